@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+// Pipelined binary tree over N unsigned numbers: their maximum, or their sum.
+//
+//   data_i [N][W] --+-- level 1 --+-- level 2 --+-- level 3 --[reg]-- ... --[reg]--> data_o [W]
+//                 a op b        a op b        a op b
+//
+/// One register after every third level and one at the end: STAGES clocks, one operand set a
+/// clock. A stage loads only when its bit of load_i is set, so a caller with a chain of valid bits
+/// passes STAGES of them and bubbles cost no toggles. All nodes are W bits wide: for a sum, W holds
+/// the total (synthesis drops the upper bits that are constant near the leaves).
+
+module sn_reduce_tree #(
+  parameter  int N      = 32,
+  parameter  int W      = 8,
+  parameter  bit SUM    = 1'b0,                                // 0: maximum, 1: sum
+  localparam int LEVELS = $clog2(N),
+  localparam int STAGES = (LEVELS > 3) ? (LEVELS + 2) / 3 : 1  // clocks from data_i to data_o
+) (
+  input  logic                clk_i,
+  input  logic [STAGES-1:0]   load_i,  // [s]: stage s takes what is before it
+  input  logic [N-1:0][W-1:0] data_i,
+  output logic [W-1:0]        data_o
+);
+  for (genvar l = 0; l <= LEVELS; l++) begin : gen_level
+    logic [(N>>l)*W-1:0] node;  // after the operation
+    logic [(N>>l)*W-1:0] out;   // after the register, where this level has one
+
+    if (l == 0) begin : gen_leaf
+      assign node = data_i;
+    end else begin : gen_op
+      for (genvar i = 0; i < (N >> l); i++) begin : gen_node
+        logic [W-1:0] a, b;
+        assign a = gen_level[l-1].out[2*i*W+:W];
+        assign b = gen_level[l-1].out[(2*i+1)*W+:W];
+        if (SUM) begin : gen_sum
+          assign node[i*W+:W] = a + b;
+        end else begin : gen_max
+          assign node[i*W+:W] = (a > b) ? a : b;
+        end
+      end
+    end
+
+    if (l == LEVELS || (l > 0 && l % 3 == 0)) begin : gen_reg
+      always_ff @(posedge clk_i) begin
+        if (load_i[(l==LEVELS)?STAGES-1 : l/3-1]) out <= node;
+      end
+    end else begin : gen_wire
+      assign out = node;
+    end
+  end
+
+  assign data_o = gen_level[LEVELS].out;
+endmodule

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+// Ring of beats between two passes over a row: pass 2 reads a row once pass 1 has closed it.
+//
+//   take_i ----> free slots ----> ready_o (to s_axis_tready, a flip-flop)
+//                    ^
+//   wr_* ----> [ beat memory, DEPTH x BEAT_W ] ----> beat_o, last_o   one beat a clock
+//   close_* -> [ row memory,  DEPTH x ROW_W  ] ----> row_o            held over the row's beats
+//
+// DEPTH = MAX_BEATS + TURNAROUND slots, one ring for all rows. A slot is taken when a beat is
+// accepted and given back when it is read, so pass 1 never stalls and nothing can overflow. With
+// TURNAROUND the clocks from accepting a row's last beat to reading its first one, the ring holds
+// one whole row plus what arrives in that time: enough for a beat a clock for ever, in any mix of
+// row lengths, where two row-sized halves would need nearly twice the bits.
+//
+// A row has at least one stored beat, so DEPTH entries of row memory are always enough.
+
+module sn_row_buffer #(
+  parameter  int BEAT_W     = 128,
+  parameter  int ROW_W      = 16,
+  parameter  int MAX_BEATS  = 32,
+  parameter  int TURNAROUND = 9,
+  localparam int DEPTH      = MAX_BEATS + TURNAROUND
+) (
+  input  logic              clk_i,
+  input  logic              rst_ni,
+
+  // Slots, at the input of pass 1.
+  input  logic              take_i,    // a beat that will be written is being accepted
+  output logic              ready_o,   // a beat may be accepted
+
+  // Beats and rows, from pass 1, both in stream order.
+  input  logic              wr_en_i,
+  input  logic [BEAT_W-1:0] wr_beat_i,
+  input  logic              wr_last_i,  // last beat of its row
+  input  logic              done_i,     // a written beat has left pass 1 ...
+  input  logic              close_i,    // ... or its row is complete (or both), with this in
+  input  logic [ROW_W-1:0]  close_row_i,
+
+  // To pass 2: everything holds while advance_i is low.
+  input  logic              advance_i,
+  output logic              valid_o,
+  output logic [BEAT_W-1:0] beat_o,
+  output logic              last_o,
+  output logic [ROW_W-1:0]  row_o
+);
+  localparam int PtrW = $clog2(DEPTH);
+  localparam int CntW = $clog2(DEPTH + 1);
+
+  function automatic logic [PtrW-1:0] next(input logic [PtrW-1:0] ptr);
+    next = (ptr == PtrW'(DEPTH - 1)) ? '0 : ptr + PtrW'(1);
+  endfunction
+
+  logic [PtrW-1:0] wr_ptr_q, rd_ptr_q, row_wr_ptr_q, row_rd_ptr_q;
+  logic [CntW-1:0] free_q, free_d;  // slots not taken
+  logic [CntW-1:0] open_q;          // beats of the row in pass 1 that have left it
+  logic [CntW-1:0] closed_q;        // beats of closed rows, not read yet
+  logic            ready_q, valid_q, start_q;
+  logic            rd_beat, rd_row;
+
+  assign rd_beat = advance_i && closed_q != '0;
+  // The beat read now starts a row when the one read before it ended one (or there was none).
+  assign rd_row  = rd_beat && (start_q || last_o);
+  assign free_d  = free_q - CntW'(take_i) + CntW'(rd_beat);
+
+  always_ff @(posedge clk_i or negedge rst_ni) begin
+    if (!rst_ni) begin
+      free_q       <= CntW'(DEPTH);
+      open_q       <= '0;
+      closed_q     <= '0;
+      wr_ptr_q     <= '0;
+      rd_ptr_q     <= '0;
+      row_wr_ptr_q <= '0;
+      row_rd_ptr_q <= '0;
+      ready_q      <= 1'b0;
+      valid_q      <= 1'b0;
+      start_q      <= 1'b1;
+    end else begin
+      free_q   <= free_d;
+      ready_q  <= free_d != '0;
+      open_q   <= close_i ? '0 : open_q + CntW'(done_i);
+      closed_q <= closed_q - CntW'(rd_beat) + (close_i ? open_q + CntW'(done_i) : '0);
+      if (wr_en_i) wr_ptr_q <= next(wr_ptr_q);
+      if (close_i) row_wr_ptr_q <= next(row_wr_ptr_q);
+      if (rd_row) row_rd_ptr_q <= next(row_rd_ptr_q);
+      if (rd_beat) begin
+        rd_ptr_q <= next(rd_ptr_q);
+        start_q  <= 1'b0;
+      end
+      if (advance_i) valid_q <= rd_beat;
+    end
+  end
+
+  sn_ram_1r1w #(
+    .DEPTH(DEPTH),
+    .WIDTH(BEAT_W + 1)
+  ) u_beats (
+    .clk_i,
+    .wr_en_i,
+    .wr_addr_i(wr_ptr_q),
+    .wr_data_i({wr_last_i, wr_beat_i}),
+    .rd_en_i  (rd_beat),
+    .rd_addr_i(rd_ptr_q),
+    .rd_data_o({last_o, beat_o})
+  );
+
+  sn_ram_1r1w #(
+    .DEPTH(DEPTH),
+    .WIDTH(ROW_W)
+  ) u_rows (
+    .clk_i,
+    .wr_en_i  (close_i),
+    .wr_addr_i(row_wr_ptr_q),
+    .wr_data_i(close_row_i),
+    .rd_en_i  (rd_row),
+    .rd_addr_i(row_rd_ptr_q),
+    .rd_data_o(row_o)
+  );
+
+  assign ready_o = ready_q;
+  assign valid_o = valid_q;
+endmodule

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+// Approximate log divider: 2^-code / Sum for the LANES codes of a beat, with no divider or multiplier.
+//
+//   beat: max --> log2exp(m_L - m_t) --> + ks (linear) --> saturate --[reg]--+
+//   beat: codes [LANES] ---------------------------------------------[reg]--+--> step per lane
+//   row:  bin j --> C = DIV_C[j] ------------------------------------[reg]--> steps --> select --> out
+//
+//   k_i = code_i + log2exp(m_L - m_t, F)           m_t: maximum when code_i was made, m_L: of the row
+//   Sum = 2^(15 + ks) * (1 + s), j = top DIV_BITS bits of s, C ~ 256 / (1 + s)
+//   out = rnd(C / 2^(k_i + ks))  linear;    rnd(C / 2^k_i)  row-scaled, exponent ks
+//   EXP_FRAC = 1: k_i counts half octaves, an odd one scales C by 181/256 first
+//
+/// C is below 2^8, so rnd(C / 2^n) is 0 from n = 9 on: a beat needs only the 9 (18) values
+/// rnd(C / 2^n), made once, and each lane selects one of them. The codes above the last step give 0
+/// whatever the correction, which is why the row buffer may use the top two for masked and absent
+/// elements (e2softmax).
+///
+/// Latency one clock, one beat a clock; all holds while advance_i is low.
+
+module e2softmax_log_div #(
+  parameter  int LANES    = 32,
+  parameter  int KS_W     = 4,
+  parameter  int DIV_BITS = 1,
+  parameter  int EXP_FRAC = 0,
+  localparam int CODE_W   = 4 + EXP_FRAC
+) (
+  input  logic                         clk_i,
+  input  logic                         advance_i,
+  // the beat
+  input  logic [LANES-1:0][CODE_W-1:0] code_i,
+  input  logic [7:0]                   beat_max_i,
+  // its row
+  input  logic [7:0]                   row_max_i,
+  input  logic [2:0]                   frac_i,
+  input  logic                         row_scaled_i,
+  input  logic [KS_W-1:0]              ks_i,
+  input  logic [DIV_BITS-1:0]          bin_i,
+  // one clock later
+  output logic [LANES-1:0][CODE_W-1:0] code_o,
+  output logic [LANES-1:0][7:0]        out_o
+);
+  localparam int Steps  = 9 << EXP_FRAC;  // from here on the output is 0
+  localparam int StepW  = CODE_W + 1;     // a code plus a saturated base: at most 15 + 9 (31 + 18)
+  localparam int TotalW = 7;              // 15 + 12 (31 + 2 * 12), 31 + 2 * 16 at the most
+
+  // 256 / (1 + s) over each bin of s. DIV_BITS = 1: the paper's 0.818 and 0.568. Else the mean over
+  // the bin, round(256 * 2^B * ln((1 + b)/(1 + a))), a = j/2^B, b = a + 2^-B; checked by a test.
+  function automatic logic [7:0] div_c(input logic [3:0] j);
+    div_c = 8'd0;
+    if (DIV_BITS == 1) begin
+      div_c = j[0] ? 8'd145 : 8'd209;
+    end else if (DIV_BITS == 2) begin
+      case (j[1:0])
+        2'd0:    div_c = 8'd228;
+        2'd1:    div_c = 8'd187;
+        2'd2:    div_c = 8'd158;
+        default: div_c = 8'd137;
+      endcase
+    end else if (DIV_BITS == 3) begin
+      case (j[2:0])
+        3'd0:    div_c = 8'd241;
+        3'd1:    div_c = 8'd216;
+        3'd2:    div_c = 8'd195;
+        3'd3:    div_c = 8'd178;
+        3'd4:    div_c = 8'd164;
+        3'd5:    div_c = 8'd152;
+        3'd6:    div_c = 8'd141;
+        default: div_c = 8'd132;
+      endcase
+    end else begin
+      case (j)
+        4'd0:    div_c = 8'd248;
+        4'd1:    div_c = 8'd234;
+        4'd2:    div_c = 8'd221;
+        4'd3:    div_c = 8'd210;
+        4'd4:    div_c = 8'd200;
+        4'd5:    div_c = 8'd191;
+        4'd6:    div_c = 8'd182;
+        4'd7:    div_c = 8'd175;
+        4'd8:    div_c = 8'd167;
+        4'd9:    div_c = 8'd161;
+        4'd10:   div_c = 8'd155;
+        4'd11:   div_c = 8'd149;
+        4'd12:   div_c = 8'd144;
+        4'd13:   div_c = 8'd139;
+        4'd14:   div_c = 8'd134;
+        default: div_c = 8'd130;
+      endcase
+    end
+  endfunction
+
+  // Per beat: how far every code of it still moves, saturated where all outputs are 0.
+  logic [CODE_W-1:0] correction;
+  logic [TotalW-1:0] total;
+  logic [CODE_W-1:0] base;
+
+  e2softmax_log2exp #(
+    .EXP_FRAC(EXP_FRAC)
+  ) u_correction (
+    .d_i   (row_max_i - beat_max_i),
+    .frac_i,
+    .code_o(correction)
+  );
+
+  assign total = TotalW'(correction) + (row_scaled_i ? '0 : TotalW'(ks_i) << EXP_FRAC);
+  assign base  = (total >= TotalW'(Steps)) ? CODE_W'(Steps) : CODE_W'(total);
+
+  logic [CODE_W-1:0]            base_q;
+  logic [7:0]                   c_q;
+  logic [LANES-1:0][CODE_W-1:0] code_q;
+
+  always_ff @(posedge clk_i) begin
+    if (advance_i) begin
+      base_q <= base;
+      c_q    <= div_c(4'(bin_i));
+      code_q <= code_i;
+    end
+  end
+
+  // Per row: the values an output can take. step[n] = rnd(C / 2^n), in half octaves where EXP_FRAC.
+  logic [Steps-1:0][7:0] step;
+  for (genvar n = 0; n < Steps; n++) begin : gen_step
+    localparam int Shift = n >> EXP_FRAC;
+    logic [7:0] c;
+    if (EXP_FRAC == 1 && n % 2 == 1) begin : gen_odd
+      assign c = 8'((16'(c_q) * 16'd181 + 16'd128) >> 8);
+    end else begin : gen_even
+      assign c = c_q;
+    end
+    if (Shift == 0) begin : gen_whole
+      assign step[n] = c;
+    end else begin : gen_round
+      assign step[n] = 8'((9'(c) + 9'(1 << (Shift - 1))) >> Shift);
+    end
+  end
+
+  for (genvar i = 0; i < LANES; i++) begin : gen_lane
+    logic [StepW-1:0] k;
+    assign k        = StepW'(code_q[i]) + StepW'(base_q);
+    assign out_o[i] = (k < StepW'(Steps)) ? step[k[CODE_W-1:0]] : 8'd0;
+  end
+
+  assign code_o = code_q;
+endmodule
