@@ -1,0 +1,28 @@
+# Python does the work: each target only calls a script, and `python3 scripts/<name>.py` is the same.
+# Variables given on the command line go on as NAME=VALUE words.
+
+PYTHON ?= python3
+SHELL := /bin/bash
+COMMANDS := sim conform test lint synth bench capture
+
+.DEFAULT_GOAL := help
+.PHONY: help clean $(COMMANDS)
+
+help:
+	@echo 'make sim      simulate a unit: UNIT= SIM=verilator|icarus TEST= SEED= ROWS= TENSORS= WAVES=1 COVER=1,'
+	@echo '              and any parameter (LANES=8 MAX_LEN=256 ...); LIST=1 shows units, tests, parameters'
+	@echo 'make conform  VECTORS=<file or folder> [RTL=1] [SIM=]: conformance vectors through model and RTL'
+	@echo 'make test     pytest: models, tools, RTL on both simulators (ARGS="-k name" and the like)'
+	@echo 'make lint     RTL through Verilator, Icarus, slang and Yosys, Python through ruff'
+	@echo 'make synth    [UNIT=] generic cells, flip-flops and memory bits of each configuration'
+	@echo 'make bench    speed: model against numpy softmax, test bench against a bare cocotb loop'
+	@echo 'make capture  record real tensors anew (needs requirements-capture.txt)'
+	@echo 'make clean    remove build/ (builds, runs, reports); the virtual environment stays'
+	@echo
+	@echo 'Each makes .venv first if it is not there. The same without make: python3 scripts/sim.py --help'
+
+$(COMMANDS):
+	@$(PYTHON) scripts/$@.py $(filter-out PYTHON=%,$(MAKEOVERRIDES))
+
+clean:
+	rm -rf build

@@ -1,0 +1,1 @@
+"""What happens around the units: real tensors, runs, reports. Imports models, never tb."""

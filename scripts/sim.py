@@ -1,0 +1,108 @@
+#!/usr/bin/env python3
+"""One simulation: a unit's RTL under the test bench, every element against the bit-exact model.
+
+usage: scripts/sim.py [NAME=VALUE ...]      (the same words as after `make sim`)
+
+  UNIT=e2softmax      the unit; --list shows all, with their tests and parameters
+  SIM=verilator       or icarus
+  TEST=default        the test; default is the shipped real tensors plus a short random mix
+  SEED=1              any whole number, or `random` for a fresh one (it is printed)
+  ROWS=200            scale of the random parts
+  TENSORS=FILE        rows to drive in place of the shipped ones (docs/vectors.md)
+  WAVES=1             keep waves (VCD or FST, for GTKWave or Surfer); slower
+  COVER=1             list every coverpoint and its holes
+  LANES=32 ...        any parameter of the unit
+
+exit code: 0 all matched, 1 a check failed, 2 bad input or a missing tool
+"""
+
+import bootstrap  # noqa: F401  isort: skip
+
+import secrets
+import sys
+from pathlib import Path
+
+from flow import report
+from flow.build import build, check_simulator
+from flow.cli import flag, main, number, table, words
+from flow.simulate import (
+    DEFAULT_ROWS,
+    check_tensors,
+    check_test,
+    environment_is_quiet,
+    simulate,
+)
+from flow.errors import UserError
+from flow.paths import DATA
+from tb import units
+from tb.scenarios import SCENARIOS
+
+
+def listing() -> str:
+    """Units, tests and parameters."""
+    parts = []
+    for unit in units.UNITS.values():
+        parameters = " ".join(f"{name}={value}" for name, value in unit.defaults.items())
+        parts.append(f"{unit.name}: {unit.title}\n  parameters: {parameters}")
+    tests = table([(name, scenario.about) for name, scenario in SCENARIOS.items()])
+    return "units:\n" + "\n".join(parts) + "\n\ntests:\n" + tests
+
+
+def command(arguments) -> int:
+    if "--help" in arguments or "-h" in arguments:
+        print(__doc__.strip())
+        return 0
+    if "--list" in arguments:
+        print(listing())
+        return 0
+    given = words(arguments)
+    unit = units.get(given.pop("UNIT", "e2softmax"))
+    sim = given.pop("SIM", "verilator")
+    test = given.pop("TEST", "default")
+    seed_word = given.pop("SEED", "1")
+    seed = secrets.randbelow(1 << 31) if seed_word == "random" else number("SEED", seed_word)
+    rows = number("ROWS", given.pop("ROWS", str(DEFAULT_ROWS)), least=1)
+    waves = flag("WAVES", given.pop("WAVES", "0"))
+    cover = flag("COVER", given.pop("COVER", "0"))
+    tensors = Path(given.pop("TENSORS", DATA / unit.tensors))
+    for name in given:
+        if name not in unit.defaults:
+            known = "UNIT SIM TEST SEED ROWS TENSORS WAVES COVER " + " ".join(unit.defaults)
+            raise UserError(f"there is no {name}; there are: {known}")
+    parameters = unit.resolve({name: number(name, value) for name, value in given.items()})
+    # All of the input is looked at before the first slow step.
+    check_test(test)
+    check_simulator(sim)
+    check_tensors(unit, parameters, tensors)
+
+    print(f"{unit.name} on {sim}, test {test}, seed {seed}, "
+          + " ".join(f"{name}={value}" for name, value in parameters.items()), flush=True)
+    made = build(unit, parameters, sim, waves=waves)
+    print("build: " + ("as before" if made.reused else f"{made.seconds:.1f} s"))
+    print(report.storage_line(made), flush=True)
+
+    lively = sys.stdout.isatty()
+
+    def show(counts: dict) -> None:
+        print(f"\r  {counts['rows']} rows, {counts['beats']} beats driven ", end="", flush=True)
+
+    result = simulate(
+        made, test, seed, rows=rows, tensors=tensors,
+        on_progress=show if lively and not environment_is_quiet() else None,
+    )
+    if lively:
+        print("\r" + " " * 60 + "\r", end="")
+    if result.passed:
+        print(report.summary(result, all_coverage=cover))
+        print("PASS")
+    else:
+        print("FAIL\n" + result.report)
+    if result.waves:
+        print(f"waves: {result.waves}")
+    print(f"results: {result.run.folder}")
+    print(f"rerun: {result.run.rerun}")
+    return 0 if result.passed else 1
+
+
+if __name__ == "__main__":
+    main(command)

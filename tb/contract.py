@@ -1,0 +1,177 @@
+"""The stream contract in numpy: what rows the beats on the pins make, and what must come back.
+
+Written from docs/stream.md, for every unit alike. The scoreboard uses it on what the monitors saw.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from tb.stimulus import Row
+from tb.unit import Rows
+
+
+@dataclass(frozen=True)
+class StreamShape:
+    """Geometry of a build: lanes a beat, elements a row, bytes a lane on either side."""
+
+    lanes: int
+    max_len: int
+    in_dtype: np.dtype
+    out_dtype: np.dtype
+
+    @property
+    def max_beats(self) -> int:
+        return -(-self.max_len // self.lanes)
+
+    @property
+    def full(self) -> int:
+        """tkeep of a beat with every lane."""
+        return (1 << self.lanes) - 1
+
+
+@dataclass
+class ObservedRow:
+    """Beats of a row as a monitor saw them. strb and settings are the input's, user the output's."""
+
+    data: list[int] = field(default_factory=list)
+    keep: list[int] = field(default_factory=list)
+    strb: list[int] = field(default_factory=list)
+    user: list[int] = field(default_factory=list)
+    settings: dict[str, int] = field(default_factory=dict)
+    clocks: list[int] = field(default_factory=list)  # clock of each beat's transfer
+    waits: int = 0  # clocks with tvalid and no tready
+    gaps: int = 0  # clocks without tvalid after the first beat
+
+
+@dataclass(frozen=True)
+class Expected:
+    """A batch of input rows, decoded.
+
+    rows      what the unit computes on, [rows, max width of the batch]
+    keep      [rows, width] bool, elements that come out
+    beats     [rows] int, output beats
+    err_len, err_keep  [rows] bool, the common checks; err_len_o pulses once for each such row
+    keep_pulses  [rows] int, clocks of err_keep_o
+    """
+
+    rows: Rows
+    keep: np.ndarray
+    beats: np.ndarray
+    err_len: np.ndarray
+    err_keep: np.ndarray
+    keep_pulses: np.ndarray
+
+
+def _bits(values: Sequence[int], lanes: int) -> np.ndarray:
+    """[len(values), lanes] bool from integers, lane 0 in the low bit."""
+    size = -(-lanes // 8)
+    raw = np.frombuffer(b"".join(v.to_bytes(size, "little") for v in values), np.uint8)
+    return np.unpackbits(raw.reshape(-1, size), axis=1, count=lanes, bitorder="little").astype(bool)
+
+
+def _lanes(values: Sequence[int], lanes: int, dtype: np.dtype) -> np.ndarray:
+    """[len(values), lanes] of dtype from integers, lane 0 in the low bytes."""
+    size = lanes * dtype.itemsize
+    raw = b"".join(v.to_bytes(size, "little") for v in values)
+    return np.frombuffer(raw, dtype.newbyteorder("<")).reshape(-1, lanes)
+
+
+def _places(observed: Sequence[ObservedRow]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Beats of each row; and for all beats in a line, their row and their number in it."""
+    beats = np.array([len(row.data) for row in observed])
+    row = np.repeat(np.arange(len(observed)), beats)
+    number = np.arange(beats.sum()) - np.repeat(np.cumsum(beats) - beats, beats)
+    return beats, row, number
+
+
+def decode(observed: Sequence[ObservedRow], shape: StreamShape) -> Expected:
+    """What a batch of input rows asks of the unit."""
+    lanes = shape.lanes
+    beats, row, number = _places(observed)
+    keep = _bits([k for r in observed for k in r.keep], lanes)
+    strb = _bits([s for r in observed for s in r.strb], lanes)
+    data = _lanes([d for r in observed for d in r.data], lanes, shape.in_dtype)
+
+    last = number == beats[row] - 1
+    ones = keep.sum(axis=1)
+    a_run = keep.argmin(axis=1) == ones  # first zero right after as many ones as there are
+    wrong = np.where(last, (ones == 0) | ~(a_run | (ones == lanes)), ones != lanes)
+    pulses = np.bincount(row, weights=wrong, minlength=len(observed)).astype(int)
+
+    inside = number[:, None] * lanes + np.arange(lanes) < shape.max_len
+    too_long = np.zeros(len(observed), bool)
+    np.logical_or.at(too_long, row, (keep & ~inside).any(axis=1) | (number >= shape.max_beats))
+
+    stored = number < shape.max_beats
+    out_beats = np.minimum(beats, shape.max_beats)
+    grid = (len(observed), int(out_beats.max()), lanes)
+    x, exists, active = (np.zeros(grid, t) for t in (shape.in_dtype, bool, bool))
+    where = (row[stored], number[stored])
+    exists[where] = (keep & inside)[stored]
+    active[where] = (keep & inside & strb)[stored]
+    x[where] = data[stored]
+    x[~exists] = 0
+
+    flat = (len(observed), grid[1] * lanes)
+    # One past the last element that exists: a row with holes in its tkeep keeps its places.
+    exists, active, x = exists.reshape(flat), active.reshape(flat), x.reshape(flat)
+    length = flat[1] - exists[:, ::-1].argmax(axis=1)
+    length[~exists.any(axis=1)] = 0
+    width = min(flat[1], shape.max_len)  # nothing exists beyond MAX_LEN
+    settings = {
+        name: np.array([r.settings[name] for r in observed]) for name in observed[0].settings
+    }
+    return Expected(
+        rows=Rows(x[:, :width], active[:, :width], length, settings),
+        keep=exists,
+        beats=out_beats,
+        err_len=too_long,
+        err_keep=pulses > 0,
+        keep_pulses=pulses,
+    )
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A batch of output rows, decoded: out and keep [rows, beats * lanes], beats [rows]."""
+
+    out: np.ndarray
+    keep: np.ndarray
+    beats: np.ndarray
+
+
+def decode_outputs(observed: Sequence[ObservedRow], shape: StreamShape) -> Outcome:
+    """The same for the output side."""
+    beats, row, number = _places(observed)
+    grid = (len(observed), int(beats.max()), shape.lanes)
+    out, keep = np.zeros(grid, shape.out_dtype), np.zeros(grid, bool)
+    out[row, number] = _lanes([d for r in observed for d in r.data], shape.lanes, shape.out_dtype)
+    keep[row, number] = _bits([k for r in observed for k in r.keep], shape.lanes)
+    flat = (len(observed), grid[1] * shape.lanes)
+    return Outcome(out.reshape(flat), keep.reshape(flat), beats)
+
+
+def pack(row: Row, shape: StreamShape, rng: np.random.Generator) -> list[tuple[int, int, int]]:
+    """Beats (tdata, tkeep, tstrb) of a row. Lanes that hold no element carry noise."""
+    lanes, n = shape.lanes, len(row.x)
+    beats = max(1, -(-n // lanes))
+    data = np.frombuffer(rng.bytes(beats * lanes * shape.in_dtype.itemsize), shape.in_dtype).copy()
+    data[:n] = row.x
+    bits = np.zeros((2, beats * lanes), bool)
+    bits[0, :n] = True
+    bits[1, :n] = row.mask
+    size = lanes * shape.in_dtype.itemsize
+    raw = data.astype(shape.in_dtype.newbyteorder("<")).tobytes()
+    packed = np.packbits(bits.reshape(2, beats, lanes), axis=2, bitorder="little")
+    keeps, strbs = ([int.from_bytes(b.tobytes(), "little") for b in side] for side in packed)
+    for beat, keep in row.keep.items():
+        keeps[beat] = keep
+        strbs[beat] &= keep
+    return [
+        (int.from_bytes(raw[size * b : size * (b + 1)], "little"), keeps[b], strbs[b])
+        for b in range(beats)
+    ]

@@ -1,0 +1,147 @@
+"""Functional coverage as arrays: coverpoints and crosses whose samples are index arrays.
+
+One histogram addition counts a whole batch of rows, elements or beats, so the same coverage serves a
+simulation that hands over a few rows and one that hands over a million. Bins are named; a bin that
+cannot be reached is not made, with the reason where it is left out. Counts add, so merging the files
+of many runs does not depend on their order.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+
+@dataclass
+class Coverpoint:
+    """Named bins and how often each was hit. `group` names the covergroup it belongs to."""
+
+    group: str
+    bins: list[str]
+    counts: np.ndarray
+    about: str
+
+    @property
+    def hit(self) -> int:
+        return int(np.count_nonzero(self.counts))
+
+    @property
+    def holes(self) -> list[str]:
+        return [name for name, count in zip(self.bins, self.counts, strict=True) if not count]
+
+
+@dataclass
+class Coverage:
+    """Coverpoints by name. Make them with `point` and `cross`, count with `sample`."""
+
+    points: dict[str, Coverpoint] = field(default_factory=dict)
+    # Crosses leave bins out: flat index over the crossed points -> bin, -1 where there is none.
+    _maps: dict[str, tuple[tuple[int, ...], np.ndarray]] = field(default_factory=dict)
+    _group: str = ""
+
+    def group(self, name: str) -> None:
+        """Points made from here on belong to covergroup `name`."""
+        self._group = name
+
+    def point(self, name: str, bins: Iterable[object], about: str) -> None:
+        """A coverpoint with these bins; samples are indices into them, negative ones not counted."""
+        labels = [str(label) for label in bins]
+        self._add(name, labels, about)
+
+    def cross(self, name: str, axes: Sequence[str], about: str, reachable=None) -> None:
+        """Every combination of the bins of `axes` for which reachable(*indices) is true (or all)."""
+        sizes = tuple(len(self.points[axis].bins) for axis in axes)
+        table = np.full(sizes, -1, dtype=np.int64)
+        labels = []
+        for index in np.ndindex(*sizes):
+            if reachable is None or reachable(*index):
+                table[index] = len(labels)
+                labels.append(
+                    ", ".join(self.points[axis].bins[i] for axis, i in zip(axes, index, strict=True))
+                )
+        self._maps[name] = (sizes, table.ravel())
+        self._add(name, labels, about)
+
+    def _add(self, name: str, labels: list[str], about: str) -> None:
+        if name in self.points:
+            raise ValueError(f"coverpoint {name!r} is made twice")
+        if len(set(labels)) != len(labels):
+            raise ValueError(f"coverpoint {name!r} has two bins of one name")
+        self.points[name] = Coverpoint(
+            self._group, labels, np.zeros(len(labels), dtype=np.int64), about
+        )
+
+    def sample(self, name: str, *indices: np.ndarray) -> None:
+        """Count index arrays of one shape: one for a coverpoint, one an axis for a cross."""
+        flat = [np.asarray(index).ravel().astype(np.int64) for index in indices]
+        if name in self._maps:
+            sizes, table = self._maps[name]
+            keep = np.all([(i >= 0) & (i < n) for i, n in zip(flat, sizes, strict=True)], axis=0)
+            chosen = table[np.ravel_multi_index(tuple(i[keep] for i in flat), sizes)]
+            if (chosen < 0).any():
+                raise ValueError(f"cross {name!r}: a combination that was left out as unreachable")
+        else:
+            (chosen,) = flat
+            chosen = chosen[chosen >= 0]
+        counts = self.points[name].counts
+        if chosen.size:
+            if chosen.max() >= len(counts):
+                raise ValueError(f"coverpoint {name!r} has no bin {int(chosen.max())}")
+            counts += np.bincount(chosen, minlength=len(counts))
+
+    def merge(self, other: Coverage) -> None:
+        """Add another run's counts; points that are not here yet come over whole."""
+        for name, theirs in other.points.items():
+            if name not in self.points:
+                self.points[name] = Coverpoint(
+                    theirs.group, list(theirs.bins), theirs.counts.copy(), theirs.about
+                )
+                continue
+            ours = self.points[name]
+            if ours.bins != theirs.bins:
+                raise ValueError(f"coverpoint {name!r} has other bins: merge per configuration")
+            ours.counts += theirs.counts
+
+    @property
+    def hit(self) -> int:
+        return sum(point.hit for point in self.points.values())
+
+    @property
+    def total(self) -> int:
+        return sum(len(point.bins) for point in self.points.values())
+
+    def save(self, path: Path, about: dict) -> None:
+        """Write JSON: `about` says which run, then every bin with its count."""
+        points = {
+            name: {
+                "group": point.group,
+                "about": point.about,
+                "bins": dict(zip(point.bins, point.counts.tolist(), strict=True)),
+            }
+            for name, point in self.points.items()
+        }
+        path.write_text(json.dumps({"about": about, "points": points}, indent=1) + "\n")
+
+    @classmethod
+    def load(cls, path: Path) -> Coverage:
+        """Read what `save` wrote (without the crosses' maps: to merge and to report)."""
+        coverage = cls()
+        for name, point in json.loads(path.read_text())["points"].items():
+            coverage.group(point["group"])
+            coverage.point(name, point["bins"], point["about"])
+            coverage.points[name].counts[:] = list(point["bins"].values())
+        return coverage
+
+    def table(self, holes: int = 4) -> list[tuple[str, str, str]]:
+        """Rows for a report: point, `hit/bins`, the first few holes."""
+        rows = []
+        for name, point in self.points.items():
+            missing = point.holes
+            more = f" and {len(missing) - holes} more" if len(missing) > holes else ""
+            text = "; ".join(missing[:holes]) + more
+            rows.append((f"{point.group}.{name}", f"{point.hit}/{len(point.bins)}", text))
+        return rows

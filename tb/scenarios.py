@@ -1,0 +1,204 @@
+"""The tests by name: which rows, under which stalls, with what else going on. Plain data.
+
+A scenario is a function from a `Bench` to phases of rows. The UVM test that runs it is named with it
+(`tb.tests`): most need only the base test, some add resets or check clocks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from models import vectors
+from tb.stimulus import MASKS, SHAPES, STALLS, Phase, Row, RowMaker, corner_lengths
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What a scenario may draw on. `rows` scales the random ones, `tensors` is a file or None."""
+
+    make: RowMaker
+    rows: int
+    tensors: Path | None
+
+    @property
+    def rng(self) -> np.random.Generator:
+        return self.make.rng
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A named test: its phases and the UVM test class that drives them."""
+
+    about: str
+    phases: Callable[[Bench], Iterator[Phase]]
+    test: str = "RowTest"
+
+
+def tensor_rows(path: Path, settings: dict[str, range]) -> Iterator[Row]:
+    """The rows of a tensor or vector file, in order."""
+    file = vectors.load(path)
+    for i, length in enumerate(file.length.tolist()):
+        given = {
+            name: int(file.row_settings[name][i])
+            if name in file.row_settings
+            else int(file.settings.get(name, values[0]))
+            for name, values in settings.items()
+        }
+        yield Row(
+            x=file.x[i, :length].copy(),
+            mask=file.mask[i, :length].copy(),
+            settings=given,
+            origin=f"{path.name} row {i}",
+        )
+
+
+def _tensors(bench: Bench) -> Iterator[Phase]:
+    yield Phase(tensor_rows(bench.tensors, bench.make.settings))
+
+
+def _random(bench: Bench) -> Iterator[Phase]:
+    left = bench.rows
+    while left > 0:
+        n = min(left, int(bench.rng.integers(1, 12)))
+        left -= n
+        source, sink = bench.rng.choice(list(STALLS), 2)
+        yield Phase((bench.make.row() for _ in range(n)), str(source), str(sink))
+
+
+def _default(bench: Bench) -> Iterator[Phase]:
+    yield from _tensors(bench)
+    yield from _random(bench)
+
+
+def _smoke(bench: Bench) -> Iterator[Phase]:
+    yield Phase(bench.make.row() for _ in range(max(1, bench.rows // 10)))
+
+
+def _shapes(bench: Bench) -> Iterator[Phase]:
+    make = bench.make
+    lengths = sorted({min(make.max_len, n) for n in (make.lanes, 4 * make.lanes, 13 * make.lanes)})
+    each = max(1, bench.rows // (len(SHAPES) * len(lengths)))
+    yield Phase(
+        make.row(length=n, shape=shape, mask="none")
+        for _ in range(each)
+        for shape in SHAPES
+        for n in lengths
+    )
+
+
+def _lengths(bench: Bench) -> Iterator[Phase]:
+    corners = corner_lengths(bench.make.lanes, bench.make.max_len)
+    for source, sink in (("none", "none"), ("half", "none"), ("none", "half")):
+        yield Phase((bench.make.row(length=n) for n in corners), source, sink)
+    # Every corner after every other.
+    yield Phase(bench.make.row(length=n, mask="none") for a in corners[:6] for b in corners[:6]
+                for n in (a, b))
+
+
+def _masks(bench: Bench) -> Iterator[Phase]:
+    make = bench.make
+    lengths = corner_lengths(make.lanes, min(make.max_len, 8 * make.lanes))
+    each = max(1, bench.rows // (len(MASKS) * len(lengths)))
+    yield Phase(
+        make.row(length=n, mask=mask) for _ in range(each) for mask in MASKS for n in lengths
+    )
+
+
+def _settings(bench: Bench) -> Iterator[Phase]:
+    make = bench.make
+    names = list(make.settings)
+    sizes = [len(values) for values in make.settings.values()]
+    # Each combination (or 64 of too many) three times, in random order, on short rows: a setting
+    # that is taken too early or too late shows.
+    combinations = min(64, int(np.prod(sizes)))
+    drawn = bench.rng.permutation(int(np.prod(sizes)))[:combinations]
+    rows = []
+    for flat in bench.rng.permutation(np.repeat(drawn, 3)):
+        places = np.unravel_index(flat, sizes)
+        chosen = {name: make.settings[name][int(i)] for name, i in zip(names, places, strict=True)}
+        length = int(bench.rng.integers(1, min(make.max_len, 4 * make.lanes) + 1))
+        rows.append(make.row(length, **chosen))
+    yield Phase(rows)
+    yield Phase((make.row(length=1) for _ in range(40)), "none", "half")
+
+
+def _stalls(bench: Bench) -> Iterator[Phase]:
+    make = bench.make
+    longest = min(make.max_len, 10 * make.lanes)
+    for source in STALLS:
+        for sink in STALLS:
+            lengths = (1, longest, make.lanes, 1, int(bench.rng.integers(1, longest + 1)))
+            yield Phase((make.row(length=n) for n in lengths), source, sink)
+    # Back-pressure long enough to fill the unit: whole long rows against a closed sink.
+    yield Phase((make.row(length=make.max_len, mask="none") for _ in range(3)), "none", "starved")
+
+
+def _wrong_keep(bench: Bench, row: Row) -> Row:
+    """Spoil one beat's tkeep in one of the ways there are."""
+    lanes = bench.make.lanes
+    beats = -(-len(row.x) // lanes)
+    beat = int(bench.rng.integers(beats))
+    full = (1 << lanes) - 1
+    kinds = [0]  # no element at all
+    if lanes > 1:
+        hole = full & ~(1 << int(bench.rng.integers(lanes - 1)))
+        noise = int.from_bytes(bench.rng.bytes(8), "little") & full
+        kinds += [hole, full & ~1, noise, full >> 1]
+    row.keep[beat] = int(kinds[bench.rng.integers(len(kinds))])
+    row.origin += f", tkeep of beat {beat} spoiled"
+    return row
+
+
+def _too_long(bench: Bench) -> Row:
+    make = bench.make
+    over = int(bench.rng.choice([1, make.lanes - 1, make.lanes, make.lanes + 1, 3 * make.lanes]))
+    row = make.row(length=make.max_len + max(1, over))
+    row.origin += ", longer than MAX_LEN"
+    return row
+
+
+def _errors(bench: Bench) -> Iterator[Phase]:
+    make = bench.make
+    short = min(make.max_len, 5 * make.lanes)
+    for source, sink in (("none", "none"), ("half", "half"), ("none", "heavy")):
+        rows = []
+        for _ in range(max(4, bench.rows // 20)):
+            rows.append(_too_long(bench))
+            rows.append(make.row(length=int(bench.rng.integers(1, short + 1))))
+            rows.append(_wrong_keep(bench, make.row(length=int(bench.rng.integers(1, short + 1)))))
+            rows.append(make.row(length=1))
+        rows.append(_wrong_keep(bench, _too_long(bench)))
+        yield Phase(rows, source, sink)
+
+
+def _timing(bench: Bench) -> Iterator[Phase]:
+    make = bench.make
+    # One length for long, then all mixed: the worst is many short rows after a long one.
+    lengths = {*corner_lengths(make.lanes, make.max_len), min(384, make.max_len)}
+    for n in sorted(lengths):
+        beats = -(-n // make.lanes)
+        count = max(3, min(120, 4 * -(-make.max_len // make.lanes) // beats))
+        yield Phase(make.row(length=n, mask="none") for _ in range(count))
+    yield Phase(make.row(length=n) for n in (make.max_len, *[1] * 60, make.max_len, make.lanes))
+    yield Phase(make.row() for _ in range(30))
+
+
+SCENARIOS: dict[str, Scenario] = {
+    "default": Scenario("the shipped real tensors, then a short random mix", _default),
+    "tensors": Scenario("the rows of a tensor or vector file (TENSORS=), in order", _tensors),
+    "random": Scenario("everything drawn: shape, length, mask, settings, stalls", _random),
+    "smoke": Scenario("a few random rows, no stalls", _smoke),
+    "shapes": Scenario("each distribution of values at several lengths", _shapes),
+    "lengths": Scenario("each corner length, and every one after every other", _lengths),
+    "masks": Scenario("each kind of mask at each corner length", _masks),
+    "settings": Scenario("every combination of settings, changing from row to row", _settings),
+    "stalls": Scenario("every stall pattern on either side against every other", _stalls),
+    "errors": Scenario("rows over MAX_LEN and wrong tkeep among good rows", _errors),
+    "reset": Scenario("random rows and stalls under resets at random times", _random, "ResetTest"),
+    "timing": Scenario("no stalls: every clock accounted for, throughput and latency", _timing,
+                       "TimingTest"),
+}

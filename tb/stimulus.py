@@ -1,0 +1,263 @@
+"""Rows to drive: shapes of values, masks, lengths, stall patterns. Plain data, no simulator.
+
+Every function takes the generator it draws from, so one seed gives one stimulus, whichever simulator
+it goes to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+
+@dataclass
+class Row:
+    """One row to drive.
+
+    x      [length] of the unit's input dtype
+    mask   [length] bool, True: the element counts
+    settings  name -> int
+    origin where the values come from, for reports
+    keep   beat number -> tkeep to drive instead of the right one (error injection)
+    """
+
+    x: np.ndarray
+    mask: np.ndarray
+    settings: dict[str, int]
+    origin: str
+    keep: dict[int, int] = field(default_factory=dict)
+
+
+@dataclass
+class Phase:
+    """Rows driven under one pair of stall patterns (names in STALLS)."""
+
+    rows: Iterable[Row]
+    source: str = "none"
+    sink: str = "none"
+
+
+# --------------------------------------------------------------------------------- stall patterns
+
+Pattern = Iterator[tuple[int, int]]
+
+
+def _random(p_stall: float) -> Callable[[np.random.Generator], Pattern]:
+    def pattern(rng: np.random.Generator) -> Pattern:
+        while True:
+            on = int(rng.geometric(p_stall))
+            yield on, int(rng.geometric(1 - p_stall))
+
+    return pattern
+
+
+def _bursts(rng: np.random.Generator) -> Pattern:
+    while True:
+        yield int(rng.integers(1, 60)), int(rng.integers(1, 60))
+
+
+def _starved(rng: np.random.Generator) -> Pattern:
+    while True:
+        yield 1, int(rng.integers(8, 33))
+
+
+def _alternate(rng: np.random.Generator) -> Pattern:
+    while True:
+        yield 1, 1
+
+
+# name -> None (never stalls) or a maker of (clocks on, clocks off) pairs
+STALLS: dict[str, Callable[[np.random.Generator], Pattern] | None] = {
+    "none": None,
+    "rare": _random(0.1),
+    "half": _random(0.5),
+    "heavy": _random(0.9),
+    "bursts": _bursts,
+    "starved": _starved,
+    "alternate": _alternate,
+}
+
+
+# ------------------------------------------------------------------------------------------ values
+
+
+def _limits(dtype: np.dtype) -> tuple[int, int]:
+    info = np.iinfo(dtype)
+    return int(info.min), int(info.max)
+
+
+def uniform(rng, n, dtype):
+    """Every value equally likely."""
+    low, high = _limits(dtype)
+    return rng.integers(low, high + 1, n)
+
+
+def _gaussian(sigma: float):
+    def values(rng, n, dtype):
+        low, high = _limits(dtype)
+        centre = rng.integers(low, high + 1)
+        return np.clip(np.rint(rng.normal(centre, sigma, n)), low, high)
+
+    values.__doc__ = f"Normal around a random centre, standard deviation {sigma:g}."
+    return values
+
+
+def flat(rng, n, dtype):
+    """All elements equal: the largest sum."""
+    return np.full(n, rng.integers(*_limits(dtype), endpoint=True))
+
+
+def one_hot(rng, n, dtype):
+    """All at the bottom but one at the top: the smallest sum."""
+    low, high = _limits(dtype)
+    x = np.full(n, low)
+    x[rng.integers(n)] = high
+    return x
+
+
+def ramp_up(rng, n, dtype):
+    """Rising: the maximum moves in every beat."""
+    low, high = _limits(dtype)
+    a, b = np.sort(rng.integers(low, high + 1, 2))
+    return np.linspace(a, b, n).astype(int)
+
+
+def ramp_down(rng, n, dtype):
+    """Falling: the maximum never moves."""
+    return ramp_up(rng, n, dtype)[::-1]
+
+
+def ties(rng, n, dtype):
+    """Two or three neighbouring values only."""
+    low, high = _limits(dtype)
+    return np.clip(rng.integers(low, high + 1) + rng.integers(0, 3, n), low, high)
+
+
+def bimodal(rng, n, dtype):
+    """Two narrow heaps far apart."""
+    low, high = _limits(dtype)
+    centre = np.where(rng.random(n) < rng.random(), *rng.integers(low, high + 1, 2))
+    return np.clip(centre + rng.integers(-2, 3, n), low, high)
+
+
+def extremes(rng, n, dtype):
+    """Only the two ends of the range and their neighbours."""
+    low, high = _limits(dtype)
+    return rng.choice([low, low + 1, high - 1, high], n)
+
+
+def steps(rng, n, dtype):
+    """A staircase that climbs at random places by random amounts: few, large maximum updates."""
+    low, high = _limits(dtype)
+    rises = np.where(rng.random(n) < 4 / n, rng.integers(0, 80, n), 0)
+    return np.clip(low + np.cumsum(rises) - rng.integers(0, 4, n), low, high)
+
+
+SHAPES: dict[str, Callable] = {
+    "uniform": uniform,
+    "gaussian 2": _gaussian(2),
+    "gaussian 8": _gaussian(8),
+    "gaussian 30": _gaussian(30),
+    "flat": flat,
+    "one-hot": one_hot,
+    "ramp up": ramp_up,
+    "ramp down": ramp_down,
+    "ties": ties,
+    "bimodal": bimodal,
+    "extremes": extremes,
+    "steps": steps,
+}
+
+
+# ------------------------------------------------------------------------------------------- masks
+
+
+def _no_mask(rng, n, lanes):
+    return np.ones(n, bool)
+
+
+def _some(rng, n, lanes):
+    return rng.random(n) < rng.random()
+
+
+def _causal(rng, n, lanes):
+    return np.arange(n) < rng.integers(1, n + 1)
+
+
+def _leading(rng, n, lanes):
+    beats = -(-n // lanes)
+    return np.arange(n) >= lanes * rng.integers(0, beats) + (beats == 1)
+
+
+def _single(rng, n, lanes):
+    return np.arange(n) == rng.integers(n)
+
+
+def _all(rng, n, lanes):
+    return np.zeros(n, bool)
+
+
+# name -> function(rng, length, lanes) -> [length] bool
+MASKS: dict[str, Callable] = {
+    "none": _no_mask,
+    "some": _some,
+    "causal": _causal,
+    "leading beats": _leading,
+    "all but one": _single,
+    "all": _all,
+}
+
+
+# ----------------------------------------------------------------------------------------- lengths
+
+
+def corner_lengths(lanes: int, max_len: int) -> list[int]:
+    """Lengths at which beat counting goes wrong, all that fit MAX_LEN."""
+    beats = -(-max_len // lanes)
+    corners = {1, lanes - 1, lanes, lanes + 1, 2 * lanes, max_len - 1, max_len, (beats - 1) * lanes}
+    return sorted(n for n in corners if 1 <= n <= max_len)
+
+
+def random_length(rng: np.random.Generator, lanes: int, max_len: int) -> int:
+    """Short rows often, long ones sometimes, corners now and then."""
+    pick = rng.random()
+    if pick < 0.3:
+        return int(rng.choice(corner_lengths(lanes, max_len)))
+    if pick < 0.8:
+        return int(rng.integers(1, min(max_len, 8 * lanes) + 1))
+    return int(rng.integers(1, max_len + 1))
+
+
+@dataclass(frozen=True)
+class RowMaker:
+    """Makes rows for one unit and build: what the scenarios share."""
+
+    rng: np.random.Generator
+    lanes: int
+    max_len: int
+    dtype: np.dtype
+    settings: Mapping[str, range]
+
+    def row(
+        self,
+        length: int | None = None,
+        shape: str | None = None,
+        mask: str | None = None,
+        **settings: int,
+    ) -> Row:
+        """A row; what is not given is drawn. Settings that are not given are drawn too."""
+        rng = self.rng
+        if length is None:
+            length = random_length(rng, self.lanes, self.max_len)
+        shape = shape or str(rng.choice(list(SHAPES)))
+        # Masks get in the way of most other things: half of the rows have none.
+        mask = mask or ("none" if rng.random() < 0.5 else str(rng.choice(list(MASKS))))
+        drawn = {name: int(rng.choice(values)) for name, values in self.settings.items()}
+        return Row(
+            x=SHAPES[shape](rng, length, self.dtype).astype(self.dtype),
+            mask=MASKS[mask](rng, length, self.lanes),
+            settings={**drawn, **settings},
+            origin=f"{shape}, mask {mask}",
+        )

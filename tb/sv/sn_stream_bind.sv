@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+// Binds the stream rules to both sides of the unit named by the macro SN_UNIT.
+
+bind `SN_UNIT sn_stream_checker #(
+  .DATA_W($bits(s_axis_tdata)),
+  .KEEP_W($bits(s_axis_tkeep)),
+  .SIDE_W($bits(s_axis_tstrb)),
+  .OUTPUT(1'b0)
+) u_check_s_axis (
+  .clk_i (clk_i),
+  .rst_ni(rst_ni),
+  .tdata (s_axis_tdata),
+  .tkeep (s_axis_tkeep),
+  .side  (s_axis_tstrb),
+  .tlast (s_axis_tlast),
+  .tvalid(s_axis_tvalid),
+  .tready(s_axis_tready)
+);
+
+bind `SN_UNIT sn_stream_checker #(
+  .DATA_W($bits(m_axis_tdata)),
+  .KEEP_W($bits(m_axis_tkeep)),
+  .SIDE_W($bits(m_axis_tuser)),
+  .OUTPUT(1'b1)
+) u_check_m_axis (
+  .clk_i (clk_i),
+  .rst_ni(rst_ni),
+  .tdata (m_axis_tdata),
+  .tkeep (m_axis_tkeep),
+  .side  (m_axis_tuser),
+  .tlast (m_axis_tlast),
+  .tvalid(m_axis_tvalid),
+  .tready(m_axis_tready)
+);

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+// Rules of the stream contract on one AXI4-Stream, as assertions. Bound to a unit, never instantiated
+// by one. The monitors of the test bench hold the same rules on simulators without assertions.
+
+module sn_stream_checker #(
+  parameter int DATA_W = 8,
+  parameter int KEEP_W = 1,
+  parameter int SIDE_W = 1,    // tstrb of an input, tuser of an output
+  parameter bit OUTPUT = 1'b0  // an output's side band is constant over a row
+) (
+  input logic              clk_i,
+  input logic              rst_ni,
+  input logic [DATA_W-1:0] tdata,
+  input logic [KEEP_W-1:0] tkeep,
+  input logic [SIDE_W-1:0] side,
+  input logic              tlast,
+  input logic              tvalid,
+  input logic              tready
+);
+  logic              in_row_q;
+  logic [SIDE_W-1:0] row_side_q;
+
+  always_ff @(posedge clk_i or negedge rst_ni) begin
+    if (!rst_ni) begin
+      in_row_q   <= 1'b0;
+      row_side_q <= '0;
+    end else if (tvalid && tready) begin
+      in_row_q   <= !tlast;
+      row_side_q <= side;
+    end
+  end
+
+  a_valid_stays : assert property (
+    @(posedge clk_i) disable iff (!rst_ni) tvalid && !tready |=> tvalid)
+    else $error("tvalid fell before tready came");
+
+  a_payload_stable : assert property (
+    @(posedge clk_i) disable iff (!rst_ni)
+    tvalid && !tready |=> $stable({tdata, tkeep, side, tlast}))
+    else $error("payload changed while tvalid waited for tready");
+
+  a_no_x : assert property (
+    @(posedge clk_i) disable iff (!rst_ni) !$isunknown({tvalid, tready}))
+    else $error("X on tvalid or tready");
+
+  a_no_x_payload : assert property (
+    @(posedge clk_i) disable iff (!rst_ni) (tvalid || OUTPUT) |-> !$isunknown({tkeep, side, tlast}))
+    else $error("X on the payload");
+
+  a_side_constant : assert property (
+    @(posedge clk_i) disable iff (!rst_ni) OUTPUT && tvalid && in_row_q |-> side == row_side_q)
+    else $error("tuser changed within a row");
+
+  a_quiet_in_reset : assert property (@(posedge clk_i) OUTPUT && !rst_ni |-> !tvalid)
+    else $error("tvalid in reset");
+endmodule

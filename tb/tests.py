@@ -1,0 +1,342 @@
+"""UVM tests, and the cocotb test that starts the one a run asks for.
+
+    BaseTest   builds the environment, drives a scenario's rows, waits for the last one, judges
+      RowTest    nothing more
+      ResetTest  resets at random times while rows are driven
+      TimingTest accounts for every clock afterwards: throughput and latency
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+import zlib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import cocotb
+import numpy as np
+from cocotb.clock import Clock
+from cocotb.triggers import ClockCycles, Event, First, RisingEdge, Timer
+from pyuvm import ConfigDB, uvm_root, uvm_sequence, uvm_test
+
+from tb.agents import RowItem
+from tb.axis import ResetLine
+from tb.contract import StreamShape
+from tb.env import StreamEnv
+from tb.run import Run
+from tb.scenarios import SCENARIOS, Bench
+from tb.stimulus import RowMaker
+from tb.unit import Unit
+
+CLOCK_NS = 2
+STUCK_CLOCKS = 4000  # no transfer on either side for so long: something hangs
+
+
+@dataclass
+class BenchConfig:
+    """What components of the bench share; in the ConfigDB as BENCH."""
+
+    run: Run
+    unit: Unit
+    parameters: dict[str, int]
+    shape: StreamShape
+    reset: ResetLine
+    setting_values: dict[str, range] = field(default_factory=dict)
+
+    @property
+    def seed(self) -> int:
+        return self.run.seed
+
+    @property
+    def rerun(self) -> str:
+        return self.run.rerun
+
+    @property
+    def has_x(self) -> bool:
+        return self.run.sim == "icarus"
+
+    def rng(self, use: str) -> np.random.Generator:
+        """A generator of its own for each use: the same for the same unit, test and seed."""
+        name = f"{self.unit.name} {self.run.test} {use}"
+        return np.random.default_rng([self.run.seed, zlib.crc32(name.encode())])
+
+
+class _ErrorCount(logging.Handler):
+    """pyuvm and cocotb log errors without failing anything: count them, the base test fails."""
+
+    def __init__(self):
+        super().__init__(logging.ERROR)
+        self.messages: list[str] = []
+
+    def emit(self, record):
+        self.messages.append(record.getMessage())
+
+
+class PhaseSequence(uvm_sequence):
+    """Sends the rows of one phase, an item a row."""
+
+    def __init__(self, name, rows, on_row):
+        super().__init__(name)
+        self._rows = rows
+        self._on_row = on_row
+
+    async def body(self):
+        for number, row in enumerate(self._rows):
+            item = RowItem(f"row {number}", row)
+            await self.start_item(item)
+            await self.finish_item(item)
+            self._on_row(item)
+
+
+class BaseTest(uvm_test):
+    """A scenario from first to last row. Fails on any mismatch, broken rule, logged error, row
+    left inside, row that never came, and when nothing was compared."""
+
+    def build_phase(self):
+        self.log_errors = _ErrorCount()
+        for name in ("", "uvm", "cocotb"):
+            logging.getLogger(name).addHandler(self.log_errors)
+        run = Run.load()
+        unit = run.descriptor
+        top = cocotb.top
+        self.bench = BenchConfig(
+            run=run,
+            unit=unit,
+            parameters=run.parameters,
+            shape=StreamShape(
+                run.parameters["LANES"], run.parameters["MAX_LEN"], unit.in_dtype, unit.out_dtype
+            ),
+            reset=ResetLine(top.rst_ni, top.clk_i),
+            setting_values={setting.name: setting.values for setting in unit.settings},
+        )
+        ConfigDB().set(None, "*", "BENCH", self.bench)
+        self.env = StreamEnv.create("env", self)
+        self.sent = self.aborted = 0
+        self._started = time.perf_counter()
+        self._progress_at = 0.0
+
+    def end_of_elaboration_phase(self):
+        self.env.scoreboard.on_failure = lambda: self._failed.set()
+        self._failed = Event()
+
+    def start_of_simulation_phase(self):
+        self.bench.reset.on_assert(
+            lambda: self.env.collector.stream.sample_reset(
+                self.env.source.monitor.pins, self.env.sink.monitor.pins
+            )
+        )
+
+    # ------------------------------------------------------------------------------ the run
+
+    async def run_phase(self):
+        self.raise_objection()
+        top, bench = cocotb.top, self.bench
+        for setting in bench.unit.settings:
+            getattr(top, setting.port).value = setting.values[0]
+        Clock(top.clk_i, CLOCK_NS, "ns").start()
+        bench.reset._handle.value = 0
+        await ClockCycles(top.clk_i, 3)
+        await bench.reset.release()
+        work = cocotb.start_soon(self._drive_all())
+        watch = cocotb.start_soon(self._watchdog())
+        await First(work.complete, watch.complete, self._failed.wait())
+        for task in (work, watch):
+            if task.done():
+                task.result()  # an exception of theirs is ours
+            task.cancel()
+        self.drop_objection()
+
+    async def _drive_all(self):
+        bench = self.bench
+        run = bench.run
+        make = RowMaker(
+            bench.rng("rows"),
+            bench.shape.lanes,
+            bench.shape.max_len,
+            bench.unit.in_dtype,
+            bench.setting_values,
+        )
+        scenario = SCENARIOS[run.test]
+        phases = scenario.phases(Bench(make, run.rows, run.tensors))
+        for number, phase in enumerate(phases):
+            self.env.source.driver.set_stalls(phase.source)
+            self.env.sink.driver.set_stalls(phase.sink)
+            sequence = PhaseSequence(f"phase {number}", phase.rows, self._count)
+            await sequence.start(self.env.source.seqr)
+            if self.env.protocol_errors:
+                break
+        self.env.sink.driver.set_stalls("none")
+        await self.drain()
+
+    def _count(self, item: RowItem) -> None:
+        self.sent += 1
+        self.aborted += item.aborted
+        now = time.perf_counter()
+        if now - self._progress_at > 0.25:
+            self._progress_at = now
+            self.bench.run.progress(
+                {"rows": self.sent, "beats": self.env.source.monitor.pins.beats}
+            )
+
+    async def drain(self):
+        """Wait until every row that went in has come out, and what was compared is judged."""
+        while self.env.scoreboard.inside:
+            await RisingEdge(cocotb.top.clk_i)
+        await ClockCycles(cocotb.top.clk_i, 20)  # nothing more may come
+        self.env.scoreboard.compare()
+
+    async def _watchdog(self):
+        """Ends the run when nothing moves on either side."""
+        pins = (self.env.source.monitor.pins, self.env.sink.monitor.pins)
+        before = None
+        while True:
+            await Timer(STUCK_CLOCKS * CLOCK_NS, "ns")
+            now = tuple(p.beats for p in pins)
+            assert now != before or not self.env.scoreboard.inside, (
+                f"stuck: no beat moved for {STUCK_CLOCKS} clocks; {now[0]} beats went in, {now[1]} "
+                f"came out, {self.env.scoreboard.inside} rows are inside\nrerun: {self.bench.rerun}"
+            )
+            before = now
+
+    # ------------------------------------------------------------------------------ the verdict
+
+    def check_phase(self):
+        env, rerun = self.env, self.bench.rerun
+        env.scoreboard.compare()
+        assert env.scoreboard.failure is None, env.scoreboard.failure
+        if env.protocol_errors:
+            more = len(env.protocol_errors) - 1
+            raise AssertionError(
+                f"{env.protocol_errors[0]}{f', and {more} more' if more else ''}\nrerun: {rerun}"
+            )
+        for name, expected in env.scoreboard.pulses.items():
+            seen = env.errors.pulses[name].count
+            assert seen == expected, (
+                f"{name}_o was high for {seen} clocks, expected {expected}\nrerun: {rerun}"
+            )
+        accounted = env.scoreboard.rows + env.scoreboard.dropped + self.aborted
+        assert accounted >= self.sent, (
+            f"{self.sent} rows were driven, {accounted} are accounted for\nrerun: {rerun}"
+        )
+        assert not self.log_errors.messages, (
+            f"an error was logged: {self.log_errors.messages[0]}\nrerun: {rerun}"
+        )
+
+    def report_phase(self):
+        env = self.env
+        coverage = env.collector.merged()
+        run = self.bench.run
+        coverage.save(run.folder / "coverage.json", run.about())
+        kept = env.recorder.kept()
+        if kept is not None:
+            rows, outputs = kept
+            np.savez(
+                run.folder / "outputs.npz",
+                x=rows.x, mask=rows.mask, length=rows.length, **rows.settings,
+                out=outputs.out, exponent=outputs.exponent,
+            )
+        clocks = env.recorder.clocks
+        span = clocks[-1][1][-1] - clocks[0][0][0] + 1
+        result = {
+            **run.about(),
+            "rows": env.scoreboard.rows,
+            "elements": env.scoreboard.elements,
+            "mismatches": env.scoreboard.mismatches,
+            "beats": env.source.monitor.pins.beats,
+            "clocks": span,
+            "resets": self.bench.reset.count,
+            "aborted": self.aborted + env.scoreboard.dropped,
+            "seconds": time.perf_counter() - self._started,
+            "accuracy": self.bench.unit.accuracy(*kept) if kept else {},
+            "measured": self.measured(),
+        }
+        (run.folder / "result.json").write_text(json.dumps(result, indent=1) + "\n")
+
+    def measured(self) -> dict:
+        """More figures for the result."""
+        return {}
+
+
+class RowTest(BaseTest):
+    """The rows and nothing else."""
+
+
+class ResetTest(BaseTest):
+    """Resets of random length at random times, within clocks too, while rows are driven."""
+
+    async def run_phase(self):
+        resets = cocotb.start_soon(self._resets())
+        await super().run_phase()
+        resets.cancel()
+
+    async def _resets(self):
+        rng = self.bench.rng("resets")
+        reset = self.bench.reset
+        while True:
+            clocks = int(rng.choice([rng.integers(1, 12), rng.integers(20, 300)]))
+            # Any place within the clock but its edges, where the order of events is the tool's.
+            within = int(rng.integers(1, 1000 * CLOCK_NS))
+            within += within == 500 * CLOCK_NS
+            await ClockCycles(cocotb.top.clk_i, clocks)
+            await Timer(within, "ps")
+            reset.assert_now()
+            self._check_outputs_at_rest = cocotb.start_soon(self._at_rest())
+            await ClockCycles(cocotb.top.clk_i, int(rng.integers(1, 5)))
+            await reset.release()
+
+    async def _at_rest(self):
+        """Reset is asynchronous: outputs are at rest at once, with no clock."""
+        await Timer(1, "ps")
+        for name in ("m_axis_tvalid", "s_axis_tready", "err_len_o", "err_keep_o"):
+            value = str(getattr(cocotb.top, name).value)
+            assert value == "0", f"{name} is {value} in reset\nrerun: {self.bench.rerun}"
+
+    def check_phase(self):
+        super().check_phase()
+        assert self.bench.reset.count > 0, "no reset came: more rows are needed"
+
+
+class TimingTest(BaseTest):
+    """With no stall on either side, every clock is known in advance.
+
+    Input: a beat a clock from the first to the last. Output: a row starts a latency after its last
+    beat went in, or right behind the row before it, and has a beat a clock.
+    """
+
+    def check_phase(self):
+        super().check_phase()
+        latency = self.bench.unit.latency(self.bench.parameters)
+        rerun = self.bench.rerun
+        clock = self.env.recorder.clocks[0][0][0]
+        free = 0  # first clock at which the output is free
+        for number, (given, got) in enumerate(self.env.recorder.clocks):
+            where = f"row {number} of {len(given)} beats"
+            assert given == list(range(clock, clock + len(given))), (
+                f"{where}: s_axis_tready fell with no stall outside: beats at {given[:9]}, expected "
+                f"from {clock} on without a gap\nrerun: {rerun}"
+            )
+            clock += len(given)
+            start = max(given[-1] + latency, free)
+            assert got == list(range(start, start + len(got))), (
+                f"{where}: last beat in at clock {given[-1]}, latency {latency}, output free from "
+                f"{free}: beats at {got[:9]}, expected from {start} on without a gap\nrerun: {rerun}"
+            )
+            free = start + len(got)
+
+    def measured(self) -> dict:
+        """Beats a clock while the input was driven, and the shortest latency seen."""
+        clocks = self.env.recorder.clocks
+        beats = sum(len(given) for given, _ in clocks)
+        return {
+            "input beats per clock": beats / (clocks[-1][0][-1] - clocks[0][0][0] + 1),
+            "latency": min(got[0] - given[-1] for given, got in clocks),
+        }
+
+
+@cocotb.test()
+async def run(_):
+    """The scenario of this run, under its UVM test."""
+    test = {cls.__name__: cls for cls in (RowTest, ResetTest, TimingTest)}
+    await uvm_root().run_test(test[SCENARIOS[Run.load().test].test])
