@@ -53,18 +53,38 @@ def check_test(test: str) -> None:
         raise UserError(f"there is no test {test!r}; there are: {', '.join(SCENARIOS)}")
 
 
-def check_tensors(unit: Unit, parameters: Mapping[str, int], tensors: Path) -> None:
-    """Raise UserError or VectorError unless the file holds rows for this unit and build."""
+def load_tensors(unit: Unit, tensors: Path) -> vectors.Vectors:
+    """The rows of a tensor file. Raises UserError or VectorError unless they are for this unit."""
     file = vectors.load(tensors)
     if file.unit != unit.name:
         raise UserError(f"{tensors} holds rows for {file.unit}, not for {unit.name}")
     if file.x.dtype != unit.in_dtype:
         raise UserError(f"{tensors}: x is {file.x.dtype}, {unit.name} takes {unit.in_dtype}")
-    longest = int(file.length.max())
+    return file
+
+
+def choose_tensors(
+    unit: Unit, parameters: Mapping[str, int], test: str, given: Path | None
+) -> Path | None:
+    """The tensor file of a run: the one given, else the shipped one; None if the test reads none.
+
+    Of the shipped rows those that fit the build are driven; a file that is asked for must fit
+    whole. Raises UserError, VectorError.
+    """
+    check_test(test)
+    if not SCENARIOS[test].tensors:
+        if given is not None:
+            raise UserError(f"test {test} reads no tensors; TEST=tensors drives {given}")
+        return None
+    if given is None:
+        load_tensors(unit, DATA / unit.tensors)
+        return DATA / unit.tensors
+    longest = int(load_tensors(unit, given).length.max())
     if longest > parameters["MAX_LEN"]:
         raise UserError(
-            f"{tensors} has rows of {longest} elements: build with MAX_LEN={longest} or more"
+            f"{given} has rows of {longest} elements: build with MAX_LEN={longest} or more"
         )
+    return given.resolve()
 
 
 def rerun_line(unit: Unit, sim: str, test: str, seed: int, rows: int, tensors: Path | None,
@@ -92,12 +112,8 @@ def simulate(
 
     A failing test is a `Result`, not an exception.
     """
-    check_test(test)
     unit = build.unit
-    if tensors is None:
-        tensors = DATA / unit.tensors
-    check_tensors(unit, build.parameters, tensors)
-    tensors = tensors.resolve()
+    tensors = choose_tensors(unit, build.parameters, test, tensors)
     (BUILD / "runs").mkdir(parents=True, exist_ok=True)
     folder = Path(
         tempfile.mkdtemp(

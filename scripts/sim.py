@@ -27,13 +27,12 @@ from flow.build import build, check_simulator
 from flow.cli import flag, main, number, table, words
 from flow.simulate import (
     DEFAULT_ROWS,
-    check_tensors,
-    check_test,
+    choose_tensors,
     environment_is_quiet,
+    load_tensors,
     simulate,
 )
 from flow.errors import UserError
-from flow.paths import DATA
 from tb import units
 from tb.scenarios import SCENARIOS
 
@@ -64,16 +63,15 @@ def command(arguments) -> int:
     rows = number("ROWS", given.pop("ROWS", str(DEFAULT_ROWS)), least=1)
     waves = flag("WAVES", given.pop("WAVES", "0"))
     cover = flag("COVER", given.pop("COVER", "0"))
-    tensors = Path(given.pop("TENSORS", DATA / unit.tensors))
+    given_tensors = Path(given.pop("TENSORS")) if "TENSORS" in given else None
     for name in given:
         if name not in unit.defaults:
             known = "UNIT SIM TEST SEED ROWS TENSORS WAVES COVER " + " ".join(unit.defaults)
             raise UserError(f"there is no {name}; there are: {known}")
     parameters = unit.resolve({name: number(name, value) for name, value in given.items()})
     # All of the input is looked at before the first slow step.
-    check_test(test)
     check_simulator(sim)
-    check_tensors(unit, parameters, tensors)
+    tensors = choose_tensors(unit, parameters, test, given_tensors)
 
     print(f"{unit.name} on {sim}, test {test}, seed {seed}, "
           + " ".join(f"{name}={value}" for name, value in parameters.items()), flush=True)
@@ -81,13 +79,18 @@ def command(arguments) -> int:
     print("build: " + ("as before" if made.reused else f"{made.seconds:.1f} s"))
     print(report.storage_line(made), flush=True)
 
+    if tensors:
+        length = load_tensors(unit, tensors).length
+        fit = int((length <= parameters["MAX_LEN"]).sum())
+        print(f"tensors: {tensors}, {fit} of {len(length)} rows fit MAX_LEN", flush=True)
+
     lively = sys.stdout.isatty()
 
     def show(counts: dict) -> None:
         print(f"\r  {counts['rows']} rows, {counts['beats']} beats driven ", end="", flush=True)
 
     result = simulate(
-        made, test, seed, rows=rows, tensors=tensors,
+        made, test, seed, rows=rows, tensors=given_tensors,
         on_progress=show if lively and not environment_is_quiet() else None,
     )
     if lively:

@@ -50,7 +50,12 @@ class RowDriver(uvm_driver):
     def start_of_simulation_phase(self):
         bench = self.bench
         self.source = RowSource(
-            cocotb.top, "s_axis", cocotb.top.clk_i, bench.reset, bench.setting_values, bench.rng("source")
+            cocotb.top,
+            "s_axis",
+            bench.clocking,
+            bench.reset,
+            bench.setting_values,
+            bench.rng("source"),
         )
 
     def set_stalls(self, name: str) -> None:
@@ -77,7 +82,7 @@ class SinkDriver(uvm_component):
         self.bench = ConfigDB().get(self, "", "BENCH")
 
     def start_of_simulation_phase(self):
-        self.sink = ReadySink(cocotb.top, cocotb.top.clk_i)
+        self.sink = ReadySink(cocotb.top, self.bench.clocking)
 
     def set_stalls(self, name: str) -> None:
         self.sink.set_stalls(stall_pattern(name, self.bench.rng(f"sink {name}")))
@@ -108,7 +113,12 @@ class SourceMonitor(StreamMonitor):
     def make_pins(self):
         bench = self.bench
         return InputMonitor(
-            cocotb.top, "s_axis", cocotb.top.clk_i, bench.reset, bench.setting_values
+            cocotb.top,
+            "s_axis",
+            bench.clocking,
+            bench.reset,
+            bench.setting_values,
+            has_x=bench.has_x,
         )
 
 
@@ -118,7 +128,7 @@ class SinkMonitor(StreamMonitor):
     def make_pins(self):
         bench = self.bench
         return OutputMonitor(
-            cocotb.top, "m_axis", cocotb.top.clk_i, bench.reset, x_when_idle=bench.has_x
+            cocotb.top, "m_axis", bench.clocking, bench.reset, has_x=bench.has_x
         )
 
 
@@ -149,17 +159,13 @@ class ErrorMonitor(uvm_component):
         self.bench = ConfigDB().get(self, "", "BENCH")
 
     def start_of_simulation_phase(self):
-        top, reset = cocotb.top, self.bench.reset
+        bench = self.bench
         self.pulses = {
-            name: PulseCounter(getattr(top, f"{name}_o"), top.clk_i, reset)
+            name: PulseCounter(getattr(cocotb.top, f"{name}_o"), bench.clocking, bench.reset)
             for name in ("err_len", "err_keep")
         }
-        reset.on_assert(self.clear)
+        bench.reset.on_assert(self.clear)
 
     def clear(self) -> None:
         for counter in self.pulses.values():
             counter.count = 0
-
-    async def run_phase(self):
-        for counter in self.pulses.values():
-            cocotb.start_soon(counter.run())

@@ -35,12 +35,16 @@ class StreamShape:
 
 @dataclass
 class ObservedRow:
-    """Beats of a row as a monitor saw them. strb and settings are the input's, user the output's."""
+    """Beats of a row as a monitor saw them. strb and settings are the input's, user the output's.
 
-    data: list[int] = field(default_factory=list)
-    keep: list[int] = field(default_factory=list)
-    strb: list[int] = field(default_factory=list)
-    user: list[int] = field(default_factory=list)
+    Payloads are strings of 0 and 1, the high bit first, as the simulator hands them over: turning
+    them into numbers beat by beat would cost more than all the rest of the bench.
+    """
+
+    data: list[str] = field(default_factory=list)
+    keep: list[str] = field(default_factory=list)
+    strb: list[str] = field(default_factory=list)
+    user: list[str] = field(default_factory=list)
     settings: dict[str, int] = field(default_factory=dict)
     clocks: list[int] = field(default_factory=list)  # clock of each beat's transfer
     waits: int = 0  # clocks with tvalid and no tready
@@ -66,18 +70,16 @@ class Expected:
     keep_pulses: np.ndarray
 
 
-def _bits(values: Sequence[int], lanes: int) -> np.ndarray:
-    """[len(values), lanes] bool from integers, lane 0 in the low bit."""
-    size = -(-lanes // 8)
-    raw = np.frombuffer(b"".join(v.to_bytes(size, "little") for v in values), np.uint8)
-    return np.unpackbits(raw.reshape(-1, size), axis=1, count=lanes, bitorder="little").astype(bool)
+def _bits(values: Sequence[str], width: int) -> np.ndarray:
+    """[len(values), width] bool from bit strings, bit 0 first."""
+    raw = np.frombuffer("".join(values).encode("ascii"), np.uint8)
+    return raw.reshape(-1, width)[:, ::-1] == ord("1")
 
 
-def _lanes(values: Sequence[int], lanes: int, dtype: np.dtype) -> np.ndarray:
-    """[len(values), lanes] of dtype from integers, lane 0 in the low bytes."""
-    size = lanes * dtype.itemsize
-    raw = b"".join(v.to_bytes(size, "little") for v in values)
-    return np.frombuffer(raw, dtype.newbyteorder("<")).reshape(-1, lanes)
+def _lanes(values: Sequence[str], lanes: int, dtype: np.dtype) -> np.ndarray:
+    """[len(values), lanes] of dtype from bit strings, lane 0 in the low bits."""
+    raw = np.packbits(_bits(values, lanes * dtype.itemsize * 8), axis=1, bitorder="little")
+    return raw.view(dtype.newbyteorder("<"))
 
 
 def _places(observed: Sequence[ObservedRow]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -55,7 +55,7 @@ class Recorder(uvm_component):
         rows = batch.expected.rows
         width = rows.x.shape[1]
         settings = {name: values[good] for name, values in rows.settings.items()}
-        exponent = np.array([got.user[0] & 31 for _, got in batch.pairs])
+        exponent = np.array([int(got.user[0][-5:], 2) for _, got in batch.pairs])
         self._batches.append(
             (
                 Rows(rows.x[good], rows.mask[good], rows.length[good], settings),

@@ -36,12 +36,15 @@ class Scenario:
     about: str
     phases: Callable[[Bench], Iterator[Phase]]
     test: str = "RowTest"
+    tensors: bool = False  # reads a tensor file
 
 
-def tensor_rows(path: Path, settings: dict[str, range]) -> Iterator[Row]:
-    """The rows of a tensor or vector file, in order."""
+def tensor_rows(path: Path, settings: dict[str, range], max_len: int) -> Iterator[Row]:
+    """The rows of a tensor or vector file that fit the build, in order."""
     file = vectors.load(path)
     for i, length in enumerate(file.length.tolist()):
+        if length > max_len:
+            continue
         given = {
             name: int(file.row_settings[name][i])
             if name in file.row_settings
@@ -57,7 +60,8 @@ def tensor_rows(path: Path, settings: dict[str, range]) -> Iterator[Row]:
 
 
 def _tensors(bench: Bench) -> Iterator[Phase]:
-    yield Phase(tensor_rows(bench.tensors, bench.make.settings))
+    make = bench.make
+    yield Phase(tensor_rows(bench.tensors, make.settings, make.max_len))
 
 
 def _random(bench: Bench) -> Iterator[Phase]:
@@ -188,8 +192,8 @@ def _timing(bench: Bench) -> Iterator[Phase]:
 
 
 SCENARIOS: dict[str, Scenario] = {
-    "default": Scenario("the shipped real tensors, then a short random mix", _default),
-    "tensors": Scenario("the rows of a tensor or vector file (TENSORS=), in order", _tensors),
+    "default": Scenario("the shipped real tensors, then a short random mix", _default, tensors=True),
+    "tensors": Scenario("the rows of a tensor or vector file (TENSORS=), in order", _tensors, tensors=True),
     "random": Scenario("everything drawn: shape, length, mask, settings, stalls", _random),
     "smoke": Scenario("a few random rows, no stalls", _smoke),
     "shapes": Scenario("each distribution of values at several lengths", _shapes),

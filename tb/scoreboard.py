@@ -118,7 +118,8 @@ class Scoreboard(uvm_component):
         want = self._padded(model, expected)
         wrong |= ((want[:, :width] != seen.out[:, :width]) & expected.keep[:, :width]).any(axis=1)
         for number, (_, row) in enumerate(pairs):
-            wrong[number] |= any(value != user[number] for value in row.user)
+            want_user = f"{user[number]:07b}"
+            wrong[number] |= any(bits != want_user for bits in row.user)
         return np.flatnonzero(wrong).tolist()
 
     @staticmethod
@@ -148,10 +149,10 @@ class Scoreboard(uvm_component):
             lines.append(
                 f"  beats (tlast): expected {expected.beats[number]}, got {seen.beats[number]}"
             )
-        for beat, value in enumerate(got.user):
-            if value != user:
+        for beat, bits in enumerate(got.user):
+            if bits != f"{user:07b}":
                 lines.append(f"  beat {beat}, tuser {{err_keep, err_len, exponent}}: expected "
-                             f"{user:#04x}, got {value:#04x}")
+                             f"{user:07b}, got {bits}")
                 break
         width = min(len(keep), seen.keep.shape[1], lanes * int(seen.beats[number]))
         bad_keep = np.flatnonzero(keep[:width] != seen.keep[number, :width])

@@ -230,6 +230,9 @@ def random_length(rng: np.random.Generator, lanes: int, max_len: int) -> int:
     return int(rng.integers(1, max_len + 1))
 
 
+_SHAPE_NAMES, _MASK_NAMES = list(SHAPES), list(MASKS)
+
+
 @dataclass(frozen=True)
 class RowMaker:
     """Makes rows for one unit and build: what the scenarios share."""
@@ -251,10 +254,10 @@ class RowMaker:
         rng = self.rng
         if length is None:
             length = random_length(rng, self.lanes, self.max_len)
-        shape = shape or str(rng.choice(list(SHAPES)))
+        shape = shape or _SHAPE_NAMES[rng.integers(len(SHAPES))]
         # Masks get in the way of most other things: half of the rows have none.
-        mask = mask or ("none" if rng.random() < 0.5 else str(rng.choice(list(MASKS))))
-        drawn = {name: int(rng.choice(values)) for name, values in self.settings.items()}
+        mask = mask or ("none" if rng.random() < 0.5 else _MASK_NAMES[rng.integers(len(MASKS))])
+        drawn = {name: v[int(rng.integers(len(v)))] for name, v in self.settings.items()}
         return Row(
             x=SHAPES[shape](rng, length, self.dtype).astype(self.dtype),
             mask=MASKS[mask](rng, length, self.lanes),

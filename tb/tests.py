@@ -18,11 +18,11 @@ from pathlib import Path
 import cocotb
 import numpy as np
 from cocotb.clock import Clock
-from cocotb.triggers import ClockCycles, Event, First, RisingEdge, Timer
+from cocotb.triggers import Event, First, Timer
 from pyuvm import ConfigDB, uvm_root, uvm_sequence, uvm_test
 
 from tb.agents import RowItem
-from tb.axis import ResetLine
+from tb.axis import Clocking, ResetLine
 from tb.contract import StreamShape
 from tb.env import StreamEnv
 from tb.run import Run
@@ -42,6 +42,7 @@ class BenchConfig:
     unit: Unit
     parameters: dict[str, int]
     shape: StreamShape
+    clocking: Clocking
     reset: ResetLine
     setting_values: dict[str, range] = field(default_factory=dict)
 
@@ -101,6 +102,7 @@ class BaseTest(uvm_test):
         run = Run.load()
         unit = run.descriptor
         top = cocotb.top
+        clocking = Clocking(top.clk_i)
         self.bench = BenchConfig(
             run=run,
             unit=unit,
@@ -108,14 +110,15 @@ class BaseTest(uvm_test):
             shape=StreamShape(
                 run.parameters["LANES"], run.parameters["MAX_LEN"], unit.in_dtype, unit.out_dtype
             ),
-            reset=ResetLine(top.rst_ni, top.clk_i),
+            clocking=clocking,
+            reset=ResetLine(top.rst_ni, clocking),
             setting_values={setting.name: setting.values for setting in unit.settings},
         )
         ConfigDB().set(None, "*", "BENCH", self.bench)
         self.env = StreamEnv.create("env", self)
         self.sent = self.aborted = 0
-        self._started = time.perf_counter()
         self._progress_at = 0.0
+        self.seconds = 0.0  # wall time from the first row to the last one compared
 
     def end_of_elaboration_phase(self):
         self.env.scoreboard.on_failure = lambda: self._failed.set()
@@ -136,8 +139,8 @@ class BaseTest(uvm_test):
         for setting in bench.unit.settings:
             getattr(top, setting.port).value = setting.values[0]
         Clock(top.clk_i, CLOCK_NS, "ns").start()
-        bench.reset._handle.value = 0
-        await ClockCycles(top.clk_i, 3)
+        cocotb.start_soon(bench.clocking.run())
+        await bench.clocking.wait(3)
         await bench.reset.release()
         work = cocotb.start_soon(self._drive_all())
         watch = cocotb.start_soon(self._watchdog())
@@ -158,6 +161,7 @@ class BaseTest(uvm_test):
             bench.unit.in_dtype,
             bench.setting_values,
         )
+        started = time.perf_counter()
         scenario = SCENARIOS[run.test]
         phases = scenario.phases(Bench(make, run.rows, run.tensors))
         for number, phase in enumerate(phases):
@@ -169,6 +173,7 @@ class BaseTest(uvm_test):
                 break
         self.env.sink.driver.set_stalls("none")
         await self.drain()
+        self.seconds = time.perf_counter() - started
 
     def _count(self, item: RowItem) -> None:
         self.sent += 1
@@ -182,9 +187,11 @@ class BaseTest(uvm_test):
 
     async def drain(self):
         """Wait until every row that went in has come out, and what was compared is judged."""
+        clocking = self.bench.clocking
+        await clocking.wait(2)  # until the monitors have seen the last row go in
         while self.env.scoreboard.inside:
-            await RisingEdge(cocotb.top.clk_i)
-        await ClockCycles(cocotb.top.clk_i, 20)  # nothing more may come
+            await clocking.edge
+        await clocking.wait(20)  # nothing more may come
         self.env.scoreboard.compare()
 
     async def _watchdog(self):
@@ -248,7 +255,7 @@ class BaseTest(uvm_test):
             "clocks": span,
             "resets": self.bench.reset.count,
             "aborted": self.aborted + env.scoreboard.dropped,
-            "seconds": time.perf_counter() - self._started,
+            "seconds": self.seconds,
             "accuracy": self.bench.unit.accuracy(*kept) if kept else {},
             "measured": self.measured(),
         }
@@ -276,14 +283,13 @@ class ResetTest(BaseTest):
         reset = self.bench.reset
         while True:
             clocks = int(rng.choice([rng.integers(1, 12), rng.integers(20, 300)]))
-            # Any place within the clock but its edges, where the order of events is the tool's.
-            within = int(rng.integers(1, 1000 * CLOCK_NS))
-            within += within == 500 * CLOCK_NS
-            await ClockCycles(cocotb.top.clk_i, clocks)
+            # Any place between two clock edges; at an edge the order of events is the tool's.
+            within = int(rng.choice([1, 499 * CLOCK_NS, 501 * CLOCK_NS, 990 * CLOCK_NS]))
+            await self.bench.clocking.wait(clocks)
             await Timer(within, "ps")
             reset.assert_now()
-            self._check_outputs_at_rest = cocotb.start_soon(self._at_rest())
-            await ClockCycles(cocotb.top.clk_i, int(rng.integers(1, 5)))
+            await self._at_rest()
+            await self.bench.clocking.wait(int(rng.integers(1, 5)))
             await reset.release()
 
     async def _at_rest(self):

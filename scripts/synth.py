@@ -1,0 +1,30 @@
+#!/usr/bin/env python3
+"""Synthesise units to generic cells and check that their memories are what they promise."""
+
+import bootstrap  # noqa: F401  isort: skip
+
+import argparse
+from collections.abc import Sequence
+
+from flow import cli
+from flow.synth import arguments, synth
+
+
+def command(words: Sequence[str]) -> int:
+    """Synthesise what the arguments say; return the exit code."""
+    parser = argparse.ArgumentParser(
+        usage="%(prog)s [-h] [UNIT [NAME=VALUE ...]]",
+        description=__doc__,
+        epilog="UNIT=name does the same. Exit code: 0 done, 1 a configuration failed, 2 wrong arguments or no pyosys.",
+    )
+    parser.add_argument(
+        "words",
+        nargs="*",
+        metavar="UNIT [NAME=VALUE ...]",
+        help="one unit (default: all), and parameters that replace its list of configurations",
+    )
+    return 1 if synth(*arguments(parser.parse_args(words).words)) else 0
+
+
+if __name__ == "__main__":
+    cli.main(command)
