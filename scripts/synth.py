@@ -15,7 +15,8 @@ def command(words: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(
         usage="%(prog)s [-h] [UNIT [NAME=VALUE ...]]",
         description=__doc__,
-        epilog="UNIT=name does the same. Exit code: 0 done, 1 a configuration failed, 2 wrong arguments or no pyosys.",
+        epilog="UNIT=name does the same. "
+        "Exit code: 0 done, 1 a configuration failed, 2 wrong arguments or no pyosys.",
     )
     parser.add_argument(
         "words",

@@ -164,6 +164,7 @@ class RowSource(BusDriver):
     async def _driver_send(self, transaction, sync: bool = True, **_) -> None:
         beats, settings = transaction
         edge, ready, reset, put = self._edge, self._ready, self._reset, self._put
+        tdata = self.bus.tdata
         self.aborted = False
         if sync:
             await edge
@@ -172,7 +173,7 @@ class RowSource(BusDriver):
             if self._pattern is not None:
                 await self._stall()
             if not reset.active:
-                put("tdata", data)
+                tdata.value = data
                 put("tkeep", keep)
                 put("tstrb", strb)
                 put("tlast", int(number == last))
@@ -254,7 +255,8 @@ class RowMonitor(BusMonitor):
         self._valid, self._ready, self._last = (
             Level(getattr(self.bus, pin)) for pin in ("tvalid", "tready", "tlast")
         )
-        self._levels = [Level(getattr(self.bus, pin)) for pin in self._side]
+        self._levels = [self._last, *(Level(getattr(self.bus, pin)) for pin in self._side)]
+        self._tdata = self.bus.tdata
         reset.on_assert(self._drop)
         self._drop()
 
@@ -273,16 +275,16 @@ class RowMonitor(BusMonitor):
         self.errors.append(ProtocolError(f"{self.name}: {rule} (clock {self._clocking.number})"))
 
     def _clock(self) -> None:
-        """Called at each falling edge; judges the rising edge before it with `_edge`."""
+        """Called at each falling edge; judges the rising edge before it with `_judge`."""
         raise NotImplementedError
 
     def _first_beat(self, row: ObservedRow) -> None:
         """Look at what belongs to a row's first beat."""
 
     def _payload(self) -> list[str]:
-        return [str(self.bus.tdata.value), self._last.value, *[pin.value for pin in self._levels]]
+        return [str(self._tdata.value), *[level.value for level in self._levels]]
 
-    def _edge(self, valid: str, ready: str, payload: list[str]) -> None:
+    def _judge(self, valid: str, ready: str, payload: list[str]) -> None:
         """What a rising edge took: payload is looked at where valid is 1."""
         # What is left of a bit string without its 0 and 1 at either end is X or Z.
         if self._has_x and any(bits.strip("01") for bits in (valid, ready, *payload)):
@@ -300,16 +302,13 @@ class RowMonitor(BusMonitor):
         if not self.partial:
             self.partial = True
             self._first_beat(row)
-            self._lists = [getattr(row, name[1:]) for name in self._side]
         self.waiting = ready != "1"
         if self.waiting:
             row.waits += 1
             self._waited = payload
             return
         self.beats += 1
-        row.data.append(payload[0])
-        for values, bits in zip(self._lists, payload[2:], strict=True):
-            values.append(bits)
+        row.beats.append(payload)
         row.clocks.append(self._clocking.number)
         if payload[1] == "1":
             self.partial = False
@@ -335,7 +334,7 @@ class InputMonitor(RowMonitor):
         ready, self._ready_before = self._ready_before, self._ready.value
         if not self._line.active:
             valid = self._valid.value
-            self._edge(valid, ready, self._payload() if valid == "1" else [])
+            self._judge(valid, ready, self._payload() if valid == "1" else [])
 
     def _first_beat(self, row: ObservedRow) -> None:
         row.settings = {name: int(handle.value) for name, handle in self._cfg.items()}
@@ -357,7 +356,7 @@ class OutputMonitor(RowMonitor):
         valid, payload = self._before
         now = self._valid.value
         self._before = (now, self._payload() if now == "1" or self._has_x else [])
-        self._edge(valid, self._ready.value, payload)
+        self._judge(valid, self._ready.value, payload)
 
 
 class PulseCounter:

@@ -35,20 +35,23 @@ class StreamShape:
 
 @dataclass
 class ObservedRow:
-    """Beats of a row as a monitor saw them. strb and settings are the input's, user the output's.
+    """Beats of a row as a monitor saw them.
 
-    Payloads are strings of 0 and 1, the high bit first, as the simulator hands them over: turning
-    them into numbers beat by beat would cost more than all the rest of the bench.
+    beats  [tdata, tlast, tkeep, side band] of each beat; the side band is tstrb of an input, tuser of
+           an output. Strings of 0 and 1, the high bit first, as the simulator hands them over: to
+           turn them into numbers beat by beat would cost more than all the rest of the bench.
     """
 
-    data: list[str] = field(default_factory=list)
-    keep: list[str] = field(default_factory=list)
-    strb: list[str] = field(default_factory=list)
-    user: list[str] = field(default_factory=list)
-    settings: dict[str, int] = field(default_factory=dict)
+    beats: list[list[str]] = field(default_factory=list)
+    settings: dict[str, int] = field(default_factory=dict)  # of an input row
     clocks: list[int] = field(default_factory=list)  # clock of each beat's transfer
     waits: int = 0  # clocks with tvalid and no tready
     gaps: int = 0  # clocks without tvalid after the first beat
+
+    @property
+    def user(self) -> list[str]:
+        """tuser of each beat of an output row."""
+        return [beat[3] for beat in self.beats]
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,7 @@ def _lanes(values: Sequence[str], lanes: int, dtype: np.dtype) -> np.ndarray:
 
 def _places(observed: Sequence[ObservedRow]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Beats of each row; and for all beats in a line, their row and their number in it."""
-    beats = np.array([len(row.data) for row in observed])
+    beats = np.array([len(row.beats) for row in observed])
     row = np.repeat(np.arange(len(observed)), beats)
     number = np.arange(beats.sum()) - np.repeat(np.cumsum(beats) - beats, beats)
     return beats, row, number
@@ -94,9 +97,9 @@ def decode(observed: Sequence[ObservedRow], shape: StreamShape) -> Expected:
     """What a batch of input rows asks of the unit."""
     lanes = shape.lanes
     beats, row, number = _places(observed)
-    keep = _bits([k for r in observed for k in r.keep], lanes)
-    strb = _bits([s for r in observed for s in r.strb], lanes)
-    data = _lanes([d for r in observed for d in r.data], lanes, shape.in_dtype)
+    tdata, _, tkeep, tstrb = zip(*(beat for r in observed for beat in r.beats), strict=True)
+    keep, strb = _bits(tkeep, lanes), _bits(tstrb, lanes)
+    data = _lanes(tdata, lanes, shape.in_dtype)
 
     last = number == beats[row] - 1
     ones = keep.sum(axis=1)
@@ -151,8 +154,9 @@ def decode_outputs(observed: Sequence[ObservedRow], shape: StreamShape) -> Outco
     beats, row, number = _places(observed)
     grid = (len(observed), int(beats.max()), shape.lanes)
     out, keep = np.zeros(grid, shape.out_dtype), np.zeros(grid, bool)
-    out[row, number] = _lanes([d for r in observed for d in r.data], shape.lanes, shape.out_dtype)
-    keep[row, number] = _bits([k for r in observed for k in r.keep], shape.lanes)
+    tdata, _, tkeep, _ = zip(*(beat for r in observed for beat in r.beats), strict=True)
+    out[row, number] = _lanes(tdata, shape.lanes, shape.out_dtype)
+    keep[row, number] = _bits(tkeep, shape.lanes)
     flat = (len(observed), grid[1] * shape.lanes)
     return Outcome(out.reshape(flat), keep.reshape(flat), beats)
 

@@ -75,7 +75,7 @@ class Scoreboard(uvm_component):
 
     def _output(self, row: ObservedRow) -> None:
         if not self._expected:
-            self._fail(f"a row of {len(row.data)} beats came out and none was expected", row)
+            self._fail(f"a row of {len(row.beats)} beats came out and none was expected", row)
             return
         self._pairs.append((self._expected.popleft(), row))
         if len(self._pairs) >= BATCH:

@@ -79,8 +79,8 @@ class Unit(ABC):
     tensors: str  # real tensors below data/, what a simulation drives by default
     # Configurations that lint and synthesis go through: the corners, not a product.
     configurations: tuple[Mapping[str, int], ...] = field(default=({},))
-    # Wrong values over the defaults: lint sees to it that every front end stops at each of them, with
-    # a message from an instance of a missing module <name>_error_<PARAMETER>_must_be_...
+    # Wrong values over the defaults: lint sees to it that every front end stops at each of them,
+    # with a message from an instance of a missing module <name>_error_<PARAMETER>_must_be_...
     bad_configurations: tuple[Mapping[str, int], ...] = ()
 
     @property

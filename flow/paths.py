@@ -1,0 +1,8 @@
+"""The one place for the project's paths."""
+
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+RTL = ROOT / "rtl"
+DATA = ROOT / "data"
+BUILD = ROOT / "build"  # everything that a command makes; never in the repository

