@@ -76,7 +76,7 @@ module e2softmax_log_div #(
         4'd4:    div_c = 8'd200;
         4'd5:    div_c = 8'd191;
         4'd6:    div_c = 8'd182;
-        4'd7:    div_c = 8'd175;
+        4'd7:    div_c = 8'd174;
         4'd8:    div_c = 8'd167;
         4'd9:    div_c = 8'd161;
         4'd10:   div_c = 8'd155;
