@@ -1,1 +1,1 @@
-"""What happens around the units: real tensors, runs, reports. Imports models, never tb."""
+"""What happens around the units: building, running, reporting, and capturing real tensors."""

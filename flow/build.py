@@ -58,14 +58,14 @@ def check_simulator(sim: str) -> None:
 
 
 def build(
-    unit: Unit, parameters: Mapping[str, int], sim: str, *, waves: bool = False
+    unit: Unit, parameters: Mapping[str, int], sim: str, *, waves: bool = False, rtl: Path = RTL
 ) -> Build:
     """Build `unit` with all of its `parameters`, or find the build that is there.
 
-    Raises UserError (unknown simulator, missing tool) and BuildError (sources refused).
+    `rtl` is the folder of the sources: another one than the project's holds planted bugs. Raises UserError (unknown simulator, missing tool) and BuildError (sources refused).
     """
     check_simulator(sim)
-    sources = [RTL / file for file in unit.rtl]
+    sources = [rtl / file for file in unit.rtl]
     if sim == "verilator":
         sources += [ROOT / file for file in _CHECKERS]
     key = _key(unit, parameters, sim, waves, sources)

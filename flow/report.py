@@ -14,11 +14,10 @@ def storage_line(build: Build) -> str:
     parts = []
     for name, (words, width) in build.unit.storage(parameters).items():
         parts.append(f"{name} {words} x {width} = {words * width} bits")
-    beats = -(-parameters["MAX_LEN"] // parameters["LANES"])
-    width = build.unit.storage(parameters)["beats"][1]
+    bits = build.unit.row_bits(parameters)
     return (
-        f"row buffer: {', '.join(parts)}; a row of {parameters['MAX_LEN']}: {beats * width} bits "
-        f"({beats * width / parameters['MAX_LEN']:.2f} an element)"
+        f"row buffer: {', '.join(parts)}; a row of {parameters['MAX_LEN']}: {bits} bits "
+        f"({bits / parameters['MAX_LEN']:.2f} an element)"
     )
 
 

@@ -69,9 +69,8 @@ class Result:
 
     @property
     def row_bits(self) -> int:
-        """Bits that a row of MAX_LEN elements takes in the memory `beats`, 0 without one."""
-        _, bits = self.unit.storage(self.parameters).get("beats", (0, 0))
-        return bits * -(-self.parameters["MAX_LEN"] // self.parameters["LANES"])
+        """Bits that a row of MAX_LEN elements takes in the memory `beats`."""
+        return self.unit.row_bits(self.parameters)
 
     def as_dict(self) -> dict:
         """All of it as JSON takes it."""

@@ -118,6 +118,11 @@ class Unit(ABC):
     def storage(self, parameters: Mapping[str, int]) -> dict[str, tuple[int, int]]:
         """Memories of the unit: name -> (words, bits a word), to be equal to what synthesis finds."""
 
+    def row_bits(self, parameters: Mapping[str, int]) -> int:
+        """Bits of memory `beats` that a row of MAX_LEN elements takes, in whole beats."""
+        _, width = self.storage(parameters)["beats"]
+        return width * -(-parameters["MAX_LEN"] // parameters["LANES"])
+
     @abstractmethod
     def coverage(self, parameters: Mapping[str, int]) -> Coverage:
         """The unit's own coverpoints, empty."""
