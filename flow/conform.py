@@ -85,9 +85,15 @@ def conform_rtl(path: Path, sim: str, seed: int = 1) -> Conformance:
     )
     rows, elements = len(file.length), int(file.length.sum())
     if not result.passed:
-        return Conformance(rows, elements, max(1, result.values.get("mismatches", 1)),
-                           f"{result.report}\nrerun: {result.run.rerun}")
+        return Conformance(
+            rows,
+            elements,
+            max(1, result.values.get("mismatches", 1)),
+            f"{result.report}\nrerun: {result.run.rerun}",
+        )
     seen = np.load(result.run.folder / "outputs.npz", allow_pickle=False)
     if len(seen["out"]) != rows:
-        return Conformance(rows, elements, rows, f"{rows} rows went in, {len(seen['out'])} came out")
+        return Conformance(
+            rows, elements, rows, f"{rows} rows went in, {len(seen['out'])} came out"
+        )
     return Conformance(rows, elements, _count(file, seen["out"], seen["exponent"]))

@@ -22,8 +22,10 @@ def storage_line(build: Build) -> str:
 
 
 def _accuracy(values: dict[str, float]) -> list[tuple[str, str]]:
-    return [(name, f"{value:.3e}" if isinstance(value, float) else str(value))
-            for name, value in values.items()]
+    return [
+        (name, f"{value:.3e}" if isinstance(value, float) else str(value))
+        for name, value in values.items()
+    ]
 
 
 def summary(result: Result, *, all_coverage: bool = False) -> str:
@@ -35,8 +37,10 @@ def summary(result: Result, *, all_coverage: bool = False) -> str:
         ("mismatches", values["mismatches"]),
         ("beats per clock", f"{values['beats'] / values['clocks']:.3f}"),
     ]
-    rows += [(name, f"{value:.3f}" if isinstance(value, float) else value)
-             for name, value in values["measured"].items()]
+    rows += [
+        (name, f"{value:.3f}" if isinstance(value, float) else value)
+        for name, value in values["measured"].items()
+    ]
     if values["resets"]:
         rows.append(("resets (rows cut off)", f"{values['resets']} ({values['aborted']})"))
     rows += [(f"vs float64: {name}", text) for name, text in _accuracy(values["accuracy"])]
@@ -48,8 +52,12 @@ def summary(result: Result, *, all_coverage: bool = False) -> str:
         group[1] += len(point.bins)
     for name, (hit, total) in groups.items():
         rows.append((f"coverage: {name}", f"{hit}/{total} bins"))
-    rows.append(("coverage: all", f"{coverage.hit}/{coverage.total} bins "
-                 f"({100 * coverage.hit / coverage.total:.1f} %)"))
+    rows.append(
+        (
+            "coverage: all",
+            f"{coverage.hit}/{coverage.total} bins ({100 * coverage.hit / coverage.total:.1f} %)",
+        )
+    )
     rows += [("seed", result.run.seed), ("wall time", f"{result.seconds:.1f} s")]
     text = table(rows)
     if all_coverage:

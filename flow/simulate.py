@@ -87,8 +87,15 @@ def choose_tensors(
     return given.resolve()
 
 
-def rerun_line(unit: Unit, sim: str, test: str, seed: int, rows: int, tensors: Path | None,
-               parameters: Mapping[str, int]) -> str:
+def rerun_line(
+    unit: Unit,
+    sim: str,
+    test: str,
+    seed: int,
+    rows: int,
+    tensors: Path | None,
+    parameters: Mapping[str, int],
+) -> str:
     """The command that repeats a run."""
     words = [f"UNIT={unit.name}", f"SIM={sim}", f"TEST={test}", f"SEED={seed}"]
     if rows != DEFAULT_ROWS:

@@ -61,8 +61,10 @@ def command(arguments) -> int:
         print("\n" + report)
     if skipped:
         print(f"\nleft out, units that are not here: {', '.join(skipped)}")
-    print(f"\n{sum(line[1] for line in rows)} rows, {sum(line[2] for line in rows)} elements, "
-          f"{wrong} mismatches")
+    print(
+        f"\n{sum(line[1] for line in rows)} rows, {sum(line[2] for line in rows)} elements, "
+        f"{wrong} mismatches"
+    )
     return 1 if wrong else 0
 
 

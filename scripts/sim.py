@@ -25,6 +25,7 @@ from pathlib import Path
 from flow import report
 from flow.build import build, check_simulator
 from flow.cli import flag, main, number, table, words
+from flow.errors import UserError
 from flow.simulate import (
     DEFAULT_ROWS,
     choose_tensors,
@@ -32,7 +33,6 @@ from flow.simulate import (
     load_tensors,
     simulate,
 )
-from flow.errors import UserError
 from tb import units
 from tb.scenarios import SCENARIOS
 
@@ -73,8 +73,11 @@ def command(arguments) -> int:
     check_simulator(sim)
     tensors = choose_tensors(unit, parameters, test, given_tensors)
 
-    print(f"{unit.name} on {sim}, test {test}, seed {seed}, "
-          + " ".join(f"{name}={value}" for name, value in parameters.items()), flush=True)
+    print(
+        f"{unit.name} on {sim}, test {test}, seed {seed}, "
+        + " ".join(f"{name}={value}" for name, value in parameters.items()),
+        flush=True,
+    )
     made = build(unit, parameters, sim, waves=waves)
     print("build: " + ("as before" if made.reused else f"{made.seconds:.1f} s"))
     print(report.storage_line(made), flush=True)
@@ -90,7 +93,11 @@ def command(arguments) -> int:
         print(f"\r  {counts['rows']} rows, {counts['beats']} beats driven ", end="", flush=True)
 
     result = simulate(
-        made, test, seed, rows=rows, tensors=given_tensors,
+        made,
+        test,
+        seed,
+        rows=rows,
+        tensors=given_tensors,
         on_progress=show if lively and not environment_is_quiet() else None,
     )
     if lively:

@@ -1,7 +1,7 @@
 """UVM agents of the two streams and of the reset: components over the pin layer.
 
-    SourceAgent: RowSequencer -> RowDriver -> RowSource -> s_axis -> InputMonitor  -> ap
-    SinkAgent:                   SinkDriver -> ReadySink -> m_axis -> OutputMonitor -> ap
+SourceAgent: RowSequencer -> RowDriver -> RowSource -> s_axis -> InputMonitor  -> ap
+SinkAgent:                   SinkDriver -> ReadySink -> m_axis -> OutputMonitor -> ap
 """
 
 from __future__ import annotations
@@ -127,9 +127,7 @@ class SinkMonitor(StreamMonitor):
 
     def make_pins(self):
         bench = self.bench
-        return OutputMonitor(
-            cocotb.top, "m_axis", bench.clocking, bench.reset, has_x=bench.has_x
-        )
+        return OutputMonitor(cocotb.top, "m_axis", bench.clocking, bench.reset, has_x=bench.has_x)
 
 
 class SourceAgent(uvm_agent):

@@ -28,8 +28,10 @@ async def bare(top):
     top.rst_ni.value = 0
     await ClockCycles(top.clk_i, 3)
     top.rst_ni.value = 1
-    words = [int.from_bytes(bytes((7 * i + 3 * b) % 256 for b in range(lanes)), "little")
-             for i in range(64)]
+    words = [
+        int.from_bytes(bytes((7 * i + 3 * b) % 256 for b in range(lanes)), "little")
+        for i in range(64)
+    ]
     edge = RisingEdge(top.clk_i)
     data, keep, strb = top.s_axis_tdata, top.s_axis_tkeep, top.s_axis_tstrb
     last, valid, ready = top.s_axis_tlast, top.s_axis_tvalid, top.m_axis_tready

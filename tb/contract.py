@@ -63,6 +63,7 @@ class Expected:
     beats     [rows] int, output beats
     err_len, err_keep  [rows] bool, the common checks; err_len_o pulses once for each such row
     keep_pulses  [rows] int, clocks of err_keep_o
+    keep_kinds  [beats with a wrong tkeep] index into KEEP_KINDS
     """
 
     rows: Rows
@@ -71,6 +72,11 @@ class Expected:
     err_len: np.ndarray
     err_keep: np.ndarray
     keep_pulses: np.ndarray
+    keep_kinds: np.ndarray
+
+
+# Ways for a tkeep to be wrong: no lane; a hole, or no lane 0; a run that stops short of the row's end.
+KEEP_KINDS = ("empty", "empty at tlast", "hole", "hole at tlast", "short")
 
 
 def _bits(values: Sequence[str], width: int) -> np.ndarray:
@@ -105,6 +111,7 @@ def decode(observed: Sequence[ObservedRow], shape: StreamShape) -> Expected:
     ones = keep.sum(axis=1)
     a_run = keep.argmin(axis=1) == ones  # first zero right after as many ones as there are
     wrong = np.where(last, (ones == 0) | ~(a_run | (ones == lanes)), ones != lanes)
+    kind = np.where(ones == 0, 0, np.where(a_run, 4, 2)) + last
     pulses = np.bincount(row, weights=wrong, minlength=len(observed)).astype(int)
 
     inside = number[:, None] * lanes + np.arange(lanes) < shape.max_len
@@ -137,6 +144,7 @@ def decode(observed: Sequence[ObservedRow], shape: StreamShape) -> Expected:
         err_len=too_long,
         err_keep=pulses > 0,
         keep_pulses=pulses,
+        keep_kinds=kind[wrong],
     )
 
 

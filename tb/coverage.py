@@ -61,7 +61,9 @@ class Coverage:
             if reachable is None or reachable(*index):
                 table[index] = len(labels)
                 labels.append(
-                    ", ".join(self.points[axis].bins[i] for axis, i in zip(axes, index, strict=True))
+                    ", ".join(
+                        self.points[axis].bins[i] for axis, i in zip(axes, index, strict=True)
+                    )
                 )
         self._maps[name] = (sizes, table.ravel())
         self._add(name, labels, about)

@@ -1,7 +1,7 @@
 """The environment: agents on both sides, the scoreboard, and coverage that only listens.
 
-    source.monitor --ap--> scoreboard.inputs          scoreboard --> collector (coverage)
-    sink.monitor   --ap--> scoreboard.outputs                    \\-> recorder  (accuracy, clocks)
+source.monitor --ap--> scoreboard.inputs          scoreboard --> collector (coverage)
+sink.monitor   --ap--> scoreboard.outputs                    \\-> recorder  (accuracy, clocks)
 """
 
 from __future__ import annotations
@@ -72,9 +72,7 @@ class Recorder(uvm_component):
         width = max(rows.x.shape[1] for rows in all_rows)
 
         def joined(arrays):
-            return np.concatenate(
-                [np.pad(a, ((0, 0), (0, width - a.shape[1]))) for a in arrays]
-            )
+            return np.concatenate([np.pad(a, ((0, 0), (0, width - a.shape[1]))) for a in arrays])
 
         return (
             Rows(

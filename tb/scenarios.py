@@ -99,8 +99,12 @@ def _lengths(bench: Bench) -> Iterator[Phase]:
     for source, sink in (("none", "none"), ("half", "none"), ("none", "half")):
         yield Phase((bench.make.row(length=n) for n in corners), source, sink)
     # Every corner after every other.
-    yield Phase(bench.make.row(length=n, mask="none") for a in corners[:6] for b in corners[:6]
-                for n in (a, b))
+    yield Phase(
+        bench.make.row(length=n, mask="none")
+        for a in corners[:6]
+        for b in corners[:6]
+        for n in (a, b)
+    )
 
 
 def _masks(bench: Bench) -> Iterator[Phase]:
@@ -141,42 +145,46 @@ def _stalls(bench: Bench) -> Iterator[Phase]:
     yield Phase((make.row(length=make.max_len, mask="none") for _ in range(3)), "none", "starved")
 
 
-def _wrong_keep(bench: Bench, row: Row) -> Row:
-    """Spoil one beat's tkeep in one of the ways there are."""
-    lanes = bench.make.lanes
-    beats = -(-len(row.x) // lanes)
-    beat = int(bench.rng.integers(beats))
+def _wrong_keeps(lanes: int, rng: np.random.Generator) -> list[int]:
+    """A tkeep of each wrong kind (some are right on a row's last beat)."""
     full = (1 << lanes) - 1
-    kinds = [0]  # no element at all
-    if lanes > 1:
-        hole = full & ~(1 << int(bench.rng.integers(lanes - 1)))
-        noise = int.from_bytes(bench.rng.bytes(8), "little") & full
-        kinds += [hole, full & ~1, noise, full >> 1]
-    row.keep[beat] = int(kinds[bench.rng.integers(len(kinds))])
+    if lanes == 1:
+        return [0]
+    hole = full & ~(1 << int(rng.integers(lanes - 1)))
+    noise = int.from_bytes(rng.bytes(8), "little") & full
+    return [0, hole, full & ~1, noise, full >> 1, 1]
+
+
+def _spoiled(row: Row, beat: int, keep: int) -> Row:
+    row.keep[beat] = keep
     row.origin += f", tkeep of beat {beat} spoiled"
     return row
 
 
-def _too_long(bench: Bench) -> Row:
-    make = bench.make
-    over = int(bench.rng.choice([1, make.lanes - 1, make.lanes, make.lanes + 1, 3 * make.lanes]))
-    row = make.row(length=make.max_len + max(1, over))
+def _too_long(bench: Bench, over: int) -> Row:
+    row = bench.make.row(length=bench.make.max_len + over)
     row.origin += ", longer than MAX_LEN"
     return row
 
 
 def _errors(bench: Bench) -> Iterator[Phase]:
-    make = bench.make
-    short = min(make.max_len, 5 * make.lanes)
-    for source, sink in (("none", "none"), ("half", "half"), ("none", "heavy")):
+    make, lanes = bench.make, bench.make.lanes
+    beats = min(-(-make.max_len // lanes), 5)
+    overs = sorted({1, max(1, lanes - 1), lanes, lanes + 1, 3 * lanes})
+    for source, sink in (("none", "none"), ("half", "half"), ("none", "heavy"), ("none", "rare")):
         rows = []
-        for _ in range(max(4, bench.rows // 20)):
-            rows.append(_too_long(bench))
-            rows.append(make.row(length=int(bench.rng.integers(1, short + 1))))
-            rows.append(_wrong_keep(bench, make.row(length=int(bench.rng.integers(1, short + 1)))))
-            rows.append(make.row(length=1))
-        rows.append(_wrong_keep(bench, _too_long(bench)))
-        yield Phase(rows, source, sink)
+        for over in overs:
+            rows += [_too_long(bench, over), make.row(length=1)]
+        # Beyond MAX_LEN nothing but beats without an element.
+        row = _too_long(bench, lanes)
+        rows.append(_spoiled(row, -(-len(row.x) // lanes) - 1, 0))
+        for keep in _wrong_keeps(lanes, bench.rng):
+            for beat in sorted({0, beats // 2, beats - 1}):
+                length = min(make.max_len, (beats - 1) * lanes + 1 + int(bench.rng.integers(lanes)))
+                rows.append(_spoiled(make.row(length=length), beat, keep))
+                rows.append(make.row(length=int(bench.rng.integers(1, make.max_len // 2 + 2))))
+        order = bench.rng.permutation(len(rows))
+        yield Phase([rows[i] for i in order], source, sink)
 
 
 def _timing(bench: Bench) -> Iterator[Phase]:
@@ -192,8 +200,12 @@ def _timing(bench: Bench) -> Iterator[Phase]:
 
 
 SCENARIOS: dict[str, Scenario] = {
-    "default": Scenario("the shipped real tensors, then a short random mix", _default, tensors=True),
-    "tensors": Scenario("the rows of a tensor or vector file (TENSORS=), in order", _tensors, tensors=True),
+    "default": Scenario(
+        "the shipped real tensors, then a short random mix", _default, tensors=True
+    ),
+    "tensors": Scenario(
+        "the rows of a tensor or vector file (TENSORS=), in order", _tensors, tensors=True
+    ),
     "random": Scenario("everything drawn: shape, length, mask, settings, stalls", _random),
     "smoke": Scenario("a few random rows, no stalls", _smoke),
     "shapes": Scenario("each distribution of values at several lengths", _shapes),
@@ -203,6 +215,13 @@ SCENARIOS: dict[str, Scenario] = {
     "stalls": Scenario("every stall pattern on either side against every other", _stalls),
     "errors": Scenario("rows over MAX_LEN and wrong tkeep among good rows", _errors),
     "reset": Scenario("random rows and stalls under resets at random times", _random, "ResetTest"),
-    "timing": Scenario("no stalls: every clock accounted for, throughput and latency", _timing,
-                       "TimingTest"),
+    "timing_tensors": Scenario(
+        "the rows of a tensor file without stalls, every clock accounted for",
+        _tensors,
+        "TimingTest",
+        tensors=True,
+    ),
+    "timing": Scenario(
+        "no stalls: every clock accounted for, throughput and latency", _timing, "TimingTest"
+    ),
 }

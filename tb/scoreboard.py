@@ -101,7 +101,9 @@ class Scoreboard(uvm_component):
         self.pulses["err_len"] += int(err_len.sum())
         self.pulses["err_keep"] += int(expected.keep_pulses.sum())
         user = (
-            model.exponent.astype(int) | err_len.astype(int) << 5 | expected.err_keep.astype(int) << 6
+            model.exponent.astype(int)
+            | err_len.astype(int) << 5
+            | expected.err_keep.astype(int) << 6
         )
         for number in self._wrong_rows(expected, seen, model, user, pairs):
             self._report(number, pairs[number], expected, seen, model, int(user[number]))
@@ -151,15 +153,19 @@ class Scoreboard(uvm_component):
             )
         for beat, bits in enumerate(got.user):
             if bits != f"{user:07b}":
-                lines.append(f"  beat {beat}, tuser {{err_keep, err_len, exponent}}: expected "
-                             f"{user:07b}, got {bits}")
+                lines.append(
+                    f"  beat {beat}, tuser {{err_keep, err_len, exponent}}: expected "
+                    f"{user:07b}, got {bits}"
+                )
                 break
         width = min(len(keep), seen.keep.shape[1], lanes * int(seen.beats[number]))
         bad_keep = np.flatnonzero(keep[:width] != seen.keep[number, :width])
         if bad_keep.size:
             beat, lane = divmod(int(bad_keep[0]), lanes)
-            lines.append(f"  beat {beat}, lane {lane}, tkeep: expected {int(keep[bad_keep[0]])}, got "
-                         f"{int(seen.keep[number, bad_keep[0]])}")
+            lines.append(
+                f"  beat {beat}, lane {lane}, tkeep: expected {int(keep[bad_keep[0]])}, got "
+                f"{int(seen.keep[number, bad_keep[0]])}"
+            )
         bad = np.flatnonzero((want[:width] != seen.out[number, :width]) & keep[:width])
         if bad.size:
             at = int(bad[0])

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tb.contract import Expected, ObservedRow, StreamShape
+from tb.contract import KEEP_KINDS, Expected, ObservedRow, StreamShape
 from tb.coverage import Coverage
 from tb.unit import Setting
 
@@ -61,6 +61,11 @@ class StreamCoverage:
         c.cross("gaps x output waits", ("gaps", "output waits"), "stalls on both sides")
         c.group("errors")
         c.point("error", ("none", "err_len", "err_keep", "both"), "flags of a row")
+        if lanes > 1:
+            kinds = KEEP_KINDS
+        else:  # one lane is there or not
+            kinds = KEEP_KINDS[:2]
+        c.point("wrong tkeep", kinds, "what is wrong with the tkeep of a beat")
         c.cross("error x output waits", ("error", "output waits"), "errors under back-pressure")
         c.group("reset")
         c.point("input at reset", _STATES, "state of s_axis when reset was asserted")
@@ -121,6 +126,7 @@ class StreamCoverage:
         c.sample("gaps x output waits", gaps, waits)
         error = err_len.astype(int) + 2 * expected.err_keep
         c.sample("error", error)
+        c.sample("wrong tkeep", expected.keep_kinds)
         c.sample("error x output waits", error, waits)
 
     def sample_reset(self, source_pins, sink_pins) -> None:

@@ -1,9 +1,9 @@
 """UVM tests, and the cocotb test that starts the one a run asks for.
 
-    BaseTest   builds the environment, drives a scenario's rows, waits for the last one, judges
-      RowTest    nothing more
-      ResetTest  resets at random times while rows are driven
-      TimingTest accounts for every clock afterwards: throughput and latency
+BaseTest   builds the environment, drives a scenario's rows, waits for the last one, judges
+  RowTest    nothing more
+  ResetTest  resets at random times while rows are driven
+  TimingTest accounts for every clock afterwards: throughput and latency
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import logging
 import time
 import zlib
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import cocotb
 import numpy as np
@@ -124,13 +123,6 @@ class BaseTest(uvm_test):
         self.env.scoreboard.on_failure = lambda: self._failed.set()
         self._failed = Event()
 
-    def start_of_simulation_phase(self):
-        self.bench.reset.on_assert(
-            lambda: self.env.collector.stream.sample_reset(
-                self.env.source.monitor.pins, self.env.sink.monitor.pins
-            )
-        )
-
     # ------------------------------------------------------------------------------ the run
 
     async def run_phase(self):
@@ -201,10 +193,12 @@ class BaseTest(uvm_test):
         while True:
             await Timer(STUCK_CLOCKS * CLOCK_NS, "ns")
             now = tuple(p.beats for p in pins)
-            assert now != before or not self.env.scoreboard.inside, (
-                f"stuck: no beat moved for {STUCK_CLOCKS} clocks; {now[0]} beats went in, {now[1]} "
-                f"came out, {self.env.scoreboard.inside} rows are inside\nrerun: {self.bench.rerun}"
+            state = (
+                f"{now[0]} beats went in, {now[1]} came out, {self.env.scoreboard.inside} rows are "
+                f"inside\nrerun: {self.bench.rerun}"
             )
+            assert now != before, f"stuck: no beat moved for {STUCK_CLOCKS} clocks; {state}"
+            assert now[1] <= now[0], f"more beats come out than go in: {state}"
             before = now
 
     # ------------------------------------------------------------------------------ the verdict
@@ -241,8 +235,12 @@ class BaseTest(uvm_test):
             rows, outputs = kept
             np.savez(
                 run.folder / "outputs.npz",
-                x=rows.x, mask=rows.mask, length=rows.length, **rows.settings,
-                out=outputs.out, exponent=outputs.exponent,
+                x=rows.x,
+                mask=rows.mask,
+                length=rows.length,
+                **rows.settings,
+                out=outputs.out,
+                exponent=outputs.exponent,
             )
         clocks = env.recorder.clocks
         span = clocks[-1][1][-1] - clocks[0][0][0] + 1
@@ -287,6 +285,10 @@ class ResetTest(BaseTest):
             within = int(rng.choice([1, 499 * CLOCK_NS, 501 * CLOCK_NS, 990 * CLOCK_NS]))
             await self.bench.clocking.wait(clocks)
             await Timer(within, "ps")
+            # Before the monitors hear of it and forget what they are in the middle of.
+            self.env.collector.stream.sample_reset(
+                self.env.source.monitor.pins, self.env.sink.monitor.pins
+            )
             reset.assert_now()
             await self._at_rest()
             await self.bench.clocking.wait(int(rng.integers(1, 5)))

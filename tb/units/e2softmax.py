@@ -31,10 +31,12 @@ class E2SoftmaxUnit(Unit):
         return Outputs(result.out, result.exponent)
 
     def accuracy(self, rows: Rows, outputs: Outputs) -> dict[str, float]:
-        real = SoftmaxResult(outputs.out, outputs.exponent).to_real()
+        result = SoftmaxResult(outputs.out, outputs.exponent)
         scale = np.ldexp(1.0, -rows.settings["frac"])[:, None]
         exact = reference.softmax(rows.x * scale, rows.mask)
-        return metrics.softmax_errors(real, exact, rows.mask).as_dict()
+        return metrics.softmax_errors(
+            result.to_real(), exact, rows.mask, result.half_lsb()
+        ).as_dict()
 
     def latency(self, parameters: Mapping[str, int]) -> int:
         return 8 + 2 * _tree_stages(parameters["LANES"])
@@ -54,7 +56,9 @@ class E2SoftmaxUnit(Unit):
         div_bits, exp_frac = parameters["DIV_BITS"], parameters["EXP_FRAC"]
         beats = -(-max_len // lanes)
         codes = range(16 << exp_frac)
-        top_ks = _clog2(max_len)
+        # The largest Sum is MAX_LEN * 2^15: it bounds ks, and the bin where ks is at its top.
+        top_ks = max_len.bit_length() - 1
+        top_bin = (max_len << div_bits >> top_ks) - (1 << div_bits)
         reachable = [set(log2exp(np.arange(256), f, exp_frac).tolist()) for f in range(8)]
 
         c = Coverage()
@@ -93,13 +97,12 @@ class E2SoftmaxUnit(Unit):
         c.point("step", [*range(9 << exp_frac), "zero"], "shift of C that made an element's output")
         c.cross("fmt x ks", ("fmt", "ks"), "each exponent in both formats")
         c.cross("fmt x step", ("fmt", "step"), "each output step in both formats")
-        if max_len >= 4:
-            c.cross(
-                "ks x bin",
-                ("ks", "bin"),
-                "each divider bin at each exponent; Sum = MAX_LEN * 2^15 is the top one's only value",
-                lambda ks, j: ks < top_ks and (ks + 1 < top_ks or max_len == 1 << top_ks or j == 0),
-            )
+        c.cross(
+            "ks x bin",
+            ("ks", "bin"),
+            "each divider bin at each exponent, as far as MAX_LEN equal elements get",
+            lambda ks, j: ks < top_ks or j <= top_bin,
+        )
         return c
 
     def sample(self, coverage: Coverage, parameters: Mapping[str, int], rows: Rows) -> None:
@@ -116,10 +119,11 @@ class E2SoftmaxUnit(Unit):
             return np.broadcast_to(row_values[:, None], selected.shape)[selected]
 
         length = rows.length[some]
-        peak = np.where(mask, x, -129).argmax(axis=1)
         last_beat = (length - 1) // lanes
-        coverage.sample("max_beat", _position(peak // lanes, last_beat))
-        coverage.sample("max_lane", _position(peak % lanes, np.full_like(peak, lanes - 1)))
+        coverage.sample("max_beat", _position(trace.argmax // lanes, last_beat))
+        coverage.sample(
+            "max_lane", _position(trace.argmax % lanes, np.full_like(last_beat, lanes - 1))
+        )
         bins = len(coverage.points["updates"].bins)
         coverage.sample("updates", np.minimum(_spread(trace.updates, _UPDATES), bins - 1))
         coverage.sample("frac", frac)
@@ -141,10 +145,7 @@ class E2SoftmaxUnit(Unit):
         coverage.sample("step", step)
         coverage.sample("fmt x ks", fmt, trace.ks)
         coverage.sample("fmt x step", each(fmt, mask), step)
-        if "ks x bin" in coverage.points:
-            inner = coverage.points["ks"].bins.index(str(_clog2(parameters["MAX_LEN"])))
-            below = trace.ks < inner
-            coverage.sample("ks x bin", trace.ks[below], trace.j[below])
+        coverage.sample("ks x bin", trace.ks, trace.j)
 
 
 _UPDATES = (0, 1, 2, 3, 8)

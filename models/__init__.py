@@ -1,0 +1,7 @@
+"""Bit-exact models of the units, and what they are compared with.
+
+One module a unit (`e2softmax`), each a frozen dataclass of the RTL's parameters that is called with
+a batch of rows; `reference` has the same functions in float64, `metrics` the distance between the
+two, `vectors` the file format of tensors and conformance vectors, and `checks` the argument checks
+that all units share. Nothing here needs more than numpy.
+"""

@@ -1,0 +1,507 @@
+"""Bit-exact model of E2Softmax: softmax with 4-bit logarithms and no multiplier or divider.
+
+Source: SOLE (Wang et al., ICCAD 2023, arXiv 2510.17189): Log2Exp, its online normalisation and its
+approximate division. DIV_BITS > 1, EXP_FRAC = 1 and fmt = 1 are additions of this project.
+`E2Softmax.trace` is the readable statement of the unit, `E2Softmax.__call__` the fast one.
+"""
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache, reduce
+
+import numpy as np
+
+from models import checks
+
+LANES = (1, 2, 4, 8, 16, 32, 64)
+MAX_LEN_LIMIT = 65536  # beyond it the fast model's sums and shifts are not proven to fit
+FRACS = range(8)
+FORMATS = range(2)  # 0 linear, 1 row-scaled
+INT8_MIN = -128
+
+# 1/sqrt(2), the step of half an octave, in 1/256. All of EXP_FRAC = 1 rests on this one figure.
+ROOT_HALF = 181
+
+# Elements that the fast model works on at a time: its buffers then stay in a 2 MiB L2 cache.
+BLOCK = 1 << 18
+
+
+def log2exp(d: int | np.ndarray, frac: int | np.ndarray, exp_frac: int = 0) -> np.ndarray:
+    """Return round(d * 2^-frac / ln 2) in octaves, or in half octaves for exp_frac = 1, clipped.
+
+    SOLE's Log2Exp: e^-d = 2^-log2exp(d), with 1/ln 2 taken as 23/16. `d` (a difference of logits,
+    any integers 0..255) and `frac` (0..7) broadcast; the result is integers 0..15, or 0..31.
+    """
+    shift = frac + 4 - exp_frac
+    return np.minimum(31 if exp_frac else 15, (23 * d + (1 << (shift - 1))) >> shift)
+
+
+def weight(code: int | np.ndarray, exp_frac: int = 0) -> int | np.ndarray:
+    """Return 2^-code, or 2^(-code/2) for exp_frac = 1, as an integer in units of 2^-15."""
+    if not exp_frac:
+        return (1 << 15) >> code
+    # An odd code's (ROOT_HALF << (15 - h)) >> 8, h octaves and a half, is (ROOT_HALF << 7) >> h.
+    return ((1 << 15) - (code & 1) * ((1 << 15) - (ROOT_HALF << 7))) >> (code >> 1)
+
+
+def decay(total: np.ndarray, code: np.ndarray, exp_frac: int = 0) -> np.ndarray:
+    """Return total * 2^-code, or total * 2^(-code/2) for exp_frac = 1, rounded down.
+
+    Integers of at most 55 bits. Two floor shifts in a row are one, so the odd half octave's
+    `>> 8` and the octaves' shift are taken together.
+    """
+    if not exp_frac:
+        return total >> code
+    return (total * (256 - (code & 1) * (256 - ROOT_HALF))) >> (8 + (code >> 1))
+
+
+@lru_cache
+def div_table(div_bits: int) -> np.ndarray:
+    """Return DIV_C, the divider's constants: int64 [2^div_bits], 1/(1+s) with 8 fraction bits.
+
+    One bit is SOLE's pair, 0.818 and 0.568. More bits take the mean of 1/(1+s) over each bin of s.
+    """
+    if div_bits == 1:
+        constants = [209, 145]
+    else:
+        bins = 1 << div_bits
+        means = (bins * math.log((bins + j + 1) / (bins + j)) for j in range(bins))
+        constants = [math.floor(256 * mean + 0.5) for mean in means]
+    table = np.array(constants)
+    table.setflags(write=False)  # it is shared by every caller
+    return table
+
+
+@dataclass(frozen=True, eq=False)
+class SoftmaxResult:
+    """What the unit puts out for a batch of rows.
+
+    out: uint8 [rows, length], 0 where masked. exponent: uint8 [rows], tuser's exponent (0 in the
+    linear format). An element's real value is out * 2^-(8 + exponent).
+    """
+
+    out: np.ndarray
+    exponent: np.ndarray
+
+    def to_real(self) -> np.ndarray:
+        """Return the probabilities as float64 [rows, length]."""
+        return np.ldexp(self.out.astype(np.float64), -8 - self.exponent.astype(int)[:, None])
+
+    def half_lsb(self) -> np.ndarray:
+        """Return half an output step as float64 [rows]: what an output of 0 may stand for."""
+        return np.ldexp(0.5, -8 - self.exponent.astype(int))
+
+
+@dataclass(frozen=True, eq=False)
+class E2SoftmaxTrace(SoftmaxResult):
+    """Every intermediate of a batch of rows, as the unit's specification names it.
+
+    Codes and shifts count octaves, or half octaves with EXP_FRAC = 1. Beats before a row's first
+    unmasked element hold beat_max = -128 and no correction.
+
+    beat_max: int16 [rows, beats], the running maximum m_t
+    correction1: uint8 [rows, beats], log2exp(m_t - m_(t-1)), 0 up to the first unmasked beat
+    code: int16 [rows, length], y_i, -1 where masked
+    correction2: uint8 [rows, beats], log2exp(m_L - m_t)
+    k: int16 [rows, length], y_i + correction2, -1 where masked
+    sum: int64 [rows], in units of 2^-15, 0 for an all-masked row
+    ks: uint8 [rows], floor(log2(sum)) - 15
+    j: uint8 [rows], the divider's bin
+    updates: int32 [rows], beats after the first unmasked one at which the maximum grew
+    argmax: int32 [rows], first unmasked position of the maximum, -1 for an all-masked row
+    """
+
+    beat_max: np.ndarray
+    correction1: np.ndarray
+    code: np.ndarray
+    correction2: np.ndarray
+    k: np.ndarray
+    sum: np.ndarray
+    ks: np.ndarray
+    j: np.ndarray
+    updates: np.ndarray
+    argmax: np.ndarray
+
+
+@dataclass(frozen=True)
+class E2Softmax:
+    """The unit for one set of elaboration parameters, which are named as in the RTL.
+
+    LANES: elements a beat, 1 to 64, a power of two. They share one maximum, so it changes results.
+    MAX_LEN: the longest row, LANES to 65536; the RTL's buffers, no influence on results.
+    DIV_BITS: bits of the sum that choose the divider's constant, 1 (SOLE) to 4.
+    EXP_FRAC: 0 counts in octaves (SOLE), 1 in half octaves.
+    Raises TypeError or ValueError for anything else.
+    """
+
+    LANES: int = 32
+    MAX_LEN: int = 1024
+    DIV_BITS: int = 1
+    EXP_FRAC: int = 0
+
+    def __post_init__(self) -> None:
+        checks.check_parameter("LANES", self.LANES, LANES)
+        checks.check_parameter("MAX_LEN", self.MAX_LEN, range(self.LANES, MAX_LEN_LIMIT + 1))
+        checks.check_parameter("DIV_BITS", self.DIV_BITS, range(1, 5))
+        checks.check_parameter("EXP_FRAC", self.EXP_FRAC, range(2))
+
+    def __call__(
+        self,
+        x: np.ndarray,
+        mask: np.ndarray | None = None,
+        *,
+        frac: int | np.ndarray,
+        fmt: int | np.ndarray = 0,
+    ) -> SoftmaxResult:
+        """Return the unit's output for a batch of rows.
+
+        x: int8 [rows, length], logits in units of 2^-frac; length 1..MAX_LEN, no multiple of LANES
+        needed. mask: bool [rows, length], True is unmasked; None masks nothing. frac: 0..7, fmt:
+        0 (linear) or 1 (row-scaled), each one integer or an integer array [rows].
+
+        A row that is shorter than the array is given by a mask that is False beyond its end: a lane
+        without an element and a masked lane alike count neither in a maximum nor in a sum, a beat
+        of nothing else leaves both alone, and both put out 0. An all-masked row gives zeros and
+        exponent 0. Raises TypeError or ValueError, with what to do about it.
+        """
+        frac, fmt = self._check(x, mask, frac, fmt)
+        x = np.ascontiguousarray(x)
+        if mask is not None:
+            mask = np.ascontiguousarray(mask)
+        settings = frac * len(FORMATS) + fmt  # one number for both, to group the rows by
+        distinct = np.unique(settings)
+        if len(distinct) == 1:
+            return self._run(x, mask, *divmod(int(distinct[0]), len(FORMATS)))
+        result = SoftmaxResult(np.empty(x.shape, np.uint8), np.empty(len(x), np.uint8))
+        for setting in distinct:
+            rows = settings == setting
+            part = self._run(
+                x[rows], None if mask is None else mask[rows], *divmod(int(setting), len(FORMATS))
+            )
+            result.out[rows], result.exponent[rows] = part.out, part.exponent
+        return result
+
+    def trace(
+        self,
+        x: np.ndarray,
+        mask: np.ndarray | None = None,
+        *,
+        frac: int | np.ndarray,
+        fmt: int | np.ndarray = 0,
+    ) -> E2SoftmaxTrace:
+        """Return every intermediate of a batch of rows. Arguments and errors are those of a call.
+
+        Slow and plain: this is the unit's specification, line by line, over all rows at once.
+        """
+        frac, fmt = self._check(x, mask, frac, fmt)
+        rows, length = x.shape
+        beats = -(-length // self.LANES)
+        live = np.zeros((rows, beats * self.LANES), bool)
+        live[:, :length] = True if mask is None else mask
+        logits = np.zeros(live.shape, np.int64)
+        logits[:, :length] = x
+        lowest = np.where(live, logits, INT8_MIN)
+        frac, fmt = np.broadcast_to(frac, rows), np.broadcast_to(fmt, rows)
+
+        # Stage 1: one beat after the other, as they come in.
+        beat_max = np.empty((rows, beats), np.int64)
+        correction1 = np.zeros((rows, beats), np.int64)
+        code = np.full(live.shape, -1)
+        maximum = np.full(rows, INT8_MIN)
+        total, updates = np.zeros(rows, np.int64), np.zeros(rows, np.int64)
+        seen = np.zeros((rows, beats + 1), bool)  # an unmasked element in a beat before t
+        for t in range(beats):
+            lanes = slice(t * self.LANES, (t + 1) * self.LANES)
+            before, maximum = maximum, np.maximum(maximum, lowest[:, lanes].max(axis=1))
+            grown = seen[:, t] & (maximum > before)
+            updates += grown
+            correction1[grown, t] = log2exp((maximum - before)[grown], frac[grown], self.EXP_FRAC)
+            y = log2exp(maximum[:, None] - lowest[:, lanes], frac[:, None], self.EXP_FRAC)
+            terms = np.where(live[:, lanes], weight(y, self.EXP_FRAC), 0)
+            total = decay(total, correction1[:, t], self.EXP_FRAC) + terms.sum(axis=1)
+            beat_max[:, t] = maximum
+            code[:, lanes] = np.where(live[:, lanes], y, -1)
+            seen[:, t + 1] = seen[:, t] | live[:, lanes].any(axis=1)
+
+        # Stage 2: the row's maximum and sum are known.
+        correction2 = log2exp(maximum[:, None] - beat_max, frac[:, None], self.EXP_FRAC)
+        correction2[~seen[:, 1:]] = 0
+        k = np.where(code < 0, -1, code + np.repeat(correction2, self.LANES, axis=1))
+        leading = np.array([max(int(s).bit_length() - 1, 15) for s in total], np.int64)
+        ks = leading - 15
+        j = (total >> (leading - self.DIV_BITS)) & ((1 << self.DIV_BITS) - 1)
+        constant = div_table(self.DIV_BITS)[j][:, None]
+        octaves = k
+        if self.EXP_FRAC:
+            constant = np.where(k & 1, (ROOT_HALF * constant + 128) >> 8, constant)
+            octaves = k >> 1
+        shift = np.where(code < 0, 0, octaves + np.where(fmt == 0, ks, 0)[:, None])
+        out = np.minimum(255, (constant + ((1 << shift) >> 1)) >> shift)
+        at_maximum = live & (logits == maximum[:, None])
+        return E2SoftmaxTrace(
+            out=np.where(code < 0, 0, out)[:, :length].astype(np.uint8),
+            exponent=np.where(fmt == 1, ks, 0).astype(np.uint8),
+            beat_max=beat_max.astype(np.int16),
+            correction1=correction1.astype(np.uint8),
+            code=code[:, :length].astype(np.int16),
+            correction2=correction2.astype(np.uint8),
+            k=k[:, :length].astype(np.int16),
+            sum=total,
+            ks=ks.astype(np.uint8),
+            j=j.astype(np.uint8),
+            updates=updates.astype(np.int32),
+            argmax=np.where(seen[:, -1], at_maximum.argmax(axis=1), -1).astype(np.int32),
+        )
+
+    def _check(
+        self, x: object, mask: object, frac: object, fmt: object
+    ) -> tuple[int | np.ndarray, int | np.ndarray]:
+        checks.check_rows("x", x, np.int8, self.MAX_LEN)
+        checks.check_mask(mask, x.shape)
+        return (
+            checks.check_setting("frac", frac, FRACS[0], FRACS[-1], len(x)),
+            checks.check_setting("fmt", fmt, FORMATS[0], FORMATS[-1], len(x)),
+        )
+
+    def _run(self, x: np.ndarray, mask: np.ndarray | None, frac: int, fmt: int) -> SoftmaxResult:
+        """Run the fast model on rows of one setting."""
+        length = x.shape[1]
+        missing = -length % self.LANES
+        if not missing:
+            return _Fast(self, x, mask, frac, fmt).run()
+        padded = np.zeros((len(x), length + missing), np.int8)
+        padded[:, :length] = x
+        present = np.zeros(padded.shape, bool)
+        present[:, :length] = True if mask is None else mask
+        result = _Fast(self, padded, present, frac, fmt).run()
+        return SoftmaxResult(np.ascontiguousarray(result.out[:, :length]), result.exponent)
+
+
+class _Fast:
+    """One run of the fast model: whole beats, one frac and one fmt.
+
+    Three passes over blocks of rows (maxima; codes and sums; outputs), and between them the work
+    that goes from beat to beat or is done once a row, on all rows at a time. An element's byte of
+    `out` holds its logit first, then its code, and its output at last.
+
+    numpy is fast along a long axis and slow along the few lanes of a beat, and every element meets
+    a value of its beat twice. So a block is worked on as planes [words, beats of all its rows *
+    group]: a word is a group of up to 8 lanes, and plane w holds word w of every beat. Rows go
+    there and back in whole words. A beat's value reaches all lanes of a word by one multiplication
+    with 0x00010001.., and the line of all beats' values so made serves every plane.
+    """
+
+    def __init__(
+        self, unit: E2Softmax, x: np.ndarray, mask: np.ndarray | None, frac: int, fmt: int
+    ) -> None:
+        self.unit, self.fmt = unit, fmt
+        self.x = x.view(np.uint8)
+        self.mask = None if mask is None else mask.view(np.uint8)
+        self.rows, length = x.shape
+        self.beats = length // unit.LANES
+        self.log2exp = log2exp(np.arange(256), frac, unit.EXP_FRAC).astype(np.uint8)
+        # log2exp before its clip is (23 * d + half) >> shift. The dividend is 6889 at most.
+        self.shift = frac + 4 - unit.EXP_FRAC
+        self.half = 1 << (self.shift - 1)
+
+        self.group = min(unit.LANES, 8)
+        self.words = unit.LANES // self.group
+        self.word = np.dtype(f"u{self.group}").type
+        self.ones = self.word(int.from_bytes(b"\1" * self.group, "little"))
+        wide = min(2 * self.group, 8)  # bytes; a word of uint16 takes one or two of these
+        self.wide = np.dtype(f"u{wide}").type
+        self.wide_ones = self.wide(int.from_bytes(b"\1\0" * (wide // 2), "little"))
+
+        self.out = _empty(x.size).reshape(x.shape)
+        self.top = np.empty((self.rows, self.beats), np.int8)
+        self.masked = np.zeros((self.rows, self.beats), np.uint8)
+        self.sums = np.empty((self.beats, self.rows), np.int32)  # at most 64 * 2^15
+        self.step = max(1, min(self.rows, BLOCK // length))
+        line = self.step * self.beats * self.group
+        shorts = _empty(2 * line * (2 * self.words + 2)).view(np.uint16).reshape(-1, line)
+        self.shorts, self.spare, self.lines = np.split(shorts, [self.words, 2 * self.words])
+
+    def run(self) -> SoftmaxResult:
+        """Return the batch's outputs."""
+        exp_frac, div_bits = self.unit.EXP_FRAC, self.unit.DIV_BITS
+        blocks = [slice(row, row + self.step) for row in range(0, self.rows, self.step)]
+        for block in blocks:
+            self._find_maxima(block)
+        np.maximum.accumulate(self.top, axis=1, out=self.top)
+        for block in blocks:
+            self._code_and_sum(block)
+
+        # An all-masked row has a sum of 0, and outputs of 0 whatever its constant; its ks is 0.
+        total = np.maximum(self._accumulate(), 1 << 15)
+        leading = np.frexp(total.astype(np.float64))[1] - 1  # exact, as the sum is below 2^53
+        ks = (leading - 15).astype(np.uint8)
+        bins = (total >> (leading - div_bits)) & ((1 << div_bits) - 1)
+        constants = div_table(div_bits)[bins].astype(np.uint16)[:, None]
+        top = self.top.view(np.uint8)
+        shifts = _look_up(self.log2exp, top[:, -1:] - top)
+        if not self.fmt:
+            shifts += (ks << exp_frac)[:, None]
+        for block in blocks:
+            self._put_out(block, constants[block], shifts[block])
+        return SoftmaxResult(self.out, ks if self.fmt else np.zeros_like(ks))
+
+    def _planes(self, block: slice) -> np.ndarray:
+        """Return the block's bytes of `out` as planes."""
+        return self.out[block].reshape(self.words, -1)
+
+    def _load(self, rows: np.ndarray, planes: np.ndarray) -> None:
+        """Copy rows, uint8 [rows, length], into planes."""
+        np.copyto(planes.view(self.word), rows.view(self.word).reshape(-1, self.words).T)
+
+    def _spread(self, beats: np.ndarray, line: int = 0) -> np.ndarray:
+        """Return line 0 or 1: each lane of a word gets its beat's value, uint16 [rows, beats]."""
+        spread = self.lines[line, : beats.size * self.group]
+        first, *second = spread.view(self.wide).reshape(beats.size, -1).T
+        np.multiply(beats.reshape(-1), self.wide_ones, out=first)
+        for other in second:
+            other[:] = first
+        return spread
+
+    def _find_maxima(self, block: slice) -> None:
+        """Load the block's logits; set `top` to each beat's own maximum, and `masked`."""
+        planes = self._planes(block)
+        self._load(self.x[block], planes)
+        logits = planes.view(np.int8)
+        if self.mask is not None:
+            ceiling = self.spare.view(np.uint8)[:, : planes.shape[1]]
+            self._load(self.mask[block], ceiling)
+            unmasked = np.add.reduce(ceiling, axis=0, dtype=np.uint8).view(self.word)
+            unmasked *= self.ones  # the top byte is now the sum of the word's bytes, at most 64
+            unmasked >>= self.word(8 * (self.group - 1))
+            self.masked[block] = self.unit.LANES - unmasked.reshape(-1, self.beats)
+            # A masked element takes part as -128, which no maximum notices.
+            np.subtract(np.uint8(128), ceiling, ceiling)  # 127 or, where masked, -128
+            np.minimum(logits, ceiling.view(np.int8), out=logits)
+        line = np.maximum.reduce(logits, axis=0)
+        near = 1
+        while near < self.group:  # line[i] becomes the maximum of 2, 4, 8 lanes from i on
+            line = np.maximum(line[:-near], line[near:])
+            near *= 2
+        self.top[block] = line[:: self.group].reshape(-1, self.beats)
+
+    def _code_and_sum(self, block: slice) -> None:
+        """Turn the block's logits into codes, and set `sums` to each beat's weights' sum."""
+        planes = self._planes(block)
+        size = planes.shape[1]
+        codes, spare = self.shorts[:, :size], self.spare[:, :size]
+        # 23 * d + half = (23 * top + half) - 23 * x, modulo 2^16.
+        edge = self._spread((self.top[block] * np.int16(23) + np.int16(self.half)).view(np.uint16))
+        np.multiply(planes.view(np.int8), np.int16(23), out=codes.view(np.int16))
+        np.subtract(edge, codes, codes)
+        np.right_shift(codes, np.uint16(self.shift), codes)
+        if (23 * 255 + self.half) >> self.shift > 255:
+            # Only where a code may not fit its byte need codes be clipped. Elsewhere a code beyond
+            # the clip comes to the weight of the clip below, and to an output of 0 in _put_out.
+            np.minimum(codes, np.full(size, self.log2exp[-1], np.uint16), out=codes)
+        np.copyto(planes, codes, casting="unsafe")
+
+        weights = codes
+        if self.unit.EXP_FRAC:  # as weight() does it
+            np.bitwise_and(codes, np.uint16(1), spare)
+            np.multiply(spare, np.uint16((1 << 15) - (ROOT_HALF << 7)), spare)
+            np.subtract(np.uint16(1 << 15), spare, spare)
+            np.right_shift(codes, np.uint16(1), codes)
+            np.right_shift(spare, codes, weights)
+        else:  # less 1, since (2^15 >> y) - 1 = (2^15 - 1) >> y: two of these fit into 16 bits
+            np.right_shift(np.uint16((1 << 15) - 1), codes, weights)
+            if self.words > 1:
+                weights = np.add(weights[0::2], weights[1::2], weights[0::2])
+        if self.group > 1:
+            pairs = weights.view(np.uint32)
+            odd_lanes = spare.view(np.uint32)[: len(pairs)]
+            np.right_shift(pairs, np.uint32(16), odd_lanes)
+            np.bitwise_and(pairs, np.uint32(0xFFFF), pairs)
+            np.add(pairs, odd_lanes, pairs)
+        else:
+            pairs = weights.astype(np.uint32)
+        line = pairs[0]
+        for plane in pairs[1:]:
+            np.add(line, plane, line)
+        sums = reduce(np.add, line.reshape(-1, max(1, self.group // 2)).T).view(np.int32)
+        sums = sums.reshape(-1, self.beats)
+        if not self.unit.EXP_FRAC:
+            sums = sums + np.int32(self.unit.LANES)  # the ones that were left out
+        if self.mask is not None:  # what masked elements added as -128 is known, and goes off
+            share = weight(self.log2exp.astype(np.int32), self.unit.EXP_FRAC)
+            sums = sums - share.take(self.top[block].view(np.uint8) ^ 128) * self.masked[block]
+        self.sums[:, block] = sums.T
+
+    def _accumulate(self) -> np.ndarray:
+        """Return stage 1's sum, int64 [rows]."""
+        sums = self.sums
+        top = np.ascontiguousarray(self.top.view(np.uint8).T)
+        rise = top[1:] - top[:-1]
+        grown = rise.any(axis=1)
+        if not grown.all():  # between beats at which some row's maximum grows, sums just add up
+            starts = np.flatnonzero(grown) + 1
+            sums, rise = np.add.reduceat(sums, np.append(0, starts), axis=0), rise[grown]
+        total = sums[0].astype(np.int64)
+        for code, beat in zip(_look_up(self.log2exp, rise), sums[1:], strict=True):
+            total = decay(total, code.astype(np.int64), self.unit.EXP_FRAC) + beat
+        return total
+
+    def _put_out(self, block: slice, constants: np.ndarray, shifts: np.ndarray) -> None:
+        """Turn the block's codes into outputs.
+
+        constants: uint16 [rows, 1], C. shifts: uint8 [rows, beats], what k exceeds a code by.
+        """
+        # rnd(C / 2^k) is (((C << 8) >> k) + 128) >> 8: C << 8 fits 16 bits, loses none of them up
+        # to k = 8, and leaves at most 124 from k = 9 on. numpy shifts by 16 and more to 0. The
+        # shift by k is one by the beat's shift, and one by the element's code.
+        planes = self._planes(block)
+        size = planes.shape[1]
+        out = self.shorts[:, :size]
+        line = self._spread(self._scaled(constants, shifts))
+        if self.unit.EXP_FRAC:
+            less = self._spread(self._scaled(constants, shifts + np.uint8(1)), 1)  # for odd codes
+            np.subtract(line, less, less)
+            np.bitwise_and(planes, np.uint16(1), out=out)
+            np.multiply(out, less, out)
+            np.subtract(line, out, out)
+            np.right_shift(planes, np.uint8(1), planes)
+            np.right_shift(out, planes, out=out)
+        else:
+            np.right_shift(line, planes, out=out)
+        np.add(out, np.uint16(128), out)
+        np.right_shift(out, np.uint16(8), out)
+        planes = self.spare.view(np.uint8)[:, :size]
+        np.copyto(planes, out, casting="unsafe")
+        words = self.out[block].view(self.word).reshape(-1, self.words)
+        for word, plane in zip(words.T, planes.view(self.word), strict=True):
+            word[:] = plane
+        if self.mask is not None:
+            np.multiply(self.out[block], self.mask[block], self.out[block])
+
+    def _scaled(self, constants: np.ndarray, k: np.ndarray) -> np.ndarray:
+        """Return C << 8 shifted right by k; with EXP_FRAC = 1 an odd k takes C / sqrt(2) for C.
+
+        constants: uint16 [rows, 1]. k: uint8 [rows, beats]. Returns uint16 [rows, beats].
+        """
+        if not self.unit.EXP_FRAC:
+            return (constants << 8) >> k
+        odd = ((ROOT_HALF * constants.astype(np.uint32) + 128) >> 8).astype(np.uint16)
+        return (np.where(k & 1, odd, constants) << 8) >> (k >> 1)
+
+
+def _look_up(table: np.ndarray, index: np.ndarray) -> np.ndarray:
+    """Return table[index] for uint8 arrays and 256 entries: translate() is the fastest way."""
+    return np.frombuffer(bytearray(index).translate(table.tobytes()), np.uint8).reshape(index.shape)
+
+
+def _empty(size: int) -> np.ndarray:
+    """Return an uninitialised uint8 array, a large one on huge pages where the system has them.
+
+    A large array is fresh memory at every call, and getting it in 4 KiB pages can take longer than
+    all the arithmetic. numpy asks for huge pages from 4 MiB on; only whole ones count.
+    """
+    huge = 1 << 21
+    if size < huge // 2:
+        return np.empty(size, np.uint8)
+    memory = np.empty(size + 2 * huge, np.uint8)  # what is never touched is never given out
+    start = -memory.ctypes.data % huge
+    return memory[start : start + size]

@@ -1,0 +1,270 @@
+"""Vector files: rows for a unit, their settings and, in conformance vectors, what must come out.
+
+One .npz format serves conformance vectors and tensors captured from real models; a tensor file has
+no expected outputs. The entries:
+
+meta                JSON text: unit, parameters (elaboration), settings (run time), anything else
+x                   [rows, width] int8 or uint8
+length              [rows] integers, 1..width: the entries of a row that count; absent: all of them
+mask                [rows, width] bool, True is unmasked, False beyond length; absent: all unmasked
+out                 [rows, width] uint8, uint16 or int8, 0 where masked; absent in a tensor file
+exponent            [rows] integers 0..31; goes with out
+alpha, gamma, beta  [width] uint8 (0..3), int8, int8: parameters of a channel
+row_<name>          [rows] integers: setting <name> row by row, in place of the one in meta
+
+Entries of other names are kept and have no meaning here. A `Vectors` that exists is well-formed:
+building one raises VectorError just as loading does. It is not checked against the unit, whose
+model refuses what it cannot take.
+"""
+
+import io
+import json
+import os
+import tokenize
+import zipfile
+import zlib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+X_DTYPES = (np.int8, np.uint8)
+OUT_DTYPES = (np.uint8, np.uint16, np.int8)
+CHANNEL_DTYPES = {"alpha": np.uint8, "gamma": np.int8, "beta": np.int8}
+MAX_ALPHA = 3  # 2 bits
+MAX_EXPONENT = 31  # 5 bits
+ROW_SETTING = "row_"
+
+# What reading a damaged .npz has been seen to raise, by zipfile, zlib or numpy's header parser.
+_UNREADABLE = (
+    OSError,
+    EOFError,
+    ValueError,
+    TypeError,
+    SyntaxError,
+    NotImplementedError,
+    MemoryError,
+    RuntimeError,
+    zipfile.BadZipFile,
+    zlib.error,
+    tokenize.TokenError,
+)
+
+
+class VectorError(ValueError):
+    """A vector file, or what was to become one, is wrong: one line that says where and how."""
+
+
+@dataclass(frozen=True, eq=False)
+class Vectors:
+    """The rows of one file. Raises VectorError if anything disagrees with the module's list.
+
+    length and mask may be given as None, and are then made up; length, row_settings and exponent
+    may be of any integer dtype, and become int32, int32 and int8.
+    """
+
+    unit: str
+    parameters: dict[str, int | str]
+    settings: dict[str, int]
+    x: np.ndarray
+    length: np.ndarray | None = None
+    mask: np.ndarray | None = None
+    out: np.ndarray | None = None
+    exponent: np.ndarray | None = None
+    row_settings: dict[str, np.ndarray] = field(default_factory=dict)
+    channels: dict[str, np.ndarray] = field(default_factory=dict)
+    extra: dict[str, np.ndarray] = field(default_factory=dict)
+    meta: dict[str, object] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        settle = object.__setattr__  # the dataclass is frozen
+        settle(self, "settings", _named_integers("settings", self.settings))
+        _check_head(self.unit, self.parameters)
+        known = {"unit": self.unit, "parameters": self.parameters, "settings": self.settings}
+        settle(self, "meta", {**known, **self.meta, **known})
+
+        _check_array("x", self.x, X_DTYPES, ("rows", "width"))
+        rows, width = self.x.shape
+        if not rows or not width:
+            raise VectorError(f"x is {rows} rows of width {width}, needs at least one of each")
+        if self.length is None:
+            settle(self, "length", np.full(rows, width, np.int32))
+        settle(self, "length", _integers("length", self.length, rows, 1, width))
+        within = np.arange(width) < self.length[:, None]
+        if self.mask is None:
+            settle(self, "mask", within)
+        _check_array("mask", self.mask, (np.bool_,), self.x.shape)
+        beyond = np.flatnonzero((self.mask & ~within).any(axis=1))
+        if beyond.size:
+            raise VectorError(
+                f"mask of row {beyond[0]} is True beyond the row's length {self.length[beyond[0]]}"
+            )
+
+        if (self.out is None) != (self.exponent is None):
+            raise VectorError("out and exponent go together, give both or none")
+        if self.out is not None:
+            _check_array("out", self.out, OUT_DTYPES, self.x.shape)
+            wrong = np.flatnonzero(((self.out != 0) & ~self.mask).any(axis=1))
+            if wrong.size:
+                raise VectorError(f"out of row {wrong[0]} is not 0 at a masked element")
+            exponent = _integers("exponent", self.exponent, rows, 0, MAX_EXPONENT)
+            settle(self, "exponent", exponent.astype(np.int8))
+
+        by_row = {n: _integers(ROW_SETTING + n, a, rows) for n, a in self.row_settings.items()}
+        settle(self, "row_settings", by_row)
+        for name, array in self.channels.items():
+            if name not in CHANNEL_DTYPES:
+                raise VectorError(
+                    f"{name} is no channel parameter, use {', '.join(CHANNEL_DTYPES)}"
+                )
+            _check_array(name, array, (CHANNEL_DTYPES[name],), (width,))
+        if "alpha" in self.channels and self.channels["alpha"].max() > MAX_ALPHA:
+            raise VectorError(f"alpha is {self.channels['alpha'].max()}, must be 0..{MAX_ALPHA}")
+
+    @property
+    def run_settings(self) -> dict[str, int | np.ndarray]:
+        """The settings to run with: an int, or an int32 array [rows] where rows have their own."""
+        return {**self.settings, **self.row_settings}
+
+
+def load(path: str | os.PathLike) -> Vectors:
+    """Read a vector file. Raises VectorError if it is wrong, in one line that names the file."""
+    path = Path(path)
+    try:
+        return _from_arrays(_read(path))
+    except VectorError as error:
+        raise VectorError(f"{path}: {error}") from error.__cause__
+
+
+def save(path: str | os.PathLike, vectors: Vectors) -> None:
+    """Write a vector file. The same vectors make the same bytes, whenever they are written.
+
+    Raises OSError if it cannot be written, ValueError if an extra array would need pickling.
+    """
+    arrays = {"meta": np.array(json.dumps(vectors.meta)), "x": vectors.x}
+    arrays |= {"length": vectors.length, "mask": vectors.mask}
+    arrays |= dict(sorted(vectors.channels.items()))
+    arrays |= {ROW_SETTING + n: a for n, a in sorted(vectors.row_settings.items())}
+    if vectors.out is not None:
+        arrays |= {"out": vectors.out, "exponent": vectors.exponent}
+    arrays |= dict(sorted(vectors.extra.items()))
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, array in arrays.items():
+            entry = zipfile.ZipInfo(f"{name}.npy", date_time=(1980, 1, 1, 0, 0, 0))
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.create_system = 3  # whichever system it is
+            entry.external_attr = 0o644 << 16
+            data = io.BytesIO()
+            np.lib.format.write_array(data, np.asarray(array, order="C"), allow_pickle=False)
+            archive.writestr(entry, data.getvalue())
+    Path(path).write_bytes(file.getvalue())
+
+
+def _read(path: Path) -> dict[str, np.ndarray]:
+    if not path.is_file():
+        raise VectorError("no such file")
+    try:
+        # Not np.load(path), which leaves the file open when it fails.
+        with path.open("rb") as file:
+            archive = np.load(file, allow_pickle=False)
+            if not isinstance(archive, np.lib.npyio.NpzFile):
+                raise VectorError("is one array, not an .npz archive of named ones")
+            with archive:
+                arrays = {name: archive[name] for name in archive.files}
+    except VectorError:
+        raise
+    except _UNREADABLE as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise VectorError(f"not a readable .npz file ({reason})") from error
+    for name, array in arrays.items():
+        if not isinstance(array, np.ndarray):  # numpy hands over any other file as bytes
+            raise VectorError(f"entry {name} is not an array")
+    return arrays
+
+
+def _from_arrays(arrays: dict[str, np.ndarray]) -> Vectors:
+    for name in ("meta", "x"):
+        if name not in arrays:
+            raise VectorError(f"has no entry {name}")
+    meta = _parse_meta(arrays.pop("meta"))
+    by_row = [name for name in arrays if name.startswith(ROW_SETTING)]
+    return Vectors(
+        unit=meta["unit"],
+        parameters=meta["parameters"],
+        settings=meta["settings"],
+        x=arrays.pop("x"),
+        length=arrays.pop("length", None),
+        mask=arrays.pop("mask", None),
+        out=arrays.pop("out", None),
+        exponent=arrays.pop("exponent", None),
+        row_settings={name.removeprefix(ROW_SETTING): arrays.pop(name) for name in by_row},
+        channels={name: arrays.pop(name) for name in CHANNEL_DTYPES if name in arrays},
+        extra=arrays,
+        meta=meta,
+    )
+
+
+def _parse_meta(array: np.ndarray) -> dict[str, object]:
+    if array.dtype.kind != "U" or array.ndim:
+        raise VectorError(f"meta must be one JSON text, is {array.dtype} of shape {array.shape}")
+    try:
+        meta = json.loads(str(array))
+    except ValueError as error:
+        raise VectorError(f"meta is not JSON ({error})") from error
+    if not isinstance(meta, dict):
+        raise VectorError("meta must be a JSON object")
+    for name in ("unit", "parameters", "settings"):
+        if name not in meta:
+            raise VectorError(f"meta has no {name}")
+    return meta
+
+
+def _check_head(unit: object, parameters: object) -> None:
+    if not isinstance(unit, str) or not unit:
+        raise VectorError(f"unit must be a name, is {unit!r}")
+    if not isinstance(parameters, dict):
+        raise VectorError(f"parameters must be named values, is {parameters!r}")
+    for name, value in parameters.items():
+        if not isinstance(value, (int, str)):
+            raise VectorError(f"parameter {name} must be an integer or a word, is {value!r}")
+
+
+def _named_integers(what: str, values: object) -> dict[str, int]:
+    """Return the dict with JSON's true and false as 1 and 0."""
+    if not isinstance(values, dict):
+        raise VectorError(f"{what} must be named integers, is {values!r}")
+    for name, value in values.items():
+        if not isinstance(value, int):
+            raise VectorError(f"setting {name} must be an integer, is {value!r}")
+    return {name: int(value) for name, value in values.items()}
+
+
+def _check_array(name: str, array: object, dtypes: tuple[type, ...], shape: tuple) -> None:
+    """Check a dtype and a shape; a word in the shape stands for any size."""
+    if not isinstance(array, np.ndarray):
+        raise VectorError(f"{name} must be a numpy array, is {type(array).__name__}")
+    if array.dtype not in dtypes:
+        wanted = " or ".join(np.dtype(dtype).name for dtype in dtypes)
+        raise VectorError(f"{name} must be {wanted}, is {array.dtype}")
+    fits = len(array.shape) == len(shape) and all(
+        isinstance(size, str) or size == got for size, got in zip(shape, array.shape, strict=True)
+    )
+    if not fits:
+        wanted = ", ".join(map(str, shape))
+        raise VectorError(f"{name} must have shape [{wanted}], has {list(array.shape)}")
+
+
+def _integers(
+    name: str, array: object, rows: int, low: int = -(1 << 31), high: int = (1 << 31) - 1
+) -> np.ndarray:
+    """Return an integer array [rows] with values in low..high as int32."""
+    if not isinstance(array, np.ndarray) or array.dtype.kind not in "iu":
+        raise VectorError(f"{name} must be integers, is {getattr(array, 'dtype', type(array))}")
+    _check_array(name, array, (array.dtype.type,), (rows,))
+    wrong = np.flatnonzero((array < low) | (array > high))
+    if wrong.size:
+        raise VectorError(
+            f"{name} of row {wrong[0]} is {array[wrong[0]]}, must be in {low}..{high}"
+        )
+    return array.astype(np.int32)

@@ -1,0 +1,41 @@
+#!/usr/bin/env python3
+"""The tests: pytest over models, tools and RTL on both simulators.
+
+usage: scripts/test.py [ARGS="<pytest arguments>"] [pytest arguments]
+
+Where Icarus is not installed its tests are skipped, which is said here in one line; in CI
+(CI=true) that is an error. Exit code: pytest's, 2 for a missing tool.
+"""
+
+import bootstrap  # noqa: F401  isort: skip
+
+import os
+import shlex
+from collections.abc import Sequence
+
+import pytest
+
+from flow import tools
+from flow.cli import main
+from flow.paths import ROOT
+
+
+def command(arguments: Sequence[str]) -> int:
+    """Run pytest with what is left of the arguments; return its exit code."""
+    if "--help" in arguments or "-h" in arguments:
+        print(__doc__.strip())
+        return 0
+    given = []
+    for word in arguments:
+        given += shlex.split(word.removeprefix("ARGS=")) if word.startswith("ARGS=") else [word]
+    tools.require_verilator()
+    if tools.icarus() is None:
+        if os.environ.get("CI") == "true":
+            tools.require_icarus()
+        print("Icarus Verilog is not installed: its tests are skipped (apt-get install iverilog)")
+    os.chdir(ROOT)
+    return int(pytest.main(given))
+
+
+if __name__ == "__main__":
+    main(command)

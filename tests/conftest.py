@@ -1,0 +1,34 @@
+"""What tests of the RTL share: simulators that are here, and builds by configuration."""
+
+from __future__ import annotations
+
+import pytest
+
+from flow import tools
+from flow.build import SIMULATORS, build
+from flow.simulate import simulate
+from tb.units import UNITS
+
+
+@pytest.fixture(params=SIMULATORS)
+def sim(request) -> str:
+    """Each simulator in turn; Icarus only where it is installed."""
+    if request.param == "icarus" and tools.icarus() is None:
+        pytest.skip("Icarus Verilog is not installed")
+    return request.param
+
+
+@pytest.fixture
+def run():
+    """run(sim, test, unit=, seed=, rows=, tensors=, **parameters): a simulation that must pass."""
+
+    def run(sim, test, *, unit="e2softmax", seed=1, rows=200, tensors=None, **parameters):
+        unit = UNITS[unit]
+        made = build(unit, unit.resolve(parameters), sim)
+        result = simulate(made, test, seed, rows=rows, tensors=tensors)
+        assert result.passed, f"{result.report}\nrerun: {result.run.rerun}"
+        assert result.values["mismatches"] == 0
+        assert result.values["rows"] > 0
+        return result
+
+    return run
