@@ -25,7 +25,7 @@ from flow.paths import BUILD, ROOT, RTL
 from tb.unit import Unit
 
 SIMULATORS = ("verilator", "icarus")
-_CHECKERS = ("tb/sv/sn_stream_checker.sv", "tb/sv/sn_stream_bind.sv")
+_CHECKERS = ("tb/sv/sn_stream_checker.sv", "tb/sv/sn_stream_bind.sv")  # Icarus has no assertions
 
 
 class BuildError(UserError):
@@ -62,7 +62,8 @@ def build(
 ) -> Build:
     """Build `unit` with all of its `parameters`, or find the build that is there.
 
-    `rtl` is the folder of the sources: another one than the project's holds planted bugs. Raises UserError (unknown simulator, missing tool) and BuildError (sources refused).
+    `rtl` is the folder of the sources: another one than the project's holds planted bugs. Raises
+    UserError (unknown simulator, missing tool) and BuildError (sources refused).
     """
     check_simulator(sim)
     sources = [rtl / file for file in unit.rtl]
@@ -113,7 +114,6 @@ def _environment(extra: Mapping[str, str]) -> Iterator[None]:
 
 
 def _compile(unit, parameters, sim, waves, sources, folder) -> None:
-    defines, args = {}, []
     if sim == "verilator":
         # Only the top's ports are for VPI: making every signal public (the runner's default) stops
         # most of Verilator's optimisation. The control file must come before the sources.
@@ -126,7 +126,6 @@ def _compile(unit, parameters, sim, waves, sources, folder) -> None:
             )
         )
         sources = [control, *sources]
-        defines = {"SN_UNIT": unit.name}
         args = ["--no-public-flat-rw", "--assert", "--x-assign", "unique", "--x-initial", "unique"]
     else:
         args = ["-g2012"]
@@ -140,7 +139,7 @@ def _compile(unit, parameters, sim, waves, sources, folder) -> None:
                 sources=sources,
                 hdl_toplevel=unit.name,
                 parameters=parameters,
-                defines=defines,
+                defines={"SN_UNIT": unit.name},
                 build_args=args,
                 build_dir=folder,
                 timescale=("1ns", "1ps"),

@@ -5,6 +5,7 @@ Exit codes: 0 done, 1 a check failed, 2 bad input or a missing tool, 130 interru
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Sequence
 
@@ -61,7 +62,7 @@ def table(rows: Sequence[Sequence[object]], header: Sequence[str] | None = None)
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
 
     def aligned(cell: str, width: int) -> str:
-        numeric = cell.replace(".", "").replace("e-", "").lstrip("-").isdigit()
+        numeric = re.fullmatch(r"[-+]?[\d.]+(e[-+]\d+)?( %)?", cell)
         return cell.rjust(width) if numeric else cell.ljust(width)
 
     text = ["  ".join(map(aligned, line, widths)).rstrip() for line in lines]

@@ -120,6 +120,16 @@ def slang(source: Source) -> Outcome:
     return _outcome(ended)
 
 
+_REGISTERS = (
+    *(
+        f"${kind}{enable}"
+        for kind in ("dff", "adff", "sdff", "aldff", "dffsr")
+        for enable in ("", "e")
+    ),
+    "$sdffce",
+    "$mem_v2",
+    "$memrd_v2",
+)
 # On elaborated modules and again on the flat design, where loops through several modules close. Two
 # drivers of a net, loops and nets without a driver are check's findings; it knows latches, too, but
 # passes over those that the source asked for.
@@ -128,6 +138,9 @@ _YOSYS_CHECKS = (
     "check -assert",
     "flatten",
     "check -assert",
+    # Outputs come from flip-flops: no input reaches an output but through one (docs/stream.md).
+    "opt_clean",
+    f"select -assert-none o:* %ci*:-{','.join(_REGISTERS)} i:* %i",
 )
 
 

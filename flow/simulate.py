@@ -121,48 +121,57 @@ def simulate(
     """
     unit = build.unit
     tensors = choose_tensors(unit, build.parameters, test, tensors)
+    rerun = rerun_line(unit, build.sim, test, seed, rows, tensors, build.parameters)
+    run = new_run(build, test, seed, rows, tensors, rerun)
+    return execute(build, run, "tb.tests", on_progress)
+
+
+def new_run(build: Build, test: str, seed: int, rows: int, tensors: Path | None, rerun: str) -> Run:
+    """A run with a folder of its own, in which run.json is written."""
     (BUILD / "runs").mkdir(parents=True, exist_ok=True)
-    folder = Path(
-        tempfile.mkdtemp(
-            prefix=f"{unit.name}-{test}-{build.sim}-{seed}-{time.strftime('%H%M%S')}-",
-            dir=BUILD / "runs",
-        )
-    )
+    name = f"{build.unit.name}-{test}-{build.sim}-{seed}-{time.strftime('%Y%m%d-%H%M%S')}-"
+    folder = Path(tempfile.mkdtemp(prefix=name, dir=BUILD / "runs"))
     run = Run(
         folder=folder,
-        unit=unit.name,
+        unit=build.unit.name,
         parameters=build.parameters,
         sim=build.sim,
         test=test,
         seed=seed,
         rows=rows,
         tensors=tensors,
-        rerun=rerun_line(unit, build.sim, test, seed, rows, tensors, build.parameters),
+        rerun=rerun,
     )
     run.save()
-    log = folder / "sim.log"
+    return run
+
+
+def execute(
+    build: Build, run: Run, module: str, on_progress: Callable[[dict], None] | None = None
+) -> Result:
+    """Run the one cocotb test of `module` in the simulator and read what it left."""
+    log = run.folder / "sim.log"
     started = time.perf_counter()
     crashed = False
-    with _polled(folder / "progress.json", on_progress):
+    with _polled(run.folder / "progress.json", on_progress):
         try:
             get_runner(build.sim).test(
-                test_module="tb.tests",
-                hdl_toplevel=unit.name,
+                test_module=module,
+                hdl_toplevel=build.unit.name,
                 hdl_toplevel_lang="verilog",
                 build_dir=build.folder,
-                test_dir=folder,
-                results_xml=str(folder / "results.xml"),
-                extra_env={FOLDER_VARIABLE: str(folder), "COCOTB_ANSI_OUTPUT": "0"},
-                test_args=_simulator_args(build.sim, seed),
-                seed=seed,
-                waves=build.waves,
+                test_dir=run.folder,
+                results_xml=str(run.folder / "results.xml"),
+                extra_env={FOLDER_VARIABLE: str(run.folder), "COCOTB_ANSI_OUTPUT": "0"},
+                seed=run.seed,
+                **_simulator_options(build, run),
                 log_file=log,
             )
         except (RuntimeError, SystemExit):
             crashed = True
     seconds = time.perf_counter() - started
-    report = _failure(folder / "results.xml", log, crashed)
-    values = folder / "result.json"
+    report = _failure(run.folder / "results.xml", log, crashed)
+    values = run.folder / "result.json"
     return Result(
         run=run,
         passed=not report,
@@ -170,16 +179,18 @@ def simulate(
         values=json.loads(values.read_text()) if values.exists() else {},
         seconds=seconds,
         log=log,
-        waves=next((f for f in folder.iterdir() if f.suffix in (".vcd", ".fst")), None),
+        waves=next((f for f in run.folder.iterdir() if f.suffix in (".vcd", ".fst")), None),
     )
 
 
-def _simulator_args(sim: str, seed: int) -> list[str]:
+def _simulator_options(build: Build, run: Run) -> dict:
+    if build.sim == "icarus":
+        plusargs = [f"+dumpfile_path={run.folder / 'dump.fst'}"] if build.waves else []
+        return {"plusargs": plusargs, "waves": build.waves}
     # Registers and memories start with random bits, as far as a two-state simulator can show what
     # depends on them; Icarus starts them as X.
-    if sim == "verilator":
-        return [f"+verilator+seed+{seed % 2147483647 + 1}", "+verilator+rand+reset+2"]
-    return []
+    random = [f"+verilator+seed+{run.seed % 2147483647 + 1}", "+verilator+rand+reset+2"]
+    return {"test_args": random, "waves": build.waves}
 
 
 class _polled:

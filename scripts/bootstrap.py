@@ -14,7 +14,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
-OLDEST = (3, 10)
+OLDEST = (3, 11)
 
 
 def _install(python: Path, stamp: Path) -> None:

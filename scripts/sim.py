@@ -3,7 +3,7 @@
 
 usage: scripts/sim.py [NAME=VALUE ...]      (the same words as after `make sim`)
 
-  UNIT=e2softmax      the unit; --list shows all, with their tests and parameters
+  UNIT=e2softmax      the unit; LIST=1 shows all, with tests and parameters
   SIM=verilator       or icarus
   TEST=default        the test; default is the shipped real tensors plus a short random mix
   SEED=1              any whole number, or `random` for a fresh one (it is printed)
@@ -51,7 +51,7 @@ def command(arguments) -> int:
     if "--help" in arguments or "-h" in arguments:
         print(__doc__.strip())
         return 0
-    if "--list" in arguments:
+    if "--list" in arguments or "LIST=1" in arguments:
         print(listing())
         return 0
     given = words(arguments)

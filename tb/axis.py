@@ -6,17 +6,18 @@ looks at what the last rising edge took, then drives what the next one is to tak
     rising edge n    the unit takes inputs, its outputs change
     falling edge n   inputs are still those of edge n; outputs are those that edge n+1 will take
 
-so a transfer at edge n is seen at falling edge n from the inputs as they are and the outputs as they
-were one falling edge earlier. This needs outputs that come from flip-flops, which the stream contract
-promises, and holds on every simulator.
+so a transfer at edge n is seen at falling edge n from the inputs as they are and the outputs as
+they were one falling edge earlier. This needs outputs that come from flip-flops, which the stream
+contract promises, and holds on every simulator.
 
 Waking a coroutine or reading a pin from Python costs about as much as simulating a clock. One
-coroutine (`Clocking`) wakes for all monitors, and of the pins only tdata is read for every beat; the
-others keep their value over most beats and are followed by their changes (`Level`).
+coroutine (`Clocking`) wakes for all monitors, and of the pins only tdata is read for every beat;
+the others keep their value over most beats and are followed by their changes (`Level`).
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 
 import cocotb
@@ -118,19 +119,102 @@ class RowSource(BusDriver):
         super().__init__(entity, name, clocking)
         self._edge = clocking.edge
         self._reset = reset
-        self._cfg = {s: (getattr(entity, f"cfg_{s}_i"), values) for s, values in settings.items()}
+        self._cfg = {name: getattr(entity, f"cfg_{name}_i") for name in settings}
         self._rng = rng
+        # Drawing anew for every row would cost more than driving it.
+        self._cfg_noise = itertools.cycle(
+            [{n: v[int(rng.integers(len(v)))] for n, v in settings.items()} for _ in range(211)]
+        )
         self._pattern: Iterator[tuple[int, int]] | None = None
         self._on = 0
+        self._off = 0  # clocks left to keep tvalid low
         self._ready = Level(self.bus.tready)
-        self._held: dict[str, int] = {}
+        self._tdata = self.bus.tdata
+        self._held: dict[str, int] = {}  # what is on the pins
+        self._beats: list[tuple[int, int, int]] = []  # of the row under way
+        self._number = 0  # the beat of them that is on the pins, or comes after a stall
+        self._taken = False  # the next rising edge takes it
+        self._done = Event()
         self.aborted = False
         self._put("tvalid", 0)
+        clocking.subscribe(self._clock)
 
     def set_stalls(self, pattern: Iterator[tuple[int, int]] | None) -> None:
         """Hold tvalid low as the pattern of (on, off) clocks says; None: never."""
         self._pattern = pattern
         self._on = 0
+
+    async def _driver_send(self, transaction, sync: bool = True, **_) -> None:
+        if sync:
+            await self._edge
+        self._beats, self._settings = transaction
+        self._number = 0
+        self.aborted = False
+        self._done.clear()
+        self._next_beat()
+        await self._done.wait()
+        while self._reset.active:
+            await self._edge
+
+    def _clock(self) -> None:
+        """At each falling edge: go on when the rising edge took the beat, stop at a reset."""
+        if not self._beats:
+            return
+        if self._reset.active:
+            self.aborted = True
+            self._finish()
+        elif self._off:
+            self._off -= 1
+            if not self._off:
+                self._drive()
+        elif self._taken:
+            self._number += 1
+            if self._number < len(self._beats):
+                self._next_beat()
+            else:
+                self._finish()
+        else:
+            self._taken = self._ready.value == "1"
+
+    def _next_beat(self) -> None:
+        """Put the beat on the pins, after a stall if it is time for one."""
+        if self._pattern is not None and not self._on:
+            self._on, self._off = next(self._pattern)
+        if self._off:
+            self._idle()
+        else:
+            self._drive()
+
+    def _drive(self) -> None:
+        number = self._number
+        data, keep, strb = self._beats[number]
+        self._tdata.value = self._held["tdata"] = data
+        self._put("tkeep", keep)
+        self._put("tstrb", strb)
+        self._put("tlast", int(number == len(self._beats) - 1))
+        self._put("tvalid", 1)
+        if number == 0:
+            self._put_settings(self._settings)
+        elif number == 1:
+            self._put_settings(next(self._cfg_noise))
+        if self._pattern is not None:
+            self._on -= 1
+        self._taken = self._ready.value == "1"
+
+    def _idle(self) -> None:
+        """Nothing on the bus: what is there means nothing, and must not get in."""
+        self._put("tvalid", 0)
+        for name in ("tdata", "tkeep", "tstrb", "tlast"):
+            width = len(getattr(self.bus, name))
+            noise = int.from_bytes(self._rng.bytes(-(-width // 8)), "little")
+            self._put(name, noise & ((1 << width) - 1))
+
+    def _finish(self) -> None:
+        # The next row, if it follows at once, overrides this at the same edge.
+        self._put("tvalid", 0)
+        self._beats = []
+        self._off = 0
+        self._done.set()
 
     def _put(self, name: str, value: int) -> None:
         # Pins that keep their value are left alone: a write costs as much as a read.
@@ -138,62 +222,11 @@ class RowSource(BusDriver):
             self._held[name] = value
             getattr(self.bus, name).value = value
 
-    def _noise(self, width: int) -> int:
-        return int.from_bytes(self._rng.bytes(-(-width // 8)), "little") & ((1 << width) - 1)
-
-    def _noise_on_settings(self) -> None:
-        for handle, values in self._cfg.values():
-            handle.value = values[int(self._rng.integers(len(values)))]
-
-    async def _stall(self) -> None:
-        if self._on:
-            self._on -= 1
-            return
-        on, off = next(self._pattern)
-        self._on = on - 1
-        if off:
-            # What is on an idle bus means nothing, and must not get in.
-            self._put("tvalid", 0)
-            for name in ("tdata", "tkeep", "tstrb", "tlast"):
-                self._put(name, self._noise(len(getattr(self.bus, name))))
-        for _ in range(off):
-            await self._edge
-            if self._reset.active:
-                return
-
-    async def _driver_send(self, transaction, sync: bool = True, **_) -> None:
-        beats, settings = transaction
-        edge, ready, reset, put = self._edge, self._ready, self._reset, self._put
-        tdata = self.bus.tdata
-        self.aborted = False
-        if sync:
-            await edge
-        last = len(beats) - 1
-        for number, (data, keep, strb) in enumerate(beats):
-            if self._pattern is not None:
-                await self._stall()
-            if not reset.active:
-                tdata.value = data
-                put("tkeep", keep)
-                put("tstrb", strb)
-                put("tlast", int(number == last))
-                put("tvalid", 1)
-                if number == 0:
-                    for name, (handle, _) in self._cfg.items():
-                        handle.value = settings[name]
-                elif number == 1:
-                    self._noise_on_settings()
-                taken = False
-                while not (taken or reset.active):
-                    taken = ready.value == "1"
-                    await edge
-            if reset.active:
-                self.aborted = True
-                put("tvalid", 0)
-                while reset.active:
-                    await edge
-                return
-        put("tvalid", 0)  # the next row, if it follows at once, overrides this at the same edge
+    def _put_settings(self, settings: dict[str, int]) -> None:
+        for name, value in settings.items():
+            if self._held.get(name) != value:
+                self._held[name] = value
+                self._cfg[name].value = value
 
 
 class ReadySink:
@@ -236,8 +269,8 @@ class RowMonitor(BusMonitor):
     """Collects rows from a stream and holds it to the protocol, on every simulator.
 
     Rules: no X on tvalid, tready and, with tvalid, on the payload; tvalid stays until tready; the
-    payload is stable while it waits. `has_x` tells that the simulator has X to look for; an output's
-    payload must not show any when it is idle either.
+    payload is stable while it waits. `has_x` tells that the simulator has X to look for; an
+    output's payload must not show any when it is idle either.
 
     Callbacks get an `ObservedRow` when tlast has been transferred.
     """

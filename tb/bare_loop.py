@@ -28,6 +28,8 @@ async def bare(top):
     top.rst_ni.value = 0
     await ClockCycles(top.clk_i, 3)
     top.rst_ni.value = 1
+    top.s_axis_tvalid.value = 0
+    await ClockCycles(top.clk_i, 3)  # until the unit is ready: no beat waits from here on
     words = [
         int.from_bytes(bytes((7 * i + 3 * b) % 256 for b in range(lanes)), "little")
         for i in range(64)

@@ -37,9 +37,9 @@ class StreamShape:
 class ObservedRow:
     """Beats of a row as a monitor saw them.
 
-    beats  [tdata, tlast, tkeep, side band] of each beat; the side band is tstrb of an input, tuser of
-           an output. Strings of 0 and 1, the high bit first, as the simulator hands them over: to
-           turn them into numbers beat by beat would cost more than all the rest of the bench.
+    beats  [tdata, tlast, tkeep, side band] of each beat; the side band is tstrb of an input,
+           tuser of an output. Strings of 0 and 1, the high bit first, as the simulator hands them
+           over: to turn them into numbers beat by beat would cost more than the rest of the bench.
     """
 
     beats: list[list[str]] = field(default_factory=list)
@@ -75,7 +75,7 @@ class Expected:
     keep_kinds: np.ndarray
 
 
-# Ways for a tkeep to be wrong: no lane; a hole, or no lane 0; a run that stops short of the row's end.
+# Ways for a tkeep to be wrong: no lane; a hole, or no lane 0; a run that ends before the row does.
 KEEP_KINDS = ("empty", "empty at tlast", "hole", "hole at tlast", "short")
 
 
@@ -172,20 +172,19 @@ def decode_outputs(observed: Sequence[ObservedRow], shape: StreamShape) -> Outco
 def pack(row: Row, shape: StreamShape, rng: np.random.Generator) -> list[tuple[int, int, int]]:
     """Beats (tdata, tkeep, tstrb) of a row. Lanes that hold no element carry noise."""
     lanes, n = shape.lanes, len(row.x)
-    beats = max(1, -(-n // lanes))
-    data = np.frombuffer(rng.bytes(beats * lanes * shape.in_dtype.itemsize), shape.in_dtype).copy()
-    data[:n] = row.x
-    bits = np.zeros((2, beats * lanes), bool)
-    bits[0, :n] = True
-    bits[1, :n] = row.mask
+    beats = -(-n // lanes)
     size = lanes * shape.in_dtype.itemsize
-    raw = data.astype(shape.in_dtype.newbyteorder("<")).tobytes()
-    packed = np.packbits(bits.reshape(2, beats, lanes), axis=2, bitorder="little")
-    keeps, strbs = ([int.from_bytes(b.tobytes(), "little") for b in side] for side in packed)
+    raw = row.x.astype(shape.in_dtype.newbyteorder("<"), copy=False).tobytes()
+    raw += rng.bytes(beats * size - len(raw))
+    data = [int.from_bytes(raw[at : at + size], "little") for at in range(0, len(raw), size)]
+    keeps = [shape.full] * beats
+    keeps[-1] = (1 << (n - (beats - 1) * lanes)) - 1
+    if row.mask.all():
+        strbs = keeps.copy()
+    else:
+        bits = int.from_bytes(np.packbits(row.mask, bitorder="little").tobytes(), "little")
+        strbs = [bits >> at & shape.full for at in range(0, beats * lanes, lanes)]
     for beat, keep in row.keep.items():
         keeps[beat] = keep
         strbs[beat] &= keep
-    return [
-        (int.from_bytes(raw[size * b : size * (b + 1)], "little"), keeps[b], strbs[b])
-        for b in range(beats)
-    ]
+    return list(zip(data, keeps, strbs, strict=True))

@@ -1,9 +1,9 @@
 """Functional coverage as arrays: coverpoints and crosses whose samples are index arrays.
 
-One histogram addition counts a whole batch of rows, elements or beats, so the same coverage serves a
-simulation that hands over a few rows and one that hands over a million. Bins are named; a bin that
-cannot be reached is not made, with the reason where it is left out. Counts add, so merging the files
-of many runs does not depend on their order.
+One histogram addition counts a whole batch of rows, elements or beats, so the same coverage serves
+a simulation that hands over a few rows and one that hands over a million. Bins are named; a bin
+that cannot be reached is not made, with the reason where it is left out. Counts add, so merging the
+files of many runs does not depend on their order.
 """
 
 from __future__ import annotations
@@ -48,12 +48,12 @@ class Coverage:
         self._group = name
 
     def point(self, name: str, bins: Iterable[object], about: str) -> None:
-        """A coverpoint with these bins; samples are indices into them, negative ones not counted."""
+        """A coverpoint; samples are indices into its bins, negative ones are not counted."""
         labels = [str(label) for label in bins]
         self._add(name, labels, about)
 
     def cross(self, name: str, axes: Sequence[str], about: str, reachable=None) -> None:
-        """Every combination of the bins of `axes` for which reachable(*indices) is true (or all)."""
+        """Every combination of the bins of `axes`, or those where reachable(*indices) is true."""
         sizes = tuple(len(self.points[axis].bins) for axis in axes)
         table = np.full(sizes, -1, dtype=np.int64)
         labels = []

@@ -1,7 +1,7 @@
 """The tests by name: which rows, under which stalls, with what else going on. Plain data.
 
-A scenario is a function from a `Bench` to phases of rows. The UVM test that runs it is named with it
-(`tb.tests`): most need only the base test, some add resets or check clocks.
+A scenario is a function from a `Bench` to phases of rows. The UVM test that runs it is named with
+it (`tb.tests`): most need only the base test, some add resets or check clocks.
 """
 
 from __future__ import annotations

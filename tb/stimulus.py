@@ -1,7 +1,7 @@
 """Rows to drive: shapes of values, masks, lengths, stall patterns. Plain data, no simulator.
 
-Every function takes the generator it draws from, so one seed gives one stimulus, whichever simulator
-it goes to.
+Every function takes the generator it draws from, so one seed gives one stimulus, whichever
+simulator it goes to.
 """
 
 from __future__ import annotations

@@ -61,17 +61,14 @@ class StreamCoverage:
         c.cross("gaps x output waits", ("gaps", "output waits"), "stalls on both sides")
         c.group("errors")
         c.point("error", ("none", "err_len", "err_keep", "both"), "flags of a row")
-        if lanes > 1:
-            kinds = KEEP_KINDS
-        else:  # one lane is there or not
-            kinds = KEEP_KINDS[:2]
+        kinds = KEEP_KINDS if lanes > 1 else KEEP_KINDS[:2]  # one lane is there or not
         c.point("wrong tkeep", kinds, "what is wrong with the tkeep of a beat")
         c.cross("error x output waits", ("error", "output waits"), "errors under back-pressure")
         c.group("reset")
         c.point("input at reset", _STATES, "state of s_axis when reset was asserted")
         c.point("output at reset", _STATES, "state of m_axis when reset was asserted")
         c.cross("input x output at reset", ("input at reset", "output at reset"), "both at once")
-        self._before: dict[str, int] | None = None
+        self._before: dict[str, int] = {}  # settings of the last row of the last batch
 
     def _mask_names(self) -> tuple[str, ...]:
         return _MASKS
@@ -113,11 +110,11 @@ class StreamCoverage:
             [n >= 0 and self._has_mask(n, m) for n, m in zip(length, mask, strict=True)]
         )
         c.sample("length x mask", length[cross], mask[cross])
-        for given, _ in pairs:
-            if self._before is not None:
-                for name, value in given.settings.items():
-                    c.sample(f"{name} changes", np.array([int(value != self._before[name])]))
-            self._before = given.settings
+        for name, values in rows.settings.items():
+            before = self._before.get(name, values[0])
+            changes = np.diff(values, prepend=before) != 0
+            c.sample(f"{name} changes", changes[name not in self._before :])
+            self._before[name] = values[-1]
         gaps = _count_bin([given.gaps for given, _ in pairs])
         waits = _count_bin([got.waits for _, got in pairs])
         c.sample("gaps", gaps)

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 
 import cocotb
 import numpy as np
+import numpy.ma  # np.unique loads it at its first call: better now than in the middle of a run
 from cocotb.clock import Clock
 from cocotb.triggers import Event, First, Timer
 from pyuvm import ConfigDB, uvm_root, uvm_sequence, uvm_test
@@ -26,6 +27,7 @@ from tb.contract import StreamShape
 from tb.env import StreamEnv
 from tb.run import Run
 from tb.scenarios import SCENARIOS, Bench
+from tb.scoreboard import require
 from tb.stimulus import RowMaker
 from tb.unit import Unit
 
@@ -197,33 +199,33 @@ class BaseTest(uvm_test):
                 f"{now[0]} beats went in, {now[1]} came out, {self.env.scoreboard.inside} rows are "
                 f"inside\nrerun: {self.bench.rerun}"
             )
-            assert now != before, f"stuck: no beat moved for {STUCK_CLOCKS} clocks; {state}"
-            assert now[1] <= now[0], f"more beats come out than go in: {state}"
+            require(now != before, f"stuck: no beat moved for {STUCK_CLOCKS} clocks; {state}")
+            require(now[1] <= now[0], f"more beats come out than go in: {state}")
             before = now
 
     # ------------------------------------------------------------------------------ the verdict
 
     def check_phase(self):
-        env, rerun = self.env, self.bench.rerun
+        env, rerun = self.env, f"\nrerun: {self.bench.rerun}"
         env.scoreboard.compare()
-        assert env.scoreboard.failure is None, env.scoreboard.failure
+        require(env.scoreboard.failure is None, env.scoreboard.failure)
         if env.protocol_errors:
             more = len(env.protocol_errors) - 1
-            raise AssertionError(
-                f"{env.protocol_errors[0]}{f', and {more} more' if more else ''}\nrerun: {rerun}"
-            )
+            also = f", and {more} more" if more else ""
+            raise AssertionError(f"{env.protocol_errors[0]}{also}{rerun}")
         for name, expected in env.scoreboard.pulses.items():
             seen = env.errors.pulses[name].count
-            assert seen == expected, (
-                f"{name}_o was high for {seen} clocks, expected {expected}\nrerun: {rerun}"
+            require(
+                seen == expected,
+                f"{name}_o was high for {seen} clocks, expected {expected}{rerun}",
             )
         accounted = env.scoreboard.rows + env.scoreboard.dropped + self.aborted
-        assert accounted >= self.sent, (
-            f"{self.sent} rows were driven, {accounted} are accounted for\nrerun: {rerun}"
+        require(
+            accounted >= self.sent,
+            f"{self.sent} rows were driven, {accounted} are accounted for{rerun}",
         )
-        assert not self.log_errors.messages, (
-            f"an error was logged: {self.log_errors.messages[0]}\nrerun: {rerun}"
-        )
+        logged = self.log_errors.messages
+        require(not logged, f"an error was logged: {logged[:1]}{rerun}")
 
     def report_phase(self):
         env = self.env
@@ -299,11 +301,11 @@ class ResetTest(BaseTest):
         await Timer(1, "ps")
         for name in ("m_axis_tvalid", "s_axis_tready", "err_len_o", "err_keep_o"):
             value = str(getattr(cocotb.top, name).value)
-            assert value == "0", f"{name} is {value} in reset\nrerun: {self.bench.rerun}"
+            require(value == "0", f"{name} is {value} in reset\nrerun: {self.bench.rerun}")
 
     def check_phase(self):
         super().check_phase()
-        assert self.bench.reset.count > 0, "no reset came: more rows are needed"
+        require(self.bench.reset.count > 0, "no reset came: more rows are needed")
 
 
 class TimingTest(BaseTest):
@@ -321,15 +323,18 @@ class TimingTest(BaseTest):
         free = 0  # first clock at which the output is free
         for number, (given, got) in enumerate(self.env.recorder.clocks):
             where = f"row {number} of {len(given)} beats"
-            assert given == list(range(clock, clock + len(given))), (
-                f"{where}: s_axis_tready fell with no stall outside: beats at {given[:9]}, expected "
-                f"from {clock} on without a gap\nrerun: {rerun}"
+            require(
+                given == list(range(clock, clock + len(given))),
+                f"{where}: s_axis_tready fell with no stall outside: beats at {given[:9]}, "
+                f"expected from {clock} on without a gap\nrerun: {rerun}",
             )
             clock += len(given)
             start = max(given[-1] + latency, free)
-            assert got == list(range(start, start + len(got))), (
+            require(
+                got == list(range(start, start + len(got))),
                 f"{where}: last beat in at clock {given[-1]}, latency {latency}, output free from "
-                f"{free}: beats at {got[:9]}, expected from {start} on without a gap\nrerun: {rerun}"
+                f"{free}: beats at {got[:9]}, expected from {start} on without a gap\n"
+                f"rerun: {rerun}",
             )
             free = start + len(got)
 

@@ -1,7 +1,7 @@
 """What the flow and the test bench must know about a unit, and how they ask for it.
 
-A unit is a subclass of `Unit` in `tb/units/`, entered in the registry there. It imports numpy and the
-unit's model, never the simulator, so that lint, synthesis and conformance use it as well.
+A unit is a subclass of `Unit` in `tb/units/`, entered in the registry there. It imports numpy and
+the unit's model, never the simulator, so that lint, synthesis and conformance use it as well.
 """
 
 from __future__ import annotations
@@ -56,8 +56,8 @@ class Rows:
 class Outputs:
     """What the model makes of a batch: out [rows, width] of the output dtype, exponent [rows] int.
 
-    err_len [rows] bool marks rows whose length the unit itself refuses (not the common check against
-    MAX_LEN); units without such a rule leave it None.
+    err_len [rows] bool marks rows whose length the unit itself refuses (not the common check
+    against MAX_LEN); units without such a rule leave it None.
     """
 
     out: np.ndarray
@@ -116,7 +116,7 @@ class Unit(ABC):
 
     @abstractmethod
     def storage(self, parameters: Mapping[str, int]) -> dict[str, tuple[int, int]]:
-        """Memories of the unit: name -> (words, bits a word), to be equal to what synthesis finds."""
+        """Memories: name -> (words, bits a word); synthesis must find the same."""
 
     def row_bits(self, parameters: Mapping[str, int]) -> int:
         """Bits of memory `beats` that a row of MAX_LEN elements takes, in whole beats."""

@@ -89,6 +89,7 @@ ASKED_FOR_LATCH = at_the_end("logic held; always_latch if (data_i[0]) held = dat
 UNUSED = at_the_end("logic never;")
 TRUNCATION = at_the_end("logic [3:0] wide; logic narrow; assign wide = '1; assign narrow = wide;")
 TWO_DRIVERS = at_the_end("always_ff @(posedge clk_i) rd_data_o[0] <= wr_en_i;")
+THROUGH = "assign ready_o = ready_q;", "assign ready_o = ready_q && advance_i;"
 LOOP = "frac_o = '0;", "frac_o = FRAC'(^{frac_o, data_i[0]});"
 
 
@@ -108,6 +109,8 @@ LOOP = "frac_o = '0;", "frac_o = FRAC'(^{frac_o, data_i[0]});"
         ("slang", CLOCKED, TWO_DRIVERS, "multiple-always-assigns"),
         ("yosys", CLOCKED, TWO_DRIVERS, "multiple conflicting drivers"),
         ("yosys+slang", CLOCKED, TWO_DRIVERS, "multiple conflicting drivers"),
+        ("yosys", "common/sn_row_buffer.sv", THROUGH, "i:* %i"),
+        ("yosys+slang", "common/sn_row_buffer.sv", THROUGH, "i:* %i"),
         ("yosys", COMBINATIONAL, LOOP, "logic loop"),
         ("yosys+slang", COMBINATIONAL, LOOP, "logic loop"),
     ],

@@ -1,0 +1,80 @@
+#!/usr/bin/env python3
+"""Speed, as ratios of two things timed in turn: medians over pairs, since machines are noisy.
+
+usage: scripts/bench.py [PAIRS=5] [ONLY=model|pins]
+
+  model  the bit-exact model against float32 softmax in numpy, at [4096, 1024]; goal <= 1.0
+  pins   the pyuvm test bench against a bare cocotb loop that toggles the same pins; goal >= 0.5
+"""
+
+import bootstrap  # noqa: F401  isort: skip
+
+from collections.abc import Sequence
+
+from flow.bench_model import model_against_float
+from flow.bench_pins import pins_against_bare_loop
+from flow.cli import main, number, table, words
+from flow.errors import UserError
+
+
+def model(pairs: int) -> str:
+    """The model's table."""
+    rows = [
+        (
+            "half octaves" if time.exp_frac else "octaves",
+            "row-scaled" if time.fmt else "linear",
+            "some" if time.masked else "none",
+            "yes" if time.maximum else "no",
+            f"{1e3 * time.model_s:.1f}",
+            f"{1e3 * time.float_s:.1f}",
+            f"{time.ratio:.2f}",
+        )
+        for time in model_against_float(pairs)
+    ]
+    header = ("codes", "format", "mask", "float takes max", "model ms", "float ms", "ratio")
+    return (
+        f"bit-exact model against float32 numpy softmax, int8 [4096, 1024], {pairs} pairs "
+        "(below 1: the model is faster)\n\n" + table(rows, header)
+    )
+
+
+def pins(pairs: int) -> str:
+    """The test bench's table."""
+    rows = [
+        (
+            speed.rows,
+            f"{speed.bare_us:.1f}",
+            f"{speed.bench_us:.1f}",
+            f"{1e6 / speed.bench_us:.0f}",
+            f"{speed.ratio:.2f}",
+        )
+        for speed in pins_against_bare_loop(pairs)
+    ]
+    header = ("rows of", "bare us/beat", "bench us/beat", "bench beats/s", "bench/bare speed")
+    return (
+        f"pyuvm test bench against a bare cocotb loop, Verilator, 32 lanes, {pairs} pairs "
+        "(1: as fast as the bare loop)\n\n" + table(rows, header)
+    )
+
+
+BENCHES = {"model": model, "pins": pins}
+
+
+def command(arguments: Sequence[str]) -> int:
+    """Run the benches; return the exit code."""
+    if "--help" in arguments or "-h" in arguments:
+        print(__doc__.strip())
+        return 0
+    given = words(arguments)
+    pairs = number("PAIRS", given.pop("PAIRS", "5"), least=1)
+    only = given.pop("ONLY", None)
+    if given or only not in (None, *BENCHES):
+        raise UserError("bench takes PAIRS=<number> and ONLY=model or ONLY=pins")
+    for name, bench in BENCHES.items():
+        if only in (None, name):
+            print(bench(pairs) + "\n", flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    main(command)

@@ -1,0 +1,309 @@
+"""Documentation stays true: what it names exists, what it shows runs, its constants are right."""
+
+import ast
+import contextlib
+import functools
+import io
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from flow.paths import ROOT
+from models import vectors
+from models.e2softmax import E2Softmax, div_table
+from tb.contract import StreamShape
+from tb.scenarios import SCENARIOS
+from tb.stream_coverage import StreamCoverage
+from tb.units import UNITS
+from tests.test_planted_bugs import BUGS
+
+E2SOFTMAX = UNITS["e2softmax"]
+ALL_LANES = (1, 2, 4, 8, 16, 32, 64)
+ALL_DIV_BITS = (1, 2, 3, 4)
+
+
+@functools.cache
+def read(name):
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+@functools.cache
+def repository():
+    """Files in the repository, and new ones that git does not ignore."""
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
+    if shutil.which("git") is None or not (ROOT / ".git").exists():
+        return None
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    return sorted({name for name in listed.split("\0") if (ROOT / name).is_file()})
+
+
+PAGES = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "data/README.md"]
+PAGES += sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))
+pages = pytest.mark.parametrize("page", PAGES)
+
+
+def blocks(page, language):
+    """Code blocks of a page, in order."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", read(page), re.M | re.S)
+
+
+def section(page, title):
+    """What stands below a heading, up to the next one."""
+    return re.search(rf"^#+ {re.escape(title)}$(.*?)(?=^#+ |\Z)", read(page), re.M | re.S)[1]
+
+
+def inline(text):
+    """Words in backticks."""
+    return re.findall(r"`([^`\n]+)`", text)
+
+
+def code(page):
+    """All code of a page: words in backticks, and blocks."""
+    fenced = re.findall(r"^```\w*\n(.*?)^```$", read(page), re.M | re.S)
+    return [*fenced, *inline(re.sub(r"^```.*?^```$", "", read(page), flags=re.M | re.S))]
+
+
+# --- names ----------------------------------------------------------------------------------------
+
+
+def targets():
+    commands = re.search(r"^COMMANDS := (.+)$", read("Makefile"), re.M)[1].split()
+    return {*commands, "help", "clean"}
+
+
+def test_makefile_and_its_help_name_the_same_targets():
+    shown = re.findall(r"echo 'make (\w+)", read("Makefile"))
+    assert {*shown, "help"} == targets()
+
+
+@pytest.mark.parametrize("command", sorted(targets() - {"help", "clean"}))
+def test_every_command_has_a_script(command):
+    assert (ROOT / f"scripts/{command}.py").is_file()
+
+
+@pages
+def test_make_targets_exist(page):
+    named = {name for text in code(page) for name in re.findall(r"\bmake ([a-z]+)", text)}
+    assert named <= targets()
+
+
+def test_readme_lists_every_command():
+    listed = re.findall(r"^\| `make (\w+)` \|", read("README.md"), re.M)
+    assert sorted(listed) == sorted(targets())
+
+
+@pages
+def test_paths_exist(page):
+    folders = "rtl|models|tb|flow|scripts|tests|testplans|data|docs"
+    for text in code(page):
+        for path in re.findall(rf"(?<![\w/.])(?:{folders})/[\w./]*\w(?![\w*<])", text):
+            assert (ROOT / path).exists(), f"{page} names {path}"
+
+
+@pages
+def test_scenarios_units_and_parameters_exist(page):
+    parameters = {name for unit in UNITS.values() for name in unit.defaults}
+    for text in code(page):
+        for name, value in re.findall(r"\b([A-Z][A-Z_]+)=([\w.<]+)", text):
+            if value.startswith(("<", ".")):
+                continue  # a place to fill in
+            if name == "TEST":
+                assert value in SCENARIOS, f"{page}: TEST={value}"
+            elif name == "UNIT":
+                assert value in UNITS, f"{page}: UNIT={value}"
+            elif name in parameters:
+                E2SOFTMAX.resolve({"MAX_LEN": 4096, name: int(value)})
+    for name in re.findall(r"[Ss]cenarios? ((?:`\w+`(?:, | and )?)+)", read(page)):
+        assert set(inline(name)) <= set(SCENARIOS), f"{page}: {name}"
+
+
+@pages
+def test_relative_links_resolve(page):
+    for target in re.findall(r"\[[^]\n]*\]\(([^)\s]+)\)", read(page)):
+        if "://" in target:
+            continue
+        path, _, anchor = target.partition("#")
+        file = (ROOT / page).parent / path if path else ROOT / page
+        assert file.resolve().exists(), f"{page} links {target}"
+        if anchor:
+            titles = re.findall(r"^#+ (.+)$", file.read_text(encoding="utf-8"), re.M)
+            anchors = {re.sub(r"[^\w -]", "", t.lower()).replace(" ", "-") for t in titles}
+            assert anchor in anchors, f"{page} links {target}"
+
+
+def test_planted_bugs_are_listed():
+    listed = inline("\n".join(re.findall(r"^\| .+$", section_of_bugs(), re.M)))
+    assert sorted(listed) == sorted(BUGS)
+
+
+def section_of_bugs():
+    return section("docs/verification.md", "Planted bugs")
+
+
+def test_coverage_points_are_listed():
+    parameters = E2SOFTMAX.defaults
+    shape = StreamShape(
+        parameters["LANES"], parameters["MAX_LEN"], E2SOFTMAX.in_dtype, E2SOFTMAX.out_dtype
+    )
+    stream = StreamCoverage(shape, E2SOFTMAX.settings).coverage
+    want = {}
+    for name, point in {**stream.points, **E2SOFTMAX.coverage(parameters).points}.items():
+        want.setdefault(point.group, []).append(name)
+    table = section("docs/verification.md", "Functional coverage")
+    lines = re.findall(r"^\| (\w+) \| (`.+) \|$", table, re.M)
+    assert {group: inline(points) for group, points in lines} == want
+
+
+# --- examples -------------------------------------------------------------------------------------
+
+
+def test_readme_example_prints_what_it_says():
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        exec(blocks("README.md", "python")[0], {})
+    assert out.getvalue() == blocks("README.md", "text")[0]
+
+
+def test_instantiation_template_has_the_ports_and_parameters_of_the_rtl():
+    [template] = blocks("README.md", "systemverilog")
+    rtl = read("rtl/e2softmax/e2softmax.sv")
+    header = rtl[rtl.index("module e2softmax") : rtl.index(");")]
+    ports = re.findall(r"^ +(?:input|output) .*?(\w+)(?:,|\n| *//)", header, re.M)
+    parameters = re.findall(r"^ +parameter +int (\w+)", header, re.M)
+    assert re.findall(r"^ +\.(\w+)", template, re.M) == parameters + ports
+    defaults = {name: int(value) for name, value in re.findall(r"\.([A-Z_]+) *\((\d+)\)", template)}
+    assert defaults == E2SOFTMAX.defaults
+
+
+def test_vector_examples_write_files_that_can_be_read(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    tensors, conformance = blocks("docs/vectors.md", "python")
+    exec(tensors, {})
+    rows = vectors.load("my.npz")
+    assert rows.unit in UNITS
+    assert rows.out is None
+    exec(conformance, {})
+    given = vectors.load("my_vectors.npz")
+    result = E2Softmax(**given.parameters)(given.x, given.mask, **given.run_settings)
+    assert (result.out == given.out).all()
+    assert (result.exponent == given.exponent).all()
+
+
+# --- constants ------------------------------------------------------------------------------------
+
+
+def test_latency_in_the_rtls_header():
+    sentence = re.search(
+        r"LATENCY = (\d+) \+ (\d+) T clocks, T = max\(1, ceil\(clog2\(LANES\) / (\d+)\)\): "
+        r"(\d+) to LANES (\d+), (\d+) to LANES (\d+)\.",
+        read("rtl/e2softmax/e2softmax.sv"),
+    )
+    base, each, levels, short, few, long, many = map(int, sentence.groups())
+    assert many == ALL_LANES[-1]
+    for lanes in ALL_LANES:
+        tree = max(1, -(-(lanes.bit_length() - 1) // levels))
+        latency = E2SOFTMAX.latency(E2SOFTMAX.resolve({"LANES": lanes}))
+        assert latency == base + each * tree == (short if lanes <= few else long), lanes
+
+
+def test_latency_in_the_documentation():
+    table = section("docs/units.md", "What the RTL makes of it")
+    lanes = re.search(r"^\| LANES \| (.+) \|$", table, re.M)[1].split(" | ")
+    latency = re.search(r"^\| latency \| (.+) \|$", table, re.M)[1].split(" | ")
+    assert tuple(map(int, lanes)) == ALL_LANES
+    for n, clocks in zip(lanes, latency, strict=True):
+        assert E2SOFTMAX.latency(E2SOFTMAX.resolve({"LANES": int(n)})) == int(clocks)
+    shown = re.search(r"output beat \| (\d+) clocks", read("README.md"))[1]
+    assert E2SOFTMAX.latency(E2SOFTMAX.defaults) == int(shown)
+
+
+def test_storage_in_the_documentation():
+    text = section("docs/units.md", "What the RTL makes of it")
+    pattern = r"Defaults: (\d+) words of (\d+) bits and (\d+) of (\d+), (\d+) bits in all\. .*?: "
+    *shapes, total, row = map(int, re.search(pattern + r"(\d+) bits", text, re.S).groups())
+    storage = E2SOFTMAX.storage(E2SOFTMAX.defaults)
+    assert shapes == [*storage["beats"], *storage["rows"]]
+    assert total == sum(words * bits for words, bits in storage.values())
+    assert row == E2SOFTMAX.row_bits(E2SOFTMAX.defaults)
+
+
+def rtl_div_table(div_bits):
+    """The constants that function div_c gives for a DIV_BITS, from the text of the RTL."""
+    text = read("rtl/e2softmax/e2softmax_log_div.sv")
+    body = re.search(r"function automatic logic \[7:0\] div_c.*?endfunction", text, re.S)[0]
+    if div_bits == 1:
+        one, zero = re.search(r"j\[0\] \? 8'd(\d+) : 8'd(\d+);", body).groups()
+        return [int(zero), int(one)]
+    case = re.findall(r"case \(.*?endcase", body, re.S)[div_bits - 2]
+    select = {2: r"j\[1:0\]", 3: r"j\[2:0\]", 4: "j"}[div_bits]
+    assert re.match(rf"case \({select}\)", case)
+    items = re.findall(r"(?:(\d)'d(\d+)|(default)): +div_c = 8'd(\d+);", case)
+    assert len(items) == case.count("div_c =") == 1 << div_bits
+    for number, (width, label, default, _) in enumerate(items):
+        if default:
+            assert number == len(items) - 1
+        else:
+            assert (int(width), int(label)) == (div_bits, number)
+    return [int(value) for *_, value in items]
+
+
+@pytest.mark.parametrize("div_bits", ALL_DIV_BITS)
+def test_divider_constants_in_rtl_and_documentation(div_bits):
+    want = div_table(div_bits).tolist()
+    assert rtl_div_table(div_bits) == want
+    lines = re.findall(
+        r"^\| (\d) \| ([\d, ]+) \|$", section("docs/units.md", "The divider's constants"), re.M
+    )
+    assert {int(bits): list(map(int, row.split(", "))) for bits, row in lines}[div_bits] == want
+    assert len(lines) == len(ALL_DIV_BITS)
+
+
+# --- the repository -------------------------------------------------------------------------------
+
+
+def imports(path):
+    """Modules that a Python file names in its imports: `from a import b` is a and a.b."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module
+            yield from (f"{node.module}.{name.name}" for name in node.names)
+
+
+IN_SIMULATOR = {"axis", "agents", "env", "scoreboard", "tests", "bare_loop"}
+STANDARD = sys.stdlib_module_names
+MAY_IMPORT = {
+    "models": {"models", "numpy"},
+    "tb": {"tb", "models", "numpy", "cocotb", "cocotb_bus", "pyuvm"},
+}
+
+
+@pytest.mark.parametrize("package", MAY_IMPORT)
+def test_packages_import_what_architecture_says(package):
+    for path in (ROOT / package).rglob("*.py"):
+        outside = {module.partition(".")[0] for module in imports(path)} - STANDARD
+        assert outside <= MAY_IMPORT[package], path
+
+
+@pytest.mark.parametrize("folder", ["flow", "scripts", "tb"])
+def test_only_the_simulators_side_imports_the_simulators_side(folder):
+    inside = {f"tb.{name}" for name in IN_SIMULATOR}
+    for path in (ROOT / folder).rglob("*.py"):
+        if folder == "tb" and path.stem in IN_SIMULATOR:
+            continue
+        named = set(imports(path))
+        assert not named & {*inside, "cocotb", "pyuvm", "cocotb_bus"}, path
+
+
+def test_no_file_names_a_place_outside_the_repository():
+    if repository() is None:
+        pytest.skip("not a git checkout")
+    foreign = [f"/{name}/".encode() for name in ("work",)] + ["/".join(("shared", "spec")).encode()]
+    for name in repository():
+        content = (ROOT / name).read_bytes()
+        for text in foreign:
+            assert text not in content, f"{name} contains {text.decode()}"
