@@ -97,6 +97,7 @@ class StreamMonitor(uvm_component):
     def build_phase(self):
         self.bench = ConfigDB().get(self, "", "BENCH")
         self.ap = uvm_analysis_port("ap", self)
+        self._on_error = lambda: None
 
     def make_pins(self):
         """The pin-level monitor."""
@@ -105,6 +106,11 @@ class StreamMonitor(uvm_component):
     def start_of_simulation_phase(self):
         self.pins = self.make_pins()
         self.pins.add_callback(self.ap.write)
+        self.pins.on_error = lambda: self._on_error()
+
+    def on_error(self, callback) -> None:
+        """Call back at each broken rule."""
+        self._on_error = callback
 
 
 class SourceMonitor(StreamMonitor):

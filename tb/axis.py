@@ -284,6 +284,7 @@ class RowMonitor(BusMonitor):
         self._has_x = has_x
         self.beats = 0
         self.errors: list[ProtocolError] = []
+        self.on_error: Callable[[], None] = lambda: None
         super().__init__(entity, name, clocking)
         self._valid, self._ready, self._last = (
             Level(getattr(self.bus, pin)) for pin in ("tvalid", "tready", "tlast")
@@ -306,6 +307,7 @@ class RowMonitor(BusMonitor):
 
     def _fail(self, rule: str) -> None:
         self.errors.append(ProtocolError(f"{self.name}: {rule} (clock {self._clocking.number})"))
+        self.on_error()
 
     def _clock(self) -> None:
         """Called at each falling edge; judges the rising edge before it with `_judge`."""

@@ -194,11 +194,12 @@ class Scoreboard(uvm_component):
         for i in range(low, min(low + lanes, len(x))):
             yield str(x[i]) if mask[i] else f"({x[i]})"
 
-    def check_phase(self):
+    def complaint(self) -> str | None:
+        """What is wrong at the end, or None: a mismatch, nothing compared, rows left inside."""
         self.compare()
-        require(self.failure is None, self.failure)
         rerun = f"\nrerun: {self.bench.rerun}"
-        require(self.rows > 0, "nothing was compared" + rerun)
-        require(
-            not self._expected, f"{len(self._expected)} rows went in and never came out" + rerun
-        )
+        if self.failure is None and not self.rows:
+            return "nothing was compared" + rerun
+        if self.failure is None and self._expected:
+            return f"{len(self._expected)} rows went in and never came out" + rerun
+        return self.failure

@@ -98,8 +98,7 @@ class BaseTest(uvm_test):
 
     def build_phase(self):
         self.log_errors = _ErrorCount()
-        for name in ("", "uvm", "cocotb"):
-            logging.getLogger(name).addHandler(self.log_errors)
+        logging.getLogger().addHandler(self.log_errors)
         run = Run.load()
         unit = run.descriptor
         top = cocotb.top
@@ -122,8 +121,15 @@ class BaseTest(uvm_test):
         self.seconds = 0.0  # wall time from the first row to the last one compared
 
     def end_of_elaboration_phase(self):
-        self.env.scoreboard.on_failure = lambda: self._failed.set()
+        # Components' loggers do not pass on what they get.
+        self.add_logging_handler_hier(self.log_errors)
         self._failed = Event()
+        self.env.scoreboard.on_failure = self._failed.set
+
+    def start_of_simulation_phase(self):
+        # Late in the phases: the monitors' pins are made in theirs.
+        for agent in (self.env.source, self.env.sink):
+            agent.monitor.on_error(self._failed.set)
 
     # ------------------------------------------------------------------------------ the run
 
@@ -139,8 +145,9 @@ class BaseTest(uvm_test):
         work = cocotb.start_soon(self._drive_all())
         watch = cocotb.start_soon(self._watchdog())
         await First(work.complete, watch.complete, self._failed.wait())
+        found = self.env.protocol_errors or self.env.scoreboard.failure  # check_phase reports it
         for task in (work, watch):
-            if task.done():
+            if task.done() and not found:
                 task.result()  # an exception of theirs is ours
             task.cancel()
         self.drop_objection()
@@ -163,8 +170,6 @@ class BaseTest(uvm_test):
             self.env.sink.driver.set_stalls(phase.sink)
             sequence = PhaseSequence(f"phase {number}", phase.rows, self._count)
             await sequence.start(self.env.source.seqr)
-            if self.env.protocol_errors:
-                break
         self.env.sink.driver.set_stalls("none")
         await self.drain()
         self.seconds = time.perf_counter() - started
@@ -207,12 +212,13 @@ class BaseTest(uvm_test):
 
     def check_phase(self):
         env, rerun = self.env, f"\nrerun: {self.bench.rerun}"
-        env.scoreboard.compare()
-        require(env.scoreboard.failure is None, env.scoreboard.failure)
+        # A broken rule comes first: a mismatch may be no more than what follows from it.
         if env.protocol_errors:
             more = len(env.protocol_errors) - 1
             also = f", and {more} more" if more else ""
             raise AssertionError(f"{env.protocol_errors[0]}{also}{rerun}")
+        complaint = env.scoreboard.complaint()
+        require(complaint is None, complaint)
         for name, expected in env.scoreboard.pulses.items():
             seen = env.errors.pulses[name].count
             require(

@@ -273,3 +273,42 @@ def test_without_a_bug_the_same_tests_pass():
     made = build(UNIT, UNIT.resolve(SMALL), SIM)
     for test in sorted({bug.test for bug in BUGS.values()}):
         assert simulate(made, test, seed=1).passed, test
+
+
+# The rules of the stream contract, held by assertions on Verilator and by the monitors everywhere:
+# each must name the rule that a unit breaks. name -> (old, new, report), in the top module.
+RULES = {
+    "payload moves": (
+        "    end else if (advance) begin\n      div_valid_q",
+        "    end else if (!advance) begin\n      m_axis_tdata <= ~m_axis_tdata;\n"
+        "    end else begin\n      div_valid_q",
+        "payload changed while tvalid waited for tready",
+    ),
+    "tvalid falls": (
+        "    end else if (advance) begin\n      div_valid_q",
+        "    end else if (!advance) begin\n      m_axis_tvalid <= 1'b0;\n"
+        "    end else begin\n      div_valid_q",
+        "tvalid fell before tready came",
+    ),
+    "X on an idle output": (
+        "      m_axis_tdata  <= '0;\n",
+        "",
+        "X on a pin that must have a value",
+    ),
+}
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_a_broken_stream_rule_is_named(sim, rule, tmp_path):
+    old, new, report = RULES[rule]
+    if rule.startswith("X") and sim == "verilator":
+        pytest.skip("Verilator has no X")
+    shutil.copytree(RTL, tmp_path / "rtl")
+    path = tmp_path / "rtl" / TOP
+    text = path.read_text()
+    assert text.count(old) == 1
+    path.write_text(text.replace(old, new))
+    made = build(UNIT, UNIT.resolve(SMALL), sim, rtl=tmp_path / "rtl")
+    result = simulate(made, "stalls", seed=1)
+    assert not result.passed
+    assert report in result.report

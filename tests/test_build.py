@@ -1,0 +1,87 @@
+"""Builds: used again when nothing changed, made again when anything did, safe to share."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+from flow import build as build_module
+from flow import tools
+from flow.build import BuildError, build
+from flow.paths import ROOT, RTL
+from tb.units import UNITS
+
+UNIT = UNITS["e2softmax"]
+SMALL = UNIT.resolve({"LANES": 2, "MAX_LEN": 8})
+SIM = "icarus" if tools.icarus() else "verilator"
+
+
+@pytest.fixture(autouse=True)
+def own_builds(tmp_path, monkeypatch):
+    monkeypatch.setattr(build_module, "BUILD", tmp_path / "build")
+
+
+def test_a_build_is_used_again():
+    first, second = build(UNIT, SMALL, SIM), build(UNIT, SMALL, SIM)
+    assert not first.reused
+    assert second.reused
+    assert second.folder == first.folder
+
+
+def test_a_change_of_anything_makes_it_anew(tmp_path, monkeypatch):
+    rtl = tmp_path / "rtl"
+    shutil.copytree(RTL, rtl)
+    folders = {build(UNIT, SMALL, SIM, rtl=rtl).folder}
+    source = rtl / UNIT.rtl[0]
+    source.write_text(source.read_text() + "// a comment\n")
+    folders.add(build(UNIT, SMALL, SIM, rtl=rtl).folder)
+    folders.add(build(UNIT, {**SMALL, "DIV_BITS": 2}, SIM, rtl=rtl).folder)
+    folders.add(build(UNIT, SMALL, SIM, rtl=rtl, waves=True).folder)
+    versions = {**tools.versions(SIM), "numpy": "another"}
+    monkeypatch.setattr(tools, "versions", lambda sim: versions)
+    folders.add(build(UNIT, SMALL, SIM, rtl=rtl).folder)
+    assert len(folders) == 5
+
+
+def test_a_build_that_was_cut_off_is_made_anew():
+    first = build(UNIT, SMALL, SIM)
+    (first.folder / "done").unlink()
+    second = build(UNIT, SMALL, SIM)
+    assert not second.reused
+    assert (second.folder / "done").exists()
+
+
+def test_sources_that_do_not_compile_say_where(tmp_path):
+    shutil.copytree(RTL, tmp_path / "rtl")
+    top = tmp_path / "rtl/e2softmax/e2softmax.sv"
+    top.write_text(top.read_text().replace("endmodule", "logic = ;\nendmodule"))
+    with pytest.raises(BuildError, match=r"cannot build e2softmax.*\n.*e2softmax\.sv:\d+"):
+        build(UNIT, SMALL, SIM, rtl=tmp_path / "rtl")
+
+
+def test_two_runs_at_once_share_a_build(tmp_path):
+    """Two processes that start together: one compiles, both simulate, both pass."""
+    script = textwrap.dedent(f"""
+        import sys
+        from pathlib import Path
+        sys.path.insert(0, {str(ROOT)!r})
+        from flow import build, simulate
+        from tb.units import UNITS
+        build.BUILD = simulate.BUILD = Path({str(tmp_path / "both")!r})
+        unit = UNITS["e2softmax"]
+        made = build.build(unit, {SMALL!r}, {SIM!r})
+        result = simulate.simulate(made, "smoke", 1)
+        print("reused", made.reused)
+        sys.exit(not result.passed)
+    """)
+    both = [
+        subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    said = sorted(process.communicate()[0].strip() for process in both)
+    assert [process.returncode for process in both] == [0, 0]
+    assert said == ["reused False", "reused True"]

@@ -1,0 +1,182 @@
+"""The commands as a user types them: bad input is one clear line and exit code 2, help explains."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from flow.paths import DATA, ROOT
+
+VECTOR = ROOT / "tests/vectors/e2softmax_l8_b1_e0_f4_fmt0_s1.npz"
+SHIPPED = DATA / "e2softmax_minilm.npz"
+
+
+def command(name, *words, **environment):
+    """Run scripts/<name>.py in this Python; return (exit code, stdout, stderr)."""
+    done = subprocess.run(
+        [sys.executable, ROOT / "scripts" / f"{name}.py", *map(str, words)],
+        cwd=ROOT,
+        env={**os.environ, "SOFTNORM_PYTHON": "current", **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+def tensor_file(path, x, unit="e2softmax", **entries):
+    meta = {"unit": unit, "parameters": {}, "settings": {"frac": 4, "fmt": 0}}
+    np.savez(path, meta=np.array(json.dumps(meta)), x=x, **entries)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["UNIT=softmin"], "no unit 'softmin'; there are: e2softmax"),
+        (["SIM=vcs"], "no simulator 'vcs' here; there are: verilator, icarus"),
+        (["TEST=everything"], "no test 'everything'; there are: default"),
+        (["LANES=3"], "LANES must be one of 1, 2, 4, 8, 16, 32, 64, got 3"),
+        (["LANES=eight"], "LANES must be a whole number, not 'eight'"),
+        (["LANES=32", "MAX_LEN=16"], "MAX_LEN must be in 32.."),
+        (["DIV_BITS=5"], "DIV_BITS must be in 1..4, got 5"),
+        (["LANE=8"], "there is no LANE; there are: UNIT SIM TEST"),
+        (["SEED=-1"], "SEED must be at least 0"),
+        (["ROWS=0"], "ROWS must be at least 1"),
+        (["WAVES=yes"], "WAVES must be 0 or 1, not 'yes'"),
+        (["lanes"], "cannot read 'lanes': arguments have the form NAME=VALUE"),
+        (["TENSORS=none.npz"], "none.npz"),
+        (["TEST=random", f"TENSORS={SHIPPED}"], "test random reads no tensors"),
+        (["TEST=tensors", "MAX_LEN=64", f"TENSORS={SHIPPED}"], "build with MAX_LEN=348 or more"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_sim_refuses_bad_input_in_one_line(words, message):
+    code, out, err = command("sim", *words)
+    assert code == 2
+    assert message in err
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1
+    assert "build" not in out  # before the first slow step
+
+
+def test_sim_refuses_bad_tensor_files(tmp_path):
+    rows = np.zeros((2, 8), np.int8)
+    pickled = tmp_path / "pickled.npz"
+    np.savez(pickled, meta=np.array("{}"), x=np.array([{"a": 1}], dtype=object))
+    text = tmp_path / "text.npz"
+    text.write_text("not a zip file")
+    cases = {
+        pickled: "pickled",
+        text: "text.npz",
+        tensor_file(tmp_path / "float.npz", rows.astype(float)): "float64",
+        tensor_file(tmp_path / "flat.npz", rows.ravel()): "flat.npz",
+        tensor_file(tmp_path / "unsigned.npz", rows.view(np.uint8)): "e2softmax takes int8",
+        tensor_file(tmp_path / "other.npz", rows, unit="rexp"): "rows for rexp, not for e2softmax",
+        tensor_file(tmp_path / "long.npz", rows, length=np.array([8, 9])): "length",
+        tensor_file(tmp_path / "mask.npz", rows, mask=np.ones((2, 7), bool)): "mask",
+    }
+    for path, message in cases.items():
+        code, _, err = command("sim", f"TENSORS={path}", "TEST=tensors")
+        assert code == 2, path
+        assert message in err
+        assert path.name in err
+        assert err.count("\n") == 1, err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "say which vectors: VECTORS="),
+        (["VECTORS=nowhere"], "no file or folder nowhere"),
+        ([f"VECTORS={VECTOR}", "SPEED=1"], "there is no SPEED; there are: VECTORS RTL SIM"),
+        ([f"VECTORS={VECTOR}", "RTL=2"], "RTL must be 0 or 1"),
+        ([f"VECTORS={VECTOR}", "RTL=1", "SIM=vcs"], "no simulator 'vcs'"),
+        ([f"VECTORS={SHIPPED}"], "holds inputs only"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_conform_refuses_bad_input_in_one_line(words, message):
+    code, _, err = command("conform", *words)
+    assert code == 2
+    assert message in err
+    assert err.count("\n") == 1
+
+
+def test_conform_finds_a_wrong_byte_and_a_wrong_exponent(tmp_path):
+    code, out, _ = command("conform", f"VECTORS={VECTOR}")
+    assert code == 0
+    assert "16 rows, 1757 elements, 0 mismatches" in out
+    with np.load(VECTOR) as file:
+        entries = dict(file)
+    row, at = np.argwhere(entries["out"] > 0)[0]
+    entries["out"][row, at] ^= 1
+    entries["exponent"][3] += 1
+    wrong = tmp_path / "wrong.npz"
+    np.savez(wrong, **entries)
+    code, out, _ = command("conform", f"VECTORS={wrong}")
+    assert code == 1
+    assert "2 mismatches" in out
+
+
+def test_missing_tools_are_one_line(tmp_path):
+    code, _, err = command("sim", "SIM=icarus", PATH=str(tmp_path))
+    assert code == 2
+    assert "apt-get install iverilog" in err
+    code, _, err = command("sim", PATH=str(tmp_path))
+    assert code == 2
+    assert "apt-get install" in err
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", ["sim", "conform", "test", "lint", "synth", "bench", "capture"])
+def test_help_explains_and_make_knows_the_command(name):
+    code, out, _ = command(name, "--help")
+    assert code == 0
+    assert "exit code" in out.lower() or name in ("bench", "capture")
+    assert (
+        f"make {name} "
+        in subprocess.run(
+            ["make", "-s", "help"], cwd=ROOT, capture_output=True, text=True, check=True
+        ).stdout
+    )
+
+
+def test_list_names_every_unit_and_test():
+    from tb.scenarios import SCENARIOS
+    from tb.units import UNITS
+
+    code, out, _ = command("sim", "LIST=1")
+    assert code == 0
+    for name in (*UNITS, *SCENARIOS):
+        assert name in out
+
+
+def test_a_run_prints_its_table_and_its_rerun_line_repeats_it():
+    words = ["TEST=smoke", "LANES=8", "MAX_LEN=64", "SEED=5"]
+    code, out, _ = command("sim", *words)
+    assert code == 0
+    assert "mismatches" in out
+    assert out.count("PASS") == 1
+    rerun = next(line for line in out.splitlines() if line.startswith("rerun: make sim "))
+    code, again, _ = command("sim", *rerun.removeprefix("rerun: make sim ").split())
+    assert code == 0
+    assert "build: as before" in again
+
+    def facts(text):
+        return [
+            line for line in text.splitlines() if line.startswith(("rows", "elem", "vs", "cov"))
+        ]
+
+    assert facts(out) == facts(again)
+
+
+def test_bench_refuses_bad_input():
+    code, _, err = command("bench", "ONLY=all")
+    assert code == 2
+    assert "ONLY=model or ONLY=pins" in err
