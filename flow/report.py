@@ -35,7 +35,7 @@ def summary(result: Result, *, all_coverage: bool = False) -> str:
         ("rows", values["rows"]),
         ("elements", values["elements"]),
         ("mismatches", values["mismatches"]),
-        ("beats per clock", f"{values['beats'] / values['clocks']:.3f}"),
+        ("beats per clock, stalls included", f"{values['beats'] / values['clocks']:.3f}"),
     ]
     rows += [
         (name, f"{value:.3f}" if isinstance(value, float) else value)
