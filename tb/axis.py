@@ -11,8 +11,8 @@ they were one falling edge earlier. This needs outputs that come from flip-flops
 contract promises, and holds on every simulator.
 
 Waking a coroutine or reading a pin from Python costs about as much as simulating a clock. One
-coroutine (`Clocking`) wakes for all monitors, and of the pins only tdata is read for every beat;
-the others keep their value over most beats and are followed by their changes (`Level`).
+coroutine (`Clocking`) wakes for all monitors, and of the pins only tdata and tlast are read for
+every beat; the others keep their value over most beats and are followed by their changes (`Level`).
 """
 
 from __future__ import annotations
@@ -286,11 +286,9 @@ class RowMonitor(BusMonitor):
         self.errors: list[ProtocolError] = []
         self.on_error: Callable[[], None] = lambda: None
         super().__init__(entity, name, clocking)
-        self._valid, self._ready, self._last = (
-            Level(getattr(self.bus, pin)) for pin in ("tvalid", "tready", "tlast")
-        )
-        self._levels = [self._last, *(Level(getattr(self.bus, pin)) for pin in self._side)]
-        self._tdata = self.bus.tdata
+        self._valid, self._ready = Level(self.bus.tvalid), Level(self.bus.tready)
+        self._levels = [Level(getattr(self.bus, pin)) for pin in self._side]
+        self._tdata, self._tlast = self.bus.tdata, self.bus.tlast
         reset.on_assert(self._drop)
         self._drop()
 
@@ -317,7 +315,8 @@ class RowMonitor(BusMonitor):
         """Look at what belongs to a row's first beat."""
 
     def _payload(self) -> list[str]:
-        return [str(self._tdata.value), *[level.value for level in self._levels]]
+        levels = [level.value for level in self._levels]
+        return [str(self._tdata.value), str(self._tlast.value), *levels]
 
     def _judge(self, valid: str, ready: str, payload: list[str]) -> None:
         """What a rising edge took: payload is looked at where valid is 1."""
