@@ -20,7 +20,7 @@ from pyuvm import (
 
 from tb.axis import InputMonitor, OutputMonitor, PulseCounter, ReadySink, RowSource
 from tb.contract import pack
-from tb.stimulus import STALLS, Row
+from tb.stimulus import STALLS, Noise, Row
 
 
 class RowItem(uvm_sequence_item):
@@ -62,7 +62,7 @@ class RowDriver(uvm_driver):
         self.source.set_stalls(stall_pattern(name, self.bench.rng(f"source {name}")))
 
     async def run_phase(self):
-        noise = self.bench.rng("noise")
+        noise = Noise(self.bench.rng("noise"))
         done_at = -1
         while True:
             item = await self.seq_item_port.get_next_item()

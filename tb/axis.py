@@ -27,6 +27,7 @@ from cocotb_bus.drivers import BusDriver
 from cocotb_bus.monitors import BusMonitor
 
 from tb.contract import ObservedRow
+from tb.stimulus import Noise
 
 
 class ProtocolError(AssertionError):
@@ -120,7 +121,7 @@ class RowSource(BusDriver):
         self._edge = clocking.edge
         self._reset = reset
         self._cfg = {name: getattr(entity, f"cfg_{name}_i") for name in settings}
-        self._rng = rng
+        self._noise = Noise(rng)
         # Drawing anew for every row would cost more than driving it.
         self._cfg_noise = itertools.cycle(
             [{n: v[int(rng.integers(len(v)))] for n, v in settings.items()} for _ in range(211)]
@@ -206,7 +207,7 @@ class RowSource(BusDriver):
         self._put("tvalid", 0)
         for name in ("tdata", "tkeep", "tstrb", "tlast"):
             width = len(getattr(self.bus, name))
-            noise = int.from_bytes(self._rng.bytes(-(-width // 8)), "little")
+            noise = int.from_bytes(self._noise.take(-(-width // 8)), "little")
             self._put(name, noise & ((1 << width) - 1))
 
     def _finish(self) -> None:

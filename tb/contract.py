@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from tb.stimulus import Row
+from tb.stimulus import Noise, Row
 from tb.unit import Rows
 
 
@@ -169,13 +169,14 @@ def decode_outputs(observed: Sequence[ObservedRow], shape: StreamShape) -> Outco
     return Outcome(out.reshape(flat), keep.reshape(flat), beats)
 
 
-def pack(row: Row, shape: StreamShape, rng: np.random.Generator) -> list[tuple[int, int, int]]:
+def pack(row: Row, shape: StreamShape, noise: Noise) -> list[tuple[int, int, int]]:
     """Beats (tdata, tkeep, tstrb) of a row. Lanes that hold no element carry noise."""
     lanes, n = shape.lanes, len(row.x)
     beats = -(-n // lanes)
     size = lanes * shape.in_dtype.itemsize
     raw = row.x.astype(shape.in_dtype.newbyteorder("<"), copy=False).tobytes()
-    raw += rng.bytes(beats * size - len(raw))
+    if len(raw) < beats * size:
+        raw += noise.take(beats * size - len(raw))
     data = [int.from_bytes(raw[at : at + size], "little") for at in range(0, len(raw), size)]
     keeps = [shape.full] * beats
     keeps[-1] = (1 << (n - (beats - 1) * lanes)) - 1

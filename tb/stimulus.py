@@ -39,6 +39,21 @@ class Phase:
     sink: str = "none"
 
 
+class Noise:
+    """Random bytes by the piece, from a block drawn once: a draw costs more than a beat."""
+
+    def __init__(self, rng: np.random.Generator):
+        self._block = rng.bytes(1 << 16)
+        self._at = 0
+
+    def take(self, size: int) -> bytes:
+        """The next `size` bytes, at most half the block; it comes round after 64 KiB."""
+        if self._at + size > len(self._block):
+            self._at = self._at + size - len(self._block)  # another phase each time round
+        self._at += size
+        return self._block[self._at - size : self._at]
+
+
 # --------------------------------------------------------------------------------- stall patterns
 
 Pattern = Iterator[tuple[int, int]]

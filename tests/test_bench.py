@@ -10,7 +10,7 @@ from flow.build import build
 from flow.simulate import execute, new_run
 from tb.contract import KEEP_KINDS, ObservedRow, StreamShape, decode, pack
 from tb.coverage import Coverage
-from tb.stimulus import MASKS, SHAPES, STALLS, Row, RowMaker, corner_lengths
+from tb.stimulus import MASKS, SHAPES, STALLS, Noise, Row, RowMaker, corner_lengths
 from tb.units import UNITS
 
 UNIT = UNITS["e2softmax"]
@@ -135,7 +135,7 @@ def test_pack_and_decode_agree_on_every_shape_and_mask():
     for shape in SHAPES:
         for mask in MASKS:
             row = make.row(shape=shape, mask=mask)
-            beats = pack(row, SHAPE, rng)
+            beats = pack(row, SHAPE, Noise(rng))
             rows.append(row)
             seen.append(
                 ObservedRow(
@@ -158,7 +158,7 @@ def test_pack_and_decode_agree_on_every_shape_and_mask():
 
 def test_lanes_without_an_element_carry_noise():
     row = Row(np.zeros(1, np.int8), np.ones(1, bool), {}, "")
-    words = {pack(row, SHAPE, np.random.default_rng(seed))[0][0] for seed in range(8)}
+    words = {pack(row, SHAPE, Noise(np.random.default_rng(seed)))[0][0] for seed in range(8)}
     assert len(words) > 4
     assert all(word & 0xFF == 0 for word in words)
 
@@ -173,6 +173,13 @@ def test_corner_lengths_are_there(lanes, max_len):
     assert {1, max_len, lanes} <= set(corners)
     assert min(corners) >= 1
     assert max(corners) == max_len
+
+
+def test_noise_does_not_repeat_at_once():
+    noise = Noise(np.random.default_rng(1))
+    pieces = [noise.take(33) for _ in range(3000)]  # once round and a half
+    assert all(len(piece) == 33 for piece in pieces)
+    assert len(set(pieces)) == len(pieces)
 
 
 @pytest.mark.parametrize("name", STALLS)
