@@ -39,8 +39,10 @@ class Coverage:
     """Coverpoints by name. Make them with `point` and `cross`, count with `sample`."""
 
     points: dict[str, Coverpoint] = field(default_factory=dict)
-    # Crosses leave bins out: flat index over the crossed points -> bin, -1 where there is none.
-    _maps: dict[str, tuple[tuple[int, ...], np.ndarray]] = field(default_factory=dict)
+    # Of each cross its axes, their sizes, and for each combination its bin, -1 where there is none.
+    _crosses: dict[str, tuple[tuple[str, ...], tuple[int, ...], np.ndarray]] = field(
+        default_factory=dict
+    )
     _group: str = ""
 
     def group(self, name: str) -> None:
@@ -65,7 +67,7 @@ class Coverage:
                         self.points[axis].bins[i] for axis, i in zip(axes, index, strict=True)
                     )
                 )
-        self._maps[name] = (sizes, table.ravel())
+        self._crosses[name] = (tuple(axes), sizes, table.ravel())
         self._add(name, labels, about)
 
     def _add(self, name: str, labels: list[str], about: str) -> None:
@@ -77,23 +79,38 @@ class Coverage:
             self._group, labels, np.zeros(len(labels), dtype=np.int64), about
         )
 
-    def sample(self, name: str, *indices: np.ndarray) -> None:
-        """Count index arrays of one shape: one for a coverpoint, one an axis for a cross."""
-        flat = [np.asarray(index).ravel().astype(np.int64) for index in indices]
-        if name in self._maps:
-            sizes, table = self._maps[name]
-            keep = np.all([(i >= 0) & (i < n) for i, n in zip(flat, sizes, strict=True)], axis=0)
-            chosen = table[np.ravel_multi_index(tuple(i[keep] for i in flat), sizes)]
-            if (chosen < 0).any():
-                raise ValueError(f"cross {name!r}: a combination that was left out as unreachable")
-        else:
-            (chosen,) = flat
-            chosen = chosen[chosen >= 0]
-        counts = self.points[name].counts
-        if chosen.size:
-            if chosen.max() >= len(counts):
-                raise ValueError(f"coverpoint {name!r} has no bin {int(chosen.max())}")
-            counts += np.bincount(chosen, minlength=len(counts))
+    def sample(self, name: str, *indices: np.ndarray, axes: Sequence[str] = ()) -> None:
+        """Count bin numbers: one array for a coverpoint, one an axis for a cross.
+
+        The arrays broadcast against each other; where one of them is negative nothing is counted.
+        `axes` names crossed points that the same samples are to be counted in as well. Raises
+        ValueError for a number without a bin.
+        """
+        names, sizes, table = self._crosses.get(name) or self._single(name)
+        key = np.zeros((), np.int64)
+        skip = np.zeros((), bool)
+        for axis, index, size in zip(names, indices, sizes, strict=True):
+            index = np.asarray(index)
+            if index.size:
+                if index.max() >= size:
+                    raise ValueError(f"coverpoint {axis!r} has no bin {int(index.max())}")
+                if index.min() < 0:
+                    skip = skip | (index < 0)
+            key = key * size + index
+        if skip.any():
+            key = key[~np.broadcast_to(skip, key.shape)]
+        # One histogram of all combinations; what belongs to a point is a sum over it.
+        counts = np.bincount(key.ravel(), minlength=int(np.prod(sizes)))
+        if counts[table < 0].any():
+            raise ValueError(f"cross {name!r}: a combination that was left out as unreachable")
+        self.points[name].counts += counts[table >= 0]
+        for axis in axes:
+            others = tuple(i for i, other in enumerate(names) if other != axis)
+            self.points[axis].counts += counts.reshape(sizes).sum(axis=others)
+
+    def _single(self, name: str):
+        size = len(self.points[name].bins)
+        return (name,), (size,), np.arange(size)
 
     def merge(self, other: Coverage) -> None:
         """Add another run's counts; points that are not here yet come over whole."""

@@ -115,9 +115,6 @@ class E2SoftmaxUnit(Unit):
         frac, fmt = settings["frac"], settings["fmt"]
         trace = self.model(**parameters).trace(x, mask, **settings)
 
-        def each(row_values, selected):
-            return np.broadcast_to(row_values[:, None], selected.shape)[selected]
-
         length = rows.length[some]
         last_beat = (length - 1) // lanes
         coverage.sample("max_beat", _position(trace.argmax // lanes, last_beat))
@@ -128,24 +125,22 @@ class E2SoftmaxUnit(Unit):
         coverage.sample("updates", np.minimum(_spread(trace.updates, _UPDATES), bins - 1))
         coverage.sample("frac", frac)
         coverage.sample("fmt", fmt)
-        coverage.sample("code", trace.code[mask])
-        coverage.sample("frac x code", each(frac, mask), trace.code[mask])
+        # Codes and steps are negative where masked, and not counted there.
+        by_row = frac[:, None]
+        coverage.sample("frac x code", by_row, trace.code, axes=("code",))
         if "correction1" in coverage.points:
             # Beats from the row's first unmasked one on: before it there is nothing to correct.
             beat = np.arange(trace.beat_max.shape[1])
             live = (beat >= (mask.argmax(axis=1) // lanes)[:, None]) & (beat <= last_beat[:, None])
             for point in ("correction1", "correction2"):
-                values = getattr(trace, point)[live]
-                coverage.sample(point, values)
-                coverage.sample(f"frac x {point}", each(frac, live), values)
-        coverage.sample("ks", trace.ks)
-        coverage.sample("bin", trace.j)
-        shift = np.where(fmt == 0, trace.ks << exp_frac, 0)
-        step = np.minimum(trace.k + shift[:, None], 9 << exp_frac)[mask]
-        coverage.sample("step", step)
-        coverage.sample("fmt x ks", fmt, trace.ks)
-        coverage.sample("fmt x step", each(fmt, mask), step)
-        coverage.sample("ks x bin", trace.ks, trace.j)
+                values = np.where(live, getattr(trace, point).astype(np.int16), -1)
+                coverage.sample(f"frac x {point}", by_row, values, axes=(point,))
+        shift = np.where(fmt == 0, trace.ks.astype(np.int16) << exp_frac, 0)
+        step = np.minimum(trace.k + shift[:, None], 9 << exp_frac)
+        step = np.where(trace.k < 0, -1, step)
+        coverage.sample("fmt x step", fmt[:, None], step, axes=("step",))
+        coverage.sample("fmt x ks", fmt, trace.ks, axes=("ks",))
+        coverage.sample("ks x bin", trace.ks, trace.j, axes=("bin",))
 
 
 _UPDATES = (0, 1, 2, 3, 8)
