@@ -56,12 +56,7 @@ def softmax_errors(
 
     Raises TypeError for a mask that is not bool, ValueError for shapes that differ or `zero` <= 0.
     """
-    approx, exact = np.asarray(approx, np.float64), np.asarray(exact, np.float64)
-    if approx.ndim != 2 or approx.shape != exact.shape:
-        raise ValueError(
-            f"approx and exact must have one shape [rows, length], got {approx.shape} "
-            f"and {exact.shape}"
-        )
+    approx, exact = _same_shape("approx", approx, "exact", exact, ("rows", "length"))
     checks.check_mask(mask, exact.shape)
     zero = np.asarray(zero, np.float64)
     if zero.shape not in ((), (len(exact),)):
@@ -95,3 +90,104 @@ def softmax_errors(
         argmax_flips=float(1 - kept.mean()),
         rows=rows,
     )
+
+
+@dataclass(frozen=True)
+class LayerNormErrors:
+    """Figures of the unmasked elements; without one, `rows` is 0 and they are NaN.
+
+    max_abs_error, mean_abs_error: over all elements
+    row_max_error_mean: a row's largest absolute error, the mean over the rows
+    rows: rows counted, those with an unmasked element
+    """
+
+    max_abs_error: float
+    mean_abs_error: float
+    row_max_error_mean: float
+    rows: int
+
+    def as_dict(self) -> dict[str, float]:
+        """Return the figures by name, in the order above."""
+        return asdict(self)
+
+
+def layer_norm_errors(
+    approx: np.ndarray, exact: np.ndarray, mask: np.ndarray | None = None
+) -> LayerNormErrors:
+    """Return the distance of an approximate LayerNorm's or RMSNorm's outputs from exact ones.
+
+    approx, exact: real values [rows, length]. mask: bool [rows, length], True is unmasked; None
+    masks nothing. Raises TypeError for a mask that is not bool, ValueError for shapes that differ.
+    """
+    approx, exact = _same_shape("approx", approx, "exact", exact, ("rows", "length"))
+    checks.check_mask(mask, exact.shape)
+    mask = np.ones(exact.shape, bool) if mask is None else mask
+    error = np.abs(np.subtract(approx, exact, where=mask, out=np.zeros(exact.shape)))
+    rows = mask.any(axis=1)
+    if not rows.any():
+        return LayerNormErrors(*[float("nan")] * 3, rows=0)
+    return LayerNormErrors(
+        max_abs_error=float(error.max()),
+        mean_abs_error=float(error[mask].mean()),
+        row_max_error_mean=float(error[rows].max(axis=1).mean()),
+        rows=int(rows.sum()),
+    )
+
+
+@dataclass(frozen=True)
+class StatisticErrors:
+    """Figures over all rows that vary; without one, `rows` is 0 and they are NaN.
+
+    mean_error_mean, mean_error_std: of a row's mean, as a share of the exact standard deviation,
+        the mean and the standard deviation over the rows
+    std_error_mean, std_error_std: of a row's standard deviation, relative to the exact one
+    rows: rows counted
+    """
+
+    mean_error_mean: float
+    mean_error_std: float
+    std_error_mean: float
+    std_error_std: float
+    rows: int
+
+    def as_dict(self) -> dict[str, float]:
+        """Return the figures by name, in the order above."""
+        return asdict(self)
+
+
+def statistic_errors(
+    mean: np.ndarray, std: np.ndarray, exact_mean: np.ndarray, exact_std: np.ndarray
+) -> StatisticErrors:
+    """Return the errors of a LayerNorm's statistics, all real values [rows] in the same unit.
+
+    For RMSNorm both means are 0, and the deviation is the root mean square. A row whose exact
+    deviation is 0 is left out: constant, or all-masked. Raises ValueError for shapes that differ.
+    """
+    mean, exact_mean = _same_shape("mean", mean, "exact_mean", exact_mean, ("rows",))
+    std, exact_std = _same_shape("std", std, "exact_std", exact_std, ("rows",))
+    _same_shape("mean", mean, "std", std, ("rows",))
+    varied = exact_std > 0
+    if not varied.any():
+        return StatisticErrors(*[float("nan")] * 4, rows=0)
+    mean_error = (mean - exact_mean)[varied] / exact_std[varied]
+    std_error = std[varied] / exact_std[varied] - 1
+    return StatisticErrors(
+        mean_error_mean=float(mean_error.mean()),
+        mean_error_std=float(mean_error.std()),
+        std_error_mean=float(std_error.mean()),
+        std_error_std=float(std_error.std()),
+        rows=int(varied.sum()),
+    )
+
+
+def _same_shape(
+    name: str, array: np.ndarray, other_name: str, other: np.ndarray, shape: tuple[str, ...]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return both as float64. Raises ValueError if they differ in shape, or have other axes."""
+    array, other = np.asarray(array, np.float64), np.asarray(other, np.float64)
+    if array.shape != other.shape or array.ndim != len(shape):
+        raise ValueError(
+            f"{name} and {other_name} must have one shape [{', '.join(shape)}], got {array.shape} "
+            f"and {other.shape}"
+        )
+    return array, other

@@ -1,0 +1,454 @@
+"""Bit-exact model of AILayerNorm: LayerNorm and RMSNorm on 8-bit inputs with a scale per channel.
+
+Source: SOLE (Wang et al., ICCAD 2023, arXiv 2510.17189): statistics in one pass from power-of-two
+factors (PTF) and DynamicCompress, a square of 4 bits for one of 8. The rounding rules, the inverse
+square root's table, CMP_RANGES = 3 and RMSNorm are additions of this project. An input x of channel
+c stands for scale * 2^alpha_c * (x - zp); no result depends on the scale.
+`AILayerNorm.trace` is the readable statement of the unit, `AILayerNorm.__call__` the fast one.
+"""
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from models import checks
+from models.e2softmax import LANES, MAX_LEN_LIMIT
+
+MAX_ALPHA = 3  # 2 bits
+MANTISSA = (1 << 14, 1 << 15)  # of 1/n
+FRACS = range(8)
+INT8 = (-128, 127)
+
+# Rows that a right reciprocal was given for stay within these; the fast model's int32 needs them.
+MU_LIMIT = 1 << 14
+SHIFT_LIMIT = 22
+
+# Elements that the fast model works on at a time: its buffers then stay in a 2 MiB L2 cache.
+BLOCK = 1 << 17
+
+
+def rnd(a: int | np.ndarray, n: int | np.ndarray) -> int | np.ndarray:
+    """Return a / 2^n rounded half up, for integers a of either sign and n >= 0."""
+    return (a + ((1 << n) >> 1)) >> n
+
+
+def compress(u: np.ndarray, ranges: int = 2) -> tuple[np.ndarray, np.ndarray]:
+    """Return (y, s) of magnitudes u: a 4-bit y, and the number s of the range that u lies in.
+
+    SOLE's DynamicCompress: u is about 4 * y * 4^s with 2 ranges (SOLE), y * 4^s with 3, of which
+    the one below 16 is exact. `u` is integers 0..255; both results are integers of its shape.
+    """
+    low = np.minimum(15, (u + 2) >> 2)  # the clip matters at 62 and 63
+    high = np.minimum(15, (u + 8) >> 4)  # and here from 248
+    y, s = np.where(u >= 64, high, low), (u >= 64).astype(np.int64)
+    if ranges == 3:
+        y, s = np.where(u < 16, u, y), s + (u >= 16)
+    return y, s
+
+
+def reciprocal(n: int | np.ndarray) -> tuple[int | np.ndarray, int | np.ndarray]:
+    """Return (M, Lz), for which 1/n is about M * 2^-(15 + Lz): cfg_inv_mant_i and cfg_inv_exp_i.
+
+    Lz = floor(log2 n), M = round(2^(15 + Lz) / n), in 2^14..2^15. `n`, the number of elements of a
+    row, is one integer or an integer array [rows], in 1..65536, and the results are alike. Raises
+    TypeError or ValueError for anything else.
+    """
+    n = checks.check_setting("n", n, 1, MAX_LEN_LIMIT, np.size(n))
+    log = n.bit_length() - 1 if isinstance(n, int) else np.frexp(n)[1].astype(np.int64) - 1
+    return ((1 << (16 + log)) + n) // (2 * n), log
+
+
+@lru_cache
+def rsqrt_table() -> np.ndarray:
+    """Return RSQRT: int64 [96], entry v - 32 is 1/sqrt((v + 1/2)/32) with 10 fraction bits."""
+    # Twice the value, 2^11 * sqrt(64 / (2v + 1)), is rounded down first: all of it in integers.
+    halves = [math.isqrt((1 << 28) // (2 * v + 1)) for v in range(32, 128)]
+    table = np.array([(half + 1) // 2 for half in halves])
+    table.setflags(write=False)  # it is shared by every caller
+    return table
+
+
+@dataclass(frozen=True, eq=False)
+class Channels:
+    """The unit's table of parameters, one entry a channel: arrays [channels].
+
+    alpha: uint8, 0..3, the input's power of two. gamma: int8, in units of 2^-gfrac. beta: int8, in
+    output steps. Raises TypeError or ValueError for anything else.
+    """
+
+    alpha: np.ndarray
+    gamma: np.ndarray
+    beta: np.ndarray
+
+    def __post_init__(self) -> None:
+        for name, dtype in (("alpha", np.uint8), ("gamma", np.int8), ("beta", np.int8)):
+            array = getattr(self, name)
+            if not isinstance(array, np.ndarray) or array.dtype != dtype:
+                got = getattr(array, "dtype", type(array).__name__)
+                wanted = np.dtype(dtype)
+                raise TypeError(f"{name} must be a {wanted} array, got {got}: quantise it first")
+            if array.ndim != 1 or array.shape != self.alpha.shape:
+                raise ValueError(
+                    f"{name} must have one entry for each channel, got shape {array.shape} beside "
+                    f"alpha's {self.alpha.shape}"
+                )
+        if self.alpha.size and self.alpha.max() > MAX_ALPHA:
+            raise ValueError(f"alpha must be in 0..{MAX_ALPHA}, got {self.alpha.max()}")
+
+
+@dataclass(frozen=True, eq=False)
+class NormResult:
+    """What the unit puts out for a batch of rows.
+
+    out: int8 [rows, length], 0 where masked, in units of 2^-ofrac. err_len: bool [rows], the row's
+    number of unmasked elements is not the configured one.
+    """
+
+    out: np.ndarray
+    err_len: np.ndarray
+
+    @property
+    def exponent(self) -> np.ndarray:
+        """tuser's exponent, which this unit leaves at 0: uint8 [rows]."""
+        return np.zeros(len(self.out), np.uint8)
+
+    def to_real(self, ofrac: int | np.ndarray) -> np.ndarray:
+        """Return the outputs as float64 [rows, length]; ofrac is one integer or one a row."""
+        return np.ldexp(self.out.astype(np.float64), -np.reshape(ofrac, (-1, 1)))
+
+
+@dataclass(frozen=True, eq=False)
+class NormTrace(NormResult):
+    """Every intermediate of a batch of rows, as the unit's specification names it.
+
+    An input step is the scale of channels with alpha = 0. Elements, [rows, length]:
+
+    a: int16, x - zp, 0 where masked
+    u: uint8, |a|
+    y: int8, u's 4-bit code, -1 where masked
+    s: int8, the number of u's range, -1 where masked
+    A: int16, gamma / sigma
+    num: int64, A times what the element exceeds the mean by; means nothing where masked
+    saturated: int8, -1 or 1 if the output was clipped at -128 or 127, else 0
+
+    Rows, int64 [rows]:
+
+    n: unmasked elements
+    sum: Ex, in input steps
+    square_sum: Ex2, in units of 16 input steps squared, or of 1 with CMP_RANGES = 3
+    mean: 4 fraction bits, in input steps
+    ex2: the mean square, 8 fraction bits
+    var: 8 fraction bits, at least 1
+    e: half the exponent of var
+    v: its leading bits, 32..127, RSQRT's index and 32
+    rsqrt: RSQRT's entry; 1/sigma is rsqrt * 2^-(6 + e)
+    mu: the mean with 2 fraction bits
+    sh: right shift from num to the output; left if negative
+    """
+
+    a: np.ndarray
+    u: np.ndarray
+    y: np.ndarray
+    s: np.ndarray
+    n: np.ndarray
+    sum: np.ndarray
+    square_sum: np.ndarray
+    mean: np.ndarray
+    ex2: np.ndarray
+    var: np.ndarray
+    e: np.ndarray
+    v: np.ndarray
+    rsqrt: np.ndarray
+    A: np.ndarray
+    mu: np.ndarray
+    num: np.ndarray
+    sh: np.ndarray
+    saturated: np.ndarray
+
+    def statistics(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return mean and standard deviation in input steps, each float64 [rows]."""
+        return self.mean / 16, np.sqrt(self.var) / 16
+
+
+@dataclass(frozen=True, eq=False)
+class _Statistics:
+    """What stage 1 leaves of each row; the fields of NormTrace, int64 [rows]."""
+
+    mean: np.ndarray
+    ex2: np.ndarray
+    var: np.ndarray
+    e: np.ndarray
+    v: np.ndarray
+    mu: np.ndarray
+    sh: np.ndarray
+
+
+@dataclass(frozen=True)
+class AILayerNorm:
+    """The unit for one set of elaboration parameters, which are named as in the RTL.
+
+    LANES: elements a beat, 1 to 64, a power of two. No influence on results.
+    MAX_LEN: the longest row, LANES to 65536; the RTL's buffers, no influence on results.
+    CMP_RANGES: ranges of DynamicCompress, 2 (SOLE) or 3.
+    Raises TypeError or ValueError for anything else.
+    """
+
+    LANES: int = 32
+    MAX_LEN: int = 1024
+    CMP_RANGES: int = 2
+
+    def __post_init__(self) -> None:
+        checks.check_parameter("LANES", self.LANES, LANES)
+        checks.check_parameter("MAX_LEN", self.MAX_LEN, range(self.LANES, MAX_LEN_LIMIT + 1))
+        checks.check_parameter("CMP_RANGES", self.CMP_RANGES, (2, 3))
+
+    def __call__(
+        self,
+        x: np.ndarray,
+        channels: Channels,
+        mask: np.ndarray | None = None,
+        *,
+        zp: int | np.ndarray,
+        length: int | np.ndarray,
+        inv_mant: int | np.ndarray,
+        inv_exp: int | np.ndarray,
+        gfrac: int | np.ndarray,
+        ofrac: int | np.ndarray,
+        rms: int | np.ndarray = 0,
+    ) -> NormResult:
+        """Return the unit's output for a batch of rows.
+
+        x: uint8 [rows, length], one to MAX_LEN channels. channels: an entry for each column of x.
+        mask: bool [rows, length], True is unmasked; None masks nothing. The settings, each one
+        integer or an integer array [rows]:
+
+        zp: 0..255, the input that stands for 0
+        length: 0..MAX_LEN, the row's number of unmasked elements
+        inv_mant, inv_exp: `reciprocal(length)`
+        gfrac, ofrac: 0..7, fraction bits of gamma and of the output
+        rms: 0 LayerNorm, 1 RMSNorm
+
+        A row that is shorter than the array is given by a mask that is False beyond its end. A row
+        whose unmasked elements are not `length` sets err_len, and its outputs are what the
+        equations make of the reciprocal that was given. An all-masked row gives zeros, and err_len
+        like any other: it is right for a length of 0 alone, which has no reciprocal, and needs
+        none. Raises TypeError or ValueError, with what to do about it.
+        """
+        settings = self._check(x, channels, mask, zp, length, inv_mant, inv_exp, gfrac, ofrac, rms)
+        fast = _Fast(self, np.ascontiguousarray(x), channels, mask, settings)
+        return fast.run()
+
+    def trace(
+        self,
+        x: np.ndarray,
+        channels: Channels,
+        mask: np.ndarray | None = None,
+        *,
+        zp: int | np.ndarray,
+        length: int | np.ndarray,
+        inv_mant: int | np.ndarray,
+        inv_exp: int | np.ndarray,
+        gfrac: int | np.ndarray,
+        ofrac: int | np.ndarray,
+        rms: int | np.ndarray = 0,
+    ) -> NormTrace:
+        """Return every intermediate of a batch of rows. Arguments and errors are those of a call.
+
+        Slow and plain: this is the unit's specification, line by line, over all rows at once.
+        """
+        settings = self._check(x, channels, mask, zp, length, inv_mant, inv_exp, gfrac, ofrac, rms)
+        live = np.ones(x.shape, bool) if mask is None else mask
+        alpha, gamma, beta = (
+            array.astype(np.int64) for array in (channels.alpha, channels.gamma, channels.beta)
+        )
+
+        # Stage 1.
+        a = np.where(live, x - settings["zp"][:, None], 0)
+        u = np.abs(a)
+        y, s = compress(u, self.CMP_RANGES)
+        n = live.sum(axis=1)
+        total = (a << alpha).sum(axis=1)
+        square_sum = ((y * y << 4 * s) << 2 * alpha).sum(axis=1)
+        row = self._statistics(total, square_sum, settings)
+
+        # Stage 2.
+        rsqrt = rsqrt_table()[row.v - 32]
+        A = rnd(gamma * rsqrt[:, None], 8)
+        num = A * (((a << alpha) << 2) - row.mu[:, None])
+        left, right = np.maximum(-row.sh, 0)[:, None], np.maximum(row.sh, 0)[:, None]
+        exact = np.where(live, rnd(num << left, right) + beta, 0)  # one of the shifts is by 0
+        out = np.clip(exact, *INT8)
+        return NormTrace(
+            out=out.astype(np.int8),
+            err_len=n != settings["length"],
+            a=a.astype(np.int16),
+            u=u.astype(np.uint8),
+            y=np.where(live, y, -1).astype(np.int8),
+            s=np.where(live, s, -1).astype(np.int8),
+            n=n,
+            sum=total,
+            square_sum=square_sum,
+            mean=row.mean,
+            ex2=row.ex2,
+            var=row.var,
+            e=row.e,
+            v=row.v,
+            rsqrt=rsqrt,
+            A=A.astype(np.int16),
+            mu=row.mu,
+            num=num,
+            sh=row.sh,
+            saturated=np.sign(exact - out).astype(np.int8),
+        )
+
+    def _statistics(
+        self, total: np.ndarray, square_sum: np.ndarray, settings: dict[str, np.ndarray]
+    ) -> _Statistics:
+        """Return what a row's two sums make, for both models: all in int64.
+
+        With the right reciprocal a mean is below 2^15 and an ex2 below 2^30. With the most wrong
+        one, n = 1's for 65536 elements, a mean is below 2^31 and its square below 2^62; Ex2 << 4
+        times M is below 2^53, ex2 below 2^46, and in `trace` num << 7 below 2^47.
+        """
+        mant, log = settings["inv_mant"], settings["inv_exp"]
+        mean = np.where(settings["rms"] == 1, 0, rnd(total * mant, 11 + log))
+        if self.CMP_RANGES == 2:
+            square_sum = square_sum << 4
+        ex2 = rnd(square_sum * mant, 7 + log)
+        var = np.maximum(ex2 - mean * mean, 1)  # the floor of 1 plays epsilon's part
+        e = (np.frexp(var)[1].astype(np.int64) - 1) >> 1  # exact, as var is below 2^53
+        return _Statistics(
+            mean=mean,
+            ex2=ex2,
+            var=var,
+            e=e,
+            v=(var << 5) >> (2 * e),
+            mu=rnd(mean, 2),
+            sh=e + settings["gfrac"] - settings["ofrac"],
+        )
+
+    def _check(
+        self, x: object, channels: object, mask: object, *settings: object
+    ) -> dict[str, np.ndarray]:
+        """Check a call's arguments; return its settings by name, each int64 [rows]."""
+        checks.check_rows("x", x, np.uint8, self.MAX_LEN)
+        if not isinstance(channels, Channels):
+            raise TypeError(f"channels must be Channels, got {type(channels).__name__}")
+        if channels.alpha.shape != x.shape[1:]:
+            raise ValueError(
+                f"channels must have one entry for each of the {x.shape[1]} columns of x, "
+                f"got {channels.alpha.size}"
+            )
+        checks.check_mask(mask, x.shape)
+        limits = {
+            "zp": (0, 255),
+            "length": (0, self.MAX_LEN),
+            "inv_mant": MANTISSA,
+            "inv_exp": (0, self.MAX_LEN.bit_length() - 1),
+            "gfrac": (FRACS[0], FRACS[-1]),
+            "ofrac": (FRACS[0], FRACS[-1]),
+            "rms": (0, 1),
+        }
+        return {
+            name: np.broadcast_to(
+                np.asarray(checks.check_setting(name, value, *limits[name], len(x)), np.int64),
+                len(x),
+            )
+            for name, value in zip(limits, settings, strict=True)
+        }
+
+
+class _Fast:
+    """One run of the fast model: the same integers in narrower types.
+
+    Two passes over blocks of rows (sums; outputs), and between them the work that is done once a
+    row, on all rows at a time. The buffers of a block are kept: getting fresh memory takes longer
+    than some of the arithmetic.
+    """
+
+    def __init__(
+        self,
+        unit: AILayerNorm,
+        x: np.ndarray,
+        channels: Channels,
+        mask: np.ndarray | None,
+        settings: dict[str, np.ndarray],
+    ) -> None:
+        self.unit, self.x, self.channels, self.settings = unit, x, channels, settings
+        self.mask = mask
+        y, s = compress(np.arange(256), unit.CMP_RANGES)
+        self.root = (y << 2 * s).astype(np.uint8).tobytes()  # its square is y * y << 4s
+        self.scale = np.ldexp(1.0, channels.alpha)
+        self.zp = settings["zp"].astype(np.uint8)[:, None]
+
+        rows, length = x.shape
+        self.step = max(1, min(rows, BLOCK // length))
+        self.wide = np.empty((self.step, length))
+        self.num, self.spare = np.empty((2, self.step, length), np.int32)
+        self.count = np.full(rows, length)
+        self.total, self.square_sum = np.empty((2, rows))
+        self.out = np.empty(x.shape, np.int8)
+
+    def run(self) -> NormResult:
+        """Return the batch's outputs."""
+        starts = range(0, len(self.x), self.step)
+        blocks = [slice(row, min(row + self.step, len(self.x))) for row in starts]
+        for block in blocks:
+            self._add_up(block)
+        # Both are exact in float64: below 2^28 and 2^38.
+        total, square_sum = self.total.astype(np.int64), self.square_sum.astype(np.int64)
+        row = self.unit._statistics(total, square_sum, self.settings)
+
+        gamma, index = self.channels.gamma.astype(np.int64), row.v - 32
+        A = rnd(gamma * rsqrt_table()[:, None], 8).astype(np.int32)  # for every v
+        mu = np.clip(row.mu, -MU_LIMIT, MU_LIMIT).astype(np.int32)[:, None]
+        sh = np.clip(row.sh, -FRACS[-1], SHIFT_LIMIT).astype(np.int32)[:, None]
+        for block in blocks:
+            self._put_out(block, A, index[block], mu[block], sh[block])
+
+        beyond = (np.abs(row.mu) > MU_LIMIT) | (row.sh > SHIFT_LIMIT)
+        if beyond.any():  # a wrong reciprocal; the plain model has room for it
+            mask = None if self.mask is None else self.mask[beyond]
+            wild = {name: setting[beyond] for name, setting in self.settings.items()}
+            self.out[beyond] = self.unit.trace(self.x[beyond], self.channels, mask, **wild).out
+        return NormResult(self.out, self.settings["length"] != self.count)
+
+    def _add_up(self, block: slice) -> None:
+        """Set the block's `total` and `square_sum`, and `count`."""
+        x, zp, wide = self.x[block], self.zp[block], self.wide[: block.stop - block.start]
+        if self.mask is not None:
+            ones = self.mask[block].view(np.uint8)
+            self.count[block] = ones.sum(axis=1, dtype=np.int64)
+            x = (x - zp) * ones + zp  # modulo 256: zp where masked, so it adds 0 to both sums
+        wide[:] = x
+        offset = zp[:, 0] * self.scale.sum()
+        self.total[block] = np.vecdot(wide, self.scale) - offset
+        u = np.maximum(x, zp) - np.minimum(x, zp)
+        # translate() is the fastest way to look bytes up.
+        wide[:] = np.frombuffer(bytearray(u).translate(self.root), np.uint8).reshape(x.shape)
+        wide *= self.scale
+        self.square_sum[block] = np.vecdot(wide, wide)
+
+    def _put_out(
+        self, block: slice, A: np.ndarray, index: np.ndarray, mu: np.ndarray, sh: np.ndarray
+    ) -> None:
+        """Set the block's outputs. A: int32 [96, length]. index [rows], mu and sh [rows, 1]."""
+        rows = block.stop - block.start
+        num, spare = self.num[:rows], self.spare[:rows]
+        num[:] = self.x[block]
+        num -= self.zp[block].astype(np.int32)
+        num *= np.int32(4) << self.channels.alpha.astype(np.int32)
+        num -= mu  # as an input, in units of 1/4 step
+        # |A| is at most 508, so num is below 508 * (2^13 + MU_LIMIT) < 2^24, and num << 7 fits.
+        num *= A.take(index, axis=0, out=spare, mode="clip")  # the mode that makes no copy
+        if (sh < 0).any():
+            num <<= np.maximum(-sh, 0)
+        right = np.maximum(sh, 0)
+        num += (1 << right) >> 1
+        num >>= right
+        num += self.channels.beta.astype(np.int32)
+        self.out[block] = np.clip(num, *INT8, out=num)
+        if self.mask is not None:
+            self.out[block] *= self.mask[block]

@@ -1,0 +1,56 @@
+"""Real logits to the softmax units' int8 and back. (LayerNorm's inputs have scales: `ptf`.)"""
+
+import numpy as np
+
+from models.e2softmax import FRACS
+
+INT8 = (-128, 127)
+
+
+def round_half_up(x: np.ndarray) -> np.ndarray:
+    """Return floor(x + 1/2), the rounding of all quantisers here, as float64 of x's shape."""
+    return np.floor(np.asarray(x, np.float64) + 0.5)
+
+
+def check_finite(name: str, x: np.ndarray) -> np.ndarray:
+    """Return x as float64. Raises ValueError if any of it is NaN or infinite."""
+    x = np.asarray(x, np.float64)
+    if not np.isfinite(x).all():
+        raise ValueError(f"{name} must be finite, got {x[~np.isfinite(x)][0]}: no integer holds it")
+    return x
+
+
+def quantise_logits(x: np.ndarray, frac: int) -> np.ndarray:
+    """Return logits as int8 in units of 2^-frac, of x's shape: rounded half up, saturated.
+
+    x: real values of any shape. frac: F, 0..7. A logit that saturates at the top loses what sets it
+    apart from others there, so mind `choose_frac`. A softmax may be given x less any number a row.
+    Raises ValueError for a logit that is not finite (mask it, and put 0 there) and for another F.
+    """
+    _check_frac(frac)
+    scaled = round_half_up(np.ldexp(check_finite("x", x), frac))
+    return np.clip(scaled, *INT8).astype(np.int8)
+
+
+def dequantise_logits(x: np.ndarray, frac: int) -> np.ndarray:
+    """Return the real values x * 2^-frac, float64 of x's shape. Raises ValueError for a wrong F."""
+    _check_frac(frac)
+    return np.ldexp(np.asarray(x, np.float64), -frac)
+
+
+def choose_frac(x: np.ndarray) -> int:
+    """Return the largest F in 0..7 at which no logit of x, real values of any shape, saturates.
+
+    0 if there is none. Raises ValueError for a logit that is not finite.
+    """
+    x = check_finite("x", x)
+    for frac in reversed(FRACS):
+        scaled = round_half_up(np.ldexp(x, frac))
+        if ((scaled >= INT8[0]) & (scaled <= INT8[1])).all():
+            return frac
+    return 0
+
+
+def _check_frac(frac: int) -> None:
+    if frac not in FRACS:
+        raise ValueError(f"frac must be in {FRACS[0]}..{FRACS[-1]}, got {frac}")
