@@ -23,7 +23,7 @@ from cocotb_tools.runner import get_runner
 from flow import tools
 from flow.errors import UserError
 from flow.paths import BUILD, ROOT, RTL
-from tb.unit import Unit
+from tb.unit import Parameters, Unit
 
 SIMULATORS = ("verilator", "icarus")
 _CHECKERS = ("tb/sv/sn_stream_checker.sv", "tb/sv/sn_stream_bind.sv")  # Icarus has no assertions
@@ -40,7 +40,7 @@ class Build:
     """A finished build."""
 
     unit: Unit
-    parameters: dict[str, int]
+    parameters: dict[str, int | str]
     sim: str
     waves: bool
     folder: Path
@@ -59,7 +59,7 @@ def check_simulator(sim: str) -> None:
 
 
 def build(
-    unit: Unit, parameters: Mapping[str, int], sim: str, *, waves: bool = False, rtl: Path = RTL
+    unit: Unit, parameters: Parameters, sim: str, *, waves: bool = False, rtl: Path = RTL
 ) -> Build:
     """Build `unit` with all of its `parameters`, or find the build that is there.
 
@@ -123,7 +123,10 @@ def _compile(unit, parameters, sim, waves, sources, folder) -> None:
             "`verilator_config\n"
             + "".join(
                 f'public_flat_rw -module "{unit.name}" -var "{ports}"\n'
-                for ports in ("clk_i", "rst_ni", "cfg_*", "s_axis_*", "m_axis_*", "err_*")
+                for ports in (
+                    *("clk_i", "rst_ni", "cfg_*", "s_axis_*", "m_axis_*", "err_*"),
+                    *(["chan_*_i"] if unit.channels else []),
+                )
             )
         )
         sources = [control, *sources]
@@ -144,7 +147,7 @@ def _compile(unit, parameters, sim, waves, sources, folder) -> None:
             get_runner(sim).build(
                 sources=sources,
                 hdl_toplevel=unit.name,
-                parameters=parameters,
+                parameters=unit.rtl_parameters(parameters),
                 defines={"SN_UNIT": unit.name},
                 build_args=args,
                 build_dir=folder,

@@ -13,7 +13,8 @@ from flow.simulate import simulate
 from models import vectors
 from models.vectors import Vectors
 from tb import units
-from tb.unit import Rows, Unit
+from tb.scenarios import rows_of
+from tb.unit import Unit
 
 COUNTED_ROWS = 10_000_000  # vectors are driven whole, whatever the scale of random tests
 
@@ -43,7 +44,7 @@ def files(path: Path) -> list[Path]:
     return [path]
 
 
-def load(path: Path) -> tuple[Unit, dict[str, int], Vectors]:
+def load(path: Path) -> tuple[Unit, dict[str, int | str], Vectors]:
     """A vector file with its unit and parameters; one that holds no expected outputs is refused.
 
     Raises UserError, ParameterError, VectorError.
@@ -65,16 +66,9 @@ def _count(file: Vectors, out: np.ndarray, exponent: np.ndarray) -> int:
 def conform_model(path: Path) -> Conformance:
     """The model against a file. Raises as `load`."""
     unit, parameters, file = load(path)
-    rows = len(file.length)
-    settings = {
-        setting.name: np.broadcast_to(
-            file.row_settings.get(setting.name, file.settings.get(setting.name, 0)), (rows,)
-        )
-        for setting in unit.settings
-    }
-    outputs = unit.predict(parameters, Rows(file.x, file.mask, file.length, settings))
+    outputs = unit.predict(parameters, rows_of(unit, parameters, file))
     mismatches = _count(file, outputs.out, outputs.exponent)
-    return Conformance(rows, int(file.length.sum()), mismatches)
+    return Conformance(len(file.length), int(file.length.sum()), mismatches)
 
 
 def conform_rtl(path: Path, sim: str, seed: int = 1) -> Conformance:

@@ -18,13 +18,13 @@ from pathlib import Path
 from flow import cli, tools
 from flow.errors import UserError
 from flow.paths import ROOT, RTL
-from tb.unit import Unit
+from tb.unit import Parameters, Unit
 from tb.units import UNITS, get
 
 
 @dataclass(frozen=True)
 class Source:
-    """A top module, its files (in compile order, relative to `root`) and all of its parameters."""
+    """A top module, its files (in compile order, relative to `root`) and the RTL's parameters."""
 
     top: str
     root: Path
@@ -40,14 +40,14 @@ class Outcome:
     said: list[str]
 
 
-def source(unit: Unit, parameters: Mapping[str, int]) -> Source:
+def source(unit: Unit, parameters: Parameters) -> Source:
     """Return a unit's RTL with all of its parameters."""
     # Relative to the project's root, so that findings read well.
     files = tuple(f"{RTL.name}/{file}" for file in unit.rtl)
-    return Source(unit.name, RTL.parent, files, parameters)
+    return Source(unit.name, RTL.parent, files, unit.rtl_parameters(parameters))
 
 
-def label(configuration: Mapping[str, int]) -> str:
+def label(configuration: Parameters) -> str:
     """Return a configuration as it is shown: `LANES=8 MAX_LEN=256`, or `defaults`."""
     return " ".join(f"{name}={value}" for name, value in configuration.items()) or "defaults"
 

@@ -6,19 +6,35 @@ from flow.build import Build
 from flow.cli import table
 from flow.simulate import Result
 from tb.coverage import Coverage
+from tb.unit import Parameters, Unit
 
 
 def storage_line(build: Build) -> str:
-    """Bits that the unit's row buffers hold, in this configuration."""
+    """Bits that the unit's memories and tables hold, in this configuration."""
     parameters = build.parameters
     parts = []
     for name, (words, width) in build.unit.storage(parameters).items():
         parts.append(f"{name} {words} x {width} = {words * width} bits")
     bits = build.unit.row_bits(parameters)
     return (
-        f"row buffer: {', '.join(parts)}; a row of {parameters['MAX_LEN']}: {bits} bits "
-        f"({bits / parameters['MAX_LEN']:.2f} an element)"
+        f"memories: {', '.join(parts)}; a row of {parameters['MAX_LEN']}: {bits} bits "
+        f"({bits / parameters['MAX_LEN']:.2f} an element)\n{tables_line(build.unit, parameters)}"
     )
+
+
+def tables_line(unit: Unit, parameters: Parameters) -> str:
+    """Constant tables of a build; an entry of W bits takes W/8 bytes."""
+    parts = [
+        f"{name} {table.entries} x {table.bits} bits{' (index, not counted)' * table.index}"
+        for name, table in unit.tables(parameters).items()
+    ]
+    return f"tables: {table_bytes(unit, parameters):g} bytes" + "".join(f", {p}" for p in parts)
+
+
+def table_bytes(unit: Unit, parameters: Parameters) -> float:
+    """Bytes of a build's constant tables of values."""
+    tables = unit.tables(parameters).values()
+    return sum(table.entries * table.bits for table in tables if not table.index) / 8
 
 
 def _accuracy(values: dict[str, float]) -> list[tuple[str, str]]:

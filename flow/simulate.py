@@ -9,7 +9,7 @@ import tempfile
 import threading
 import time
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from flow.paths import BUILD, DATA
 from models import vectors
 from tb.run import FOLDER_VARIABLE, Run
 from tb.scenarios import SCENARIOS
-from tb.unit import Unit
+from tb.unit import Parameters, Unit
 
 DEFAULT_ROWS = 200
 
@@ -64,7 +64,7 @@ def load_tensors(unit: Unit, tensors: Path) -> vectors.Vectors:
 
 
 def choose_tensors(
-    unit: Unit, parameters: Mapping[str, int], test: str, given: Path | None
+    unit: Unit, parameters: Parameters, test: str, given: Path | None
 ) -> Path | None:
     """The tensor file of a run: the one given, else the shipped one; None if the test reads none.
 
@@ -94,7 +94,7 @@ def rerun_line(
     seed: int,
     rows: int,
     tensors: Path | None,
-    parameters: Mapping[str, int],
+    parameters: Parameters,
 ) -> str:
     """The command that repeats a run."""
     words = [f"UNIT={unit.name}", f"SIM={sim}", f"TEST={test}", f"SEED={seed}"]

@@ -20,7 +20,8 @@ from flow import cli, tools
 from flow.errors import UserError
 from flow.lint import elaborate, label, source, warnings
 from flow.paths import BUILD
-from tb.unit import Unit
+from flow.report import table_bytes
+from tb.unit import Parameters, Unit
 from tb.units import UNITS, get
 
 _FLIP_FLOP = re.compile(r"\$_(AL|S)?DFF")
@@ -42,7 +43,7 @@ class Result:
     """
 
     unit: Unit
-    parameters: dict[str, int]
+    parameters: dict[str, int | str]
     cells: dict[str, int]
     memories: dict[str, tuple[int, int]]
 
@@ -83,12 +84,13 @@ class Result:
             "memory_bits": self.memory_bits,
             "memories": self.memories,
             "row_bits": self.row_bits,
+            "table_bytes": table_bytes(self.unit, self.parameters),
             "cells": self.cells,
             "tools": tools.versions("yosys"),
         }
 
 
-def synthesise(unit: Unit, parameters: Mapping[str, int]) -> Result:
+def synthesise(unit: Unit, parameters: Parameters) -> Result:
     """Synthesise a unit with all of its parameters.
 
     Raises SynthesisError if Yosys stops, finds a latch, a loop, a net with two drivers or none, or
@@ -168,10 +170,11 @@ HEADER = (
     "memory bits",
     "bits a row",
     "an element",
+    "table bytes",
 )
 
 
-def row(result: Result, configuration: Mapping[str, int]) -> tuple[object, ...]:
+def row(result: Result, configuration: Parameters) -> tuple[object, ...]:
     """Return a result as a row under HEADER."""
     return (
         result.unit.name,
@@ -183,11 +186,12 @@ def row(result: Result, configuration: Mapping[str, int]) -> tuple[object, ...]:
         result.memory_bits,
         result.row_bits,
         f"{result.row_bits / result.parameters['MAX_LEN']:.2f}",
+        f"{table_bytes(result.unit, result.parameters):g}",
     )
 
 
 def synth(
-    name: str | None = None, given: Mapping[str, int] | None = None, folder: Path = BUILD / "synth"
+    name: str | None = None, given: Parameters | None = None, folder: Path = BUILD / "synth"
 ) -> int:
     """Synthesise configurations, print progress and a table, write a JSON file for each.
 
@@ -232,7 +236,7 @@ def synth(
     return len(failures)
 
 
-def _try(unit: Unit, parameters: Mapping[str, int]) -> Result | SynthesisError:
+def _try(unit: Unit, parameters: Parameters) -> Result | SynthesisError:
     # One that fails does not keep the others from their results.
     try:
         return synthesise(unit, parameters)
@@ -240,10 +244,11 @@ def _try(unit: Unit, parameters: Mapping[str, int]) -> Result | SynthesisError:
         return error
 
 
-def arguments(words: Sequence[str]) -> tuple[str | None, dict[str, int]]:
+def arguments(words: Sequence[str]) -> tuple[str | None, dict[str, int | str]]:
     """Return (unit, parameters) of `[UNIT] [NAME=VALUE ...]`, as `UNIT=e2softmax`, too.
 
-    Raises UserError for anything else, and for parameters without a unit.
+    Raises UserError for anything else, and for parameters without a unit; ParameterError for a
+    unit that does not exist or a value that is no number.
     """
     names = [word for word in words if "=" not in word]
     given = cli.words([word for word in words if "=" in word])
@@ -251,4 +256,4 @@ def arguments(words: Sequence[str]) -> tuple[str | None, dict[str, int]]:
         names.append(given.pop("UNIT"))
     if len(names) > 1 or (given and not names):
         raise UserError("give one unit, then its parameters as NAME=VALUE, or nothing")
-    return names[0] if names else None, {k: cli.number(k, v) for k, v in given.items()}
+    return (names[0], get(names[0]).parse(given)) if names else (None, {})

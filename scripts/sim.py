@@ -68,7 +68,7 @@ def command(arguments) -> int:
         if name not in unit.defaults:
             known = "UNIT SIM TEST SEED ROWS TENSORS WAVES COVER " + " ".join(unit.defaults)
             raise UserError(f"there is no {name}; there are: {known}")
-    parameters = unit.resolve({name: number(name, value) for name, value in given.items()})
+    parameters = unit.resolve(unit.parse(given))
     # All of the input is looked at before the first slow step.
     check_simulator(sim)
     tensors = choose_tensors(unit, parameters, test, given_tensors)

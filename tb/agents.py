@@ -6,6 +6,8 @@ SinkAgent:                   SinkDriver -> ReadySink -> m_axis -> OutputMonitor 
 
 from __future__ import annotations
 
+import itertools
+
 import cocotb
 from cocotb.utils import get_sim_time
 from pyuvm import (
@@ -19,6 +21,7 @@ from pyuvm import (
 )
 
 from tb.axis import InputMonitor, OutputMonitor, PulseCounter, ReadySink, RowSource
+from tb.channel_agent import ChannelDriver, ChannelMonitor
 from tb.contract import pack
 from tb.stimulus import STALLS, Noise, Row
 
@@ -57,6 +60,8 @@ class RowDriver(uvm_driver):
             bench.setting_values,
             bench.rng("source"),
         )
+        self.waited: set[int] = set()  # items that had to wait for their channels
+        self.channels: ChannelDriver | None = None  # of a unit with a channel table
 
     def set_stalls(self, name: str) -> None:
         self.source.set_stalls(stall_pattern(name, self.bench.rng(f"source {name}")))
@@ -64,15 +69,29 @@ class RowDriver(uvm_driver):
     async def run_phase(self):
         noise = Noise(self.bench.rng("noise"))
         done_at = -1
-        while True:
+        for number in itertools.count():
             item = await self.seq_item_port.get_next_item()
             beats = pack(item.row, self.bench.shape, noise)
+            settings = item.row.settings
+            if self.channels is not None:
+                bank = await self._bank(number, item.row)
+                claim = self.channels.banks.claim(bank)
+                settings = {**settings, "bank": bank}
             # Right behind the last row no clock is lost; after a pause, line up with the clock.
             sync = get_sim_time() != done_at
-            await self.source.send((beats, item.row.settings), sync=sync)
+            await self.source.send((beats, settings), sync=sync)
             done_at = get_sim_time()
             item.aborted = self.source.aborted
+            if self.channels is not None and item.aborted:
+                self.channels.banks.release(claim)
             self.seq_item_port.item_done()
+
+    async def _bank(self, number: int, row: Row) -> int:
+        """The bank that holds the row's channels, once there is one."""
+        while (bank := self.channels.banks.bank_of(row.channels)) is None:
+            self.waited.add(number)
+            await self.bench.clocking.edge
+        return bank
 
 
 class SinkDriver(uvm_component):
@@ -116,6 +135,8 @@ class StreamMonitor(uvm_component):
 class SourceMonitor(StreamMonitor):
     """`s_axis` and the settings."""
 
+    channels: ChannelMonitor | None = None  # of a unit with a channel table
+
     def make_pins(self):
         bench = self.bench
         return InputMonitor(
@@ -124,6 +145,7 @@ class SourceMonitor(StreamMonitor):
             bench.clocking,
             bench.reset,
             bench.setting_values,
+            self.channels and self.channels.held,
             has_x=bench.has_x,
         )
 

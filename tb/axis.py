@@ -352,12 +352,13 @@ class RowMonitor(BusMonitor):
 
 
 class InputMonitor(RowMonitor):
-    """`s_axis`, with the settings that were on their pins with the first beat."""
+    """`s_axis`, with the settings, and the channels of their bank, as of the first beat."""
 
     _side = ("tkeep", "tstrb")
 
-    def __init__(self, entity, name, clocking, reset, settings, **kwargs):
+    def __init__(self, entity, name, clocking, reset, settings, channels=None, **kwargs):
         self._cfg = {setting: getattr(entity, f"cfg_{setting}_i") for setting in settings}
+        self._channels = channels  # bank -> ChannelSet, for a unit with a channel table
         super().__init__(entity, name, clocking, reset, **kwargs)
 
     def _drop(self) -> None:
@@ -373,6 +374,8 @@ class InputMonitor(RowMonitor):
 
     def _first_beat(self, row: ObservedRow) -> None:
         row.settings = {name: int(handle.value) for name, handle in self._cfg.items()}
+        if self._channels is not None:
+            row.channels = self._channels(row.settings["bank"])
 
 
 class OutputMonitor(RowMonitor):

@@ -23,7 +23,7 @@ async def bare(top):
     lanes = run.parameters["LANES"]
     full = (1 << lanes) - 1
     Clock(top.clk_i, CLOCK_NS, "ns").start()
-    for setting in run.descriptor.settings:
+    for setting in run.descriptor.settings(run.parameters):
         getattr(top, setting.port).value = 0
     top.rst_ni.value = 0
     await ClockCycles(top.clk_i, 3)

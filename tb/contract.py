@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from tb.stimulus import Noise, Row
-from tb.unit import Rows
+from tb.unit import ChannelSet, Parameters, Rows, Unit
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,13 @@ class StreamShape:
     max_len: int
     in_dtype: np.dtype
     out_dtype: np.dtype
+
+    @classmethod
+    def of(cls, unit: Unit, parameters: Parameters) -> StreamShape:
+        """The geometry of a unit's build."""
+        return cls(
+            parameters["LANES"], parameters["MAX_LEN"], unit.in_dtype, unit.out_dtype(parameters)
+        )
 
     @property
     def max_beats(self) -> int:
@@ -44,6 +51,7 @@ class ObservedRow:
 
     beats: list[list[str]] = field(default_factory=list)
     settings: dict[str, int] = field(default_factory=dict)  # of an input row
+    channels: ChannelSet | None = None  # what the input row's bank held
     clocks: list[int] = field(default_factory=list)  # clock of each beat's transfer
     waits: int = 0  # clocks with tvalid and no tready
     gaps: int = 0  # clocks without tvalid after the first beat
@@ -137,8 +145,17 @@ def decode(observed: Sequence[ObservedRow], shape: StreamShape) -> Expected:
     settings = {
         name: np.array([r.settings[name] for r in observed]) for name in observed[0].settings
     }
+    sets = {id(r.channels): r.channels for r in observed if r.channels is not None}
+    numbers = {key: number for number, key in enumerate(sets)}
     return Expected(
-        rows=Rows(x[:, :width], active[:, :width], length, settings),
+        rows=Rows(
+            x[:, :width],
+            active[:, :width],
+            length,
+            settings,
+            channels=tuple(sets.values()),
+            channel_set=np.array([numbers[id(r.channels)] for r in observed]) if sets else None,
+        ),
         keep=exists,
         beats=out_beats,
         err_len=too_long,

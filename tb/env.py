@@ -2,6 +2,9 @@
 
 source.monitor --ap--> scoreboard.inputs          scoreboard --> collector (coverage)
 sink.monitor   --ap--> scoreboard.outputs                    \\-> recorder  (accuracy, clocks)
+
+A unit with a channel table has one agent more: its driver loads sets ahead of the source's rows,
+and the source's monitor asks its monitor what a row's bank holds.
 """
 
 from __future__ import annotations
@@ -10,9 +13,10 @@ import numpy as np
 from pyuvm import ConfigDB, uvm_component, uvm_env
 
 from tb.agents import ErrorMonitor, SinkAgent, SourceAgent
+from tb.channel_agent import ChannelAgent
 from tb.scoreboard import Compared, Scoreboard
 from tb.stream_coverage import StreamCoverage
-from tb.unit import Outputs, Rows
+from tb.unit import Outputs, Rows, padded_together
 
 KEPT_ELEMENTS = 4_000_000  # enough for any table, and a bound on memory
 
@@ -22,7 +26,9 @@ class Collector(uvm_component):
 
     def build_phase(self):
         self.bench = ConfigDB().get(self, "", "BENCH")
-        self.stream = StreamCoverage(self.bench.shape, self.bench.unit.settings)
+        self.stream = StreamCoverage(
+            self.bench.shape, self.bench.unit.settings(self.bench.parameters)
+        )
         self.unit = self.bench.unit.coverage(self.bench.parameters)
 
     def sample(self, batch: Compared) -> None:
@@ -53,13 +59,11 @@ class Recorder(uvm_component):
         if self._elements >= KEPT_ELEMENTS or not good.any():
             return
         rows = batch.expected.rows
-        width = rows.x.shape[1]
-        settings = {name: values[good] for name, values in rows.settings.items()}
         exponent = np.array([int(got.user[0][-5:], 2) for _, got in batch.pairs])
         self._batches.append(
             (
-                Rows(rows.x[good], rows.mask[good], rows.length[good], settings),
-                Outputs(batch.seen.out[good, :width], exponent[good]),
+                rows.select(good),
+                Outputs(batch.seen.out[good, : rows.x.shape[1]], exponent[good]),
             )
         )
         self._elements += rows.x.size
@@ -68,24 +72,12 @@ class Recorder(uvm_component):
         """Rows kept and what the unit made of them, in stream order; None when there are none."""
         if not self._batches:
             return None
-        all_rows, outputs = zip(*self._batches, strict=True)
-        width = max(rows.x.shape[1] for rows in all_rows)
-
-        def joined(arrays):
-            return np.concatenate([np.pad(a, ((0, 0), (0, width - a.shape[1]))) for a in arrays])
-
+        rows, outputs = zip(*self._batches, strict=True)
         return (
-            Rows(
-                joined([r.x for r in all_rows]),
-                joined([r.mask for r in all_rows]),
-                np.concatenate([r.length for r in all_rows]),
-                {
-                    name: np.concatenate([r.settings[name] for r in all_rows])
-                    for name in all_rows[0].settings
-                },
-            ),
+            Rows.joined(rows),
             Outputs(
-                joined([o.out for o in outputs]), np.concatenate([o.exponent for o in outputs])
+                padded_together([o.out for o in outputs]),
+                np.concatenate([o.exponent for o in outputs]),
             ),
         )
 
@@ -100,11 +92,21 @@ class StreamEnv(uvm_env):
         self.scoreboard = Scoreboard.create("scoreboard", self)
         self.collector = Collector.create("collector", self)
         self.recorder = Recorder.create("recorder", self)
+        has_table = ConfigDB().get(self, "", "BENCH").unit.channels
+        self.channels = ChannelAgent.create("channels", self) if has_table else None
 
     def connect_phase(self):
         self.source.monitor.ap.connect(self.scoreboard.inputs)
         self.sink.monitor.ap.connect(self.scoreboard.outputs)
         self.scoreboard.listeners += [self.collector.sample, self.recorder.record]
+        if self.channels is not None:
+            self.source.monitor.channels = self.channels.monitor
+
+    def start_of_simulation_phase(self):
+        if self.channels is not None:
+            self.source.driver.channels = self.channels.driver
+            banks = self.channels.driver.banks
+            self.sink.monitor.pins.add_callback(lambda row: banks.row_out())
 
     @property
     def protocol_errors(self) -> list[Exception]:

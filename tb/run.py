@@ -24,7 +24,7 @@ class Run:
 
     folder: Path
     unit: str
-    parameters: dict[str, int]
+    parameters: dict[str, int | str]
     sim: str
     test: str
     seed: int

@@ -13,7 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from models import vectors
+from models.vectors import Vectors
 from tb.stimulus import MASKS, SHAPES, STALLS, Phase, Row, RowMaker, corner_lengths
+from tb.unit import ChannelSet, Parameters, Rows, Unit
 
 
 @dataclass(frozen=True)
@@ -39,29 +41,45 @@ class Scenario:
     tensors: bool = False  # reads a tensor file
 
 
-def tensor_rows(path: Path, settings: dict[str, range], max_len: int) -> Iterator[Row]:
+def rows_of(unit: Unit, parameters: Parameters, file: Vectors) -> Rows:
+    """The rows of a vector file; settings that it does not give follow from the row, or are 0."""
+    count = len(file.length)
+    given = file.run_settings
+    follow = [unit.complete(parameters, mask) for mask in file.mask]
+    settings = {}
+    for setting in unit.settings(parameters):
+        if setting.name in given:
+            settings[setting.name] = np.broadcast_to(given[setting.name], count)
+        else:
+            values = [row.get(setting.name, setting.values[0]) for row in follow]
+            settings[setting.name] = np.array(values)
+    sets = ()
+    if unit.channels:
+        sets = tuple(
+            ChannelSet({name: values[number] for name, values in file.channels.items()})
+            for number in range(int(file.channel_set.max()) + 1)
+        )
+    return Rows(file.x, file.mask, file.length, settings, sets, file.channel_set)
+
+
+def tensor_rows(path: Path, unit: Unit, parameters: Parameters) -> Iterator[Row]:
     """The rows of a tensor or vector file that fit the build, in order."""
-    file = vectors.load(path)
-    for i, length in enumerate(file.length.tolist()):
-        if length > max_len:
+    rows = rows_of(unit, parameters, vectors.load(path))
+    for i, length in enumerate(rows.length.tolist()):
+        if length > parameters["MAX_LEN"]:
             continue
-        given = {
-            name: int(file.row_settings[name][i])
-            if name in file.row_settings
-            else int(file.settings.get(name, values[0]))
-            for name, values in settings.items()
-        }
         yield Row(
-            x=file.x[i, :length].copy(),
-            mask=file.mask[i, :length].copy(),
-            settings=given,
+            x=rows.x[i, :length].copy(),
+            mask=rows.mask[i, :length].copy(),
+            settings={name: int(values[i]) for name, values in rows.settings.items()},
             origin=f"{path.name} row {i}",
+            channels=rows.channels[rows.channel_set[i]] if unit.channels else None,
         )
 
 
 def _tensors(bench: Bench) -> Iterator[Phase]:
     make = bench.make
-    yield Phase(tensor_rows(bench.tensors, make.settings, make.max_len))
+    yield Phase(tensor_rows(bench.tensors, make.unit, make.parameters))
 
 
 def _random(bench: Bench) -> Iterator[Phase]:
@@ -118,8 +136,8 @@ def _masks(bench: Bench) -> Iterator[Phase]:
 
 def _settings(bench: Bench) -> Iterator[Phase]:
     make = bench.make
-    names = list(make.settings)
-    sizes = [len(values) for values in make.settings.values()]
+    names = list(make.drawn)
+    sizes = [len(values) for values in make.drawn.values()]
     # Each combination (or 64 of too many) three times, in random order, on short rows: a setting
     # that is taken too early or too late shows.
     combinations = min(64, int(np.prod(sizes)))
@@ -127,7 +145,7 @@ def _settings(bench: Bench) -> Iterator[Phase]:
     rows = []
     for flat in bench.rng.permutation(np.repeat(drawn, 3)):
         places = np.unravel_index(flat, sizes)
-        chosen = {name: make.settings[name][int(i)] for name, i in zip(names, places, strict=True)}
+        chosen = {name: make.drawn[name][int(i)] for name, i in zip(names, places, strict=True)}
         length = int(bench.rng.integers(1, min(make.max_len, 4 * make.lanes) + 1))
         rows.append(make.row(length, **chosen))
     yield Phase(rows)
@@ -189,6 +207,7 @@ def _errors(bench: Bench) -> Iterator[Phase]:
 
 def _timing(bench: Bench) -> Iterator[Phase]:
     make = bench.make
+    make.keep_channels = True  # to load others takes clocks that are not the unit's
     # One length for long, then all mixed: the worst is many short rows after a long one.
     lengths = {*corner_lengths(make.lanes, make.max_len), min(384, make.max_len)}
     for n in sorted(lengths):

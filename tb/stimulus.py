@@ -6,10 +6,12 @@ simulator it goes to.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
+
+from tb.unit import ChannelSet, Parameters, Setting, Unit
 
 
 @dataclass
@@ -20,6 +22,7 @@ class Row:
     mask   [length] bool, True: the element counts
     settings  name -> int
     origin where the values come from, for reports
+    channels  what the row's bank must hold, for a unit with a channel table
     keep   beat number -> tkeep to drive instead of the right one (error injection)
     """
 
@@ -27,6 +30,7 @@ class Row:
     mask: np.ndarray
     settings: dict[str, int]
     origin: str
+    channels: ChannelSet | None = None
     keep: dict[int, int] = field(default_factory=dict)
 
 
@@ -248,15 +252,37 @@ def random_length(rng: np.random.Generator, lanes: int, max_len: int) -> int:
 _SHAPE_NAMES, _MASK_NAMES = list(SHAPES), list(MASKS)
 
 
-@dataclass(frozen=True)
-class RowMaker:
-    """Makes rows for one unit and build: what the scenarios share."""
+_FRESH_SET = 0.04  # share of random rows before which a channel set is replaced
 
-    rng: np.random.Generator
-    lanes: int
-    max_len: int
-    dtype: np.dtype
-    settings: Mapping[str, range]
+
+class RowMaker:
+    """Makes rows for one unit and build: what the scenarios share.
+
+    Rows of a unit with a channel table use one of two channel sets, which are replaced by fresh
+    ones now and then; `keep_channels` stops that.
+    """
+
+    def __init__(self, rng: np.random.Generator, unit: Unit, parameters: Parameters):
+        self.rng = rng
+        self.unit = unit
+        self.parameters = parameters
+        self.lanes: int = parameters["LANES"]
+        self.max_len: int = parameters["MAX_LEN"]
+        self.settings: tuple[Setting, ...] = unit.settings(parameters)
+        self.drawn = {s.name: s.values for s in self.settings if s.drawn}
+        self.keep_channels = False
+        self._sets = [self._fresh_set() for _ in range(2)] if unit.channels else []
+
+    def _fresh_set(self) -> ChannelSet:
+        return self.unit.draw_channels(self.rng, self.max_len)
+
+    def _channels(self) -> ChannelSet | None:
+        if not self._sets:
+            return None
+        number = int(self.rng.integers(len(self._sets)))
+        if not self.keep_channels and self.rng.random() < _FRESH_SET:
+            self._sets[number] = self._fresh_set()
+        return self._sets[number]
 
     def row(
         self,
@@ -266,16 +292,20 @@ class RowMaker:
         **settings: int,
     ) -> Row:
         """A row; what is not given is drawn. Settings that are not given are drawn too."""
-        rng = self.rng
+        rng, dtype = self.rng, self.unit.in_dtype
         if length is None:
             length = random_length(rng, self.lanes, self.max_len)
         shape = shape or _SHAPE_NAMES[rng.integers(len(SHAPES))]
         # Masks get in the way of most other things: half of the rows have none.
         mask = mask or ("none" if rng.random() < 0.5 else _MASK_NAMES[rng.integers(len(MASKS))])
-        drawn = {name: v[int(rng.integers(len(v)))] for name, v in self.settings.items()}
+        drawn = {name: v[int(rng.integers(len(v)))] for name, v in self.drawn.items()}
+        x = SHAPES[shape](rng, length, dtype).astype(dtype)
+        masked = MASKS[mask](rng, length, self.lanes)
+        follow = self.unit.complete(self.parameters, masked, rng)
         return Row(
-            x=SHAPES[shape](rng, length, self.dtype).astype(self.dtype),
-            mask=MASKS[mask](rng, length, self.lanes),
-            settings={**drawn, **settings},
+            x=x,
+            mask=masked,
+            settings={**drawn, **follow, **settings},
             origin=f"{shape}, mask {mask}",
+            channels=self._channels(),
         )

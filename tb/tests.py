@@ -8,10 +8,12 @@ BaseTest   builds the environment, drives a scenario's rows, waits for the last 
 
 from __future__ import annotations
 
+import itertools
 import json
 import logging
 import time
 import zlib
+from collections import deque
 from dataclasses import dataclass, field
 
 import cocotb
@@ -77,16 +79,32 @@ class _ErrorCount(logging.Handler):
 
 
 class PhaseSequence(uvm_sequence):
-    """Sends the rows of one phase, an item a row."""
+    """Sends the rows of one phase, an item a row.
 
-    def __init__(self, name, rows, on_row):
+    Of a unit with a channel table, `channels` (its driver) is told of the rows ahead; with `settle`
+    the first row waits until theirs are loaded.
+    """
+
+    AHEAD = 64  # rows
+
+    def __init__(self, name, rows, on_row, channels=None, settle=False):
         super().__init__(name)
-        self._rows = rows
+        self._rows = iter(rows)
         self._on_row = on_row
+        self._channels = channels
+        self._settle = settle
 
     async def body(self):
-        for number, row in enumerate(self._rows):
-            item = RowItem(f"row {number}", row)
+        ahead = deque()
+        for number in itertools.count():
+            ahead.extend(itertools.islice(self._rows, self.AHEAD - len(ahead)))
+            if not ahead:
+                return
+            if self._channels is not None:
+                self._channels.plan(ahead)
+                if self._settle and number == 0:
+                    await self._channels.settled()
+            item = RowItem(f"row {number}", ahead.popleft())
             await self.start_item(item)
             await self.finish_item(item)
             self._on_row(item)
@@ -95,6 +113,8 @@ class PhaseSequence(uvm_sequence):
 class BaseTest(uvm_test):
     """A scenario from first to last row. Fails on any mismatch, broken rule, logged error, row
     left inside, row that never came, and when nothing was compared."""
+
+    settle = False  # whether a phase begins when the channels of its first rows are loaded
 
     def build_phase(self):
         self.log_errors = _ErrorCount()
@@ -107,12 +127,10 @@ class BaseTest(uvm_test):
             run=run,
             unit=unit,
             parameters=run.parameters,
-            shape=StreamShape(
-                run.parameters["LANES"], run.parameters["MAX_LEN"], unit.in_dtype, unit.out_dtype
-            ),
+            shape=StreamShape.of(unit, run.parameters),
             clocking=clocking,
             reset=ResetLine(top.rst_ni, clocking),
-            setting_values={setting.name: setting.values for setting in unit.settings},
+            setting_values={s.name: s.values for s in unit.settings(run.parameters)},
         )
         ConfigDB().set(None, "*", "BENCH", self.bench)
         self.env = StreamEnv.create("env", self)
@@ -136,8 +154,8 @@ class BaseTest(uvm_test):
     async def run_phase(self):
         self.raise_objection()
         top, bench = cocotb.top, self.bench
-        for setting in bench.unit.settings:
-            getattr(top, setting.port).value = setting.values[0]
+        for name, values in bench.setting_values.items():
+            getattr(top, f"cfg_{name}_i").value = values[0]
         Clock(top.clk_i, CLOCK_NS, "ns").start()
         cocotb.start_soon(bench.clocking.run())
         await bench.clocking.wait(3)
@@ -155,20 +173,20 @@ class BaseTest(uvm_test):
     async def _drive_all(self):
         bench = self.bench
         run = bench.run
-        make = RowMaker(
-            bench.rng("rows"),
-            bench.shape.lanes,
-            bench.shape.max_len,
-            bench.unit.in_dtype,
-            bench.setting_values,
-        )
+        make = RowMaker(bench.rng("rows"), bench.unit, bench.parameters)
         started = time.perf_counter()
         scenario = SCENARIOS[run.test]
         phases = scenario.phases(Bench(make, run.rows, run.tensors))
         for number, phase in enumerate(phases):
             self.env.source.driver.set_stalls(phase.source)
             self.env.sink.driver.set_stalls(phase.sink)
-            sequence = PhaseSequence(f"phase {number}", phase.rows, self._count)
+            sequence = PhaseSequence(
+                f"phase {number}",
+                phase.rows,
+                self._count,
+                self.env.channels and self.env.channels.driver,
+                self.settle,
+            )
             await sequence.start(self.env.source.seqr)
         self.env.sink.driver.set_stalls("none")
         await self.drain()
@@ -200,6 +218,8 @@ class BaseTest(uvm_test):
         while True:
             await Timer(STUCK_CLOCKS * CLOCK_NS, "ns")
             now = tuple(p.beats for p in pins)
+            if self.env.channels is not None:
+                now += (self.env.channels.driver.writes,)
             state = (
                 f"{now[0]} beats went in, {now[1]} came out, {self.env.scoreboard.inside} rows are "
                 f"inside\nrerun: {self.bench.rerun}"
@@ -249,6 +269,7 @@ class BaseTest(uvm_test):
                 **rows.settings,
                 out=outputs.out,
                 exponent=outputs.exponent,
+                **self._channels_of(rows),
             )
         clocks = env.recorder.clocks
         span = clocks[-1][1][-1] - clocks[0][0][0] + 1
@@ -262,10 +283,19 @@ class BaseTest(uvm_test):
             "resets": self.bench.reset.count,
             "aborted": self.aborted + env.scoreboard.dropped,
             "seconds": self.seconds,
-            "accuracy": self.bench.unit.accuracy(*kept) if kept else {},
+            "accuracy": self.bench.unit.accuracy(self.bench.parameters, *kept) if kept else {},
             "measured": self.measured(),
         }
         (run.folder / "result.json").write_text(json.dumps(result, indent=1) + "\n")
+
+    @staticmethod
+    def _channels_of(rows) -> dict[str, np.ndarray]:
+        """The channel sets of rows, stacked, and each row's number among them."""
+        if not rows.channels:
+            return {}
+        columns = rows.channels[0].values
+        stacked = {n: np.stack([one.values[n] for one in rows.channels]) for n in columns}
+        return {**stacked, "channel_set": rows.channel_set}
 
     def measured(self) -> dict:
         """More figures for the result."""
@@ -317,32 +347,40 @@ class ResetTest(BaseTest):
 class TimingTest(BaseTest):
     """With no stall on either side, every clock is known in advance.
 
-    Input: a beat a clock from the first to the last. Output: a row starts a latency after its last
-    beat went in, or right behind the row before it, and has a beat a clock.
+    Input: a beat a clock from the first to the last. Each pass behind it starts a row a latency
+    after the pass before has had its last beat, or right behind the row before it, and then has a
+    beat a clock; the last pass is what is seen at the output.
     """
+
+    settle = True
 
     def check_phase(self):
         super().check_phase()
         latency = self.bench.unit.latency(self.bench.parameters)
         rerun = self.bench.rerun
         clock = self.env.recorder.clocks[0][0][0]
-        free = 0  # first clock at which the output is free
+        free = [0] * len(latency)  # first clock at which each pass is free
         for number, (given, got) in enumerate(self.env.recorder.clocks):
             where = f"row {number} of {len(given)} beats"
+            if number in self.env.source.driver.waited:  # for its channels: the bench's own gap
+                clock = given[0]
             require(
                 given == list(range(clock, clock + len(given))),
                 f"{where}: s_axis_tready fell with no stall outside: beats at {given[:9]}, "
                 f"expected from {clock} on without a gap\nrerun: {rerun}",
             )
             clock += len(given)
-            start = max(given[-1] + latency, free)
+            last, was_free = given[-1], list(free)
+            for number_of_pass, clocks in enumerate(latency):
+                start = max(last + clocks, free[number_of_pass])
+                free[number_of_pass] = start + len(given)
+                last = start + len(given) - 1
             require(
                 got == list(range(start, start + len(got))),
-                f"{where}: last beat in at clock {given[-1]}, latency {latency}, output free from "
-                f"{free}: beats at {got[:9]}, expected from {start} on without a gap\n"
-                f"rerun: {rerun}",
+                f"{where}: last beat in at clock {given[-1]}, latency "
+                f"{' + '.join(map(str, latency))}, passes free from {was_free}: beats at "
+                f"{got[:9]}, expected from {start} on without a gap\nrerun: {rerun}",
             )
-            free = start + len(got)
 
     def measured(self) -> dict:
         """Beats a clock while the input was driven, and the shortest latency seen."""

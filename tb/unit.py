@@ -8,12 +8,17 @@ from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
 from tb.coverage import Coverage
+
+BANKS = 2  # of a unit's channel table
+
+Parameters = Mapping[str, int | str]
 
 
 class ParameterError(ValueError):
@@ -22,15 +27,63 @@ class ParameterError(ValueError):
 
 @dataclass(frozen=True)
 class Setting:
-    """A run-time setting: input `cfg_<name>_i`, taken with the first beat of each row."""
+    """A run-time setting: input `cfg_<name>_i`, taken with the first beat of each row.
+
+    `drawn` settings are free: random rows draw them. The others follow from the row (see
+    `Unit.complete`), or from where the bench put the row's channels (`bank`).
+    """
 
     name: str
     values: range
     meaning: str
+    drawn: bool = True
 
     @property
     def port(self) -> str:
         return f"cfg_{self.name}_i"
+
+
+@dataclass(frozen=True)
+class ChannelField:
+    """A column of the unit's channel table: input `chan_<name>_i` of its write port."""
+
+    name: str
+    dtype: np.dtype
+    values: range
+
+    @property
+    def port(self) -> str:
+        return f"chan_{self.name}_i"
+
+
+@dataclass(frozen=True, eq=False)
+class ChannelSet:
+    """What a bank of the channel table is to hold: field name -> [channels] array."""
+
+    values: Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Rom:
+    """A table that the RTL gets as a function `name` of its generated package.
+
+    values  [entries] or [entries, columns] unsigned; columns are packed, the first one low
+    bits    of a value
+    about   the equation
+    """
+
+    name: str
+    values: np.ndarray
+    bits: int
+    about: str
+
+
+class TableSize(NamedTuple):
+    """Size of a constant table; one that only holds indices is not counted among the values."""
+
+    entries: int
+    bits: int
+    index: bool = False
 
 
 @dataclass(frozen=True)
@@ -41,15 +94,62 @@ class Rows:
     mask    [rows, width] bool, True: the element counts; False beyond the length
     length  [rows] int, elements that exist, masked ones included; 0 .. width
     settings  name -> [rows] int array
+    channels  the channel sets that rows use, for a unit with a channel table
+    channel_set  [rows] int, a row's index into `channels`; None without a channel table
     """
 
     x: np.ndarray
     mask: np.ndarray
     length: np.ndarray
     settings: Mapping[str, np.ndarray]
+    channels: tuple[ChannelSet, ...] = ()
+    channel_set: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.length)
+
+    def select(self, chosen: np.ndarray) -> Rows:
+        """The rows of an index or a bool array [rows]."""
+        return dataclasses.replace(
+            self,
+            x=self.x[chosen],
+            mask=self.mask[chosen],
+            length=self.length[chosen],
+            settings={name: values[chosen] for name, values in self.settings.items()},
+            channel_set=None if self.channel_set is None else self.channel_set[chosen],
+        )
+
+    @classmethod
+    def joined(cls, parts: Sequence[Rows]) -> Rows:
+        """The rows of several batches, as wide as the widest."""
+        sets: list[ChannelSet] = []
+        places = []
+        for part in parts:
+            number = {id(one): at for at, one in enumerate(sets)}
+            for one in part.channels:
+                if id(one) not in number:
+                    number[id(one)] = len(sets)
+                    sets.append(one)
+            if part.channel_set is not None:
+                where = np.array([number[id(one)] for one in part.channels])
+                places.append(where[part.channel_set])
+        return cls(
+            x=padded_together([part.x for part in parts]),
+            mask=padded_together([part.mask for part in parts]),
+            length=np.concatenate([part.length for part in parts]),
+            settings={
+                name: np.concatenate([part.settings[name] for part in parts])
+                for name in parts[0].settings
+            },
+            channels=tuple(sets),
+            channel_set=np.concatenate(places) if places else None,
+        )
+
+
+def padded_together(arrays: Sequence[np.ndarray]) -> np.ndarray:
+    """Arrays [rows, width] one below the other, with zeros up to the largest width."""
+    width = max(array.shape[1] for array in arrays)
+    return np.concatenate([np.pad(a, ((0, 0), (0, width - a.shape[1]))) for a in arrays])
 
 
 @dataclass(frozen=True)
@@ -73,22 +173,26 @@ class Unit(ABC):
     title: str
     model: type  # frozen dataclass whose fields are the RTL parameters, with their defaults
     rtl: tuple[str, ...]  # files below rtl/, in compile order, common ones included
-    settings: tuple[Setting, ...]
     in_dtype: np.dtype
-    out_dtype: np.dtype
     tensors: str  # real tensors below data/, what a simulation drives by default
     # Configurations that lint and synthesis go through: the corners, not a product.
-    configurations: tuple[Mapping[str, int], ...] = field(default=({},))
+    configurations: tuple[Parameters, ...] = field(default=({},))
     # Wrong values over the defaults: lint sees to it that every front end stops at each of them,
     # with a message from an instance of a missing module <name>_error_<PARAMETER>_must_be_...
-    bad_configurations: tuple[Mapping[str, int], ...] = ()
+    bad_configurations: tuple[Parameters, ...] = ()
+    # Parameters whose values are words: name -> the words, which the RTL numbers from 0.
+    words: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    # Columns of the channel table; a unit that has one also has settings `bank` and channel ports.
+    channels: tuple[ChannelField, ...] = ()
+
+    # ------------------------------------------------------------------------------ parameters
 
     @property
-    def defaults(self) -> dict[str, int]:
+    def defaults(self) -> dict[str, int | str]:
         """Parameter names and defaults, in the order of the RTL."""
         return {f.name: f.default for f in dataclasses.fields(self.model)}
 
-    def resolve(self, given: Mapping[str, int]) -> dict[str, int]:
+    def resolve(self, given: Parameters) -> dict[str, int | str]:
         """All parameters, `given` over the defaults. Raises ParameterError, one sentence."""
         unknown = [name for name in given if name not in self.defaults]
         if unknown:
@@ -102,31 +206,97 @@ class Unit(ABC):
             raise ParameterError(f"{self.name}: {error}") from None
         return parameters
 
+    def parse(self, words: Mapping[str, str]) -> dict[str, int | str]:
+        """`NAME=VALUE` words of a command line as `resolve` takes them. Raises ParameterError."""
+        given = {}
+        for name, word in words.items():
+            try:
+                given[name] = word if name in self.words else int(word)
+            except ValueError:
+                raise ParameterError(f"{name} must be a whole number, not {word!r}") from None
+        return given
+
+    def rtl_parameters(self, parameters: Parameters) -> dict[str, int]:
+        """The same as the RTL takes them: numbers. A word that is none is one past the last."""
+        numbers = dict(parameters)
+        for name, words in self.words.items():
+            word = numbers[name]
+            numbers[name] = words.index(word) if word in words else len(words)
+        return numbers
+
+    # -------------------------------------------------------------------------------- the rows
+
     @abstractmethod
-    def predict(self, parameters: Mapping[str, int], rows: Rows) -> Outputs:
+    def settings(self, parameters: Parameters) -> tuple[Setting, ...]:
+        """The run-time settings, in the order of the RTL's ports."""
+
+    @abstractmethod
+    def out_dtype(self, parameters: Parameters) -> np.dtype:
+        """Of a lane of m_axis_tdata."""
+
+    def complete(
+        self, parameters: Parameters, mask: np.ndarray, rng: np.random.Generator | None = None
+    ) -> dict[str, int]:
+        """Settings that follow from a row's mask [length]; with `rng`, wrong ones now and then."""
+        return {}
+
+    def draw_channels(self, rng: np.random.Generator, count: int) -> ChannelSet:
+        """A random channel set of `count` channels."""
+        return ChannelSet(
+            {
+                column.name: rng.integers(
+                    column.values[0], column.values[-1], count, endpoint=True
+                ).astype(column.dtype)
+                for column in self.channels
+            }
+        )
+
+    @abstractmethod
+    def predict(self, parameters: Parameters, rows: Rows) -> Outputs:
         """The bit-exact model's answer."""
 
     @abstractmethod
-    def accuracy(self, rows: Rows, outputs: Outputs) -> dict[str, float]:
+    def accuracy(self, parameters: Parameters, rows: Rows, outputs: Outputs) -> dict[str, float]:
         """The outputs against float64: named error metrics. Reported, never a pass or fail."""
 
-    @abstractmethod
-    def latency(self, parameters: Mapping[str, int]) -> int:
-        """Clocks from the transfer of a row's last beat to that of its first output beat."""
+    # --------------------------------------------------------------------------- the RTL's promises
 
     @abstractmethod
-    def storage(self, parameters: Mapping[str, int]) -> dict[str, tuple[int, int]]:
-        """Memories: name -> (words, bits a word); synthesis must find the same."""
+    def latency(self, parameters: Parameters) -> tuple[int, ...]:
+        """Clocks of each pass behind the first one, as promised in the RTL's header.
 
-    def row_bits(self, parameters: Mapping[str, int]) -> int:
-        """Bits of memory `beats` that a row of MAX_LEN elements takes, in whole beats."""
-        _, width = self.storage(parameters)["beats"]
+        A pass starts a row that many clocks after the pass before it (or the input) has had the
+        row's last beat, or right behind the row before; then it takes a beat a clock.
+        """
+
+    @abstractmethod
+    def storage(self, parameters: Parameters) -> dict[str, tuple[int, int]]:
+        """Memories: name -> (words, bits a word); synthesis must find the same.
+
+        Names of the buffers between passes that hold beats start with `beats`.
+        """
+
+    def row_bits(self, parameters: Parameters) -> int:
+        """Bits that a row of MAX_LEN elements takes in the buffers between passes, whole beats."""
+        width = sum(
+            bits for name, (_, bits) in self.storage(parameters).items() if name.startswith("beats")
+        )
         return width * -(-parameters["MAX_LEN"] // parameters["LANES"])
 
+    def tables(self, parameters: Parameters) -> dict[str, TableSize]:
+        """Constant tables of a build, by name."""
+        return {}
+
+    def roms(self) -> tuple[Rom, ...]:
+        """Tables of the generated package `rtl/<name>/<name>_tables_pkg.sv`; none, no package."""
+        return ()
+
+    # -------------------------------------------------------------------------------- coverage
+
     @abstractmethod
-    def coverage(self, parameters: Mapping[str, int]) -> Coverage:
+    def coverage(self, parameters: Parameters) -> Coverage:
         """The unit's own coverpoints, empty."""
 
     @abstractmethod
-    def sample(self, coverage: Coverage, parameters: Mapping[str, int], rows: Rows) -> None:
+    def sample(self, coverage: Coverage, parameters: Parameters, rows: Rows) -> None:
         """Count a batch of rows that were seen on the pins and compared."""

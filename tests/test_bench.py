@@ -130,7 +130,7 @@ def test_decode_knows_each_wrong_tkeep(keep, last, kind):
 
 def test_pack_and_decode_agree_on_every_shape_and_mask():
     rng = np.random.default_rng(1)
-    make = RowMaker(rng, 4, 10, SHAPE.in_dtype, {"frac": range(8)})
+    make = RowMaker(rng, UNIT, UNIT.resolve({"LANES": 4, "MAX_LEN": 10}))
     rows, seen = [], []
     for shape in SHAPES:
         for mask in MASKS:
@@ -194,7 +194,9 @@ def test_stall_patterns_make_progress(name):
 
 def test_the_same_generator_makes_the_same_rows():
     def rows(seed):
-        make = RowMaker(np.random.default_rng(seed), 8, 64, np.dtype(np.int8), {"frac": range(8)})
+        make = RowMaker(
+            np.random.default_rng(seed), UNIT, UNIT.resolve({"LANES": 8, "MAX_LEN": 64})
+        )
         return [
             (row.x.tobytes(), row.mask.tobytes(), str(row.settings))
             for row in (make.row() for _ in range(20))

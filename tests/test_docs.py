@@ -145,10 +145,8 @@ def section_of_bugs():
 
 def test_coverage_points_are_listed():
     parameters = E2SOFTMAX.defaults
-    shape = StreamShape(
-        parameters["LANES"], parameters["MAX_LEN"], E2SOFTMAX.in_dtype, E2SOFTMAX.out_dtype
-    )
-    stream = StreamCoverage(shape, E2SOFTMAX.settings).coverage
+    shape = StreamShape.of(E2SOFTMAX, parameters)
+    stream = StreamCoverage(shape, E2SOFTMAX.settings(parameters)).coverage
     want = {}
     for name, point in {**stream.points, **E2SOFTMAX.coverage(parameters).points}.items():
         want.setdefault(point.group, []).append(name)
@@ -205,7 +203,7 @@ def test_latency_in_the_rtls_header():
     assert many == ALL_LANES[-1]
     for lanes in ALL_LANES:
         tree = max(1, -(-(lanes.bit_length() - 1) // levels))
-        latency = E2SOFTMAX.latency(E2SOFTMAX.resolve({"LANES": lanes}))
+        [latency] = E2SOFTMAX.latency(E2SOFTMAX.resolve({"LANES": lanes}))
         assert latency == base + each * tree == (short if lanes <= few else long), lanes
 
 
@@ -215,9 +213,9 @@ def test_latency_in_the_documentation():
     latency = re.search(r"^\| latency \| (.+) \|$", table, re.M)[1].split(" | ")
     assert tuple(map(int, lanes)) == ALL_LANES
     for n, clocks in zip(lanes, latency, strict=True):
-        assert E2SOFTMAX.latency(E2SOFTMAX.resolve({"LANES": int(n)})) == int(clocks)
+        assert E2SOFTMAX.latency(E2SOFTMAX.resolve({"LANES": int(n)})) == (int(clocks),)
     shown = re.search(r"output beat \| (\d+) clocks", read("README.md"))[1]
-    assert E2SOFTMAX.latency(E2SOFTMAX.defaults) == int(shown)
+    assert E2SOFTMAX.latency(E2SOFTMAX.defaults) == (int(shown),)
 
 
 def test_storage_in_the_documentation():
@@ -274,7 +272,7 @@ def imports(path):
             yield from (f"{node.module}.{name.name}" for name in node.names)
 
 
-IN_SIMULATOR = {"axis", "agents", "env", "scoreboard", "tests", "bare_loop"}
+IN_SIMULATOR = {"axis", "agents", "channel_agent", "env", "scoreboard", "tests", "bare_loop"}
 STANDARD = sys.stdlib_module_names
 MAY_IMPORT = {
     "models": {"models", "numpy"},

@@ -88,10 +88,8 @@ def test_scenarios_are_those_that_exist_and_all_of_them(unit):
 def test_covergroups_are_those_that_exist_and_all_of_them(unit):
     for given in unit.configurations:
         parameters = unit.resolve(given)
-        shape = StreamShape(
-            parameters["LANES"], parameters["MAX_LEN"], unit.in_dtype, unit.out_dtype
-        )
-        stream = groups(StreamCoverage(shape, unit.settings).coverage)
+        shape = StreamShape.of(unit, parameters)
+        stream = groups(StreamCoverage(shape, unit.settings(parameters)).coverage)
         own = groups(unit.coverage(parameters))
         assert {group["name"] for group in load(STREAM)["covergroups"]} == stream
         assert {group["name"] for group in load(plan_of(unit))["covergroups"]} == own

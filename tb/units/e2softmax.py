@@ -2,56 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from models import metrics, reference
 from models.e2softmax import E2Softmax, SoftmaxResult, log2exp
 from tb.coverage import Coverage
-from tb.unit import Outputs, Rows, Setting, Unit
+from tb.unit import Outputs, Parameters, Rows, Setting
+from tb.units.softmax import (
+    FRAC,
+    SoftmaxUnit,
+    clog2,
+    maximum_points,
+    sample_maximum,
+    spread,
+    tree_stages,
+)
 
-
-def _clog2(n: int) -> int:
-    return (n - 1).bit_length()
-
-
-def _spread(index: np.ndarray, edges: tuple[int, ...]) -> np.ndarray:
-    """Bin numbers of counts: bin b holds edges[b] .. edges[b + 1] - 1, the last all above."""
-    return np.searchsorted(np.asarray(edges), index, side="right") - 1
+_UPDATES = (0, 1, 2, 3, 8)
 
 
 @dataclass(frozen=True)
-class E2SoftmaxUnit(Unit):
+class E2SoftmaxUnit(SoftmaxUnit):
     """See `tb.unit.Unit`."""
 
-    def predict(self, parameters: Mapping[str, int], rows: Rows) -> Outputs:
-        result = self.model(**parameters)(rows.x, rows.mask, **rows.settings)
-        return Outputs(result.out, result.exponent)
+    def settings(self, parameters: Parameters) -> tuple[Setting, ...]:
+        return (FRAC, Setting("fmt", range(2), "output format: 0 linear, 1 row-scaled"))
 
-    def accuracy(self, rows: Rows, outputs: Outputs) -> dict[str, float]:
-        result = SoftmaxResult(outputs.out, outputs.exponent)
-        scale = np.ldexp(1.0, -rows.settings["frac"])[:, None]
-        exact = reference.softmax(rows.x * scale, rows.mask)
-        return metrics.softmax_errors(
-            result.to_real(), exact, rows.mask, result.half_lsb()
-        ).as_dict()
+    def out_dtype(self, parameters: Parameters) -> np.dtype:
+        return np.dtype(np.uint8)
 
-    def latency(self, parameters: Mapping[str, int]) -> int:
-        return 8 + 2 * _tree_stages(parameters["LANES"])
+    def result(self, parameters: Parameters, outputs: Outputs) -> SoftmaxResult:
+        return SoftmaxResult(outputs.out, outputs.exponent)
 
-    def storage(self, parameters: Mapping[str, int]) -> dict[str, tuple[int, int]]:
+    def latency(self, parameters: Parameters) -> tuple[int, ...]:
+        return (8 + 2 * tree_stages(parameters["LANES"]),)
+
+    def storage(self, parameters: Parameters) -> dict[str, tuple[int, int]]:
         lanes, max_len = parameters["LANES"], parameters["MAX_LEN"]
-        words = -(-max_len // lanes) + 5 + 2 * _tree_stages(lanes)
+        words = -(-max_len // lanes) + 5 + 2 * tree_stages(lanes)
         code = 4 + parameters["EXP_FRAC"]
-        ks = max(1, _clog2(_clog2(max_len) + 1))
+        ks = max(1, clog2(clog2(max_len) + 1))
         return {
             "beats": (words, code * lanes + 8 + 1),  # codes, m_t, last
             "rows": (words, 2 + 8 + 4 + ks + parameters["DIV_BITS"]),
         }
 
-    def coverage(self, parameters: Mapping[str, int]) -> Coverage:
+    def coverage(self, parameters: Parameters) -> Coverage:
         lanes, max_len = parameters["LANES"], parameters["MAX_LEN"]
         div_bits, exp_frac = parameters["DIV_BITS"], parameters["EXP_FRAC"]
         beats = -(-max_len // lanes)
@@ -62,9 +59,7 @@ class E2SoftmaxUnit(Unit):
         reachable = [set(log2exp(np.arange(256), f, exp_frac).tolist()) for f in range(8)]
 
         c = Coverage()
-        c.group("maximum")
-        c.point("max_beat", _position_names(beats), "beat that holds the row's first maximum")
-        c.point("max_lane", _position_names(lanes), "lane that holds the row's first maximum")
+        maximum_points(c, lanes, beats)
         updates = [u for u in _UPDATES if u < beats]
         c.point(
             "updates",
@@ -105,24 +100,19 @@ class E2SoftmaxUnit(Unit):
         )
         return c
 
-    def sample(self, coverage: Coverage, parameters: Mapping[str, int], rows: Rows) -> None:
+    def sample(self, coverage: Coverage, parameters: Parameters, rows: Rows) -> None:
         lanes, exp_frac = parameters["LANES"], parameters["EXP_FRAC"]
         some = rows.mask.any(axis=1)
         if not some.any():
             return
-        x, mask = rows.x[some], rows.mask[some]
-        settings = {name: values[some] for name, values in rows.settings.items()}
-        frac, fmt = settings["frac"], settings["fmt"]
-        trace = self.model(**parameters).trace(x, mask, **settings)
+        rows = rows.select(some)
+        frac, fmt = rows.settings["frac"], rows.settings["fmt"]
+        trace = self.model(**parameters).trace(rows.x, rows.mask, **rows.settings)
 
-        length = rows.length[some]
-        last_beat = (length - 1) // lanes
-        coverage.sample("max_beat", _position(trace.argmax // lanes, last_beat))
-        coverage.sample(
-            "max_lane", _position(trace.argmax % lanes, np.full_like(last_beat, lanes - 1))
-        )
+        sample_maximum(coverage, lanes, trace.argmax, rows.length)
+        last_beat = (rows.length - 1) // lanes
         bins = len(coverage.points["updates"].bins)
-        coverage.sample("updates", np.minimum(_spread(trace.updates, _UPDATES), bins - 1))
+        coverage.sample("updates", np.minimum(spread(trace.updates, _UPDATES), bins - 1))
         coverage.sample("frac", frac)
         coverage.sample("fmt", fmt)
         # Codes and steps are negative where masked, and not counted there.
@@ -131,7 +121,9 @@ class E2SoftmaxUnit(Unit):
         if "correction1" in coverage.points:
             # Beats from the row's first unmasked one on: before it there is nothing to correct.
             beat = np.arange(trace.beat_max.shape[1])
-            live = (beat >= (mask.argmax(axis=1) // lanes)[:, None]) & (beat <= last_beat[:, None])
+            live = (beat >= (rows.mask.argmax(axis=1) // lanes)[:, None]) & (
+                beat <= last_beat[:, None]
+            )
             for point in ("correction1", "correction2"):
                 values = np.where(live, getattr(trace, point).astype(np.int16), -1)
                 coverage.sample(f"frac x {point}", by_row, values, axes=(point,))
@@ -141,21 +133,6 @@ class E2SoftmaxUnit(Unit):
         coverage.sample("fmt x step", fmt[:, None], step, axes=("step",))
         coverage.sample("fmt x ks", fmt, trace.ks, axes=("ks",))
         coverage.sample("ks x bin", trace.ks, trace.j, axes=("bin",))
-
-
-_UPDATES = (0, 1, 2, 3, 8)
-
-
-def _tree_stages(lanes: int) -> int:
-    return max(1, -(-_clog2(lanes) // 3))
-
-
-def _position_names(n: int) -> list[str]:
-    return ["first", "last", "between"][: min(n, 3)]
-
-
-def _position(index: np.ndarray, last: np.ndarray) -> np.ndarray:
-    return np.where(index == 0, 0, np.where(index == last, 1, 2))
 
 
 E2SOFTMAX = E2SoftmaxUnit(
@@ -175,12 +152,7 @@ E2SOFTMAX = E2SoftmaxUnit(
         "e2softmax/e2softmax_log_div.sv",
         "e2softmax/e2softmax.sv",
     ),
-    settings=(
-        Setting("frac", range(8), "fraction bits of the logits"),
-        Setting("fmt", range(2), "output format: 0 linear, 1 row-scaled"),
-    ),
     in_dtype=np.dtype(np.int8),
-    out_dtype=np.dtype(np.uint8),
     tensors="e2softmax_minilm.npz",
     configurations=(
         {},
