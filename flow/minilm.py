@@ -23,6 +23,21 @@ LAYERS = 6
 HEADS = 12
 MAX_TOKENS = 512
 LAYER_NORM_EPSILON = 1e-12
+# Names of the LayerNorms' inputs as `MiniLM.forward` taps them, each with its LayerNorm's weights.
+_NORM_WEIGHTS = {
+    "embedding_norm_input": "embeddings.LayerNorm",
+    "attention_norm_input": "encoder.layer.{}.attention.output.LayerNorm",
+    "output_norm_input": "encoder.layer.{}.output.LayerNorm",
+}
+# (name, layer) of every LayerNorm's input, in the order in which they are computed.
+NORM_INPUTS = (
+    ("embedding_norm_input", 0),
+    *(
+        (name, layer)
+        for layer in range(LAYERS)
+        for name in ("attention_norm_input", "output_norm_input")
+    ),
+)
 
 Tap = Callable[[str, int, np.ndarray], None]
 
@@ -164,19 +179,26 @@ class MiniLM:
             + w["embeddings.position_embeddings.weight"][: ids.shape[1]]
             + w["embeddings.token_type_embeddings.weight"][0]
         )
-        tap("embedding_norm_input", 0, hidden)
-        hidden = self._norm("embeddings", hidden)
+        hidden = self._norm("embedding_norm_input", 0, hidden, tap)
         for layer in range(LAYERS):
             at = f"encoder.layer.{layer}"
             context = self._attention(layer, hidden, attention_mask, tap)
             hidden = hidden + self._linear(f"{at}.attention.output.dense", context)
-            tap("attention_norm_input", layer, hidden)
-            hidden = self._norm(f"{at}.attention.output", hidden)
+            hidden = self._norm("attention_norm_input", layer, hidden, tap)
             inner = gelu(self._linear(f"{at}.intermediate.dense", hidden))
             hidden = hidden + self._linear(f"{at}.output.dense", inner)
-            tap("output_norm_input", layer, hidden)
-            hidden = self._norm(f"{at}.output", hidden)
+            hidden = self._norm("output_norm_input", layer, hidden, tap)
         return hidden
+
+    def norm_parameters(self, name: str, layer: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return (gamma, beta), both [384], of the LayerNorm whose input `forward` taps so.
+
+        name, layer: one of NORM_INPUTS. Raises KeyError for another.
+        """
+        if (name, layer) not in NORM_INPUTS:
+            raise KeyError((name, layer))
+        at = _NORM_WEIGHTS[name].format(layer)
+        return self._weights[f"{at}.weight"], self._weights[f"{at}.bias"]
 
     def _attention(
         self, layer: int, hidden: np.ndarray, attention_mask: np.ndarray, tap: Tap
@@ -200,6 +222,6 @@ class MiniLM:
         flat = x.reshape(-1, x.shape[-1]) @ weight.T + self._weights[f"{name}.bias"]
         return flat.reshape(*x.shape[:-1], -1)
 
-    def _norm(self, name: str, x: np.ndarray) -> np.ndarray:
-        at = f"{name}.LayerNorm"
-        return layer_norm(x, self._weights[f"{at}.weight"], self._weights[f"{at}.bias"])
+    def _norm(self, name: str, layer: int, x: np.ndarray, tap: Tap) -> np.ndarray:
+        tap(name, layer, x)
+        return layer_norm(x, *self.norm_parameters(name, layer))

@@ -21,9 +21,10 @@ MANTISSA = (1 << 14, 1 << 15)  # of 1/n
 FRACS = range(8)
 INT8 = (-128, 127)
 
-# Rows that a right reciprocal was given for stay within these; the fast model's int32 needs them.
-MU_LIMIT = 1 << 14
-SHIFT_LIMIT = 22
+# Bits of a row's mean (signed) and mean square. No row with a right reciprocal needs more; with a
+# wrong one, which the unit cannot tell, they wrap.
+MEAN_BITS = 16
+EX2_BITS = 30
 
 # Elements that the fast model works on at a time: its buffers then stay in a 2 MiB L2 cache.
 BLOCK = 1 << 17
@@ -138,8 +139,8 @@ class NormTrace(NormResult):
     n: unmasked elements
     sum: Ex, in input steps
     square_sum: Ex2, in units of 16 input steps squared, or of 1 with CMP_RANGES = 3
-    mean: 4 fraction bits, in input steps
-    ex2: the mean square, 8 fraction bits
+    mean: 4 fraction bits, in input steps, 16 bits signed
+    ex2: the mean square, 8 fraction bits, 30 bits
     var: 8 fraction bits, at least 1
     e: half the exponent of var
     v: its leading bits, 32..127, RSQRT's index and 32
@@ -232,7 +233,8 @@ class AILayerNorm:
 
         A row that is shorter than the array is given by a mask that is False beyond its end. A row
         whose unmasked elements are not `length` sets err_len, and its outputs are what the
-        equations make of the reciprocal that was given. An all-masked row gives zeros, and err_len
+        equations make of the reciprocal that was given, in 16 bits of mean and 30 of mean square,
+        which hold every row with a right one. An all-masked row gives zeros, and err_len
         like any other: it is right for a length of 0 alone, which has no reciprocal, and needs
         none. Raises TypeError or ValueError, with what to do about it.
         """
@@ -308,17 +310,17 @@ class AILayerNorm:
     ) -> _Statistics:
         """Return what a row's two sums make, for both models: all in int64.
 
-        With the right reciprocal a mean is below 2^15 and an ex2 below 2^30. With the most wrong
-        one, n = 1's for 65536 elements, a mean is below 2^31 and its square below 2^62; Ex2 << 4
-        times M is below 2^53, ex2 below 2^46, and in `trace` num << 7 below 2^47.
+        Ex is below 2^28 and Ex2 << 4 below 2^38, times M below 2^54.
         """
         mant, log = settings["inv_mant"], settings["inv_exp"]
-        mean = np.where(settings["rms"] == 1, 0, rnd(total * mant, 11 + log))
+        half = 1 << (MEAN_BITS - 1)
+        mean = (rnd(total * mant, 11 + log) + half) % (2 * half) - half
+        mean[settings["rms"] == 1] = 0
         if self.CMP_RANGES == 2:
             square_sum = square_sum << 4
-        ex2 = rnd(square_sum * mant, 7 + log)
+        ex2 = rnd(square_sum * mant, 7 + log) % (1 << EX2_BITS)
         var = np.maximum(ex2 - mean * mean, 1)  # the floor of 1 plays epsilon's part
-        e = (np.frexp(var)[1].astype(np.int64) - 1) >> 1  # exact, as var is below 2^53
+        e = (np.frexp(var)[1].astype(np.int64) - 1) >> 1
         return _Statistics(
             mean=mean,
             ex2=ex2,
@@ -403,16 +405,9 @@ class _Fast:
 
         gamma, index = self.channels.gamma.astype(np.int64), row.v - 32
         A = rnd(gamma * rsqrt_table()[:, None], 8).astype(np.int32)  # for every v
-        mu = np.clip(row.mu, -MU_LIMIT, MU_LIMIT).astype(np.int32)[:, None]
-        sh = np.clip(row.sh, -FRACS[-1], SHIFT_LIMIT).astype(np.int32)[:, None]
+        mu, sh = row.mu.astype(np.int32)[:, None], row.sh.astype(np.int32)[:, None]
         for block in blocks:
             self._put_out(block, A, index[block], mu[block], sh[block])
-
-        beyond = (np.abs(row.mu) > MU_LIMIT) | (row.sh > SHIFT_LIMIT)
-        if beyond.any():  # a wrong reciprocal; the plain model has room for it
-            mask = None if self.mask is None else self.mask[beyond]
-            wild = {name: setting[beyond] for name, setting in self.settings.items()}
-            self.out[beyond] = self.unit.trace(self.x[beyond], self.channels, mask, **wild).out
         return NormResult(self.out, self.settings["length"] != self.count)
 
     def _add_up(self, block: slice) -> None:
@@ -441,7 +436,7 @@ class _Fast:
         num -= self.zp[block].astype(np.int32)
         num *= np.int32(4) << self.channels.alpha.astype(np.int32)
         num -= mu  # as an input, in units of 1/4 step
-        # |A| is at most 508, so num is below 508 * (2^13 + MU_LIMIT) < 2^24, and num << 7 fits.
+        # |A| is at most 508 and |mu| 2^13, so num is below 508 * 2^14 < 2^23, and num << 7 fits.
         num *= A.take(index, axis=0, out=spare, mode="clip")  # the mode that makes no copy
         if (sh < 0).any():
             num <<= np.maximum(-sh, 0)

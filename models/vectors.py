@@ -9,7 +9,9 @@ length              [rows] integers, 1..width: the entries of a row that count; 
 mask                [rows, width] bool, True is unmasked, False beyond length; absent: all unmasked
 out                 [rows, width] uint8, uint16 or int8, 0 where masked; absent in a tensor file
 exponent            [rows] integers 0..31; goes with out
-alpha, gamma, beta  [width] uint8 (0..3), int8, int8: parameters of a channel
+alpha, gamma, beta  [width] uint8 (0..3), int8, int8: parameters of a channel, for all rows; or
+                    [sets, width], the same number of sets in all that are there
+channel_set         [rows] integers, 0..sets-1: the set that a row uses; absent: there is one set
 row_<name>          [rows] integers: setting <name> row by row, in place of the one in meta
 
 Entries of other names are kept and have no meaning here. A `Vectors` that exists is well-formed:
@@ -59,8 +61,12 @@ class VectorError(ValueError):
 class Vectors:
     """The rows of one file. Raises VectorError if anything disagrees with the module's list.
 
-    length and mask may be given as None, and are then made up; length, row_settings and exponent
-    may be of any integer dtype, and become int32, int32 and int8.
+    length and mask may be given as None, and are then made up; length, row_settings, channel_set
+    and exponent may be of any integer dtype, and become int32, int32, int32 and int8.
+
+    channels: alpha, gamma and beta, those that the file has, always [sets, width] once built; what
+    is given as [width] becomes one set. channel_set: int32 [rows], all 0 if there is one set; None
+    if there are no channels.
     """
 
     unit: str
@@ -73,6 +79,7 @@ class Vectors:
     exponent: np.ndarray | None = None
     row_settings: dict[str, np.ndarray] = field(default_factory=dict)
     channels: dict[str, np.ndarray] = field(default_factory=dict)
+    channel_set: np.ndarray | None = None
     extra: dict[str, np.ndarray] = field(default_factory=dict)
     meta: dict[str, object] = field(default_factory=dict)
 
@@ -112,14 +119,8 @@ class Vectors:
 
         by_row = {n: _integers(ROW_SETTING + n, a, rows) for n, a in self.row_settings.items()}
         settle(self, "row_settings", by_row)
-        for name, array in self.channels.items():
-            if name not in CHANNEL_DTYPES:
-                raise VectorError(
-                    f"{name} is no channel parameter, use {', '.join(CHANNEL_DTYPES)}"
-                )
-            _check_array(name, array, (CHANNEL_DTYPES[name],), (width,))
-        if "alpha" in self.channels and self.channels["alpha"].max() > MAX_ALPHA:
-            raise VectorError(f"alpha is {self.channels['alpha'].max()}, must be 0..{MAX_ALPHA}")
+        settle(self, "channels", {n: _sets(n, a, width) for n, a in self.channels.items()})
+        settle(self, "channel_set", _channel_set(self.channels, self.channel_set, rows))
 
     @property
     def run_settings(self) -> dict[str, int | np.ndarray]:
@@ -143,7 +144,11 @@ def save(path: str | os.PathLike, vectors: Vectors) -> None:
     """
     arrays = {"meta": np.array(json.dumps(vectors.meta)), "x": vectors.x}
     arrays |= {"length": vectors.length, "mask": vectors.mask}
-    arrays |= dict(sorted(vectors.channels.items()))
+    several = any(len(array) > 1 for array in vectors.channels.values())
+    for name, array in sorted(vectors.channels.items()):
+        arrays[name] = array if several else array[0]  # one set: as before there were sets
+    if several:
+        arrays["channel_set"] = vectors.channel_set
     arrays |= {ROW_SETTING + n: a for n, a in sorted(vectors.row_settings.items())}
     if vectors.out is not None:
         arrays |= {"out": vectors.out, "exponent": vectors.exponent}
@@ -200,6 +205,7 @@ def _from_arrays(arrays: dict[str, np.ndarray]) -> Vectors:
         exponent=arrays.pop("exponent", None),
         row_settings={name.removeprefix(ROW_SETTING): arrays.pop(name) for name in by_row},
         channels={name: arrays.pop(name) for name in CHANNEL_DTYPES if name in arrays},
+        channel_set=arrays.pop("channel_set", None),
         extra=arrays,
         meta=meta,
     )
@@ -253,6 +259,41 @@ def _check_array(name: str, array: object, dtypes: tuple[type, ...], shape: tupl
     if not fits:
         wanted = ", ".join(map(str, shape))
         raise VectorError(f"{name} must have shape [{wanted}], has {list(array.shape)}")
+
+
+def _sets(name: str, array: object, width: int) -> np.ndarray:
+    """Return a parameter of channels, checked, as [sets, width]."""
+    if name not in CHANNEL_DTYPES:
+        raise VectorError(f"{name} is no channel parameter, use {', '.join(CHANNEL_DTYPES)}")
+    one = isinstance(array, np.ndarray) and array.ndim == 1
+    _check_array(name, array, (CHANNEL_DTYPES[name],), (width,) if one else ("sets", width))
+    if not len(array):
+        raise VectorError(f"{name} is 0 sets of channels, needs at least one")
+    if name == "alpha" and array.max() > MAX_ALPHA:
+        raise VectorError(f"alpha is {array.max()}, must be 0..{MAX_ALPHA}")
+    return array[None] if one else array
+
+
+def _channel_set(
+    channels: dict[str, np.ndarray], channel_set: object, rows: int
+) -> np.ndarray | None:
+    """Return the set [rows] of each row as int32, None if there are no channels."""
+    if not channels:
+        if channel_set is not None:
+            raise VectorError(f"channel_set needs channels, give {', '.join(CHANNEL_DTYPES)}")
+        return None
+    (first, array), *others = channels.items()
+    for name, other in others:
+        if len(other) != len(array):
+            raise VectorError(
+                f"{name} must have as many sets as {first}, which has {len(array)}, "
+                f"has {len(other)}"
+            )
+    if channel_set is None:
+        if len(array) > 1:
+            raise VectorError(f"channel_set must say which of the {len(array)} sets each row uses")
+        return np.zeros(rows, np.int32)
+    return _integers("channel_set", channel_set, rows, 0, len(array) - 1)
 
 
 def _integers(

@@ -1,5 +1,8 @@
 #!/usr/bin/env python3
-"""Capture attention logits of all-MiniLM-L6-v2 as a vector file for E2Softmax."""
+"""Capture tensors of all-MiniLM-L6-v2 as a vector file for a unit.
+
+e2softmax: attention logits. ailayernorm: the inputs of all 13 LayerNorms, with gamma and beta.
+"""
 
 import bootstrap  # noqa: F401  isort: skip
 
@@ -8,8 +11,10 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from flow import cli, minilm
-from flow.capture import SENTENCES, SHIPPED, capture, save
+from flow import capture, capture_logits, capture_norms, cli, minilm
+from flow.errors import UserError
+
+JOBS = {"e2softmax": capture_logits, "ailayernorm": capture_norms}
 
 
 def numbers(text: str) -> list[int]:
@@ -21,36 +26,64 @@ def command(words: Sequence[str]) -> int:
     """Capture and write as the arguments say; return the exit code."""
     parser = argparse.ArgumentParser(
         description=__doc__,
-        epilog="ROWS=900 and so on do the same. Needs the packages of requirements-capture.txt; "
-        "its head says how to install them. Exit code: 0 done, 2 bad input or a missing package.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        epilog="UNIT=ailayernorm ROWS=260 and so on do the same. Needs the packages of "
+        "requirements-capture.txt; its head says how to install them. Exit code: 0 done, 2 bad "
+        "input or a missing package.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    for name, count in ("layers", minilm.LAYERS), ("heads", minilm.HEADS):
+    parser.add_argument(
+        "--unit",
+        choices=JOBS,
+        default="e2softmax",
+        help="whose inputs to capture (default: %(default)s)",
+    )
+    for name in ("layers", "heads"):
         parser.add_argument(
             f"--{name}",
             type=numbers,
-            default=",".join(map(str, range(count))),
             metavar="N[,N...]",
-            help=f"{name} to take rows from",
+            help=f"{name} to take rows from, e2softmax only (default: all)",
         )
-    parser.add_argument("--rows", type=int, default=900, metavar="N", help="rows to sample")
-    parser.add_argument("--seed", type=int, default=1, metavar="N", help="seed of the sampling")
+    parser.add_argument(
+        "--rows",
+        type=int,
+        metavar="N",
+        help="rows to sample (default: "
+        + ", ".join(f"{job.ROWS} for {unit}" for unit, job in JOBS.items())
+        + ")",
+    )
+    parser.add_argument(
+        "--seed", type=int, default=1, metavar="N", help="of the sampling (default: %(default)s)"
+    )
     parser.add_argument(
         "--sentences",
         type=Path,
-        default=SENTENCES,
+        default=capture.SENTENCES,
         metavar="FILE",
-        help="what the model reads: one sentence a line, UTF-8",
+        help="what the model reads: one sentence a line, UTF-8 (default: %(default)s)",
     )
     parser.add_argument(
-        "--out", type=Path, default=SHIPPED, metavar="FILE", help="the vector file to write"
+        "--out",
+        type=Path,
+        metavar="FILE",
+        help="the vector file to write (default: the one of the unit in data/)",
     )
     # `make capture ROWS=900` comes as the word ROWS=900.
     options = [re.sub("^[A-Z]+=", lambda name: f"--{name[0].lower()}", word) for word in words]
     args = parser.parse_args(options)
-    rows = capture(args.sentences, args.layers, args.heads, args.rows, args.seed)
-    save(args.out, rows)
-    print(f"{args.out}: {len(rows.x)} rows, {args.out.stat().st_size} bytes")
+    job = JOBS[args.unit]
+    out = args.out or job.SHIPPED
+    size = job.ROWS if args.rows is None else args.rows
+    if args.unit == "e2softmax":
+        layers = range(minilm.LAYERS) if args.layers is None else args.layers
+        heads = range(minilm.HEADS) if args.heads is None else args.heads
+        rows = job.capture_logits(args.sentences, layers, heads, size, args.seed)
+    else:
+        if args.layers is not None or args.heads is not None:
+            raise UserError(f"{args.unit} takes no --layers and --heads: leave them out")
+        rows = job.capture_norms(args.sentences, size, args.seed)
+    capture.save(out, rows)
+    print(f"{out}: {len(rows.x)} rows, {out.stat().st_size} bytes")
     return 0
 
 

@@ -44,7 +44,7 @@ def path(tmp_path):
 
 
 def same(one, other):
-    for name in ("x", "length", "mask", "out", "exponent"):
+    for name in ("x", "length", "mask", "out", "exponent", "channel_set"):
         a, b = getattr(one, name), getattr(other, name)
         assert (a is None) == (b is None), name
         if a is not None:
@@ -72,6 +72,7 @@ def test_load(path):
         np.testing.assert_array_equal(getattr(file, name), ARRAYS[name])
     assert not file.row_settings
     assert not file.channels
+    assert file.channel_set is None
     assert not file.extra
 
 
@@ -100,17 +101,55 @@ def test_outputs_of_every_unit(path, dtype):
     assert vectors.load(write(path, out=ARRAYS["out"].astype(dtype))).out.dtype == dtype
 
 
+CHANNELS = {
+    "alpha": np.array([0, 1, 2, 3], np.uint8),
+    "gamma": np.array([-128, 127, 0, 1], np.int8),
+    "beta": np.array([1, 2, 3, -4], np.int8),
+}
+SETS = {name: np.stack([array, array[::-1]]) for name, array in CHANNELS.items()}
+
+
 def test_channels(path):
-    channels = {
-        "alpha": np.array([0, 1, 2, 3], np.uint8),
-        "gamma": np.array([-128, 127, 0, 1], np.int8),
-        "beta": np.array([1, 2, 3, -4], np.int8),
-    }
     meta = with_meta(settings={"zp": 3, "rms": False})
-    file = vectors.load(write(path, meta=meta, x=ARRAYS["x"].astype(np.uint8), **channels))
+    file = vectors.load(write(path, meta=meta, x=ARRAYS["x"].astype(np.uint8), **CHANNELS))
     assert list(file.channels) == ["alpha", "gamma", "beta"]
+    for name, array in CHANNELS.items():
+        np.testing.assert_array_equal(file.channels[name], array[None])
+    assert file.channel_set.tolist() == [0, 0, 0]
+    assert file.channel_set.dtype == np.int32
     assert file.settings == {"zp": 3, "rms": 0}
     assert type(file.settings["rms"]) is int
+
+
+def test_sets_of_channels(path):
+    file = vectors.load(write(path, **SETS, channel_set=np.array([1, 0, 1], np.uint8)))
+    for name, array in SETS.items():
+        np.testing.assert_array_equal(file.channels[name], array)
+        assert file.channels[name].dtype == array.dtype
+    assert file.channel_set.tolist() == [1, 0, 1]
+    assert file.channel_set.dtype == np.int32
+    assert "channel_set" not in file.extra
+    vectors.save(path, file)
+    assert same(vectors.load(path), file)
+
+
+def test_one_set_is_written_as_before_there_were_sets(path):
+    """However it is given: [width], or [1, width] with and without saying that all rows use it."""
+    zeros = np.zeros(3, np.int64)
+    one = {name: array[:1] for name, array in SETS.items()}
+    files = [
+        Vectors(**META, x=ARRAYS["x"], channels=channels, channel_set=channel_set)
+        for channels in (CHANNELS, one)
+        for channel_set in (None, zeros)
+    ]
+    for file in files:
+        assert same(file, files[0])
+        vectors.save(path, file)
+        with np.load(path) as written:
+            assert "channel_set" not in written
+            assert {name: written[name].shape for name in CHANNELS} == dict.fromkeys(CHANNELS, (4,))
+        assert same(vectors.load(path), file)
+    assert CHANNELS["alpha"].shape == (4,)  # what was given is left as it was
 
 
 @pytest.mark.parametrize("shipped", SHIPPED, ids=lambda path: path.stem)
@@ -125,7 +164,8 @@ def test_everything_survives(path):
         **META,
         **{name: ARRAYS[name] for name in ("x", "length", "mask", "out", "exponent")},
         row_settings={"frac": np.array([1, 2, 3], np.uint8)},
-        channels={"beta": np.zeros(4, np.int8)},
+        channels={"beta": np.zeros((2, 4), np.int8)},
+        channel_set=np.array([0, 1, 1]),
         extra={"head": np.arange(3), "note": np.array("hello")},
         meta={"source": {"model": "x"}},
     )
@@ -193,6 +233,26 @@ def test_the_same_vectors_make_the_same_bytes(path, monkeypatch):
         ({"alpha": np.zeros(4, np.int8)}, "alpha must be uint8, is int8"),
         ({"gamma": np.zeros(3, np.int8)}, "gamma must have shape [4], has [3]"),
         ({"alpha": np.full(4, 4, np.uint8)}, "alpha is 4, must be 0..3"),
+        ({"alpha": np.full((2, 4), 9, np.uint8)}, "alpha is 9, must be 0..3"),
+        ({"alpha": np.zeros((2, 3), np.uint8)}, "alpha must have shape [sets, 4], has [2, 3]"),
+        ({"beta": np.int8(1)}, "beta must have shape [sets, 4], has []"),
+        ({"gamma": np.zeros((0, 4), np.int8)}, "gamma is 0 sets of channels, needs at least one"),
+        (SETS, "channel_set must say which of the 2 sets each row uses"),
+        (
+            {**SETS, "beta": CHANNELS["beta"]},
+            "beta must have as many sets as alpha, which has 2, has 1",
+        ),
+        ({"channel_set": np.zeros(3, int)}, "channel_set needs channels, give alpha, gamma, beta"),
+        (
+            {**SETS, "channel_set": np.array([0, 1, 2])},
+            "channel_set of row 2 is 2, must be in 0..1",
+        ),
+        (
+            {**CHANNELS, "channel_set": np.array([0, 0, 1])},
+            "channel_set of row 2 is 1, must be in 0..0",
+        ),
+        ({**SETS, "channel_set": np.zeros(3)}, "channel_set must be integers, is float64"),
+        ({**SETS, "channel_set": np.zeros(2, int)}, "channel_set must have shape [3], has [2]"),
     ],
 )
 def test_a_wrong_file(path, changes, message):
