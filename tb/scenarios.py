@@ -79,7 +79,7 @@ def tensor_rows(path: Path, unit: Unit, parameters: Parameters) -> Iterator[Row]
 
 def _tensors(bench: Bench) -> Iterator[Phase]:
     make = bench.make
-    yield Phase(tensor_rows(bench.tensors, make.unit, make.parameters))
+    yield Phase(tensor_rows(bench.tensors, make.unit, make.parameters), real=True)
 
 
 def _random(bench: Bench) -> Iterator[Phase]:

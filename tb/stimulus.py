@@ -36,11 +36,15 @@ class Row:
 
 @dataclass
 class Phase:
-    """Rows driven under one pair of stall patterns (names in STALLS)."""
+    """Rows driven under one pair of stall patterns (names in STALLS).
+
+    real  the rows are a tensor file's: accuracy is of these alone, where there are any
+    """
 
     rows: Iterable[Row]
     source: str = "none"
     sink: str = "none"
+    real: bool = False
 
 
 class Noise:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from tb.unit import ParameterError, Unit
+from tb.units.ailayernorm import AILAYERNORM
 from tb.units.e2softmax import E2SOFTMAX
 
-UNITS: dict[str, Unit] = {unit.name: unit for unit in (E2SOFTMAX,)}
+UNITS: dict[str, Unit] = {unit.name: unit for unit in (E2SOFTMAX, AILAYERNORM)}
 
 
 def get(name: str) -> Unit:

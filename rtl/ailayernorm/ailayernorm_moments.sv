@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+// A row's mean and inverse standard deviation from its sums: once a row, pipelined.
+//
+//   sum --------> x M --[reg]--> rnd >> --[reg]--> mean --+--> square --[reg]--+
+//                                                         |                    v
+//   square_sum -> x M --[reg]--> rnd >> --[reg]--> ex2 ---|----[reg]---------> - --> max 1 --[reg]--> var
+//                                                         |
+//                                                         +--[reg]--[reg]--[reg]--> mu_o
+//   var --> leading pair of bits --[reg]--> e, v --> RSQRT[v - 32] --> rsqrt_o,  e + gfrac - ofrac --> sh_o
+//
+//   mean = rnd(sum * M / 2^(11 + Lz))                  4 fraction bits; 0 for RMSNorm
+//   ex2  = rnd((square_sum << 4) * M / 2^(7 + Lz))     8 fraction bits (CMP_RANGES = 3: without << 4)
+//   var  = max(ex2 - mean * mean, 1)
+//   e    = floor(log2 var) >> 1,  v = floor(var * 2^(5 - 2e)),  1/sigma = RSQRT[v - 32] * 2^-(6 + e)
+//   mu   = rnd(mean / 4)
+//
+/// M and Lz stand for 1/n: 1/n is about M * 2^-(15 + Lz). With the M and Lz of the row's own n, mean
+/// needs 16 bits and ex2 30; with another's they wrap. Latency STAGES clocks, a row a clock.
+
+module ailayernorm_moments #(
+  parameter  int SUM_W      = 22,
+  parameter  int SQUARE_W   = 28,
+  parameter  int EXP_W      = 4,  // bits of Lz
+  parameter  int CMP_RANGES = 2,
+  localparam int STAGES     = 5
+) (
+  input  logic                    clk_i,
+  input  logic [STAGES-1:0]       load_i,  // a row is before the stage
+  input  logic signed [SUM_W-1:0] sum_i,
+  input  logic [SQUARE_W-1:0]     square_sum_i,
+  input  logic [15:0]             inv_mant_i,  // M
+  input  logic [EXP_W-1:0]        inv_exp_i,   // Lz
+  input  logic                    rms_i,
+  input  logic [2:0]              gfrac_i,
+  input  logic [2:0]              ofrac_i,
+  output logic signed [14:0]      mu_o,        // 2 fraction bits
+  output logic [9:0]              rsqrt_o,
+  output logic [4:0]              sh_o         // e + gfrac - ofrac, plus 7
+);
+  localparam int MeanW  = 16;
+  localparam int Ex2W   = 30;
+  localparam int ProdW  = SUM_W + 17;     // M as a signed number has 17 bits
+  localparam int ProdSqW = SQUARE_W + 16;
+  // The bit below the result, which rounds it, is at 10 + Lz, and at 2 + Lz (6 + Lz).
+  localparam int MeanLow = 10;
+  localparam int Ex2Low  = (CMP_RANGES == 2) ? 2 : 6;
+
+  // ----------------------------------------------------------------------------- stage 1: times M
+  logic signed [ProdW-1:0] prod_q;
+  logic [ProdSqW-1:0]      prod_sq_q;
+  logic [EXP_W-1:0]        exp_q;
+  logic                    rms_q;
+
+  always_ff @(posedge clk_i) begin
+    if (load_i[0]) begin
+      prod_q    <= ProdW'(sum_i) * ProdW'($signed({1'b0, inv_mant_i}));
+      prod_sq_q <= ProdSqW'(square_sum_i) * ProdSqW'(inv_mant_i);
+      exp_q     <= inv_exp_i;
+      rms_q     <= rms_i;
+    end
+  end
+
+  // ------------------------------------------------------------------------ stage 2: by n, rounded
+  logic [MeanW:0]          mean_raw;  // with the bit below
+  logic [Ex2W:0]           ex2_raw;
+  logic signed [MeanW-1:0] mean_q;
+  logic [Ex2W-1:0]         ex2_q;
+
+  assign mean_raw = (MeanW + 1)'((prod_q >>> MeanLow) >>> exp_q);
+  assign ex2_raw  = (Ex2W + 1)'((prod_sq_q >> Ex2Low) >> exp_q);
+
+  always_ff @(posedge clk_i) begin
+    if (load_i[1]) begin
+      mean_q <= rms_q ? '0 : mean_raw[MeanW:1] + MeanW'(mean_raw[0]);
+      ex2_q  <= ex2_raw[Ex2W:1] + Ex2W'(ex2_raw[0]);
+    end
+  end
+
+  // -------------------------------------------------------------------------- stage 3: mean * mean
+  logic [Ex2W:0]           mean_sq_q;  // 2^30 at the most
+  logic [Ex2W-1:0]         ex2_3_q;
+
+  always_ff @(posedge clk_i) begin
+    if (load_i[2]) begin
+      mean_sq_q <= (Ex2W + 1)'(mean_q) * (Ex2W + 1)'(mean_q);
+      ex2_3_q   <= ex2_q;
+    end
+  end
+
+  // --------------------------------------------------------------------------- stage 4: the variance
+  logic [Ex2W+1:0] diff;
+  logic [Ex2W-1:0] var_q;
+
+  assign diff = {2'b0, ex2_3_q} - {1'b0, mean_sq_q};
+
+  always_ff @(posedge clk_i) begin
+    // Negative where the compressed squares fall short of the mean's: the floor acts there, too.
+    if (load_i[3]) var_q <= (diff[Ex2W+1] || diff == '0) ? Ex2W'(1) : diff[Ex2W-1:0];
+  end
+
+  // ------------------------------------------------------- stage 5: leading pair of bits, and v below
+  logic [3:0] e, e_q;
+  logic [6:0] v, index_q;
+  logic       unused_v;
+
+  always_comb begin
+    e = '0;
+    for (int i = 0; i < Ex2W / 2; i++) begin
+      if (var_q[2*i+:2] != 2'd0) e = 4'(i);
+    end
+  end
+  // var * 2^5 / 4^e: the leading pair is now at bits 6 and 5.
+  assign {unused_v, v} = 8'({var_q, 5'b0} >> {e, 1'b0});
+
+  always_ff @(posedge clk_i) begin
+    if (load_i[4]) begin
+      e_q     <= e;
+      index_q <= v - 7'd32;
+    end
+  end
+
+  // ------------------------------------------------------------------------------------- beside it
+  logic signed [14:0] mu;
+  logic [2:0]         gfrac, ofrac;
+
+  assign mu = 15'((17'(mean_q) + 17'sd2) >>> 2);
+
+  sn_pipe #(
+    .W     (15),
+    .STAGES(3)
+  ) u_mu (
+    .clk_i,
+    .load_i(load_i[4:2]),
+    .data_i(mu),
+    .data_o(mu_o)
+  );
+
+  sn_pipe #(
+    .W     (6),
+    .STAGES(STAGES)
+  ) u_fracs (
+    .clk_i,
+    .load_i,
+    .data_i({gfrac_i, ofrac_i}),
+    .data_o({gfrac, ofrac})
+  );
+
+  assign rsqrt_o = ailayernorm_tables_pkg::rsqrt(index_q);
+  assign sh_o    = 5'(e_q) + 5'(gfrac) + 5'd7 - 5'(ofrac);
+
+  logic unused;
+  assign unused = ^{unused_v, diff[Ex2W]};
+endmodule

@@ -1,0 +1,34 @@
+#!/usr/bin/env python3
+"""Write the files that are derived from the units' descriptors: table packages and manifests.
+
+usage: scripts/generate.py
+
+rtl/<unit>/<unit>_tables_pkg.sv, softnorm.core, Bender.yml. Exit code: 0 done, 2 wrong arguments.
+"""
+
+import bootstrap  # noqa: F401  isort: skip
+
+from collections.abc import Sequence
+
+from flow import generate
+from flow.cli import main
+from flow.errors import UserError
+from flow.paths import ROOT
+
+
+def command(arguments: Sequence[str]) -> int:
+    """Write what has changed; return the exit code."""
+    if "--help" in arguments or "-h" in arguments:
+        print(__doc__.strip())
+        return 0
+    if arguments:
+        raise UserError("generate takes no arguments")
+    changed = generate.write()
+    for path in changed:
+        print(f"written: {path.relative_to(ROOT)}")
+    print(f"{len(generate.files())} derived files, {len(changed)} of them changed")
+    return 0
+
+
+if __name__ == "__main__":
+    main(command)
