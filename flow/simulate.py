@@ -56,7 +56,7 @@ def check_test(test: str) -> None:
 def load_tensors(unit: Unit, tensors: Path) -> vectors.Vectors:
     """The rows of a tensor file. Raises UserError or VectorError unless they are for this unit."""
     file = vectors.load(tensors)
-    if file.unit != unit.name:
+    if file.unit not in (unit.name, *unit.reads):
         raise UserError(f"{tensors} holds rows for {file.unit}, not for {unit.name}")
     if file.x.dtype != unit.in_dtype:
         raise UserError(f"{tensors}: x is {file.x.dtype}, {unit.name} takes {unit.in_dtype}")

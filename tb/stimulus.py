@@ -277,6 +277,11 @@ class RowMaker:
         self.keep_channels = False
         self._sets = [self._fresh_set() for _ in range(2)] if unit.channels else []
 
+    @property
+    def limits(self) -> tuple[int, int]:
+        """The smallest and the largest input."""
+        return _limits(self.unit.in_dtype)
+
     def _fresh_set(self) -> ChannelSet:
         return self.unit.draw_channels(self.rng, self.max_len)
 

@@ -10,6 +10,7 @@ import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -76,6 +77,13 @@ class Rom:
     values: np.ndarray
     bits: int
     about: str
+
+
+class Variant(NamedTuple):
+    """A unit as its accuracy is tabled: parameters and settings over their defaults."""
+
+    parameters: Parameters
+    settings: Mapping[str, int] = MappingProxyType({})
 
 
 class TableSize(NamedTuple):
@@ -180,8 +188,12 @@ class Unit(ABC):
     # Wrong values over the defaults: lint sees to it that every front end stops at each of them,
     # with a message from an instance of a missing module <name>_error_<PARAMETER>_must_be_...
     bad_configurations: tuple[Parameters, ...] = ()
+    # What the accuracy table has a line for.
+    variants: tuple[Variant, ...] = (Variant({}),)
     # Parameters whose values are words: name -> the words, which the RTL numbers from 0.
     words: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    # Other units whose tensor files hold inputs for this one, too.
+    reads: tuple[str, ...] = ()
     # Columns of the channel table; a unit that has one also has settings `bank` and channel ports.
     channels: tuple[ChannelField, ...] = ()
 

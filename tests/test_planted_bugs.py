@@ -26,7 +26,7 @@ BUFFER = "common/sn_row_buffer.sv"
 TREE = "common/sn_reduce_tree.sv"
 TOP = "e2softmax/e2softmax.sv"
 LOG2EXP = "e2softmax/e2softmax_log2exp.sv"
-MAX = "e2softmax/e2softmax_max.sv"
+MAX = "common/sn_row_max.sv"
 SUM = "e2softmax/e2softmax_reduction.sv"
 DIV = "e2softmax/e2softmax_log_div.sv"
 

@@ -173,7 +173,7 @@ module e2softmax #(
     .data_o(tree_ctl)
   );
 
-  e2softmax_max #(
+  sn_row_max #(
     .LANES(LANES)
   ) u_max (
     .clk_i,

@@ -5,8 +5,10 @@ from __future__ import annotations
 from tb.unit import ParameterError, Unit
 from tb.units.ailayernorm import AILAYERNORM
 from tb.units.e2softmax import E2SOFTMAX
+from tb.units.lut2d import LUT2D
+from tb.units.rexp import REXP
 
-UNITS: dict[str, Unit] = {unit.name: unit for unit in (E2SOFTMAX, AILAYERNORM)}
+UNITS: dict[str, Unit] = {unit.name: unit for unit in (E2SOFTMAX, AILAYERNORM, REXP, LUT2D)}
 
 
 def get(name: str) -> Unit:

@@ -29,6 +29,7 @@ from tb.unit import (
     Setting,
     TableSize,
     Unit,
+    Variant,
 )
 from tb.units.softmax import tree_stages
 
@@ -271,6 +272,9 @@ AILAYERNORM = AILayerNormUnit(
         {"LANES": 8, "MAX_LEN": 256, "CMP_RANGES": 3},
         {"LANES": 32, "MAX_LEN": 785},
         {"LANES": 64, "MAX_LEN": 4096},
+    ),
+    variants=tuple(
+        Variant({"CMP_RANGES": ranges}, {"rms": rms}) for rms in (0, 1) for ranges in (2, 3)
     ),
     bad_configurations=(
         {"LANES": 3},

@@ -8,7 +8,7 @@ import numpy as np
 
 from models.e2softmax import E2Softmax, SoftmaxResult, log2exp
 from tb.coverage import Coverage
-from tb.unit import Outputs, Parameters, Rows, Setting
+from tb.unit import Outputs, Parameters, Rows, Setting, TableSize, Variant
 from tb.units.softmax import (
     FRAC,
     SoftmaxUnit,
@@ -47,6 +47,9 @@ class E2SoftmaxUnit(SoftmaxUnit):
             "beats": (words, code * lanes + 8 + 1),  # codes, m_t, last
             "rows": (words, 2 + 8 + 4 + ks + parameters["DIV_BITS"]),
         }
+
+    def tables(self, parameters: Parameters) -> dict[str, TableSize]:
+        return {"DIV_C": TableSize(1 << parameters["DIV_BITS"], 8)}
 
     def coverage(self, parameters: Parameters) -> Coverage:
         lanes, max_len = parameters["LANES"], parameters["MAX_LEN"]
@@ -144,10 +147,10 @@ E2SOFTMAX = E2SoftmaxUnit(
         "common/sn_pipe.sv",
         "common/sn_reduce_tree.sv",
         "common/sn_leading_one.sv",
+        "common/sn_row_max.sv",
         "common/sn_row_guard.sv",
         "common/sn_row_buffer.sv",
         "e2softmax/e2softmax_log2exp.sv",
-        "e2softmax/e2softmax_max.sv",
         "e2softmax/e2softmax_reduction.sv",
         "e2softmax/e2softmax_log_div.sv",
         "e2softmax/e2softmax.sv",
@@ -162,6 +165,12 @@ E2SOFTMAX = E2SoftmaxUnit(
         {"LANES": 8, "MAX_LEN": 256, "DIV_BITS": 3, "EXP_FRAC": 1},
         {"LANES": 32, "MAX_LEN": 785, "DIV_BITS": 4},
         {"LANES": 64, "MAX_LEN": 4096, "DIV_BITS": 4},
+    ),
+    variants=tuple(
+        Variant({"DIV_BITS": bits, "EXP_FRAC": half}, {"fmt": fmt})
+        for half in (0, 1)
+        for bits in (1, 2, 3, 4)
+        for fmt in (0, 1)
     ),
     bad_configurations=(
         {"LANES": 3},

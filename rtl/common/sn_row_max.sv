@@ -13,7 +13,7 @@
 ///
 /// Latency STAGES clocks (tree and one register), one beat a clock.
 
-module e2softmax_max #(
+module sn_row_max #(
   parameter  int LANES  = 32,
   localparam int TREE   = ($clog2(LANES) > 3) ? ($clog2(LANES) + 2) / 3 : 1,
   localparam int STAGES = TREE + 1
