@@ -115,15 +115,15 @@ def _shapes(bench: Bench) -> Iterator[Phase]:
 def _levels(bench: Bench) -> Iterator[Phase]:
     make = bench.make
     low, high = make.limits
-    counts = np.unique(np.linspace(1, make.max_len, min(make.max_len, 600)).astype(int))
+    every = min(make.max_len, 576)  # and some beyond
+    counts = np.unique([*range(1, every + 1), *np.linspace(every, make.max_len, 24).astype(int)])
     rows = []
     for count in np.repeat(counts, max(1, bench.rows // len(counts))).tolist():
-        row = make.row(length=count, shape="flat", mask="none")
+        row, lower = (make.row(length=count, shape="flat", mask="none") for _ in range(2))
         top = int(bench.rng.integers(max(low, high - 32), high + 1))
-        row.x[:] = top
-        row.x[bench.rng.integers(count)] = max(low, top - int(bench.rng.geometric(0.05)))
-        row.origin = f"{count} equal elements, but one lower"
-        rows.append(row)
+        row.x[:] = lower.x[:] = top
+        lower.x[bench.rng.integers(count)] = max(low, top - int(bench.rng.geometric(0.05)))
+        rows += [row, lower]
     yield Phase(rows)
 
 
@@ -243,7 +243,7 @@ SCENARIOS: dict[str, Scenario] = {
     "random": Scenario("everything drawn: shape, length, mask, settings, stalls", _random),
     "smoke": Scenario("a few random rows, no stalls", _smoke),
     "shapes": Scenario("each distribution of values at several lengths", _shapes),
-    "levels": Scenario("rows of equal elements, of every number up to 600: every sum", _levels),
+    "levels": Scenario("1, 2, 3, ... equal elements, and one of them lower: every sum", _levels),
     "lengths": Scenario("each corner length, and every one after every other", _lengths),
     "masks": Scenario("each kind of mask at each corner length", _masks),
     "settings": Scenario("every combination of settings, changing from row to row", _settings),
