@@ -3,7 +3,7 @@
 
 PYTHON ?= python3
 SHELL := /bin/bash
-COMMANDS := sim conform test lint synth bench capture
+COMMANDS := sim conform test lint synth generate bench capture
 
 .DEFAULT_GOAL := help
 .PHONY: help clean $(COMMANDS)
@@ -16,7 +16,8 @@ help:
 	@echo 'make lint     RTL through Verilator, Icarus, slang and Yosys, Python through ruff'
 	@echo 'make synth    [UNIT=] generic cells, flip-flops and memory bits of each configuration'
 	@echo 'make bench    speed: model against numpy softmax, test bench against a bare cocotb loop'
-	@echo 'make capture  record real tensors anew (needs requirements-capture.txt)'
+	@echo 'make generate write derived files: table packages and manifests'
+	@echo 'make capture  [UNIT=e2softmax|ailayernorm] record real tensors anew (needs requirements-capture.txt)'
 	@echo 'make clean    remove build/ (builds, runs, reports); the virtual environment stays'
 	@echo
 	@echo 'Each makes .venv first if it is not there. The same without make: python3 scripts/sim.py --help'

@@ -14,12 +14,10 @@ from functools import lru_cache
 import numpy as np
 
 from models import checks
-from models.e2softmax import LANES, MAX_LEN_LIMIT
+from models.arith import FRACS, INT8, LANES, MAX_LEN_LIMIT, rnd
 
 MAX_ALPHA = 3  # 2 bits
 MANTISSA = (1 << 14, 1 << 15)  # of 1/n
-FRACS = range(8)
-INT8 = (-128, 127)
 
 # Bits of a row's mean (signed) and mean square. No row with a right reciprocal needs more; with a
 # wrong one, which the unit cannot tell, they wrap.
@@ -28,11 +26,6 @@ EX2_BITS = 30
 
 # Elements that the fast model works on at a time: its buffers then stay in a 2 MiB L2 cache.
 BLOCK = 1 << 17
-
-
-def rnd(a: int | np.ndarray, n: int | np.ndarray) -> int | np.ndarray:
-    """Return a / 2^n rounded half up, for integers a of either sign and n >= 0."""
-    return (a + ((1 << n) >> 1)) >> n
 
 
 def compress(u: np.ndarray, ranges: int = 2) -> tuple[np.ndarray, np.ndarray]:

@@ -12,12 +12,9 @@ from functools import lru_cache, reduce
 import numpy as np
 
 from models import checks
+from models.arith import FRACS, INT8, LANES, MAX_LEN_LIMIT, empty, look_up
 
-LANES = (1, 2, 4, 8, 16, 32, 64)
-MAX_LEN_LIMIT = 65536  # beyond it the fast model's sums and shifts are not proven to fit
-FRACS = range(8)
 FORMATS = range(2)  # 0 linear, 1 row-scaled
-INT8_MIN = -128
 
 # 1/sqrt(2), the step of half an octave, in 1/256. All of EXP_FRAC = 1 rests on this one figure.
 ROOT_HALF = 181
@@ -200,14 +197,14 @@ class E2Softmax:
         live[:, :length] = True if mask is None else mask
         logits = np.zeros(live.shape, np.int64)
         logits[:, :length] = x
-        lowest = np.where(live, logits, INT8_MIN)
+        lowest = np.where(live, logits, INT8[0])
         frac, fmt = np.broadcast_to(frac, rows), np.broadcast_to(fmt, rows)
 
         # Stage 1: one beat after the other, as they come in.
         beat_max = np.empty((rows, beats), np.int64)
         correction1 = np.zeros((rows, beats), np.int64)
         code = np.full(live.shape, -1)
-        maximum = np.full(rows, INT8_MIN)
+        maximum = np.full(rows, INT8[0])
         total, updates = np.zeros(rows, np.int64), np.zeros(rows, np.int64)
         seen = np.zeros((rows, beats + 1), bool)  # an unmasked element in a beat before t
         for t in range(beats):
@@ -312,13 +309,13 @@ class _Fast:
         self.wide = np.dtype(f"u{wide}").type
         self.wide_ones = self.wide(int.from_bytes(b"\1\0" * (wide // 2), "little"))
 
-        self.out = _empty(x.size).reshape(x.shape)
+        self.out = empty(x.size).reshape(x.shape)
         self.top = np.empty((self.rows, self.beats), np.int8)
         self.masked = np.zeros((self.rows, self.beats), np.uint8)
         self.sums = np.empty((self.beats, self.rows), np.int32)  # at most 64 * 2^15
         self.step = max(1, min(self.rows, BLOCK // length))
         line = self.step * self.beats * self.group
-        shorts = _empty(2 * line * (2 * self.words + 2)).view(np.uint16).reshape(-1, line)
+        shorts = empty(2 * line * (2 * self.words + 2)).view(np.uint16).reshape(-1, line)
         self.shorts, self.spare, self.lines = np.split(shorts, [self.words, 2 * self.words])
 
     def run(self) -> SoftmaxResult:
@@ -338,7 +335,7 @@ class _Fast:
         bins = (total >> (leading - div_bits)) & ((1 << div_bits) - 1)
         constants = div_table(div_bits)[bins].astype(np.uint16)[:, None]
         top = self.top.view(np.uint8)
-        shifts = _look_up(self.log2exp, top[:, -1:] - top)
+        shifts = look_up(self.log2exp, top[:, -1:] - top)
         if not self.fmt:
             shifts += (ks << exp_frac)[:, None]
         for block in blocks:
@@ -441,7 +438,7 @@ class _Fast:
             starts = np.flatnonzero(grown) + 1
             sums, rise = np.add.reduceat(sums, np.append(0, starts), axis=0), rise[grown]
         total = sums[0].astype(np.int64)
-        for code, beat in zip(_look_up(self.log2exp, rise), sums[1:], strict=True):
+        for code, beat in zip(look_up(self.log2exp, rise), sums[1:], strict=True):
             total = decay(total, code.astype(np.int64), self.unit.EXP_FRAC) + beat
         return total
 
@@ -486,22 +483,3 @@ class _Fast:
             return (constants << 8) >> k
         odd = ((ROOT_HALF * constants.astype(np.uint32) + 128) >> 8).astype(np.uint16)
         return (np.where(k & 1, odd, constants) << 8) >> (k >> 1)
-
-
-def _look_up(table: np.ndarray, index: np.ndarray) -> np.ndarray:
-    """Return table[index] for uint8 arrays and 256 entries: translate() is the fastest way."""
-    return np.frombuffer(bytearray(index).translate(table.tobytes()), np.uint8).reshape(index.shape)
-
-
-def _empty(size: int) -> np.ndarray:
-    """Return an uninitialised uint8 array, a large one on huge pages where the system has them.
-
-    A large array is fresh memory at every call, and getting it in 4 KiB pages can take longer than
-    all the arithmetic. numpy asks for huge pages from 4 MiB on; only whole ones count.
-    """
-    huge = 1 << 21
-    if size < huge // 2:
-        return np.empty(size, np.uint8)
-    memory = np.empty(size + 2 * huge, np.uint8)  # what is never touched is never given out
-    start = -memory.ctypes.data % huge
-    return memory[start : start + size]

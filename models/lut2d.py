@@ -11,7 +11,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from models.ailayernorm import rnd
+from models.arith import rnd
 from models.lut_softmax import LutResult, LutSoftmax
 
 LAST = 100  # of the exponentials, which go in steps of 0.1

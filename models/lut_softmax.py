@@ -13,8 +13,10 @@ from typing import ClassVar
 import numpy as np
 
 from models import checks
-from models.ailayernorm import rnd
-from models.e2softmax import BLOCK, FRACS, INT8_MIN, LANES, MAX_LEN_LIMIT, _empty, _look_up
+from models.arith import FRACS, INT8, LANES, MAX_LEN_LIMIT, empty, look_up, rnd
+
+# Elements that the fast model works on at a time: its buffers then stay in a 2 MiB L2 cache.
+BLOCK = 1 << 18
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,7 +137,7 @@ class LutSoftmax(ABC):
         """
         frac = self._check(x, mask, frac)
         live = np.ones(x.shape, bool) if mask is None else mask
-        m = np.where(live, x, INT8_MIN).max(axis=1).astype(np.int64)
+        m = np.where(live, x, INT8[0]).max(axis=1).astype(np.int64)
         d = np.where(live, m[:, None] - x, 0)
         return live, m, d, np.broadcast_to(frac, len(x))[:, None]
 
@@ -147,7 +149,7 @@ class LutSoftmax(ABC):
         ones = None if mask is None else mask.view(np.uint8)
         step = max(1, BLOCK // x.shape[1])
 
-        d = _empty(x.size).reshape(x.shape)  # means nothing where masked
+        d = empty(x.size).reshape(x.shape)  # means nothing where masked
         n = np.empty(len(x), np.int64)
         for start in range(0, len(x), step):
             block = slice(start, start + step)
@@ -177,4 +179,4 @@ class LutSoftmax(ABC):
 
 def _take(table: np.ndarray, index: np.ndarray) -> np.ndarray:
     """Return table[index], in the fastest way for its dtype; 256 entries, index uint8."""
-    return _look_up(table, index) if table.dtype == np.uint8 else table.take(index)
+    return look_up(table, index) if table.dtype == np.uint8 else table.take(index)

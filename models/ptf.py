@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.ailayernorm import FRACS, INT8, MAX_ALPHA, Channels, reciprocal
+from models.ailayernorm import MAX_ALPHA, Channels, reciprocal
+from models.arith import FRACS, INT8
 from models.quantise import check_finite, round_half_up
 
 ALPHAS = range(MAX_ALPHA + 1)

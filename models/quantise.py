@@ -2,9 +2,7 @@
 
 import numpy as np
 
-from models.e2softmax import FRACS
-
-INT8 = (-128, 127)
+from models.arith import FRACS, INT8
 
 
 def round_half_up(x: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ from functools import lru_cache
 import numpy as np
 
 from models import checks
-from models.ailayernorm import rnd
+from models.arith import rnd
 from models.lut_softmax import LutResult, LutSoftmax
 
 

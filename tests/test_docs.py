@@ -17,6 +17,7 @@ from models.e2softmax import E2Softmax, div_table
 from tb.contract import StreamShape
 from tb.scenarios import SCENARIOS
 from tb.stream_coverage import StreamCoverage
+from tb.unit import ParameterError, Setting
 from tb.units import UNITS
 from tests.test_planted_bugs import BUGS
 
@@ -41,8 +42,14 @@ def repository():
 
 
 PAGES = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "data/README.md"]
-PAGES += sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))
+PAGES += sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").rglob("*.md"))
 pages = pytest.mark.parametrize("page", PAGES)
+each_unit = pytest.mark.parametrize("unit", UNITS.values(), ids=UNITS)
+
+
+def page_of(unit):
+    """The page that fixes a unit to the last bit."""
+    return f"docs/units/{unit.name}.md"
 
 
 def blocks(page, language):
@@ -107,7 +114,7 @@ def test_paths_exist(page):
 def test_scenarios_units_and_parameters_exist(page):
     parameters = {name for unit in UNITS.values() for name in unit.defaults}
     for text in code(page):
-        for name, value in re.findall(r"\b([A-Z][A-Z_]+)=([\w.<]+)", text):
+        for name, value in re.findall(r"\b([A-Z][A-Z_]*)=([\w.<]+)", text):
             if value.startswith(("<", ".")):
                 continue  # a place to fill in
             if name == "TEST":
@@ -115,9 +122,18 @@ def test_scenarios_units_and_parameters_exist(page):
             elif name == "UNIT":
                 assert value in UNITS, f"{page}: UNIT={value}"
             elif name in parameters:
-                E2SOFTMAX.resolve({"MAX_LEN": 4096, name: int(value)})
+                assert any(takes(unit, name, value) for unit in UNITS.values()), f"{page}: {name}"
     for name in re.findall(r"[Ss]cenarios? ((?:`\w+`(?:, | and )?)+)", read(page)):
         assert set(inline(name)) <= set(SCENARIOS), f"{page}: {name}"
+
+
+def takes(unit, name, value):
+    """Whether a unit has a parameter and takes a value for it."""
+    try:
+        unit.resolve({"MAX_LEN": 4096, **unit.parse({name: value})})
+    except ParameterError:
+        return False
+    return True
 
 
 @pages
@@ -134,25 +150,41 @@ def test_relative_links_resolve(page):
             assert anchor in anchors, f"{page} links {target}"
 
 
-def test_planted_bugs_are_listed():
-    listed = inline("\n".join(re.findall(r"^\| .+$", section_of_bugs(), re.M)))
-    assert sorted(listed) == sorted(BUGS)
+@each_unit
+def test_planted_bugs_are_listed(unit):
+    table = section(page_of(unit), "Planted bugs")
+    listed = inline("\n".join(re.findall(r"^\| .+$", table, re.M)))
+    assert sorted(listed) == sorted(BUGS[unit.name])
 
 
-def section_of_bugs():
-    return section("docs/verification.md", "Planted bugs")
+def points(page, title):
+    """A table of coverage points: group -> its points."""
+    lines = re.findall(r"^\| (\w+) \| (`.+) \|$", section(page, title), re.M)
+    return {group: inline(listed) for group, listed in lines}
 
 
-def test_coverage_points_are_listed():
-    parameters = E2SOFTMAX.defaults
-    shape = StreamShape.of(E2SOFTMAX, parameters)
-    stream = StreamCoverage(shape, E2SOFTMAX.settings(parameters)).coverage
-    want = {}
-    for name, point in {**stream.points, **E2SOFTMAX.coverage(parameters).points}.items():
-        want.setdefault(point.group, []).append(name)
-    table = section("docs/verification.md", "Functional coverage")
-    lines = re.findall(r"^\| (\w+) \| (`.+) \|$", table, re.M)
-    assert {group: inline(points) for group, points in lines} == want
+def grouped(coverage):
+    groups = {}
+    for name, point in coverage.points.items():
+        groups.setdefault(point.group, []).append(name)
+    return groups
+
+
+@each_unit
+def test_a_units_coverage_points_are_listed(unit):
+    assert points(page_of(unit), "Coverage") == grouped(unit.coverage(unit.defaults))
+
+
+def test_the_streams_coverage_points_are_listed():
+    shape, settings = StreamShape.of(E2SOFTMAX, E2SOFTMAX.defaults), (Setting("<setting>", "", ""),)
+    stream = StreamCoverage(shape, settings).coverage
+    listed = points("docs/verification.md", "Functional coverage")
+    assert listed == grouped(stream)
+
+
+def test_units_are_listed():
+    linked = re.findall(r"^\| \[[^]]+\]\(units/(\w+)\.md\)", read("docs/units.md"), re.M)
+    assert sorted(linked) == sorted(UNITS)
 
 
 # --- examples -------------------------------------------------------------------------------------
@@ -165,15 +197,21 @@ def test_readme_example_prints_what_it_says():
     assert out.getvalue() == blocks("README.md", "text")[0]
 
 
-def test_instantiation_template_has_the_ports_and_parameters_of_the_rtl():
-    [template] = blocks("README.md", "systemverilog")
-    rtl = read("rtl/e2softmax/e2softmax.sv")
-    header = rtl[rtl.index("module e2softmax") : rtl.index(");")]
+@pytest.mark.parametrize("page", ["README.md", *map(page_of, UNITS.values())])
+def test_instantiation_template_has_the_ports_and_parameters_of_the_rtl(page):
+    templates = blocks(page, "systemverilog")
+    if page == page_of(E2SOFTMAX):
+        assert not templates  # it stands in the README
+        return
+    [template] = templates
+    unit = UNITS[re.match(r"(\w+) #\(", template)[1]]
+    rtl = read(f"rtl/{unit.name}/{unit.name}.sv")
+    header = rtl[rtl.index(f"module {unit.name} ") : rtl.index(");")]
     ports = re.findall(r"^ +(?:input|output) .*?(\w+)(?:,|\n| *//)", header, re.M)
     parameters = re.findall(r"^ +parameter +int (\w+)", header, re.M)
     assert re.findall(r"^ +\.(\w+)", template, re.M) == parameters + ports
     defaults = {name: int(value) for name, value in re.findall(r"\.([A-Z_]+) *\((\d+)\)", template)}
-    assert defaults == E2SOFTMAX.defaults
+    assert defaults == unit.rtl_parameters(unit.defaults)
 
 
 def test_vector_examples_write_files_that_can_be_read(tmp_path, monkeypatch):
@@ -193,39 +231,44 @@ def test_vector_examples_write_files_that_can_be_read(tmp_path, monkeypatch):
 # --- constants ------------------------------------------------------------------------------------
 
 
-def test_latency_in_the_rtls_header():
-    sentence = re.search(
-        r"LATENCY = (\d+) \+ (\d+) T clocks, T = max\(1, ceil\(clog2\(LANES\) / (\d+)\)\): "
-        r"(\d+) to LANES (\d+), (\d+) to LANES (\d+)\.",
-        read("rtl/e2softmax/e2softmax.sv"),
-    )
-    base, each, levels, short, few, long, many = map(int, sentence.groups())
-    assert many == ALL_LANES[-1]
+@each_unit
+def test_latency_in_the_rtls_header(unit):
+    """The formula in the header, for a row of one beat."""
+    header = read(f"rtl/{unit.name}/{unit.name}.sv")
+    formula = re.search(r"LATENCY = ([\dTB +]+) clocks", header)[1]
+    assert "T = max(1, ceil(clog2(LANES) / 3))" in header
     for lanes in ALL_LANES:
-        tree = max(1, -(-(lanes.bit_length() - 1) // levels))
-        [latency] = E2SOFTMAX.latency(E2SOFTMAX.resolve({"LANES": lanes}))
-        assert latency == base + each * tree == (short if lanes <= few else long), lanes
+        tree = max(1, -(-(lanes.bit_length() - 1) // 3))
+        value = eval(re.sub(r"(\d) T", r"\1 * T", formula), {"T": tree, "B": 1})
+        assert sum(unit.latency(unit.resolve({"LANES": lanes}))) == value, lanes
 
 
-def test_latency_in_the_documentation():
-    table = section("docs/units.md", "What the RTL makes of it")
+@each_unit
+def test_latency_in_the_documentation(unit):
+    table = section(page_of(unit), "What the RTL makes of it")
     lanes = re.search(r"^\| LANES \| (.+) \|$", table, re.M)[1].split(" | ")
     latency = re.search(r"^\| latency \| (.+) \|$", table, re.M)[1].split(" | ")
     assert tuple(map(int, lanes)) == ALL_LANES
     for n, clocks in zip(lanes, latency, strict=True):
-        assert E2SOFTMAX.latency(E2SOFTMAX.resolve({"LANES": int(n)})) == (int(clocks),)
+        passes = unit.latency(unit.resolve({"LANES": int(n)}))
+        assert " + ".join(map(str, passes)) == clocks
+
+
+def test_latency_in_the_readme():
     shown = re.search(r"output beat \| (\d+) clocks", read("README.md"))[1]
     assert E2SOFTMAX.latency(E2SOFTMAX.defaults) == (int(shown),)
 
 
-def test_storage_in_the_documentation():
-    text = section("docs/units.md", "What the RTL makes of it")
-    pattern = r"Defaults: (\d+) words of (\d+) bits and (\d+) of (\d+), (\d+) bits in all\. .*?: "
-    *shapes, total, row = map(int, re.search(pattern + r"(\d+) bits", text, re.S).groups())
-    storage = E2SOFTMAX.storage(E2SOFTMAX.defaults)
-    assert shapes == [*storage["beats"], *storage["rows"]]
-    assert total == sum(words * bits for words, bits in storage.values())
-    assert row == E2SOFTMAX.row_bits(E2SOFTMAX.defaults)
+@each_unit
+def test_storage_in_the_documentation(unit):
+    text = " ".join(section(page_of(unit), "What the RTL makes of it").split())
+    said = re.search(
+        r"At the defaults: ([\dx, ]+); (\d+) bits in all, (\d+) for a row of 1024", text
+    )
+    storage = unit.storage(unit.defaults).values()
+    assert said[1] == ", ".join(f"{words} x {bits}" for words, bits in storage)
+    assert int(said[2]) == sum(words * bits for words, bits in storage)
+    assert int(said[3]) == unit.row_bits(unit.defaults)
 
 
 def rtl_div_table(div_bits):
@@ -253,7 +296,9 @@ def test_divider_constants_in_rtl_and_documentation(div_bits):
     want = div_table(div_bits).tolist()
     assert rtl_div_table(div_bits) == want
     lines = re.findall(
-        r"^\| (\d) \| ([\d, ]+) \|$", section("docs/units.md", "The divider's constants"), re.M
+        r"^\| (\d) \| ([\d, ]+) \|$",
+        section("docs/units/e2softmax.md", "The divider's constants"),
+        re.M,
     )
     assert {int(bits): list(map(int, row.split(", "))) for bits, row in lines}[div_bits] == want
     assert len(lines) == len(ALL_DIV_BITS)

@@ -1,0 +1,32 @@
+"""Parameter ranges, rounding and fast array tricks that the models of several units share."""
+
+import numpy as np
+
+LANES = (1, 2, 4, 8, 16, 32, 64)  # elements a beat
+MAX_LEN_LIMIT = 65536  # beyond it the fast models' sums and shifts are not proven to fit
+FRACS = range(8)  # fraction bits that a 3-bit setting can name
+INT8 = (-128, 127)
+
+
+def rnd(a: int | np.ndarray, n: int | np.ndarray) -> int | np.ndarray:
+    """Return a / 2^n rounded half up, for integers a of either sign and n >= 0."""
+    return (a + ((1 << n) >> 1)) >> n
+
+
+def look_up(table: np.ndarray, index: np.ndarray) -> np.ndarray:
+    """Return table[index] for uint8 arrays and 256 entries: translate() is the fastest way."""
+    return np.frombuffer(bytearray(index).translate(table.tobytes()), np.uint8).reshape(index.shape)
+
+
+def empty(size: int) -> np.ndarray:
+    """Return an uninitialised uint8 array, a large one on huge pages where the system has them.
+
+    A large array is fresh memory at every call, and getting it in 4 KiB pages can take longer than
+    all the arithmetic. numpy asks for huge pages from 4 MiB on; only whole ones count.
+    """
+    huge = 1 << 21
+    if size < huge // 2:
+        return np.empty(size, np.uint8)
+    memory = np.empty(size + 2 * huge, np.uint8)  # what is never touched is never given out
+    start = -memory.ctypes.data % huge
+    return memory[start : start + size]
