@@ -3,7 +3,7 @@
 
 PYTHON ?= python3
 SHELL := /bin/bash
-COMMANDS := sim conform test lint synth generate bench capture
+COMMANDS := sim conform test lint synth accuracy generate bench capture
 
 .DEFAULT_GOAL := help
 .PHONY: help clean $(COMMANDS)
@@ -15,6 +15,7 @@ help:
 	@echo 'make test     pytest: models, tools, RTL on both simulators (ARGS="-k name" and the like)'
 	@echo 'make lint     RTL through Verilator, Icarus, slang and Yosys, Python through ruff'
 	@echo 'make synth    [UNIT=] generic cells, flip-flops and memory bits of each configuration'
+	@echo 'make accuracy [UNIT=] error against float64 on the real tensors; all units: docs/accuracy.md, its plot'
 	@echo 'make bench    speed: model against numpy softmax, test bench against a bare cocotb loop'
 	@echo 'make generate write derived files: table packages and manifests'
 	@echo 'make capture  [UNIT=e2softmax|ailayernorm] record real tensors anew (needs requirements-capture.txt)'

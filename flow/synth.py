@@ -245,7 +245,7 @@ def _try(unit: Unit, parameters: Parameters) -> Result | SynthesisError:
 
 
 def arguments(words: Sequence[str]) -> tuple[str | None, dict[str, int | str]]:
-    """Return (unit, parameters) of `[UNIT] [NAME=VALUE ...]`, as `UNIT=e2softmax`, too.
+    """Return (unit, parameters) of `[UNIT] [NAME=VALUE ...]`, as `UNIT=name`, too.
 
     Raises UserError for anything else, and for parameters without a unit; ParameterError for a
     unit that does not exist or a value that is no number.

@@ -200,24 +200,34 @@ def _too_long(bench: Bench, over: int) -> Row:
     return row
 
 
-def _errors(bench: Bench) -> Iterator[Phase]:
+def _error_rows(bench: Bench) -> list[Row]:
+    """Rows over MAX_LEN and rows with each wrong tkeep, among good ones."""
     make, lanes = bench.make, bench.make.lanes
     beats = min(-(-make.max_len // lanes), 5)
-    overs = sorted({1, max(1, lanes - 1), lanes, lanes + 1, 3 * lanes})
+    rows = []
+    for over in sorted({1, max(1, lanes - 1), lanes, lanes + 1, 3 * lanes}):
+        rows += [_too_long(bench, over), make.row(length=1)]
+    # Beyond MAX_LEN nothing but beats without an element.
+    row = _too_long(bench, lanes)
+    rows.append(_spoiled(row, -(-len(row.x) // lanes) - 1, 0))
+    for keep in _wrong_keeps(lanes, bench.rng):
+        for beat in sorted({0, beats // 2, beats - 1}):
+            length = min(make.max_len, (beats - 1) * lanes + 1 + int(bench.rng.integers(lanes)))
+            rows.append(_spoiled(make.row(length=length), beat, keep))
+            rows.append(make.row(length=int(bench.rng.integers(1, make.max_len // 2 + 2))))
+    return [rows[i] for i in bench.rng.permutation(len(rows))]
+
+
+def _errors(bench: Bench) -> Iterator[Phase]:
     for source, sink in (("none", "none"), ("half", "half"), ("none", "heavy"), ("none", "rare")):
-        rows = []
-        for over in overs:
-            rows += [_too_long(bench, over), make.row(length=1)]
-        # Beyond MAX_LEN nothing but beats without an element.
-        row = _too_long(bench, lanes)
-        rows.append(_spoiled(row, -(-len(row.x) // lanes) - 1, 0))
-        for keep in _wrong_keeps(lanes, bench.rng):
-            for beat in sorted({0, beats // 2, beats - 1}):
-                length = min(make.max_len, (beats - 1) * lanes + 1 + int(bench.rng.integers(lanes)))
-                rows.append(_spoiled(make.row(length=length), beat, keep))
-                rows.append(make.row(length=int(bench.rng.integers(1, make.max_len // 2 + 2))))
-        order = bench.rng.permutation(len(rows))
-        yield Phase([rows[i] for i in order], source, sink)
+        yield Phase(_error_rows(bench), source, sink)
+
+
+def _resets(bench: Bench) -> Iterator[Phase]:
+    yield from _random(bench)
+    # A reset has to find errors under way, too.
+    for source, sink in (("none", "none"), ("half", "half")):
+        yield Phase(_error_rows(bench), source, sink)
 
 
 def _timing(bench: Bench) -> Iterator[Phase]:
@@ -249,7 +259,9 @@ SCENARIOS: dict[str, Scenario] = {
     "settings": Scenario("every combination of settings, changing from row to row", _settings),
     "stalls": Scenario("every stall pattern on either side against every other", _stalls),
     "errors": Scenario("rows over MAX_LEN and wrong tkeep among good rows", _errors),
-    "reset": Scenario("random rows and stalls under resets at random times", _random, "ResetTest"),
+    "reset": Scenario(
+        "random rows, wrong ones and stalls under resets at random times", _resets, "ResetTest"
+    ),
     "timing_tensors": Scenario(
         "the rows of a tensor file without stalls, every clock accounted for",
         _tensors,

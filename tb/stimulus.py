@@ -257,6 +257,8 @@ _SHAPE_NAMES, _MASK_NAMES = list(SHAPES), list(MASKS)
 
 
 _FRESH_SET = 0.04  # share of random rows before which a channel set is replaced
+_CORNER_SET = 0.25  # share of channel sets at the ends of their ranges
+_INPUT_VALUE = 0.5  # share of rows whose input-like settings are one of the row's inputs
 
 
 class RowMaker:
@@ -283,7 +285,20 @@ class RowMaker:
         return _limits(self.unit.in_dtype)
 
     def _fresh_set(self) -> ChannelSet:
-        return self.unit.draw_channels(self.rng, self.max_len)
+        """A random set, or one whose columns are each at one end: the largest sums and products."""
+        rng = self.rng
+        if rng.random() >= _CORNER_SET:
+            return self.unit.draw_channels(rng, self.max_len)
+        ends = {
+            column.name: (column.values[0], column.values[-1])[rng.integers(2)]
+            for column in self.unit.channels
+        }
+        return ChannelSet(
+            {
+                column.name: np.full(self.max_len, ends[column.name], column.dtype)
+                for column in self.unit.channels
+            }
+        )
 
     def _channels(self) -> ChannelSet | None:
         if not self._sets:
@@ -309,6 +324,11 @@ class RowMaker:
         mask = mask or ("none" if rng.random() < 0.5 else _MASK_NAMES[rng.integers(len(MASKS))])
         drawn = {name: v[int(rng.integers(len(v)))] for name, v in self.drawn.items()}
         x = SHAPES[shape](rng, length, dtype).astype(dtype)
+        # A setting with the input's own range means one of the inputs. Drawn freely it is far from
+        # all of a narrow row, and what happens close to it would never be seen.
+        for name, values in self.drawn.items():
+            if (values[0], values[-1]) == self.limits and rng.random() < _INPUT_VALUE:
+                drawn[name] = int(x[rng.integers(length)])
         masked = MASKS[mask](rng, length, self.lanes)
         follow = self.unit.complete(self.parameters, masked, rng)
         return Row(

@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
@@ -31,13 +31,15 @@ class Setting:
     """A run-time setting: input `cfg_<name>_i`, taken with the first beat of each row.
 
     `drawn` settings are free: random rows draw them. The others follow from the row (see
-    `Unit.complete`), or from where the bench put the row's channels (`bank`).
+    `Unit.complete`), or from where the bench put the row's channels (`bank`). `words` name the
+    values, from the first on, of a setting whose values have names.
     """
 
     name: str
     values: range
     meaning: str
     drawn: bool = True
+    words: tuple[str, ...] = ()
 
     @property
     def port(self) -> str:
@@ -80,10 +82,14 @@ class Rom:
 
 
 class Variant(NamedTuple):
-    """A unit as its accuracy is tabled: parameters and settings over their defaults."""
+    """A unit as its accuracy is tabled: parameters and settings over their defaults.
+
+    The distribution of its errors is drawn if it is `plotted`.
+    """
 
     parameters: Parameters
     settings: Mapping[str, int] = MappingProxyType({})
+    plotted: bool = False
 
 
 class TableSize(NamedTuple):
@@ -177,6 +183,8 @@ class Outputs:
 class Unit(ABC):
     """Descriptor of one unit. Fields are data; the methods tie in its model."""
 
+    value_unit: ClassVar[str]  # what `values` are counted in
+
     name: str  # also the RTL top module
     title: str
     model: type  # frozen dataclass whose fields are the RTL parameters, with their defaults
@@ -266,6 +274,12 @@ class Unit(ABC):
     @abstractmethod
     def predict(self, parameters: Parameters, rows: Rows) -> Outputs:
         """The bit-exact model's answer."""
+
+    @abstractmethod
+    def values(
+        self, parameters: Parameters, rows: Rows, outputs: Outputs
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """(what the outputs are worth, what float64 says): [rows, width] each, 0 where masked."""
 
     @abstractmethod
     def accuracy(self, parameters: Parameters, rows: Rows, outputs: Outputs) -> dict[str, float]:

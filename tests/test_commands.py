@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -134,7 +135,10 @@ def test_missing_tools_are_one_line(tmp_path):
     assert err.count("\n") == 1
 
 
-@pytest.mark.parametrize("name", ["sim", "conform", "test", "lint", "synth", "bench", "capture"])
+COMMANDS = re.search(r"^COMMANDS := (.+)$", (ROOT / "Makefile").read_text(), re.M)[1].split()
+
+
+@pytest.mark.parametrize("name", COMMANDS)
 def test_help_explains_and_make_knows_the_command(name):
     code, out, _ = command(name, "--help")
     assert code == 0

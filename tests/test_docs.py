@@ -342,6 +342,17 @@ def test_only_the_simulators_side_imports_the_simulators_side(folder):
         assert not named & {*inside, "cocotb", "pyuvm", "cocotb_bus"}, path
 
 
+KNOW_UNITS = ("tb/units/", "flow/capture", "flow/bench", "flow/minilm")  # what they are for
+
+
+def test_the_bench_and_the_flow_know_no_unit_by_name():
+    names = re.compile(rf"\b({'|'.join(UNITS)})\b")
+    for path in [*(ROOT / "tb").rglob("*.*"), *(ROOT / "flow").rglob("*.py")]:
+        place = str(path.relative_to(ROOT))
+        if path.suffix in (".py", ".sv") and not place.startswith(KNOW_UNITS):
+            assert not names.search(path.read_text(encoding="utf-8")), place
+
+
 def test_no_file_names_a_place_outside_the_repository():
     if repository() is None:
         pytest.skip("not a git checkout")

@@ -30,30 +30,34 @@ module sn_stream_checker #(
     end
   end
 
+  // At the first clock edge of a simulation nobody may have driven rst_ni yet, and a reset that is low
+  // from the start has had no edge: look from the second clock on.
+  logic clocked_q = 1'b0;
+  always_ff @(posedge clk_i) clocked_q <= 1'b1;
+
+  logic off;
+  assign off = !rst_ni || !clocked_q;
+
   a_valid_stays : assert property (
-    @(posedge clk_i) disable iff (!rst_ni) tvalid && !tready |=> tvalid)
+    @(posedge clk_i) disable iff (off) tvalid && !tready |=> tvalid)
     else $error("tvalid fell before tready came");
 
   a_payload_stable : assert property (
-    @(posedge clk_i) disable iff (!rst_ni)
+    @(posedge clk_i) disable iff (off)
     tvalid && !tready |=> $stable({tdata, tkeep, side, tlast}))
     else $error("payload changed while tvalid waited for tready");
 
   a_no_x : assert property (
-    @(posedge clk_i) disable iff (!rst_ni) !$isunknown({tvalid, tready}))
+    @(posedge clk_i) disable iff (off) !$isunknown({tvalid, tready}))
     else $error("X on tvalid or tready");
 
   a_no_x_payload : assert property (
-    @(posedge clk_i) disable iff (!rst_ni) (tvalid || OUTPUT) |-> !$isunknown({tkeep, side, tlast}))
+    @(posedge clk_i) disable iff (off) (tvalid || OUTPUT) |-> !$isunknown({tkeep, side, tlast}))
     else $error("X on the payload");
 
   a_side_constant : assert property (
-    @(posedge clk_i) disable iff (!rst_ni) OUTPUT && tvalid && in_row_q |-> side == row_side_q)
+    @(posedge clk_i) disable iff (off) OUTPUT && tvalid && in_row_q |-> side == row_side_q)
     else $error("tuser changed within a row");
-
-  // A reset that is low from the start has no edge before the first clock: look from the second on.
-  logic clocked_q = 1'b0;
-  always_ff @(posedge clk_i) clocked_q <= 1'b1;
 
   a_quiet_in_reset : assert property (@(posedge clk_i) OUTPUT && clocked_q && !rst_ni |-> !tvalid)
     else $error("tvalid in reset");

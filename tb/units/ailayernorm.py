@@ -8,7 +8,6 @@ import numpy as np
 
 from models import metrics, reference
 from models.ailayernorm import (
-    FRACS,
     MANTISSA,
     MAX_ALPHA,
     AILayerNorm,
@@ -17,6 +16,7 @@ from models.ailayernorm import (
     reciprocal,
     rsqrt_table,
 )
+from models.arith import FRACS
 from tb.coverage import Coverage
 from tb.unit import (
     BANKS,
@@ -44,6 +44,8 @@ _SPREADS = ("0", "< 1", "1 .. 4", "4 ..")  # |mean| in standard deviations
 class AILayerNormUnit(Unit):
     """See `tb.unit.Unit`."""
 
+    value_unit = "output steps"
+
     def settings(self, parameters: Parameters) -> tuple[Setting, ...]:
         longest = parameters["MAX_LEN"]
         return (
@@ -54,7 +56,7 @@ class AILayerNormUnit(Unit):
             Setting("inv_exp", range(longest.bit_length()), "Lz of 1/len", drawn=False),
             Setting("gfrac", FRACS, "fraction bits of gamma"),
             Setting("ofrac", FRACS, "fraction bits of the output"),
-            Setting("rms", range(2), "0 LayerNorm, 1 RMSNorm"),
+            Setting("rms", range(2), "0 LayerNorm, 1 RMSNorm", words=("LayerNorm", "RMSNorm")),
         )
 
     def out_dtype(self, parameters: Parameters) -> np.dtype:
@@ -85,36 +87,34 @@ class AILayerNormUnit(Unit):
             out[chosen], err_len[chosen] = result.out, result.err_len
         return Outputs(out, np.zeros(len(rows), np.uint8), err_len)
 
+    def values(
+        self, parameters: Parameters, rows: Rows, outputs: Outputs
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Both sides within int8: what saturates is no error of the method."""
+        exact = np.zeros(rows.x.shape)
+        for chosen, channels, part, rms, x in _by_norm(rows):
+            gamma, beta = channels.gamma * 1.0, channels.beta * 1.0
+            if rms:
+                normal = reference.rms_norm(x, gamma, part.mask)
+            else:
+                normal = reference.layer_norm(x, gamma, np.zeros_like(beta), part.mask)
+            steps = np.ldexp(1.0, part.settings["ofrac"] - part.settings["gfrac"])[:, None]
+            exact[chosen] = np.where(part.mask, normal * steps + beta, 0)
+        return outputs.out.astype(float), np.clip(exact, -128, 127)
+
     def accuracy(self, parameters: Parameters, rows: Rows, outputs: Outputs) -> dict[str, float]:
-        """Elements in output steps, both sides within int8; statistics as `metrics` says."""
-        exact, std = np.zeros(rows.x.shape), np.zeros(len(rows))
-        mean, seen = np.zeros(len(rows)), np.zeros((2, len(rows)))
-        for chosen, channels, part in _by_channels(rows):
-            settings = part.settings
-            x = (part.x - settings["zp"].astype(float)[:, None]) * 2.0**channels.alpha
-            for rms in (0, 1):
-                here = np.flatnonzero(settings["rms"] == rms)
-                if not here.size:
-                    continue
-                steps = np.ldexp(1.0, settings["ofrac"] - settings["gfrac"])[here, None]
-                gamma, beta = channels.gamma * 1.0, channels.beta * 1.0
-                values, live = x[here], part.mask[here]
-                if rms:
-                    normal = reference.rms_norm(values, gamma, live)
-                else:
-                    normal = reference.layer_norm(values, gamma, np.zeros_like(beta), live)
-                exact[chosen[here]] = np.where(live, normal * steps + beta, 0)
-                mean[chosen[here]], std[chosen[here]] = reference.row_statistics(
-                    values, live, rms=bool(rms)
-                )
+        """Elements in output steps; statistics as `metrics` says."""
+        exact, seen = np.zeros((2, len(rows))), np.zeros((2, len(rows)))
+        for chosen, channels, part, rms, x in _by_norm(rows):
+            exact[:, chosen] = reference.row_statistics(x, part.mask, rms=rms)
             trace = self.model(**parameters).trace(part.x, channels, part.mask, **_named(part))
             seen[:, chosen] = trace.statistics()
-        exact = np.clip(exact, -128, 127)
+        values = self.values(parameters, rows, outputs)
         return {
-            **metrics.layer_norm_errors(outputs.out.astype(float), exact, rows.mask).as_dict(),
+            **metrics.layer_norm_errors(*values, rows.mask).as_dict(),
             **{
                 f"statistics: {name}": value
-                for name, value in metrics.statistic_errors(*seen, mean, std).as_dict().items()
+                for name, value in metrics.statistic_errors(*seen, *exact).as_dict().items()
             },
         }
 
@@ -238,6 +238,17 @@ def _by_channels(rows: Rows):
             yield chosen, channels, rows.select(chosen)
 
 
+def _by_norm(rows: Rows):
+    """(row numbers, Channels, rows, RMSNorm or not, x in input steps) of each set and norm."""
+    for chosen, channels, part in _by_channels(rows):
+        for rms in (False, True):
+            here = np.flatnonzero(part.settings["rms"] == rms)
+            if here.size:
+                some = part.select(here)
+                x = (some.x - some.settings["zp"].astype(float)[:, None]) * 2.0**channels.alpha
+                yield chosen[here], channels, some, rms, x
+
+
 def _place(values: tuple[int, ...], x: np.ndarray) -> np.ndarray:
     """The place of each x among values, or one past the last."""
     equal = x[:, None] == np.array(values)
@@ -274,7 +285,9 @@ AILAYERNORM = AILayerNormUnit(
         {"LANES": 64, "MAX_LEN": 4096},
     ),
     variants=tuple(
-        Variant({"CMP_RANGES": ranges}, {"rms": rms}) for rms in (0, 1) for ranges in (2, 3)
+        Variant({"CMP_RANGES": ranges}, {"rms": rms}, plotted=True)
+        for rms in (0, 1)
+        for ranges in (2, 3)
     ),
     bad_configurations=(
         {"LANES": 3},

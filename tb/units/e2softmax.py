@@ -27,7 +27,8 @@ class E2SoftmaxUnit(SoftmaxUnit):
     """See `tb.unit.Unit`."""
 
     def settings(self, parameters: Parameters) -> tuple[Setting, ...]:
-        return (FRAC, Setting("fmt", range(2), "output format: 0 linear, 1 row-scaled"))
+        about = "output format: 0 linear, 1 row-scaled"
+        return (FRAC, Setting("fmt", range(2), about, words=("linear", "row-scaled")))
 
     def out_dtype(self, parameters: Parameters) -> np.dtype:
         return np.dtype(np.uint8)
@@ -167,7 +168,11 @@ E2SOFTMAX = E2SoftmaxUnit(
         {"LANES": 64, "MAX_LEN": 4096, "DIV_BITS": 4},
     ),
     variants=tuple(
-        Variant({"DIV_BITS": bits, "EXP_FRAC": half}, {"fmt": fmt})
+        Variant(
+            {"DIV_BITS": bits, "EXP_FRAC": half},
+            {"fmt": fmt},
+            plotted=(bits, half, fmt) in ((1, 0, 0), (4, 1, 1)),  # the paper's, our best
+        )
         for half in (0, 1)
         for bits in (1, 2, 3, 4)
         for fmt in (0, 1)

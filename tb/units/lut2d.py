@@ -78,7 +78,7 @@ class Lut2dUnit(ThreePassUnit):
 
 LUT2D = Lut2dUnit(
     name="lut2d",
-    title="2D-LUT softmax (Vasyltsov & Chang, 2021): tables of exponentials and quotients",
+    title="2D-LUT softmax (Vasyltsov & Chang, reconstructed): tables of exponentials and quotients",
     model=Lut2d,
     rtl=(
         *COMMON,
@@ -100,7 +100,7 @@ LUT2D = Lut2dUnit(
         {"LANES": 32, "MAX_LEN": 785, "W": 4},
         {"LANES": 64, "MAX_LEN": 4096},
     ),
-    variants=tuple(Variant({"W": w}) for w in (2, 4, 8)),
+    variants=tuple(Variant({"W": w}, plotted=w == 8) for w in (2, 4, 8)),
     bad_configurations=(
         {"LANES": 3},
         {"LANES": 128},

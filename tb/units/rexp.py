@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -42,7 +42,8 @@ class RexpUnit(ThreePassUnit):
         c.point("frac", range(8), "F of a row")
         c.point("i", range(entries), "entry of T1 that an element reads")
         # The largest d is 255, so a large F keeps indices small.
-        reachable = [{0, *model.trace(_RAMP, _ONE, frac=f).i[:, 1].tolist()} for f in range(8)]
+        pairs = replace(model, LANES=1, MAX_LEN=2)
+        reachable = [{0, *pairs.trace(_RAMP, frac=f).i[:, 1].tolist()} for f in range(8)]
         c.cross("frac x i", ("frac", "i"), "each entry at each F", lambda f, i: i in reachable[f])
         c.point("clipped", ("no", "yes"), "index cut to the last entry of T1")
         c.group("sum")
@@ -69,11 +70,10 @@ class RexpUnit(ThreePassUnit):
 
 # Rows of two elements, the second by d = 0 .. 255 below the first.
 _RAMP = np.stack([np.full(256, 127), 127 - np.arange(256)], axis=1).astype(np.int8)
-_ONE = np.ones(_RAMP.shape, bool)
 
 REXP = RexpUnit(
     name="rexp",
-    title="REXP softmax (Vasyltsov & Chang, 2021): tables of exponentials and reciprocals",
+    title="REXP softmax (Vasyltsov & Chang, reconstructed): tables of exponentials and reciprocals",
     model=Rexp,
     rtl=(
         *COMMON,
@@ -97,7 +97,7 @@ REXP = RexpUnit(
         {"LANES": 64, "MAX_LEN": 4096, "XS": 512},
     ),
     variants=(
-        *(Variant({"W": w}) for w in (2, 4, 8, 15)),
+        *(Variant({"W": w}, plotted=w == 8) for w in (2, 4, 8, 15)),
         *(Variant({"W": 8, "XS": xs}) for xs in (16, 320, 512)),
         Variant({"W": 8, "INDEX_MODE": "floor"}),
     ),

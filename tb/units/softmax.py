@@ -33,6 +33,8 @@ def spread(counts: np.ndarray, edges: tuple[int, ...]) -> np.ndarray:
 class SoftmaxUnit(Unit):
     """A unit whose outputs are probabilities; see `tb.unit.Unit`."""
 
+    value_unit = "probability"
+
     def predict(self, parameters: Parameters, rows: Rows) -> Outputs:
         result = self.model(**parameters)(rows.x, rows.mask, **rows.settings)
         return Outputs(result.out, result.exponent)
@@ -41,13 +43,17 @@ class SoftmaxUnit(Unit):
     def result(self, parameters: Parameters, outputs: Outputs) -> object:
         """The outputs as the model's result, which knows what they are worth."""
 
-    def accuracy(self, parameters: Parameters, rows: Rows, outputs: Outputs) -> dict[str, float]:
-        result = self.result(parameters, outputs)
+    def values(
+        self, parameters: Parameters, rows: Rows, outputs: Outputs
+    ) -> tuple[np.ndarray, np.ndarray]:
         scale = np.ldexp(1.0, -rows.settings["frac"])[:, None]
         exact = reference.softmax(rows.x * scale, rows.mask)
-        return metrics.softmax_errors(
-            result.to_real(), exact, rows.mask, result.half_lsb()
-        ).as_dict()
+        return self.result(parameters, outputs).to_real(), exact
+
+    def accuracy(self, parameters: Parameters, rows: Rows, outputs: Outputs) -> dict[str, float]:
+        zero = self.result(parameters, outputs).half_lsb()
+        values = self.values(parameters, rows, outputs)
+        return metrics.softmax_errors(*values, rows.mask, zero).as_dict()
 
 
 def position_names(n: int) -> list[str]:

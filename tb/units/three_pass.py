@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.ailayernorm import rnd
+from models.arith import rnd
 from models.lut_softmax import LutResult, LutSoftmax
 from tb.coverage import Coverage
 from tb.unit import Outputs, Parameters, Rows, Setting
