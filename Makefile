@@ -16,7 +16,7 @@ help:
 	@echo 'make lint     RTL through Verilator, Icarus, slang and Yosys, Python through ruff'
 	@echo 'make synth    [UNIT=] generic cells, flip-flops and memory bits of each configuration'
 	@echo 'make accuracy [UNIT=] error against float64 on the real tensors; all units: docs/accuracy.md, its plot'
-	@echo 'make bench    speed: model against numpy softmax, test bench against a bare cocotb loop'
+	@echo 'make bench    speed: models against float32 numpy, test bench against a bare cocotb loop'
 	@echo 'make generate write derived files: table packages and manifests'
 	@echo 'make capture  [UNIT=e2softmax|ailayernorm] record real tensors anew (needs requirements-capture.txt)'
 	@echo 'make clean    remove build/ (builds, runs, reports); the virtual environment stays'

@@ -7,8 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from flow import bench_model
-from models import checks, e2softmax, reference, vectors
+from models import checks, e2softmax, vectors
 from models.e2softmax import E2Softmax, SoftmaxResult
 
 VECTORS = sorted((Path(__file__).parent / "vectors").glob("e2softmax_*.npz"))
@@ -345,23 +344,6 @@ def test_row_scaled_keeps_the_mass_that_linear_loses():
     x = np.zeros((1, 785), np.int8)
     assert E2Softmax()(x, frac=4).to_real().sum() == 0
     assert E2Softmax()(x, frac=4, fmt=1).to_real().sum() == pytest.approx(785 * 145 / 2**17)
-
-
-# --- how long it takes ----------------------------------------------------------------------------
-
-
-def test_bench_compares_like_with_like():
-    """Every variant is timed once, against a float softmax that is one."""
-    times = bench_model.model_against_float(pairs=1, rows=3, length=40)
-    kinds = {(t.exp_frac, t.fmt, t.masked, t.maximum) for t in times}
-    assert len(kinds) == len(times) == 16
-    assert all(t.ratio == t.model_s / t.float_s > 0 for t in times)
-    x, mask = np.arange(-8, 8, dtype=np.int8).reshape(2, 8), np.eye(2, 8) < 1
-    for m, maximum in product((None, mask), (False, True)):
-        exact = reference.softmax(x * 2.0**-bench_model.FRAC, m)
-        np.testing.assert_allclose(bench_model.float_softmax(x, m, maximum), exact, rtol=1e-5)
-    with pytest.raises(ValueError, match=r"^pairs and rows must be at least 1, got 0 and 4096"):
-        bench_model.model_against_float(pairs=0)
 
 
 # --- what it refuses ------------------------------------------------------------------------------
