@@ -114,15 +114,14 @@ def _shapes(bench: Bench) -> Iterator[Phase]:
 
 def _levels(bench: Bench) -> Iterator[Phase]:
     make = bench.make
-    low, high = make.limits
+    low, _ = make.limits
     every = min(make.max_len, 576)  # and some beyond
     counts = np.unique([*range(1, every + 1), *np.linspace(every, make.max_len, 24).astype(int)])
     rows = []
     for count in np.repeat(counts, max(1, bench.rows // len(counts))).tolist():
         row, lower = (make.row(length=count, shape="flat", mask="none") for _ in range(2))
-        top = int(bench.rng.integers(max(low, high - 32), high + 1))
-        row.x[:] = lower.x[:] = top
-        lower.x[bench.rng.integers(count)] = max(low, top - int(bench.rng.geometric(0.05)))
+        below = int(lower.x[0]) - int(bench.rng.geometric(0.05))
+        lower.x[bench.rng.integers(count)] = max(low, below)
         rows += [row, lower]
     yield Phase(rows)
 

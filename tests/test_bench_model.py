@@ -1,4 +1,4 @@
-"""The speed bench of the models: each variant is timed, and the float functions are what they say."""
+"""The speed bench of the models: all are timed, and the float functions are what they say."""
 
 from itertools import product
 
