@@ -142,6 +142,10 @@ def _compile(unit, parameters, sim, waves, sources, folder) -> None:
             **tools.verilator_env(),
             "MAKEFLAGS": f"CFG_CXXFLAGS_PCH_I=-include PYTHON3={python}",
         }
+        # Two thirds of a small build are Verilator's own runtime, the same for every build.
+        ccache = tools.ccache()
+        if ccache is not None:
+            environment |= {"OBJCACHE": str(ccache), "CCACHE_DIR": str(BUILD / "ccache")}
     try:
         with _environment(environment):
             get_runner(sim).build(

@@ -53,6 +53,12 @@ def verilator_env() -> dict[str, str]:
     return {"VERILATOR_ROOT": str(root), "PATH": path}
 
 
+def ccache() -> Path | None:
+    """Return the compiler cache that is installed beside this Python; None: builds are slower."""
+    path = Path(sys.executable).parent / "ccache"
+    return path if path.exists() else None
+
+
 def icarus() -> str | None:
     """Return the path of Icarus Verilog's compiler, or None if it is not installed."""
     return shutil.which("iverilog")

@@ -3,8 +3,9 @@
 
 usage: scripts/test.py [ARGS="<pytest arguments>"] [pytest arguments]
 
-Where Icarus is not installed its tests are skipped, which is said here in one line; in CI
-(CI=true) that is an error. Exit code: pytest's, 2 for a missing tool.
+Runs one process a core; `-n 0` among the arguments runs all in one. Where Icarus is not installed
+its tests are skipped, which is said here in one line; in CI (CI=true) that is an error. Exit code:
+pytest's, 2 for a missing tool.
 """
 
 import bootstrap  # noqa: F401  isort: skip
@@ -34,7 +35,7 @@ def command(arguments: Sequence[str]) -> int:
             tools.require_icarus()
         print("Icarus Verilog is not installed: its tests are skipped (apt-get install iverilog)")
     os.chdir(ROOT)
-    return int(pytest.main(given))
+    return int(pytest.main(["-n", "auto", *given]))  # the last -n counts
 
 
 if __name__ == "__main__":

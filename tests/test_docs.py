@@ -12,6 +12,7 @@ import sys
 import pytest
 
 from flow.paths import ROOT
+from flow.report import table_bytes
 from models import vectors
 from models.e2softmax import E2Softmax, div_table
 from tb.contract import StreamShape
@@ -254,9 +255,23 @@ def test_latency_in_the_documentation(unit):
         assert " + ".join(map(str, passes)) == clocks
 
 
-def test_latency_in_the_readme():
-    shown = re.search(r"output beat \| (\d+) clocks", read("README.md"))[1]
-    assert E2SOFTMAX.latency(E2SOFTMAX.defaults) == (int(shown),)
+def test_figures_in_the_readme():
+    """Latency, memories and tables of each unit: a column each, in the registry's order."""
+
+    def cells(start):
+        return re.search(rf"^\| {start}[^|]*\| (.+?) \| `", read("README.md"), re.M)[1].split(" | ")
+
+    def latency(unit):
+        first, *more = unit.latency(unit.defaults)
+        return f"{first + sum(more) - 1} + B" if more else str(first)
+
+    of = list(UNITS.values())
+    assert cells("latency") == list(map(latency, of))
+    memories = [sum(words * bits for words, bits in u.storage(u.defaults).values()) for u in of]
+    assert [int(cell.replace(",", "")) for cell in cells("all memories")] == memories
+    assert list(map(float, cells("constant tables"))) == [table_bytes(u, u.defaults) for u in of]
+    bits = [f"{u.row_bits(u.defaults) / 1024:.2f}" for u in of]
+    assert cells("buffers between passes") == bits
 
 
 @each_unit

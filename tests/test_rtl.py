@@ -9,6 +9,7 @@ import pytest
 
 from flow import conform, tools
 from flow.build import SIMULATORS
+from models import vectors
 from tb.coverage import Coverage
 from tb.scenarios import SCENARIOS
 from tb.units import UNITS
@@ -58,57 +59,85 @@ def test_another_seed_is_another_stimulus(run, unit):
     assert rows[0] != rows[1]
 
 
-# Corners of the parameters: no lane tree, one beat a row, a last beat that MAX_LEN cuts, 64 lanes.
-@pytest.mark.parametrize(
-    "parameters",
-    [
-        {"LANES": 1, "MAX_LEN": 1},
-        {"LANES": 1, "MAX_LEN": 64, "DIV_BITS": 2},
-        {"LANES": 2, "MAX_LEN": 3, "EXP_FRAC": 1},
-        {"LANES": 4, "MAX_LEN": 4, "DIV_BITS": 4},
-        {"LANES": 8, "MAX_LEN": 100, "DIV_BITS": 3, "EXP_FRAC": 1},
-        {"LANES": 16, "MAX_LEN": 785, "DIV_BITS": 4},
-        {"LANES": 32, "MAX_LEN": 33},
-    ],
-    ids=lambda p: " ".join(f"{k}={v}" for k, v in p.items()),
-)
+def label(value):
+    """A configuration as a test's name."""
+    return " ".join(f"{k}={v}" for k, v in value.items()) or "defaults"
+
+
+# Corners of the parameters from each descriptor: no lane tree, one beat a row, a last
+# beat that MAX_LEN cuts, 64 lanes. The defaults and rows of 4096 have tests of their own.
+CORNERS = [
+    pytest.param(unit, given, id=f"{unit} {label(given)}")
+    for unit in UNITS
+    for given in UNITS[unit].configurations
+    if given.get("MAX_LEN", 4096) < 4096
+]
+
+
+@pytest.mark.parametrize(("unit", "parameters"), CORNERS)
 @pytest.mark.parametrize("test", ["random", "errors", "reset", "timing"])
-def test_corner_configuration(run, sim, parameters, test):
+def test_corner_configuration(run, sim, unit, parameters, test):
     if sim == "icarus" and parameters["LANES"] >= 16 and test != "random":
         pytest.skip("wide builds crawl on Icarus; one test shows that they run")
-    run(sim, test, rows=40 if sim == "icarus" else 200, **parameters)
+    run(sim, test, unit=unit, rows=40 if sim == "icarus" else 200, **parameters)
 
 
-@pytest.mark.parametrize("lanes", [32, 64])
-def test_full_rate_and_latency_at_full_size(run, lanes):
+# Shapes of the stream that no descriptor need have: a beat a row on several lanes, 16 lanes, a
+# second beat with one element.
+@units
+@pytest.mark.parametrize(
+    "shape",
+    [{"LANES": 4, "MAX_LEN": 4}, {"LANES": 16, "MAX_LEN": 100}, {"LANES": 32, "MAX_LEN": 33}],
+    ids=label,
+)
+@pytest.mark.parametrize("test", ["random", "errors", "reset", "timing"])
+def test_corner_shape(run, unit, shape, test):
+    """On the simulator that builds in a second."""
+    run("icarus" if tools.icarus() else "verilator", test, unit=unit, rows=40, **shape)
+
+
+@units
+def test_full_rate_and_latency_at_full_size(run, unit):
     """One beat a clock at every row length: each clock is accounted for by the timing test."""
-    parameters = {"LANES": lanes, "MAX_LEN": 4096 if lanes == 64 else 1024}
-    parameters |= {"DIV_BITS": 4} if lanes == 64 else {}
-    result = run("verilator", "timing", **parameters)
-    measured = result.values["measured"]
-    assert measured["input beats per clock"] == 1.0
-    assert measured["latency"] == sum(UNITS["e2softmax"].latency(result.run.parameters))
+    [wide] = [c for c in UNITS[unit].configurations if c.get("MAX_LEN") == 4096]
+    for parameters in ({}, wide):
+        result = run("verilator", "timing", unit=unit, **parameters)
+        measured = result.values["measured"]
+        assert measured["input beats per clock"] == 1.0
+        # The smallest seen: of rows of one beat, whatever the passes are.
+        assert measured["latency"] == sum(UNITS[unit].latency(result.run.parameters))
 
 
+@units
 @pytest.mark.parametrize("length", [1, 31, 32, 33, 384, 1024])
-def test_one_beat_per_clock(run, tmp_path, length):
+def test_one_beat_per_clock(run, tmp_path, unit, length):
     """The rate at one row length alone, on real-shaped data, at 32 lanes."""
     rng = np.random.default_rng(length)
+    descriptor = UNITS[unit]
     rows = max(8, 256 // -(-length // 32))
-    tensors = tmp_path / "rows.npz"
-    np.savez(
-        tensors,
-        meta=np.array('{"unit": "e2softmax", "parameters": {}, "settings": {"frac": 3, "fmt": 1}}'),
-        x=rng.normal(0, 20, (rows, length)).round().clip(-128, 127).astype(np.int8),
+    limits = np.iinfo(descriptor.in_dtype)
+    x = rng.normal((limits.min + limits.max) // 2, 20, (rows, length)).round()
+    channels = descriptor.draw_channels(rng, length).values if descriptor.channels else {}
+    settings = {s.name: s.values[-1] for s in descriptor.settings(descriptor.defaults) if s.drawn}
+    file = vectors.Vectors(
+        unit=unit,
+        parameters={},
+        settings=settings,
+        x=x.clip(limits.min, limits.max).astype(descriptor.in_dtype),
+        channels=dict(channels),
     )
-    result = run("verilator", "timing_tensors", tensors=tensors)
+    vectors.save(tmp_path / "rows.npz", file)
+    result = run("verilator", "timing_tensors", unit=unit, tensors=tmp_path / "rows.npz")
     assert result.values["measured"]["input beats per clock"] == 1.0
+    assert result.values["rows"] == rows
+
+
+def test_every_unit_has_vectors():
+    assert {path.stem.partition("_")[0] for path in VECTORS} == set(UNITS)
 
 
 @pytest.mark.parametrize("path", VECTORS, ids=lambda path: path.stem)
 def test_conformance(sim, path):
-    if path.stem.partition("_")[0] not in UNITS:
-        pytest.skip("no such unit yet")
     result = conform.conform_rtl(path, sim)
     assert result.mismatches == 0, result.report
     assert result.rows > 0
