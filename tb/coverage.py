@@ -133,9 +133,9 @@ class Coverage:
     def total(self) -> int:
         return sum(len(point.bins) for point in self.points.values())
 
-    def save(self, path: Path, about: dict) -> None:
-        """Write JSON: `about` says which run, then every bin with its count."""
-        points = {
+    def as_dict(self) -> dict:
+        """Every bin with its count, as JSON takes it."""
+        return {
             name: {
                 "group": point.group,
                 "about": point.about,
@@ -143,17 +143,26 @@ class Coverage:
             }
             for name, point in self.points.items()
         }
-        path.write_text(json.dumps({"about": about, "points": points}, indent=1) + "\n")
 
     @classmethod
-    def load(cls, path: Path) -> Coverage:
-        """Read what `save` wrote (without the crosses' maps: to merge and to report)."""
+    def from_dict(cls, points: dict) -> Coverage:
+        """What `as_dict` gave (without the crosses' maps: to merge and to report)."""
         coverage = cls()
-        for name, point in json.loads(path.read_text())["points"].items():
+        for name, point in points.items():
             coverage.group(point["group"])
             coverage.point(name, point["bins"], point["about"])
             coverage.points[name].counts[:] = list(point["bins"].values())
         return coverage
+
+    def save(self, path: Path, about: dict) -> None:
+        """Write JSON: `about` says which run, then every bin with its count."""
+        text = json.dumps({"about": about, "points": self.as_dict()}, indent=1)
+        path.write_text(text + "\n")
+
+    @classmethod
+    def load(cls, path: Path) -> Coverage:
+        """Read what `save` wrote."""
+        return cls.from_dict(json.loads(path.read_text())["points"])
 
     def table(self, holes: int = 4) -> list[tuple[str, str, str]]:
         """Rows for a report: point, `hit/bins`, the first few holes."""

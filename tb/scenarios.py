@@ -114,12 +114,13 @@ def _shapes(bench: Bench) -> Iterator[Phase]:
 
 def _levels(bench: Bench) -> Iterator[Phase]:
     make = bench.make
-    low, _ = make.limits
+    low, high = make.limits
     every = min(make.max_len, 576)  # and some beyond
     counts = np.unique([*range(1, every + 1), *np.linspace(every, make.max_len, 24).astype(int)])
     rows = []
     for count in np.repeat(counts, max(1, bench.rows // len(counts))).tolist():
         row, lower = (make.row(length=count, shape="flat", mask="none") for _ in range(2))
+        row.x[:] = high
         below = int(lower.x[0]) - int(bench.rng.geometric(0.05))
         lower.x[bench.rng.integers(count)] = max(low, below)
         rows += [row, lower]
@@ -193,8 +194,8 @@ def _spoiled(row: Row, beat: int, keep: int) -> Row:
     return row
 
 
-def _too_long(bench: Bench, over: int) -> Row:
-    row = bench.make.row(length=bench.make.max_len + over)
+def _too_long(bench: Bench, over: int, mask: str | None = None) -> Row:
+    row = bench.make.row(length=bench.make.max_len + over, mask=mask)
     row.origin += ", longer than MAX_LEN"
     return row
 
@@ -205,7 +206,8 @@ def _error_rows(bench: Bench) -> list[Row]:
     beats = min(-(-make.max_len // lanes), 5)
     rows = []
     for over in sorted({1, max(1, lanes - 1), lanes, lanes + 1, 3 * lanes}):
-        rows += [_too_long(bench, over), make.row(length=1)]
+        # Masked elements beyond MAX_LEN make its count of unmasked ones wrong, besides.
+        rows += [_too_long(bench, over), make.row(length=1), _too_long(bench, over, "some")]
     # Beyond MAX_LEN nothing but beats without an element.
     row = _too_long(bench, lanes)
     rows.append(_spoiled(row, -(-len(row.x) // lanes) - 1, 0))

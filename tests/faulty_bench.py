@@ -8,6 +8,7 @@ import os
 import cocotb
 from pyuvm import uvm_root
 
+from tb import stimulus
 from tb.tests import RowTest
 
 
@@ -74,6 +75,45 @@ class PulsesAreMiscounted(RowTest):
         self.env.errors.pulses["err_keep"].count = 1
 
 
+class ChannelWritesAreMissed(RowTest):
+    """The monitor of the channel table does not see what is written to channel 0."""
+
+    def start_of_simulation_phase(self):
+        super().start_of_simulation_phase()
+        monitor = self.env.channels.monitor
+        subscribers = self.bench.clocking._subscribers
+
+        def clock():
+            if monitor._enable.value != "1" or int(monitor._address.value) != 0:
+                monitor._clock()
+
+        subscribers[subscribers.index(monitor._clock)] = clock
+
+
+class FreshChannels(RowTest):
+    """Every row wants channels that no bank holds: a base for the faults below."""
+
+    def build_phase(self):
+        super().build_phase()
+        stimulus._FRESH_SET = 1.0
+
+
+class BanksAreWrittenWhileInUse(FreshChannels):
+    """Channels are loaded over those of rows that are inside."""
+
+    def start_of_simulation_phase(self):
+        super().start_of_simulation_phase()
+        self.env.channels.driver.banks.in_use = lambda bank: False
+
+
+class BanksAreNeverFree(FreshChannels):
+    """Nobody hears that a row has come out and needs its bank no longer."""
+
+    def start_of_simulation_phase(self):
+        super().start_of_simulation_phase()
+        self.env.channels.driver.banks.row_out = lambda: None
+
+
 FAULTS = {
     cls.__name__: cls
     for cls in (
@@ -83,6 +123,10 @@ FAULTS = {
         ARowIsLost,
         TheModelIsWrong,
         PulsesAreMiscounted,
+        ChannelWritesAreMissed,
+        FreshChannels,
+        BanksAreWrittenWhileInUse,
+        BanksAreNeverFree,
     )
 }
 

@@ -1,314 +1,76 @@
 """Bugs planted in a copy of the RTL, each with the test that must catch it and what it must say.
 
-A test bench that passes with one of these in place is decoration.
+A test bench that passes with one of these in place is decoration. The bugs are in `tests/planted/`,
+a file for each unit.
 """
 
 from __future__ import annotations
 
-import shutil
-from dataclasses import dataclass
+import importlib
+from pathlib import Path
 
 import pytest
 
-from flow import tools
-from flow.build import build
-from flow.paths import RTL
-from flow.simulate import simulate
 from tb.units import UNITS
+from tests.planted import Bug, Rule, simulate_planted
 
-UNIT = UNITS["e2softmax"]
-SMALL = {"LANES": 4, "MAX_LEN": 32}
-# Icarus builds in a second; where it is missing, Verilator finds the same.
-SIM = "icarus" if tools.icarus() else "verilator"
-
-GUARD = "common/sn_row_guard.sv"
-BUFFER = "common/sn_row_buffer.sv"
-TREE = "common/sn_reduce_tree.sv"
-TOP = "e2softmax/e2softmax.sv"
-LOG2EXP = "e2softmax/e2softmax_log2exp.sv"
-MAX = "common/sn_row_max.sv"
-SUM = "e2softmax/e2softmax_reduction.sv"
-DIV = "e2softmax/e2softmax_log_div.sv"
-
-VALUE = "tdata: expected"
-TUSER = "tuser {err_keep, err_len, exponent}: expected"
-
-
-@dataclass(frozen=True)
-class Bug:
-    """Edits (file, old, new), the test that catches it, a piece of its report."""
-
-    edits: tuple[tuple[str, str, str], ...]
-    test: str
-    report: str
-
-
-BUGS = {
-    # ------------------------------------------------------------------------- arithmetic
-    "divider constants swapped": Bug(
-        ((DIV, "j[0] ? 8'd145 : 8'd209", "j[0] ? 8'd209 : 8'd145"),), "shapes", VALUE
-    ),
-    "log2exp: floor for round": Bug(
-        ((LOG2EXP, "raw[CODE_W:1] + CODE_W'(raw[0])", "raw[CODE_W:1]"),), "shapes", VALUE
-    ),
-    "log2exp: wraps past the last code": Bug(
-        ((LOG2EXP, "|| (&raw[CODE_W:0])", ""),), "random", VALUE
-    ),
-    "log2exp: F of the next row": Bug(
-        (
-            (
-                TOP,
-                "{!max_x[i][7], max_x[i][6:0]}),\n      .frac_i(max_ctl.frac)",
-                "{!max_x[i][7], max_x[i][6:0]}),\n      .frac_i(tree_ctl.frac)",
-            ),
-        ),
-        "settings",
-        VALUE,
-    ),
-    "correction shift of Sum left out": Bug(
-        ((SUM, "assign decayed = prev >> rise_code_i;", "assign decayed = prev;"),),
-        "shapes",
-        "expected",
-    ),
-    "codes not corrected in pass 2": Bug(
-        ((DIV, "total = TotalW'(correction) +", "total = TotalW'(0) +"),), "shapes", VALUE
-    ),
-    "maximum over masked lanes": Bug(
-        (
-            (MAX, "active_i[i] ? {", "1'b1 ? {"),
-            (GUARD, "s_axis_tdata[i] & {LANE_W{active[i]}}", "s_axis_tdata[i]"),
-        ),
-        "masks",
-        VALUE,
-    ),
-    "masked lanes in the sum": Bug(
-        (
-            (SUM, "weight[i] = active_i[i] ?", "weight[i] = 1'b1 ?"),
-            (GUARD, "s_axis_tdata[i] & {LANE_W{active[i]}}", "s_axis_tdata[i]"),
-        ),
-        "masks",
-        "expected",
-    ),
-    "masked lanes not zeroed": Bug(
-        ((TOP, "(!code_active[i] || code_y[i] > CodeZero)", "(code_y[i] > CodeZero)"),),
-        "masks",
-        VALUE,
-    ),
-    "Sum one bit narrow": Bug(
-        (
-            (TOP, "SumW     = 16 + LenW", "SumW     = 15 + LenW"),
-            (TOP, ".data_i(sum[SumW-1:15-DIV_BITS])", ".data_i({1'b0, sum[SumW-1:15-DIV_BITS]})"),
-        ),
-        "shapes",
-        "expected",
-    ),
-    "maximum compares as signed": Bug(
-        ((MAX, "{!x_i[i][7], x_i[i][6:0]}", "x_i[i]"),), "shapes", VALUE
-    ),
-    "output steps floored": Bug(
-        ((DIV, "(9'(c) + 9'(1 << (Shift - 1))) >> Shift", "9'(c) >> Shift"),), "shapes", VALUE
-    ),
-    "ks applied in row-scaled format": Bug(
-        ((DIV, "(row_scaled_i ? '0 :", "(1'b0 ? '0 :"),), "settings", VALUE
-    ),
-    "exponent given in linear format": Bug(
-        ((TOP, "rd_fmt ? 5'(rd_ks) : 5'd0", "5'(rd_ks)"),), "settings", TUSER
-    ),
-    "sum of the last row kept": Bug(
-        ((SUM, "assign prev = first_i ? '0 : sum_o;", "assign prev = sum_o;"),), "smoke", "expected"
-    ),
-    "maximum of the last row kept": Bug(
-        ((MAX, "assign prev   = first_i ? 8'd0 : max_o;", "assign prev   = max_o;"),),
-        "smoke",
-        "",
-    ),
-    # ----------------------------------------------------------------------- flow control
-    "ready stuck high": Bug(
-        ((BUFFER, "ready_q  <= free_d != '0;", "ready_q  <= 1'b1;"),), "stalls", ""
-    ),
-    "a slot too few": Bug(
-        (
-            (
-                BUFFER,
-                "DEPTH      = MAX_BEATS + TURNAROUND",
-                "DEPTH      = MAX_BEATS + TURNAROUND - 1",
-            ),
-        ),
-        "timing",
-        "s_axis_tready fell with no stall outside",
-    ),
-    "a slot lost at reset of nothing": Bug(
-        ((BUFFER, "free_q       <= CntW'(DEPTH);", "free_q       <= CntW'(DEPTH + 1);"),),
-        "stalls",
-        "",
-    ),
-    "tready ignored at the output": Bug(
-        ((TOP, "assign advance = !m_axis_tvalid || m_axis_tready;", "assign advance = 1'b1;"),),
-        "stalls",
-        "",
-    ),
-    "tlast a beat early": Bug(
-        ((TOP, "m_axis_tlast <= div_last_q;", "m_axis_tlast <= rd_last;"),), "lengths", ""
-    ),
-    "pass 2 starts a beat early": Bug(
-        (
-            (BUFFER, "close_i ? '0 : open_q + CntW'(done_i)", "'0"),
-            (BUFFER, "(close_i ? open_q + CntW'(done_i) : '0)", "CntW'(done_i)"),
-        ),
-        "lengths",
-        "",
-    ),
-    "row entry read a row late": Bug(
-        ((BUFFER, "rd_beat && (start_q || last_o)", "rd_beat && !start_q && last_o"),), "smoke", ""
-    ),
-    "a bubble after each row": Bug(
-        (
-            (
-                TOP,
-                "assign advance = !m_axis_tvalid || m_axis_tready;",
-                "assign advance = !m_axis_tvalid || (m_axis_tready && !m_axis_tlast);",
-            ),
-        ),
-        "timing",
-        "",
-    ),
-    "a clock more to close a row": Bug(
-        (
-            (
-                BUFFER,
-                "closed_q <= closed_q - CntW'(rd_beat) + (close_i ? open_q + CntW'(done_i) : '0);",
-                "late_q   <= close_i ? open_q + CntW'(done_i) : '0;\n"
-                "      closed_q <= closed_q - CntW'(rd_beat) + late_q;",
-            ),
-            (BUFFER, "      open_q       <= '0;", "      open_q       <= '0;\n late_q <= '0;"),
-            (BUFFER, "  logic            ready_q,", "  logic [CntW-1:0] late_q;\n  logic ready_q,"),
-        ),
-        "timing",
-        "latency 10",
-    ),
-    # ----------------------------------------------------------------- settings and errors
-    "settings taken with the last beat": Bug(
-        ((GUARD, "if (first) cfg_o <= cfg_i;", "cfg_o <= cfg_i;"),), "settings", ""
-    ),
-    "long row not flagged": Bug(
-        ((GUARD, "new_len_err = past_end ||", "new_len_err = 1'b0 ||"),), "errors", ""
-    ),
-    "err_len_o at every dropped beat": Bug(
-        ((GUARD, "new_len_err && (first || !row_err_len_o)", "new_len_err"),), "errors", "err_len_o"
-    ),
-    "dropped beats stored": Bug(
-        ((GUARD, "take_o      = accept && !past_end", "take_o      = accept"),), "errors", ""
-    ),
-    "hole in tkeep let pass": Bug(
-        ((GUARD, "(run != '0 || !s_axis_tkeep[0])", "(!s_axis_tkeep[0])"),), "errors", ""
-    ),
-    "empty last beat let pass": Bug(
-        ((GUARD, "(run != '0 || !s_axis_tkeep[0])", "(run != '0)"),), "errors", ""
-    ),
-    "flag of the last row kept": Bug(
-        ((GUARD, "keep_bad || (!first && row_err_keep_o)", "keep_bad || row_err_keep_o"),),
-        "errors",
-        "",
-    ),
-    "tkeep comes out whole": Bug(
-        ((TOP, "m_axis_tkeep[i] <= div_code[i] != CodeAbsent", "m_axis_tkeep[i] <= 1'b1"),),
-        "lengths",
-        "tkeep: expected",
-    ),
-    # ------------------------------------------------------------------------------ reset
-    "middle of a row not reset": Bug(
-        ((GUARD, "      in_row_q   <= 1'b0;\n      valid_o ", "      valid_o "),), "reset", ""
-    ),
-    "start of the ring not reset": Bug(
-        ((BUFFER, "      start_q      <= 1'b1;\n    end else", "    end else"),), "reset", ""
-    ),
-    "stages not reset": Bug(
-        ((TOP, "if (!rst_ni) valid_q <= '0;", "if (!rst_ni) valid_q[0] <= 1'b0;"),), "reset", ""
-    ),
-    "reset waits for a clock": Bug(
-        (
-            (
-                TOP,
-                "always_ff @(posedge clk_i or negedge rst_ni) begin\n    if (!rst_ni) begin\n"
-                "      div_valid_q   <= 1'b0;",
-                "always_ff @(posedge clk_i) begin\n    if (!rst_ni) begin\n"
-                "      div_valid_q   <= 1'b0;",
-            ),
-        ),
-        "reset",
-        "in reset",
-    ),
-    # --------------------------------------------------------------------------- sub-units
-    "tree drops its last lane": Bug(
-        (
-            (
-                TREE,
-                "assign b = gen_level[l-1].out[(2*i+1)*W+:W];",
-                "assign b = (i == N / 2 - 1) ? a : gen_level[l-1].out[(2*i+1)*W+:W];",
-            ),
-        ),
-        "smoke",
-        "expected",
-    ),
+FOLDER = Path(__file__).parent / "planted"
+FILES = {path.stem for path in FOLDER.glob("*.py")} - {"__init__"}
+PLANTED = {
+    unit: importlib.import_module(f"tests.planted.{unit}") for unit in UNITS if unit in FILES
 }
 
+# unit -> name -> bug or rule
+BUGS: dict[str, dict[str, Bug]] = {unit: module.BUGS for unit, module in PLANTED.items()}
+RULES: dict[str, dict[str, Rule]] = {unit: module.RULES for unit, module in PLANTED.items()}
 
-@pytest.mark.parametrize("name", BUGS)
-def test_a_planted_bug_is_caught(name, tmp_path):
-    bug = BUGS[name]
-    shutil.copytree(RTL, tmp_path / "rtl")
-    for file, old, new in bug.edits:
-        path = tmp_path / "rtl" / file
-        text = path.read_text()
-        assert text.count(old) == 1, f"{file} no longer has one {old!r}: plant the bug anew"
-        path.write_text(text.replace(old, new))
-    made = build(UNIT, UNIT.resolve(SMALL), SIM, rtl=tmp_path / "rtl")
-    result = simulate(made, bug.test, seed=1)
+
+def each(of):
+    return [pytest.param(unit, name, id=f"{unit}: {name}") for unit in of for name in of[unit]]
+
+
+def parameters_of(unit, bug):
+    return {**PLANTED[unit].SMALL, **bug.parameters}
+
+
+def runs():
+    """What the bugs are looked for with, each run once."""
+    found = {}
+    for unit, bugs in BUGS.items():
+        for bug in bugs.values():
+            given = parameters_of(unit, bug)
+            words = [f"{name}={value}" for name, value in bug.parameters.items()]
+            about = " ".join([f"{unit}: {bug.test}", *words, f"rows={bug.rows}"])
+            found[about] = pytest.param(unit, given, bug.test, bug.rows, id=about)
+    return found.values()
+
+
+def test_every_unit_has_a_file_of_planted_bugs():
+    assert set(UNITS) == FILES
+    for unit in UNITS:
+        assert BUGS[unit], unit
+
+
+@pytest.mark.parametrize(("unit", "name"), each(BUGS))
+def test_a_planted_bug_is_caught(unit, name):
+    bug = BUGS[unit][name]
+    result = simulate_planted(unit, parameters_of(unit, bug), bug.edits, bug.test, rows=bug.rows)
     assert not result.passed, f"test {bug.test} passes with the bug in place"
     assert bug.report in result.report
     assert "rerun: make sim" in result.report
 
 
-def test_without_a_bug_the_same_tests_pass():
-    made = build(UNIT, UNIT.resolve(SMALL), SIM)
-    for test in sorted({bug.test for bug in BUGS.values()}):
-        assert simulate(made, test, seed=1).passed, test
+@pytest.mark.parametrize(("unit", "parameters", "test", "rows"), runs())
+def test_without_a_bug_the_same_tests_pass(unit, parameters, test, rows):
+    result = simulate_planted(unit, parameters, (), test, rows=rows)
+    assert result.passed, result.report
 
 
-# The rules of the stream contract, held by assertions on Verilator and by the monitors everywhere:
-# each must name the rule that a unit breaks. name -> (old, new, report), in the top module.
-RULES = {
-    "payload moves": (
-        "    end else if (advance) begin\n      div_valid_q",
-        "    end else if (!advance) begin\n      m_axis_tdata <= ~m_axis_tdata;\n"
-        "    end else begin\n      div_valid_q",
-        "payload changed while tvalid waited for tready",
-    ),
-    "tvalid falls": (
-        "    end else if (advance) begin\n      div_valid_q",
-        "    end else if (!advance) begin\n      m_axis_tvalid <= 1'b0;\n"
-        "    end else begin\n      div_valid_q",
-        "tvalid fell before tready came",
-    ),
-    "X on an idle output": (
-        "      m_axis_tdata  <= '0;\n",
-        "",
-        "X on a pin that must have a value",
-    ),
-}
-
-
-@pytest.mark.parametrize("rule", RULES)
-def test_a_broken_stream_rule_is_named(sim, rule, tmp_path):
-    old, new, report = RULES[rule]
-    if rule.startswith("X") and sim == "verilator":
+@pytest.mark.parametrize(("unit", "name"), each(RULES))
+def test_a_broken_stream_rule_is_named(sim, unit, name):
+    rule = RULES[unit][name]
+    if rule.needs_x and sim == "verilator":
         pytest.skip("Verilator has no X")
-    shutil.copytree(RTL, tmp_path / "rtl")
-    path = tmp_path / "rtl" / TOP
-    text = path.read_text()
-    assert text.count(old) == 1
-    path.write_text(text.replace(old, new))
-    made = build(UNIT, UNIT.resolve(SMALL), sim, rtl=tmp_path / "rtl")
-    result = simulate(made, "stalls", seed=1)
+    result = simulate_planted(unit, PLANTED[unit].SMALL, rule.edits, "stalls", sim)
     assert not result.passed
-    assert report in result.report
+    assert rule.report in result.report

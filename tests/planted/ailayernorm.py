@@ -1,0 +1,428 @@
+"""Bugs of AILayerNorm; those of the cells that it shares with E2Softmax are there."""
+
+from tests.planted import TUSER, VALUE, Bug, Rule
+
+SMALL = {"LANES": 4, "MAX_LEN": 32}
+
+GUARD = "common/sn_row_guard.sv"
+TOP = "ailayernorm/ailayernorm.sv"
+STATISTICS = "ailayernorm/ailayernorm_statistics.sv"
+COMPRESS = "ailayernorm/ailayernorm_compress.sv"
+MOMENTS = "ailayernorm/ailayernorm_moments.sv"
+AFFINE = "ailayernorm/ailayernorm_affine.sv"
+CHANNELS = "ailayernorm/ailayernorm_channels.sv"
+TABLES = "ailayernorm/ailayernorm_tables_pkg.sv"
+
+ERR_LEN = "err_len_o was high for"
+
+# A bank that a pass switches to a row late; `{}` loads it at the end of a row.
+_LATE_BANK = (
+    TOP,
+    "  assign p_valid = {p_valid_q, rd_valid};\n",
+    "  logic late_bank_q = 1'b0;\n"
+    "  always_ff @(posedge clk_i) if (%s) late_bank_q <= %s;\n"
+    "  assign p_valid = {p_valid_q, rd_valid};\n",
+)
+_MASKED_DATA = (GUARD, "s_axis_tdata[i] & {LANE_W{active[i]}}", "s_axis_tdata[i]")
+
+BUGS: dict[str, Bug] = {
+    # ------------------------------------------------------------------------- statistics
+    "compress: wraps at 62 and 63": Bug(
+        ((COMPRESS, "(&top) ? top", "(&top && upper) ? top"),), "shapes", VALUE
+    ),
+    "compress: wraps from 248 on": Bug(
+        ((COMPRESS, "(&top) ? top", "(&top && !upper) ? top"),), "shapes", VALUE
+    ),
+    "compress: floor for round": Bug(
+        ((COMPRESS, "(&top) ? top : top + 4'(half)", "top"),), "shapes", VALUE
+    ),
+    "compress: upper range from 65 on": Bug(
+        ((COMPRESS, "u_i[7:6] != 2'd0;", "u_i > 8'd64;"),), "shapes", VALUE
+    ),
+    "compress: magnitude compared as signed": Bug(
+        ((COMPRESS, "u_i[7:6] != 2'd0;", "$signed(u_i) >= 8'sd64;"),), "shapes", VALUE
+    ),
+    "compress: three ranges where two are asked for": Bug(
+        ((COMPRESS, "if (CMP_RANGES == 2) begin : gen_two", "if (1'b0) begin : gen_two"),),
+        "shapes",
+        VALUE,
+    ),
+    "x - zp for its magnitude": Bug(
+        ((STATISTICS, "a_q[8] ? 8'(-a_q) : a_q[7:0];", "a_q[7:0];"),), "shapes", VALUE
+    ),
+    "range of x - zp with its sign": Bug(
+        ((STATISTICS, "range_q   <= range;", "range_q   <= a_q[8] ? 2'd0 : range;"),),
+        "shapes",
+        VALUE,
+    ),
+    "x - zp modulo 256 in pass 1": Bug(
+        (
+            (
+                STATISTICS,
+                "{1'b0, x_i[i]} - {1'b0, zp_i} : 9'd0;",
+                "9'($signed(x_i[i] - zp_i)) : 9'd0;",
+            ),
+        ),
+        "shapes",
+        VALUE,
+    ),
+    "x - zp modulo 256 in pass 2": Bug(
+        (
+            (
+                TOP,
+                "{1'b0, rd_lane[i][7:0]} - {1'b0, rd_zp};",
+                "9'($signed(rd_lane[i][7:0] - rd_zp));",
+            ),
+        ),
+        "shapes",
+        VALUE,
+    ),
+    "alpha left out of the sum": Bug(
+        ((STATISTICS, "12'(a_q) <<< alpha;", "12'(a_q);"),), "shapes", VALUE
+    ),
+    "alpha left out of the squares": Bug(
+        ((STATISTICS, "<< {range_q, 2'b0}) << {alpha_q, 1'b0};", "<< {range_q, 2'b0});"),),
+        "shapes",
+        VALUE,
+    ),
+    "squares shifted by alpha, not 2 alpha": Bug(
+        ((STATISTICS, "<< {alpha_q, 1'b0};", "<< alpha_q;"),), "shapes", VALUE
+    ),
+    "alpha left out of pass 2": Bug(
+        ((AFFINE, "12'($signed(a_i[i])) <<< alpha_i[i];", "12'($signed(a_i[i]));"),),
+        "shapes",
+        VALUE,
+    ),
+    "square: wrong entry": Bug(
+        ((TABLES, "4'd11: square = 8'd121;", "4'd11: square = 8'd122;"),), "shapes", VALUE
+    ),
+    "sum a bit narrow": Bug(
+        ((TOP, "SumW     = 12 + LenLog", "SumW     = 11 + LenLog"),), "levels", VALUE, rows=1000
+    ),
+    "sum of squares a bit narrow": Bug(
+        ((TOP, "? 18 : 22) + LenLog", "? 17 : 22) + LenLog"),), "levels", VALUE, rows=1000
+    ),
+    "sum of the last row kept": Bug(
+        ((STATISTICS, "(first_i ? SUM_W'(0) : sum_o)", "sum_o"),), "smoke", ""
+    ),
+    "sum of squares of the last row kept": Bug(
+        ((STATISTICS, "(first_i ? SQUARE_W'(0) : square_sum_o)", "square_sum_o"),), "smoke", ""
+    ),
+    "count of the last row kept": Bug(
+        ((STATISTICS, "(first_i ? COUNT_W'(0) : count_o)", "count_o"),), "smoke", ""
+    ),
+    # ------------------------------------------------------------------------------ masks
+    "masked lanes in the sums": Bug(
+        (
+            (STATISTICS, "active_i[i] ? {1'b0, x_i[i]}", "1'b1 ? {1'b0, x_i[i]}"),
+            (STATISTICS, "active_q <= active_i[i];", "active_q <= 1'b1;"),
+            _MASKED_DATA,
+        ),
+        "masks",
+        VALUE,
+    ),
+    "masked lanes in the count": Bug(
+        ((STATISTICS, "BeatCountW'(active_i[i]);", "BeatCountW'(1);"),), "masks", TUSER
+    ),
+    "masked lanes not zeroed": Bug(
+        ((TOP, "out_active[i] ? out[i] : 8'd0;", "out[i];"),), "masks", VALUE
+    ),
+    # ---------------------------------------------------------------------------- moments
+    "last shift of the mean square left out": Bug(
+        ((MOMENTS, "(CMP_RANGES == 2) ? 2 : 6;", "6;"),), "shapes", VALUE
+    ),
+    "mean rounded down": Bug(
+        ((MOMENTS, "mean_raw[MeanW:1] + MeanW'(mean_raw[0]);", "mean_raw[MeanW:1];"),),
+        "levels",
+        VALUE,
+    ),
+    "mean square rounded down": Bug(
+        ((MOMENTS, "ex2_raw[Ex2W:1] + Ex2W'(ex2_raw[0]);", "ex2_raw[Ex2W:1];"),),
+        "levels",
+        VALUE,
+        rows=1000,
+    ),
+    "mean a bit narrow": Bug(
+        ((MOMENTS, "MeanW  = 16;", "MeanW  = 15;"),), "levels", VALUE, rows=1000
+    ),
+    "mean does not wrap": Bug(
+        ((MOMENTS, "MeanW  = 16;", "MeanW  = 17;"),), "levels", VALUE, rows=1000
+    ),
+    "mean square two bits narrow": Bug(
+        ((MOMENTS, "Ex2W   = 30;", "Ex2W   = 28;"),), "levels", VALUE
+    ),
+    "mean not zeroed for RMSNorm": Bug(
+        ((MOMENTS, "rms_q ? '0 : mean_raw", "mean_raw"),), "settings", VALUE
+    ),
+    "M of the next row": Bug(
+        ((TOP, "(sum_cfg.inv_mant),", "(s0_cfg.inv_mant),"),), "random", VALUE
+    ),
+    "Lz of the next row": Bug(((TOP, "(sum_cfg.inv_exp),", "(s0_cfg.inv_exp),"),), "random", VALUE),
+    "rms of the next row": Bug(((TOP, "(sum_cfg.rms),", "(s0_cfg.rms),"),), "settings", VALUE),
+    "gfrac of the next row": Bug(
+        ((TOP, "(sum_cfg.gfrac),", "(s0_cfg.gfrac),"),), "settings", VALUE
+    ),
+    "zp of the row in pass 1": Bug(
+        ((TOP, "- {1'b0, rd_zp};", "- {1'b0, s0_cfg.zp};"),), "settings", VALUE
+    ),
+    "variance of 0 kept": Bug(
+        ((MOMENTS, "(diff[Ex2W+1] || diff == '0)", "(diff[Ex2W+1])"),), "levels", VALUE, rows=1000
+    ),
+    "negative variance kept": Bug(
+        ((MOMENTS, "(diff[Ex2W+1] || diff == '0)", "(diff == '0)"),), "shapes", VALUE
+    ),
+    "leading pair off by one": Bug(((MOMENTS, "e = 4'(i);", "e = 4'(i + 1);"),), "shapes", VALUE),
+    "leading pair by its upper bit": Bug(
+        ((MOMENTS, "var_q[2*i+:2] != 2'd0", "var_q[2*i+1]"),), "shapes", VALUE
+    ),
+    "top pair not searched": Bug(
+        ((MOMENTS, "i < Ex2W / 2;", "i < Ex2W / 2 - 1;"),), "shapes", VALUE
+    ),
+    "RSQRT: wrong entry": Bug(
+        ((TABLES, "7'd40: rsqrt = 10'd680;", "7'd40: rsqrt = 10'd681;"),),
+        "levels",
+        VALUE,
+        rows=1000,
+    ),
+    "rounding of mu left out": Bug(
+        ((MOMENTS, "(17'(mean_q) + 17'sd2) >>> 2", "17'(mean_q) >>> 2"),), "shapes", VALUE
+    ),
+    "shift without ofrac": Bug(((MOMENTS, " + 5'd7 - 5'(ofrac);", " + 5'd7;"),), "settings", VALUE),
+    "shift without gfrac": Bug(
+        ((MOMENTS, "5'(e_q) + 5'(gfrac) +", "5'(e_q) +"),), "settings", VALUE
+    ),
+    # ----------------------------------------------------------------------------- affine
+    "A rounded down": Bug(
+        ((AFFINE, "(scaled + 19'sd128) >>> 8", "scaled >>> 8"),), "shapes", VALUE
+    ),
+    "deviation a bit narrow": Bug(
+        (
+            (AFFINE, "logic signed [14:0] centred_q;", "logic signed [13:0] centred_q;"),
+            (
+                AFFINE,
+                "15'($signed({input_step, 2'b0})) - mu_i;",
+                "14'(15'($signed({input_step, 2'b0})) - mu_i);",
+            ),
+        ),
+        "levels",
+        VALUE,
+        rows=1000,
+    ),
+    "left shift left out": Bug(
+        (
+            (
+                AFFINE,
+                "$signed({num_q, 8'b0}) >>> sh;",
+                "$signed({num_q, 8'b0}) >>> ((sh < 5'd7) ? 5'd7 : sh);",
+            ),
+        ),
+        "levels",
+        VALUE,
+        rows=1000,
+    ),
+    "quotient rounded down": Bug(
+        ((AFFINE, "half_q <= shifted[0];", "half_q <= 1'b0;"),), "shapes", VALUE
+    ),
+    "quotient wraps": Bug(
+        (
+            (
+                AFFINE,
+                "if (shifted[31:9] == '0 || shifted[31:9] == '1) quotient_q",
+                "if (1'b1) quotient_q",
+            ),
+        ),
+        "settings",
+        VALUE,
+    ),
+    "quotient cut before beta": Bug(
+        (
+            (
+                AFFINE,
+                "if (shifted[31:9] == '0 || shifted[31:9] == '1) quotient_q <= shifted[9:1];",
+                "if (shifted[31:8] == '0 || shifted[31:8] == '1) quotient_q <= shifted[9:1];",
+            ),
+            (AFFINE, "{shifted[31], {8{!shifted[31]}}};", "{{2{shifted[31]}}, {7{!shifted[31]}}};"),
+        ),
+        "settings",
+        VALUE,
+    ),
+    "no saturation at 127": Bug(((AFFINE, "(total > 10'sd127) ? 8'h7f : ", ""),), "shapes", VALUE),
+    "no saturation at -128": Bug(
+        ((AFFINE, "(total < -10'sd128) ? 8'h80 : ", ""),), "shapes", VALUE
+    ),
+    "beta of the neighbouring lane": Bug(
+        ((AFFINE, ".data_i(beta_i[i]),", ".data_i(beta_i[(i+1)%LANES]),"),), "smoke", VALUE
+    ),
+    "gamma of the neighbouring lane": Bug(
+        ((AFFINE, "$signed(gamma_i[i])", "$signed(gamma_i[(i+1)%LANES])"),), "smoke", VALUE
+    ),
+    # ---------------------------------------------------------------------- channel table
+    "bank of pass 1 a row late": Bug(
+        (
+            (TOP, ".rd1_bank_i (s0_cfg.bank),", ".rd1_bank_i (late_bank_q),"),
+            (*_LATE_BANK[:2], _LATE_BANK[2] % ("s0_valid && s0_ctl.close", "s0_cfg.bank")),
+        ),
+        "random",
+        VALUE,
+    ),
+    "bank of pass 1 from the pins": Bug(
+        ((TOP, ".rd1_bank_i (s0_cfg.bank),", ".rd1_bank_i (cfg_bank_i),"),), "random", VALUE
+    ),
+    "bank of pass 2 a row late": Bug(
+        (
+            (TOP, ".rd2_bank_i (rd_bank),", ".rd2_bank_i (late_bank_q),"),
+            (*_LATE_BANK[:2], _LATE_BANK[2] % ("go[0] && rd_last", "rd_bank")),
+        ),
+        "random",
+        VALUE,
+    ),
+    "bank of the row in pass 1 for pass 2": Bug(
+        ((TOP, ".rd2_bank_i (rd_bank),", ".rd2_bank_i (s0_cfg.bank),"),), "random", VALUE
+    ),
+    "written to the other bank": Bug(
+        ((CHANNELS, "{wr_beat, chan_bank_i};", "{wr_beat, !chan_bank_i};"),), "smoke", ""
+    ),
+    "written without enable": Bug(
+        ((CHANNELS, "chan_we_i && chan_addr_i[LaneW-1:0]", "chan_addr_i[LaneW-1:0]"),), "random", ""
+    ),
+    "all lanes of a word written": Bug(
+        ((CHANNELS, "chan_we_i && chan_addr_i[LaneW-1:0] == LaneW'(i);", "chan_we_i;"),),
+        "smoke",
+        "",
+    ),
+    "alpha of pass 1 not written while pass 2 reads": Bug(
+        (
+            (
+                CHANNELS,
+                ".wr_en_i  (wr_en),\n    .wr_addr_i(wr_addr[AddrW-1:0]),\n"
+                "    .wr_data_i({LANES{chan_alpha_i}}),",
+                ".wr_en_i  (wr_en & {LANES{rd2_en_i === 1'b0}}),\n"
+                "    .wr_addr_i(wr_addr[AddrW-1:0]),\n"
+                "    .wr_data_i({LANES{chan_alpha_i}}),",
+            ),
+        ),
+        "random",
+        "",
+    ),
+    "index of pass 1 not restarted": Bug(
+        (
+            (
+                TOP,
+                "s0_index_q;\n  logic [LANES-1:0][1:0]    s1_alpha",
+                "s0_index_q = '0;\n  logic [LANES-1:0][1:0]    s1_alpha",
+            ),
+            (TOP, "s0_ctl.first ? '0 : s0_index_q;", "s0_index_q;"),
+        ),
+        "random",
+        "",
+    ),
+    "index of pass 2 not restarted": Bug(
+        ((TOP, "rd_last ? '0 : p0_index_q + IndexW'(1);", "p0_index_q + IndexW'(1);"),),
+        "random",
+        "",
+    ),
+    # ----------------------------------------------------------------------------- errors
+    "wrong count not flagged": Bug(
+        ((TOP, "sum_ctl.err_len || wrong_len,", "sum_ctl.err_len,"),), "random", TUSER
+    ),
+    "no err_len_o for a wrong count": Bug(
+        ((TOP, "!sum_ctl.err_len && wrong_len);", "1'b0);"),), "random", ERR_LEN
+    ),
+    "err_len_o twice for a long row of a wrong count": Bug(
+        ((TOP, "!sum_ctl.err_len && wrong_len);", "wrong_len);"),), "errors", ERR_LEN
+    ),
+    "err_len_o at every beat of a wrong count": Bug(
+        ((TOP, "valid[StSum] && sum_ctl.close && !sum_ctl", "valid[StSum] && !sum_ctl"),),
+        "random",
+        ERR_LEN,
+    ),
+    "err_len_o of two rows in one clock": Bug(
+        (
+            (
+                TOP,
+                "err_len_o      <= late_err_len_q[StSum-1] ||",
+                "err_len_o      <= guard_err_len ||",
+            ),
+        ),
+        "errors",
+        ERR_LEN,
+        # The long row has to be over MAX_LEN while the one before it is being summed.
+        {"MAX_LEN": 8},
+    ),
+    "len of the next row": Bug(
+        ((TOP, "count != sum_cfg.len;", "count != s0_cfg.len;"),), "random", TUSER
+    ),
+    # ----------------------------------------------------------------------- flow control
+    "a slot too few": Bug(
+        ((TOP, "Turnaround = StRow + 2;", "Turnaround = StRow + 1;"),),
+        "timing",
+        "s_axis_tready fell with no stall outside",
+    ),
+    # ------------------------------------------------------------------------------ reset
+    "index of pass 2 not reset": Bug(
+        (
+            (
+                TOP,
+                "p0_index_q;\n  logic [LANES-1:0][1:0] p1_alpha",
+                "p0_index_q = '0;\n  logic [LANES-1:0][1:0] p1_alpha",
+            ),
+            (TOP, "      p0_index_q <= '0;\n    end else if", "    end else if"),
+        ),
+        "reset",
+        VALUE,
+    ),
+    "stages of pass 1 not reset": Bug(
+        (
+            (TOP, "[StRow-1:0]      valid_q;", "[StRow-1:0]      valid_q = '0;"),
+            (TOP, "if (!rst_ni) valid_q <= '0;", "if (!rst_ni) valid_q[0] <= 1'b0;"),
+        ),
+        "reset",
+        "",
+    ),
+    "stages of the moments not reset": Bug(
+        (
+            (TOP, "  closing_q, storing_q;", "  closing_q = '0, storing_q = '0;"),
+            (
+                TOP,
+                "      closing_q <= '0;\n      storing_q <= '0;\n",
+                "      closing_q[0] <= 1'b0;\n",
+            ),
+        ),
+        "reset",
+        "",
+    ),
+    "stages of pass 2 not reset": Bug(
+        (
+            (TOP, "      p_valid_q;\n", "      p_valid_q = '0;\n"),
+            (TOP, "      p_valid_q  <= '0;\n", ""),
+        ),
+        "reset",
+        "",
+    ),
+    "late err_len not reset": Bug(
+        ((TOP, "      late_err_len_q <= '0;\n", ""),),
+        "smoke",  # what the first reset leaves of it comes out as a pulse
+        ERR_LEN,
+    ),
+    "reset waits for a clock": Bug(
+        (
+            (
+                TOP,
+                "always_ff @(posedge clk_i or negedge rst_ni) begin\n    if (!rst_ni) begin\n"
+                "      m_axis_tvalid <= 1'b0;",
+                "always_ff @(posedge clk_i) begin\n    if (!rst_ni) begin\n"
+                "      m_axis_tvalid <= 1'b0;",
+            ),
+        ),
+        "reset",
+        "in reset",
+    ),
+}
+
+RULES: dict[str, Rule] = {
+    "X on an idle output": Rule(
+        ((TOP, "      m_axis_tdata  <= '0;\n", ""),),
+        "X on a pin that must have a value",
+        needs_x=True,
+    ),
+}

@@ -1,0 +1,253 @@
+"""Bugs of E2Softmax, of the cells that all units share, and of what comes with those."""
+
+from tests.planted import TUSER, VALUE, Bug, Rule
+
+SMALL = {"LANES": 4, "MAX_LEN": 32}
+
+GUARD = "common/sn_row_guard.sv"
+BUFFER = "common/sn_row_buffer.sv"
+TREE = "common/sn_reduce_tree.sv"
+MAX = "common/sn_row_max.sv"
+TOP = "e2softmax/e2softmax.sv"
+LOG2EXP = "e2softmax/e2softmax_log2exp.sv"
+SUM = "e2softmax/e2softmax_reduction.sv"
+DIV = "e2softmax/e2softmax_log_div.sv"
+
+BUGS: dict[str, Bug] = {
+    # ------------------------------------------------------------------------- arithmetic
+    "divider constants swapped": Bug(
+        ((DIV, "j[0] ? 8'd145 : 8'd209", "j[0] ? 8'd209 : 8'd145"),), "shapes", VALUE
+    ),
+    "log2exp: floor for round": Bug(
+        ((LOG2EXP, "raw[CODE_W:1] + CODE_W'(raw[0])", "raw[CODE_W:1]"),), "shapes", VALUE
+    ),
+    "log2exp: wraps past the last code": Bug(
+        ((LOG2EXP, "|| (&raw[CODE_W:0])", ""),), "random", VALUE
+    ),
+    "log2exp: F of the next row": Bug(
+        (
+            (
+                TOP,
+                "{!max_x[i][7], max_x[i][6:0]}),\n      .frac_i(max_ctl.frac)",
+                "{!max_x[i][7], max_x[i][6:0]}),\n      .frac_i(tree_ctl.frac)",
+            ),
+        ),
+        "settings",
+        VALUE,
+    ),
+    "correction shift of Sum left out": Bug(
+        ((SUM, "assign decayed = prev >> rise_code_i;", "assign decayed = prev;"),),
+        "shapes",
+        "expected",
+    ),
+    "codes not corrected in pass 2": Bug(
+        ((DIV, "total = TotalW'(correction) +", "total = TotalW'(0) +"),), "shapes", VALUE
+    ),
+    "maximum over masked lanes": Bug(
+        (
+            (MAX, "active_i[i] ? {", "1'b1 ? {"),
+            (GUARD, "s_axis_tdata[i] & {LANE_W{active[i]}}", "s_axis_tdata[i]"),
+        ),
+        "masks",
+        VALUE,
+    ),
+    "masked lanes in the sum": Bug(
+        (
+            (SUM, "weight[i] = active_i[i] ?", "weight[i] = 1'b1 ?"),
+            (GUARD, "s_axis_tdata[i] & {LANE_W{active[i]}}", "s_axis_tdata[i]"),
+        ),
+        "masks",
+        "expected",
+    ),
+    "masked lanes not zeroed": Bug(
+        ((TOP, "(!code_active[i] || code_y[i] > CodeZero)", "(code_y[i] > CodeZero)"),),
+        "masks",
+        VALUE,
+    ),
+    "Sum one bit narrow": Bug(
+        (
+            (TOP, "SumW     = 16 + LenW", "SumW     = 15 + LenW"),
+            (TOP, ".data_i(sum[SumW-1:15-DIV_BITS])", ".data_i({1'b0, sum[SumW-1:15-DIV_BITS]})"),
+        ),
+        "shapes",
+        "expected",
+    ),
+    "maximum compares as signed": Bug(
+        ((MAX, "{!x_i[i][7], x_i[i][6:0]}", "x_i[i]"),), "shapes", VALUE
+    ),
+    "output steps floored": Bug(
+        ((DIV, "(9'(c) + 9'(1 << (Shift - 1))) >> Shift", "9'(c) >> Shift"),), "shapes", VALUE
+    ),
+    "ks applied in row-scaled format": Bug(
+        ((DIV, "(row_scaled_i ? '0 :", "(1'b0 ? '0 :"),), "settings", VALUE
+    ),
+    "exponent given in linear format": Bug(
+        ((TOP, "rd_fmt ? 5'(rd_ks) : 5'd0", "5'(rd_ks)"),), "settings", TUSER
+    ),
+    "sum of the last row kept": Bug(
+        ((SUM, "assign prev = first_i ? '0 : sum_o;", "assign prev = sum_o;"),), "smoke", "expected"
+    ),
+    "maximum of the last row kept": Bug(
+        ((MAX, "assign prev   = first_i ? 8'd0 : max_o;", "assign prev   = max_o;"),),
+        "smoke",
+        "",
+    ),
+    # ----------------------------------------------------------------------- flow control
+    "ready stuck high": Bug(
+        ((BUFFER, "ready_q  <= free_d != '0;", "ready_q  <= 1'b1;"),), "stalls", ""
+    ),
+    "a slot too few": Bug(
+        (
+            (
+                BUFFER,
+                "DEPTH      = MAX_BEATS + TURNAROUND",
+                "DEPTH      = MAX_BEATS + TURNAROUND - 1",
+            ),
+        ),
+        "timing",
+        "s_axis_tready fell with no stall outside",
+    ),
+    "a slot lost at reset of nothing": Bug(
+        ((BUFFER, "free_q       <= CntW'(DEPTH);", "free_q       <= CntW'(DEPTH + 1);"),),
+        "stalls",
+        "",
+    ),
+    "tready ignored at the output": Bug(
+        ((TOP, "assign advance = !m_axis_tvalid || m_axis_tready;", "assign advance = 1'b1;"),),
+        "stalls",
+        "",
+    ),
+    "tlast a beat early": Bug(
+        ((TOP, "m_axis_tlast <= div_last_q;", "m_axis_tlast <= rd_last;"),), "lengths", ""
+    ),
+    "pass 2 starts a beat early": Bug(
+        (
+            (BUFFER, "close_i ? '0 : open_q + CntW'(done_i)", "'0"),
+            (BUFFER, "(close_i ? open_q + CntW'(done_i) : '0)", "CntW'(done_i)"),
+        ),
+        "lengths",
+        "",
+    ),
+    "row entry read a row late": Bug(
+        ((BUFFER, "rd_beat && (start_q || last_o)", "rd_beat && !start_q && last_o"),), "smoke", ""
+    ),
+    "a bubble after each row": Bug(
+        (
+            (
+                TOP,
+                "assign advance = !m_axis_tvalid || m_axis_tready;",
+                "assign advance = !m_axis_tvalid || (m_axis_tready && !m_axis_tlast);",
+            ),
+        ),
+        "timing",
+        "",
+    ),
+    "a clock more to close a row": Bug(
+        (
+            (
+                BUFFER,
+                "closed_q <= closed_q - CntW'(rd_beat) + (close_i ? open_q + CntW'(done_i) : '0);",
+                "late_q   <= close_i ? open_q + CntW'(done_i) : '0;\n"
+                "      closed_q <= closed_q - CntW'(rd_beat) + late_q;",
+            ),
+            (BUFFER, "      open_q       <= '0;", "      open_q       <= '0;\n late_q <= '0;"),
+            (BUFFER, "  logic            ready_q,", "  logic [CntW-1:0] late_q;\n  logic ready_q,"),
+        ),
+        "timing",
+        "latency 10",
+    ),
+    # ----------------------------------------------------------------- settings and errors
+    "settings taken with the last beat": Bug(
+        ((GUARD, "if (first) cfg_o <= cfg_i;", "cfg_o <= cfg_i;"),), "settings", ""
+    ),
+    "long row not flagged": Bug(
+        ((GUARD, "new_len_err = past_end ||", "new_len_err = 1'b0 ||"),), "errors", ""
+    ),
+    "err_len_o at every dropped beat": Bug(
+        ((GUARD, "new_len_err && (first || !row_err_len_o)", "new_len_err"),), "errors", "err_len_o"
+    ),
+    "dropped beats stored": Bug(
+        ((GUARD, "take_o      = accept && !past_end", "take_o      = accept"),), "errors", ""
+    ),
+    "hole in tkeep let pass": Bug(
+        ((GUARD, "(run != '0 || !s_axis_tkeep[0])", "(!s_axis_tkeep[0])"),), "errors", ""
+    ),
+    "empty last beat let pass": Bug(
+        ((GUARD, "(run != '0 || !s_axis_tkeep[0])", "(run != '0)"),), "errors", ""
+    ),
+    "flag of the last row kept": Bug(
+        ((GUARD, "keep_bad || (!first && row_err_keep_o)", "keep_bad || row_err_keep_o"),),
+        "errors",
+        "",
+    ),
+    "tkeep comes out whole": Bug(
+        ((TOP, "m_axis_tkeep[i] <= div_code[i] != CodeAbsent", "m_axis_tkeep[i] <= 1'b1"),),
+        "lengths",
+        "tkeep: expected",
+    ),
+    # ------------------------------------------------------------------------------ reset
+    "middle of a row not reset": Bug(
+        ((GUARD, "      in_row_q   <= 1'b0;\n      valid_o ", "      valid_o "),), "reset", ""
+    ),
+    "start of the ring not reset": Bug(
+        ((BUFFER, "      start_q      <= 1'b1;\n    end else", "    end else"),), "reset", ""
+    ),
+    "stages not reset": Bug(
+        ((TOP, "if (!rst_ni) valid_q <= '0;", "if (!rst_ni) valid_q[0] <= 1'b0;"),), "reset", ""
+    ),
+    "reset waits for a clock": Bug(
+        (
+            (
+                TOP,
+                "always_ff @(posedge clk_i or negedge rst_ni) begin\n    if (!rst_ni) begin\n"
+                "      div_valid_q   <= 1'b0;",
+                "always_ff @(posedge clk_i) begin\n    if (!rst_ni) begin\n"
+                "      div_valid_q   <= 1'b0;",
+            ),
+        ),
+        "reset",
+        "in reset",
+    ),
+    # --------------------------------------------------------------------------- sub-units
+    "tree drops its last lane": Bug(
+        (
+            (
+                TREE,
+                "assign b = gen_level[l-1].out[(2*i+1)*W+:W];",
+                "assign b = (i == N / 2 - 1) ? a : gen_level[l-1].out[(2*i+1)*W+:W];",
+            ),
+        ),
+        "smoke",
+        "expected",
+    ),
+}
+
+RULES: dict[str, Rule] = {
+    "payload moves": Rule(
+        (
+            (
+                TOP,
+                "    end else if (advance) begin\n      div_valid_q",
+                "    end else if (!advance) begin\n      m_axis_tdata <= ~m_axis_tdata;\n"
+                "    end else begin\n      div_valid_q",
+            ),
+        ),
+        "payload changed while tvalid waited for tready",
+    ),
+    "tvalid falls": Rule(
+        (
+            (
+                TOP,
+                "    end else if (advance) begin\n      div_valid_q",
+                "    end else if (!advance) begin\n      m_axis_tvalid <= 1'b0;\n"
+                "    end else begin\n      div_valid_q",
+            ),
+        ),
+        "tvalid fell before tready came",
+    ),
+    "X on an idle output": Rule(
+        ((TOP, "      m_axis_tdata  <= '0;\n", ""),),
+        "X on a pin that must have a value",
+        needs_x=True,
+    ),
+}
