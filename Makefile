@@ -3,7 +3,7 @@
 
 PYTHON ?= python3
 SHELL := /bin/bash
-COMMANDS := sim conform test lint synth accuracy generate bench capture
+COMMANDS := sim conform test regress lint synth accuracy generate bench capture
 
 .DEFAULT_GOAL := help
 .PHONY: help clean $(COMMANDS)
@@ -13,6 +13,7 @@ help:
 	@echo '              and any parameter (LANES=8 MAX_LEN=256 ...); LIST=1 shows units, tests, parameters'
 	@echo 'make conform  VECTORS=<file or folder> [RTL=1] [SIM=]: conformance vectors through model and RTL'
 	@echo 'make test     pytest: models, tools, RTL on both simulators (ARGS="-k name" and the like)'
+	@echo 'make regress  [SET=ci|full|nightly] the regression plan in parallel; goes on after an interruption; FAILED=1'
 	@echo 'make lint     RTL through Verilator, Icarus, slang and Yosys, Python through ruff'
 	@echo 'make synth    [UNIT=] generic cells, flip-flops and memory bits of each configuration'
 	@echo 'make accuracy [UNIT=] error against float64 on the real tensors; all units: docs/accuracy.md, its plot'

@@ -1,0 +1,167 @@
+#!/usr/bin/env python3
+"""The regression: units, configurations, simulators, tests and seeds of a plan, in parallel.
+
+usage: scripts/regress.py [NAME=VALUE ...]      (the plan is testplans/regression.hjson)
+
+  SET=full            a set of the plan: ci, full, nightly
+  UNIT= SIM= TEST=    only these
+  SEED=1              the first seed of each run, or `random` for fresh ones (printed, and kept)
+  NAME=full           the regression's folder, build/regress/<name>; default: the set's name
+  FAILED=1            run again what failed
+  RESTART=1           drop the results that are there
+  JOBS=2              processes; default: one a core
+  BUDGET=20           stop after so many failures
+  DRY=1               say what would be run
+
+A regression that was interrupted, or killed, goes on where it was: give the same words again.
+Exit code: 0 all passed, 1 something failed or is left, 2 bad input or a missing tool.
+"""
+
+import bootstrap  # noqa: F401  isort: skip
+
+import os
+import secrets
+import shutil
+import sys
+import time
+from collections import Counter
+
+from flow import regress
+from flow.build import check_simulator
+from flow.cli import flag, main, number, table, words
+from flow.errors import UserError
+from tb import units
+
+
+def clock(seconds: float) -> str:
+    """Minutes and seconds."""
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02}"
+
+
+class Progress:
+    """One line that rewrites itself on a terminal; elsewhere a line now and then."""
+
+    def __init__(self, total: int):
+        self.total, self.done, self.failed, self.rows = total, 0, 0, 0
+        self.started = time.monotonic()
+        self.lively = sys.stdout.isatty()
+        self.shown = 0.0
+
+    def __call__(self, result: dict) -> None:
+        self.done += 1
+        self.rows += result.get("rows", 0)
+        if not result["passed"]:
+            self.failed += 1
+            self._print(f"FAIL {result['rerun']}\n", always=True)
+        spent = time.monotonic() - self.started
+        left = spent / self.done * (self.total - self.done)
+        filled = 24 * self.done // self.total
+        line = (
+            f"[{'#' * filled}{'.' * (24 - filled)}] {self.done}/{self.total} runs, "
+            f"{self.failed} failed, {self.rows:,} rows, {clock(spent)} spent, {clock(left)} left"
+        )
+        if self.lively:
+            self._print(line, always=True)
+        elif spent - self.shown > 15 or self.done == self.total:
+            self.shown = spent
+            print(line, flush=True)
+
+    def _print(self, text: str, always: bool) -> None:
+        end = "" if self.lively and not text.endswith("\n") else "\n"
+        print(("\r\x1b[K" if self.lively else "") + text.rstrip("\n"), end=end, flush=True)
+
+
+def summary(regression: regress.Regression) -> str:
+    """Tables of what has been run."""
+    counts: dict[tuple, Counter] = {}
+    for result in regression.results.values():
+        job = result["job"]
+        line = counts.setdefault((job["unit"], job["sim"]), Counter())
+        line["runs"] += 1
+        line["failed"] += not result["passed"]
+        line["rows"] += result.get("rows", 0)
+        line["elements"] += result.get("elements", 0)
+        line["seconds"] += result["seconds"]
+    rows = [
+        (*key, c["runs"], c["failed"], c["rows"], c["elements"], f"{c['seconds']:.0f}")
+        for key, c in counts.items()
+    ]
+    header = ("unit", "simulator", "runs", "failed", "rows", "elements", "core seconds")
+    text = table(rows, header)
+    covered = [
+        (unit, configuration, f"{c.hit}/{c.total}", f"{100 * c.hit / c.total:.1f} %")
+        for (unit, configuration), c in regression.coverage().items()
+    ]
+    if covered:
+        header = ("unit", "configuration", "functional bins", "hit")
+        text += "\n\n" + table(covered, header)
+    for bucket in regression.buckets():
+        worst = bucket.simplest
+        text += (
+            f"\n\n{len(bucket.results)} x {bucket.message}\n  simplest: {worst['rerun']}\n"
+            f"  folder: {worst.get('folder', '-')}"
+        )
+    return text
+
+
+def command(arguments) -> int:
+    if "--help" in arguments or "-h" in arguments:
+        print(__doc__.strip())
+        return 0
+    given = words(arguments)
+    of = given.pop("SET", "full")
+    only = {name.lower(): given.pop(name) for name in ("UNIT", "SIM", "TEST") if name in given}
+    seed_word = given.pop("SEED", "random" if of == "nightly" else "1")
+    seed = secrets.randbelow(1 << 30) if seed_word == "random" else number("SEED", seed_word)
+    name = given.pop("NAME", of)
+    failed = flag("FAILED", given.pop("FAILED", "0"))
+    restart = flag("RESTART", given.pop("RESTART", "0"))
+    dry = flag("DRY", given.pop("DRY", "0"))
+    processes = number("JOBS", given.pop("JOBS", str(os.cpu_count())), least=1)
+    budget = number("BUDGET", given.pop("BUDGET", "20"), least=1)
+    if given:
+        raise UserError(
+            f"there is no {next(iter(given))}; there are: SET UNIT SIM TEST SEED NAME FAILED "
+            "RESTART JOBS BUDGET DRY"
+        )
+    if "unit" in only:
+        units.get(only["unit"])
+    folder = regress.FOLDER / name
+    if restart:
+        shutil.rmtree(folder, ignore_errors=True)
+    kept = regress.kept_seed(folder)
+    if seed_word == "random" and kept is not None:
+        seed = kept  # an interrupted one goes on with its own seeds
+    jobs = regress.jobs(regress.load_plan(), of, seed, **only)
+    for sim in {job.sim for job in jobs}:
+        check_simulator(sim)
+    if dry:
+        counts = Counter((job.unit, job.sim, job.test) for job in jobs)
+        print(table([(*key, n) for key, n in counts.items()], ("unit", "sim", "test", "runs")))
+        print(f"\n{len(jobs)} runs")
+        return 0
+    regression = regress.Regression(folder, jobs, {"set": of, "seed": seed, "command": arguments})
+    todo = regression.left(failed=failed)
+    print(f"{folder}: set {of}, first seed {seed}, {len(jobs)} runs, {len(todo)} to do", flush=True)
+    finished = True
+    if todo:
+        with regress.local_executor(processes) as executor:
+            try:
+                finished = regression.run(executor, todo, budget, Progress(len(todo)))
+            except KeyboardInterrupt:
+                executor.shutdown(wait=False, cancel_futures=True)
+                print(f"\n{len(regression.results)} results are kept; the same words go on")
+                raise
+    print("\n" + summary(regression))
+    bad = sum(not result["passed"] for result in regression.results.values())
+    missing = len(regression.left())
+    verdict = "PASS" if not bad and not missing else "FAIL"
+    rows = sum(result.get("rows", 0) for result in regression.results.values())
+    print(f"\n{verdict}: {len(jobs)} runs, {bad} failed, {missing} left, {rows:,} rows scored")
+    if not finished:
+        print(f"stopped after {budget} failures (BUDGET=)")
+    return 0 if verdict == "PASS" else 1
+
+
+if __name__ == "__main__":
+    main(command)
