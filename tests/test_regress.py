@@ -1,0 +1,268 @@
+"""The regression: its plan, its results on disk, its failures; killed, it goes on."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from concurrent.futures import Future
+
+import pytest
+
+from flow import regress, tools
+from flow.errors import UserError
+from flow.paths import ROOT
+from tb.scenarios import SCENARIOS
+from tb.units import UNITS
+
+SIM = "icarus" if tools.icarus() else "verilator"
+MISMATCH = """{unit}: row {row} does not match the model
+    seed {seed}, parameters LANES=4
+    beat 0, lane 3 (element 3), tdata: expected 105, got 104; 3 elements of the row differ
+rerun: make sim"""
+
+
+def job(**changes):
+    unit = changes.get("unit", "lut2d")
+    given = {"LANES": 2, "MAX_LEN": 8, **changes.pop("parameters", {})}
+    plain = {"unit": unit, "sim": SIM, "test": "smoke", "seed": 1, "rows": 20}
+    return regress.Job(parameters=UNITS[unit].resolve(given), **{**plain, **changes})
+
+
+def passed(one, **values):
+    return {
+        "job": regress.asdict(one),
+        "id": one.id,
+        "rerun": one.rerun,
+        "passed": True,
+        "coverage": {},
+        "seconds": 1.0,
+        **values,
+    }
+
+
+def failed(one, report, **values):
+    return {**passed(one, **values), "passed": False, "report": report}
+
+
+class Now:
+    """An executor that does the work at once, through `answer`."""
+
+    def __init__(self, answer):
+        self.answer, self.asked = answer, []
+
+    def submit(self, _, one):
+        self.asked.append(one)
+        future = Future()
+        future.set_result(self.answer(one))
+        return future
+
+
+# --- the plan -------------------------------------------------------------------------------------
+
+
+def test_the_plan_runs_every_unit_test_and_simulator_and_says_why():
+    plan = regress.load_plan()
+    assert {"ci", "full", "nightly"} == set(plan.sets)
+    for of in plan.sets:
+        jobs = regress.jobs(plan, of)
+        assert {one.unit for one in jobs} == set(UNITS)
+        assert {one.sim for one in jobs} == {"verilator", "icarus"}
+        plain = {name for name, scenario in SCENARIOS.items() if not scenario.tensors}
+        assert {one.test for one in jobs} >= plain | {"default"}
+    assert all(len(run["why"]) > 20 for run in plan.runs)
+    sizes = [len(regress.jobs(plan, of)) for of in ("ci", "full", "nightly")]
+    assert sizes == sorted(sizes)
+
+
+def test_seeds_and_filters():
+    plan = regress.load_plan()
+    jobs = regress.jobs(plan, "ci", 7, unit="rexp", sim="icarus", test="random")
+    assert [one.seed for one in jobs] == [7, 8, 9, 10]
+    assert len({one.id for one in jobs}) == 4
+    again = regress.jobs(plan, "ci", 7, unit="rexp", sim="icarus", test="random")
+    assert [one.id for one in again] == [one.id for one in jobs]
+    with pytest.raises(UserError, match="no set 'weekly'; there are: ci, full, nightly"):
+        regress.jobs(plan, "weekly")
+    with pytest.raises(UserError, match="set ci has no run with TEST=tensors"):
+        regress.jobs(plan, "ci", test="tensors")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('tests: ["default"]', 'tests: ["defaults"]', "run 0: there is no defaults"),
+        ('sims: ["verilator"]', 'sims: ["vcs"]', "run 0: there is no vcs"),
+        ("seeds: { ci: 1, full: 2", "seeds: { weekly: 1, full: 2", "run 0: there is no weekly"),
+        ('why: "what a user', 'because: "what a user', "run 0 has no why"),
+        ("sets: {", "sets: [", "cannot read the plan"),
+    ],
+)
+def test_a_wrong_plan_is_refused_in_one_line(tmp_path, old, new, message):
+    text = regress.PLAN.read_text()
+    assert old in text
+    path = tmp_path / "plan.hjson"
+    path.write_text(text.replace(old, new, 1))
+    with pytest.raises(UserError, match=message):
+        regress.load_plan(path)
+
+
+# --- results --------------------------------------------------------------------------------------
+
+
+def test_what_has_a_result_is_not_run_again(tmp_path):
+    jobs = [job(seed=seed) for seed in range(6)]
+    first = regress.Regression(tmp_path, jobs, {"seed": 0})
+    executor = Now(lambda one: passed(one) if one.seed else failed(one, "bad"))
+    assert first.run(executor, jobs[:4], budget=9)
+    assert [one.seed for one in executor.asked] == [0, 1, 2, 3]
+    second = regress.Regression(tmp_path, jobs, {"seed": 0})
+    assert [one.seed for one in second.left()] == [4, 5]
+    assert [one.seed for one in second.left(failed=True)] == [0]
+    again = Now(passed)
+    assert second.run(again, second.left(), budget=9)
+    assert second.run(again, second.left(failed=True), budget=9)
+    assert [one.seed for one in again.asked] == [4, 5, 0]
+    assert len(second.results) == 6
+    assert all(result["passed"] for result in second.results.values())
+
+
+def test_it_stops_at_its_budget_of_failures(tmp_path):
+    jobs = [job(seed=seed) for seed in range(200)]
+    regression = regress.Regression(tmp_path, jobs, {"seed": 0})
+    executor = Now(lambda one: failed(one, "bad"))
+    assert not regression.run(executor, jobs, budget=3)
+    assert 3 <= len(executor.asked) < 30
+    assert len(regression.results) == len(executor.asked)
+
+
+def test_a_result_that_comes_twice_counts_once(tmp_path):
+    one = job()
+    regression = regress.Regression(tmp_path, [one], {"seed": 1})
+    for _ in range(2):
+        regression.save(passed(one, rows=20))
+    assert sum(result["rows"] for result in regression.results.values()) == 20
+    assert [path.name for path in (tmp_path / "results").iterdir()] == [f"{one.id}.json"]
+
+
+def test_results_of_other_sources_are_not_mixed(tmp_path, monkeypatch):
+    regress.Regression(tmp_path, [job()], {"seed": 1})
+    monkeypatch.setattr(regress, "sources_digest", lambda: "another")
+    with pytest.raises(UserError, match=r"RESTART=1 drops them, NAME=\.\. starts another"):
+        regress.Regression(tmp_path, [job()], {"seed": 1})
+
+
+def test_metadata_names_sources_tools_seeds_and_command(tmp_path):
+    about = {"seed": 5, "command": ["SET=ci"]}
+    metadata = regress.Regression(tmp_path, [job()], about).metadata
+    assert metadata["seed"] == 5
+    assert metadata["command"] == ["SET=ci"]
+    assert metadata["jobs"] == 1
+    assert {"cocotb", "pyuvm", "numpy", "verilator"} <= set(metadata["tools"])
+    assert len(metadata["sources"]) == 16
+    assert regress.kept_seed(tmp_path) == 5
+
+
+# --- failures -------------------------------------------------------------------------------------
+
+
+def test_failures_of_one_kind_share_a_bucket(tmp_path):
+    jobs = [job(seed=seed, rows=30 - seed) for seed in range(5)]
+    regression = regress.Regression(tmp_path, jobs, {"seed": 0})
+    for one in jobs[:3]:
+        report = MISMATCH.format(unit="lut2d", row=one.seed * 7, seed=one.seed)
+        regression.save(failed(one, report, rows=one.rows))
+    regression.save(failed(jobs[3], "stuck: no beat moved for 4000 clocks; 31 beats went in"))
+    regression.save(passed(jobs[4]))
+    first, second = regression.buckets()
+    assert first.message == "lut2d: row # does not match the model (tdata)"
+    assert len(first.results) == 3
+    assert first.simplest["job"]["rows"] == 28
+    assert second.message.startswith("stuck: no beat moved for # clocks")
+
+
+def test_a_failing_run_keeps_its_folder_and_a_passing_one_does_not(monkeypatch):
+    good = regress.run_job(job())
+    assert good["passed"]
+    assert good["rows"] == 2
+    assert good["coverage"]["length"]["group"] == "row"
+    assert "folder" not in good
+    monkeypatch.setattr(type(UNITS["lut2d"]), "latency", lambda self, parameters: (1, 1))
+    wrong = job(test="nonsense")
+    with pytest.raises(UserError, match="no test 'nonsense'"):
+        regress.run_job(wrong)
+
+
+# --- the whole ------------------------------------------------------------------------------------
+
+
+def command(*words, **how):
+    return subprocess.Popen(
+        [sys.executable, ROOT / "scripts/regress.py", *words],
+        cwd=ROOT,
+        env={**os.environ, "SOFTNORM_PYTHON": "current"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        **how,
+    )
+
+
+def numbers(folder):
+    """What must come out the same however often it was interrupted."""
+    results = [json.loads(path.read_text()) for path in sorted((folder / "results").glob("*.json"))]
+    counts = Counter()
+    for result in results:
+        counts.update(runs=1, passed=result["passed"], rows=result["rows"])
+        for point in result["coverage"].values():
+            counts.update(hits=sum(point["bins"].values()))
+    return counts
+
+
+def test_killed_in_the_middle_it_goes_on_to_the_same_numbers():
+    words = ["SET=nightly", "SEED=1", "UNIT=rexp", f"SIM={SIM}", "TEST=smoke", "JOBS=2"]
+    names = [f"test-{os.getpid()}-{kind}" for kind in ("whole", "killed")]
+    whole, killed = (regress.FOLDER / name for name in names)
+    try:
+        process = command(*words, f"NAME={names[0]}")
+        out, err = process.communicate()
+        assert process.returncode == 0, out + err
+        assert "PASS: " in out
+        process = command(*words, f"NAME={names[1]}", start_new_session=True)
+        while not list((killed / "results").glob("*.json")) and process.poll() is None:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        before = numbers(killed)["runs"]
+        assert 0 < before < numbers(whole)["runs"]
+        process = command(*words, f"NAME={names[1]}")
+        out, err = process.communicate()
+        assert process.returncode == 0, out + err
+        assert f"{numbers(whole)['runs'] - before} to do" in out
+        assert numbers(killed) == numbers(whole)
+    finally:
+        for folder in (whole, killed):
+            subprocess.run(["rm", "-rf", str(folder)], check=True)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["SET=weekly"], "no set 'weekly'"),
+        (["UNIT=softmin"], "no unit 'softmin'"),
+        (["SETS=ci"], "there is no SETS; there are: SET UNIT"),
+        (["FAILED=yes"], "FAILED must be 0 or 1"),
+        (["BUDGET=0"], "BUDGET must be at least 1"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_bad_input_is_one_line(words, message):
+    process = command(*words, "DRY=1")
+    _, err = process.communicate()
+    assert process.returncode == 2
+    assert message in err
+    assert err.count("\n") == 1
