@@ -3,7 +3,7 @@
 
 PYTHON ?= python3
 SHELL := /bin/bash
-COMMANDS := sim conform test regress lint synth accuracy generate bench capture
+COMMANDS := sim conform test regress coverage report lint synth accuracy generate bench capture
 
 .DEFAULT_GOAL := help
 .PHONY: help clean $(COMMANDS)
@@ -14,6 +14,8 @@ help:
 	@echo 'make conform  VECTORS=<file or folder> [RTL=1] [SIM=]: conformance vectors through model and RTL'
 	@echo 'make test     pytest: models, tools, RTL on both simulators (ARGS="-k name" and the like)'
 	@echo 'make regress  [SET=ci|full|nightly] the regression plan in parallel; goes on after an interruption; FAILED=1'
+	@echo 'make report   [NAME=ci] [OUT=] a regression as static HTML pages in build/report, and as JUnit XML'
+	@echo 'make coverage [NAME=ci] [HOLES=20] functional and code coverage of a regression, its holes; LCOV and UCIS files'
 	@echo 'make lint     RTL through Verilator, Icarus, slang and Yosys, Python through ruff'
 	@echo 'make synth    [UNIT=] generic cells, flip-flops and memory bits of each configuration'
 	@echo 'make accuracy [UNIT=] error against float64 on the real tensors; all units: docs/accuracy.md, its plot'

@@ -46,6 +46,7 @@ class Build:
     folder: Path
     reused: bool
     seconds: float
+    coverage: bool = False
 
 
 def check_simulator(sim: str) -> None:
@@ -59,18 +60,27 @@ def check_simulator(sim: str) -> None:
 
 
 def build(
-    unit: Unit, parameters: Parameters, sim: str, *, waves: bool = False, rtl: Path = RTL
+    unit: Unit,
+    parameters: Parameters,
+    sim: str,
+    *,
+    waves: bool = False,
+    coverage: bool = False,
+    rtl: Path = RTL,
 ) -> Build:
     """Build `unit` with all of its `parameters`, or find the build that is there.
 
-    `rtl` is the folder of the sources: another one than the project's holds planted bugs. Raises
-    UserError (unknown simulator, missing tool) and BuildError (sources refused).
+    `rtl` is the folder of the sources: another one than the project's holds planted bugs. With
+    `coverage` the unit counts its lines, branches, toggles and expressions; only Verilator can.
+    Raises UserError (unknown simulator, missing tool) and BuildError (sources refused).
     """
     check_simulator(sim)
+    if coverage and sim != "verilator":
+        raise UserError(f"{sim} measures no code coverage; SIM=verilator does")
     sources = [rtl / file for file in unit.rtl]
     if sim == "verilator":
         sources += [ROOT / file for file in _CHECKERS]
-    key = _key(unit, parameters, sim, waves, sources)
+    key = _key(unit, parameters, sim, waves, coverage, sources)
     folder = BUILD / "sim" / f"{unit.name}-{sim}-{key}"
     folder.parent.mkdir(parents=True, exist_ok=True)
     started = time.perf_counter()
@@ -80,15 +90,16 @@ def build(
         if not reused:
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir()
-            _compile(unit, parameters, sim, waves, sources, folder)
+            _compile(unit, parameters, sim, waves, coverage, sources, folder)
             done.touch()
     seconds = time.perf_counter() - started
-    return Build(unit, dict(parameters), sim, waves, folder, reused, seconds)
+    return Build(unit, dict(parameters), sim, waves, folder, reused, seconds, coverage)
 
 
-def _key(unit, parameters, sim, waves, sources) -> str:
+def _key(unit, parameters, sim, waves, coverage, sources) -> str:
     digest = hashlib.sha256()
-    about = [unit.name, parameters, sim, waves, tools.versions(sim), Path(__file__).read_text()]
+    about = [unit.name, parameters, sim, waves, coverage]
+    about += [tools.versions(sim), Path(__file__).read_text()]
     digest.update(json.dumps(about, sort_keys=True).encode())
     for source in sources:
         digest.update(source.name.encode() + b"\0" + source.read_bytes() + b"\0")
@@ -114,7 +125,7 @@ def _environment(extra: Mapping[str, str]) -> Iterator[None]:
         os.environ.update(before)
 
 
-def _compile(unit, parameters, sim, waves, sources, folder) -> None:
+def _compile(unit, parameters, sim, waves, coverage, sources, folder) -> None:
     if sim == "verilator":
         # Only the top's ports are for VPI: making every signal public (the runner's default) stops
         # most of Verilator's optimisation. The control file must come before the sources.
@@ -129,8 +140,13 @@ def _compile(unit, parameters, sim, waves, sources, folder) -> None:
                 )
             )
         )
+        if coverage:  # of the RTL: not of the checkers that are bound to it
+            with control.open("a") as file:
+                file.writelines(f'coverage_off -file "{ROOT / name}"\n' for name in _CHECKERS)
         sources = [control, *sources]
         args = ["--no-public-flat-rw", "--assert", "--x-assign", "unique", "--x-initial", "unique"]
+        if coverage:
+            args += ["--coverage-line", "--coverage-toggle", "--coverage-expr"]
     else:
         args = ["-g2012"]
     environment = {}

@@ -24,13 +24,15 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import hjson
+import numpy as np
 
-from flow import tools
+from flow import code_coverage, tools
 from flow.build import SIMULATORS, BuildError, build
+from flow.code_coverage import CodeCoverage, Figures
 from flow.errors import UserError
 from flow.lint import label
 from flow.paths import BUILD, ROOT
-from flow.simulate import DEFAULT_ROWS, choose_tensors, rerun_line, simulate
+from flow.simulate import COVERAGE_FILE, DEFAULT_ROWS, choose_tensors, rerun_line, simulate
 from tb.coverage import Coverage
 from tb.scenarios import SCENARIOS
 from tb.unit import Parameters, Unit
@@ -80,15 +82,18 @@ class Plan:
     sets: dict[str, str]
     configurations: dict[str, dict[str, int | str]]
     runs: list[dict]
+    goals: dict[str, float] = field(default_factory=dict)  # coverage in percent
 
 
 def load_plan(path: Path = PLAN) -> Plan:
     """Read a plan. Raises UserError, in one line, for anything that cannot be meant."""
     try:
         text = hjson.loads(path.read_text(encoding="utf-8"), object_pairs_hook=dict)
-        plan = Plan(text["sets"], text["configurations"], text["runs"])
+        plan = Plan(text["sets"], text["configurations"], text["runs"], text.get("goals", {}))
     except (OSError, KeyError, hjson.HjsonDecodeError) as error:
         raise UserError(f"cannot read the plan {path}: {error}") from None
+    if wrong := plan.goals.keys() - {*code_coverage.ALL_KINDS}:
+        raise UserError(f"{path.name}, goals: there is no {min(wrong)}")
     for number, run in enumerate(plan.runs):
         where = f"{path.name}, run {number}"
         for name in ("tests", "configuration", "sims", "seeds", "why"):
@@ -147,24 +152,30 @@ def run_job(job: Job) -> dict:
     """Build and simulate; return plain data. What passed leaves nothing but its result behind.
 
     Runs in a process of its own, here or elsewhere. A build or a simulator that fails is a result.
+    Verilator's builds count code coverage: `code` is its points' names and the packed counts.
     """
     started = time.perf_counter()
     result = {"job": asdict(job), "id": job.id, "rerun": job.rerun, "passed": False, "coverage": {}}
     try:
         unit = get(job.unit)
         choose_tensors(unit, job.parameters, job.test, None)
-        made = build(unit, job.parameters, job.sim)
+        made = build(unit, job.parameters, job.sim, coverage=job.sim == "verilator")
         done = simulate(made, job.test, job.seed, rows=job.rows)
     except BuildError as error:
         return {**result, "report": str(error), "seconds": time.perf_counter() - started}
     values = {name: done.values.get(name, 0) for name in ("rows", "elements", "beats", "clocks")}
     result |= {**values, "passed": done.passed, "report": done.report}
+    counted = done.run.folder / COVERAGE_FILE
     if done.passed:
         coverage = Coverage.load(done.run.folder / "coverage.json")
         result["coverage"] = coverage.as_dict()
+        if made.coverage:
+            names, counts = code_coverage.to_table(code_coverage.read(counted))
+            result["code"] = {"names": names, "counts": code_coverage.pack(counts)}
         shutil.rmtree(done.run.folder)
     else:
         result["folder"] = str(done.run.folder)
+        counted.unlink(missing_ok=True)
     return {**result, "seconds": time.perf_counter() - started}
 
 
@@ -218,6 +229,7 @@ class Regression:
         self.folder = folder
         self.jobs = {job.id: job for job in all_jobs}
         (folder / "results").mkdir(parents=True, exist_ok=True)
+        (folder / "points").mkdir(exist_ok=True)
         metadata = folder / "metadata.json"
         now = {**about, **_metadata(), "jobs": len(self.jobs)}
         if metadata.exists():
@@ -229,6 +241,22 @@ class Regression:
                 )
             now["started"] = before["started"]
         metadata.write_text(json.dumps(now, indent=1) + "\n")
+
+    @classmethod
+    def of_folder(cls, folder: Path) -> Regression:
+        """What was run in a folder, to read it; its jobs are those with a result.
+
+        Raises UserError if there is no regression.
+        """
+        if not (folder / "metadata.json").exists():
+            raise UserError(f"there is no regression in {folder}: make regress NAME={folder.name}")
+        read = cls.__new__(cls)
+        read.folder = folder
+        results = [json.loads(path.read_text()) for path in folder.glob("results/*.json")]
+        order = {name: index for index, name in enumerate(UNITS)}
+        results.sort(key=lambda one: (order[one["job"]["unit"]], *_configuration(one["job"])))
+        read.jobs = {result["id"]: Job(**result["job"]) for result in results}
+        return read
 
     @property
     def metadata(self) -> dict:
@@ -249,11 +277,20 @@ class Regression:
         return self.folder / "results" / f"{key}.json"
 
     def save(self, result: Mapping[str, object]) -> None:
-        """Keep a result: whole or not at all, and once, however often it comes."""
-        path = self._path(result["id"])
-        part = path.with_suffix(f".{os.getpid()}.part")
-        part.write_text(json.dumps(result))
-        part.replace(path)
+        """Keep a result: whole or not at all, and once, however often it comes.
+
+        Names of code coverage points go into a file that all results of a build share.
+        """
+        if "code" in result:
+            names = result["code"]["names"]
+            table = code_coverage.digest(names)
+            if not self._names(table).exists():
+                _write(self._names(table), names)
+            result = {**result, "code": {**result["code"], "names": table}}
+        _write(self._path(result["id"]), result)
+
+    def _names(self, table: str) -> Path:
+        return self.folder / "points" / f"{table}.json"
 
     def left(self, *, failed: bool = False) -> list[Job]:
         """Jobs without a result; with `failed`, those whose result is a failure instead."""
@@ -314,12 +351,56 @@ class Regression:
         for result in self.results.values():
             if not result["passed"]:
                 continue
-            job = result["job"]
-            unit = get(job["unit"])
-            given = {k: v for k, v in job["parameters"].items() if v != unit.defaults[k]}
-            whole = merged.setdefault((unit.name, label(given)), Coverage())
+            whole = merged.setdefault(_configuration(result["job"]), Coverage())
             whole.merge(Coverage.from_dict(result["coverage"]))
         return merged
+
+    def figures(self) -> list[Figures]:
+        """Both, point by point: of each unit and configuration."""
+        functional, code = self.coverage(), self.code_coverage()
+        found = []
+        for key in dict.fromkeys([*functional, *code]):
+            counts = code_coverage.functional(functional.get(key, Coverage()))
+            counts |= code.get(key, CodeCoverage()).covered()
+            jobs_of = (job for job in self.jobs.values() if _configuration(vars(job)) == key)
+            found.append(Figures(*key, counts, next(jobs_of).parameters))
+        return found
+
+    def code_coverage(self) -> dict[tuple[str, str], CodeCoverage]:
+        """Code coverage of what passed on Verilator: (unit, configuration) -> all its runs as one.
+
+        Raises UserError when a result has none: it was made before there was any.
+        """
+        sums: dict[tuple[str, str], dict[str, np.ndarray]] = {}
+        for result in self.results.values():
+            job = result["job"]
+            if not result["passed"] or job["sim"] != "verilator":
+                continue
+            if "code" not in result:
+                raise UserError(f"{self.folder} holds runs without code coverage: RESTART=1")
+            tables = sums.setdefault(_configuration(job), {})
+            table = result["code"]["names"]
+            counts = code_coverage.unpack(result["code"]["counts"])
+            tables[table] = tables[table] + counts if table in tables else counts
+        merged = {}
+        for key, tables in sums.items():
+            merged[key] = CodeCoverage()
+            for table, counts in tables.items():
+                names = json.loads(self._names(table).read_text())
+                merged[key].merge(code_coverage.from_table(names, counts))
+        return merged
+
+
+def _configuration(job: Mapping) -> tuple[str, str]:
+    unit = get(job["unit"])
+    given = {k: v for k, v in job["parameters"].items() if v != unit.defaults[k]}
+    return unit.name, label(given)
+
+
+def _write(path: Path, data: object) -> None:
+    part = path.with_suffix(f".{os.getpid()}.part")
+    part.write_text(json.dumps(data))
+    part.replace(path)
 
 
 def kept_seed(folder: Path) -> int | None:
@@ -349,7 +430,7 @@ def normalised(report: str) -> str:
         for line in lines
         if re.search(r"(tdata|tkeep|tuser|tlast).*: expected", line)
     ]
-    first = re.sub(r"0x[0-9a-f]+|\d+", "#", re.sub(r"\S*/", "", lines[0])).strip()
+    first = re.sub(r"0x[0-9a-f]+|(?<![A-Za-z_])\d+", "#", re.sub(r"\S*/", "", lines[0])).strip()
     return first + (f" ({', '.join(dict.fromkeys(kinds))})" if kinds else "")
 
 

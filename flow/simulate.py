@@ -24,6 +24,7 @@ from tb.scenarios import SCENARIOS
 from tb.unit import Parameters, Unit
 
 DEFAULT_ROWS = 200
+COVERAGE_FILE = "coverage.dat"  # in the run's folder, of a build with coverage
 
 
 @dataclass(frozen=True)
@@ -190,6 +191,8 @@ def _simulator_options(build: Build, run: Run) -> dict:
     # Registers and memories start with random bits, as far as a two-state simulator can show what
     # depends on them; Icarus starts them as X.
     random = [f"+verilator+seed+{run.seed % 2147483647 + 1}", "+verilator+rand+reset+2"]
+    if build.coverage:
+        random.append(f"+verilator+coverage+file+{run.folder / COVERAGE_FILE}")
     return {"test_args": random, "waves": build.waves}
 
 

@@ -192,6 +192,10 @@ class ErrorMonitor(uvm_component):
         }
         bench.reset.on_assert(self.clear)
 
+    @property
+    def counts(self) -> dict[str, int]:
+        return {name: counter.count for name, counter in self.pulses.items()}
+
     def clear(self) -> None:
         for counter in self.pulses.values():
             counter.count = 0

@@ -91,11 +91,13 @@ class ResetLine:
         self._callbacks.append(callback)
 
     def assert_now(self) -> None:
-        """Assert at once, wherever in the clock that is."""
+        """Assert at once, wherever in the clock that is. Callbacks run last one first."""
         self._handle.value = 0
         self.active = True
         self.count += 1
-        for callback in self._callbacks:
+        # Who looks at others' state (the scoreboard) registers after them, and must run before they
+        # forget it.
+        for callback in reversed(self._callbacks):
             callback()
 
     async def release(self) -> None:
@@ -314,6 +316,11 @@ class RowMonitor(BusMonitor):
 
     def _first_beat(self, row: ObservedRow) -> None:
         """Look at what belongs to a row's first beat."""
+
+    @property
+    def row(self) -> ObservedRow:
+        """The row under way."""
+        return self._row
 
     def _payload(self) -> list[str]:
         levels = [level.value for level in self._levels]

@@ -99,6 +99,8 @@ class StreamEnv(uvm_env):
         self.source.monitor.ap.connect(self.scoreboard.inputs)
         self.sink.monitor.ap.connect(self.scoreboard.outputs)
         self.scoreboard.listeners += [self.collector.sample, self.recorder.record]
+        self.scoreboard.seen_pulses = lambda: self.errors.counts
+        self.scoreboard.partial = lambda: self.source.monitor.pins.row
         if self.channels is not None:
             self.source.monitor.channels = self.channels.monitor
 

@@ -110,6 +110,39 @@ def _shapes(bench: Bench) -> Iterator[Phase]:
         for shape in SHAPES
         for n in lengths
     )
+    yield Phase(_climbs(make))
+
+
+def _combinations(make: RowMaker, most: int) -> list[dict[str, int]]:
+    """Settings in every combination, or `most` drawn ones where there are more."""
+    sizes = [len(values) for values in make.drawn.values()]
+    every = int(np.prod(sizes))
+    found = []
+    for flat in make.rng.permutation(every)[:most]:
+        places = np.unravel_index(flat, sizes)
+        named = zip(make.drawn.items(), places, strict=True)
+        found.append({name: values[int(place)] for (name, values), place in named})
+    return found
+
+
+def _climbs(make: RowMaker) -> Iterator[Row]:
+    """Rows whose maximum rises from beat to beat, by each size, under each setting.
+
+    Steps between the sizes are those of a logarithm: what follows from a rise is relative to it.
+    """
+    low, high = make.limits
+    beats = min(8, make.max_len // make.lanes)
+    sizes = np.unique(np.geomspace(1, high - low, 84).astype(int))
+    for settings in _combinations(make, 16) if beats > 1 else ():
+        rises = make.rng.permutation(sizes).tolist()
+        while rises:
+            levels = [low]
+            # As many rises as fit a row, in the order drawn.
+            while rises and len(levels) < beats and levels[-1] + rises[-1] <= high:
+                levels.append(levels[-1] + rises.pop())
+            row = make.row(make.lanes * len(levels), "flat", "none", **settings)
+            row.x[:] = np.repeat(levels, make.lanes)
+            yield row
 
 
 def _levels(bench: Bench) -> Iterator[Phase]:
@@ -124,6 +157,15 @@ def _levels(bench: Bench) -> Iterator[Phase]:
         below = int(lower.x[0]) - int(bench.rng.geometric(0.05))
         lower.x[bench.rng.integers(count)] = max(low, below)
         rows += [row, lower]
+    # The small sums again, with lower elements of every size in each.
+    some = 8
+    for count in range(1, min(64, make.max_len - some) + 1):
+        for _ in range(some):
+            row = make.row(length=count + some, shape="flat", mask="none")
+            depths = np.exp(bench.rng.uniform(0, np.log(high - low), some)).astype(int)
+            row.x[:] = high
+            row.x[bench.rng.choice(count + some, some, replace=False)] = high - depths
+            rows.append(row)
     yield Phase(rows)
 
 
@@ -151,18 +193,13 @@ def _masks(bench: Bench) -> Iterator[Phase]:
 
 def _settings(bench: Bench) -> Iterator[Phase]:
     make = bench.make
-    names = list(make.drawn)
-    sizes = [len(values) for values in make.drawn.values()]
-    # Each combination (or 64 of too many) three times, in random order, on short rows: a setting
-    # that is taken too early or too late shows.
-    combinations = min(64, int(np.prod(sizes)))
-    drawn = bench.rng.permutation(int(np.prod(sizes)))[:combinations]
+    # Each combination three times, in random order, on short rows: a setting that is taken too
+    # early or too late shows.
+    chosen = 3 * _combinations(make, 64)
     rows = []
-    for flat in bench.rng.permutation(np.repeat(drawn, 3)):
-        places = np.unravel_index(flat, sizes)
-        chosen = {name: make.drawn[name][int(i)] for name, i in zip(names, places, strict=True)}
+    for place in bench.rng.permutation(len(chosen)):
         length = int(bench.rng.integers(1, min(make.max_len, 4 * make.lanes) + 1))
-        rows.append(make.row(length, **chosen))
+        rows.append(make.row(length, **chosen[place]))
     yield Phase(rows)
     yield Phase((make.row(length=1) for _ in range(40)), "none", "half")
 

@@ -62,6 +62,9 @@ class Scoreboard(uvm_component):
         self.rows = self.elements = self.mismatches = 0
         self.dropped = 0  # rows that a reset took while they were inside
         self.pulses = {"err_len": 0, "err_keep": 0}
+        # What the environment connects: clocks of the error outputs, and the row that is going in.
+        self.seen_pulses = lambda: self.pulses
+        self.partial = ObservedRow
 
     def start_of_simulation_phase(self):
         self.bench.reset.on_assert(self._reset)
@@ -73,9 +76,32 @@ class Scoreboard(uvm_component):
 
     def _reset(self) -> None:
         self.compare()
+        self._judge_pulses()
         self.dropped += len(self._expected)
         self._expected.clear()
         self.pulses = {"err_len": 0, "err_keep": 0}
+
+    def _judge_pulses(self) -> None:
+        """At a reset: those of rows that have come out were seen, those of rows inside may be."""
+        if self.failure is not None:
+            return
+        least, most = self.pulses, dict(self.pulses)
+        inside, partial = list(self._expected), self.partial()
+        if inside:
+            decoded = decode(inside, self.bench.shape)
+            model = self.bench.unit.predict(self.bench.parameters, decoded.rows)
+            err_len = decoded.err_len if model.err_len is None else decoded.err_len | model.err_len
+            most["err_len"] += int(err_len.sum())
+            most["err_keep"] += int(decoded.keep_pulses.sum())
+        if partial.beats:
+            most["err_len"] += int(decode([partial], self.bench.shape).err_len.sum())
+            most["err_keep"] += len(partial.beats)
+        for name, seen in self.seen_pulses().items():
+            if not least[name] <= seen <= most[name]:
+                self._fail(
+                    f"{name}_o was high for {seen} clocks between two resets, expected "
+                    f"{least[name]} to {most[name]}"
+                )
 
     def _input(self, row: ObservedRow) -> None:
         self._expected.append(row)

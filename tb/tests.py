@@ -160,6 +160,7 @@ class BaseTest(uvm_test):
         Clock(top.clk_i, CLOCK_NS, "ns").start()
         cocotb.start_soon(bench.clocking.run())
         await bench.clocking.wait(3)
+        self.at_rest()
         await bench.reset.release()
         work = cocotb.start_soon(self._drive_all())
         watch = cocotb.start_soon(self._watchdog())
@@ -170,6 +171,12 @@ class BaseTest(uvm_test):
                 task.result()  # an exception of theirs is ours
             task.cancel()
         self.drop_objection()
+
+    def at_rest(self) -> None:
+        """Reset is asynchronous: outputs are at rest at once, with no clock."""
+        for name in ("m_axis_tvalid", "s_axis_tready", "err_len_o", "err_keep_o"):
+            value = str(getattr(cocotb.top, name).value)
+            require(value == "0", f"{name} is {value} in reset\nrerun: {self.bench.rerun}")
 
     async def _drive_all(self):
         bench = self.bench
@@ -341,16 +348,10 @@ class ResetTest(BaseTest):
                 self.env.source.monitor.pins, self.env.sink.monitor.pins
             )
             reset.assert_now()
-            await self._at_rest()
+            await Timer(1, "ps")
+            self.at_rest()
             await self.bench.clocking.wait(int(rng.integers(1, 5)))
             await reset.release()
-
-    async def _at_rest(self):
-        """Reset is asynchronous: outputs are at rest at once, with no clock."""
-        await Timer(1, "ps")
-        for name in ("m_axis_tvalid", "s_axis_tready", "err_len_o", "err_keep_o"):
-            value = str(getattr(cocotb.top, name).value)
-            require(value == "0", f"{name} is {value} in reset\nrerun: {self.bench.rerun}")
 
     def check_phase(self):
         super().check_phase()

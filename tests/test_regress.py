@@ -88,8 +88,8 @@ def test_seeds_and_filters():
     assert [one.id for one in again] == [one.id for one in jobs]
     with pytest.raises(UserError, match="no set 'weekly'; there are: ci, full, nightly"):
         regress.jobs(plan, "weekly")
-    with pytest.raises(UserError, match="set ci has no run with TEST=tensors"):
-        regress.jobs(plan, "ci", test="tensors")
+    with pytest.raises(UserError, match="set ci has no run with SIM=icarus TEST=tensors"):
+        regress.jobs(plan, "ci", sim="icarus", test="tensors")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,84 @@
+#!/usr/bin/env python3
+"""Coverage of a regression: functional bins, lines, branches, toggles, expressions; its holes.
+
+usage: scripts/coverage.py [NAME=ci] [HOLES=20]
+
+  NAME=ci     the regression's folder, build/regress/<name>; default: the latest
+  HOLES=20    how many holes to list; 0 none
+
+The regression is what `make regress` ran (Verilator counts the code coverage; functional bins are
+of both simulators). Figures are after the waivers of testplans/waivers.hjson. Of the same figures
+coverage.info (LCOV: genhtml reads it) and coverage.xml (UCIS) are written into the regression's
+folder. Goals are those of testplans/regression.hjson, for each unit over all its configurations.
+Exit code: 0 goals met, 1 below a goal, 2 bad input, or a waiver that matches nothing.
+"""
+
+import bootstrap  # noqa: F401  isort: skip
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from flow import code_coverage, regress
+from flow.cli import main, number, table, words
+from flow.errors import UserError
+
+
+def latest(folder: Path = regress.FOLDER) -> str:
+    """The name of the regression that was started or went on last. Raises UserError."""
+    found = sorted(folder.glob("*/metadata.json"), key=lambda path: path.stat().st_mtime)
+    if not found:
+        raise UserError("there is no regression yet; run: make regress SET=ci")
+    return found[-1].parent.name
+
+
+def report(parts: Sequence[code_coverage.Figures], whole: Sequence[code_coverage.Figures]) -> str:
+    """The table: each configuration, then the unit over all of them."""
+    lines = []
+    for unit in whole:
+        for one in [*(part for part in parts if part.unit == unit.unit), unit]:
+            percent = [code_coverage.shown(one.percent(kind)) for kind in code_coverage.ALL_KINDS]
+            lines.append((one.unit, one.configuration or "all", *percent, len(one.waived)))
+    return table(lines, ("unit", "configuration", *code_coverage.ALL_KINDS, "waived"))
+
+
+def command(arguments: Sequence[str]) -> int:
+    """Print the report, write the files; return the exit code."""
+    if "--help" in arguments or "-h" in arguments:
+        print(__doc__.strip())
+        return 0
+    given = words(arguments)
+    shown = number("HOLES", given.pop("HOLES", "20"))
+    name = given.pop("NAME", None) or latest()
+    if given:
+        raise UserError(f"there is no {next(iter(given))}; there are: NAME HOLES")
+    regression = regress.Regression.of_folder(regress.FOLDER / name)
+    parts = regression.figures()
+    if not parts:
+        raise UserError(f"{regression.folder} holds no run that passed")
+    code_coverage.apply(code_coverage.load_waivers(), parts)
+    whole = code_coverage.merged(parts)
+    about = regression.metadata
+    print(f"{regression.folder}: {len(regression.jobs)} of {about['jobs']} runs\n")
+    print(report(parts, whole))
+    holes = code_coverage.grouped_holes(whole)
+    if holes and shown:
+        lines = []
+        for unit, place, kind, details in holes[:shown]:
+            text = "; ".join(details[:4]) + (" ..." if len(details) > 4 else "")
+            lines.append((unit, place, kind, len(details), text))
+        print("\n" + table(lines, ("unit", "place", "kind", "holes", "what")))
+        if len(holes) > shown:
+            print(f"and {len(holes) - shown} places more (HOLES=)")
+    info, xml = regression.folder / "coverage.info", regression.folder / "coverage.xml"
+    info.write_text(code_coverage.lcov(whole))
+    xml.write_text(
+        code_coverage.ucis(whole, about["started"], about["tools"].get("verilator", "-"))
+    )
+    print(f"\nwritten: {info}, {xml.name}")
+    missed = code_coverage.under(whole, regress.load_plan().goals)
+    print(f"FAIL: {', '.join(missed)}" if missed else "PASS: every goal is met")
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    main(command)

@@ -1,0 +1,57 @@
+#!/usr/bin/env python3
+"""A regression as static HTML pages, with JUnit XML beside them.
+
+usage: scripts/report.py [NAME=VALUE ...]
+
+  NAME=ci             the regression in build/regress/<name>; default: the one started last
+  OUT=build/report    folder to write to; index.html is where to start
+
+The pages need no network and no server. A finished regression also gets a line in
+build/regress/history.jsonl, which history.html draws.
+Exit code: 0 done, whatever the regression's own verdict is, 2 bad input.
+"""
+
+import bootstrap  # noqa: F401  isort: skip
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from flow import dashboard, regress
+from flow.cli import main, words
+from flow.errors import UserError
+from flow.paths import BUILD
+
+
+def command(arguments: Sequence[str]) -> int:
+    """Read, write and say what was written; return the exit code."""
+    if "--help" in arguments or "-h" in arguments:
+        print(__doc__.strip())
+        return 0
+    given = words(arguments)
+    if "" in given.values():
+        raise UserError("NAME= and OUT= each need a value")
+    name = given.pop("NAME", None)
+    out = Path(given.pop("OUT", BUILD / "report"))
+    if given:
+        raise UserError(f"there is no {next(iter(given))}; there are: NAME OUT")
+    if name is not None and not (regress.FOLDER / name / "metadata.json").is_file():
+        there = sorted(path.parent.name for path in regress.FOLDER.glob("*/metadata.json"))
+        raise UserError(f"there is no regression {name!r}; there are: {', '.join(there) or 'none'}")
+    folder = regress.FOLDER / name if name else dashboard.latest(regress.FOLDER)
+    regression = dashboard.Finished(folder)
+    new = dashboard.remember(regression)
+    files = dashboard.write(regression, out)
+    size = sum(file.stat().st_size for file in files)
+    pages = sum(file.suffix == ".html" for file in files)
+    print(
+        f"regression {regression.name}: {regression.verdict}, {len(regression.results)} runs, "
+        f"{regression.failed} failed, {regression.missing} left"
+    )
+    if new:
+        print(f"history: a line in {dashboard.short(folder.parent / dashboard.HISTORY)}")
+    print(f"{out / 'index.html'}: {pages} pages, {len(files)} files, {size / 1024:,.0f} KiB")
+    return 0
+
+
+if __name__ == "__main__":
+    main(command)
