@@ -336,6 +336,24 @@ class Regression:
             fill()
         return next(waiting, None) is None
 
+    def add_waves(self, bucket: Bucket) -> Path | None:
+        """Run a bucket's simplest case again, alone and with waves; return the wave file.
+
+        The case's result then is that run's. None if it does not fail again, or cannot be built:
+        then nothing changes.
+        """
+        worst = bucket.simplest
+        job = Job(**worst["job"])
+        try:
+            made = build(get(job.unit), job.parameters, job.sim, waves=True)
+        except BuildError:
+            return None
+        done = simulate(made, job.test, job.seed, rows=job.rows)
+        if done.passed:
+            return None
+        self.save({**worst, "report": done.report, "folder": str(done.run.folder)})
+        return done.waves
+
     def buckets(self) -> list[Bucket]:
         """Failures by what they have in common, the most frequent kind first."""
         found: dict[str, Bucket] = {}

@@ -25,12 +25,16 @@ import shutil
 import sys
 import time
 from collections import Counter
+from concurrent.futures import BrokenExecutor
 
 from flow import regress
 from flow.build import check_simulator
 from flow.cli import flag, main, number, table, words
 from flow.errors import UserError
 from tb import units
+
+ATTEMPTS = 3  # at running what a lost worker had in hand
+MOST_WAVES = 5  # buckets whose simplest case is run again with waves
 
 
 def clock(seconds: float) -> str:
@@ -104,6 +108,28 @@ def summary(regression: regress.Regression) -> str:
     return text
 
 
+def run(
+    regression: regress.Regression, todo: list, processes: int, budget: int, *, failed: bool
+) -> bool:
+    """Run jobs on this machine; what a lost worker had in hand is run again, a few times."""
+    progress = Progress(len(todo))
+    for attempt in range(ATTEMPTS):
+        with regress.local_executor(processes) as executor:
+            try:
+                return regression.run(executor, todo, budget, progress)
+            except BrokenExecutor:
+                print(f"\na worker was lost (attempt {attempt + 1} of {ATTEMPTS}): going on")
+            except KeyboardInterrupt:
+                executor.shutdown(wait=False, cancel_futures=True)
+                print(f"\n{len(regression.results)} results are kept; the same words go on")
+                raise
+        done = regression.results
+        todo = [
+            job for job in todo if job.id not in done or (failed and not done[job.id]["passed"])
+        ]
+    raise UserError(f"workers were lost {ATTEMPTS} times: see the lines above")
+
+
 def command(arguments) -> int:
     if "--help" in arguments or "-h" in arguments:
         print(__doc__.strip())
@@ -143,15 +169,10 @@ def command(arguments) -> int:
     regression = regress.Regression(folder, jobs, {"set": of, "seed": seed, "command": arguments})
     todo = regression.left(failed=failed)
     print(f"{folder}: set {of}, first seed {seed}, {len(jobs)} runs, {len(todo)} to do", flush=True)
-    finished = True
-    if todo:
-        with regress.local_executor(processes) as executor:
-            try:
-                finished = regression.run(executor, todo, budget, Progress(len(todo)))
-            except KeyboardInterrupt:
-                executor.shutdown(wait=False, cancel_futures=True)
-                print(f"\n{len(regression.results)} results are kept; the same words go on")
-                raise
+    finished = run(regression, todo, processes, budget, failed=failed) if todo else True
+    for bucket in regression.buckets()[:MOST_WAVES]:
+        waves = regression.add_waves(bucket)
+        print(f"waves: {waves or 'none, it does not fail when it runs alone'}", flush=True)
     print("\n" + summary(regression))
     bad = sum(not result["passed"] for result in regression.results.values())
     missing = len(regression.left())

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections import Counter
-from concurrent.futures import Future
+from concurrent.futures import BrokenExecutor, Future
+from functools import partial
 
 import pytest
 
@@ -18,6 +20,8 @@ from flow.errors import UserError
 from flow.paths import ROOT
 from tb.scenarios import SCENARIOS
 from tb.units import UNITS
+from tests.planted import plant
+from tests.test_planted_bugs import BUGS
 
 SIM = "icarus" if tools.icarus() else "verilator"
 MISMATCH = """{unit}: row {row} does not match the model
@@ -185,16 +189,53 @@ def test_failures_of_one_kind_share_a_bucket(tmp_path):
     assert second.message.startswith("stuck: no beat moved for # clocks")
 
 
-def test_a_failing_run_keeps_its_folder_and_a_passing_one_does_not(monkeypatch):
+def test_a_passing_run_leaves_its_numbers_only():
     good = regress.run_job(job())
     assert good["passed"]
     assert good["rows"] == 2
     assert good["coverage"]["length"]["group"] == "row"
     assert "folder" not in good
-    monkeypatch.setattr(type(UNITS["lut2d"]), "latency", lambda self, parameters: (1, 1))
-    wrong = job(test="nonsense")
-    with pytest.raises(UserError, match="no test 'nonsense'"):
-        regress.run_job(wrong)
+
+
+def test_a_failing_run_keeps_its_folder_and_is_run_again_with_waves(monkeypatch, tmp_path):
+    bug = BUGS["lut2d"]["d times 8 for times 10"]
+    rtl = plant(bug.edits, tmp_path)
+    monkeypatch.setattr(regress, "build", partial(regress.build, rtl=rtl))
+    jobs = [job(test=bug.test, sim=SIM, seed=seed, rows=200 - seed) for seed in (1, 2)]
+    regression = regress.Regression(tmp_path / "here", jobs, {"seed": 1})
+    assert regression.run(Now(regress.run_job), jobs, budget=9)
+    [bucket] = regression.buckets()
+    assert bucket.message == "lut2d: row # does not match the model (tdata)"
+    assert len(bucket.results) == 2
+    folders = {result["folder"] for result in bucket.results}
+    waves = regression.add_waves(bucket)
+    assert waves.stat().st_size > 1000
+    [again] = regression.buckets()
+    assert again.simplest["folder"] == str(waves.parent)
+    assert again.simplest["id"] == bucket.simplest["id"]
+    for folder in {*folders, str(waves.parent)}:
+        shutil.rmtree(folder)
+
+
+def test_a_lost_worker_is_replaced_and_its_jobs_run_again(tmp_path):
+    """The worker that gets seed 3 kills itself, once."""
+    jobs = [job(seed=seed) for seed in range(1, 7)]
+    regression = regress.Regression(tmp_path / "here", jobs, {"seed": 1})
+    marker = tmp_path / "died"
+
+    class Dying(Now):
+        def submit(self, work, one):
+            if one.seed == 3 and not marker.exists():
+                marker.touch()
+                raise BrokenExecutor
+            return super().submit(work, one)
+
+    with pytest.raises(BrokenExecutor):
+        regression.run(Dying(passed), jobs, budget=9)
+    assert len(regression.results) < len(jobs)
+    executor = Dying(passed)
+    assert regression.run(executor, regression.left(), budget=9)
+    assert len(regression.results) == len(jobs)
 
 
 # --- the whole ------------------------------------------------------------------------------------
@@ -247,6 +288,32 @@ def test_killed_in_the_middle_it_goes_on_to_the_same_numbers():
     finally:
         for folder in (whole, killed):
             subprocess.run(["rm", "-rf", str(folder)], check=True)
+
+
+def children(pid):
+    """Processes that a process has started and that run Python."""
+    listed = subprocess.run(
+        ["ps", "-ww", "-o", "pid=,args=", "--ppid", str(pid)], capture_output=True, text=True, check=False
+    ).stdout
+    return [int(line.split()[0]) for line in listed.splitlines() if "spawn_main" in line]
+
+
+@pytest.mark.skipif(shutil.which("ps") is None, reason="ps is not installed")
+def test_a_worker_that_is_killed_loses_nothing():
+    name = f"test-{os.getpid()}-worker"
+    folder = regress.FOLDER / name
+    words = ["SET=nightly", "SEED=1", "UNIT=rexp", f"SIM={SIM}", "TEST=smoke", "JOBS=2"]
+    try:
+        process = command(*words, f"NAME={name}")
+        while not list((folder / "results").glob("*.json")) and process.poll() is None:
+            time.sleep(0.05)
+        os.kill(children(process.pid)[0], signal.SIGKILL)
+        out, err = process.communicate()
+        assert process.returncode == 0, out + err
+        assert "a worker was lost (attempt 1 of 3): going on" in out
+        assert numbers(folder)["passed"] == numbers(folder)["runs"] == 8
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.mark.parametrize(
