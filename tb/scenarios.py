@@ -45,9 +45,12 @@ def rows_of(unit: Unit, parameters: Parameters, file: Vectors) -> Rows:
     """The rows of a vector file; settings that it does not give follow from the row, or are 0."""
     count = len(file.length)
     given = file.run_settings
-    follow = [unit.complete(parameters, mask) for mask in file.mask]
+    wanted = unit.settings(parameters)
+    follow = []
+    if any(setting.name not in given for setting in wanted):
+        follow = [unit.complete(parameters, mask) for mask in file.mask]
     settings = {}
-    for setting in unit.settings(parameters):
+    for setting in wanted:
         if setting.name in given:
             settings[setting.name] = np.broadcast_to(given[setting.name], count)
         else:

@@ -95,19 +95,22 @@ class PhaseSequence(uvm_sequence):
         self._settle = settle
 
     async def body(self):
-        ahead = deque()
-        for number in itertools.count():
-            ahead.extend(itertools.islice(self._rows, self.AHEAD - len(ahead)))
-            if not ahead:
-                return
-            if self._channels is not None:
-                self._channels.plan(ahead)
-                if self._settle and number == 0:
-                    await self._channels.settled()
-            item = RowItem(f"row {number}", ahead.popleft())
+        rows = self._rows if self._channels is None else self._planned()
+        for number, row in enumerate(rows):
+            if self._settle and number == 0 and self._channels is not None:
+                await self._channels.settled()
+            item = RowItem(f"row {number}", row)
             await self.start_item(item)
             await self.finish_item(item)
             self._on_row(item)
+
+    def _planned(self):
+        """The rows, each after the channels' driver has been told of it and of those behind it."""
+        ahead = deque(itertools.islice(self._rows, self.AHEAD))
+        while ahead:
+            self._channels.plan(ahead)
+            yield ahead.popleft()
+            ahead.extend(itertools.islice(self._rows, 1))
 
 
 class BaseTest(uvm_test):
