@@ -172,6 +172,8 @@ def execute(
             crashed = True
     seconds = time.perf_counter() - started
     report = _failure(run.folder / "results.xml", log, crashed)
+    if report and "rerun: " not in report:  # an assertion, or the simulator, ended it
+        report += f"\nrerun: {run.rerun}"
     values = run.folder / "result.json"
     return Result(
         run=run,
