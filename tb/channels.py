@@ -52,15 +52,18 @@ class Banks:
     def to_load(self, ahead: Sequence[ChannelSet]) -> tuple[int, ChannelSet] | None:
         """The first set that rows ahead need and no bank holds, with the bank to put it into.
 
-        None if there is none, or if rows before it still need all banks.
+        A bank that no row uses comes before one that must be waited for. None if there is no such
+        set, or if rows before it still need all banks.
         """
         needed: list[ChannelSet] = []
         for channels in ahead:
             if self.bank_of(channels) is None:
-                for bank, held in enumerate(self._holds):
-                    if not any(held is one for one in needed):
-                        return bank, channels
-                return None
+                spare = [
+                    bank
+                    for bank, held in enumerate(self._holds)
+                    if not any(held is one for one in needed)
+                ]
+                return (min(spare, key=self.in_use), channels) if spare else None
             needed.append(channels)
         return None
 

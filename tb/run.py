@@ -1,21 +1,31 @@
 """One simulation as data: what the flow asks for and what the bench, inside the simulator, reads.
 
 The flow writes `run.json` into the run's folder and names the folder in SOFTNORM_RUN; the bench
-writes `progress.json`, `coverage.json` and `result.json` beside it.
+writes `progress.json`, `coverage.json` and `result.json` beside it. For many runs in one process
+(tb/forked.py) SOFTNORM_RUNS names the pipe through which their folders come.
 """
 
 from __future__ import annotations
 
+import ctypes
 import dataclasses
 import json
 import os
+import signal
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
 
 from tb import units
 from tb.unit import Unit
 
 FOLDER_VARIABLE = "SOFTNORM_RUN"
+RUNS_VARIABLE = "SOFTNORM_RUNS"
+LIMIT_VARIABLE = "SOFTNORM_LIMIT"  # seconds that one of many runs may take
+ENDED = "ended"  # in the folder of one of many runs: [exit code, seconds] of its process
+_PATHS = ("folder", "tensors", "stimulus")
 
 
 @dataclass(frozen=True)
@@ -31,6 +41,7 @@ class Run:
     rows: int  # scale of random scenarios
     tensors: Path | None  # tensor or vector file
     rerun: str  # the command that repeats it
+    stimulus: Path | None = None  # drive what is in this file in place of the test's rows
 
     @property
     def descriptor(self) -> Unit:
@@ -41,12 +52,19 @@ class Run:
         about = dataclasses.asdict(self)
         del about["folder"]
         about["tensors"] = self.tensors and self.tensors.name
+        about["stimulus"] = self.stimulus and self.stimulus.name
         return about
+
+    def rng(self, use: str) -> np.random.Generator:
+        """A generator of its own for each use: the same for the same unit, test and seed."""
+        name = f"{self.unit} {self.test} {use}"
+        return np.random.default_rng([self.seed, zlib.crc32(name.encode())])
 
     def save(self) -> None:
         """Write run.json."""
-        text = {**dataclasses.asdict(self), "folder": str(self.folder)}
-        text["tensors"] = self.tensors and str(self.tensors)
+        text = dataclasses.asdict(self)
+        for name in _PATHS:
+            text[name] = text[name] and str(text[name])
         (self.folder / "run.json").write_text(json.dumps(text, indent=1) + "\n")
 
     def progress(self, counts: dict[str, int]) -> None:
@@ -59,6 +77,11 @@ class Run:
     def load(cls) -> Run:
         """The run that this process simulates."""
         text = json.loads((Path(os.environ[FOLDER_VARIABLE]) / "run.json").read_text())
-        text["folder"] = Path(text["folder"])
-        text["tensors"] = text["tensors"] and Path(text["tensors"])
+        for name in _PATHS:
+            text[name] = text[name] and Path(text[name])
         return cls(**text)
+
+
+def die_with_parent() -> None:
+    """Be killed when the process that started this one ends: it has nobody to work for."""
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG

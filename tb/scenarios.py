@@ -6,7 +6,8 @@ it (`tb.tests`): most need only the base test, some add resets or check clocks.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import itertools
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -114,6 +115,7 @@ def _shapes(bench: Bench) -> Iterator[Phase]:
         for n in lengths
     )
     yield Phase(_climbs(make))
+    yield Phase(_distances(make))
 
 
 def _combinations(make: RowMaker, most: int) -> list[dict[str, int]]:
@@ -128,23 +130,61 @@ def _combinations(make: RowMaker, most: int) -> list[dict[str, int]]:
     return found
 
 
+def _each_value(make: RowMaker, count: int = 8) -> list[dict[str, int]]:
+    """Settings `count` times: every value of each setting that has no more values than that."""
+    found: list[dict[str, int]] = [{} for _ in range(count)]
+    for name, values in make.drawn.items():
+        places = make.rng.permutation(len(values)).tolist()
+        for number, settings in enumerate(found):
+            settings[name] = values[places[number % len(values)]]
+    return found
+
+
+def _sizes(make: RowMaker, count: int) -> np.ndarray:
+    """Distances between two inputs, from 1 to the largest.
+
+    Steps between them are those of a logarithm: what follows from a distance is relative to it.
+    """
+    low, high = make.limits
+    return np.unique(np.geomspace(1, high - low, count).astype(int))
+
+
 def _climbs(make: RowMaker) -> Iterator[Row]:
     """Rows whose maximum rises from beat to beat, by each size, under each setting.
 
-    Steps between the sizes are those of a logarithm: what follows from a rise is relative to it.
+    Then rows with beats whose maxima are below the last one's by each size.
     """
     low, high = make.limits
     beats = min(8, make.max_len // make.lanes)
-    sizes = np.unique(np.geomspace(1, high - low, 84).astype(int))
-    for settings in _combinations(make, 16) if beats > 1 else ():
+    sizes = _sizes(make, 84)
+    for settings in _each_value(make) if beats > 1 else ():
+        staircases = []
         rises = make.rng.permutation(sizes).tolist()
         while rises:
             levels = [low]
             # As many rises as fit a row, in the order drawn.
             while rises and len(levels) < beats and levels[-1] + rises[-1] <= high:
                 levels.append(levels[-1] + rises.pop())
+            staircases.append(levels)
+        below = make.rng.permutation(sizes)
+        for at in range(0, len(below), beats - 1):
+            staircases.append([*np.sort(high - below[at : at + beats - 1]), high])
+        for levels in staircases:
             row = make.row(make.lanes * len(levels), "flat", "none", **settings)
             row.x[:] = np.repeat(levels, make.lanes)
+            yield row
+
+
+def _distances(make: RowMaker) -> Iterator[Row]:
+    """Rows with an element at the top and others below it by every distance, under each setting."""
+    low, high = make.limits
+    most = min(make.max_len, 64) - 1
+    for settings in _each_value(make) if most else ():
+        below = 1 + make.rng.permutation(high - low)
+        for at in range(0, len(below), most):
+            part = np.append(below[at : at + most], 0)
+            row = make.row(len(part), "flat", "none", **settings)
+            row.x[:] = high - make.rng.permutation(part)
             yield row
 
 
@@ -160,22 +200,49 @@ def _levels(bench: Bench) -> Iterator[Phase]:
         below = int(lower.x[0]) - int(bench.rng.geometric(0.05))
         lower.x[bench.rng.integers(count)] = max(low, below)
         rows += [row, lower]
-    # The small sums again, with lower elements of every size in each.
-    some = 8
-    for count in range(1, min(64, make.max_len - some) + 1):
-        for _ in range(some):
-            row = make.row(length=count + some, shape="flat", mask="none")
-            depths = np.exp(bench.rng.uniform(0, np.log(high - low), some)).astype(int)
-            row.x[:] = high
-            row.x[bench.rng.choice(count + some, some, replace=False)] = high - depths
-            rows.append(row)
+    # The largest sum under each setting.
+    for settings in _each_value(make):
+        row = make.row(make.max_len, "flat", "none", **settings)
+        row.x[:] = high
+        rows.append(row)
+    # The small sums again, with lower elements: some drawn ones, and under each setting the same
+    # ones of every size; under the smallest sums one at a time.
+    sizes = _sizes(make, 24)
+    for count in range(1, min(64, make.max_len) + 1):
+        for _ in range(2):
+            depths = np.exp(bench.rng.uniform(0, np.log(high - low), 8)).astype(int)
+            rows += _with_lower(make, count, depths)
+        for settings in _each_value(make) if count <= 50 else ():
+            rows += _with_lower(make, count, sizes, **settings)
+        for settings in _each_value(make) if count <= 2 else ():
+            for size in _sizes(make, 48):
+                rows += _with_lower(make, count, [size], **settings)
+    # Rows that rise throughout: what is summed is corrected in every beat.
+    for length in (min(5 * make.lanes, make.max_len), make.max_len):
+        row = make.row(length, "flat", "none")
+        row.x[:] = np.linspace(low, high, length).astype(int)
+        rows.append(row)
     yield Phase(rows)
+
+
+def _with_lower(make: RowMaker, count: int, depths: Sequence[int], **settings: int) -> list[Row]:
+    """A row of `count` elements at the top and some below it; none if it is too long."""
+    length = count + len(depths)
+    if length > make.max_len:
+        return []
+    row = make.row(length, "flat", "none", **settings)
+    high = make.limits[1]
+    row.x[:] = high
+    row.x[make.rng.choice(length, len(depths), replace=False)] = high - np.asarray(depths)
+    return [row]
 
 
 def _lengths(bench: Bench) -> Iterator[Phase]:
     corners = corner_lengths(bench.make.lanes, bench.make.max_len)
     for source, sink in (("none", "none"), ("half", "none"), ("none", "half")):
         yield Phase((bench.make.row(length=n) for n in corners), source, sink)
+    short = min(bench.make.max_len, 3 * bench.make.lanes)
+    yield Phase(bench.make.row(length=n) for n in range(1, short + 1))
     # Every corner after every other.
     yield Phase(
         bench.make.row(length=n, mask="none")
@@ -188,6 +255,8 @@ def _lengths(bench: Bench) -> Iterator[Phase]:
 def _masks(bench: Bench) -> Iterator[Phase]:
     make = bench.make
     lengths = corner_lengths(make.lanes, min(make.max_len, 8 * make.lanes))
+    # And two between the corners, in the first beat and behind it.
+    lengths += [n for n in (make.lanes // 2, 2 * make.lanes + 1) if 1 <= n <= make.max_len]
     each = max(1, bench.rows // (len(MASKS) * len(lengths)))
     yield Phase(
         make.row(length=n, mask=mask) for _ in range(each) for mask in MASKS for n in lengths
@@ -205,6 +274,22 @@ def _settings(bench: Bench) -> Iterator[Phase]:
         rows.append(make.row(length, **chosen[place]))
     yield Phase(rows)
     yield Phase((make.row(length=1) for _ in range(40)), "none", "half")
+    yield Phase(_ends(make))
+
+
+def _ends(make: RowMaker) -> Iterator[Row]:
+    """Settings, inputs and channels, each at either end: the extremes of the arithmetic."""
+    length = min(make.max_len, 2 * make.lanes)
+    follow = make.unit.complete(make.parameters, np.ones(length, bool))  # never wrong ones
+    ends = [[(name, v[0]), (name, v[-1])] for name, v in make.drawn.items()]
+    low, high = make.limits
+    for channels in make.end_sets():
+        for settings in itertools.product(*ends):
+            for values in ([low], [high], [low, high]):
+                row = make.row(length, "flat", "none", **follow, **dict(settings))
+                row.x[:] = np.resize(values, length)
+                row.channels = channels
+                yield row
 
 
 def _stalls(bench: Bench) -> Iterator[Phase]:
@@ -240,6 +325,12 @@ def _too_long(bench: Bench, over: int, mask: str | None = None) -> Row:
     return row
 
 
+def _both_wrong(bench: Bench) -> Row:
+    """A row over MAX_LEN whose first beat has a wrong tkeep."""
+    row = _too_long(bench, 3 * bench.make.lanes)
+    return _spoiled(row, 0, int(bench.rng.choice(_wrong_keeps(bench.make.lanes, bench.rng)[:3])))
+
+
 def _error_rows(bench: Bench) -> list[Row]:
     """Rows over MAX_LEN and rows with each wrong tkeep, among good ones."""
     make, lanes = bench.make, bench.make.lanes
@@ -248,6 +339,7 @@ def _error_rows(bench: Bench) -> list[Row]:
     for over in sorted({1, max(1, lanes - 1), lanes, lanes + 1, 3 * lanes}):
         # Masked elements beyond MAX_LEN make its count of unmasked ones wrong, besides.
         rows += [_too_long(bench, over), make.row(length=1), _too_long(bench, over, "some")]
+    rows += [_both_wrong(bench) for _ in range(2)]
     # Beyond MAX_LEN nothing but beats without an element.
     row = _too_long(bench, lanes)
     rows.append(_spoiled(row, -(-len(row.x) // lanes) - 1, 0))
@@ -262,6 +354,19 @@ def _error_rows(bench: Bench) -> list[Row]:
 def _errors(bench: Bench) -> Iterator[Phase]:
     for source, sink in (("none", "none"), ("half", "half"), ("none", "heavy"), ("none", "rare")):
         yield Phase(_error_rows(bench), source, sink)
+    # Errors that wait a little at the output.
+    make, lanes = bench.make, bench.make.lanes
+    yield Phase(
+        (_both_wrong(bench) if n % 3 else _too_long(bench, lanes) for n in range(18)),
+        "none",
+        "rare",
+    )
+    # With nothing unmasked, a wrong tkeep leaves the row's count right.
+    long = min(make.max_len, 8 * lanes)
+    keeps = _wrong_keeps(lanes, bench.rng)[:3] if long > lanes else ()
+    yield Phase(
+        (_spoiled(make.row(long, mask="all"), 0, keep) for keep in 2 * [*keeps]), "none", "rare"
+    )
 
 
 def _resets(bench: Bench) -> Iterator[Phase]:
@@ -269,6 +374,9 @@ def _resets(bench: Bench) -> Iterator[Phase]:
     # A reset has to find errors under way, too.
     for source, sink in (("none", "none"), ("half", "half")):
         yield Phase(_error_rows(bench), source, sink)
+    # And a unit that is full while its output moves.
+    long = min(bench.make.max_len, 8 * bench.make.lanes)
+    yield Phase((bench.make.row(long, mask="none") for _ in range(50)), "none", "half")
 
 
 def _timing(bench: Bench) -> Iterator[Phase]:
@@ -295,7 +403,9 @@ SCENARIOS: dict[str, Scenario] = {
     "smoke": Scenario("a few random rows, no stalls", _smoke),
     "shapes": Scenario("each distribution of values at several lengths", _shapes),
     "levels": Scenario("1, 2, 3, ... equal elements, and one of them lower: every sum", _levels),
-    "lengths": Scenario("each corner length, and every one after every other", _lengths),
+    "lengths": Scenario(
+        "each corner length, every one after every other, and all short ones", _lengths
+    ),
     "masks": Scenario("each kind of mask at each corner length", _masks),
     "settings": Scenario("every combination of settings, changing from row to row", _settings),
     "stalls": Scenario("every stall pattern on either side against every other", _stalls),

@@ -6,8 +6,10 @@ simulator it goes to.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
@@ -101,6 +103,47 @@ STALLS: dict[str, Callable[[np.random.Generator], Pattern] | None] = {
     "starved": _starved,
     "alternate": _alternate,
 }
+
+
+# ------------------------------------------------------------------------------------------ resets
+
+CLOCK_NS = 2  # the bench's clock
+
+
+# What a stream can be in the middle of when a reset comes.
+STREAM_STATES = ("idle", "between beats", "beat waiting")
+
+
+class Reset(NamedTuple):
+    """When a reset comes after the one before has been released, and for how long it is held.
+
+    clocks  to wait
+    within  ps to wait besides, into a clock
+    held    clocks
+    aim     states of input and output to wait for besides, some clocks at most; None: any will do
+    """
+
+    clocks: int
+    within: int
+    held: int
+    aim: tuple[str, str] | None = None
+
+
+def random_resets(rng: np.random.Generator) -> Iterator[Reset]:
+    """Resets of random length at random times, within clocks too, without an end.
+
+    Every other one aims, at each pair of the streams' states as often as at the others: some of
+    them hardly ever come about by chance.
+    """
+    pairs = list(itertools.product(STREAM_STATES, repeat=2))
+    aims: list[tuple[str, str]] = []
+    for number in itertools.count():
+        clocks = int(rng.choice([rng.integers(1, 12), rng.integers(20, 300)]))
+        # Any place between two clock edges; at an edge the order of events is the tool's.
+        within = int(rng.choice([1, 499 * CLOCK_NS, 501 * CLOCK_NS, 990 * CLOCK_NS]))
+        held = int(rng.integers(1, 5))
+        aims = aims or [pairs[place] for place in rng.permutation(len(pairs))]
+        yield Reset(clocks, within, held, aims.pop() if number % 2 else None)
 
 
 # ------------------------------------------------------------------------------------------ values
@@ -289,16 +332,23 @@ class RowMaker:
         rng = self.rng
         if rng.random() >= _CORNER_SET:
             return self.unit.draw_channels(rng, self.max_len)
-        ends = {
-            column.name: (column.values[0], column.values[-1])[rng.integers(2)]
-            for column in self.unit.channels
-        }
+        return self._end_set([int(rng.integers(2)) for _ in self.unit.channels])
+
+    def _end_set(self, ends: Sequence[int]) -> ChannelSet:
+        """Each column at one end of its range throughout: 0 the lower, 1 the upper."""
         return ChannelSet(
             {
-                column.name: np.full(self.max_len, ends[column.name], column.dtype)
-                for column in self.unit.channels
+                column.name: np.full(
+                    self.max_len, (column.values[0], column.values[-1])[end], column.dtype
+                )
+                for column, end in zip(self.unit.channels, ends, strict=True)
             }
         )
+
+    def end_sets(self) -> list[ChannelSet | None]:
+        """Channel sets with all columns at the lower, and at the upper end; [None] for no table."""
+        columns = len(self.unit.channels)
+        return [self._end_set([end] * columns) for end in (0, 1)] if columns else [None]
 
     def _channels(self) -> ChannelSet | None:
         if not self._sets:

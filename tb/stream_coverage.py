@@ -8,16 +8,21 @@ import numpy as np
 
 from tb.contract import KEEP_KINDS, Expected, ObservedRow, StreamShape
 from tb.coverage import Coverage
+from tb.stimulus import STREAM_STATES
 from tb.unit import Setting
 
 _COUNTS = (0, 1, 2, 8)  # lower edges
 _COUNT_NAMES = ("0", "1", "2..7", "8..")
 _MASKS = ("none", "some", "trailing", "leading beats", "all but one", "all")
-_STATES = ("idle", "between beats", "beat waiting")
 
 
 def _count_bin(values: Sequence[int]) -> np.ndarray:
     return np.searchsorted(_COUNTS, np.asarray(values), side="right") - 1
+
+
+def state_of(pins) -> int:
+    """What a monitor is in the middle of."""
+    return 2 if pins.waiting else 1 if pins.partial else 0
 
 
 class StreamCoverage:
@@ -65,8 +70,8 @@ class StreamCoverage:
         c.point("wrong tkeep", kinds, "what is wrong with the tkeep of a beat")
         c.cross("error x output waits", ("error", "output waits"), "errors under back-pressure")
         c.group("reset")
-        c.point("input at reset", _STATES, "state of s_axis when reset was asserted")
-        c.point("output at reset", _STATES, "state of m_axis when reset was asserted")
+        c.point("input at reset", STREAM_STATES, "state of s_axis when reset was asserted")
+        c.point("output at reset", STREAM_STATES, "state of m_axis when reset was asserted")
         c.cross("input x output at reset", ("input at reset", "output at reset"), "both at once")
         self._before: dict[str, int] = {}  # settings of the last row of the last batch
 
@@ -128,13 +133,10 @@ class StreamCoverage:
 
     def sample_reset(self, source_pins, sink_pins) -> None:
         """Count a reset by what the two monitors were in the middle of."""
-        state = [
-            np.array([2 if pins.waiting else 1 if pins.partial else 0])
-            for pins in (source_pins, sink_pins)
-        ]
-        self.coverage.sample("input at reset", state[0])
-        self.coverage.sample("output at reset", state[1])
-        self.coverage.sample("input x output at reset", *state)
+        source, sink = (np.array([state_of(pins)]) for pins in (source_pins, sink_pins))
+        self.coverage.sample("input at reset", source)
+        self.coverage.sample("output at reset", sink)
+        self.coverage.sample("input x output at reset", source, sink)
 
     def _length_bins(self, length: np.ndarray) -> np.ndarray:
         bins = np.full(len(length), -1)

@@ -12,8 +12,8 @@ import itertools
 import json
 import logging
 import time
-import zlib
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import cocotb
@@ -27,14 +27,16 @@ from tb.agents import RowItem
 from tb.axis import Clocking, ResetLine
 from tb.contract import StreamShape
 from tb.env import StreamEnv
+from tb.replay import Stimulus
 from tb.run import Run
 from tb.scenarios import SCENARIOS, Bench
 from tb.scoreboard import require
-from tb.stimulus import RowMaker
+from tb.stimulus import CLOCK_NS, STREAM_STATES, Phase, Reset, RowMaker, random_resets
+from tb.stream_coverage import state_of
 from tb.unit import Outputs, Rows, Unit
 
-CLOCK_NS = 2
 STUCK_CLOCKS = 4000  # no transfer on either side for so long: something hangs
+_AIM = 100  # clocks that a reset waits for the states it aims at
 
 
 @dataclass
@@ -62,9 +64,8 @@ class BenchConfig:
         return self.run.sim == "icarus"
 
     def rng(self, use: str) -> np.random.Generator:
-        """A generator of its own for each use: the same for the same unit, test and seed."""
-        name = f"{self.unit.name} {self.run.test} {use}"
-        return np.random.default_rng([self.run.seed, zlib.crc32(name.encode())])
+        """A generator of its own for each use."""
+        return self.run.rng(use)
 
 
 class _ErrorCount(logging.Handler):
@@ -136,6 +137,9 @@ class BaseTest(uvm_test):
             setting_values={s.name: s.values for s in unit.settings(run.parameters)},
         )
         ConfigDB().set(None, "*", "BENCH", self.bench)
+        self.stimulus = None
+        if run.stimulus is not None:
+            self.stimulus = Stimulus.load(run.stimulus, unit, run.parameters)
         self.env = StreamEnv.create("env", self)
         self.sent = self.aborted = 0
         self.real = 0  # rows of a tensor file; they come first
@@ -181,14 +185,17 @@ class BaseTest(uvm_test):
             value = str(getattr(cocotb.top, name).value)
             require(value == "0", f"{name} is {value} in reset\nrerun: {self.bench.rerun}")
 
-    async def _drive_all(self):
-        bench = self.bench
-        run = bench.run
+    def phases(self) -> Iterable[Phase]:
+        """What is driven: the file's rows, or what the scenario makes of the seed."""
+        if self.stimulus is not None:
+            return self.stimulus.phases
+        bench, run = self.bench, self.bench.run
         make = RowMaker(bench.rng("rows"), bench.unit, bench.parameters)
+        return SCENARIOS[run.test].phases(Bench(make, run.rows, run.tensors))
+
+    async def _drive_all(self):
         started = time.perf_counter()
-        scenario = SCENARIOS[run.test]
-        phases = scenario.phases(Bench(make, run.rows, run.tensors))
-        for number, phase in enumerate(phases):
+        for number, phase in enumerate(self.phases()):
             self.env.source.driver.set_stalls(phase.source)
             self.env.sink.driver.set_stalls(phase.sink)
             sequence = PhaseSequence(
@@ -334,31 +341,38 @@ class ResetTest(BaseTest):
         await super().run_phase()
         resets.cancel()
 
+    def resets(self) -> Iterable[Reset]:
+        """When they come."""
+        if self.stimulus is not None:
+            return self.stimulus.resets
+        return random_resets(self.bench.rng("resets"))
+
     async def _resets(self):
-        rng = self.bench.rng("resets")
         reset = self.bench.reset
+        stream = self.env.collector.stream
+        pins = (self.env.source.monitor.pins, self.env.sink.monitor.pins)
         # The first reset has no edge, and takes effect at the first clock only.
         while reset.active:
             await self.bench.clocking.edge
-        while True:
-            clocks = int(rng.choice([rng.integers(1, 12), rng.integers(20, 300)]))
-            # Any place between two clock edges; at an edge the order of events is the tool's.
-            within = int(rng.choice([1, 499 * CLOCK_NS, 501 * CLOCK_NS, 990 * CLOCK_NS]))
+        for clocks, within, held, aim in self.resets():
             await self.bench.clocking.wait(clocks)
+            for _ in range(_AIM if aim else 0):
+                if tuple(STREAM_STATES[state_of(one)] for one in pins) == aim:
+                    break
+                await self.bench.clocking.edge
             await Timer(within, "ps")
             # Before the monitors hear of it and forget what they are in the middle of.
-            self.env.collector.stream.sample_reset(
-                self.env.source.monitor.pins, self.env.sink.monitor.pins
-            )
+            stream.sample_reset(*pins)
             reset.assert_now()
             await Timer(1, "ps")
             self.at_rest()
-            await self.bench.clocking.wait(int(rng.integers(1, 5)))
+            await self.bench.clocking.wait(held)
             await reset.release()
 
     def check_phase(self):
         super().check_phase()
-        require(self.bench.reset.count > 0, "no reset came: more rows are needed")
+        wanted = self.stimulus is None or self.stimulus.resets
+        require(self.bench.reset.count > 0 or not wanted, "no reset came: more rows are needed")
 
 
 class TimingTest(BaseTest):

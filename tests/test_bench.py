@@ -282,6 +282,18 @@ def test_the_first_set_that_is_missing_is_loaded():
     assert full_banks(a, b).to_load([c, a]) == (0, c)
 
 
+def test_a_set_goes_into_a_bank_that_no_row_uses_if_there_is_one():
+    a, b, c = channel_sets(3)
+    banks = full_banks(a, b)
+    token = banks.claim(0)
+    assert banks.to_load([c]) == (1, c)
+    assert banks.to_load([b, c]) == (0, c)  # the free one is needed first
+    banks.claim(1)
+    assert banks.to_load([c]) == (0, c)  # the first, where all are in use
+    banks.release(token)
+    assert banks.to_load([c]) == (0, c)
+
+
 def test_no_set_is_loaded_over_one_that_rows_before_still_need():
     a, b, c = channel_sets(3)
     banks = full_banks(a, b)

@@ -332,7 +332,9 @@ def imports(path):
             yield from (f"{node.module}.{name.name}" for name in node.names)
 
 
-IN_SIMULATOR = {"axis", "agents", "channel_agent", "env", "scoreboard", "tests", "bare_loop"}
+IN_SIMULATOR = {
+    *("axis", "agents", "channel_agent", "env", "scoreboard", "tests", "bare_loop", "forked"),
+}
 STANDARD = sys.stdlib_module_names
 MAY_IMPORT = {
     "models": {"models", "numpy"},
