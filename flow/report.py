@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Mapping
+
 from flow.build import Build
 from flow.cli import table
 from flow.simulate import Result
@@ -79,3 +82,24 @@ def summary(result: Result, *, all_coverage: bool = False) -> str:
     if all_coverage:
         text += "\n\n" + table(coverage.table(), ("coverpoint", "hit", "holes"))
     return text
+
+
+def shrunk_text(shrunk: Mapping) -> str:
+    """What the shrinker left (`Shrunk.as_dict`), with the line that repeats it."""
+    before = shrunk["before"]
+    lines = [
+        f"shrunk from {before['rows']} rows of {before['elements']} elements to "
+        f"{shrunk['rows']} of {shrunk['elements']}, {shrunk['tried']} stimuli tried:",
+        *(f"  {line}" for line in shrunk["text"].splitlines()),
+        f"rerun: {shrunk['rerun']}",
+    ]
+    if shrunk["waves"]:
+        lines.append(f"waves: {shrunk['waves']}")
+    return "\n".join(lines)
+
+
+def shrinking(tried: int, rows: int, elements: int) -> None:
+    """Progress of the shrinker, on a terminal: a line that rewrites itself."""
+    if sys.stdout.isatty():
+        text = f"shrinking: {tried} tried, {rows} rows of {elements} elements still fail"
+        print(f"\r\x1b[K{text}", end="\r", flush=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
+import signal
 import tempfile
 import threading
 import time
@@ -19,12 +21,15 @@ from flow.build import Build
 from flow.errors import UserError
 from flow.paths import BUILD, DATA
 from models import vectors
-from tb.run import FOLDER_VARIABLE, Run
+from tb.replay import Stimulus
+from tb.run import ENDED, FOLDER_VARIABLE, LIMIT_VARIABLE, RUNS_VARIABLE, Run
 from tb.scenarios import SCENARIOS
 from tb.unit import Parameters, Unit
 
 DEFAULT_ROWS = 200
 COVERAGE_FILE = "coverage.dat"  # in the run's folder, of a build with coverage
+TIME_LIMIT = 900  # seconds of a run among many
+INITIAL_BITS = 4  # seeds of Verilator's random start of registers and memories
 
 
 @dataclass(frozen=True)
@@ -96,6 +101,7 @@ def rerun_line(
     rows: int,
     tensors: Path | None,
     parameters: Parameters,
+    stimulus: Path | None = None,
 ) -> str:
     """The command that repeats a run."""
     words = [f"UNIT={unit.name}", f"SIM={sim}", f"TEST={test}", f"SEED={seed}"]
@@ -103,6 +109,8 @@ def rerun_line(
         words.append(f"ROWS={rows}")
     if tensors is not None and tensors != DATA / unit.tensors:
         words.append(f"TENSORS={tensors}")
+    if stimulus is not None:
+        words.append(f"STIMULUS={stimulus}")
     words += [f"{k}={v}" for k, v in parameters.items() if v != unit.defaults[k]]
     return "make sim " + " ".join(words)
 
@@ -114,20 +122,33 @@ def simulate(
     *,
     rows: int = DEFAULT_ROWS,
     tensors: Path | None = None,
+    stimulus: Path | None = None,
     on_progress: Callable[[dict], None] | None = None,
 ) -> Result:
-    """Run `test` on a build. Raises UserError for a test or a tensor file that cannot be used.
+    """Run `test` on a build; `stimulus` is a file of rows to drive in place of the test's.
 
-    A failing test is a `Result`, not an exception.
+    A failing test is a `Result`, not an exception. Raises UserError for a test or a tensor file
+    that cannot be used, ParameterError for a stimulus that is not for this build.
     """
     unit = build.unit
     tensors = choose_tensors(unit, build.parameters, test, tensors)
-    rerun = rerun_line(unit, build.sim, test, seed, rows, tensors, build.parameters)
-    run = new_run(build, test, seed, rows, tensors, rerun)
+    if stimulus is not None:
+        stimulus = stimulus.resolve()
+        Stimulus.load(stimulus, unit, build.parameters)
+    rerun = rerun_line(unit, build.sim, test, seed, rows, tensors, build.parameters, stimulus)
+    run = new_run(build, test, seed, rows, tensors, rerun, stimulus)
     return execute(build, run, "tb.tests", on_progress)
 
 
-def new_run(build: Build, test: str, seed: int, rows: int, tensors: Path | None, rerun: str) -> Run:
+def new_run(
+    build: Build,
+    test: str,
+    seed: int,
+    rows: int,
+    tensors: Path | None,
+    rerun: str,
+    stimulus: Path | None = None,
+) -> Run:
     """A run with a folder of its own, in which run.json is written."""
     (BUILD / "runs").mkdir(parents=True, exist_ok=True)
     name = f"{build.unit.name}-{test}-{build.sim}-{seed}-{time.strftime('%Y%m%d-%H%M%S')}-"
@@ -142,6 +163,7 @@ def new_run(build: Build, test: str, seed: int, rows: int, tensors: Path | None,
         rows=rows,
         tensors=tensors,
         rerun=rerun,
+        stimulus=stimulus,
     )
     run.save()
     return run
@@ -151,27 +173,89 @@ def execute(
     build: Build, run: Run, module: str, on_progress: Callable[[dict], None] | None = None
 ) -> Result:
     """Run the one cocotb test of `module` in the simulator and read what it left."""
-    log = run.folder / "sim.log"
     started = time.perf_counter()
-    crashed = False
     with _polled(run.folder / "progress.json", on_progress):
-        try:
-            get_runner(build.sim).test(
-                test_module=module,
-                hdl_toplevel=build.unit.name,
-                hdl_toplevel_lang="verilog",
-                build_dir=build.folder,
-                test_dir=run.folder,
-                results_xml=str(run.folder / "results.xml"),
-                extra_env={FOLDER_VARIABLE: str(run.folder), "COCOTB_ANSI_OUTPUT": "0"},
-                seed=run.seed,
-                **_simulator_options(build, run),
-                log_file=log,
-            )
-        except (RuntimeError, SystemExit):
-            crashed = True
-    seconds = time.perf_counter() - started
-    report = _failure(run.folder / "results.xml", log, crashed)
+        crashed = _start(build, run.seed, module, run.folder, {FOLDER_VARIABLE: str(run.folder)})
+    return _result(run, crashed, time.perf_counter() - started)
+
+
+class Simulator:
+    """One simulator process for many runs of one build, each in a fork of it (tb/forked.py).
+
+    What a run does in it is what it does alone: same stimulus, same result; but to start it takes
+    no time. Use as a context. Raises ValueError for a build with waves.
+    """
+
+    def __init__(self, build: Build, seed: int, limit: int = TIME_LIMIT):
+        """`seed` of any of the runs: what they share of it is `initial_bits`.
+
+        A run that takes longer than `limit` seconds is taken to hang, and stopped.
+        """
+        if build.waves:
+            raise ValueError("runs with waves cannot share a process")
+        self._build, self._seed, self._limit = build, seed, limit
+
+    def __enter__(self) -> Simulator:
+        (BUILD / "runs").mkdir(parents=True, exist_ok=True)
+        self._folder = Path(tempfile.mkdtemp(prefix="many-", dir=BUILD / "runs"))
+        names = self._folder / "runs"
+        os.mkfifo(names)
+        # For reading too, so that nobody waits for a simulator that does not start.
+        self._names = os.open(names, os.O_RDWR)
+        environment = {RUNS_VARIABLE: str(names), LIMIT_VARIABLE: str(self._limit)}
+        self._thread = threading.Thread(
+            target=_start,
+            args=(self._build, self._seed, "tb.forked", self._folder, environment),
+            daemon=True,
+        )
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_) -> None:
+        os.write(self._names, b"\n")
+        self._thread.join()
+        os.close(self._names)
+        shutil.rmtree(self._folder)
+
+    def run(self, run: Run) -> Result:
+        """Simulate one. Raises ValueError if its registers start with other bits."""
+        if initial_bits(run.seed) != initial_bits(self._seed):
+            raise ValueError("these runs cannot share a process")
+        ended, log = run.folder / ENDED, run.folder / "sim.log"
+        os.write(self._names, f"{run.folder}\n".encode())
+        while not ended.exists() and self._thread.is_alive():
+            time.sleep(0.002)
+        code, seconds = json.loads(ended.read_text()) if ended.exists() else (None, 0.0)
+        if not log.exists():  # it was not even begun: what the process itself says is all there is
+            shutil.copyfile(self._folder / "sim.log", log)
+        hangs = f"stopped after {self._limit} s: it hangs, or is too long"
+        return _result(run, code != 0, seconds, hangs if code == -signal.SIGALRM else "")
+
+
+def _start(build: Build, seed: int, module: str, folder: Path, environment: dict) -> bool:
+    """Start the simulator in `folder` and wait for its end; return whether that was a bad one."""
+    try:
+        get_runner(build.sim).test(
+            test_module=module,
+            hdl_toplevel=build.unit.name,
+            hdl_toplevel_lang="verilog",
+            build_dir=build.folder,
+            test_dir=folder,
+            results_xml=str(folder / "results.xml"),
+            extra_env={**environment, "COCOTB_ANSI_OUTPUT": "0"},
+            seed=seed,
+            **_simulator_options(build, seed, folder),
+            log_file=folder / "sim.log",
+        )
+    except (RuntimeError, SystemExit):
+        return True
+    return False
+
+
+def _result(run: Run, crashed: bool, seconds: float, why: str = "") -> Result:
+    """What a run left in its folder; `why` it ended as it did, where that is known."""
+    log = run.folder / "sim.log"
+    report = f"{why}\nlog: {log}" if why else _failure(run.folder / "results.xml", log, crashed)
     if report and "rerun: " not in report:  # an assertion, or the simulator, ended it
         report += f"\nrerun: {run.rerun}"
     values = run.folder / "result.json"
@@ -186,15 +270,20 @@ def execute(
     )
 
 
-def _simulator_options(build: Build, run: Run) -> dict:
+def initial_bits(seed: int) -> int:
+    """Which bits registers and memories start with: few kinds, so that runs can share a process."""
+    return seed % INITIAL_BITS + 1
+
+
+def _simulator_options(build: Build, seed: int, folder: Path) -> dict:
     if build.sim == "icarus":
-        plusargs = [f"+dumpfile_path={run.folder / 'dump.fst'}"] if build.waves else []
+        plusargs = [f"+dumpfile_path={folder / 'dump.fst'}"] if build.waves else []
         return {"plusargs": plusargs, "waves": build.waves}
     # Registers and memories start with random bits, as far as a two-state simulator can show what
     # depends on them; Icarus starts them as X.
-    random = [f"+verilator+seed+{run.seed % 2147483647 + 1}", "+verilator+rand+reset+2"]
-    if build.coverage:
-        random.append(f"+verilator+coverage+file+{run.folder / COVERAGE_FILE}")
+    random = [f"+verilator+seed+{initial_bits(seed)}", "+verilator+rand+reset+2"]
+    if build.coverage:  # where the process is: in the run's folder
+        random.append(f"+verilator+coverage+file+{COVERAGE_FILE}")
     return {"test_args": random, "waves": build.waves}
 
 

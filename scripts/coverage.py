@@ -3,7 +3,7 @@
 
 usage: scripts/coverage.py [NAME=ci] [HOLES=20]
 
-  NAME=ci     the regression's folder, build/regress/<name>; default: the latest
+  NAME=ci     the regression's folder, build/regress/<name>; default: the one last worked on
   HOLES=20    how many holes to list; 0 none
 
 The regression is what `make regress` ran (Verilator counts the code coverage; functional bins are
@@ -16,19 +16,10 @@ Exit code: 0 goals met, 1 below a goal, 2 bad input, or a waiver that matches no
 import bootstrap  # noqa: F401  isort: skip
 
 from collections.abc import Sequence
-from pathlib import Path
 
-from flow import code_coverage, regress
+from flow import code_coverage, finished, plan
 from flow.cli import main, number, table, words
 from flow.errors import UserError
-
-
-def latest(folder: Path = regress.FOLDER) -> str:
-    """The name of the regression that was started or went on last. Raises UserError."""
-    found = sorted(folder.glob("*/metadata.json"), key=lambda path: path.stat().st_mtime)
-    if not found:
-        raise UserError("there is no regression yet; run: make regress SET=ci")
-    return found[-1].parent.name
 
 
 def report(parts: Sequence[code_coverage.Figures], whole: Sequence[code_coverage.Figures]) -> str:
@@ -48,17 +39,17 @@ def command(arguments: Sequence[str]) -> int:
         return 0
     given = words(arguments)
     shown = number("HOLES", given.pop("HOLES", "20"))
-    name = given.pop("NAME", None) or latest()
+    name = given.pop("NAME", None)
     if given:
         raise UserError(f"there is no {next(iter(given))}; there are: NAME HOLES")
-    regression = regress.Regression.of_folder(regress.FOLDER / name)
+    regression = finished.find(name)
     parts = regression.figures()
     if not parts:
         raise UserError(f"{regression.folder} holds no run that passed")
     code_coverage.apply(code_coverage.load_waivers(), parts)
     whole = code_coverage.merged(parts)
     about = regression.metadata
-    print(f"{regression.folder}: {len(regression.jobs)} of {about['jobs']} runs\n")
+    print(f"{regression.folder}: {len(regression.results)} of {about['jobs']} runs\n")
     print(report(parts, whole))
     holes = code_coverage.grouped_holes(whole)
     if holes and shown:
@@ -75,7 +66,7 @@ def command(arguments: Sequence[str]) -> int:
         code_coverage.ucis(whole, about["started"], about["tools"].get("verilator", "-"))
     )
     print(f"\nwritten: {info}, {xml.name}")
-    missed = code_coverage.under(whole, regress.load_plan().goals)
+    missed = code_coverage.under(whole, plan.load_plan().goals)
     print(f"FAIL: {', '.join(missed)}" if missed else "PASS: every goal is met")
     return 1 if missed else 0
 

@@ -9,7 +9,9 @@ usage: scripts/regress.py [NAME=VALUE ...]      (the plan is testplans/regressio
   NAME=full           the regression's folder, build/regress/<name>; default: the set's name
   FAILED=1            run again what failed
   RESTART=1           drop the results that are there
-  JOBS=2              processes; default: one a core
+  JOBS=2              workers; default: one a core, or as many as a cluster has
+  CLUSTER=slurm       where to run: local, slurm, lsf, or a Dask scheduler's address or file (needs
+                      requirements-cluster.txt); default: processes of this machine, without Dask
   BUDGET=20           stop after so many failures
   DRY=1               say what would be run
 
@@ -19,22 +21,24 @@ Exit code: 0 all passed, 1 something failed or is left, 2 bad input or a missing
 
 import bootstrap  # noqa: F401  isort: skip
 
-import os
 import secrets
 import shutil
 import sys
 import time
 from collections import Counter
-from concurrent.futures import BrokenExecutor
+from collections.abc import Callable
+from concurrent.futures import BrokenExecutor, Executor
+from contextlib import AbstractContextManager
 
-from flow import regress
+from flow import cases, cluster, plan, regress, report
+from flow.buckets import Bucket
 from flow.build import check_simulator
 from flow.cli import flag, main, number, table, words
 from flow.errors import UserError
 from tb import units
 
 ATTEMPTS = 3  # at running what a lost worker had in hand
-MOST_WAVES = 5  # buckets whose simplest case is run again with waves
+MOST_CASES = 5  # buckets whose simplest case is shrunk and run again with waves
 
 
 def clock(seconds: float) -> str:
@@ -75,6 +79,17 @@ class Progress:
         print(("\r\x1b[K" if self.lively else "") + text.rstrip("\n"), end=end, flush=True)
 
 
+def looked_into(regression: regress.Regression, bucket: Bucket) -> str:
+    """Shrink a bucket's simplest case and say what came of it."""
+    print(f"\nshrinking: {bucket.message}", flush=True)
+    result = regression.look_into(bucket, report.shrinking)
+    if result.get("alone") is False:
+        return f"{result['rerun']}\n  does not fail when it is run again"
+    if "shrunk" not in result:
+        return f"{result['rerun']}\n  could not be shrunk"
+    return report.shrunk_text(result["shrunk"])
+
+
 def summary(regression: regress.Regression) -> str:
     """Tables of what has been run."""
     counts: dict[tuple, Counter] = {}
@@ -109,12 +124,17 @@ def summary(regression: regress.Regression) -> str:
 
 
 def run(
-    regression: regress.Regression, todo: list, processes: int, budget: int, *, failed: bool
+    regression: regress.Regression,
+    todo: list,
+    workers: Callable[[], AbstractContextManager[Executor]],
+    budget: int,
+    *,
+    failed: bool,
 ) -> bool:
-    """Run jobs on this machine; what a lost worker had in hand is run again, a few times."""
+    """Run jobs; what a lost worker had in hand is run again, a few times."""
     progress = Progress(len(todo))
     for attempt in range(ATTEMPTS):
-        with regress.local_executor(processes) as executor:
+        with workers() as executor:
             try:
                 return regression.run(executor, todo, budget, progress)
             except BrokenExecutor:
@@ -143,12 +163,13 @@ def command(arguments) -> int:
     failed = flag("FAILED", given.pop("FAILED", "0"))
     restart = flag("RESTART", given.pop("RESTART", "0"))
     dry = flag("DRY", given.pop("DRY", "0"))
-    processes = number("JOBS", given.pop("JOBS", str(os.cpu_count())), least=1)
+    processes = number("JOBS", given.pop("JOBS"), least=1) if "JOBS" in given else None
+    target = given.pop("CLUSTER", "")
     budget = number("BUDGET", given.pop("BUDGET", "20"), least=1)
     if given:
         raise UserError(
             f"there is no {next(iter(given))}; there are: SET UNIT SIM TEST SEED NAME FAILED "
-            "RESTART JOBS BUDGET DRY"
+            "RESTART JOBS CLUSTER BUDGET DRY"
         )
     if "unit" in only:
         units.get(only["unit"])
@@ -158,7 +179,7 @@ def command(arguments) -> int:
     kept = regress.kept_seed(folder)
     if seed_word == "random" and kept is not None:
         seed = kept  # an interrupted one goes on with its own seeds
-    jobs = regress.jobs(regress.load_plan(), of, seed, **only)
+    jobs = plan.jobs(plan.load_plan(), of, seed, **only)
     for sim in {job.sim for job in jobs}:
         check_simulator(sim)
     if dry:
@@ -169,10 +190,15 @@ def command(arguments) -> int:
     regression = regress.Regression(folder, jobs, {"set": of, "seed": seed, "command": arguments})
     todo = regression.left(failed=failed)
     print(f"{folder}: set {of}, first seed {seed}, {len(jobs)} runs, {len(todo)} to do", flush=True)
-    finished = run(regression, todo, processes, budget, failed=failed) if todo else True
-    for bucket in regression.buckets()[:MOST_WAVES]:
-        waves = regression.add_waves(bucket)
-        print(f"waves: {waves or 'none, it does not fail when it runs alone'}", flush=True)
+
+    def workers() -> AbstractContextManager[Executor]:
+        if target:
+            return cluster.executor(target, processes)
+        return cases.local_executor(processes)
+
+    finished = run(regression, todo, workers, budget, failed=failed) if todo else True
+    for bucket in regression.buckets()[:MOST_CASES]:
+        print("\n" + looked_into(regression, bucket), flush=True)
     print("\n" + summary(regression))
     bad = sum(not result["passed"] for result in regression.results.values())
     missing = len(regression.left())

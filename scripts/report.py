@@ -3,7 +3,7 @@
 
 usage: scripts/report.py [NAME=VALUE ...]
 
-  NAME=ci             the regression in build/regress/<name>; default: the one started last
+  NAME=ci             the regression in build/regress/<name>; default: the one last worked on
   OUT=build/report    folder to write to; index.html is where to start
 
 The pages need no network and no server. A finished regression also gets a line in
@@ -16,10 +16,10 @@ import bootstrap  # noqa: F401  isort: skip
 from collections.abc import Sequence
 from pathlib import Path
 
-from flow import dashboard, regress
+from flow import dashboard, finished
 from flow.cli import main, words
 from flow.errors import UserError
-from flow.paths import BUILD
+from flow.paths import BUILD, short
 
 
 def command(arguments: Sequence[str]) -> int:
@@ -34,11 +34,7 @@ def command(arguments: Sequence[str]) -> int:
     out = Path(given.pop("OUT", BUILD / "report"))
     if given:
         raise UserError(f"there is no {next(iter(given))}; there are: NAME OUT")
-    if name is not None and not (regress.FOLDER / name / "metadata.json").is_file():
-        there = sorted(path.parent.name for path in regress.FOLDER.glob("*/metadata.json"))
-        raise UserError(f"there is no regression {name!r}; there are: {', '.join(there) or 'none'}")
-    folder = regress.FOLDER / name if name else dashboard.latest(regress.FOLDER)
-    regression = dashboard.Finished(folder)
+    regression = finished.find(name)
     new = dashboard.remember(regression)
     files = dashboard.write(regression, out)
     size = sum(file.stat().st_size for file in files)
@@ -48,7 +44,7 @@ def command(arguments: Sequence[str]) -> int:
         f"{regression.failed} failed, {regression.missing} left"
     )
     if new:
-        print(f"history: a line in {dashboard.short(folder.parent / dashboard.HISTORY)}")
+        print(f"history: a line in {short(regression.folder.parent / dashboard.HISTORY)}")
     print(f"{out / 'index.html'}: {pages} pages, {len(files)} files, {size / 1024:,.0f} KiB")
     return 0
 

@@ -9,6 +9,8 @@ usage: scripts/sim.py [NAME=VALUE ...]      (the same words as after `make sim`)
   SEED=1              any whole number, or `random` for a fresh one (it is printed)
   ROWS=200            scale of the random parts
   TENSORS=FILE        rows to drive in place of the shipped ones (docs/vectors.md)
+  STIMULUS=FILE       rows to drive in place of the test's: what SHRINK=1 leaves
+  SHRINK=1            if it fails, reduce what it drives to the least that still fails
   WAVES=1             keep waves (VCD or FST, for GTKWave or Surfer); slower
   COVER=1             list every coverpoint and its holes
   LANES=32 ...        any parameter of the unit
@@ -26,6 +28,7 @@ from flow import report
 from flow.build import build, check_simulator
 from flow.cli import flag, main, number, table, words
 from flow.errors import UserError
+from flow.shrink import shrink
 from flow.simulate import (
     DEFAULT_ROWS,
     choose_tensors,
@@ -34,6 +37,7 @@ from flow.simulate import (
     simulate,
 )
 from tb import units
+from tb.replay import Stimulus
 from tb.scenarios import SCENARIOS
 
 
@@ -63,15 +67,21 @@ def command(arguments) -> int:
     rows = number("ROWS", given.pop("ROWS", str(DEFAULT_ROWS)), least=1)
     waves = flag("WAVES", given.pop("WAVES", "0"))
     cover = flag("COVER", given.pop("COVER", "0"))
+    shrink_it = flag("SHRINK", given.pop("SHRINK", "0"))
+    stimulus = Path(given.pop("STIMULUS")) if "STIMULUS" in given else None
     given_tensors = Path(given.pop("TENSORS")) if "TENSORS" in given else None
     for name in given:
         if name not in unit.defaults:
-            known = "UNIT SIM TEST SEED ROWS TENSORS WAVES COVER " + " ".join(unit.defaults)
+            known = "UNIT SIM TEST SEED ROWS TENSORS STIMULUS SHRINK WAVES COVER " + " ".join(
+                unit.defaults
+            )
             raise UserError(f"there is no {name}; there are: {known}")
     parameters = unit.resolve(unit.parse(given))
     # All of the input is looked at before the first slow step.
     check_simulator(sim)
     tensors = choose_tensors(unit, parameters, test, given_tensors)
+    if stimulus is not None:
+        Stimulus.load(stimulus, unit, parameters)
 
     print(
         f"{unit.name} on {sim}, test {test}, seed {seed}, "
@@ -98,6 +108,7 @@ def command(arguments) -> int:
         seed,
         rows=rows,
         tensors=given_tensors,
+        stimulus=stimulus,
         on_progress=show if lively and not environment_is_quiet() else None,
     )
     if lively:
@@ -107,6 +118,9 @@ def command(arguments) -> int:
         print("PASS")
     else:
         print("FAIL\n" + result.report)
+        if shrink_it:
+            least = shrink(build(unit, parameters, sim), result.run, on_progress=report.shrinking)
+            print(report.shrunk_text(least.as_dict()) if least else "it does not fail again")
     if result.waves:
         print(f"waves: {result.waves}")
     print(f"results: {result.run.folder}")

@@ -12,11 +12,14 @@ import xml.etree.ElementTree as ElementTree
 import numpy as np
 import pytest
 
-from flow import code_coverage, regress
+from flow import code_coverage, plan, regress
 from flow.build import build
+from flow.cases import run_group
 from flow.code_coverage import CodeCoverage, Figures, Point
 from flow.errors import UserError
+from flow.finished import Finished
 from flow.paths import ROOT, RTL
+from flow.provenance import sources_digest
 from tb.coverage import Coverage
 from tb.units import UNITS
 
@@ -33,13 +36,14 @@ def line_of(file, text):
 
 def job(seed=1, test="smoke"):
     parameters = UNIT.resolve({"LANES": 2, "MAX_LEN": 8})
-    return regress.Job(UNIT.name, parameters, "verilator", test, seed, 20)
+    return plan.Job(UNIT.name, parameters, "verilator", test, seed, 20)
 
 
 @pytest.fixture(scope="module")
 def results():
     """What the regression keeps of two real runs of one build."""
-    return [regress.run_job(job()), regress.run_job(job(2, "errors"))]
+    sources = sources_digest()
+    return [run_group([one], sources)[0] for one in (job(), job(2, "errors"))]
 
 
 @pytest.fixture(scope="module")
@@ -348,8 +352,7 @@ def test_a_regression_keeps_names_once_and_adds_counts(results, coverages, tmp_p
             regression.save(result)
         assert len([*(tmp_path / name / "points").iterdir()]) == 1
         assert regression.code_coverage() == {("e2softmax", "LANES=2 MAX_LEN=8"): whole}
-        read = regress.Regression.of_folder(tmp_path / name)
-        assert read.figures() == regression.figures()
+        assert Finished(tmp_path / name).figures() == regression.figures()
 
 
 def test_a_result_without_code_coverage_says_what_to_do(results, tmp_path):

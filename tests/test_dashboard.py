@@ -15,8 +15,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from flow import code_coverage, dashboard, regress
+from flow import code_coverage, dashboard, finished, plan
+from flow.dashboard import plans
+from flow.dashboard.files import TEMPLATES
+from flow.dashboard.history import history, history_page
+from flow.dashboard.kept import LARGEST
+from flow.dashboard.overview import index
+from flow.dashboard.plans import state_of
 from flow.errors import UserError
+from flow.finished import Finished
+from flow.paths import RTL
+from flow.testplans import Testplan, Testpoint, plan_of
 from tb.units import get
 from tests.test_commands import command
 
@@ -51,7 +60,7 @@ def make(folder, runs=RUNS, **about):
     """A regression's folder as `make regress` leaves it."""
     (folder / "results").mkdir(parents=True)
     for unit, given, sim, test, seed, passed in runs:
-        job = regress.Job(unit, get(unit).resolve(given), sim, test, seed, 200)
+        job = plan.Job(unit, get(unit).resolve(given), sim, test, seed, 200)
         kept = folder / f"kept-{unit}-{test}-{seed}"
         result = {
             "job": asdict(job),
@@ -87,7 +96,7 @@ def make(folder, runs=RUNS, **about):
         **about,
     }
     (folder / "metadata.json").write_text(json.dumps(metadata))
-    return dashboard.Finished(folder)
+    return Finished(folder)
 
 
 def count_code(folder):
@@ -105,7 +114,37 @@ def count_code(folder):
         result = json.loads(path.read_text())
         if result["passed"] and result["job"]["sim"] == "verilator":
             path.write_text(json.dumps({**result, "code": {"names": table, "counts": counts}}))
-    return dashboard.Finished(folder)
+    return Finished(folder)
+
+
+def shrink(folder, waves="dump.fst", size=9):
+    """The masks' failure shrunk, as `make regress` leaves it; the reset's did not come again."""
+    for path in (folder / "results").glob("*.json"):
+        result = json.loads(path.read_text())
+        job = result["job"]
+        if (job["test"], job["seed"]) == ("masks", 2):
+            kept = folder / "shrunk"
+            kept.mkdir()
+            (kept / "sim.log").write_text("log of the shrunk case\n")
+            (kept / "rows.npz").write_bytes(b"x" * size)
+            if waves:
+                (kept / waves).write_bytes(b"waves")
+            result["shrunk"] = {
+                "rows": 1,
+                "elements": 3,
+                "before": {"rows": 200, "elements": 5376},
+                "tried": 41,
+                "rerun": f"make sim UNIT=rexp SIM=icarus STIMULUS={kept}/rows.npz LANES=8",
+                "file": str(kept / "rows.npz"),
+                "text": "row 0: 3 elements <&>\n  7 [-1] 9",
+                "report": "rexp: row 0 does not match the model",
+                "log": str(kept / "sim.log"),
+                "waves": str(kept / waves) if waves else None,
+            }
+        if job["test"] == "reset":
+            result["alone"] = False
+        path.write_text(json.dumps(result))
+    return Finished(folder)
 
 
 @pytest.fixture(scope="module")
@@ -120,6 +159,20 @@ def report(regression, tmp_path_factory):
     folder = tmp_path_factory.mktemp("report")
     dashboard.write(regression, folder)
     return folder
+
+
+@pytest.fixture(scope="module")
+def shrunk_report(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("regress") / "demo"
+    make(folder)
+    report = tmp_path_factory.mktemp("report")
+    dashboard.write(shrink(folder), report)
+    return report
+
+
+@pytest.fixture(params=["report", "shrunk_report"])
+def any_report(request):
+    return request.getfixturevalue(request.param)
 
 
 class Page(html.parser.HTMLParser):
@@ -167,32 +220,49 @@ def text_of(folder, name):
 # --- pages ----------------------------------------------------------------------------------------
 
 
+def files_of(folder):
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+
 def test_the_pages_are_those_of_the_regressions_units(report):
-    assert {path.name for path in report.iterdir()} == {
+    assert files_of(report) == {
         *("index.html", "runs.html", "failures.html", "history.html", "accuracy.html"),
         *("plan_rexp.html", "plan_e2softmax.html"),
         *("coverage_rexp.html", "coverage_e2softmax.html"),
         *("junit.xml", "style.css", "page.js", "accuracy.svg"),
+        *("cases/b1/log.txt", "cases/b1/waves.fst", "cases/b2/log.txt"),
     }
 
 
-def test_pages_are_well_formed(report):
-    for name, page in parsed(report).items():
+def test_pages_are_well_formed(any_report):
+    for name, page in parsed(any_report).items():
         assert not page.wrong, f"{name}: {page.wrong}"
         assert len(page.ids) == len(set(page.ids)), f"{name} has an anchor twice"
 
 
-def test_links_and_anchors_resolve_and_none_leaves_the_folder(report):
-    pages = parsed(report)
+def test_links_and_anchors_resolve_and_none_leaves_the_folder(any_report):
+    pages = parsed(any_report)
     for name, page in pages.items():
         for target in page.targets:
             if target == "data:,":  # no icon: a browser is not to ask for one
                 continue
             file, _, anchor = target.partition("#")
-            assert re.fullmatch(r"[\w.]*", file), f"{name} links to {target}"
-            assert (report / (file or name)).is_file(), f"{name} links to {target}"
+            assert re.fullmatch(r"(cases/b\d+/)?[\w.]*", file), f"{name} links to {target}"
+            assert (any_report / (file or name)).is_file(), f"{name} links to {target}"
             if anchor:
                 assert anchor in pages[file or name].ids, f"{name} links to {target}"
+
+
+def test_every_file_is_reached_from_the_overview(any_report):
+    pages = parsed(any_report)
+    seen, left = set(), ["index.html"]
+    while left:
+        name = left.pop()
+        if name not in seen:
+            seen.add(name)
+            targets = pages[name].targets if name in pages else []
+            left += [file for file, _, _ in (target.partition("#") for target in targets) if file]
+    assert seen - {"data:,"} == files_of(any_report)
 
 
 def test_pages_need_no_network(report):
@@ -217,9 +287,54 @@ def test_failures_have_bucket_report_log_waves_and_rerun_line(regression, report
     assert "1 \u00d7 the simulation ended without a verdict" in text
     assert "expected 105, got 104" in text
     assert "last line of the log" in text
-    assert f"{regression.folder}/kept-rexp-masks-2/dump.fst" in text  # of the simplest
+    assert f"waves.fst of {regression.folder}/kept-rexp-masks-2/dump.fst" in text  # of the simplest
     for result in regression.results.values():
         assert (result["rerun"] in text) == (not result["passed"])
+
+
+def test_a_shrunk_case_is_shown_with_its_files(shrunk_report):
+    text = text_of(shrunk_report, "failures.html")
+    for words in (
+        "Shrunk from 200 rows of 5,376 elements to 1 row of 3 elements , 41 candidates simulated.",
+        "row 0: 3 elements <&> 7 [-1] 9",
+        "make sim UNIT=rexp SIM=icarus STIMULUS=",
+        "Report of the shrunk case rexp: row 0 does not match the model",
+        "shrunk_stimulus.npz of ",
+        "expected 105, got 104",  # the case itself stays
+    ):
+        assert words in text
+    copies = {path.name: path.read_bytes() for path in (shrunk_report / "cases/b1").iterdir()}
+    assert copies == {  # the waves are of the shrunk case
+        "log.txt": b"first line\nlast line of the log\n",
+        "shrunk_log.txt": b"log of the shrunk case\n",
+        "shrunk_stimulus.npz": b"x" * 9,
+        "shrunk_waves.fst": b"waves",
+    }
+    assert "(tdata) 2 rexp 1 row of 3 elements" in text
+    root = ElementTree.parse(shrunk_report / "junit.xml").getroot()
+    texts = [failure.text for failure in root.iter("failure")]
+    assert sum("\nshrunk to 1 row of 3 elements: make sim UNIT=rexp" in text for text in texts) == 1
+
+
+def test_a_failure_that_did_not_come_again_says_so(shrunk_report):
+    text = text_of(shrunk_report, "failures.html")
+    assert text.count("does not fail when it is run again") == 1
+    assert "✗ failed not again" in text_of(shrunk_report, "runs.html")
+    junit = (shrunk_report / "junit.xml").read_text(encoding="utf-8")
+    assert junit.count("it does not fail when it is run again") == 1
+
+
+def test_what_is_too_large_or_gone_is_only_named(tmp_path):
+    make(tmp_path / "demo")
+    made = shrink(tmp_path / "demo", waves="", size=LARGEST + 1)
+    (tmp_path / "demo/shrunk/sim.log").unlink()
+    dashboard.write(made, tmp_path / "report")
+    text = text_of(tmp_path / "report", "failures.html")
+    assert f"{tmp_path}/demo/shrunk/rows.npz (not copied: 5.0 MiB)" in text
+    assert f"{tmp_path}/demo/shrunk/sim.log (not there any more)" in text
+    # Without waves of the shrunk case, those of the case itself.
+    copies = {path.name for path in (tmp_path / "report/cases/b1").iterdir()}
+    assert copies == {"log.txt", "waves.fst"}
 
 
 def test_overview_says_what_was_run(report):
@@ -247,15 +362,20 @@ def test_coverage_is_of_what_passed_and_names_the_holes(report):
 def test_runs_without_a_result_are_shown(tmp_path):
     made = make(tmp_path / "demo", RUNS[:2], jobs=5)
     assert made.verdict == "partly run"
-    assert "3 runs of this regression have no result yet" in dashboard.index(made)
+    assert "3 runs of this regression have no result yet" in index(made)
 
 
 def test_a_second_report_leaves_nothing_of_the_first_behind(regression, tmp_path):
     (tmp_path / "notes.txt").touch()
     (tmp_path / "plan_gone.html").touch()
+    (tmp_path / "cases/b7").mkdir(parents=True)
+    (tmp_path / "cases/b7/waves.vcd").touch()
+    (tmp_path / "cases/notes.txt").touch()
     dashboard.write(regression, tmp_path)
     assert (tmp_path / "notes.txt").exists()
+    assert (tmp_path / "cases/notes.txt").exists()
     assert not (tmp_path / "plan_gone.html").exists()
+    assert not (tmp_path / "cases/b7").exists()
 
 
 # --- code coverage --------------------------------------------------------------------------------
@@ -268,7 +388,7 @@ def test_without_code_coverage_there_is_no_section_of_it(report):
 
 @pytest.mark.parametrize("sources", ["those that were simulated", "others"])
 def test_code_coverage_is_shown_down_to_the_source_line(tmp_path, monkeypatch, sources):
-    monkeypatch.setattr(dashboard, "sources_digest", lambda: "those that were simulated")
+    monkeypatch.setattr(finished, "sources_digest", lambda: "those that were simulated")
     monkeypatch.setattr(code_coverage, "WAIVERS", tmp_path / "none.hjson")
     make(tmp_path / "demo", RUNS[:3], sources=sources, started="2001-01-01T00:00:00+0000")
     dashboard.write(count_code(tmp_path / "demo"), tmp_path / "report")
@@ -278,7 +398,7 @@ def test_code_coverage_is_shown_down_to_the_source_line(tmp_path, monkeypatch, s
     assert "not covered: 1 line, 1 branch, 1 toggle" in page.text
     assert "not covered: branch column 5: else" in page.text
     assert "not covered: toggle sum_q[3]:0->1" in page.text
-    source = (dashboard.RTL / "rexp/rexp.sv").read_text().splitlines()
+    source = (RTL / "rexp/rexp.sv").read_text().splitlines()
     shown = " ".join(source[29].split()) in page.text and "30 2,468" in page.text
     assert shown == (sources != "others")  # other sources' lines would be marked by chance
     assert "Below a goal: rexp functional" in text_of(tmp_path / "report", "index.html")
@@ -299,22 +419,53 @@ def test_code_coverage_is_shown_down_to_the_source_line(tmp_path, monkeypatch, s
     ],
 )
 def test_a_testpoints_status_follows_its_tests(regression, tests, status):
-    point = dashboard.Testpoint("a", "b", "V1", tuple(tests), "stream")
-    assert point.state(regression.of("rexp")) == status
+    point = Testpoint("a", "b", "V1", tuple(tests), "stream")
+    assert state_of(point, regression.of("rexp")) == status
 
 
 def test_a_units_status_is_its_own(regression):
-    point = dashboard.Testpoint("a", "b", "V1", ("masks",), "stream")
-    assert point.state(regression.of("e2softmax")) == "not run"
+    point = Testpoint("a", "b", "V1", ("masks",), "stream")
+    assert state_of(point, regression.of("e2softmax")) == "not run"
 
 
 def test_plan_pages_have_every_testpoint_of_the_plan(report):
-    points, groups = dashboard.plan_of("rexp")
+    plan = plan_of("rexp")
     page = Page(report / "plan_rexp.html")
-    assert {f"point-{point.name}" for point in points} <= {*page.ids}
-    assert "masks V2 ✗ failed" in page.text
-    assert "smoke V1 ✓ passed" in page.text
-    assert all(group["name"] in page.text for group in groups)
+    assert {f"point-{point.name}" for point in plan.testpoints} <= {*page.ids}
+    assert "masks stream V2 ✗ failed" in page.text
+    assert "smoke stream V1 ✓ passed" in page.text
+    assert all(group.name in page.text for group in plan.covergroups)
+
+
+def test_a_testpoint_shows_what_proves_it(regression, monkeypatch):
+    covers = ("row.length", "index", "row.not there")
+    points = (
+        Testpoint("counted", "d", "V1", ("smoke",), "stream", covers),
+        Testpoint("checked", "d", "V1", ("smoke",), "stream", (), "the `timing` test"),
+    )
+    monkeypatch.setattr(plans, "plan_of", lambda unit: Testplan("stream", points, ()))
+    text = plans.plan_page(regression, "rexp")
+    # Both configurations as one: the hole is the same bin in both.
+    assert '◐ <a href="coverage_rexp.html#i-row-length"><code>row.length</code></a>: 1/2' in text
+    assert '✓ <a href="coverage_rexp.html#i-index"><code>index</code></a>: 2/2' in text
+    assert '○ <code>row.not there</code><span class="soft">: not counted</span>' in text
+    assert "the <code>timing</code> test" in text
+
+
+def test_items_are_over_all_configurations_and_after_waivers(tmp_path, monkeypatch):
+    waived = '{ point: "row.length", bin: "other *", unit: "rexp", reason: "a test" }'
+    monkeypatch.setattr(code_coverage, "WAIVERS", tmp_path / "waivers.hjson")
+    code_coverage.WAIVERS.write_text("{ waivers: [" + waived + "] }")
+    made = make(tmp_path / "demo")
+    assert made.measured[1] == ""
+    assert made.items["rexp"] == {"row.length": (1, 1), "index.index": (2, 2)}
+    assert made.items["e2softmax"]["row.length"] == (1, 2)
+
+
+def test_coverage_pages_have_every_point_over_all_configurations(report):
+    page = Page(report / "coverage_rexp.html")
+    assert {"i-row", "i-row-length", "i-index", "i-index-index"} <= {*page.ids}
+    assert "row.length 50.0 % 1/2 1/2 1/2" in page.text
 
 
 # --- JUnit ----------------------------------------------------------------------------------------
@@ -345,14 +496,46 @@ def test_history_has_a_line_for_each_finished_regression_once(tmp_path):
     other = make(tmp_path / "b", RUNS[:2], started="2026-11-24T10:00:00+0000")
     assert dashboard.remember(other)
     assert not dashboard.remember(make(tmp_path / "c", RUNS[:2], jobs=3))  # not finished
-    lines = dashboard.history(tmp_path)
+    lines = history(tmp_path)
     assert [(line["name"], line["runs"], line["failed"]) for line in lines] == [
         ("b", 2, 0),
         ("a", 8, 3),
     ]
-    page = dashboard.history_page(first)
+    page = history_page(first)
     assert page.count('class="curve"') == 3
     assert page.count('class="dot"') == 6
+
+
+def test_history_draws_code_coverage_of_those_that_have_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(code_coverage, "WAIVERS", tmp_path / "none.hjson")
+    old = make(tmp_path / "old", RUNS[:2], started="2026-11-24T10:00:00+0000")
+    dashboard.remember(old)
+    assert "code" not in history(tmp_path)[0]
+    assert "Lines covered" not in history_page(old)
+    make(tmp_path / "new", RUNS[:2])
+    new = count_code(tmp_path / "new")
+    dashboard.remember(new)
+    assert history(tmp_path)[1]["code"] == {
+        "line": [1, 2],
+        "branch": [0, 1],
+        "toggle": [0, 1],
+        "expression": [0, 0],
+    }
+    page = history_page(new)
+    for title in ("Lines", "Branches", "Toggles", "Expressions"):
+        assert f"{title} covered in the last" not in page
+        assert f'aria-label="{title} covered: ' in page
+    assert page.count('class="dot"') == 3 * 2 + 4 * 1
+
+
+def test_history_of_before_there_was_code_coverage_loads(tmp_path):
+    made = make(tmp_path / "now", RUNS[:2])
+    line = {"name": "then", "set": "made-up", "started": "2026-01-01T00:00:00+0000"}
+    line |= {"commit": "", "sources": "", "runs": 1, "failed": 0, "rows": 1, "seconds": 1.0}
+    (tmp_path / "history.jsonl").write_text(json.dumps({**line, "hit": 1, "bins": 2}) + "\n\n")
+    dashboard.remember(made)
+    assert [line["name"] for line in history(tmp_path)] == ["then", "now"]
+    assert "then" in history_page(made)
 
 
 # --- the command ----------------------------------------------------------------------------------
@@ -374,19 +557,26 @@ def test_report_refuses_bad_input_in_one_line(words, message):
     assert error.count("\n") == 1
 
 
-def test_the_latest_regression_is_the_one_started_last(tmp_path):
+def test_the_latest_regression_is_the_one_last_worked_on(tmp_path):
     with pytest.raises(UserError, match="there is no regression in"):
-        dashboard.latest(tmp_path)
-    make(tmp_path / "b", RUNS[:1], started="2026-11-25T10:00:00+0000")
-    make(tmp_path / "a", RUNS[:1], started="2026-11-24T10:00:00+0000")
-    assert dashboard.latest(tmp_path).name == "b"
+        finished.latest(tmp_path)
+    for number, name in enumerate("bca"):
+        make(tmp_path / name, RUNS[:1], started=f"2026-11-2{number}T10:00:00+0000")
+        os.utime(tmp_path / name / "metadata.json", (number, number))
+    assert finished.find(None, tmp_path).name == "a"
+    os.utime(tmp_path / "b/metadata.json", (9, 9))  # it was started first, and went on
+    assert finished.latest(tmp_path).name == "b"
+    assert finished.find("c", tmp_path).name == "c"
+    for name in ("d", ""):
+        with pytest.raises(UserError, match=f"no regression '{name}'; there are: a, b, c"):
+            finished.find(name, tmp_path)
 
 
 def test_a_damaged_result_is_one_sentence(tmp_path):
     make(tmp_path / "a", RUNS[:1])
     (tmp_path / "a/results/x.json").write_text("{")
     with pytest.raises(UserError, match="holds no regression that can be read"):
-        dashboard.Finished(tmp_path / "a")
+        Finished(tmp_path / "a")
 
 
 # --- a browser ------------------------------------------------------------------------------------
@@ -421,10 +611,10 @@ for (const name of NAMES) {
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed: apt-get install chromium")
-def test_pages_load_in_a_browser_and_fit_a_phone(report, tmp_path):
-    names = sorted(path.name for path in report.glob("*.html"))
+def test_pages_load_in_a_browser_and_fit_a_phone(any_report, tmp_path):
+    names = sorted(path.name for path in any_report.glob("*.html"))
     site = tmp_path / "site"
-    shutil.copytree(report, site)
+    shutil.copytree(any_report, site)
     (site / "visitor.html").write_text(VISITOR.replace("NAMES", json.dumps(names)))
     options = """--headless --no-sandbox --disable-gpu --no-first-run --disable-sync
         --disable-background-networking --disable-component-update --enable-logging=stderr
@@ -453,7 +643,7 @@ def test_pages_load_in_a_browser_and_fit_a_phone(report, tmp_path):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_text_has_contrast(scheme):
-    css = (dashboard.TEMPLATES / "style.css").read_text(encoding="utf-8")
+    css = (TEMPLATES / "style.css").read_text(encoding="utf-8")
     colours = dict(re.findall(r"--([\w-]+): #(\w{6});", css.split("@media")[scheme == "dark"]))
 
     def light(name):

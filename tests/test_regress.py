@@ -11,11 +11,13 @@ import sys
 import time
 from collections import Counter
 from concurrent.futures import BrokenExecutor, Future
+from dataclasses import asdict
 from functools import partial
+from pathlib import Path
 
 import pytest
 
-from flow import regress, tools
+from flow import cases, plan, provenance, regress, simulate, tools
 from flow.errors import UserError
 from flow.paths import ROOT
 from tb.scenarios import SCENARIOS
@@ -34,12 +36,12 @@ def job(**changes):
     unit = changes.get("unit", "lut2d")
     given = {"LANES": 2, "MAX_LEN": 8, **changes.pop("parameters", {})}
     plain = {"unit": unit, "sim": SIM, "test": "smoke", "seed": 1, "rows": 20}
-    return regress.Job(parameters=UNITS[unit].resolve(given), **{**plain, **changes})
+    return plan.Job(parameters=UNITS[unit].resolve(given), **{**plain, **changes})
 
 
 def passed(one, **values):
     return {
-        "job": regress.asdict(one),
+        "job": asdict(one),
         "id": one.id,
         "rerun": one.rerun,
         "passed": True,
@@ -54,15 +56,18 @@ def failed(one, report, **values):
 
 
 class Now:
-    """An executor that does the work at once, through `answer`."""
+    """An executor that does the work at once: each job of a group through `answer`."""
 
-    def __init__(self, answer):
+    def __init__(self, answer=None):
         self.answer, self.asked = answer, []
 
-    def submit(self, _, one):
-        self.asked.append(one)
+    def submit(self, work, jobs, sources):
+        self.asked += jobs
         future = Future()
-        future.set_result(self.answer(one))
+        if self.answer is None:
+            future.set_result(work(jobs, sources))
+        else:
+            future.set_result([self.answer(one) for one in jobs])
         return future
 
 
@@ -70,30 +75,30 @@ class Now:
 
 
 def test_the_plan_runs_every_unit_test_and_simulator_and_says_why():
-    plan = regress.load_plan()
-    assert {"ci", "full", "nightly"} == set(plan.sets)
-    for of in plan.sets:
-        jobs = regress.jobs(plan, of)
+    whole = plan.load_plan()
+    assert {"ci", "full", "nightly"} == set(whole.sets)
+    for of in whole.sets:
+        jobs = plan.jobs(whole, of)
         assert {one.unit for one in jobs} == set(UNITS)
         assert {one.sim for one in jobs} == {"verilator", "icarus"}
         plain = {name for name, scenario in SCENARIOS.items() if not scenario.tensors}
         assert {one.test for one in jobs} >= plain | {"default"}
-    assert all(len(run["why"]) > 20 for run in plan.runs)
-    sizes = [len(regress.jobs(plan, of)) for of in ("ci", "full", "nightly")]
+    assert all(len(run["why"]) > 20 for run in whole.runs)
+    sizes = [len(plan.jobs(whole, of)) for of in ("ci", "full", "nightly")]
     assert sizes == sorted(sizes)
 
 
 def test_seeds_and_filters():
-    plan = regress.load_plan()
-    jobs = regress.jobs(plan, "ci", 7, unit="rexp", sim="icarus", test="random")
+    whole = plan.load_plan()
+    jobs = plan.jobs(whole, "ci", 7, unit="rexp", sim="icarus", test="random")
     assert [one.seed for one in jobs] == [7, 8, 9, 10]
     assert len({one.id for one in jobs}) == 4
-    again = regress.jobs(plan, "ci", 7, unit="rexp", sim="icarus", test="random")
+    again = plan.jobs(whole, "ci", 7, unit="rexp", sim="icarus", test="random")
     assert [one.id for one in again] == [one.id for one in jobs]
     with pytest.raises(UserError, match="no set 'weekly'; there are: ci, full, nightly"):
-        regress.jobs(plan, "weekly")
+        plan.jobs(whole, "weekly")
     with pytest.raises(UserError, match="set ci has no run with SIM=icarus TEST=tensors"):
-        regress.jobs(plan, "ci", sim="icarus", test="tensors")
+        plan.jobs(whole, "ci", sim="icarus", test="tensors")
 
 
 @pytest.mark.parametrize(
@@ -107,12 +112,12 @@ def test_seeds_and_filters():
     ],
 )
 def test_a_wrong_plan_is_refused_in_one_line(tmp_path, old, new, message):
-    text = regress.PLAN.read_text()
+    text = plan.PLAN.read_text()
     assert old in text
     path = tmp_path / "plan.hjson"
     path.write_text(text.replace(old, new, 1))
     with pytest.raises(UserError, match=message):
-        regress.load_plan(path)
+        plan.load_plan(path)
 
 
 # --- results --------------------------------------------------------------------------------------
@@ -140,7 +145,7 @@ def test_it_stops_at_its_budget_of_failures(tmp_path):
     regression = regress.Regression(tmp_path, jobs, {"seed": 0})
     executor = Now(lambda one: failed(one, "bad"))
     assert not regression.run(executor, jobs, budget=3)
-    assert 3 <= len(executor.asked) < 30
+    assert 3 <= len(executor.asked) < 100
     assert len(regression.results) == len(executor.asked)
 
 
@@ -155,7 +160,7 @@ def test_a_result_that_comes_twice_counts_once(tmp_path):
 
 def test_results_of_other_sources_are_not_mixed(tmp_path, monkeypatch):
     regress.Regression(tmp_path, [job()], {"seed": 1})
-    monkeypatch.setattr(regress, "sources_digest", lambda: "another")
+    monkeypatch.setattr(provenance, "sources_digest", lambda: "another")
     with pytest.raises(UserError, match=r"RESTART=1 drops them, NAME=\.\. starts another"):
         regress.Regression(tmp_path, [job()], {"seed": 1})
 
@@ -190,31 +195,96 @@ def test_failures_of_one_kind_share_a_bucket(tmp_path):
 
 
 def test_a_passing_run_leaves_its_numbers_only():
-    good = regress.run_job(job())
+    [good] = cases.run_group([job()], provenance.sources_digest())
     assert good["passed"]
     assert good["rows"] == 2
     assert good["coverage"]["length"]["group"] == "row"
     assert "folder" not in good
 
 
-def test_a_failing_run_keeps_its_folder_and_is_run_again_with_waves(monkeypatch, tmp_path):
+def test_runs_of_a_group_fail_by_themselves(tmp_path, monkeypatch):
+    """The second of three cannot even start: the others are as they were alone."""
+    jobs = [job(seed=seed, test="random") for seed in (1, 5, 9)]
+    new_run = cases._new_run
+
+    def broken(made, one):
+        run = new_run(made, one)
+        if one.seed == 5:
+            (run.folder / "run.json").write_text("{}")
+        return run
+
+    monkeypatch.setattr(cases, "_new_run", broken)
+    results = cases.run_group(jobs, provenance.sources_digest())
+    assert [result["passed"] for result in results] == [True, False, True]
+    assert results[1]["report"].splitlines()[-1] == f"rerun: {jobs[1].rerun}"
+    shutil.rmtree(results[1]["folder"])
+    monkeypatch.setattr(cases, "_new_run", new_run)
+    for one, result in zip(jobs, results, strict=True):
+        [alone] = cases.run_group([one], provenance.sources_digest())
+        assert alone["passed"]
+        if result["passed"]:
+            assert {**alone, "seconds": 0} == {**result, "seconds": 0}
+
+
+def test_groups_hold_jobs_of_one_build_that_start_alike():
+    jobs = [job(seed=seed, unit=unit) for unit in ("lut2d", "rexp") for seed in range(40)]
+    made = cases.groups(jobs, workers=1)
+    assert sorted(one.id for group in made for one in group) == sorted(one.id for one in jobs)
+    for group in made:
+        assert len({one.build for one in group}) == 1
+        assert len({simulate.initial_bits(one.seed) for one in group}) == 1
+    assert max(map(len, made)) > 5
+    assert [group[0].unit for group in made[:4]] == ["lut2d", "rexp", "lut2d", "rexp"]
+    assert max(map(len, cases.groups(jobs, workers=16))) == 1  # everybody gets something
+
+
+def test_other_sources_on_a_worker_end_the_regression(tmp_path):
+    regression = regress.Regression(tmp_path, [job()], {"seed": 1})
+    metadata = json.loads((tmp_path / "metadata.json").read_text())
+    (tmp_path / "metadata.json").write_text(json.dumps({**metadata, "sources": "others"}))
+    with pytest.raises(UserError, match="sources are no longer those that this regression"):
+        regression.run(Now(), [job()], budget=9)
+    assert not regression.results
+
+
+def test_a_failing_run_keeps_its_folder_and_is_shrunk_and_run_again_with_waves(
+    monkeypatch, tmp_path
+):
     bug = BUGS["lut2d"]["d times 8 for times 10"]
     rtl = plant(bug.edits, tmp_path)
-    monkeypatch.setattr(regress, "build", partial(regress.build, rtl=rtl))
-    jobs = [job(test=bug.test, sim=SIM, seed=seed, rows=200 - seed) for seed in (1, 2)]
+    for module in (regress, cases):
+        monkeypatch.setattr(module, "build", partial(module.build, rtl=rtl))
+    jobs = [job(test=bug.test, sim=SIM, seed=seed, rows=200 - seed) for seed in (1, 5)]
     regression = regress.Regression(tmp_path / "here", jobs, {"seed": 1})
-    assert regression.run(Now(regress.run_job), jobs, budget=9)
+    assert regression.run(Now(), jobs, budget=9)
     [bucket] = regression.buckets()
     assert bucket.message == "lut2d: row # does not match the model (tdata)"
     assert len(bucket.results) == 2
     folders = {result["folder"] for result in bucket.results}
-    waves = regression.add_waves(bucket)
-    assert waves.stat().st_size > 1000
+    result = regression.look_into(bucket)
     [again] = regression.buckets()
-    assert again.simplest["folder"] == str(waves.parent)
+    assert again.simplest == result
     assert again.simplest["id"] == bucket.simplest["id"]
-    for folder in {*folders, str(waves.parent)}:
-        shutil.rmtree(folder)
+    waves = next(Path(result["folder"]).glob("dump.*"))
+    assert waves.stat().st_size > 1000
+    shrunk = result["shrunk"]
+    assert (shrunk["rows"], shrunk["elements"]) == (1, 2)
+    assert shrunk["before"]["rows"] > 50
+    assert Path(shrunk["waves"]).stat().st_size > 500
+    assert f"STIMULUS={shrunk['file']}" in shrunk["rerun"]
+    assert "row of 2: " in shrunk["text"]
+    assert shrunk["report"].startswith("lut2d: row 0 does not match the model")
+    kept = {result["folder"], shrunk["log"], shrunk["waves"]}
+    for folder in {*folders, *(str(Path(path).parent) for path in kept if "." in path)}:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def test_a_failure_that_does_not_come_again_is_told(tmp_path):
+    regression = regress.Regression(tmp_path, [job()], {"seed": 1})
+    regression.save(failed(job(), "it was the weather"))
+    [bucket] = regression.buckets()
+    assert regression.look_into(bucket)["alone"] is False
+    assert regression.results[job().id]["alone"] is False
 
 
 def test_a_lost_worker_is_replaced_and_its_jobs_run_again(tmp_path):
@@ -224,11 +294,11 @@ def test_a_lost_worker_is_replaced_and_its_jobs_run_again(tmp_path):
     marker = tmp_path / "died"
 
     class Dying(Now):
-        def submit(self, work, one):
-            if one.seed == 3 and not marker.exists():
+        def submit(self, work, jobs, sources):
+            if any(one.seed == 3 for one in jobs) and not marker.exists():
                 marker.touch()
                 raise BrokenExecutor
-            return super().submit(work, one)
+            return super().submit(work, jobs, sources)
 
     with pytest.raises(BrokenExecutor):
         regression.run(Dying(passed), jobs, budget=9)

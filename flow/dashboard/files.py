@@ -1,0 +1,73 @@
+"""The report's folder: every page by its name, and all files that go with them."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+from flow.dashboard.accuracy import PLOT, accuracy
+from flow.dashboard.coverage import coverage_page
+from flow.dashboard.failures import failures
+from flow.dashboard.history import history_page
+from flow.dashboard.junit import JUNIT, junit
+from flow.dashboard.kept import FOLDER, STEMS, Case
+from flow.dashboard.overview import index
+from flow.dashboard.plans import plan_page
+from flow.dashboard.runs import runs
+from flow.errors import UserError
+from flow.finished import Finished
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+def pages(regression: Finished) -> dict[str, str]:
+    """Every page by its name."""
+    made = {
+        "index.html": index(regression),
+        "runs.html": runs(regression),
+        "failures.html": failures(regression),
+        "history.html": history_page(regression),
+        "accuracy.html": accuracy(regression),
+    }
+    for unit in regression.units:
+        made[f"plan_{unit}.html"] = plan_page(regression, unit)
+        made[f"coverage_{unit}.html"] = coverage_page(regression, unit)
+    return made
+
+
+def write(regression: Finished, folder: Path) -> list[Path]:
+    """Write the report into `folder`; return its files. Raises UserError if it cannot be written.
+
+    Pages and copies of a report that was there before and that this one lacks are removed, nothing
+    else is.
+    """
+    texts = {**pages(regression), JUNIT: junit(regression)}
+    copies = {source.name: source for source in (*TEMPLATES.iterdir(), PLOT)}
+    for number, bucket in enumerate(regression.buckets(), 1):
+        copies |= {left.copy: left.source for left in Case(number, bucket).left if left.is_copied}
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for old in _of_before(folder):
+            old.unlink()
+        for name, text in texts.items():
+            (folder / name).write_text(text, encoding="utf-8")
+        for name, source in copies.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, folder / name)
+        for empty in (*folder.glob(f"{FOLDER}/b*"), folder / FOLDER):
+            if empty.is_dir() and not any(empty.iterdir()):
+                empty.rmdir()
+    except OSError as error:
+        raise UserError(f"cannot write {error.filename or folder}: {error.strerror}") from None
+    return [folder / name for name in (*texts, *copies)]
+
+
+def _of_before(folder: Path) -> list[Path]:
+    """Files of an earlier report whose names depend on the regression."""
+    copied = (
+        path
+        for path in folder.glob(f"{FOLDER}/b*/*")
+        if re.fullmatch(r"b\d+", path.parent.name) and path.stem in STEMS
+    )
+    return [*folder.glob("plan_*.html"), *folder.glob("coverage_*.html"), *copied]

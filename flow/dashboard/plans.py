@@ -1,0 +1,140 @@
+"""A unit's test plan, with what the regression says of each testpoint and covergroup."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from flow.dashboard.accuracy import inline
+from flow.dashboard.coverage import item_anchor
+from flow.dashboard.layout import page, switcher
+from flow.dashboard.markup import STATES, Html, el, join, link, rate, slug, state, table
+from flow.finished import Finished
+from flow.testplans import STAGES, Covergroup, Testpoint, plan_of
+from tb.units import get
+
+
+def state_of(point: Testpoint, results: Iterable[dict]) -> str:
+    """What a unit's results say of it: failed if any run of its tests did.
+
+    It has passed only if each test has a run.
+    """
+    runs = [result for result in results if result["job"]["test"] in point.tests]
+    if any(not run["passed"] for run in runs):
+        return "failed"
+    ran = {run["job"]["test"] for run in runs}
+    return "passed" if ran == {*point.tests} else "partly run" if ran else "not run"
+
+
+def plan_page(regression: Finished, unit: str) -> Html:
+    """A unit's test plan with what the results say of it."""
+    results = regression.of(unit)
+    plan = plan_of(unit)
+    counts = [state_of(point, results) for point in plan.testpoints]
+    told = ", ".join(f"{counts.count(word)} {word}" for word in STATES if word in counts)
+    lines = [
+        (
+            {"id": slug("point", point.name)},
+            (
+                join([el("code", point.name), el("br"), el("small", point.plan, class_="soft")]),
+                point.stage,
+                state(state_of(point, results)),
+                join(_test_line(test, results) for test in point.tests),
+                _proof(regression, unit, point),
+                described(point.desc),
+            ),
+        )
+        for stage in STAGES
+        for point in plan.testpoints
+        if point.stage == stage
+    ]
+    covered = regression.covered.get(unit, {})
+    covergroups = [
+        [
+            el("code", group.name),
+            described(group.desc),
+            *(
+                _group_rate(regression, unit, number, name, group)
+                for number, name in enumerate(covered, 1)
+            ),
+            group.plan,
+        ]
+        for group in plan.covergroups
+    ]
+    return page(
+        regression,
+        f"plan_{unit}.html",
+        f"Test plan of {unit}",
+        switcher(regression, "plan", unit),
+        el("p", get(unit).title, class_="lead"),
+        el(
+            "p",
+            f"{len(plan.testpoints)} testpoints: {told}. Coverage that proves one is in bins hit "
+            "over all configurations, after waivers. ",
+            link("Coverage", f"coverage_{unit}.html"),
+        ),
+        el("h2", "Testpoints"),
+        table(
+            (
+                *("testpoint, its plan", "stage", "status", "tests: runs passed"),
+                *("proved by: bins hit", "what it is"),
+            ),
+            lines,
+            f"testpoints of {unit}",
+            class_="stack",
+        ),
+        el("h2", "Covergroups"),
+        table(("covergroup", "what it counts", *covered, "plan"), covergroups, "covergroups"),
+    )
+
+
+def described(text: str) -> Html:
+    """A plan's description: paragraphs, their leading words as `Checks:` in bold."""
+    parts = []
+    for block in re.split(r"\n\s*\n|\n(?=\s*[A-Z][a-z]+: )", text.strip()):
+        line = " ".join(block.split())
+        word = re.match(r"[A-Z][a-z]+:(?= )", line)
+        rest = inline(line[word.end() :] if word else line)
+        parts.append(el("p", el("b", word[0]), rest) if word else el("p", rest))
+    return join(parts)
+
+
+def _test_line(test: str, results: Iterable[dict]) -> Html:
+    runs = [result for result in results if result["job"]["test"] == test]
+    good = sum(run["passed"] for run in runs)
+    word = "not run" if not runs else "passed" if good == len(runs) else "failed"
+    count = f": {good}/{len(runs)}" if runs else ""
+    text = [f"{STATES[word]} ", el("code", test), count or el("span", ": not run", class_="soft")]
+    return el("div", *text, style="white-space:nowrap")
+
+
+def _proof(regression: Finished, unit: str, point: Testpoint) -> Html:
+    """The coverage items of a testpoint with their state, or what proves it instead."""
+    if not point.covers:
+        proof = inline(" ".join(point.proof.split()))
+        return el("p", el("b", "Proof:"), " ", proof) if point.proof else Html("")
+    return join(_item_line(regression, unit, item) for item in point.covers)
+
+
+def _item_line(regression: Finished, unit: str, item: str) -> Html:
+    there = regression.items.get(unit, {})
+    bins = [n for key, n in there.items() if key == item or key.startswith(f"{item}.")]
+    if not bins:
+        return el("div", f"{STATES['not run']} ", el("code", item), _soft(": not counted"))
+    hit, total = (sum(numbers) for numbers in zip(*bins, strict=True))
+    word = "passed" if hit == total else "partly run" if hit else "not run"
+    name = link(el("code", item), f"coverage_{unit}.html#{item_anchor(item)}")
+    return el("div", f"{STATES[word]} ", name, f": {hit:,}/{total:,}")
+
+
+def _soft(text: str) -> Html:
+    return el("span", text, class_="soft")
+
+
+def _group_rate(
+    regression: Finished, unit: str, number: int, configuration: str, group: Covergroup
+) -> Html:
+    every = regression.covered[unit][configuration].points
+    points = {name: point for name, point in every.items() if point.group == group.name}
+    bar = rate(*regression.bins_of(unit, configuration, points))
+    return link(bar, f"coverage_{unit}.html#c{number}-{slug(group.name)}") if points else bar
