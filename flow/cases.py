@@ -73,7 +73,8 @@ def run_group(jobs: Sequence[Job], sources: str) -> list[dict]:
 
     Runs in a process of its own, here or elsewhere. A build or a simulator that fails is a result.
     What passed leaves nothing but its result behind. Verilator's builds count code coverage: `code`
-    is its points' names and the packed counts. `seconds` of the results add up to the group's.
+    is its points' names and the packed counts. `seconds` of the results add up to the group's, and
+    `building` to what of them went into the build.
 
     Raises UserError when the sources here are not those of the digest `sources`.
     """
@@ -91,13 +92,18 @@ def run_group(jobs: Sequence[Job], sources: str) -> list[dict]:
         made = build(unit, first.parameters, first.sim, coverage=first.sim == "verilator")
     except BuildError as error:
         results = [{**_empty(job), "report": str(error)} for job in jobs]
+        built = time.perf_counter()
     else:
+        built = time.perf_counter()
         with Simulator(made, first.seed) as simulator:
             results = [_result(made, job, simulator.run(_new_run(made, job))) for job in jobs]
     # What no single one is to blame for.
     spent = time.perf_counter() - started
     share = (spent - sum(result["seconds"] for result in results)) / len(results)
-    return [{**result, "seconds": result["seconds"] + share} for result in results]
+    building = (built - started) / len(results)
+    return [
+        {**result, "seconds": result["seconds"] + share, "building": building} for result in results
+    ]
 
 
 def _new_run(made: Build, job: Job):

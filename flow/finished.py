@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 
-from flow import code_coverage
+from flow import code_coverage, waivers
 from flow.cli import words
 from flow.code_coverage import Figures, Point
 from flow.errors import UserError
@@ -186,11 +186,11 @@ class Finished(Results):
                 for key, coverage in self.coverage().items()
             ]
         try:
-            path = code_coverage.WAIVERS
-            waivers = code_coverage.load_waivers(path) if path.exists() else []
+            path = waivers.WAIVERS
+            found = waivers.load_waivers(path) if path.exists() else []
             if not any(point.line for one in figures for point in one.counts):
-                waivers = [waiver for waiver in waivers if waiver.kinds == ("functional",)]
-            code_coverage.apply(waivers, figures)
+                found = [waiver for waiver in found if waiver.kinds == ("functional",)]
+            waivers.apply(found, figures)
         except UserError as error:
             return figures, f"Waivers are not, or not all, applied: {error}."
         return figures, ""

@@ -19,10 +19,10 @@ from cocotb_tools.runner import get_runner
 
 from flow.build import Build
 from flow.errors import UserError
-from flow.paths import BUILD, DATA
+from flow.paths import DATA, runs
 from models import vectors
 from tb.replay import Stimulus
-from tb.run import ENDED, FOLDER_VARIABLE, LIMIT_VARIABLE, RUNS_VARIABLE, Run
+from tb.run import ENDED, FOLDER_VARIABLE, LIMIT_VARIABLE, PIPE_VARIABLE, Run
 from tb.scenarios import SCENARIOS
 from tb.unit import Parameters, Unit
 
@@ -150,9 +150,8 @@ def new_run(
     stimulus: Path | None = None,
 ) -> Run:
     """A run with a folder of its own, in which run.json is written."""
-    (BUILD / "runs").mkdir(parents=True, exist_ok=True)
     name = f"{build.unit.name}-{test}-{build.sim}-{seed}-{time.strftime('%Y%m%d-%H%M%S')}-"
-    folder = Path(tempfile.mkdtemp(prefix=name, dir=BUILD / "runs"))
+    folder = Path(tempfile.mkdtemp(prefix=name, dir=runs()))
     run = Run(
         folder=folder,
         unit=build.unit.name,
@@ -196,13 +195,12 @@ class Simulator:
         self._build, self._seed, self._limit = build, seed, limit
 
     def __enter__(self) -> Simulator:
-        (BUILD / "runs").mkdir(parents=True, exist_ok=True)
-        self._folder = Path(tempfile.mkdtemp(prefix="many-", dir=BUILD / "runs"))
-        names = self._folder / "runs"
+        self._folder = Path(tempfile.mkdtemp(prefix="many-", dir=runs()))
+        names = self._folder / "pipe"
         os.mkfifo(names)
         # For reading too, so that nobody waits for a simulator that does not start.
         self._names = os.open(names, os.O_RDWR)
-        environment = {RUNS_VARIABLE: str(names), LIMIT_VARIABLE: str(self._limit)}
+        environment = {PIPE_VARIABLE: str(names), LIMIT_VARIABLE: str(self._limit)}
         self._thread = threading.Thread(
             target=_start,
             args=(self._build, self._seed, "tb.forked", self._folder, environment),

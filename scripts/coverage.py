@@ -17,7 +17,7 @@ import bootstrap  # noqa: F401  isort: skip
 
 from collections.abc import Sequence
 
-from flow import code_coverage, finished, plan
+from flow import code_coverage, coverage_exports, finished, plan, waivers
 from flow.cli import main, number, table, words
 from flow.errors import UserError
 
@@ -46,7 +46,7 @@ def command(arguments: Sequence[str]) -> int:
     parts = regression.figures()
     if not parts:
         raise UserError(f"{regression.folder} holds no run that passed")
-    code_coverage.apply(code_coverage.load_waivers(), parts)
+    waivers.apply(waivers.load_waivers(), parts)
     whole = code_coverage.merged(parts)
     about = regression.metadata
     print(f"{regression.folder}: {len(regression.results)} of {about['jobs']} runs\n")
@@ -61,9 +61,9 @@ def command(arguments: Sequence[str]) -> int:
         if len(holes) > shown:
             print(f"and {len(holes) - shown} places more (HOLES=)")
     info, xml = regression.folder / "coverage.info", regression.folder / "coverage.xml"
-    info.write_text(code_coverage.lcov(whole))
+    info.write_text(coverage_exports.lcov(whole))
     xml.write_text(
-        code_coverage.ucis(whole, about["started"], about["tools"].get("verilator", "-"))
+        coverage_exports.ucis(whole, about["started"], about["tools"].get("verilator", "-"))
     )
     print(f"\nwritten: {info}, {xml.name}")
     missed = code_coverage.under(whole, plan.load_plan().goals)

@@ -26,7 +26,7 @@ import shutil
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import BrokenExecutor, Executor
 from contextlib import AbstractContextManager
 
@@ -47,10 +47,16 @@ def clock(seconds: float) -> str:
 
 
 class Progress:
-    """One line that rewrites itself on a terminal; elsewhere a line now and then."""
+    """One line that rewrites itself on a terminal; elsewhere a line now and then.
 
-    def __init__(self, total: int):
-        self.total, self.done, self.failed, self.rows = total, 0, 0, 0
+    The time left is that of the runs left and of the builds left, at what those so far took.
+    """
+
+    def __init__(self, todo: Sequence[plan.Job]):
+        self.total, self.done, self.failed, self.rows = len(todo), 0, 0, 0
+        self.builds = {job.build for job in todo}
+        self.built: dict[tuple, float] = {}  # core seconds by build
+        self.running = 0.0  # core seconds without builds
         self.started = time.monotonic()
         self.lively = sys.stdout.isatty()
         self.shown = 0.0
@@ -62,7 +68,14 @@ class Progress:
             self.failed += 1
             self._print(f"FAIL {result['rerun']}\n", always=True)
         spent = time.monotonic() - self.started
-        left = spent / self.done * (self.total - self.done)
+        made = plan.Job(**result["job"]).build
+        self.built[made] = self.built.get(made, 0.0) + result["building"]
+        self.running += result["seconds"] - result["building"]
+        building = sum(self.built.values())
+        cores = (self.running + building) / spent
+        left = self.running / self.done * (self.total - self.done)
+        left += building / len(self.built) * (len(self.builds) - len(self.built))
+        left /= cores
         filled = 24 * self.done // self.total
         line = (
             f"[{'#' * filled}{'.' * (24 - filled)}] {self.done}/{self.total} runs, "
@@ -132,7 +145,7 @@ def run(
     failed: bool,
 ) -> bool:
     """Run jobs; what a lost worker had in hand is run again, a few times."""
-    progress = Progress(len(todo))
+    progress = Progress(todo)
     for attempt in range(ATTEMPTS):
         with workers() as executor:
             try:

@@ -2,7 +2,7 @@
 
 The flow writes `run.json` into the run's folder and names the folder in SOFTNORM_RUN; the bench
 writes `progress.json`, `coverage.json` and `result.json` beside it. For many runs in one process
-(tb/forked.py) SOFTNORM_RUNS names the pipe through which their folders come.
+(tb/forked.py) SOFTNORM_PIPE names the pipe through which their folders come.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from tb import units
 from tb.unit import Unit
 
 FOLDER_VARIABLE = "SOFTNORM_RUN"
-RUNS_VARIABLE = "SOFTNORM_RUNS"
+PIPE_VARIABLE = "SOFTNORM_PIPE"
 LIMIT_VARIABLE = "SOFTNORM_LIMIT"  # seconds that one of many runs may take
 ENDED = "ended"  # in the folder of one of many runs: [exit code, seconds] of its process
 _PATHS = ("folder", "tensors", "stimulus")

@@ -327,8 +327,10 @@ def _too_long(bench: Bench, over: int, mask: str | None = None) -> Row:
 
 def _both_wrong(bench: Bench) -> Row:
     """A row over MAX_LEN whose first beat has a wrong tkeep."""
+    keeps = _wrong_keeps(bench.make.lanes, bench.rng)[:3]
     row = _too_long(bench, 3 * bench.make.lanes)
-    return _spoiled(row, 0, int(bench.rng.choice(_wrong_keeps(bench.make.lanes, bench.rng)[:3])))
+    # Not rng.choice: numpy makes floats of integers of 64 bits.
+    return _spoiled(row, 0, keeps[int(bench.rng.integers(len(keeps)))])
 
 
 def _error_rows(bench: Bench) -> list[Row]:

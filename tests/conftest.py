@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+
 import pytest
 
 from flow import tools
 from flow.build import SIMULATORS, build
+from flow.paths import BUILD
 from flow.simulate import simulate
 from tb.units import UNITS
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _runs_of_the_tests(request):
+    """A place of their own for the thousands of runs, which is removed unless a test failed."""
+    folder = BUILD / "runs" / f"tests-{os.getpid()}"
+    os.environ["SOFTNORM_RUNS"] = str(folder)
+    yield
+    if not request.session.testsfailed:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(params=SIMULATORS)

@@ -12,7 +12,7 @@ import xml.etree.ElementTree as ElementTree
 import numpy as np
 import pytest
 
-from flow import code_coverage, plan, regress
+from flow import code_coverage, coverage_exports, plan, regress
 from flow.build import build
 from flow.cases import run_group
 from flow.code_coverage import CodeCoverage, Figures, Point
@@ -20,6 +20,7 @@ from flow.errors import UserError
 from flow.finished import Finished
 from flow.paths import ROOT, RTL
 from flow.provenance import sources_digest
+from flow.waivers import apply, like, load_waivers
 from tb.coverage import Coverage
 from tb.units import UNITS
 
@@ -67,7 +68,7 @@ def figures(coverages, results):
 def waivers(tmp_path, text):
     path = tmp_path / "waivers.hjson"
     path.write_text("{ waivers: [" + text + "] }")
-    return code_coverage.load_waivers(path)
+    return load_waivers(path)
 
 
 # --- what Verilator wrote -------------------------------------------------------------------------
@@ -211,7 +212,7 @@ def test_a_waiver_takes_off_what_is_not_covered(figures, tmp_path):
     holes = [p for p in figures.holes if p.kind == "toggle" and p.file == GUARD]
     assert holes
     text = f'{{ file: "{GUARD}", kind: "toggle", detail: "*", reason: "a test" }}'
-    code_coverage.apply(waivers(tmp_path, text), [figures])
+    apply(waivers(tmp_path, text), [figures])
     assert figures.total("toggle") == before - len(holes)
     assert not [p for p in figures.holes if p.kind == "toggle" and p.file == GUARD]
 
@@ -237,7 +238,7 @@ def test_a_waiver_by_a_lines_text(figures, tmp_path):
 def test_a_waiver_that_matches_nothing_is_an_error(figures, tmp_path, text):
     wrong = waivers(tmp_path, f'{{ {text}, reason: "a test" }}')
     with pytest.raises(UserError, match="a waiver matches nothing"):
-        code_coverage.apply(wrong, [figures])
+        apply(wrong, [figures])
 
 
 @pytest.mark.parametrize(
@@ -249,7 +250,7 @@ def test_a_waiver_that_matches_nothing_is_an_error(figures, tmp_path, text):
     ],
 )
 def test_a_waiver_of_what_is_not_in_the_regression_is_left_alone(figures, tmp_path, text):
-    code_coverage.apply(waivers(tmp_path, f'{{ {text}, reason: "a test" }}'), [figures])
+    apply(waivers(tmp_path, f'{{ {text}, reason: "a test" }}'), [figures])
     assert not figures.waived
 
 
@@ -272,13 +273,13 @@ def test_a_waiver_that_cannot_be_meant_is_refused(tmp_path, text, says):
 
 
 def test_the_projects_waivers_are_of_lines_and_units_that_exist():
-    for waiver in code_coverage.load_waivers():
+    for waiver in load_waivers():
         assert waiver.unit in ("", *UNITS), waiver
         if waiver.kinds != ("functional",):
             assert (RTL / waiver.file).is_file(), waiver
             texts = [line.strip() for line in (RTL / waiver.file).read_text().splitlines()]
             for pattern in waiver.lines:
-                assert any(code_coverage._like((pattern,), text) for text in texts), waiver
+                assert any(like((pattern,), text) for text in texts), waiver
 
 
 # --- holes, goals, exports ------------------------------------------------------------------------
@@ -305,8 +306,8 @@ def test_percent_is_rounded_down():
 
 def test_lcov_sums_equal_the_table(figures, tmp_path):
     text = f'{{ file: "{GUARD}", kind: ["line", "branch"], line: "*", reason: "a test" }}'
-    code_coverage.apply(waivers(tmp_path, text), [figures])
-    info = code_coverage.lcov([figures])
+    apply(waivers(tmp_path, text), [figures])
+    info = coverage_exports.lcov([figures])
 
     def total(name):
         return sum(int(n) for n in re.findall(rf"^{name}:(\d+)$", info, re.M))
@@ -322,7 +323,7 @@ def test_lcov_sums_equal_the_table(figures, tmp_path):
 
 def test_ucis_holds_every_point(figures):
     root = ElementTree.fromstring(
-        code_coverage.ucis([figures], "2026-01-01T00:00:00+0000", "5.48.0")
+        coverage_exports.ucis([figures], "2026-01-01T00:00:00+0000", "5.48.0")
     )
     assert root.get("writtenTime") == "2026-01-01T00:00:00"
     found = {

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from flow import code_coverage, dashboard, finished, plan
+from flow import code_coverage, dashboard, finished, plan, waivers
 from flow.dashboard import plans
 from flow.dashboard.files import TEMPLATES
 from flow.dashboard.history import history, history_page
@@ -389,7 +389,7 @@ def test_without_code_coverage_there_is_no_section_of_it(report):
 @pytest.mark.parametrize("sources", ["those that were simulated", "others"])
 def test_code_coverage_is_shown_down_to_the_source_line(tmp_path, monkeypatch, sources):
     monkeypatch.setattr(finished, "sources_digest", lambda: "those that were simulated")
-    monkeypatch.setattr(code_coverage, "WAIVERS", tmp_path / "none.hjson")
+    monkeypatch.setattr(waivers, "WAIVERS", tmp_path / "none.hjson")
     make(tmp_path / "demo", RUNS[:3], sources=sources, started="2001-01-01T00:00:00+0000")
     dashboard.write(count_code(tmp_path / "demo"), tmp_path / "report")
     page = Page(tmp_path / "report/coverage_rexp.html")
@@ -454,8 +454,8 @@ def test_a_testpoint_shows_what_proves_it(regression, monkeypatch):
 
 def test_items_are_over_all_configurations_and_after_waivers(tmp_path, monkeypatch):
     waived = '{ point: "row.length", bin: "other *", unit: "rexp", reason: "a test" }'
-    monkeypatch.setattr(code_coverage, "WAIVERS", tmp_path / "waivers.hjson")
-    code_coverage.WAIVERS.write_text("{ waivers: [" + waived + "] }")
+    monkeypatch.setattr(waivers, "WAIVERS", tmp_path / "waivers.hjson")
+    waivers.WAIVERS.write_text("{ waivers: [" + waived + "] }")
     made = make(tmp_path / "demo")
     assert made.measured[1] == ""
     assert made.items["rexp"] == {"row.length": (1, 1), "index.index": (2, 2)}
@@ -507,7 +507,7 @@ def test_history_has_a_line_for_each_finished_regression_once(tmp_path):
 
 
 def test_history_draws_code_coverage_of_those_that_have_it(tmp_path, monkeypatch):
-    monkeypatch.setattr(code_coverage, "WAIVERS", tmp_path / "none.hjson")
+    monkeypatch.setattr(waivers, "WAIVERS", tmp_path / "none.hjson")
     old = make(tmp_path / "old", RUNS[:2], started="2026-11-24T10:00:00+0000")
     dashboard.remember(old)
     assert "code" not in history(tmp_path)[0]

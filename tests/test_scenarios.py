@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from flow import plan
-from flow.code_coverage import WAIVERS
 from flow.paths import ROOT
+from flow.waivers import WAIVERS
 from tb import scenarios
 from tb.scenarios import SCENARIOS, Bench
 from tb.stimulus import MASKS, STREAM_STATES, Row, RowMaker, random_resets
@@ -167,3 +167,12 @@ def test_every_other_reset_aims_at_each_pair_of_states_in_turn():
     aims = [one.aim for one in first[1::2]]
     pairs = set(itertools.product(STREAM_STATES, repeat=2))
     assert set(aims[:9]) == set(aims[9:]) == pairs
+
+
+@pytest.mark.parametrize("lanes", [1, 2, 32, 64])
+def test_wrong_tkeeps_have_a_bit_a_lane(lanes):
+    make = maker(UNITS["e2softmax"], LANES=lanes, MAX_LEN=4 * lanes + 1)
+    phases = SCENARIOS["errors"].phases(Bench(make, 50, None))
+    keeps = [keep for phase in phases for row in phase.rows for keep in row.keep.values()]
+    assert len(keeps) > 10
+    assert all(isinstance(keep, int) and 0 <= keep < 1 << lanes for keep in keeps)
