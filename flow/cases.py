@@ -25,7 +25,7 @@ from flow.simulate import (
     new_run,
 )
 from tb.coverage import Coverage
-from tb.run import die_with_parent
+from tb.run import Run, die_with_parent
 from tb.units import get
 
 # What a process is started for at most. The larger, the less of the time goes into starting
@@ -96,7 +96,7 @@ def run_group(jobs: Sequence[Job], sources: str) -> list[dict]:
     else:
         built = time.perf_counter()
         with Simulator(made, first.seed) as simulator:
-            results = [_result(made, job, simulator.run(_new_run(made, job))) for job in jobs]
+            results = [result_of(made, job, simulator.run(new_run_of(made, job))) for job in jobs]
     # What no single one is to blame for.
     spent = time.perf_counter() - started
     share = (spent - sum(result["seconds"] for result in results)) / len(results)
@@ -106,7 +106,8 @@ def run_group(jobs: Sequence[Job], sources: str) -> list[dict]:
     ]
 
 
-def _new_run(made: Build, job: Job):
+def new_run_of(made: Build, job: Job) -> Run:
+    """A run of a job on its build."""
     tensors = choose_tensors(made.unit, job.parameters, job.test, None)
     return new_run(made, job.test, job.seed, job.rows, tensors, job.rerun)
 
@@ -122,8 +123,8 @@ def _empty(job: Job) -> dict:
     }
 
 
-def _result(made: Build, job: Job, done: Result) -> dict:
-    """The result of a job as plain data."""
+def result_of(made: Build, job: Job, done: Result) -> dict:
+    """The result of a job as plain data; the folder of a run that passed is removed."""
     values = {name: done.values.get(name, 0) for name in ("rows", "elements", "beats", "clocks")}
     result = {**_empty(job), **values, "passed": done.passed, "report": done.report}
     result["seconds"] = done.seconds
@@ -139,14 +140,17 @@ def _result(made: Build, job: Job, done: Result) -> dict:
     return result
 
 
-def _start_worker() -> None:
+def _start_worker(parent: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's business
-    die_with_parent()
+    die_with_parent(parent)
 
 
 def local_executor(workers: int | None = None) -> ProcessPoolExecutor:
     """Processes of this machine, as many as there are cores."""
     # Not threads: the runner of a build changes the environment of its process.
     return ProcessPoolExecutor(
-        workers or os.cpu_count(), get_context("spawn"), initializer=_start_worker
+        workers or os.cpu_count(),
+        get_context("spawn"),
+        initializer=_start_worker,
+        initargs=(os.getpid(),),
     )

@@ -1,4 +1,4 @@
-"""What every command shares: `NAME=VALUE` words, error lines, exit codes.
+"""What every command shares: `NAME=VALUE` words (or `--name value`), error lines, exit codes.
 
 Exit codes: 0 done, 1 a check failed, 2 bad input or a missing tool, 130 interrupted.
 """
@@ -15,10 +15,18 @@ from tb.unit import ParameterError
 
 
 def words(arguments: Sequence[str]) -> dict[str, str]:
-    """`NAME=VALUE` arguments as a dict. Raises UserError for anything else."""
+    """`NAME=VALUE` arguments as a dict; `--name VALUE`, `--name=VALUE` and `--name`, which is 1,
+    are the same. Raises UserError for anything else."""
     given = {}
-    for word in arguments:
+    left = list(arguments)
+    while left:
+        word = left.pop(0)
         name, equals, value = word.partition("=")
+        if name.startswith("--"):
+            name = name.removeprefix("--").replace("-", "_").upper()
+            if not equals:
+                is_value = left and not left[0].startswith("--") and "=" not in left[0]
+                equals, value = "=", left.pop(0) if is_value else "1"
         if not equals or not name:
             raise UserError(f"cannot read {word!r}: arguments have the form NAME=VALUE")
         given[name] = value

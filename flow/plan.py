@@ -21,6 +21,7 @@ from tb.scenarios import SCENARIOS
 from tb.unit import Parameters, Unit
 from tb.units import UNITS, get
 
+COMMON = ("LANES", "MAX_LEN")  # parameters of every unit
 PLAN = ROOT / "testplans/regression.hjson"
 
 
@@ -81,6 +82,7 @@ def load_plan(path: Path = PLAN) -> Plan:
         unknown += [sim for sim in run["sims"] if sim not in SIMULATORS]
         unknown += [name for name in run["seeds"] if name not in plan.sets]
         unknown += [unit for unit in run.get("units", ()) if unit not in UNITS]
+        unknown += [name for name in run.get("at_most", ()) if name not in COMMON]
         if unknown:
             raise UserError(f"{where}: there is no {unknown[0]}")
     return plan
@@ -110,6 +112,8 @@ def jobs(plan: Plan, of: str, first_seed: int = 1, **only: str) -> list[Job]:
         for unit in map(get, run.get("units", UNITS)):
             for given in _configurations(plan, unit, run["configuration"]):
                 parameters = unit.resolve(given)
+                if any(parameters[k] > most for k, most in run.get("at_most", {}).items()):
+                    continue
                 for sim in run["sims"]:
                     for test in run["tests"]:
                         for seed in range(run["seeds"].get(of, 0)):

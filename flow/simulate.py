@@ -22,7 +22,7 @@ from flow.errors import UserError
 from flow.paths import DATA, runs
 from models import vectors
 from tb.replay import Stimulus
-from tb.run import ENDED, FOLDER_VARIABLE, LIMIT_VARIABLE, PIPE_VARIABLE, Run
+from tb.run import ENDED, FOLDER_VARIABLE, LIMIT_VARIABLE, PARENT_VARIABLE, PIPE_VARIABLE, Run
 from tb.scenarios import SCENARIOS
 from tb.unit import Parameters, Unit
 
@@ -200,7 +200,11 @@ class Simulator:
         os.mkfifo(names)
         # For reading too, so that nobody waits for a simulator that does not start.
         self._names = os.open(names, os.O_RDWR)
-        environment = {PIPE_VARIABLE: str(names), LIMIT_VARIABLE: str(self._limit)}
+        environment = {
+            PIPE_VARIABLE: str(names),
+            LIMIT_VARIABLE: str(self._limit),
+            PARENT_VARIABLE: str(os.getpid()),
+        }
         self._thread = threading.Thread(
             target=_start,
             args=(self._build, self._seed, "tb.forked", self._folder, environment),

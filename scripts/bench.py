@@ -1,18 +1,24 @@
 #!/usr/bin/env python3
 """Speed, as ratios of two things timed in turn: medians over pairs, since machines are noisy.
 
-usage: scripts/bench.py [PAIRS=5] [ONLY=model|pins]
+usage: scripts/bench.py [PAIRS=5] [ONLY=model|pins|regression]
 
-  model  the bit-exact models against float32 in numpy, at [4096, 1024]; goal <= 1.0 (E2Softmax)
-  pins   the pyuvm test bench against a bare cocotb loop that toggles the same pins; goal >= 0.5
+  model       the bit-exact models against float32 in numpy, at [4096, 1024]; goal <= 1.0
+              (E2Softmax)
+  pins        the pyuvm test bench against a bare cocotb loop that toggles the same pins;
+              goal >= 0.5
+  regression  the jobs of a unit in the ci set, as a regression against a plain loop over them;
+              three pairs at most
 """
 
 import bootstrap  # noqa: F401  isort: skip
 
+import os
 from collections.abc import Sequence
 
 from flow.bench_model import model_against_float
 from flow.bench_pins import pins_against_bare_loop
+from flow.bench_regression import regression_against_loop
 from flow.cli import main, number, table, words
 from flow.errors import UserError
 
@@ -56,7 +62,21 @@ def pins(pairs: int) -> str:
     )
 
 
-BENCHES = {"model": model, "pins": pins}
+def regression(pairs: int) -> str:
+    """The regression's table."""
+    pairs = min(pairs, 3)
+    speed = regression_against_loop(pairs)
+    rows = [
+        (speed.jobs, speed.rows, round(speed.loop), round(speed.regression), f"{speed.ratio:.2f}")
+    ]
+    header = ("runs", "rows", "loop rows/s", "regression rows/s", "regression/loop speed")
+    return (
+        f"a regression against a plain loop over the same runs, {os.cpu_count()} cores, "
+        f"{pairs} pairs\n\n" + table(rows, header)
+    )
+
+
+BENCHES = {"model": model, "pins": pins, "regression": regression}
 
 
 def command(arguments: Sequence[str]) -> int:
@@ -68,7 +88,7 @@ def command(arguments: Sequence[str]) -> int:
     pairs = number("PAIRS", given.pop("PAIRS", "5"), least=1)
     only = given.pop("ONLY", None)
     if given or only not in (None, *BENCHES):
-        raise UserError("bench takes PAIRS=<number> and ONLY=model or ONLY=pins")
+        raise UserError("bench takes PAIRS=<number> and ONLY=model, pins or regression")
     for name, bench in BENCHES.items():
         if only in (None, name):
             print(bench(pairs) + "\n", flush=True)

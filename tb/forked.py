@@ -26,16 +26,23 @@ from pathlib import Path
 
 import numpy.random  # noqa: F401  as every run would
 
-from tb.run import ENDED, FOLDER_VARIABLE, LIMIT_VARIABLE, PIPE_VARIABLE, die_with_parent
+from tb.run import (
+    ENDED,
+    FOLDER_VARIABLE,
+    LIMIT_VARIABLE,
+    PARENT_VARIABLE,
+    PIPE_VARIABLE,
+    die_with_parent,
+)
 from tb.tests import run  # noqa: F401  cocotb finds it here
 
 _C = ctypes.CDLL(None)
 _LINE_BUFFERED = 1  # _IOLBF
 
 
-def _become(folder: Path) -> None:
+def _become(folder: Path, parent: int) -> None:
     """Be the process of one run, and write nowhere but in its folder."""
-    die_with_parent()
+    die_with_parent(parent)
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.alarm(int(os.environ[LIMIT_VARIABLE]))
     os.environ[FOLDER_VARIABLE] = str(folder)
@@ -53,7 +60,8 @@ def _become(folder: Path) -> None:
 
 def _fork_each() -> None:
     """Return in each child; the parent ends here."""
-    die_with_parent()
+    die_with_parent(int(os.environ[PARENT_VARIABLE]))
+    this = os.getpid()
     # What every run would find out for itself: pyuvm asks where it is called from.
     inspect.stack()
     lines = open(os.environ[PIPE_VARIABLE])  # noqa: SIM115  a child leaves it as it is
@@ -64,7 +72,7 @@ def _fork_each() -> None:
         _C.fflush(None)
         child = os.fork()
         if not child:
-            _become(Path(folder))
+            _become(Path(folder), this)
             return
         started = time.perf_counter()
         _, status = os.waitpid(child, 0)

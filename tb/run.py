@@ -23,6 +23,7 @@ from tb.unit import Unit
 
 FOLDER_VARIABLE = "SOFTNORM_RUN"
 PIPE_VARIABLE = "SOFTNORM_PIPE"
+PARENT_VARIABLE = "SOFTNORM_PARENT"  # the process that started the simulator
 LIMIT_VARIABLE = "SOFTNORM_LIMIT"  # seconds that one of many runs may take
 ENDED = "ended"  # in the folder of one of many runs: [exit code, seconds] of its process
 _PATHS = ("folder", "tensors", "stimulus")
@@ -82,6 +83,8 @@ class Run:
         return cls(**text)
 
 
-def die_with_parent() -> None:
-    """Be killed when the process that started this one ends: it has nobody to work for."""
+def die_with_parent(parent: int) -> None:
+    """Be killed when `parent`, which started this process, ends: there is nobody to work for."""
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+    if os.getppid() != parent:  # it ended before this
+        os._exit(1)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -350,7 +350,10 @@ def _error_rows(bench: Bench) -> list[Row]:
             length = min(make.max_len, (beats - 1) * lanes + 1 + int(bench.rng.integers(lanes)))
             rows.append(_spoiled(make.row(length=length), beat, keep))
             rows.append(make.row(length=int(bench.rng.integers(1, make.max_len // 2 + 2))))
-    return [rows[i] for i in bench.rng.permutation(len(rows))]
+    # Rows change places, their channel sets do not: else nearly every row would wait for its own.
+    sets = [row.channels for row in rows]
+    mixed = [rows[place] for place in bench.rng.permutation(len(rows))]
+    return [replace(row, channels=channels) for row, channels in zip(mixed, sets, strict=True)]
 
 
 def _errors(bench: Bench) -> Iterator[Phase]:

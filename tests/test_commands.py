@@ -11,6 +11,8 @@ import sys
 import numpy as np
 import pytest
 
+from flow.cli import words
+from flow.errors import UserError
 from flow.paths import DATA, ROOT
 
 VECTOR = ROOT / "tests/vectors/e2softmax_l8_b1_e0_f4_fmt0_s1.npz"
@@ -184,3 +186,23 @@ def test_bench_refuses_bad_input():
     code, _, err = command("bench", "ONLY=all")
     assert code == 2
     assert "ONLY=model or ONLY=pins" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "given"),
+    [
+        (["UNIT=rexp", "SEED=3"], {"UNIT": "rexp", "SEED": "3"}),
+        (["--cluster", "slurm", "--failed"], {"CLUSTER": "slurm", "FAILED": "1"}),
+        (["--failed", "SET=ci"], {"FAILED": "1", "SET": "ci"}),
+        (["--max-len=64", "--failed", "--dry"], {"MAX_LEN": "64", "FAILED": "1", "DRY": "1"}),
+        (["TENSORS=a=b.npz"], {"TENSORS": "a=b.npz"}),
+    ],
+)
+def test_options_are_words_in_another_dress(arguments, given):
+    assert words(arguments) == given
+
+
+@pytest.mark.parametrize("wrong", ["rexp", "=3", "-x", "--"])
+def test_anything_else_is_refused(wrong):
+    with pytest.raises(UserError, match=f"cannot read '{wrong}'"):
+        words([wrong])

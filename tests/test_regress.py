@@ -107,6 +107,7 @@ def test_seeds_and_filters():
         ('tests: ["default"]', 'tests: ["defaults"]', "run 0: there is no defaults"),
         ('sims: ["verilator"]', 'sims: ["vcs"]', "run 0: there is no vcs"),
         ("seeds: { ci: 1, full: 2", "seeds: { weekly: 1, full: 2", "run 0: there is no weekly"),
+        ("at_most: { LANES", "at_most: { WIDTH", "run 10: there is no WIDTH"),
         ('why: "what a user', 'because: "what a user', "run 0 has no why"),
         ("sets: {", "sets: [", "cannot read the plan"),
     ],
@@ -205,7 +206,7 @@ def test_a_passing_run_leaves_its_numbers_only():
 def test_runs_of_a_group_fail_by_themselves(tmp_path, monkeypatch):
     """The second of three cannot even start: the others are as they were alone."""
     jobs = [job(seed=seed, test="random") for seed in (1, 5, 9)]
-    new_run = cases._new_run
+    new_run = cases.new_run_of
 
     def broken(made, one):
         run = new_run(made, one)
@@ -213,12 +214,12 @@ def test_runs_of_a_group_fail_by_themselves(tmp_path, monkeypatch):
             (run.folder / "run.json").write_text("{}")
         return run
 
-    monkeypatch.setattr(cases, "_new_run", broken)
+    monkeypatch.setattr(cases, "new_run_of", broken)
     results = cases.run_group(jobs, provenance.sources_digest())
     assert [result["passed"] for result in results] == [True, False, True]
     assert results[1]["report"].splitlines()[-1] == f"rerun: {jobs[1].rerun}"
     shutil.rmtree(results[1]["folder"])
-    monkeypatch.setattr(cases, "_new_run", new_run)
+    monkeypatch.setattr(cases, "new_run_of", new_run)
     for one, result in zip(jobs, results, strict=True):
         [alone] = cases.run_group([one], provenance.sources_digest())
         assert alone["passed"]
@@ -336,7 +337,7 @@ def numbers(folder):
 
 
 def test_killed_in_the_middle_it_goes_on_to_the_same_numbers():
-    words = ["SET=nightly", "SEED=1", "UNIT=rexp", f"SIM={SIM}", "TEST=smoke", "JOBS=2"]
+    words = ["SET=nightly", "SEED=1", "UNIT=rexp", f"SIM={SIM}", "TEST=masks", "JOBS=2"]
     names = [f"test-{os.getpid()}-{kind}" for kind in ("whole", "killed")]
     whole, killed = (regress.FOLDER / name for name in names)
     try:
@@ -376,7 +377,7 @@ def children(pid):
 def test_a_worker_that_is_killed_loses_nothing():
     name = f"test-{os.getpid()}-worker"
     folder = regress.FOLDER / name
-    words = ["SET=nightly", "SEED=1", "UNIT=rexp", f"SIM={SIM}", "TEST=smoke", "JOBS=2"]
+    words = ["SET=nightly", "SEED=1", "UNIT=rexp", f"SIM={SIM}", "TEST=masks", "JOBS=2"]
     try:
         process = command(*words, f"NAME={name}")
         while not list((folder / "results").glob("*.json")) and process.poll() is None:
