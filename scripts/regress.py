@@ -93,9 +93,11 @@ class Progress:
 
 
 def looked_into(regression: regress.Regression, bucket: Bucket) -> str:
-    """Shrink a bucket's simplest case and say what came of it."""
-    print(f"\nshrinking: {bucket.message}", flush=True)
-    result = regression.look_into(bucket, report.shrinking)
+    """Shrink a bucket's simplest case, unless that was done before, and say what came of it."""
+    result = bucket.simplest
+    if not {"shrunk", "alone"} & result.keys():
+        print(f"\nshrinking: {bucket.message}", flush=True)
+        result = regression.look_into(bucket, report.shrinking)
     if result.get("alone") is False:
         return f"{result['rerun']}\n  does not fail when it is run again"
     if "shrunk" not in result:
