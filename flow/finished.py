@@ -22,7 +22,7 @@ from flow.regress import FOLDER
 from flow.results import Results
 from tb.coverage import Coverage, Coverpoint
 from tb.unit import ParameterError
-from tb.units import UNITS
+from tb.units import UNITS, get
 
 TIME = "%Y-%m-%dT%H:%M:%S%z"  # as metadata.json writes it
 
@@ -204,6 +204,13 @@ class Finished(Results):
     def whole(self) -> dict[str, Figures]:
         """Figures of each unit over all its configurations."""
         return {one.unit: one for one in code_coverage.merged(self.measured[0])}
+
+    @cached_property
+    def judged(self) -> dict[str, Figures]:
+        """Figures of each unit over the configurations that the plan's goals hold for."""
+        whole = load_plan()
+        parts = [one for one in self.measured[0] if whole.has_goals(get(one.unit), one.parameters)]
+        return {one.unit: one for one in code_coverage.merged(parts)}
 
     @cached_property
     def has_code(self) -> bool:

@@ -62,17 +62,35 @@ class Plan:
     configurations: dict[str, dict[str, int | str]]
     runs: list[dict]
     goals: dict[str, float] = field(default_factory=dict)  # coverage in percent
+    goals_of: tuple[str, ...] = ()  # names of the configurations that they hold for; none: all
+
+    def has_goals(self, unit: Unit, parameters: Parameters) -> bool:
+        """Whether the goals hold for a configuration."""
+        return not self.goals_of or any(
+            unit.resolve(given) == parameters
+            for name in self.goals_of
+            for given in _configurations(self, unit, name)
+        )
 
 
 def load_plan(path: Path = PLAN) -> Plan:
     """Read a plan. Raises UserError, in one line, for anything that cannot be meant."""
     try:
         text = hjson.loads(path.read_text(encoding="utf-8"), object_pairs_hook=dict)
-        plan = Plan(text["sets"], text["configurations"], text["runs"], text.get("goals", {}))
+        plan = Plan(
+            text["sets"],
+            text["configurations"],
+            text["runs"],
+            text.get("goals", {}),
+            tuple(text.get("goals_of", ())),
+        )
     except (OSError, KeyError, hjson.HjsonDecodeError) as error:
         raise UserError(f"cannot read the plan {path}: {error}") from None
     if wrong := plan.goals.keys() - {*code_coverage.ALL_KINDS}:
         raise UserError(f"{path.name}, goals: there is no {min(wrong)}")
+    for name in plan.goals_of:
+        if name not in ("defaults", "corners", *plan.configurations):
+            raise UserError(f"{path.name}, goals_of: there is no {name}")
     for number, run in enumerate(plan.runs):
         where = f"{path.name}, run {number}"
         for name in ("tests", "configuration", "sims", "seeds", "why"):

@@ -9,7 +9,8 @@ usage: scripts/coverage.py [NAME=ci] [HOLES=20]
 The regression is what `make regress` ran (Verilator counts the code coverage; functional bins are
 of both simulators). Figures are after the waivers of testplans/waivers.hjson. Of the same figures
 coverage.info (LCOV: genhtml reads it) and coverage.xml (UCIS) are written into the regression's
-folder. Goals are those of testplans/regression.hjson, for each unit over all its configurations.
+folder. Goals are those of testplans/regression.hjson, for each unit over the configurations that
+it names; others are listed, and their holes are not.
 Exit code: 0 goals met, 1 below a goal, 2 bad input, or a waiver that matches nothing.
 """
 
@@ -20,15 +21,20 @@ from collections.abc import Sequence
 from flow import code_coverage, coverage_exports, finished, plan, waivers
 from flow.cli import main, number, table, words
 from flow.errors import UserError
+from tb import units
 
 
-def report(parts: Sequence[code_coverage.Figures], whole: Sequence[code_coverage.Figures]) -> str:
-    """The table: each configuration, then the unit over all of them."""
+def report(
+    parts: Sequence[code_coverage.Figures],
+    judged: Sequence[code_coverage.Figures],
+    names: str,
+) -> str:
+    """The table: each configuration, then the unit over those that have goals, called `names`."""
     lines = []
-    for unit in whole:
+    for unit in judged:
         for one in [*(part for part in parts if part.unit == unit.unit), unit]:
             percent = [code_coverage.shown(one.percent(kind)) for kind in code_coverage.ALL_KINDS]
-            lines.append((one.unit, one.configuration or "all", *percent, len(one.waived)))
+            lines.append((one.unit, one.configuration or names, *percent, len(one.waived)))
     return table(lines, ("unit", "configuration", *code_coverage.ALL_KINDS, "waived"))
 
 
@@ -50,8 +56,11 @@ def command(arguments: Sequence[str]) -> int:
     whole = code_coverage.merged(parts)
     about = regression.metadata
     print(f"{regression.folder}: {len(regression.results)} of {about['jobs']} runs\n")
-    print(report(parts, whole))
-    holes = code_coverage.grouped_holes(whole)
+    goals = plan.load_plan()
+    having = [one for one in parts if goals.has_goals(units.get(one.unit), one.parameters)]
+    judged = code_coverage.merged(having or parts)
+    print(report(parts, judged, (having and " + ".join(goals.goals_of)) or "all"))
+    holes = code_coverage.grouped_holes(judged)
     if holes and shown:
         lines = []
         for unit, place, kind, details in holes[:shown]:
@@ -66,7 +75,7 @@ def command(arguments: Sequence[str]) -> int:
         coverage_exports.ucis(whole, about["started"], about["tools"].get("verilator", "-"))
     )
     print(f"\nwritten: {info}, {xml.name}")
-    missed = code_coverage.under(whole, plan.load_plan().goals)
+    missed = code_coverage.under(judged, goals.goals)
     print(f"FAIL: {', '.join(missed)}" if missed else "PASS: every goal is met")
     return 1 if missed else 0
 

@@ -408,3 +408,14 @@ def test_bad_input_is_one_line(words, message):
     assert process.returncode == 2
     assert message in err
     assert err.count("\n") == 1
+
+
+def test_goals_hold_for_the_configurations_that_are_named():
+    whole = plan.load_plan()
+    unit = UNITS["rexp"]
+    assert whole.has_goals(unit, unit.resolve({}))
+    assert whole.has_goals(unit, unit.resolve(whole.configurations["small"]))
+    assert not whole.has_goals(unit, unit.resolve({"LANES": 2, "MAX_LEN": 3}))
+    ci = {(job.unit, str(job.parameters)) for job in plan.jobs(whole, "ci")}
+    assert all(whole.has_goals(UNITS[job.unit], job.parameters) for job in plan.jobs(whole, "ci"))
+    assert len(ci) == 2 * len(UNITS)

@@ -21,7 +21,8 @@ def code_summary(regression: Finished) -> Html:
     """Each unit's coverage against the goals, for the overview; nothing without code coverage."""
     if not regression.has_code:
         return Html("")
-    goals = load_plan().goals
+    plan = load_plan()
+    goals = plan.goals
     titles = [f"{kind}, goal {goals[kind]:g} %" if kind in goals else kind for kind in ALL_KINDS]
     lines = [
         [
@@ -29,15 +30,16 @@ def code_summary(regression: Finished) -> Html:
             *(_kind(one, kind, goals.get(kind)) for kind in ALL_KINDS),
             len(one.waived),
         ]
-        for unit, one in regression.whole.items()
+        for unit, one in regression.judged.items()
     ]
-    low = code_coverage.under(regression.whole.values(), goals)
+    low = code_coverage.under(regression.judged.values(), goals)
     return join(
         [
             el("h2", "Coverage against the goals"),
             el(
                 "p",
-                "Each unit over all its configurations, functional bins and code, after waivers. "
+                "Each unit, functional bins and code, after waivers, over the configurations that "
+                f"have goals: {', '.join(plan.goals_of) or 'all'}. "
                 f"{regression.measured[1]}",
                 class_="lead",
             ),
