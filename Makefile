@@ -3,7 +3,7 @@
 
 PYTHON ?= python3
 SHELL := /bin/bash
-COMMANDS := sim conform test regress coverage report lint synth accuracy generate bench capture
+COMMANDS := sim conform test regress coverage report lint synth accuracy generate bench capture train
 
 .DEFAULT_GOAL := help
 .PHONY: help clean $(COMMANDS)
@@ -22,6 +22,7 @@ help:
 	@echo 'make bench    speed: models against float32 numpy, test bench against a bare cocotb loop'
 	@echo 'make generate write derived files: table packages and manifests'
 	@echo 'make capture  [UNIT=e2softmax|ailayernorm] record real tensors anew (needs requirements-capture.txt)'
+	@echo 'make train    [SEED=1] [STEPS=4000] [OUT=] train the small vision transformer of make accuracy anew'
 	@echo 'make clean    remove build/ (builds, runs, reports); the virtual environment stays'
 	@echo
 	@echo 'Each makes .venv first if it is not there. The same without make: python3 scripts/sim.py --help'

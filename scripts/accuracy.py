@@ -1,10 +1,20 @@
 #!/usr/bin/env python3
-"""Accuracy of every unit and variant on the shipped real tensors, against float64.
+"""Accuracy of every unit and variant: on real tensors against float64, and in whole networks.
 
-usage: scripts/accuracy.py [UNIT=name | OUT=folder]
+usage: scripts/accuracy.py [UNIT=name | OUT=folder | NETWORK=digits | NETWORK=minilm ...]
 
-  UNIT=name     print this unit's table only, and write nothing
-  OUT=docs      folder to write accuracy.md and accuracy.svg to
+  UNIT=name       print this unit's table of the tensors only, and write nothing
+  OUT=docs        folder to write accuracy.md and accuracy.svg to; no network
+  NETWORK=digits  test accuracy of a small vision transformer on handwritten digits, only
+    RTL=1           each unit's RTL in all layers: its scores must be the model's to the bit
+  NETWORK=minilm  all-MiniLM-L6-v2 (needs requirements-capture.txt) on the STS-B test set, only:
+    STSB=FILE       tab-separated: score, sentence1, sentence2; without it the sentences of data/
+    ONLY=name       methods with this in their name
+    LAYERS=1        one layer at a time
+    SEED=1          of samples and resamples
+    CALIBRATION=    a file of sentences, one a line, to calibrate with
+
+Without a word: the tensors of all units, then the digits. Nothing is retrained for a unit.
 
 The plot needs matplotlib (requirements-plot.txt); without it a plot that is there is left alone.
 Exit code: 0 done, 2 bad input.
@@ -12,11 +22,13 @@ Exit code: 0 done, 2 bad input.
 
 import bootstrap  # noqa: F401  isort: skip
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from flow import accuracy
-from flow.cli import main, table, words
+from flow import accuracy, digits_accuracy, task_accuracy
+from flow.cli import flag, main, table, words
+from flow.digits import Vit, load_digits
 from flow.errors import UserError
 from flow.paths import ROOT
 from tb import units
@@ -28,8 +40,11 @@ def command(arguments: Sequence[str]) -> int:
         print(__doc__.strip())
         return 0
     given = words(arguments)
+    network = given.pop("NETWORK", None)
+    if network is not None:
+        return _network(network, given)
     if len(given) > 1 or not {*given} <= {"UNIT", "OUT"} or "" in given.values():
-        raise UserError("accuracy takes UNIT=<unit>, or OUT=<folder>, or nothing")
+        raise UserError("accuracy takes UNIT=<unit>, OUT=<folder>, NETWORK=<network>, or nothing")
     chosen = [units.get(given["UNIT"])] if "UNIT" in given else list(units.UNITS.values())
     results = [accuracy.measure(unit, lambda line: print(line, flush=True)) for unit in chosen]
     for result in results:
@@ -38,6 +53,49 @@ def command(arguments: Sequence[str]) -> int:
     if "UNIT" not in given:
         written = accuracy.write(results, Path(given.get("OUT", ROOT / "docs")))
         print("\n" + "\n".join(written))
+    return 0 if given else _digits()
+
+
+def _network(name: str, given: dict[str, str]) -> int:
+    """The table of one network."""
+    if name == "minilm":
+        return task_accuracy.command([f"{key}={value}" for key, value in given.items()])
+    with_rtl = flag("RTL", given.pop("RTL", "0"))
+    if name != "digits" or given:
+        raise UserError("NETWORK is digits, with RTL=1 or no other word, or minilm (--help)")
+    return _digits_rtl() if with_rtl else _digits()
+
+
+def _digits_rtl() -> int:
+    """Each unit's RTL in the network against its model; the exit code is 1 where they differ."""
+    images = load_digits("training").images[: digits_accuracy.CALIBRATION]
+    test, wrong, cells = load_digits("test"), 0, []
+    for unit in units.UNITS.values():
+        started = time.perf_counter()
+        differs = digits_accuracy.rtl_differs(unit, images, test, Vit())
+        wrong += differs
+        seconds = f"{time.perf_counter() - started:.1f}"
+        cells.append((unit.name, len(test), 10 * len(test), differs, seconds))
+    print("\nRTL in all layers of the vision transformer, against the bit-exact model\n")
+    print(table(cells, ("unit", "images", "scores", "other bits", "seconds")))
+    return 1 if wrong else 0
+
+
+def _digits() -> int:
+    images = load_digits("training").images[: digits_accuracy.CALIBRATION]
+    lines = digits_accuracy.measure(units.UNITS.values(), images, load_digits("test"), Vit())
+    cells = [
+        (
+            line.softmax,
+            line.norm,
+            f"{line.correct}/{line.images}",
+            f"{100 * line.correct / line.images:.2f} %",
+            f"{100 * line.kept / line.images:.2f} %",
+        )
+        for line in lines
+    ]
+    print("\na small vision transformer on handwritten digits, test images\n")
+    print(table(cells, ("softmax", "LayerNorm", "correct", "accuracy", "as float")))
     return 0
 
 

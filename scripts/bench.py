@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
 """Speed, as ratios of two things timed in turn: medians over pairs, since machines are noisy.
 
-usage: scripts/bench.py [PAIRS=5] [ONLY=model|pins|regression]
+usage: scripts/bench.py [PAIRS=5] [ONLY=model|pins|bulk|regression]
 
   model       the bit-exact models against float32 in numpy, at [4096, 1024]; goal <= 1.0
               (E2Softmax)
   pins        the pyuvm test bench against a bare cocotb loop that toggles the same pins;
               goal >= 0.5
+  bulk        the bulk engine against a bare C++ loop over the same Verilated model, goal >= 0.8,
+              and against the pin-level test bench, goal >= 50; rows a second
   regression  the jobs of a unit in the ci set, as a regression against a plain loop over them;
               three pairs at most
 """
@@ -16,6 +18,7 @@ import bootstrap  # noqa: F401  isort: skip
 import os
 from collections.abc import Sequence
 
+from flow.bench_bulk import bulk_against_loop, bulk_against_pins, rows_scored
 from flow.bench_model import model_against_float
 from flow.bench_pins import pins_against_bare_loop
 from flow.bench_regression import regression_against_loop
@@ -62,6 +65,36 @@ def pins(pairs: int) -> str:
     )
 
 
+def bulk(pairs: int) -> str:
+    """The bulk engine's tables."""
+    loop = []
+    for one in bulk_against_loop(pairs):
+        steady = (f"{one.steady:.0f}", f"{one.steady_ratio:.2f}")
+        random = (f"{one.random:.0f}", f"{one.random_ratio:.2f}")
+        loop.append((one.unit, one.lanes, f"{one.loop:.0f}", *steady, *random))
+    pin = []
+    for one in bulk_against_pins(pairs):
+        alone = (f"{one.bulk:.0f}", f"{one.ratio:.0f}")
+        compared = (f"{one.compared:.0f}", f"{one.compared_ratio:.0f}")
+        pin.append((one.unit, one.rows, f"{one.pins:.0f}", *alone, *compared))
+    rows = []
+    for one in rows_scored():
+        speeds = (
+            f"{one.rows_per_s:.0f}",
+            f"{one.beats_per_s:.0f}",
+            f"{100 * one.model_share:.0f} %",
+        )
+        rows.append((one.unit, one.lanes, one.length, *speeds))
+    return (
+        f"bulk engine against a bare C++ loop, beats/s, {pairs} pairs\n\n"
+        + table(loop, ("unit", "lanes", "loop", "same beat", "ratio", "random rows", "ratio"))
+        + "\n\nagainst the pin-level bench, beats/s, real tensors, 32 lanes\n\n"
+        + table(pin, ("unit", "rows", "pins", "bulk", "times", "with model", "times"))
+        + "\n\nrows a second, compared with the model\n\n"
+        + table(rows, ("unit", "lanes", "length", "rows/s", "beats/s", "model's share"))
+    )
+
+
 def regression(pairs: int) -> str:
     """The regression's table."""
     pairs = min(pairs, 3)
@@ -76,7 +109,7 @@ def regression(pairs: int) -> str:
     )
 
 
-BENCHES = {"model": model, "pins": pins, "regression": regression}
+BENCHES = {"model": model, "pins": pins, "bulk": bulk, "regression": regression}
 
 
 def command(arguments: Sequence[str]) -> int:
@@ -88,7 +121,7 @@ def command(arguments: Sequence[str]) -> int:
     pairs = number("PAIRS", given.pop("PAIRS", "5"), least=1)
     only = given.pop("ONLY", None)
     if given or only not in (None, *BENCHES):
-        raise UserError("bench takes PAIRS=<number> and ONLY=model, pins or regression")
+        raise UserError("bench takes PAIRS=<number> and ONLY=model, pins, bulk or regression")
     for name, bench in BENCHES.items():
         if only in (None, name):
             print(bench(pairs) + "\n", flush=True)

@@ -1,0 +1,401 @@
+"""The units' bit-exact models in place of MiniLM's softmax and LayerNorms, calibrated.
+
+Nothing is retrained. All that calibration finds is what software gives a unit anyway, or folds into
+the weights around it: fraction bits of each head's logits; scale, zero point and powers of two of
+each LayerNorm's inputs, gamma and beta; the power-of-two steps and the offsets that its outputs are
+worth, which the weights and biases behind it take in, and the residual sum as shifts and a bias.
+What calibration sees are the float model's tensors on some sentences. All products are floating
+point.
+
+A `minilm.Softmax` or `minilm.Norm` that runs RTL is `UnitSoftmax` or `UnitNorm` with another `unit`
+of the model's signature.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from flow import minilm
+from models.ailayernorm import AILayerNorm
+from models.arith import FRACS, INT8
+from models.e2softmax import E2Softmax
+from models.lut2d import Lut2d
+from models.ptf import (
+    ALPHAS,
+    FoldedNorm,
+    Ptf,
+    calibrate_mse,
+    calibrate_output,
+    fold,
+)
+from models.quantise import quantise_logits, round_half_up
+from models.rexp import Rexp
+
+Unit = Callable[..., object]
+
+TOKENS = 400  # a LayerNorm is calibrated with
+QUERIES = 8  # of a sentence, that a softmax is calibrated with
+BATCH_TOKENS = 1024
+
+
+# --- running the model ----------------------------------------------------------------------------
+
+
+def batches(
+    model: minilm.MiniLM, sentences: Sequence[str]
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Yield (places, ids, mask) of sentences of the same number of tokens: no time goes to padding.
+
+    places: integers [batch], where in `sentences` they stand. ids int64, mask bool, both [batch,
+    token]. Raises UserError for a sentence that is too long.
+    """
+    ids, mask = model.encode_tokens(sentences)
+    tokens = mask.sum(axis=1)
+    for count in np.unique(tokens):
+        same = np.flatnonzero(tokens == count)
+        step = max(1, BATCH_TOKENS // int(count))
+        for start in range(0, len(same), step):
+            places = same[start : start + step]
+            yield places, ids[places, :count], mask[places, :count]
+
+
+def embed(
+    model: minilm.MiniLM,
+    sentences: Sequence[str],
+    softmax: minilm.Softmax | None = None,
+    norm: minilm.Norm | None = None,
+) -> np.ndarray:
+    """Return the sentences' embeddings [sentences, 384] of unit length."""
+    out = np.empty((len(sentences), minilm.WIDTH), np.float32)
+    for places, ids, mask in batches(model, sentences):
+        tokens = model.forward(ids, mask, softmax=softmax, norm=norm)
+        out[places] = minilm.sentence_embedding(tokens, mask)
+    return out
+
+
+# --- what stands in -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class UnitSoftmax:
+    """A `minilm.Softmax` of a unit's model: logits to int8, through the unit, and back.
+
+    unit: called as the model is, (x, mask, frac=, **settings). frac: F, integers [layers, heads].
+    """
+
+    unit: Unit
+    frac: np.ndarray
+    settings: Mapping[str, int] = field(default_factory=dict)
+
+    def __call__(self, logits: np.ndarray, mask: np.ndarray, layer: int) -> np.ndarray:
+        batch, heads, queries, keys = logits.shape
+        frac = self.frac[layer][:, None, None]
+        # What is masked may be anything; 0 has an int8 value.
+        x = quantise_logits(np.ldexp(np.where(mask, logits, 0), frac), 0).reshape(-1, keys)
+        live = None
+        if not mask.all():
+            live = np.ascontiguousarray(np.broadcast_to(mask, logits.shape)).reshape(-1, keys)
+        row_frac = np.broadcast_to(frac, (batch, heads, queries, 1)).ravel()
+        result = self.unit(x, live, frac=row_frac, **self.settings)
+        return result.to_real().reshape(logits.shape).astype(logits.dtype)
+
+
+@dataclass(frozen=True, eq=False)
+class FittedNorm:
+    """A LayerNorm as the unit takes it; an output's real value is out * folded.step + offset.
+
+    offset: float64 [channels]. The biases behind have it folded in, as the weights have the step.
+    """
+
+    ptf: Ptf
+    folded: FoldedNorm
+    offset: np.ndarray
+
+    def run(self, unit: Unit, x: np.ndarray) -> np.ndarray:
+        """Return what the unit makes of real x [rows, channels], as float64."""
+        settings = self.folded.settings(x.shape[1])
+        result = unit(self.ptf.quantise(x), self.folded.channels, **settings)
+        return self.folded.dequantise(result.out) + self.offset
+
+
+@dataclass(frozen=True, eq=False)
+class UnitNorm:
+    """A `minilm.Norm` of a unit's model, with the parameters of all LayerNorms."""
+
+    unit: Unit
+    norms: Sequence[FittedNorm]
+
+    def __call__(self, x: np.ndarray, n: int) -> np.ndarray:
+        rows = x.reshape(-1, x.shape[-1])
+        return self.norms[n].run(self.unit, rows).reshape(x.shape).astype(x.dtype)
+
+
+# --- what calibration sees ------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """The float model's tensors at a seeded draw of tokens and queries of some sentences.
+
+    norm_inputs: 13 times [tokens, 384], a LayerNorm's inputs. Sentences have equal shares of the
+    tokens, whatever their lengths, and so [CLS] has its share. logits: by layer, [head, rows, key],
+    with mask [rows, key], for at most 8 queries of a sentence.
+    """
+
+    norm_inputs: Sequence[np.ndarray]
+    logits: Sequence[np.ndarray]
+    mask: np.ndarray
+
+
+def sample(model: minilm.MiniLM, sentences: Sequence[str], seed: int) -> Samples:
+    """Return what the model gives on these sentences. Raises UserError for one that is too long."""
+    rng = np.random.default_rng(seed)
+    each = -(-TOKENS // len(sentences))
+    norms = [[] for _ in minilm.NORM_INPUTS]
+    logits = [[] for _ in range(minilm.LAYERS)]
+    lengths = []
+    for _, ids, mask in batches(model, sentences):
+        batch, count = ids.shape
+        # The first token and others: it is not like them.
+        token = np.stack([rng.permutation(count)[:each] for _ in range(batch)])
+        query = np.stack([rng.permutation(count)[:QUERIES] for _ in range(batch)])
+        rows = np.arange(batch)[:, None]
+
+        def keep(name: str, layer: int, array: np.ndarray, rows=rows, token=token, query=query):
+            if name == "attention_logits":
+                chosen = array.transpose(0, 2, 1, 3)[rows, query]  # [batch, query, head, key]
+                logits[layer].append(chosen.reshape(-1, *chosen.shape[2:]))
+            else:
+                n = minilm.NORM_INPUTS.index((name, layer))
+                norms[n].append(array[rows, token].reshape(-1, array.shape[-1]))
+
+        model.forward(ids, mask, keep)
+        lengths += [count] * query.size
+    widest = max(lengths)
+    together = []
+    for parts in logits:
+        padded = [np.pad(p, ((0, 0), (0, 0), (0, widest - p.shape[2]))) for p in parts]
+        together.append(np.concatenate(padded).transpose(1, 0, 2))
+    inputs = [np.concatenate(parts) for parts in norms]
+    if len(inputs[0]) > TOKENS:
+        some = np.sort(rng.permutation(len(inputs[0]))[:TOKENS])
+        inputs = [array[some] for array in inputs]
+    mask = np.arange(widest) < np.array(lengths)[:, None]
+    return Samples([array.astype(np.float64) for array in inputs], together, mask)
+
+
+# --- calibrating a softmax ------------------------------------------------------------------------
+
+
+def fit_softmax(unit: Unit, settings: Mapping[str, int], samples: Samples, by: str) -> UnitSoftmax:
+    """Return the unit with the F of the least squared error of its probabilities.
+
+    by: "layer" for one F a layer, "head" for one a head; F is a setting of the row. Large logits
+    that saturate here and there may be worth the finer steps of all others, or not.
+    """
+    frac = np.zeros((minilm.LAYERS, minilm.HEADS), np.int64)
+    for layer, logits in enumerate(samples.logits):
+        live = np.broadcast_to(samples.mask, logits.shape).reshape(-1, logits.shape[-1])
+        exact = minilm.softmax(logits, samples.mask)
+        errors = []
+        for f in FRACS:
+            x = quantise_logits(np.where(samples.mask, logits, 0), f).reshape(live.shape)
+            real = unit(x, live, frac=f, **settings).to_real().reshape(logits.shape)
+            errors.append(np.square(real - exact).sum(axis=(1, 2)))
+        errors = np.array(errors)
+        frac[layer] = errors.sum(axis=1).argmin() if by == "layer" else errors.argmin(axis=0)
+    return UnitSoftmax(unit, frac, settings)
+
+
+# --- calibrating a LayerNorm ----------------------------------------------------------------------
+
+
+def fit_plain(samples: np.ndarray, gamma: np.ndarray, beta: np.ndarray, octaves: int) -> FittedNorm:
+    """Return a LayerNorm by `models.ptf` alone, which looks at inputs and outputs one by one.
+
+    samples: real inputs [samples, channels]. octaves: of output steps, 0 is one for all channels.
+    """
+    ptf = calibrate_mse(samples)
+    step = calibrate_output(minilm.layer_norm(samples, gamma, beta), octaves)
+    return FittedNorm(ptf, fold(gamma, beta, ptf, step), np.zeros(len(gamma)))
+
+
+def fit_norm(
+    unit: AILayerNorm, samples: np.ndarray, gamma: np.ndarray, beta: np.ndarray, octaves: int
+) -> FittedNorm:
+    """Return a LayerNorm whose outputs, through the unit, are near the float layer's.
+
+    Arguments are those of `fit_plain`. Three steps, each for the least squared error of outputs:
+    scale, zero point and alphas of the inputs, with the unit's statistics; gamma and beta by
+    regression on what the unit normalises to; output steps, with what they make of gamma.
+    """
+    gamma, beta = gamma.astype(np.float64), beta.astype(np.float64)
+    exact = minilm.layer_norm(samples, gamma, beta)
+    ptf = _fit_inputs(unit, samples, exact, gamma, beta)
+    z = _normalised(unit, ptf, samples)
+    z_mean, y_mean = z.mean(axis=0), exact.mean(axis=0)
+    slope = ((z - z_mean) * (exact - y_mean)).sum(axis=0) / np.square(z - z_mean).sum(axis=0)
+    middle = (z.min(axis=0) + z.max(axis=0)) / 2
+    step = _fit_steps(z - middle, slope, octaves)
+    # Outputs are centred, as far as beta's int8 can: what is left goes into the offset.
+    shift = np.clip(-slope * middle, INT8[0] * step, INT8[1] * step)
+    fitted = FittedNorm(ptf, fold(slope, shift, ptf, step), np.zeros(len(gamma)))
+    return replace(fitted, offset=(exact - fitted.run(unit, samples)).mean(axis=0))
+
+
+def _weights(samples: np.ndarray, gamma: np.ndarray) -> np.ndarray:
+    """What a squared error of an input does to the squared errors of its row's outputs.
+
+    It moves its own output, and by way of sigma all others. [samples, channels].
+    """
+    width = samples.shape[1]
+    centred = samples - samples.mean(axis=1, keepdims=True)
+    variance = np.square(centred).mean(axis=1, keepdims=True)
+    spread = np.square(centred * gamma).sum(axis=1, keepdims=True) / variance
+    return np.square(gamma) / variance + np.square(centred / (width * variance)) * spread
+
+
+def _fit_inputs(
+    unit: AILayerNorm, samples: np.ndarray, exact: np.ndarray, gamma: np.ndarray, beta: np.ndarray
+) -> Ptf:
+    start, weights = calibrate_mse(samples), _weights(samples, gamma)
+
+    def best(scales: Sequence[float], zps: Sequence[int]) -> tuple[float, Ptf]:
+        found = []
+        for scale in scales:
+            for zp in zps:
+                errors = []
+                for alpha in ALPHAS:
+                    one = Ptf(float(scale), int(zp), np.full(len(gamma), alpha, np.uint8))
+                    lost = one.dequantise(one.quantise(samples)) - samples
+                    errors.append((np.square(lost) * weights).sum(axis=0))
+                ptf = Ptf(float(scale), int(zp), np.argmin(errors, axis=0).astype(np.uint8))
+                y = _normalised(unit, ptf, samples) * gamma
+                want = exact - beta
+                gain = (y * want).sum() / np.square(y).sum()
+                found.append((float(np.square(gain * y - want).sum()), ptf))
+        return min(found, key=lambda pair: pair[0])
+
+    zps = np.unique(np.clip([start.zp, *range(0, 256, 32)], 0, 255))
+    _, found = best([start.scale], zps)
+    _, found = best([start.scale * 2.0 ** (k / 2) for k in range(-8, 3)], [found.zp])
+    near = np.unique(np.clip(found.zp + np.arange(-24, 25, 8), 0, 255))
+    _, found = best([found.scale], near)
+    return best([found.scale * 2.0 ** (k / 8) for k in range(-3, 4)], [found.zp])[1]
+
+
+def _normalised(unit: AILayerNorm, ptf: Ptf, samples: np.ndarray) -> np.ndarray:
+    """What the unit normalises samples to, before gamma: float64 [samples, channels]."""
+    # Neither gamma nor the settings of outputs have a part in what is used of the trace.
+    none = np.zeros(samples.shape[1])
+    folded = fold(none, none, ptf, 1.0)
+    trace = unit.trace(ptf.quantise(samples), folded.channels, **folded.settings(samples.shape[1]))
+    a = np.ldexp(trace.a.astype(np.float64), ptf.alpha)
+    sigma = trace.rsqrt * np.exp2(-6.0 - trace.e)
+    return (a - trace.mu[:, None] / 4) * sigma[:, None]
+
+
+def _fit_steps(z: np.ndarray, slope: np.ndarray, octaves: int) -> np.ndarray:
+    """Return output steps [channels] for outputs slope * z, z [samples, channels].
+
+    All gammas share one exponent, so a coarse step leaves its gamma few bits: what that costs
+    counts, too.
+    """
+    y = z * slope
+    widest = np.abs(y).max() / INT8[1]
+    best = (np.inf, np.full(len(slope), widest))
+    for finer in range(3 * 8 + 1):  # three octaves in eighths
+        steps = widest * 2.0 ** (-finer / 8) * 2.0 ** -np.arange(octaves + 1)
+        tops = np.abs(slope).max() / steps / INT8[1]
+        for shift in sorted({int(s) for s in np.ceil(np.log2(tops))}):
+            errors = []
+            for step in steps:
+                g = round_half_up(np.ldexp(slope / step, -shift))
+                out = np.clip(round_half_up(np.ldexp(g, shift) * z), *INT8)
+                error = np.square(out * step - y).sum(axis=0)
+                errors.append(np.where(np.abs(g) <= INT8[1], error, np.inf))
+            total = np.min(errors, axis=0).sum()
+            if total < best[0]:
+                best = (total, steps[np.argmin(errors, axis=0)])
+    return best[1]
+
+
+# --- the methods ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Method:
+    """A line of the table: which units stand in, with which parameters, calibrated how.
+
+    softmax: unit, settings, and "layer" or "head" (`fit_softmax`). norm: unit, octaves of
+    its output steps, and whether it is calibrated by `fit_norm` (else `fit_plain`). None: the float
+    function.
+    """
+
+    name: str
+    softmax: tuple[Unit, Mapping[str, int], str] | None = None
+    norm: tuple[AILayerNorm, int, bool] | None = None
+
+
+_OCTAVES = 3
+_PAPER = (E2Softmax(), {"fmt": 0}, "head")
+_FINE = (E2Softmax(DIV_BITS=3, EXP_FRAC=1), {"fmt": 1}, "head")
+_REXP, _LUT2D = (Rexp(), {}, "head"), (Lut2d(), {}, "head")
+_NORM = (AILayerNorm(), _OCTAVES, True)
+_NORM3 = (AILayerNorm(CMP_RANGES=3), _OCTAVES, True)
+_BY_INPUTS = (AILayerNorm(), _OCTAVES, False)
+_FINE_NAME = "E2Softmax DIV_BITS=3 EXP_FRAC=1 row-scaled"
+
+METHODS = (
+    Method("E2Softmax, F a layer", (*_PAPER[:2], "layer")),
+    Method("E2Softmax", _PAPER),
+    Method(_FINE_NAME, _FINE),
+    Method("REXP", _REXP),
+    Method("2D-LUT", _LUT2D),
+    Method("AILayerNorm, by inputs, one output step", norm=(AILayerNorm(), 0, False)),
+    Method("AILayerNorm, by inputs", norm=_BY_INPUTS),
+    Method("AILayerNorm", norm=_NORM),
+    Method("AILayerNorm CMP_RANGES=3", norm=_NORM3),
+    Method("E2Softmax and AILayerNorm, by inputs", _PAPER, _BY_INPUTS),
+    Method("E2Softmax and AILayerNorm", _PAPER, _NORM),
+    Method(f"{_FINE_NAME} and AILayerNorm", _FINE, _NORM),
+    Method(f"{_FINE_NAME} and AILayerNorm CMP_RANGES=3", _FINE, _NORM3),
+    Method("REXP and AILayerNorm", _REXP, _NORM),
+    Method("2D-LUT and AILayerNorm", _LUT2D, _NORM),
+)
+
+
+class Calibrated:
+    """Methods calibrated on one set of samples; what two methods share is calibrated once."""
+
+    def __init__(self, model: minilm.MiniLM, samples: Samples):
+        self._model, self._samples = model, samples
+        self._known: dict[object, object] = {}
+
+    def softmax(self, method: Method) -> UnitSoftmax | None:
+        """Return what stands in for the softmax, None for the float one."""
+        if method.softmax is None:
+            return None
+        unit, settings, by = method.softmax
+        key = (unit, *settings.items(), by)
+        if key not in self._known:
+            self._known[key] = fit_softmax(unit, settings, self._samples, by)
+        return self._known[key]
+
+    def norm(self, method: Method) -> UnitNorm | None:
+        """Return what stands in for the LayerNorms, None for the float ones."""
+        if method.norm is None:
+            return None
+        if method.norm not in self._known:
+            unit, octaves, by_outputs = method.norm
+            fitted = []
+            for name, inputs in zip(minilm.NORM_INPUTS, self._samples.norm_inputs, strict=True):
+                real = self._model.norm_parameters(*name)
+                fitted.append(
+                    fit_norm(unit, inputs, *real, octaves)
+                    if by_outputs
+                    else fit_plain(inputs, *real, octaves)
+                )
+            self._known[method.norm] = UnitNorm(unit, fitted)
+        return self._known[method.norm]

@@ -1,0 +1,307 @@
+"""What the units cost a whole network: MiniLM on STS-B, nothing retrained, the models in its place.
+
+A method's softmax and LayerNorms (`flow.minilm_units`) stand in for the float ones. It is held
+against human scores, by Spearman's correlation, and against the float model, whose noise the scores
+do not hide. The data set is not in the repository; without it the second part runs on sentences
+that are. Run it: make accuracy NETWORK=minilm STSB=path/to/sts-test.tsv
+"""
+
+from __future__ import annotations
+
+import itertools
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from flow import capture, minilm, minilm_units
+from flow.cli import flag, number, table, words
+from flow.errors import UserError
+
+SEED = 1
+RESAMPLES = 1000
+LAYER_PAIRS = 400  # pairs that the layers one by one are measured on
+HUB = "mteb/stsbenchmark-sts"  # GLUE's own test set has no scores
+HEADER = ("score", "sentence1", "sentence2")
+NO_DATA = (
+    "no STS-B test set: give STSB=path/to/sts-test.tsv (score, sentence1 and sentence2, a tab "
+    "between), or install the package datasets; measured against the float model only"
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Pairs:
+    """Pairs of sentences: integers [pairs, 2] into `sentences`; gold scores [pairs], or None."""
+
+    sentences: Sequence[str]
+    places: np.ndarray
+    gold: np.ndarray | None
+
+    def cosines(self, embeddings: np.ndarray) -> np.ndarray:
+        """Return each pair's cosine of unit-length embeddings [sentences, width]: [pairs]."""
+        first, second = embeddings[self.places.T]
+        return np.vecdot(first.astype(np.float64), second)
+
+    def some(self, count: int, seed: int) -> Pairs:
+        """Return at most so many of the pairs, drawn at random, and only their sentences."""
+        chosen = np.random.default_rng(seed).permutation(len(self.places))[:count]
+        used, places = np.unique(self.places[chosen], return_inverse=True)
+        gold = None if self.gold is None else self.gold[chosen]
+        return Pairs([self.sentences[n] for n in used], places.reshape(-1, 2), gold)
+
+
+@dataclass(frozen=True)
+class Result:
+    """A method measured; correlations are times 100, as they are reported everywhere.
+
+    spearman: with the gold scores. lost: by how much less than the float model. interval: its 95 %
+    bootstrap interval over pairs. All three None without scores. fidelity: rank correlation of the
+    cosines with the float model's. cosine: mean cosine of the embeddings with the float ones.
+    seconds: for all embeddings. calibration_s: for calibration, 0 where it was shared.
+    """
+
+    name: str
+    spearman: float | None
+    lost: float | None
+    interval: tuple[float, float] | None
+    fidelity: float
+    cosine: float
+    seconds: float
+    calibration_s: float
+
+
+# --- data -----------------------------------------------------------------------------------------
+
+
+def read_pairs(path: Path) -> Pairs:
+    """Return the pairs of a file of tab-separated lines score, sentence1, sentence2.
+
+    The first line may name these columns. Raises UserError for a file that is not like this.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"cannot read sentence pairs from {path}: {error}") from error
+    found = []
+    for place, line in enumerate(lines, 1):
+        cells = line.rstrip("\r").split("\t")
+        if not line.strip() or (place == 1 and tuple(cells) == HEADER):
+            continue
+        try:
+            score, first, second = cells
+            found.append((float(score), first, second))
+        except ValueError:
+            raise UserError(
+                f"{path}:{place}: must be score, sentence1 and sentence2 with a tab between"
+            ) from None
+    if len(found) < 2:
+        raise UserError(f"{path} holds {len(found)} pairs: a correlation needs two or more")
+    return _pairs(*zip(*found, strict=True))
+
+
+def find_pairs(path: Path | None) -> Pairs | None:
+    """Return the pairs of `path`; if None, STS-B's test set by the package datasets, or None.
+
+    Raises UserError for a bad file, and if datasets is installed but cannot get the set.
+    """
+    if path is not None:
+        return read_pairs(path)
+    try:
+        import datasets
+    except ImportError:
+        return None
+    try:
+        rows = datasets.load_dataset(HUB, split="test")
+    except Exception as error:  # whatever a download may raise
+        raise UserError(f"datasets cannot load {HUB} ({error}): give STSB=<file>") from error
+    return _pairs(*(rows[name] for name in HEADER))
+
+
+def all_pairs(sentences: Sequence[str]) -> Pairs:
+    """Return each pair of these sentences, without scores."""
+    places = np.array(list(itertools.combinations(range(len(sentences)), 2)))
+    return Pairs(sentences, places, None)
+
+
+def _pairs(scores: Sequence[float], first: Sequence[str], second: Sequence[str]) -> Pairs:
+    sentences = list(dict.fromkeys([*first, *second]))  # one that occurs twice is run once
+    place = {sentence: n for n, sentence in enumerate(sentences)}
+    places = np.array([(place[a], place[b]) for a, b in zip(first, second, strict=True)])
+    return Pairs(sentences, places, np.array(scores, np.float64))
+
+
+# --- figures --------------------------------------------------------------------------------------
+
+
+def ranks(x: np.ndarray) -> np.ndarray:
+    """Return the ranks of x [n], from 1, equal values sharing the mean of theirs: float64 [n]."""
+    _, place, count = np.unique(x, return_inverse=True, return_counts=True)
+    return (np.cumsum(count) - (count - 1) / 2)[place]
+
+
+def spearman(x: np.ndarray, y: np.ndarray) -> float:
+    """Return 100 times Spearman's rank correlation of x and y, both [n]; NaN if one is constant."""
+    a, b = (r - r.mean() for r in (ranks(x), ranks(y)))
+    power = (a @ a) * (b @ b)
+    return 100 * float(a @ b / np.sqrt(power)) if power else float("nan")
+
+
+def bootstrap(
+    gold: np.ndarray, ours: np.ndarray, theirs: np.ndarray, seed: int, resamples: int = RESAMPLES
+) -> tuple[float, float]:
+    """Return the 95 % interval of spearman(ours, gold) - spearman(theirs, gold) over pairs."""
+    rng = np.random.default_rng(seed)
+    lost = []
+    for _ in range(resamples):
+        some = rng.integers(0, len(gold), len(gold))
+        lost.append(spearman(ours[some], gold[some]) - spearman(theirs[some], gold[some]))
+    low, high = np.quantile(lost, (0.025, 0.975))
+    return float(low), float(high)
+
+
+# --- measuring ------------------------------------------------------------------------------------
+
+
+def measure(
+    pairs: Pairs,
+    calibration: Sequence[str],
+    seed: int = SEED,
+    methods: Sequence[minilm_units.Method] = minilm_units.METHODS,
+    progress: Callable[[str], None] = lambda _: None,
+) -> list[Result]:
+    """Return the float model's result, then each method's, calibrated on other sentences.
+
+    Raises UserError for a sentence that is too long, and if the model is not installed.
+    """
+    model = minilm.MiniLM()
+    start = time.perf_counter()
+    float_embeddings = minilm_units.embed(model, pairs.sentences)
+    seconds = time.perf_counter() - start
+    exact = pairs.cosines(float_embeddings)
+    base = None if pairs.gold is None else spearman(exact, pairs.gold)
+    nothing = None if base is None else 0.0
+    results = [Result("FP32", base, nothing, None, 100.0, 1.0, seconds, 0.0)]
+    calibrated = minilm_units.Calibrated(model, minilm_units.sample(model, calibration, seed))
+    for place, method in enumerate(methods, 1):
+        start = time.perf_counter()
+        softmax, norm = calibrated.softmax(method), calibrated.norm(method)
+        ready = time.perf_counter()
+        embeddings = minilm_units.embed(model, pairs.sentences, softmax, norm)
+        done = time.perf_counter()
+        cosines = pairs.cosines(embeddings)
+        figures = (None, None, None)
+        if base is not None:
+            score = spearman(cosines, pairs.gold)
+            figures = (score, base - score, bootstrap(pairs.gold, exact, cosines, seed))
+        near = float(np.vecdot(embeddings, float_embeddings).mean())
+        results.append(
+            Result(
+                method.name, *figures, spearman(cosines, exact), near, done - ready, ready - start
+            )
+        )
+        progress(f"[{place}/{len(methods)}] {method.name}: {done - start:.1f} s")
+    return results
+
+
+def by_layer(
+    pairs: Pairs, calibration: Sequence[str], method: minilm_units.Method, seed: int = SEED
+) -> list[tuple[str, float, float]]:
+    """Return (what, fidelity, cosine) as in `Result` with one softmax or LayerNorm replaced each.
+
+    Arguments and errors are those of `measure`.
+    """
+    model = minilm.MiniLM()
+    exact = minilm_units.embed(model, pairs.sentences)
+    calibrated = minilm_units.Calibrated(model, minilm_units.sample(model, calibration, seed))
+    softmax, norm = calibrated.softmax(method), calibrated.norm(method)
+    runs: list[tuple[str, dict[str, object]]] = []
+    if softmax is not None:
+        for layer in range(minilm.LAYERS):
+            runs.append(
+                (f"softmax {layer}", {"softmax": _only(softmax, layer, minilm.float_softmax)})
+            )
+    if norm is not None:
+        for n, (name, layer) in enumerate(minilm.NORM_INPUTS):
+            what = f"{name.removesuffix('_input').replace('_', ' ')} {layer}"
+            runs.append((what, {"norm": _only(norm, n, model.float_norm)}))
+    lines = []
+    for what, replaced in runs:
+        got = minilm_units.embed(model, pairs.sentences, **replaced)
+        fidelity = spearman(pairs.cosines(got), pairs.cosines(exact))
+        lines.append((what, fidelity, float(np.vecdot(got, exact).mean())))
+    return lines
+
+
+def _only(replaced: Callable, place: int, other: Callable) -> Callable:
+    """Return a softmax or norm that is `replaced` at this layer or LayerNorm, else `other`."""
+    return lambda *arguments: (replaced if arguments[-1] == place else other)(*arguments)
+
+
+# --- the table ------------------------------------------------------------------------------------
+
+TITLES = ("method", "STS-B", "lost", "95 %", "fidelity", "cosine", "s", "calibration s")
+
+
+def cells(results: Sequence[Result]) -> list[list[str]]:
+    """Return the table's lines, under TITLES; what there are no scores for is a dash."""
+
+    def shown(value: float | None, digits: int) -> str:
+        return "-" if value is None else f"{value:.{digits}f}"
+
+    lines = []
+    for one in results:
+        low, high = one.interval or (None, None)
+        interval = "-" if low is None else f"{low:+.2f} .. {high:+.2f}"
+        figures = (shown(one.spearman, 2), shown(one.lost, 2), interval, shown(one.fidelity, 2))
+        times = (shown(one.seconds, 1), shown(one.calibration_s, 1))
+        lines.append([one.name, *figures, shown(one.cosine, 5), *times])
+    return lines
+
+
+def command(arguments: Sequence[str]) -> int:
+    """Measure and print; return the exit code.
+
+    STSB=<file>, CALIBRATION=<file> (one sentence a line; data/sentences.txt), SEED=, ONLY=<method's
+    name, or a part of several>, LAYERS=1: one layer at a time. Raises UserError.
+    """
+    given = words(arguments)
+    if not {*given} <= {"STSB", "CALIBRATION", "SEED", "ONLY", "LAYERS"}:
+        raise UserError("this takes STSB=, CALIBRATION=, SEED=, ONLY= and LAYERS=1")
+    seed = number("SEED", given.get("SEED", str(SEED)))
+    only = given.get("ONLY", "")
+    exactly = [one for one in minilm_units.METHODS if one.name == only]
+    methods = exactly or [one for one in minilm_units.METHODS if only in one.name]
+    if not methods:
+        named = "; ".join(one.name for one in minilm_units.METHODS)
+        raise UserError(f"no method's name has {only!r} in it; there are: {named}")
+    calibration = capture.read_sentences(Path(given.get("CALIBRATION", capture.SENTENCES)))
+    start = time.perf_counter()
+    pairs = find_pairs(Path(given["STSB"]) if "STSB" in given else None)
+    if pairs is None:
+        print(NO_DATA)
+        # Every other sentence is calibrated with, the rest measured on.
+        calibration, rest = calibration[::2], calibration[1::2]
+        if len(rest) < 3:
+            raise UserError("CALIBRATION holds too few sentences to measure on half of them")
+        pairs = all_pairs(rest)
+    print(
+        f"{minilm.MODEL}, {len(pairs.places)} pairs of {len(pairs.sentences)} sentences; "
+        f"calibrated on {len(calibration)} others, seed {seed}; {RESAMPLES} resamples, seed {seed}"
+    )
+    if flag("LAYERS", given.get("LAYERS", "0")):
+        some = pairs.some(LAYER_PAIRS, seed)
+        for method in methods:
+            lines = by_layer(some, calibration, method, seed)
+            shown = [[what, f"{fid:.3f}", f"{cos:.5f}"] for what, fid, cos in lines]
+            print(f"\n{method.name}, one at a time, {len(some.places)} pairs\n")
+            print(table(shown, ("replaced", "fidelity", "cosine")), flush=True)
+    else:
+        results = measure(
+            pairs, calibration, seed, methods, lambda line: print(line, file=sys.stderr, flush=True)
+        )
+        print(f"\n{table(cells(results), TITLES)}\n")
+    print(f"wall time {time.perf_counter() - start:.1f} s")
+    return 0

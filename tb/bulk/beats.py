@@ -1,0 +1,393 @@
+"""Rows as arrays of beats and back, for a whole batch at once (docs/stream.md).
+
+What the pins carry that means nothing is noise: lanes without an element, tstrb there, whatever
+comes with tvalid low, settings behind the first beat.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tb.contract import StreamShape
+from tb.stimulus import STALLS
+from tb.unit import BANKS, ChannelSet, Outputs, Parameters, Rows, Unit
+
+NOISES = 61  # beats of noise: a prime, so that they meet every phase of a row
+_PAIRS = 1021  # of a stall pattern, which then comes round
+
+
+class ShapeError(ValueError):
+    """What came out has not the shape of what went in."""
+
+
+@dataclass(frozen=True)
+class Beats:
+    """A batch of beats, and the settings of their rows.
+
+    data   [beats, bytes] uint8, lane 0 first; a lane of two bytes has its low one first
+    keep, strb  [beats, bytes] uint8, lane 0 the low bit of the first byte
+    last   [beats] uint8
+    settings  [rows, settings] uint32, in the order of the unit's ports
+    """
+
+    data: np.ndarray
+    keep: np.ndarray
+    strb: np.ndarray
+    last: np.ndarray
+    settings: np.ndarray
+
+
+@dataclass(frozen=True)
+class Loads:
+    """Writes of the channel table, in order, and which of them rows wait for.
+
+    bank, after, chosen  [loads]: bank, rows that must have come out before, the set that it gets
+    row_bank, row_loads  [rows]: a row's bank, and the loads that must be done before it
+    """
+
+    bank: np.ndarray
+    after: np.ndarray
+    chosen: np.ndarray
+    row_bank: np.ndarray
+    row_loads: np.ndarray
+
+
+@dataclass(frozen=True)
+class RtlOutputs(Outputs):
+    """What a unit made of a batch, and what it took.
+
+    err_len, err_keep  [rows] bool, of tuser
+    len_pulses, keep_pulses  clocks in which err_len_o and err_keep_o were high
+    beats, clocks  beats that went in; clocks up to the last transfer, loads of channels included
+    """
+
+    err_keep: np.ndarray | None = None
+    len_pulses: int = 0
+    keep_pulses: int = 0
+    beats: int = 0
+    clocks: int = 0
+
+
+def _lane_bits(lanes: np.ndarray) -> np.ndarray:
+    """[.., lanes] bool as bytes, lane 0 the low bit of the first."""
+    *shape, count = lanes.shape
+    if count % 8 == 0:  # all in one piece: packing each beat's few bits apart takes far longer
+        return np.packbits(lanes, bitorder="little").reshape(*shape, count // 8)
+    bits = lanes[..., 0].astype(np.uint8)
+    for lane in range(1, count):
+        bits |= lanes[..., lane].view(np.uint8) << np.uint8(lane)
+    return bits[..., None]
+
+
+def _full(lanes: int) -> np.ndarray:
+    return _lane_bits(np.ones(lanes, bool))
+
+
+def _words(keep: np.ndarray) -> np.ndarray:
+    """[beats, bytes] as [beats] integers: a lane is a bit, 64 are the most."""
+    return keep.view(f"u{keep.shape[1]}")[:, 0]
+
+
+def _whole(array: np.ndarray, lanes: int) -> np.ndarray:
+    """[rows, width] as [rows, beats, lanes], with zeros in the last beat's rest."""
+    rest = -array.shape[1] % lanes
+    if rest:
+        array = np.pad(array, ((0, 0), (0, rest)))
+    return array.reshape(len(array), array.shape[1] // lanes, lanes)
+
+
+def check(unit: Unit, parameters: Parameters, rows: Rows) -> None:
+    """Raise ValueError, one sentence, unless the rows can be driven."""
+    names = [setting.name for setting in unit.settings(parameters)]
+    shape = rows.x.shape
+    if rows.x.ndim != 2 or rows.x.dtype != unit.in_dtype:
+        raise ValueError(f"x must be [rows, width] of {unit.in_dtype}, not {shape} {rows.x.dtype}")
+    if rows.mask.shape != shape or rows.mask.dtype != bool:
+        raise ValueError(f"mask must be {shape} bool, not {rows.mask.shape} {rows.mask.dtype}")
+    if rows.length.shape != shape[:1]:
+        raise ValueError(f"length must be {shape[:1]}, not {rows.length.shape}")
+    if len(rows) and not (rows.length.min() >= 1 and rows.length.max() <= shape[1]):
+        raise ValueError(f"lengths must be 1 to {shape[1]}")
+    for setting in unit.settings(parameters):
+        if setting.name == "bank" and unit.channels:
+            continue  # where the engine puts the row's channels
+        if setting.name not in rows.settings:
+            raise ValueError(f"setting {setting.name} is missing; there are: {', '.join(names)}")
+        values = np.asarray(rows.settings[setting.name])
+        low, high = setting.values[0], setting.values[-1]
+        if values.shape != shape[:1]:
+            raise ValueError(f"setting {setting.name} must be {shape[:1]}, not {values.shape}")
+        if len(rows) and not (low <= values.min() and values.max() <= high):
+            raise ValueError(f"setting {setting.name} must be {low} to {high}")
+    if unit.channels:
+        if rows.channel_set is None or not rows.channels:
+            raise ValueError(f"{unit.name} needs channels")
+        if rows.channel_set.shape != shape[:1] or (
+            len(rows) and not (0 <= rows.channel_set.min() <= rows.channel_set.max())
+        ):
+            raise ValueError(f"channel_set must be {shape[:1]}, numbers of channel sets")
+        if len(rows) and rows.channel_set.max() >= len(rows.channels):
+            raise ValueError(f"channel_set must be below {len(rows.channels)}")
+        _check_channels(unit, parameters, rows)
+
+
+def _check_channels(unit: Unit, parameters: Parameters, rows: Rows) -> None:
+    most = parameters["MAX_LEN"]
+    least = min(int(rows.length.max(initial=1)), most)
+    for one in rows.channels:
+        for column in unit.channels:
+            values = np.asarray(one.values[column.name])
+            if values.ndim != 1 or not least <= len(values) <= most:
+                raise ValueError(f"{column.name} must be [{least} to {most}], not {values.shape}")
+            low, high = column.values[0], column.values[-1]
+            if not (low <= values.min() and values.max() <= high):
+                raise ValueError(f"{column.name} must be {low} to {high}")
+
+
+def beats_of(shape: StreamShape, length: np.ndarray) -> np.ndarray:
+    """Beats of rows of these lengths."""
+    return -(-length // shape.lanes)
+
+
+def pack(shape: StreamShape, rows: Rows, settings: np.ndarray, rng: np.random.Generator) -> Beats:
+    """The beats of a batch; x itself, where rows are whole beats of one length."""
+    lanes = shape.lanes
+    beats = beats_of(shape, rows.length)
+    x = _whole(rows.x, lanes)
+    present = np.arange(x.shape[1]) < beats[:, None]
+    every = bool(present.all())
+    data = x.reshape(-1, lanes) if every else x[present]
+    ends = np.cumsum(beats) - 1
+    count = len(data)
+    last = np.zeros(count, np.uint8)
+    last[ends] = 1
+    full = _full(lanes)
+    keep = np.empty((count, len(full)), np.uint8)
+    _words(keep)[:] = _words(full[None])
+    elements = rows.length - (beats - 1) * lanes  # of the last beat
+    exists = np.arange(lanes) < elements[:, None]
+    keep[ends] = _lane_bits(exists)
+    if rows.mask.all():
+        strb = keep.copy()
+    else:
+        strb = _lane_bits(_whole(rows.mask, lanes))
+        strb = strb.reshape(keep.shape) if every else strb[present]
+
+    short = np.flatnonzero(elements < lanes)
+    if short.size:
+        if np.shares_memory(data, rows.x):
+            data = data.copy()
+        at, none = ends[short], ~exists[short]
+        noise = np.frombuffer(rng.bytes(at.size * lanes * data.itemsize), data.dtype)
+        data[at] = np.where(none, noise.reshape(-1, lanes), data[at])
+        strb[at] |= _lane_bits(none & (rng.random(none.shape) < 0.5))
+    little = np.ascontiguousarray(data, data.dtype.newbyteorder("<"))
+    return Beats(little.view(np.uint8), keep, strb, last, settings)
+
+
+def noise(unit: Unit, parameters: Parameters, rng: np.random.Generator) -> Beats:
+    """NOISES beats, and as many settings, that mean nothing."""
+    shape = StreamShape.of(unit, parameters)
+    lanes, size = shape.lanes, shape.lanes * shape.in_dtype.itemsize
+    settings = [
+        rng.integers(s.values[0], s.values[-1] + 1, NOISES) for s in unit.settings(parameters)
+    ]
+    return Beats(
+        rng.integers(256, size=(NOISES, size), dtype=np.uint8),
+        _lane_bits(rng.random((NOISES, lanes)) < 0.5),
+        _lane_bits(rng.random((NOISES, lanes)) < 0.5),
+        rng.integers(2, size=NOISES, dtype=np.uint8),
+        np.stack(settings, axis=1).astype(np.uint32),
+    )
+
+
+def plan(channel_set: np.ndarray) -> Loads:
+    """Which bank holds the set of each row, and when it is to be written.
+
+    A set goes into the bank that has not been used for longer, once its last row has come out;
+    rows that use the other bank go on meanwhile.
+    """
+    count = len(channel_set)
+    starts = np.flatnonzero(np.diff(channel_set, prepend=-1))
+    holds, used = [-1] * BANKS, [-1] * BANKS  # set, last row
+    bank, after, chosen = [], [], []
+    banks, loads = [], []
+    for start, end in zip(starts.tolist(), [*starts[1:].tolist(), count], strict=True):
+        wanted = int(channel_set[start])
+        if wanted not in holds:
+            spare = used.index(min(used))
+            bank.append(spare)
+            after.append(used[spare] + 1)
+            chosen.append(wanted)
+            holds[spare] = wanted
+        place = holds.index(wanted)
+        used[place] = end - 1
+        banks.append(place)
+        loads.append(len(bank))
+    runs = np.diff(starts, append=count)
+    return Loads(
+        np.array(bank, np.uint32),
+        np.array(after, np.uint64),
+        np.array(chosen, int),
+        np.repeat(np.array(banks, np.uint32), runs),
+        np.repeat(np.array(loads, np.uint64), runs),
+    )
+
+
+def lines(unit: Unit, channels: Sequence[ChannelSet]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Channel sets one behind the other: first line [sets], lines [sets], [.., columns] uint32."""
+    sets = [
+        [
+            np.asarray(one.values[c.name], c.dtype).view(f"u{c.dtype.itemsize}")
+            for c in unit.channels
+        ]
+        for one in channels
+    ]
+    count = np.array([len(columns[0]) for columns in sets], np.uint64)
+    table = np.concatenate([np.stack(columns, axis=1) for columns in sets])
+    return np.cumsum(count) - count, count, table.astype(np.uint32)
+
+
+@functools.lru_cache(64)
+def pattern(name: str, seed: int, side: int) -> np.ndarray:
+    """A pattern of STALLS as [pairs, 2] uint32, (on, off); no pairs: it never stalls.
+
+    Raises ValueError for a name that is not there.
+    """
+    if name not in STALLS:
+        raise ValueError(f"there are no stalls {name!r}; there are: {', '.join(STALLS)}")
+    make = STALLS[name]
+    if make is None:
+        return np.zeros((0, 2), np.uint32)
+    pairs = itertools.islice(make(np.random.default_rng([seed, side])), _PAIRS)
+    return np.array(list(pairs), np.uint32)
+
+
+@dataclass(frozen=True)
+class Room:
+    """Where the beats that come out go: arrays as those of `Beats`, and tuser [beats] uint8."""
+
+    data: np.ndarray
+    keep: np.ndarray
+    last: np.ndarray
+    user: np.ndarray
+
+    @classmethod
+    def of(cls, shape: StreamShape, length: np.ndarray) -> Room:
+        """Room for what rows of these lengths give."""
+        count = int(np.minimum(beats_of(shape, length), shape.max_beats).sum())
+        size = shape.lanes * shape.out_dtype.itemsize
+        return cls(
+            np.empty((count, size), np.uint8),
+            np.empty((count, -(-shape.lanes // 8)), np.uint8),
+            np.empty(count, np.uint8),
+            np.empty(count, np.uint8),
+        )
+
+
+@dataclass(frozen=True)
+class Job:
+    """A batch as a simulator is to drive it.
+
+    source, sink  [pairs, 2] uint32, as `stalls` gives them
+    loads, lines  of the channel table; None without one
+    limit   clocks without a transfer that are taken for a hang
+    settle  clocks at the end in which nothing may come out
+    """
+
+    beats: Beats
+    noise: Beats
+    room: Room
+    source: np.ndarray
+    sink: np.ndarray
+    loads: Loads | None
+    lines: tuple[np.ndarray, np.ndarray, np.ndarray] | None
+    limit: int
+    settle: int = 64
+
+    @classmethod
+    def of(
+        cls, unit: Unit, parameters: Parameters, rows: Rows, stalls: tuple[str, str], seed: int
+    ) -> Job:
+        """What drives these rows. Raises ValueError if nothing can."""
+        check(unit, parameters, rows)
+        shape = StreamShape.of(unit, parameters)
+        rng = np.random.default_rng([seed, 0])
+        loads = plan(rows.channel_set) if unit.channels else None
+        settings = np.zeros((len(rows), len(unit.settings(parameters))), np.uint32)
+        for column, setting in enumerate(unit.settings(parameters)):
+            bank = loads is not None and setting.name == "bank"
+            settings[:, column] = loads.row_bank if bank else rows.settings[setting.name]
+        source, sink = (pattern(name, seed, side) for side, name in enumerate(stalls, start=1))
+        return cls(
+            pack(shape, rows, settings, rng),
+            noise(unit, parameters, rng),
+            Room.of(shape, rows.length),
+            source,
+            sink,
+            loads,
+            lines(unit, rows.channels) if unit.channels else None,
+            # Between two transfers: the longest pause of either side, and the passes.
+            limit=1000 + 8 * shape.max_beats,
+        )
+
+
+@dataclass(frozen=True)
+class Moved:
+    """How a job ended: `error` is what went wrong, empty when nothing did.
+
+    clocks  up to the last transfer; up to the end, if something went wrong
+    """
+
+    clocks: int
+    beats_in: int
+    beats_out: int
+    len_pulses: int
+    keep_pulses: int
+    error: str = ""
+
+
+def unpack(shape: StreamShape, rows: Rows, came: Room) -> tuple[np.ndarray, np.ndarray]:
+    """(out [rows, width], tuser [rows]) of the beats that came out.
+
+    Raises ShapeError if tlast or tkeep is not that of the beat that went in, a lane without an
+    element is not 0, or tuser changes within a row.
+    """
+    lanes = shape.lanes
+    length = np.minimum(rows.length, shape.max_len)
+    beats = np.minimum(beats_of(shape, rows.length), shape.max_beats)
+    ends = np.cumsum(beats) - 1
+
+    def wrong(beats_wrong: np.ndarray, what: str) -> None:
+        if beats_wrong.any():
+            at = int(beats_wrong.argmax())
+            row = int(np.searchsorted(ends, at))
+            raise ShapeError(f"row {row}, beat {at - (ends[row] - beats[row] + 1)}: {what}")
+
+    last = np.zeros(len(came.last), np.uint8)
+    last[ends] = 1
+    wrong(came.last != last, "tlast is not where the row ends")
+    exists = np.arange(lanes) < (length - (beats - 1) * lanes)[:, None]
+    keep = _words(came.keep)
+    whole = keep == _words(_full(lanes)[None])
+    whole[ends] = keep[ends] == _words(_lane_bits(exists))
+    wrong(~whole, "tkeep is not that of the beat that went in")
+    user = came.user[ends]
+    wrong(came.user != np.repeat(user, beats), "tuser changes within the row")
+
+    data = came.data.view(shape.out_dtype.newbyteorder("<")).astype(shape.out_dtype, copy=False)
+    stale = np.zeros(len(data), bool)
+    stale[ends] = ((data[ends] != 0) & ~exists).any(axis=1)
+    wrong(stale, "a lane without an element is not 0")
+    width = rows.x.shape[1]
+    if (beats * lanes == width).all():
+        return data.reshape(len(beats), width), user
+    wide = -(-width // lanes)
+    grid = np.zeros((len(beats), wide, lanes), shape.out_dtype)
+    grid[np.arange(wide) < beats[:, None]] = data
+    return grid.reshape(len(beats), wide * lanes)[:, :width], user

