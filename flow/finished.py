@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import fields
 from functools import cached_property
 from pathlib import Path
 
@@ -49,8 +50,17 @@ class Finished(Results):
         self._results = {key: kept[key] for key in self.jobs if key in kept}
 
     def _planned(self) -> dict[str, Job] | None:
-        """The jobs that it was started with, if today's plan still gives as many."""
+        """The jobs that it was started with.
+
+        Metadata of before they stood there: what today's plan gives, if it is still as many.
+        """
         given = self._metadata
+        if "plan" in given:
+            names = [field.name for field in fields(Job)]
+            return {
+                key: Job(**{name: job[name] for name in names})
+                for key, job in given["plan"].items()
+            }
         try:
             only = {name.lower(): value for name, value in self.only.items()}
             planned = jobs(load_plan(), given["set"], given["seed"], **only)

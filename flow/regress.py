@@ -13,6 +13,7 @@ import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, wait
+from dataclasses import asdict
 from pathlib import Path
 
 from flow import code_coverage
@@ -40,7 +41,8 @@ class Regression(Results):
         (folder / "results").mkdir(parents=True, exist_ok=True)
         (folder / "points").mkdir(exist_ok=True)
         kept = folder / "metadata.json"
-        now = {**about, **metadata(), "jobs": len(self.jobs)}
+        plan = {key: {**asdict(job), "command": job.rerun} for key, job in self.jobs.items()}
+        now = {**about, **metadata(), "jobs": len(plan), "plan": plan}
         if kept.exists():
             before = json.loads(kept.read_text())
             if before["sources"] != now["sources"]:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from flow import cases, plan, provenance, regress, simulate, tools
+from flow import cases, finished, plan, provenance, regress, simulate, tools
 from flow.errors import UserError
 from flow.paths import ROOT
 from tb.scenarios import SCENARIOS
@@ -172,6 +172,8 @@ def test_metadata_names_sources_tools_seeds_and_command(tmp_path):
     assert metadata["seed"] == 5
     assert metadata["command"] == ["SET=ci"]
     assert metadata["jobs"] == 1
+    [frozen] = metadata["plan"].values()
+    assert frozen == {**asdict(job()), "command": job().rerun}
     assert {"cocotb", "pyuvm", "numpy", "verilator"} <= set(metadata["tools"])
     assert len(metadata["sources"]) == 16
     assert regress.kept_seed(tmp_path) == 5
@@ -419,3 +421,11 @@ def test_goals_hold_for_the_configurations_that_are_named():
     ci = {(job.unit, str(job.parameters)) for job in plan.jobs(whole, "ci")}
     assert all(whole.has_goals(UNITS[job.unit], job.parameters) for job in plan.jobs(whole, "ci"))
     assert len(ci) == 2 * len(UNITS)
+
+
+def test_read_later_its_jobs_are_those_that_it_was_started_with(tmp_path):
+    jobs = [job(seed=seed, rows=77) for seed in range(3)]  # no plan has such
+    regress.Regression(tmp_path, jobs, {"seed": 0, "set": "ci"}).save(passed(jobs[1]))
+    read = finished.Finished(tmp_path)
+    assert read.jobs == {one.id: one for one in jobs}
+    assert (list(read.results), read.missing) == ([jobs[1].id], 2)
