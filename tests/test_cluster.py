@@ -116,7 +116,7 @@ def setting():
 def comparable(regression):
     """All results but what differs from run to run."""
     return {
-        key: {name: value for name, value in result.items() if name != "seconds"}
+        key: {name: value for name, value in result.items() if name not in ("seconds", "building")}
         for key, result in regression.results.items()
     }
 
