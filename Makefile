@@ -9,7 +9,7 @@ COMMANDS := sim conform test regress coverage report lint synth accuracy generat
 .PHONY: help clean $(COMMANDS)
 
 help:
-	@echo 'make sim      simulate a unit: UNIT= SIM=verilator|icarus TEST= SEED= ROWS= TENSORS= WAVES=1 COVER=1,'
+	@echo 'make sim      simulate a unit: UNIT= SIM=verilator|icarus TEST= SEED= ROWS= TENSORS= STIMULUS= SHRINK=1 WAVES=1 COVER=1,'
 	@echo '              and any parameter (LANES=8 MAX_LEN=256 ...); LIST=1 shows units, tests, parameters'
 	@echo 'make conform  VECTORS=<file or folder> [RTL=1] [SIM=]: conformance vectors through model and RTL'
 	@echo 'make test     pytest: models, tools, RTL on both simulators (ARGS="-k name" and the like)'
@@ -19,7 +19,7 @@ help:
 	@echo 'make lint     RTL through Verilator, Icarus, slang and Yosys, Python through ruff'
 	@echo 'make synth    [UNIT=] generic cells, flip-flops and memory bits of each configuration'
 	@echo 'make accuracy [UNIT=] error against float64 on the real tensors; all units: docs/accuracy.md, its plot'
-	@echo 'make bench    speed: models against float32 numpy, test bench against a bare cocotb loop'
+	@echo 'make bench    speed: models, test bench, bulk engine, regression, each against something plain'
 	@echo 'make generate write derived files: table packages and manifests'
 	@echo 'make capture  [UNIT=e2softmax|ailayernorm] record real tensors anew (needs requirements-capture.txt)'
 	@echo 'make train    [SEED=1] [STEPS=4000] [OUT=] train the small vision transformer of make accuracy anew'

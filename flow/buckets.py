@@ -21,7 +21,7 @@ class Bucket:
         def size(result: dict) -> tuple:
             job = result["job"]
             return (
-                result.get("rows", 0),
+                result.get("driven", 0),
                 job["rows"],
                 job["parameters"]["LANES"],
                 job["parameters"]["MAX_LEN"],

@@ -87,8 +87,6 @@ def run_group(jobs: Sequence[Job], sources: str) -> list[dict]:
     first = jobs[0]
     try:
         unit = get(first.unit)
-        for job in jobs:
-            choose_tensors(unit, job.parameters, job.test, None)
         made = build(unit, first.parameters, first.sim, coverage=first.sim == "verilator")
     except BuildError as error:
         results = [{**_empty(job), "report": str(error)} for job in jobs]
@@ -131,6 +129,7 @@ def result_of(made: Build, job: Job, done: Result) -> dict:
     counted = done.run.folder / COVERAGE_FILE
     if not done.passed:
         counted.unlink(missing_ok=True)
+        result["driven"] = done.values.get("driven", 0)
         return {**result, "folder": str(done.run.folder)}
     result["coverage"] = Coverage.load(done.run.folder / "coverage.json").as_dict()
     if made.coverage:

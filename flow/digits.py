@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from flow.errors import UserError
-from flow.minilm import Norm, Softmax, Tap, gelu, layer_norm
+from flow.minilm import Norm, Softmax, Tap, float_softmax, gelu, layer_norm
 from flow.paths import DATA
 
 IMAGES = DATA / "digits.npz"
@@ -126,12 +126,6 @@ def join_heads(x: np.ndarray) -> np.ndarray:
     """Return x [batch, head, token, width of a head] as [batch, token, width]."""
     batch, _, tokens, _ = x.shape
     return x.swapaxes(1, 2).reshape(batch, tokens, -1)
-
-
-def float_softmax(logits: np.ndarray, mask: np.ndarray, layer: int) -> np.ndarray:
-    """Return the softmax of logits over their last axis; no layer differs, nothing is masked."""
-    power = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return power / power.sum(axis=-1, keepdims=True)
 
 
 class Vit:

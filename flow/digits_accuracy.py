@@ -88,13 +88,13 @@ def stand_in(
 def softmax_of(
     unit: Unit, variant: Variant, calibration: Calibration, engine: Engine = by_model
 ) -> Softmax:
-    """Return the unit in the place of `flow.digits.float_softmax`."""
+    """Return the unit in the place of `flow.minilm.float_softmax`."""
     parameters = unit.resolve(variant.parameters)
 
     def softmax(logits: np.ndarray, mask: np.ndarray, layer: int) -> np.ndarray:
         frac = calibration.fracs[layer]
         x = quantise_logits(logits, frac).reshape(-1, logits.shape[-1])
-        rows = _rows(unit, parameters, variant, x, {"frac": frac})
+        rows = rtl.rows_of(unit, parameters, x, settings={"frac": frac, **variant.settings})
         outputs = engine(unit, parameters, rows)
         return unit.values(parameters, rows, outputs)[0].reshape(logits.shape)
 
@@ -110,35 +110,16 @@ def norm_of(
     def norm(x: np.ndarray, n: int) -> np.ndarray:
         ptf, folded = calibration.norms[n]
         q = ptf.quantise(x).reshape(-1, x.shape[-1])
-        given = {"bank": 0, **{s: getattr(folded, s) for s in ("zp", "gfrac", "ofrac", "rms")}}
+        given = {s: getattr(folded, s) for s in ("zp", "gfrac", "ofrac", "rms")}
         channels = {column.name: getattr(folded.channels, column.name) for column in unit.channels}
-        rows = _rows(unit, parameters, variant, q, given, ChannelSet(channels))
+        rows = rtl.rows_of(
+            *(unit, parameters, q),
+            settings={**given, **variant.settings},
+            channels=ChannelSet(channels),
+        )
         return folded.dequantise(engine(unit, parameters, rows).out).reshape(x.shape)
 
     return norm
-
-
-def _rows(
-    unit: Unit,
-    parameters: dict,
-    variant: Variant,
-    x: np.ndarray,
-    given: dict[str, int],
-    channels: ChannelSet | None = None,
-) -> Rows:
-    """Return x as rows of these settings, no element masked."""
-    rows, length = x.shape
-    mask = np.ones(x.shape, bool)
-    given = {**given, **unit.complete(parameters, mask[0]), **variant.settings}
-    names = [setting.name for setting in unit.settings(parameters)]
-    return Rows(
-        x=x,
-        mask=mask,
-        length=np.full(rows, length),
-        settings={name: np.full(rows, given.get(name, 0)) for name in names},
-        channels=() if channels is None else (channels,),
-        channel_set=None if channels is None else np.zeros(rows, int),
-    )
 
 
 def uniform_softmax(logits: np.ndarray, mask: np.ndarray, layer: int) -> np.ndarray:

@@ -29,7 +29,6 @@ from flow.digits import (
     Vit,
     Weights,
     accuracy,
-    float_softmax,
     join_heads,
     norm_name,
     patches,
@@ -37,7 +36,7 @@ from flow.digits import (
     split_heads,
 )
 from flow.errors import UserError
-from flow.minilm import LAYER_NORM_EPSILON, erf
+from flow.minilm import LAYER_NORM_EPSILON, erf, float_softmax
 
 BATCH = 50
 RATE = 2e-3  # at its peak

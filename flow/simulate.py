@@ -38,8 +38,8 @@ class Result:
 
     passed   the test's verdict
     report   why it failed: the text for a person, empty when it passed
-    values   rows, elements, mismatches, clocks, ...: tb.tests.BaseTest.report_phase; empty when
-             the test ended before it could say
+    values   rows, elements, mismatches, clocks, ...: tb.tests.BaseTest.report_phase; of a failure
+             the rows `driven`, or nothing when the simulator ended it
     seconds  wall time of the simulation alone
     waves    the wave file, where one was asked for
     """

@@ -9,7 +9,6 @@ that are. Run it: make accuracy NETWORK=minilm STSB=path/to/sts-test.tsv
 from __future__ import annotations
 
 import itertools
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,8 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from flow import capture, minilm, minilm_units
-from flow.cli import flag, number, table, words
+from flow import minilm, minilm_units
 from flow.errors import UserError
 
 SEED = 1
@@ -261,47 +259,11 @@ def cells(results: Sequence[Result]) -> list[list[str]]:
     return lines
 
 
-def command(arguments: Sequence[str]) -> int:
-    """Measure and print; return the exit code.
-
-    STSB=<file>, CALIBRATION=<file> (one sentence a line; data/sentences.txt), SEED=, ONLY=<method's
-    name, or a part of several>, LAYERS=1: one layer at a time. Raises UserError.
-    """
-    given = words(arguments)
-    if not {*given} <= {"STSB", "CALIBRATION", "SEED", "ONLY", "LAYERS"}:
-        raise UserError("this takes STSB=, CALIBRATION=, SEED=, ONLY= and LAYERS=1")
-    seed = number("SEED", given.get("SEED", str(SEED)))
-    only = given.get("ONLY", "")
-    exactly = [one for one in minilm_units.METHODS if one.name == only]
-    methods = exactly or [one for one in minilm_units.METHODS if only in one.name]
+def chosen(name: str) -> list[minilm_units.Method]:
+    """Return the method of this name, else those that have it in theirs. Raises UserError."""
+    exactly = [one for one in minilm_units.METHODS if one.name == name]
+    methods = exactly or [one for one in minilm_units.METHODS if name in one.name]
     if not methods:
         named = "; ".join(one.name for one in minilm_units.METHODS)
-        raise UserError(f"no method's name has {only!r} in it; there are: {named}")
-    calibration = capture.read_sentences(Path(given.get("CALIBRATION", capture.SENTENCES)))
-    start = time.perf_counter()
-    pairs = find_pairs(Path(given["STSB"]) if "STSB" in given else None)
-    if pairs is None:
-        print(NO_DATA)
-        # Every other sentence is calibrated with, the rest measured on.
-        calibration, rest = calibration[::2], calibration[1::2]
-        if len(rest) < 3:
-            raise UserError("CALIBRATION holds too few sentences to measure on half of them")
-        pairs = all_pairs(rest)
-    print(
-        f"{minilm.MODEL}, {len(pairs.places)} pairs of {len(pairs.sentences)} sentences; "
-        f"calibrated on {len(calibration)} others, seed {seed}; {RESAMPLES} resamples, seed {seed}"
-    )
-    if flag("LAYERS", given.get("LAYERS", "0")):
-        some = pairs.some(LAYER_PAIRS, seed)
-        for method in methods:
-            lines = by_layer(some, calibration, method, seed)
-            shown = [[what, f"{fid:.3f}", f"{cos:.5f}"] for what, fid, cos in lines]
-            print(f"\n{method.name}, one at a time, {len(some.places)} pairs\n")
-            print(table(shown, ("replaced", "fidelity", "cosine")), flush=True)
-    else:
-        results = measure(
-            pairs, calibration, seed, methods, lambda line: print(line, file=sys.stderr, flush=True)
-        )
-        print(f"\n{table(cells(results), TITLES)}\n")
-    print(f"wall time {time.perf_counter() - start:.1f} s")
-    return 0
+        raise UserError(f"no method's name has {name!r} in it; there are: {named}")
+    return methods

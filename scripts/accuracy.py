@@ -22,12 +22,13 @@ Exit code: 0 done, 2 bad input.
 
 import bootstrap  # noqa: F401  isort: skip
 
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from flow import accuracy, digits_accuracy, task_accuracy
-from flow.cli import flag, main, table, words
+from flow import accuracy, capture, digits_accuracy, minilm, task_accuracy
+from flow.cli import flag, main, number, table, words
 from flow.digits import Vit, load_digits
 from flow.errors import UserError
 from flow.paths import ROOT
@@ -59,11 +60,52 @@ def command(arguments: Sequence[str]) -> int:
 def _network(name: str, given: dict[str, str]) -> int:
     """The table of one network."""
     if name == "minilm":
-        return task_accuracy.command([f"{key}={value}" for key, value in given.items()])
+        return _minilm(given)
     with_rtl = flag("RTL", given.pop("RTL", "0"))
     if name != "digits" or given:
         raise UserError("NETWORK is digits, with RTL=1 or no other word, or minilm (--help)")
     return _digits_rtl() if with_rtl else _digits()
+
+
+def _minilm(given: dict[str, str]) -> int:
+    """MiniLM on STS-B; without the data set, on sentences that were not calibrated with."""
+    stsb = Path(given.pop("STSB")) if "STSB" in given else None
+    seed = number("SEED", given.pop("SEED", str(task_accuracy.SEED)))
+    methods = task_accuracy.chosen(given.pop("ONLY", ""))
+    one_at_a_time = flag("LAYERS", given.pop("LAYERS", "0"))
+    calibration = capture.read_sentences(Path(given.pop("CALIBRATION", capture.SENTENCES)))
+    if given:
+        raise UserError("NETWORK=minilm takes STSB=, CALIBRATION=, SEED=, ONLY= and LAYERS=1")
+    started = time.perf_counter()
+    pairs = task_accuracy.find_pairs(stsb)
+    if pairs is None:
+        print(task_accuracy.NO_DATA)
+        calibration, rest = calibration[::2], calibration[1::2]
+        if len(rest) < 3:
+            raise UserError("CALIBRATION holds too few sentences to measure on half of them")
+        pairs = task_accuracy.all_pairs(rest)
+    print(
+        f"{minilm.MODEL}, {len(pairs.places)} pairs of {len(pairs.sentences)} sentences; "
+        f"calibrated on {len(calibration)} others, seed {seed}; {task_accuracy.RESAMPLES} "
+        f"resamples, seed {seed}",
+        flush=True,
+    )
+    if one_at_a_time:
+        some = pairs.some(task_accuracy.LAYER_PAIRS, seed)
+        for method in methods:
+            lines = task_accuracy.by_layer(some, calibration, method, seed)
+            shown = [[what, f"{fid:.3f}", f"{cos:.5f}"] for what, fid, cos in lines]
+            print(f"\n{method.name}, one at a time, {len(some.places)} pairs\n")
+            print(table(shown, ("replaced", "fidelity", "cosine")), flush=True)
+    else:
+
+        def progress(line: str) -> None:
+            print(line, file=sys.stderr, flush=True)
+
+        results = task_accuracy.measure(pairs, calibration, seed, methods, progress)
+        print(f"\n{table(task_accuracy.cells(results), task_accuracy.TITLES)}\n")
+    print(f"wall time {time.perf_counter() - started:.1f} s")
+    return 0
 
 
 def _digits_rtl() -> int:

@@ -251,6 +251,7 @@ class BaseTest(uvm_test):
 
     def check_phase(self):
         env, rerun = self.env, f"\nrerun: {self.bench.rerun}"
+        self._save({"driven": self.sent})  # all that is left when the verdict is a bad one
         # A broken rule comes first: a mismatch may be no more than what follows from it.
         if env.protocol_errors:
             more = len(env.protocol_errors) - 1
@@ -305,7 +306,10 @@ class BaseTest(uvm_test):
             "accuracy": self._accuracy(*kept) if kept else {},
             "measured": self.measured(),
         }
-        (run.folder / "result.json").write_text(json.dumps(result, indent=1) + "\n")
+        self._save(result)
+
+    def _save(self, result: dict) -> None:
+        (self.bench.run.folder / "result.json").write_text(json.dumps(result, indent=1) + "\n")
 
     def _accuracy(self, rows: Rows, outputs: Outputs) -> dict[str, float]:
         """Of the rows of a tensor file where there are any, else of all."""

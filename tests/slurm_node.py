@@ -7,7 +7,6 @@ on free ports, and know nothing of a Slurm that may be installed for real.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import secrets
 import shutil
@@ -17,7 +16,10 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
+
+from tb.run import die_with_parent
 
 DAEMONS = ("munged", "slurmctld", "slurmd")
 PROGRAMS = (*DAEMONS, "sbatch", "scancel", "sinfo", "squeue")
@@ -56,14 +58,6 @@ SlurmdLogFile={folder}/slurmd.log
 NodeName={host} NodeAddr=127.0.0.1 CPUs={cpus} RealMemory={memory} State=UNKNOWN
 PartitionName=all Nodes={host} Default=YES MaxTime=INFINITE State=UP
 """
-
-
-_LIBC = ctypes.CDLL(None)
-
-
-def die_with_parent() -> None:
-    """For a new process: be killed when the test's process is, which then ends nothing itself."""
-    _LIBC.prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
 def why_not() -> str | None:
@@ -145,7 +139,7 @@ def _start(stack, folder: Path, env: dict[str, str], name: str, *arguments: str)
             stdout=out,
             stderr=out,
             start_new_session=True,
-            preexec_fn=die_with_parent,
+            preexec_fn=partial(die_with_parent, os.getpid()),
         )
     stack.callback(_stop, daemon)
 

@@ -15,6 +15,7 @@ from concurrent.futures import (
     ProcessPoolExecutor,
     wait,
 )
+from functools import partial
 from itertools import pairwise
 from multiprocessing import get_context
 from pathlib import Path
@@ -25,6 +26,7 @@ from flow import cluster, regress, tools
 from flow.errors import UserError
 from flow.paths import ROOT
 from flow.plan import Job
+from tb.run import die_with_parent
 from tb.units import UNITS
 from tests import slurm_node
 
@@ -70,7 +72,7 @@ class Machines:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                preexec_fn=slurm_node.die_with_parent,
+                preexec_fn=partial(die_with_parent, os.getpid()),
             )
         self.processes.append(process)
         return process

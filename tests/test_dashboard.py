@@ -69,6 +69,7 @@ def make(folder, runs=RUNS, **about):
             "passed": passed,
             "coverage": coverage(seed) if passed else {},
             "rows": 100 + seed,
+            "driven": 100 + seed,
             "elements": 1000,
             "clocks": 400,
             "report": "" if passed else REPORT.format(folder=kept),

@@ -12,6 +12,7 @@ import pytest
 
 from flow import digits, digits_accuracy, digits_train
 from flow.errors import UserError
+from flow.minilm import float_softmax
 from flow.paths import ROOT
 from models.quantise import quantise_logits
 from tb.unit import Variant
@@ -179,7 +180,7 @@ def test_what_stands_in_is_used_in_every_layer(few):
         assert mask.dtype == bool
         assert np.broadcast_to(mask, logits.shape).all()
         calls.append(("softmax", layer))
-        return digits.float_softmax(logits, mask, layer)
+        return float_softmax(logits, mask, layer)
 
     def norm(x, n):
         calls.append(("norm", n))
@@ -249,7 +250,7 @@ def test_gradients(training):
 def test_trainings_loss_is_that_of_the_forward_pass(weights, test_images):
     images, labels = test_images.images[:50], test_images.labels[:50]
     loss, _ = digits_train.loss_and_gradients(weights, images, labels)
-    p = digits.float_softmax(digits.Vit(weights).forward(images), np.True_, 0)
+    p = float_softmax(digits.Vit(weights).forward(images), np.True_, 0)
     assert loss == pytest.approx(-np.log(p[np.arange(50), labels]).mean(), rel=1e-6)
 
 
@@ -356,7 +357,15 @@ def test_training_command(tmp_path):
 def test_training_commands_help_and_bad_input(tmp_path):
     code, said, _ = script("train", "--help")
     assert code == 0
-    for word in ("--seed", "--steps", "--out", "--images", "Ctrl-C", "Exit code"):
+    for word in (
+        "SEED=",
+        "STEPS=",
+        "OUT=",
+        "IMAGES=",
+        "Ctrl-C",
+        "Exit code",
+        f"of {digits_train.BATCH} images",
+    ):
         assert word in said
     code, _, error = script("train", "STEPS=0", f"--out={tmp_path / 'w.npz'}")
     assert (code, error) == (2, "error: 0 steps train nothing: ask for 1 or more\n")

@@ -16,6 +16,7 @@ from models.ailayernorm import AILayerNorm
 from models.e2softmax import E2Softmax, SoftmaxResult
 from models.lut2d import Lut2d
 from models.rexp import Rexp
+from tests.test_commands import command
 
 needs_model = pytest.mark.skipif(
     any(
@@ -162,7 +163,6 @@ def test_fitting_by_outputs_beats_fitting_by_inputs(layer, ranges):
     unit = AILayerNorm(CMP_RANGES=ranges)
     plain = error(minilm_units.fit_plain(*layer, 3), unit, layer)
     fitted = error(minilm_units.fit_norm(unit, *layer, 3), unit, layer)
-    print(plain, fitted)
     assert fitted < 0.9 * plain
     assert fitted < 0.03
 
@@ -173,7 +173,6 @@ def test_fitting_by_outputs_halves_the_error_of_a_real_layer(network):
     real = (samples.norm_inputs[2], *model.norm_parameters(*minilm.NORM_INPUTS[2]))
     plain = error(minilm_units.fit_plain(*real, 3), AILayerNorm(), real)
     fitted = error(minilm_units.fit_norm(AILayerNorm(), *real, 3), AILayerNorm(), real)
-    print(plain, fitted)
     assert fitted < 0.5 * plain
 
 
@@ -204,15 +203,18 @@ def test_frac_is_chosen_by_head_or_by_layer():
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ("ROWS=1", "this takes STSB=, CALIBRATION=, SEED=, ONLY= and LAYERS=1"),
+        ("ROWS=1", "NETWORK=minilm takes STSB=, CALIBRATION=, SEED=, ONLY= and LAYERS=1"),
         ("ONLY=nothing", "no method's name has 'nothing' in it; there are: E2Softmax, F a layer; "),
         ("SEED=x", "SEED must be a whole number"),
-        ("STSB=missing.tsv", r"cannot read sentence pairs from missing\.tsv"),
+        ("STSB=missing.tsv", "cannot read sentence pairs from missing.tsv"),
     ],
 )
 def test_wrong_words_are_refused(given, said):
-    with pytest.raises(UserError, match=said):
-        task_accuracy.command([given])
+    code, _, error = command("accuracy", "NETWORK=minilm", given)
+    assert code == 2
+    assert error.startswith("error: ")
+    assert said in error
+    assert error.count("\n") == 1
 
 
 def test_a_missing_package_is_said(monkeypatch, tmp_path):
@@ -220,7 +222,7 @@ def test_a_missing_package_is_said(monkeypatch, tmp_path):
     path = tmp_path / "pairs.tsv"
     path.write_text("1.0\ta\tb\n2.0\tc\td\n")
     with pytest.raises(UserError, match=r"requirements-capture\.txt"):
-        task_accuracy.command([f"STSB={path}"])
+        task_accuracy.measure(task_accuracy.read_pairs(path), ["one", "two"])
 
 
 def test_a_table_without_scores_has_dashes():
@@ -291,7 +293,6 @@ def test_swapped_divider_constants_are_seen(network, monkeypatch):
     table = e2softmax.div_table(1)
     monkeypatch.setattr(e2softmax, "div_table", lambda bits: table[::-1])
     wrong = fidelity(network, softmax)
-    print(sound, wrong)
     assert wrong < PLANTED < sound
 
 
@@ -307,7 +308,6 @@ def test_a_wrong_inverse_square_root_is_seen(network, monkeypatch):
     table = ailayernorm.rsqrt_table()
     monkeypatch.setattr(ailayernorm, "rsqrt_table", lambda: table[::-1])
     wrong = fidelity(network, norm=norm)
-    print(sound, wrong)
     assert wrong < 90 < sound
 
 
@@ -320,15 +320,15 @@ def test_measure_gives_every_figure(tmp_path, capsys, monkeypatch):
         "0.2\tA man plays a guitar.\tOil prices fell again.\n"
         "4.1\tThe dog runs over the grass.\tA dog is running on grass.\n"
     )
-    monkeypatch.setattr(task_accuracy, "RESAMPLES", 20)
     calibration = tmp_path / "sentences.txt"
     calibration.write_text("\n".join(sorted(capture.read_sentences(capture.SENTENCES))[:9]))
     words = [f"STSB={path}", f"CALIBRATION={calibration}", "ONLY=E2Softmax, F a layer", "SEED=3"]
-    assert task_accuracy.command(words) == 0
-    said = capsys.readouterr()
-    assert "4 pairs of 6 sentences; calibrated on 9 others, seed 3" in said.out
-    assert "[1/1] E2Softmax, F a layer: " in said.err
-    assert "FP32" in said.out
-    assert "wall time" in said.out
-    assert task_accuracy.command([*words, "LAYERS=1"]) == 0
-    assert capsys.readouterr().out.count("softmax ") == 6
+    code, out, error = command("accuracy", "NETWORK=minilm", *words)
+    assert code == 0, error
+    assert "4 pairs of 6 sentences; calibrated on 9 others, seed 3" in out
+    assert "[1/1] E2Softmax, F a layer: " in error
+    assert "FP32" in out
+    assert "wall time" in out
+    code, out, _ = command("accuracy", "NETWORK=minilm", *words, "LAYERS=1")
+    assert code == 0
+    assert out.count("softmax ") == 6

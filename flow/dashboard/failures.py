@@ -54,12 +54,14 @@ def _units_of(bucket: Bucket) -> str:
 def _smallest(case: Case) -> str:
     if case.shrunk:
         return rows_of(case.shrunk["rows"], case.shrunk["elements"])
-    return f"{case.result.get('rows', 0):,} rows"
+    driven = case.result.get("driven")
+    return f"{driven:,} rows" if driven else "-"
 
 
 def _card(case: Case) -> Html:
     result, bucket = case.result, case.bucket
-    ran = join([_run_link(result), f", {result.get('rows', 0):,} rows compared"])
+    driven = result.get("driven")
+    ran = join([_run_link(result), f", {driven:,} rows driven" if driven else ""])
     parts = [
         el("h2", f"{len(bucket.results)} \u00d7 {bucket.message or 'no report'}"),
         _places([("simplest case", ran), ("log", case.log), ("waves", case.waves)]),
