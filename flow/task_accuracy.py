@@ -1,6 +1,7 @@
-"""What the units cost a whole network: MiniLM on STS-B, nothing retrained, the models in its place.
+"""What the units cost a whole network: MiniLM on STS-B, nothing retrained.
 
-A method's softmax and LayerNorms (`flow.minilm_units`) stand in for the float ones. It is held
+A method's softmax and LayerNorms (`flow.minilm_units`) stand in for the float ones, as bit-exact
+models; or as RTL, whose embeddings are then held against the models' bit for bit. It is held
 against human scores, by Spearman's correlation, and against the float model, whose noise the scores
 do not hide. The data set is not in the repository; without it the second part runs on sentences
 that are. Run it: make accuracy NETWORK=minilm STSB=path/to/sts-test.tsv
@@ -10,14 +11,15 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from flow import minilm, minilm_units
 from flow.errors import UserError
+from flow.stand_in import ByRtl, Passed, UnitNorm, UnitSoftmax
 
 SEED = 1
 RESAMPLES = 1000
@@ -58,7 +60,8 @@ class Result:
     spearman: with the gold scores. lost: by how much less than the float model. interval: its 95 %
     bootstrap interval over pairs. All three None without scores. fidelity: rank correlation of the
     cosines with the float model's. cosine: mean cosine of the embeddings with the float ones.
-    seconds: for all embeddings. calibration_s: for calibration, 0 where it was shared.
+    seconds: for all embeddings. calibration_s: for calibration, 0 where it was shared. rtl: how
+    the RTL's embeddings differ, if the other figures are of them.
     """
 
     name: str
@@ -69,6 +72,21 @@ class Result:
     cosine: float
     seconds: float
     calibration_s: float
+    rtl: ThroughRtl | None = None
+
+
+@dataclass(frozen=True)
+class ThroughRtl:
+    """A method with the units' RTL, against the same with their models.
+
+    values: of the embeddings. other_bits: how many of them the models give other bits. passed: what
+    went through the RTL, by unit. seconds: of the network with the RTL in it.
+    """
+
+    values: int
+    other_bits: int
+    passed: Mapping[str, Passed]
+    seconds: float
 
 
 # --- data -----------------------------------------------------------------------------------------
@@ -169,10 +187,12 @@ def measure(
     seed: int = SEED,
     methods: Sequence[minilm_units.Method] = minilm_units.METHODS,
     progress: Callable[[str], None] = lambda _: None,
+    instances: int = 0,
 ) -> list[Result]:
     """Return the float model's result, then each method's, calibrated on other sentences.
 
-    Raises UserError for a sentence that is too long, and if the model is not installed.
+    instances: of each unit's RTL; 0 for the models alone. Raises UserError for a sentence that is
+    too long, and if the model is not installed; with RTL what `flow.rtl.run` raises.
     """
     model = minilm.MiniLM()
     start = time.perf_counter()
@@ -189,19 +209,61 @@ def measure(
         ready = time.perf_counter()
         embeddings = minilm_units.embed(model, pairs.sentences, softmax, norm)
         done = time.perf_counter()
+        progress(f"[{place}/{len(methods)}] {method.name}: {done - start:.1f} s")
+        through = None
+        if instances:
+            told = _Told(f"[{place}/{len(methods)}] RTL", len(pairs.sentences), progress)
+            through, embeddings = _by_rtl(
+                model, pairs.sentences, (softmax, norm), embeddings, instances, told
+            )
         cosines = pairs.cosines(embeddings)
         figures = (None, None, None)
         if base is not None:
             score = spearman(cosines, pairs.gold)
             figures = (score, base - score, bootstrap(pairs.gold, exact, cosines, seed))
         near = float(np.vecdot(embeddings, float_embeddings).mean())
+        times = (done - ready, ready - start)
         results.append(
-            Result(
-                method.name, *figures, spearman(cosines, exact), near, done - ready, ready - start
-            )
+            Result(method.name, *figures, spearman(cosines, exact), near, *times, through)
         )
-        progress(f"[{place}/{len(methods)}] {method.name}: {done - start:.1f} s")
     return results
+
+
+def _by_rtl(
+    model: minilm.MiniLM,
+    sentences: Sequence[str],
+    parts: Sequence[UnitSoftmax | UnitNorm | None],
+    want: np.ndarray,
+    instances: int,
+    told: _Told,
+) -> tuple[ThroughRtl, np.ndarray]:
+    """Return how the RTL's embeddings differ from those of the models, `want`, and themselves."""
+    with ByRtl(instances) as engine:
+        by_rtl = [None if part is None else replace(part, engine=engine) for part in parts]
+        for part in filter(None, by_rtl):
+            engine.start(part.unit, part.parameters)  # a build is not counted
+        start = time.perf_counter()
+        got = minilm_units.embed(model, sentences, *by_rtl, told)
+        seconds = time.perf_counter() - start
+    other_bits = int((got.view(np.uint32) != want.view(np.uint32)).sum())
+    return ThroughRtl(got.size, other_bits, engine.passed, seconds), got
+
+
+class _Told:
+    """Progress of one run over sentences, a line every few seconds."""
+
+    EVERY = 5.0  # seconds
+
+    def __init__(self, what: str, sentences: int, progress: Callable[[str], None]):
+        self._what, self._sentences, self._progress = what, sentences, progress
+        self._start = self._last = time.perf_counter()
+
+    def __call__(self, done: int) -> None:
+        now = time.perf_counter()
+        if now - self._last >= self.EVERY or done == self._sentences:
+            self._last = now
+            passed = f"{done} of {self._sentences} sentences, {now - self._start:.0f} s"
+            self._progress(f"{self._what}: {passed}")
 
 
 def by_layer(
@@ -259,8 +321,34 @@ def cells(results: Sequence[Result]) -> list[list[str]]:
     return lines
 
 
-def chosen(name: str) -> list[minilm_units.Method]:
-    """Return the method of this name, else those that have it in theirs. Raises UserError."""
+RTL_TITLES = (
+    *("method", "values", "other bits", "unit", "rows", "beats"),
+    *("RTL s", "of network s", "share"),
+)
+
+
+def rtl_cells(results: Sequence[Result]) -> list[list[str]]:
+    """Return the lines of what went through the RTL, under RTL_TITLES, one a unit of a method."""
+    lines = []
+    for one in results:
+        if one.rtl is None:
+            continue
+        first = [one.name, str(one.rtl.values), str(one.rtl.other_bits)]
+        for unit, passed in one.rtl.passed.items():
+            share = f"{100 * passed.seconds / one.rtl.seconds:.0f} %"
+            times = [f"{passed.seconds:.1f}", f"{one.rtl.seconds:.1f}", share]
+            lines.append([*first, unit, str(passed.rows), str(passed.beats), *times])
+            first = ["", "", ""]
+    return lines
+
+
+def chosen(name: str, rtl: bool = False) -> list[minilm_units.Method]:
+    """Return the method of this name, else those that have it in theirs. Raises UserError.
+
+    Without a name, all of them, and with `rtl` the key ones.
+    """
+    if rtl and not name:
+        return [one for one in minilm_units.METHODS if one.key]
     exactly = [one for one in minilm_units.METHODS if one.name == name]
     methods = exactly or [one for one in minilm_units.METHODS if name in one.name]
     if not methods:
