@@ -46,7 +46,7 @@ def test_a_softmax_is_the_unit_row_by_row(unit, by, logits):
         x = np.floor(array[1, head, 2:3, :3] * 2.0**f + 0.5).clip(-128, 127).astype(np.int8)
         want = model(x, frac=f, **settings).to_real()[0].astype(np.float32)
         np.testing.assert_array_equal(got[1, head, 2, :3], want)
-    assert np.abs(got - minilm.softmax(array, mask)).mean() < 0.04
+    assert np.corrcoef(got.ravel(), minilm.softmax(array, mask).ravel())[0, 1] > 0.8
 
 
 @pytest.fixture
