@@ -14,7 +14,13 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from flow import minilm
-from flow.stand_in import Engine, FittedNorm, UnitNorm, UnitSoftmax, by_model
+from flow.stand_in import (
+    FittedNorm,
+    UnitNorm,
+    UnitSoftmax,
+    one_hot_softmax,
+    uniform_softmax,
+)
 from models.ailayernorm import AILayerNorm
 from models.arith import FRACS, INT8
 from models.ptf import ALPHAS, Ptf, calibrate_mse, calibrate_output, fold
@@ -312,13 +318,19 @@ class NormPart:
 class Method:
     """A line of the table: which units stand in, None for the float function.
 
-    key: whether it is run through the RTL when no method is named.
+    A softmax may also be a plain function. key: whether the method is run through the RTL when none
+    is named.
     """
 
     name: str
-    softmax: SoftmaxPart | None = None
+    softmax: SoftmaxPart | minilm.Softmax | None = None
     norm: NormPart | None = None
     key: bool = False
+
+    @property
+    def has_unit(self) -> bool:
+        """Whether any of it is hardware."""
+        return isinstance(self.softmax, SoftmaxPart) or self.norm is not None
 
 
 _PAPER = SoftmaxPart(E2SOFTMAX, settings={"fmt": 0})
@@ -344,6 +356,8 @@ METHODS = (
     Method(f"{_FINE_NAME} and AILayerNorm CMP_RANGES=3", _FINE, _NORM3, key=True),
     Method("REXP and AILayerNorm", _REXP, _NORM, key=True),
     Method("2D-LUT and AILayerNorm", _LUT2D, _NORM, key=True),
+    Method("control: uniform", uniform_softmax),
+    Method("control: one-hot", one_hot_softmax),
 )
 
 
@@ -354,17 +368,17 @@ class Calibrated:
         self._model, self._samples = model, samples
         self._known: dict[object, object] = {}
 
-    def softmax(self, method: Method, engine: Engine = by_model) -> UnitSoftmax | None:
+    def softmax(self, method: Method) -> UnitSoftmax | minilm.Softmax | None:
         """Return what stands in for the softmax, None for the float one."""
         part = method.softmax
-        if part is None:
-            return None
+        if not isinstance(part, SoftmaxPart):
+            return part
         if part not in self._known:
             given = (part.unit, part.parameters, part.settings)
             self._known[part] = fit_softmax(*given, self._samples, part.by)
-        return replace(self._known[part], engine=engine)
+        return self._known[part]
 
-    def norm(self, method: Method, engine: Engine = by_model) -> UnitNorm | None:
+    def norm(self, method: Method) -> UnitNorm | None:
         """Return what stands in for the LayerNorms, None for the float ones."""
         part = method.norm
         if part is None:
@@ -377,4 +391,4 @@ class Calibrated:
                     fit_norm(part.parameters, *real) if part.by_outputs else fit_plain(*real)
                 )
             self._known[part] = UnitNorm(part.unit, part.unit.resolve(part.parameters), fitted)
-        return replace(self._known[part], engine=engine)
+        return self._known[part]

@@ -13,7 +13,8 @@ usage: scripts/accuracy.py [UNIT=name | OUT=folder | NETWORK=digits | NETWORK=mi
     ONLY=name       the method of this name, or those with this in theirs
     RTL=1           the units' RTL in all layers: embeddings must be the models' to the bit;
                     without ONLY= four methods: each softmax unit and AILayerNorm, and the best pair
-    LAYERS=1        one layer at a time
+    LAYERS=1        one softmax or LayerNorm at a time, with the error of its outputs; 400 pairs
+                    unless PAIRS= says how many
     SEED=1          of samples and resamples
     CALIBRATION=    a file of sentences, one a line, to calibrate with
 
@@ -106,9 +107,9 @@ def _minilm(given: dict[str, str]) -> int:
     if one_at_a_time:
         for method in methods:
             lines = task_accuracy.by_layer(pairs, calibration, method, seed)
-            shown = [[what, f"{fid:.3f}", f"{cos:.5f}"] for what, fid, cos in lines]
             print(f"\n{method.name}, one at a time\n")
-            print(table(shown, ("replaced", "fidelity", "cosine")), flush=True)
+            shown = task_accuracy.layer_cells(lines)
+            print(table(shown, task_accuracy.LAYER_TITLES), flush=True)
     else:
 
         def progress(line: str) -> None:

@@ -11,7 +11,7 @@ import types
 import numpy as np
 import pytest
 
-from flow import capture, minilm, minilm_units, task_accuracy
+from flow import capture, minilm, minilm_units, stand_in, task_accuracy
 from flow.errors import UserError
 from flow.stand_in import ByRtl, UnitNorm
 from models import ailayernorm, e2softmax
@@ -186,10 +186,12 @@ def test_frac_is_chosen_by_head_or_by_layer():
         ("SEED=x", "SEED must be a whole number"),
         ("PAIRS=1", "PAIRS must be at least 2"),
         ("STSB=missing.tsv", "cannot read sentence pairs from missing.tsv"),
+        ("RTL=1 ONLY=control", "the method control: uniform has no RTL: leave out RTL=1"),
+        ("RTL=1 LAYERS=1", "RTL=1 or LAYERS=1"),
     ],
 )
 def test_wrong_words_are_refused(given, said):
-    code, _, error = command("accuracy", "NETWORK=minilm", given)
+    code, _, error = command("accuracy", "NETWORK=minilm", *given.split())
     assert code == 2
     assert error.startswith("error: ")
     assert said in error
@@ -291,6 +293,35 @@ def test_a_wrong_inverse_square_root_is_seen(network, monkeypatch):
 
 
 @needs_model
+def test_a_layers_error_is_that_of_its_outputs(network):
+    """A softmax replaced alone sees the float network's logits, so its error can be told apart."""
+    model, _, pairs = network
+    calibration = capture.read_sentences(capture.SENTENCES)[:3]
+    some = task_accuracy.all_pairs(pairs.sentences[:3])
+    control = minilm_units.Method("control", stand_in.uniform_softmax)
+    lines = task_accuracy.by_layer(some, calibration, control)
+    assert [line.what for line in lines] == [f"softmax {layer}" for layer in range(6)]
+    parts = [([], []) for _ in range(6)]
+
+    def keep(name, layer, array):
+        if name == "attention_logits":
+            p = minilm.softmax(array, np.True_).astype(np.float64)
+            parts[layer][0].append(np.square(p - 1 / p.shape[-1]).ravel())
+            parts[layer][1].append(np.square(p).ravel())
+
+    for _, ids, mask in minilm_units.batches(model, some.sentences):
+        model.forward(ids, mask, keep)
+    for line, (error, power) in zip(lines, parts, strict=True):
+        assert line.mse == pytest.approx(np.concatenate(error).mean(), rel=1e-4)
+        want = np.concatenate(error).sum() / np.concatenate(power).sum()
+        assert line.relative == pytest.approx(want, rel=1e-4)
+        assert line.cosine < 0.999
+    same = minilm_units.Method("float", minilm.float_softmax)
+    for line in task_accuracy.by_layer(some, calibration, same):
+        assert (line.fidelity, line.mse, line.relative) == (100, 0, 0)
+
+
+@needs_model
 def test_measure_gives_every_figure(tmp_path, capsys, monkeypatch):
     path = tmp_path / "pairs.tsv"
     path.write_text(
@@ -310,11 +341,14 @@ def test_measure_gives_every_figure(tmp_path, capsys, monkeypatch):
     assert "wall time" in out
     code, out, _ = command("accuracy", "NETWORK=minilm", *words, "LAYERS=1")
     assert code == 0
-    assert out.count("softmax ") == 6
+    assert (
+        len(re.findall(r"^softmax \d +[\d.]+ +[\d.]+ +\d\.\d+e-\d+ +\d\.\d+e-\d+$", out, re.M)) == 6
+    )
     code, out, error = command("accuracy", "NETWORK=minilm", *words, "PAIRS=2", "RTL=1")
     assert code == 0, error
     assert re.search(r"E2Softmax, F a layer +\d+ +0 +e2softmax", out)
-    assert re.search(r"\[1/1\] RTL: (\d) of \1 sentences", error)
+    values = re.search(r"F a layer, RTL: 0 of (\d+) embedding values have other bits", error)[1]
+    assert int(values) in (3 * 384, 4 * 384)
 
 
 # --- the RTL in it --------------------------------------------------------------------------------
