@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 
-from flow import capture, capture_logits, capture_norms, minilm
+from flow import capture, capture_logits, capture_norms, minilm, minilm_units
 from flow.errors import UserError
 from flow.paths import DATA, ROOT
 from models import metrics, reference, vectors
@@ -642,6 +642,26 @@ def test_model_finds_the_sentence_that_means_the_same():
     embedding = minilm.sentence_embedding(model.forward(ids, mask), mask)
     similarity = embedding @ embedding[0]
     assert similarity[1] > 0.7 > 0.2 > similarity[2]
+
+
+@needs_model
+@pytest.mark.skipif(
+    importlib.util.find_spec("sentence_transformers") is None,
+    reason="sentence-transformers is not installed: pip install torch sentence-transformers",
+)
+def test_float32_is_the_reference_implementation():
+    """The same weights by PyTorch: every value of every shipped sentence's embedding."""
+    from sentence_transformers import SentenceTransformer
+
+    sentences = capture.read_sentences(capture.SENTENCES)
+    reference_model = SentenceTransformer(str(minilm.package_files()), device="cpu")
+    reference_model.max_seq_length = minilm.MAX_TOKENS  # it cuts at 256
+    want = reference_model.encode(sentences, normalize_embeddings=True)
+    got = minilm_units.embed(minilm.MiniLM(), sentences)
+    largest = np.abs(got - want).max()
+    print(f"largest difference {largest:.1e} of {got.size} values")
+    assert got.shape == want.shape == (len(sentences), minilm.WIDTH)
+    assert largest < 1e-4
 
 
 @needs_model
