@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from flow.errors import UserError
-from flow.minilm import Norm, Softmax, Tap, float_softmax, gelu, layer_norm
+from flow.minilm import Norm, Products, Softmax, Tap, float_softmax, gelu, layer_norm
 from flow.paths import DATA
 
 IMAGES = DATA / "digits.npz"
@@ -37,6 +37,18 @@ NORM_INPUTS = (
         for name in ("attention_norm_input", "output_norm_input")
     ),
     ("class_norm_input", 0),
+)
+# For each LayerNorm, the linears that take its output, as `minilm.Products` names them.
+NORM_READERS = (
+    *(
+        readers
+        for layer in range(LAYERS)
+        for readers in (
+            tuple(f"{layer}.attention.{part}" for part in ("query", "key", "value")),
+            (f"{layer}.inner",),
+        )
+    ),
+    ("head",),
 )
 SPLIT = ("training", "validation", "test")
 
@@ -151,12 +163,13 @@ class Vit:
         tap: Tap | None = None,
         softmax: Softmax | None = None,
         norm: Norm | None = None,
+        products: Products | None = None,
     ) -> np.ndarray:
         """Return the classes' scores [batch, 10] for images [batch, 8, 8] of 0..16.
 
-        `softmax(logits, mask, layer)`, its mask all True, and `norm(x, n)` stand in for the float
-        functions of every layer. `tap(name, layer, array)` is called with each of these as it is
-        computed; the array is the model's own, so a tap copies what it keeps:
+        `softmax(logits, mask, layer)`, its mask all True, `norm(x, n)` and `products` stand in for
+        the float functions of every layer. `tap(name, layer, array)` is called with each of these
+        as it is computed; the array is the model's own, so a tap copies what it keeps:
 
         - `attention_norm_input`, `output_norm_input` [batch, 17, 48], before each LayerNorm
         - `attention_logits` [batch, head, query, key], scaled by 1/sqrt(12)
@@ -165,30 +178,36 @@ class Vit:
         tap = tap or (lambda name, layer, array: None)
         softmax = softmax or float_softmax
         norm = norm or self.float_norm
+        products = products or Products()
 
         def tapped(n: int, x: np.ndarray) -> np.ndarray:
             tap(*NORM_INPUTS[n], x)
             return norm(x, n)
 
+        def linear(name: str, x: np.ndarray) -> np.ndarray:
+            return products.linear(name, x, w[f"{name}.weight"], w[f"{name}.bias"])
+
         w = self._weights
         hidden = np.empty((len(images), TOKENS, WIDTH), self._dtype)
         hidden[:, 0] = w["class"]
-        hidden[:, 1:] = self._linear("patch", patches(images).astype(self._dtype))
+        hidden[:, 1:] = linear("patch", patches(images).astype(self._dtype))
         hidden += w["position"]
         mask = np.ones((1, 1, 1, TOKENS), bool)
         for layer in range(LAYERS):
             at = f"{layer}.attention"
             x = tapped(2 * layer, hidden)
             query, key, value = (
-                split_heads(self._linear(f"{at}.{part}", x)) for part in ("query", "key", "value")
+                split_heads(linear(f"{at}.{part}", x)) for part in ("query", "key", "value")
             )
-            logits = query @ key.swapaxes(-1, -2) / self._dtype(math.sqrt(WIDTH // HEADS))
+            logits = products.attention(f"{at}.logits", query, key.swapaxes(-1, -2))
+            logits = logits / self._dtype(math.sqrt(WIDTH // HEADS))
             tap("attention_logits", layer, logits)
-            context = join_heads(softmax(logits, mask, layer) @ value)
-            hidden = hidden + self._linear(f"{at}.dense", context)
-            inner = gelu(self._linear(f"{layer}.inner", tapped(2 * layer + 1, hidden)))
-            hidden = hidden + self._linear(f"{layer}.output", inner)
-        return self._linear("head", tapped(2 * LAYERS, hidden[:, :1])[:, 0])
+            shares = softmax(logits, mask, layer)
+            context = join_heads(products.attention(f"{at}.context", shares, value))
+            hidden = hidden + linear(f"{at}.dense", context)
+            inner = gelu(linear(f"{layer}.inner", tapped(2 * layer + 1, hidden)))
+            hidden = hidden + linear(f"{layer}.output", inner)
+        return linear("head", tapped(2 * LAYERS, hidden[:, :1])[:, 0])
 
     def norm_parameters(self, name: str, layer: int) -> tuple[np.ndarray, np.ndarray]:
         """Return (gamma, beta), both [48], of the LayerNorm whose input `forward` taps so.
@@ -203,9 +222,6 @@ class Vit:
     def float_norm(self, x: np.ndarray, n: int) -> np.ndarray:
         """Return LayerNorm n of x [.., 48], n in NORM_INPUTS' order."""
         return layer_norm(x, *self.norm_parameters(*NORM_INPUTS[n]))
-
-    def _linear(self, name: str, x: np.ndarray) -> np.ndarray:
-        return x @ self._weights[f"{name}.weight"] + self._weights[f"{name}.bias"]
 
 
 def accuracy(scores: np.ndarray, labels: np.ndarray) -> float:

@@ -40,6 +40,20 @@ NORM_INPUTS = (
         for name in ("attention_norm_input", "output_norm_input")
     ),
 )
+# For each LayerNorm, the linears that take its output, as `Products` names them.
+NORM_READERS = (
+    *(
+        readers
+        for layer in range(LAYERS)
+        for readers in (
+            tuple(
+                f"encoder.layer.{layer}.attention.self.{part}" for part in ("query", "key", "value")
+            ),
+            (f"encoder.layer.{layer}.intermediate.dense",),
+        )
+    ),
+    (),
+)
 
 Tap = Callable[[str, int, np.ndarray], None]
 # (logits [batch, head, query, key], mask, layer) -> probabilities, floating point of logits' shape,
@@ -47,6 +61,21 @@ Tap = Callable[[str, int, np.ndarray], None]
 Softmax = Callable[[np.ndarray, np.ndarray, int], np.ndarray]
 # (x [batch, token, 384], n) -> LayerNorm n of x, n in NORM_INPUTS' order, of x's shape and dtype.
 Norm = Callable[[np.ndarray, int], np.ndarray]
+
+
+class Products:
+    """A network's matrix products, in floating point; others derive from it (`flow.int8`).
+
+    `name` says which of the network's products it is.
+    """
+
+    def linear(self, name: str, x: np.ndarray, weight: np.ndarray, bias: np.ndarray) -> np.ndarray:
+        """Return x [.., inputs] times weight [inputs, outputs] plus bias [outputs]."""
+        return x @ weight + bias
+
+    def attention(self, name: str, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        """Return a times b, both [batch, head, .., ..]: queries by keys, or shares by values."""
+        return a @ b
 
 
 def package_files() -> Path:
@@ -179,10 +208,11 @@ class MiniLM:
         tap: Tap | None = None,
         softmax: Softmax | None = None,
         norm: Norm | None = None,
+        products: Products | None = None,
     ) -> np.ndarray:
         """Return token embeddings [batch, token, 384] of ids [batch, token] under the mask (bool).
 
-        `softmax` and `norm` stand in for the float functions, those of all layers.
+        `softmax`, `norm` and `products` stand in for the float functions, those of all layers.
         `tap(name, layer, array)` is called with each of these as it is computed; the array is the
         model's own, so a tap copies what it keeps:
 
@@ -193,6 +223,7 @@ class MiniLM:
         tap = tap or (lambda name, layer, array: None)
         softmax = softmax or float_softmax
         norm = norm or self.float_norm
+        products = products or Products()
         w = self._weights
         hidden = (
             w["embeddings.word_embeddings.weight"][ids]
@@ -203,12 +234,12 @@ class MiniLM:
         hidden = norm(hidden, 0)
         for layer in range(LAYERS):
             at = f"encoder.layer.{layer}"
-            context = self._attention(layer, hidden, attention_mask, tap, softmax)
-            hidden = hidden + self._linear(f"{at}.attention.output.dense", context)
+            context = self._attention(layer, hidden, attention_mask, tap, softmax, products)
+            hidden = hidden + self._linear(f"{at}.attention.output.dense", context, products)
             tap("attention_norm_input", layer, hidden)
             hidden = norm(hidden, 2 * layer + 1)
-            inner = gelu(self._linear(f"{at}.intermediate.dense", hidden))
-            hidden = hidden + self._linear(f"{at}.output.dense", inner)
+            inner = gelu(self._linear(f"{at}.intermediate.dense", hidden, products))
+            hidden = hidden + self._linear(f"{at}.output.dense", inner, products)
             tap("output_norm_input", layer, hidden)
             hidden = norm(hidden, 2 * layer + 2)
         return hidden
@@ -234,22 +265,25 @@ class MiniLM:
         attention_mask: np.ndarray,
         tap: Tap,
         probabilities: Softmax,
+        products: Products,
     ) -> np.ndarray:
         batch, tokens, width = hidden.shape
         at = f"encoder.layer.{layer}.attention.self"
         query, key, value = (
-            self._linear(f"{at}.{part}", hidden)
+            self._linear(f"{at}.{part}", hidden, products)
             .reshape(batch, tokens, HEADS, width // HEADS)
             .transpose(0, 2, 1, 3)
             for part in ("query", "key", "value")
         )
-        logits = query @ key.transpose(0, 1, 3, 2) / hidden.dtype.type(math.sqrt(width // HEADS))
+        logits = products.attention(f"{at}.logits", query, key.transpose(0, 1, 3, 2))
+        logits = logits / hidden.dtype.type(math.sqrt(width // HEADS))
         tap("attention_logits", layer, logits)
-        context = probabilities(logits, attention_mask[:, None, None, :], layer) @ value
+        shares = probabilities(logits, attention_mask[:, None, None, :], layer)
+        context = products.attention(f"{at}.context", shares, value)
         return context.transpose(0, 2, 1, 3).reshape(batch, tokens, width)
 
-    def _linear(self, name: str, x: np.ndarray) -> np.ndarray:
-        weight = self._weights[f"{name}.weight"]
+    def _linear(self, name: str, x: np.ndarray, products: Products) -> np.ndarray:
+        weight, bias = self._weights[f"{name}.weight"].T, self._weights[f"{name}.bias"]
         # One product over all tokens is several times faster than one per sentence.
-        flat = x.reshape(-1, x.shape[-1]) @ weight.T + self._weights[f"{name}.bias"]
+        flat = products.linear(name, x.reshape(-1, x.shape[-1]), weight, bias)
         return flat.reshape(*x.shape[:-1], -1)

@@ -1,0 +1,189 @@
+"""Int8 products: sums exact, scales and zero points where they belong, units' bytes as they are."""
+
+import numpy as np
+import pytest
+
+from flow import digits, digits_accuracy, int8
+from tb.unit import Variant
+from tb.units import UNITS
+
+
+@pytest.fixture(scope="module")
+def seen():
+    """A recorder that the small vision transformer has run 60 training images with."""
+    recorder = int8.Recorder(400, seed=1)
+    digits.Vit().forward(digits.load_digits("training").images[:60], products=recorder)
+    return recorder
+
+
+@pytest.fixture(scope="module")
+def layer():
+    """Inputs, weights and bias of a linear: channels and outputs of all sizes, off centre."""
+    rng = np.random.default_rng(1)
+    x = rng.gamma(0.7, size=(500, 96)) - 0.17  # as a GELU's outputs are
+    x[:, 5] *= 8
+    x[:, 6] *= 4
+    weight = rng.normal(size=(96, 40)) * np.geomspace(0.01, 10, 40)
+    weight[5] /= 8
+    return x, weight, rng.normal(size=40)
+
+
+def relative(got, want):
+    """The error of each output against the spread of the exact one, in root mean squares."""
+    return np.sqrt(np.square(got - want).mean(axis=0)) / want.std(axis=0)
+
+
+# --- sums -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("left", "right"), [(255, -128), (-128, -128)])
+@pytest.mark.parametrize("inner", [512, 513, 4096])
+def test_sums_are_exact(left, right, inner):
+    """One less than the largest sum: float32 alone loses it."""
+    a, b = np.full((1, inner), left), np.full((inner, 1), right)
+    a[0, -1] = 1
+    b[-1] = 1
+    assert int8.integer_product(a, b).item() == (a.astype(np.int64) @ b).item()
+    rng = np.random.default_rng(inner)
+    a, b = rng.integers(0, 256, (2, 3, inner)), rng.integers(-128, 128, (2, inner, 5))
+    assert (int8.integer_product(a, b) == a @ b).all()
+
+
+# --- linears --------------------------------------------------------------------------------------
+
+
+def test_a_linear_is_near_the_float_one(layer):
+    """Every output, the smallest, too: with one scale for all weights they would be lost."""
+    x, weight, bias = layer
+    one = int8.fit_linear(x, weight, bias, int8.fit_inputs(x, weight))
+    want = x @ weight + bias
+    assert relative(one(x), want).max() < 0.02
+    np.testing.assert_allclose(one(x).mean(axis=0), want.mean(axis=0), atol=one.scale.max())
+
+
+def test_a_linear_is_integers_and_one_scale_an_output(layer):
+    """Spelled out: bytes in, an int32 sum, a bias of whole numbers, a scale. No channel is left."""
+    x, weight, bias = layer
+    one = int8.fit_linear(x, weight, bias, int8.fit_inputs(x, weight))
+    q = np.floor((x - one.inputs.offset) / one.inputs.step + 0.5).clip(-128, 127).astype(np.int64)
+    total = q @ one.weight.astype(np.int64) + one.bias.astype(np.int64)
+    assert one.weight.dtype == np.int8
+    assert np.abs(total).max() < 2**31
+    assert (one.bias == one.bias.astype(np.int64)).all()
+    np.testing.assert_array_equal(one(x), total * one.scale)
+
+
+def test_inputs_have_one_scale_and_zero_point_and_powers_of_two(layer):
+    x, weight, _ = layer
+    inputs = int8.fit_inputs(x, weight)
+    octaves = np.log2(inputs.step / inputs.step.min())
+    np.testing.assert_array_equal(octaves, octaves.round())
+    assert 0 < octaves.max() <= 3
+    zero = inputs.offset / inputs.step
+    assert np.ptp(zero) < 1e-9
+    assert zero[0] == pytest.approx(zero[0].round())
+    assert 100 < zero[0] <= 128  # these inputs have little below 0
+    assert np.abs(inputs.quantise(x)).max() <= 128
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_units_outputs_are_not_quantised_a_second_time(dtype):
+    """Real values out * step + offset come back as the very bytes, saturated ones, too."""
+    rng = np.random.default_rng(1)
+    step, offset = rng.uniform(0.01, 0.2, 256), rng.normal(size=256)
+    inputs = int8.Quantiser(step, offset)
+    out = np.tile(np.arange(-128, 128)[:, None], 256)
+    assert (inputs.quantise(inputs.dequantise(out).astype(dtype)) == out).all()
+
+
+# --- attention ------------------------------------------------------------------------------------
+
+
+def test_scores_move_powers_of_two_between_queries_and_keys():
+    rng = np.random.default_rng(1)
+    query, key = rng.normal(size=(2, 3, 300, 12))
+    query[:, :, 4] *= 30
+    key[:, :, 4] /= 30
+    key[1] *= 100
+    one = int8.fit_scores(query, key)
+    scale = one.query * one.key
+    np.testing.assert_allclose(scale, scale[..., :1] + np.zeros(12), rtol=1e-12)
+    octaves = np.log2(one.query / one.query[..., :1])
+    np.testing.assert_allclose(octaves, octaves.round(), atol=1e-12)
+    got = one(query[None, :, :20], key[None, :, :20].swapaxes(-1, -2))[0]
+    want = query[:, :20] @ key[:, :20].swapaxes(-1, -2)
+    assert relative(got.reshape(3, -1).T, want.reshape(3, -1).T).max() < 0.015
+
+
+@pytest.mark.parametrize("unit", [None, 1 / 256, 1 / 255])
+def test_context_takes_a_softmax_units_bytes(unit):
+    rng = np.random.default_rng(1)
+    value = rng.normal(size=(3, 200, 12)) * np.array([0.1, 1, 10])[:, None, None]
+    one = int8.Context(int8.fit_values(value), unit)
+    out = rng.integers(0, 256, (1, 3, 7, 200))
+    # A row's exponent, as the row-scaled format has it, stays in its shares.
+    exponent = np.array([0, 1, 2, 3, 4, 5, 6])[:, None] if unit == 1 / 256 else 0
+    shares = np.ldexp(out * (unit or 1 / int8.SHARES), -np.asarray(exponent))
+    bytes_of_value = np.floor(value / one.value + 0.5).clip(-127, 127).astype(np.int64)
+    want = (out @ bytes_of_value) * (one.value * (unit or 1 / int8.SHARES))
+    np.testing.assert_allclose(one(shares, value[None]), np.ldexp(want, -exponent), rtol=1e-6)
+    assert (np.abs(value - bytes_of_value * one.value).mean(axis=(1, 2)) < [4e-3, 4e-2, 0.4]).all()
+
+
+# --- a network ------------------------------------------------------------------------------------
+
+
+def test_recording_changes_nothing(seen):
+    images = digits.load_digits("training").images[:60]
+    model = digits.Vit()
+    again = model.forward(images, products=int8.Recorder(4, seed=1))
+    np.testing.assert_array_equal(again, model.forward(images))
+    assert set(seen.inputs) == {n[: -len(".weight")] for n in digits.shapes() if ".weight" in n}
+    for readers in digits.NORM_READERS:  # they share what they are given
+        assert all(len(seen.inputs[name]) == len(seen.inputs[readers[0]]) for name in readers)
+
+
+def scores_error(products, **given):
+    test = digits.load_digits("test").images[:200]
+    model = digits.Vit()
+    want = model.forward(test)
+    return np.sqrt(
+        np.square(model.forward(test, products=products, **given) - want).mean() / want.var()
+    )
+
+
+def test_a_whole_network(seen):
+    products = int8.calibrate(seen, digits.NORM_READERS)
+    assert scores_error(products) < 0.03
+    for readers in digits.NORM_READERS:  # the bytes of one tensor are the same for all of them
+        assert len({id(products.linears[name].inputs) for name in readers}) == 1
+
+
+def test_a_whole_network_with_units(seen, monkeypatch):
+    """The bytes that the LayerNorm unit puts out are those that the products take in."""
+    model, images = digits.Vit(), digits.load_digits("training").images[:60]
+    calibration = digits_accuracy.calibrate(model, images)
+    softmax = digits_accuracy.stand_in(
+        UNITS["e2softmax"], Variant({"DIV_BITS": 4, "EXP_FRAC": 1}, {"fmt": 1}), calibration
+    )
+    put_out = []
+
+    def engine(unit, parameters, rows):
+        outputs = digits_accuracy.by_model(unit, parameters, rows)
+        put_out.append(outputs.out)
+        return outputs
+
+    norm = digits_accuracy.stand_in(UNITS["ailayernorm"], Variant({}), calibration, engine)
+    outputs = [int8.Quantiser(folded.step, 0 * folded.step) for _, folded in calibration.norms]
+    products = int8.calibrate(seen, digits.NORM_READERS, outputs, 1 / 256)
+    taken_in = []
+    product = int8.integer_product
+
+    def spy(a, b):
+        taken_in.append(a)
+        return product(a, b)
+
+    monkeypatch.setattr(int8, "integer_product", spy)
+    assert scores_error(products, **softmax, **norm) < 0.05
+    for out in put_out:
+        assert any(a.size == out.size and (a.reshape(out.shape) == out).all() for a in taken_in)
