@@ -86,8 +86,10 @@ def save_result(run: Run, result: dict) -> None:
     (run.folder / "result.json").write_text(json.dumps(result, indent=1) + "\n")
 
 
-def save_run(run: Run, collector: Collector, recorder: Recorder, real: int, counts: dict) -> None:
+def save_run(run: Run, collector: Collector, recorder: Recorder, real: int, counts: dict) -> dict:
     """Write what a run that passed leaves: result.json, coverage.json, outputs.npz.
+
+    Returns what is in result.json.
 
     real    rows of a tensor file, which came first: accuracy is of these where there are any
     counts  entries of the result beside those that follow from the recorder
@@ -107,15 +109,14 @@ def save_run(run: Run, collector: Collector, recorder: Recorder, real: int, coun
             **_channels_of(rows),
         )
     (first, _), (_, last) = recorder.clocks[0], recorder.clocks[-1]
-    save_result(
-        run,
-        {
-            **run.about(),
-            "clocks": last[-1] - first[0] + 1,
-            "accuracy": _accuracy(run, *kept, real) if kept else {},
-            **counts,
-        },
-    )
+    result = {
+        **run.about(),
+        "clocks": last[-1] - first[0] + 1,
+        "accuracy": _accuracy(run, *kept, real) if kept else {},
+        **counts,
+    }
+    save_result(run, result)
+    return result
 
 
 def _accuracy(run: Run, rows: Rows, outputs: Outputs, real: int) -> dict[str, float]:

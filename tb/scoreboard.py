@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 from pyuvm import ConfigDB, uvm_analysis_export, uvm_component
 
-from tb.contract import ObservedRow, OutputBeats, collect, decode
+from tb.contract import InputBeats, ObservedRow, OutputBeats, collect, decode
 from tb.scoring import Scorer, Timing
 
 BATCH = 256
@@ -76,8 +76,8 @@ class Scoreboard(uvm_component):
             shape, partial = self.bench.shape, self.partial()
             wrong = self.scorer.judge_pulses(
                 self.seen_pulses(),
-                decode(list(self._expected), shape) if self._expected else None,
-                decode([partial], shape) if partial.beats else None,
+                InputBeats.of(self._expected, shape) if self._expected else None,
+                InputBeats.of([partial], shape) if partial.beats else None,
             )
             if wrong:
                 self._fail(f"{wrong}, between two resets")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tb.contract import Expected, Outcome, StreamShape
+from tb.contract import Expected, InputBeats, Outcome, StreamShape, expect
 from tb.unit import Outputs, Parameters, Unit
 
 ERRORS = ("err_len", "err_keep")  # outputs <name>_o, a clock for each error
@@ -98,8 +98,8 @@ class Scorer:
     def judge_pulses(
         self,
         seen: dict[str, int],
-        inside: Expected | None = None,
-        partial: Expected | None = None,
+        inside: InputBeats | None = None,
+        partial: InputBeats | None = None,
     ) -> str | None:
         """What is wrong with the clocks of the error outputs since the last `restart`, or None.
 
@@ -108,11 +108,12 @@ class Scorer:
         """
         most = dict(self.pulses)
         if inside is not None:
-            most["err_len"] += int(self._model(inside)[1].sum())
-            most["err_keep"] += int(inside.keep_pulses.sum())
+            expected = expect(inside, self.shape)
+            most["err_len"] += int(self._model(expected)[1].sum())
+            most["err_keep"] += int(expected.keep_pulses.sum())
         if partial is not None:
-            most["err_len"] += int(partial.err_len.sum())
-            most["err_keep"] += int(partial.beats.sum())
+            most["err_len"] += int(expect(partial, self.shape).err_len.sum())
+            most["err_keep"] += len(partial.keep)
         for name, clocks in seen.items():
             least = self.pulses[name]
             if not least <= clocks <= most[name]:

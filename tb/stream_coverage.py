@@ -127,9 +127,8 @@ class StreamCoverage:
         c.sample("wrong tkeep", expected.keep_kinds)
         c.sample("error x output waits", error, waits)
 
-    def sample_reset(self, source_pins, sink_pins) -> None:
-        """Count a reset by what the two monitors were in the middle of."""
-        source, sink = (np.array([state_of(pins)]) for pins in (source_pins, sink_pins))
+    def sample_reset(self, source: int, sink: int) -> None:
+        """Count a reset by what the two streams were in the middle of, in STREAM_STATES."""
         self.coverage.sample("input at reset", source)
         self.coverage.sample("output at reset", sink)
         self.coverage.sample("input x output at reset", source, sink)

@@ -31,13 +31,12 @@ from tb.replay import Stimulus
 from tb.run import Run
 from tb.scenarios import SCENARIOS, Bench
 from tb.scoreboard import require
-from tb.stimulus import CLOCK_NS, STREAM_STATES, Phase, Reset, RowMaker, random_resets
+from tb.stimulus import AIM, CLOCK_NS, STREAM_STATES, Phase, Reset, RowMaker, random_resets
 from tb.stream_coverage import state_of
 from tb.timing import first_irregularity, measured
 from tb.unit import Unit
 
 STUCK_CLOCKS = 4000  # no transfer on either side for so long: something hangs
-_AIM = 100  # clocks that a reset waits for the states it aims at
 
 
 @dataclass
@@ -317,13 +316,13 @@ class ResetTest(BaseTest):
             await self.bench.clocking.edge
         for clocks, within, held, aim in self.resets():
             await self.bench.clocking.wait(clocks)
-            for _ in range(_AIM if aim else 0):
+            for _ in range(AIM if aim else 0):
                 if tuple(STREAM_STATES[state_of(one)] for one in pins) == aim:
                     break
                 await self.bench.clocking.edge
             await Timer(within, "ps")
             # Before the monitors hear of it and forget what they are in the middle of.
-            stream.sample_reset(*pins)
+            stream.sample_reset(*map(state_of, pins))
             reset.assert_now()
             await Timer(1, "ps")
             self.at_rest()
