@@ -10,7 +10,7 @@ import numpy as np
 
 from flow import tools
 from flow.bulk_build import BulkBuild
-from tb.bulk.beats import Beats, Cut, Job, Loads, Moved, in_second_half
+from tb.bulk.beats import Beats, Cut, Job, Loads, Moved, with_clock_low
 from tb.stimulus import AIM, STREAM_STATES, Reset
 
 
@@ -63,7 +63,7 @@ def _words(reset: Reset) -> list[int]:
     """A record of resets.bin."""
     states = [STREAM_STATES.index(one) for one in reset.aim] if reset.aim else [0, 0]
     aim = [AIM if reset.aim else 0, 3 * states[0] + states[1]]
-    return [reset.clocks, int(in_second_half(reset)), reset.held, *aim]
+    return [reset.clocks, int(with_clock_low(reset)), reset.held, *aim]
 
 
 def _cut(row, beat, part, out_row, out_beat, len_pulses, keep_pulses, source, sink) -> Cut:

@@ -10,7 +10,7 @@ import numpy as np
 
 from flow.build import BuildError
 from flow.bulk_build import BulkBuild
-from tb.bulk.beats import Cut, Job, Moved, in_second_half
+from tb.bulk.beats import Cut, Job, Moved, with_clock_low
 from tb.stimulus import AIM, STREAM_STATES, Reset
 
 _CHUNK = 1 << 19  # clocks between looks at signals: about a second
@@ -118,7 +118,7 @@ class Verilator:
                 break
             place = library.sn_place(handle).contents
             cuts.append(_cut(place))
-            pins = library.sn_assert(handle, in_second_half(when))
+            pins = library.sn_assert(handle, with_clock_low(when))
             unrest = ", ".join(name for bit, name in enumerate(_AT_REST) if pins >> bit & 1)
             if unrest:
                 break

@@ -20,6 +20,7 @@ from flow.paths import DATA
 from flow.rtl import Instance, RtlError
 from flow.simulate import simulate
 from models import vectors
+from tb import stimulus
 from tb.bulk import beats
 from tb.contract import StreamShape
 from tb.scenarios import rows_of
@@ -52,27 +53,7 @@ def icarus():
 def batch(unit, parameters, count=150, seed=1) -> Rows:
     """Rows as random scenarios draw them: values, masks, lengths, settings, channels."""
     make = RowMaker(np.random.default_rng(seed), unit, parameters)
-    rows = [make.row() for _ in range(count)]
-    width = max(len(row.x) for row in rows)
-    x, mask = np.zeros((count, width), unit.in_dtype), np.zeros((count, width), bool)
-    for number, row in enumerate(rows):
-        x[number, : len(row.x)], mask[number, : len(row.x)] = row.x, row.mask
-    settings = {
-        s.name: np.array([row.settings.get(s.name, 0) for row in rows])
-        for s in unit.settings(parameters)
-    }
-    sets = {id(row.channels): row.channels for row in rows}
-    numbers = {key: number for number, key in enumerate(sets)}
-    return Rows(
-        x,
-        mask,
-        np.array([len(row.x) for row in rows]),
-        settings,
-        channels=tuple(sets.values()) if unit.channels else (),
-        channel_set=np.array([numbers[id(row.channels)] for row in rows])
-        if unit.channels
-        else None,
-    )
+    return stimulus.batch(unit, parameters, [make.row() for _ in range(count)])
 
 
 def differences(unit, parameters, rows, outputs) -> int:

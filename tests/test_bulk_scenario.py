@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,9 +17,10 @@ from flow.rtl import Instance
 from flow.simulate import simulate
 from tb.bulk import beats
 from tb.bulk.beats import Drive, Job
-from tb.contract import StreamShape, expect
+from tb.contract import OutputBeats, StreamShape, collect, expect
 from tb.coverage import Coverage
 from tb.replay import Stimulus
+from tb.scoring import Scorer, Timing
 from tb.stimulus import STREAM_STATES, Reset, Row, RowMaker, batch
 from tb.units import UNITS
 from tests.planted import simulate_planted
@@ -92,13 +94,16 @@ def test_both_simulators_make_the_same_of_a_scenario(test):
 
 
 @each_unit
-@pytest.mark.parametrize("test", ["default", "timing", "reset", "errors"])
+@pytest.mark.parametrize("test", ["default", "timing", "stalls", "reset", "errors"])
 def test_every_kind_of_test_runs_in_bulk(unit, test):
     result = run_bulk(unit, test)
     assert result.values["mismatches"] == 0
     assert result.values["rows"] > 50
     if test == "timing":
         assert result.values["measured"]["latency"] >= sum(unit.latency(unit.resolve(SMALL)))
+    if test == "stalls":
+        seen = {name: c for name, c in points(result).items() if name.startswith("stalls.")}
+        assert all(all(seen[f"stalls.{name}"]) for name in ("gaps", "input waits", "output waits"))
     if test == "reset":
         assert result.values["resets"] > 5
         assert result.values["aborted"] > 5
@@ -182,7 +187,7 @@ def test_a_reset_comes_when_it_is_asked_for(sim):
     assert moved[first.row].max() < 21
     assert not moved[first.row][first.beat % 8 :].any()
     assert moved[first.row + 1].all()
-    assert 21 <= moved[first.row + 1].min()
+    assert moved[first.row + 1].min() >= 21
     assert first.row < second.row <= third.row
 
 
@@ -228,3 +233,44 @@ def test_a_broken_rule_is_named_in_bulk(sim, name):
     assert rule.report.replace("X on a pin that must have a value", "X on an output") in (
         result.report
     )
+
+
+# ------------------------------------------------------------------------------------- the scorer
+
+
+def test_the_scorer_looks_at_each_beat_of_a_row():
+    unit = UNITS["e2softmax"]
+    parameters = unit.resolve(TINY)
+    shape = StreamShape.of(unit, parameters)
+    make = RowMaker(np.random.default_rng(1), unit, parameters)
+    rows = batch(unit, parameters, [make.row(length=12, fmt=1) for _ in range(3)])
+    job = Job.of(unit, parameters, rows, Drive(), 1)
+    given = expect(beats.driven(unit, parameters, rows, job, slice(0, 3)), shape)
+    model = unit.predict(parameters, rows)
+    none = np.zeros(3, int)
+    timing = Timing(none, none, none, [([1, 2, 3], [4, 5, 6])] * 3)
+    data, keep = model.out.reshape(9, 4), given.keep.reshape(9, 4)
+    right = OutputBeats(np.full(3, 3), data, keep, np.repeat(model.exponent.astype(int), 3))
+
+    def report(**wrong):
+        scorer = Scorer(unit, parameters, 1)
+        return scorer.compare(given, collect(replace(right, **wrong), shape), timing)
+
+    def changed(array, change):
+        """Beat 2 of row 1; of a lane where there are lanes."""
+        copy = array.copy()
+        at = (5, 1)[: copy.ndim]
+        copy[at] = change(copy[at])
+        return copy
+
+    assert report() is None
+    assert "beat 2, tuser {err_keep, err_len, exponent}: expected" in report(
+        user=changed(right.user, lambda bits: bits ^ 64)
+    )
+    assert "got an X" in report(user=changed(right.user, lambda _: -1))
+    where = "beat 2, lane 1"
+    assert f"{where} (element 9), tdata: expected" in report(data=changed(data, lambda x: x ^ 1))
+    assert f"{where}, tkeep: expected 1, got 0" in report(keep=changed(keep, np.logical_not))
+    early = report(count=np.array([3, 2, 4]))
+    assert "beats (tlast): expected 3, got 2" in early
+    assert "row 1 does not match the model" in early

@@ -446,9 +446,9 @@ class Moved:
     cuts: tuple[Cut, ...] = ()
 
 
-def in_second_half(reset: Reset) -> bool:
-    """Whether it comes with the clock low."""
-    return reset.within >= 500 * CLOCK_NS
+def with_clock_low(reset: Reset) -> bool:
+    """Whether it comes before the next rising edge, or right behind one."""
+    return reset.within < 500 * CLOCK_NS
 
 
 def driven(unit: Unit, parameters: Parameters, rows: Rows, job: Job, which: slice) -> InputBeats:
