@@ -37,7 +37,7 @@ class Row:
 
 
 def batch(unit: Unit, parameters: Parameters, rows: Sequence[Row]) -> Rows:
-    """Rows to drive as one batch, as wide as the longest; `bank` is left to who drives them.
+    """Rows to drive as one batch, as wide as the longest; their bank, if they have one, is 0.
 
     Wrong tkeeps are not in it. A channel set that several rows share is in it once.
     """
@@ -45,14 +45,15 @@ def batch(unit: Unit, parameters: Parameters, rows: Sequence[Row]) -> Rows:
     x, mask = np.zeros((len(rows), width), unit.in_dtype), np.zeros((len(rows), width), bool)
     for number, row in enumerate(rows):
         x[number, : len(row.x)], mask[number, : len(row.x)] = row.x, row.mask
-    names = [s.name for s in unit.settings(parameters) if s.name != "bank" or not unit.channels]
+    names = [setting.name for setting in unit.settings(parameters)]
+    free = {"bank": 0} if unit.channels else {}  # whoever drives them decides
     sets = {id(row.channels): row.channels for row in rows if row.channels is not None}
     numbers = {key: number for number, key in enumerate(sets)}
     return Rows(
         x,
         mask,
         np.array([len(row.x) for row in rows], int),
-        {name: np.array([row.settings[name] for row in rows], int) for name in names},
+        {n: np.array([{**free, **row.settings}[n] for row in rows], int) for n in names},
         tuple(sets.values()),
         np.array([numbers[id(row.channels)] for row in rows], int) if unit.channels else None,
     )

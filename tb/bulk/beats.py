@@ -99,12 +99,10 @@ def _words(keep: np.ndarray) -> np.ndarray:
     return keep.view(f"u{keep.shape[1]}")[:, 0]
 
 
-def _whole(array: np.ndarray, lanes: int) -> np.ndarray:
-    """[rows, width] as [rows, beats, lanes], with zeros in the last beat's rest."""
-    rest = -array.shape[1] % lanes
-    if rest:
-        array = np.pad(array, ((0, 0), (0, rest)))
-    return array.reshape(len(array), array.shape[1] // lanes, lanes)
+def _windows(array: np.ndarray, lanes: int) -> np.ndarray:
+    """[.., lanes]: from each element of [rows, width] on, those that lie behind it."""
+    flat = np.concatenate([array.reshape(-1), np.zeros(lanes, array.dtype)])
+    return np.lib.stride_tricks.sliding_window_view(flat, lanes)
 
 
 def check(unit: Unit, parameters: Parameters, rows: Rows) -> None:
@@ -171,14 +169,18 @@ def pack(
 
     keeps  (row, beat) -> tkeep in place of the right one
     """
-    lanes = shape.lanes
+    lanes, width = shape.lanes, rows.x.shape[1]
     beats = beats_of(shape, rows.length)
-    x = _whole(rows.x, lanes)
-    present = np.arange(x.shape[1]) < beats[:, None]
-    every = bool(present.all())
-    data = x.reshape(-1, lanes) if every else x[present]
     ends = np.cumsum(beats) - 1
-    count = len(data)
+    count = int(beats.sum())
+    whole = width % lanes == 0 and count * lanes == rows.x.size
+    if whole:
+        data = rows.x.reshape(-1, lanes)
+    else:
+        # Behind a row's last element comes what lies there: the next row, which is not to be seen.
+        number = np.arange(count) - np.repeat(ends - beats + 1, beats)
+        at = np.repeat(np.arange(len(beats)) * width, beats) + number * lanes
+        data = _windows(rows.x, lanes)[at]
     last = np.zeros(count, np.uint8)
     last[ends] = 1
     full = _full(lanes)
@@ -189,9 +191,11 @@ def pack(
     keep[ends] = _lane_bits(exists)
     if rows.mask.all():
         strb = keep.copy()
+    elif whole:
+        strb = _lane_bits(rows.mask.reshape(-1, lanes))
     else:
-        strb = _lane_bits(_whole(rows.mask, lanes))
-        strb = strb.reshape(keep.shape) if every else strb[present]
+        strb = _lane_bits(_windows(rows.mask, lanes)[at])
+        strb[ends] &= keep[ends]
     wrong = [int(ends[row] - beats[row]) + 1 + beat for row, beat in keeps]
     unmasked = strb[wrong]
 
@@ -202,7 +206,8 @@ def pack(
         at, none = ends[short], ~exists[short]
         noise = np.frombuffer(rng.bytes(at.size * lanes * data.itemsize), data.dtype)
         data[at] = np.where(none, noise.reshape(-1, lanes), data[at])
-        strb[at] |= _lane_bits(none & (rng.random(none.shape) < 0.5))
+        flips = np.frombuffer(rng.bytes(at.size * len(full)), np.uint8).reshape(-1, len(full))
+        strb[at] |= flips & _lane_bits(none)
     if wrong:
         # Elements alone are unmasked: a lane that the wrong tkeep adds counts nowhere.
         keep[wrong] = [list(one.to_bytes(keep.shape[1], "little")) for one in keeps.values()]
