@@ -9,7 +9,7 @@ COMMANDS := sim conform test regress coverage report lint synth accuracy generat
 .PHONY: help clean $(COMMANDS)
 
 help:
-	@echo 'make sim      simulate a unit: UNIT= SIM=verilator|icarus TEST= SEED= ROWS= TENSORS= STIMULUS= SHRINK=1 WAVES=1 COVER=1,'
+	@echo 'make sim      simulate a unit: UNIT= SIM=verilator|icarus TEST= SEED= ROWS= TENSORS= STIMULUS= SHRINK=1 WAVES=1 COVER=1 BULK=1,'
 	@echo '              and any parameter (LANES=8 MAX_LEN=256 ...); LIST=1 shows units, tests, parameters'
 	@echo 'make conform  VECTORS=<file or folder> [RTL=1] [SIM=]: conformance vectors through model and RTL'
 	@echo 'make test     pytest: models, tools, RTL on both simulators (ARGS="-k name" and the like)'

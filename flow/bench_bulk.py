@@ -1,4 +1,4 @@
-"""Speed of the bulk engine: against a bare C++ loop, against the pin-level bench, and in rows.
+"""Speed of the bulk engine: against a bare C++ loop, and against the pin-level bench.
 
 The bare loop (tb/bulk/yardstick.cpp) toggles the clock of the same Verilated unit under one beat
 that stays; it reads nothing, checks nothing and has no stimulus. The bulk engine makes beats of
@@ -15,7 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from flow.build import build
-from flow.bulk_build import bulk_build
+from flow.bulk_build import BulkBuild, bulk_build
+from flow.bulk_scenario import simulate_bulk
 from flow.paths import DATA
 from flow.rtl import Instance, rows_of
 from flow.simulate import simulate
@@ -24,11 +25,9 @@ from tb import scenarios
 from tb.unit import Rows, Unit
 from tb.units import UNITS
 
-BEATS = 40_000
+BEATS = 100_000
 SEED = 1
 LOOP_LANES = (1, 8, 32, 64)
-LANES = (1, 2, 4, 8, 16, 32, 64)
-LENGTHS = (32, 64, 128, 256, 512, 1024, 2048, 4096)
 
 
 @dataclass(frozen=True)
@@ -52,8 +51,8 @@ class LoopSpeed:
 class PinSpeed:
     """Medians over pairs: beats a second of the pin-level bench, of the engine, and how many times.
 
-    `compared` and its ratio are of the engine with every element compared with the model, which
-    the pin-level bench always does.
+    `compared` and its ratio are of the engine with every element compared with the model,
+    `scenario` and its ratio of the same test in bulk, with comparison and coverage as pin by pin.
     """
 
     unit: str
@@ -61,20 +60,10 @@ class PinSpeed:
     pins: float
     bulk: float
     compared: float
+    scenario: float
     ratio: float
     compared_ratio: float
-
-
-@dataclass(frozen=True)
-class Scored:
-    """Rows a second through RTL and model, compared; the model's share of the time."""
-
-    unit: str
-    lanes: int
-    length: int
-    rows_per_s: float
-    beats_per_s: float
-    model_share: float
+    scenario_ratio: float
 
 
 def _seconds(work: Callable, *arguments) -> float:
@@ -84,7 +73,8 @@ def _seconds(work: Callable, *arguments) -> float:
     return time.thread_time() - started
 
 
-def _random_rows(unit: Unit, parameters: dict, count: int, length: int) -> Rows:
+def random_rows(unit: Unit, parameters: dict, count: int, length: int) -> Rows:
+    """Rows of one length, every value equally likely."""
     rng = np.random.default_rng(length)
     kind = np.iinfo(unit.in_dtype)
     x = rng.integers(kind.min, kind.max, (count, length), unit.in_dtype, endpoint=True)
@@ -112,7 +102,7 @@ def bulk_against_loop(pairs: int = 5) -> list[LoopSpeed]:
         for lanes in LOOP_LANES:
             parameters = unit.resolve({"LANES": lanes})
             length = 128 if lanes == 1 else 1024
-            rows = _random_rows(unit, parameters, BEATS * lanes // length, length)
+            rows = random_rows(unit, parameters, BEATS * lanes // length, length)
             steady = _steady(unit, parameters, rows)
             one = np.ascontiguousarray(rows.x[0, :lanes]).view(np.uint8)
             full = np.packbits(np.ones(lanes, bool), bitorder="little")
@@ -129,16 +119,26 @@ def bulk_against_loop(pairs: int = 5) -> list[LoopSpeed]:
     return results
 
 
-def _score(instance: Instance, rows: Rows) -> tuple[float, float]:
+def score(
+    instance: Instance, rows: Rows, clock: Callable[[], float] = time.thread_time
+) -> tuple[float, float]:
     """Seconds of RTL and of model and comparison. Raises RuntimeError if they differ."""
     unit, parameters = instance.build.unit, instance.build.parameters
-    started = time.perf_counter()
+    started = clock()
     outputs = instance.run(rows)
-    between = time.perf_counter()
+    between = clock()
     model = unit.predict(parameters, rows)
     if (outputs.out != model.out).any() or (outputs.exponent != model.exponent).any():
         raise RuntimeError(f"{unit.name} is not its model")
-    return between - started, time.perf_counter() - between
+    return between - started, clock() - between
+
+
+def _scenario(made: BulkBuild) -> float:
+    """Seconds of test `tensors` in bulk."""
+    result = simulate_bulk(made, "tensors", SEED)
+    if not result.passed:
+        raise RuntimeError(result.report)
+    return result.values["seconds"]
 
 
 def bulk_against_pins(pairs: int = 5, sim: str = "verilator", lanes: int = 32) -> list[PinSpeed]:
@@ -149,43 +149,20 @@ def bulk_against_pins(pairs: int = 5, sim: str = "verilator", lanes: int = 32) -
         pins = build(unit, parameters, sim)
         rows = scenarios.rows_of(unit, parameters, vectors.load(DATA / unit.tensors))
         speeds = []
-        with Instance(bulk_build(unit, parameters, sim)) as instance:
+        made = bulk_build(unit, parameters, sim)
+        with Instance(made) as instance:
             beats = instance.run(rows).beats
             for _ in range(pairs):
                 result = simulate(pins, "tensors", SEED)
                 if not result.passed:
                     raise RuntimeError(result.report)
                 slow = result.values["beats"] / result.values["seconds"]
-                rtl, model = _score(instance, rows)
-                speeds.append((slow, beats / rtl, beats / (rtl + model)))
+                # A few milliseconds: the median of some, or a pause of the machine is all of it.
+                times = [score(instance, rows, time.perf_counter) for _ in range(5)]
+                rtl, model = map(statistics.median, zip(*times, strict=True))
+                scenario = statistics.median(_scenario(made) for _ in range(5))
+                speeds.append((slow, beats / rtl, beats / (rtl + model), beats / scenario))
         medians = map(statistics.median, zip(*speeds, strict=True))
-        ratios = (statistics.median(s[i] / s[0] for s in speeds) for i in (1, 2))
+        ratios = (statistics.median(s[i] / s[0] for s in speeds) for i in (1, 2, 3))
         results.append(PinSpeed(unit.name, len(rows), *medians, *ratios))
-    return results
-
-
-def rows_scored(units: tuple[str, ...] = ("e2softmax",), repeats: int = 3) -> list[Scored]:
-    """Rows compared with the model a second, over LANES and the length of rows; medians."""
-    results = []
-    for unit in map(UNITS.get, units):
-        for lanes in LANES:
-            parameters = unit.resolve({"LANES": lanes, "MAX_LEN": LENGTHS[-1]})
-            with Instance(bulk_build(unit, parameters)) as instance:
-                for length in LENGTHS:
-                    beats = -(-length // lanes)
-                    count = max(4, min(BEATS // beats, 4_000_000 // length))
-                    rows = _random_rows(unit, parameters, count, length)
-                    times = [_score(instance, rows) for _ in range(repeats)]
-                    rtl, model = map(statistics.median, zip(*times, strict=True))
-                    both = rtl + model
-                    results.append(
-                        Scored(
-                            unit.name,
-                            lanes,
-                            length,
-                            count / both,
-                            count * beats / both,
-                            model / both,
-                        )
-                    )
     return results

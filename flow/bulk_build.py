@@ -7,6 +7,7 @@ writes files. Neither harness names a unit: what it must know of one is in a gen
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -35,6 +36,7 @@ class BulkBuild:
     sim: str
     folder: Path
     reused: bool
+    seconds: float
 
     @property
     def library(self) -> Path:
@@ -64,13 +66,15 @@ def bulk_build(
     else:
         own = [*_HARNESS.glob("*.sv")]
         header, make = _macros(unit, parameters), _interpret
+    started = time.perf_counter()
     folder, reused = kept(
         f"{unit.name}-bulk-{sim}",
         [unit.name, parameters, sim, tools.versions(sim), header],
         [*sources, *sorted(own), Path(__file__)],
         lambda folder: make(unit, parameters, sources, header, folder),
     )
-    return BulkBuild(unit, dict(parameters), sim, folder, reused)
+    seconds = time.perf_counter() - started
+    return BulkBuild(unit, dict(parameters), sim, folder, reused, seconds)
 
 
 def _header(unit: Unit, parameters: Parameters) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 from pathlib import Path
 
@@ -9,7 +10,8 @@ import numpy as np
 
 from flow import tools
 from flow.bulk_build import BulkBuild
-from tb.bulk.beats import Beats, Job, Loads, Moved
+from tb.bulk.beats import Beats, Cut, Job, Loads, Moved, with_clock_low
+from tb.stimulus import AIM, STREAM_STATES, Reset
 
 
 class Icarus:
@@ -36,39 +38,38 @@ class Icarus:
             if not ended.ok or not text:
                 said = "\n  ".join([*ended.stdout, *ended.stderr][-5:])
                 return Moved(0, 0, 0, 0, 0, f"vvp ended without a result: {said}")
-            *counts, why = text.split(maxsplit=5)
+            *resets, end = text.splitlines()
+            *counts, why = end.split(maxsplit=5)
             moved = [int(count) for count in counts]
-            why = why.strip()
-            if why == "done" and moved[2] != len(job.room.last):
-                why = f"{moved[2]} beats came out"
-            if why == "done":
-                _read(job, folder / "out.bin")
+            _read(job, folder, moved[2])
             reasons = {"done": "", "stuck": f"stuck: no beat moved for {job.limit} clocks"}
-            return Moved(*moved, reasons.get(why, why))
+            cuts = tuple(_cut(*map(int, line.split())) for line in resets)
+            return Moved(*moved, reasons.get(why.strip(), why.strip()), cuts)
 
 
 def _big(values: np.ndarray) -> np.ndarray:
     """[n] or [n, columns] unsigned as bytes [n, ..] of 32-bit words, the high byte first."""
-    return values.reshape(len(values), -1).astype(">u4").view(np.uint8)
+    return values.reshape(len(values), math.prod(values.shape[1:])).astype(">u4").view(np.uint8)
 
 
-def _records(beats: Beats, settings: np.ndarray, pause, waits, first) -> bytes:
+def _records(beats: Beats, settings: np.ndarray, waits: np.ndarray) -> bytes:
     """Records of beats for sn_bulk_top.sv, the high byte first."""
     low = [settings[:, ::-1].astype(">u4").view(np.uint8)]
     low += [part[:, ::-1] for part in (beats.strb, beats.keep, beats.data)]
-    flags = (beats.last | first << np.uint8(1)).astype(np.uint8)[:, None]
-    return np.concatenate([_big(pause), _big(waits), flags, *low], axis=1).tobytes()
+    return np.concatenate([_big(waits), beats.last[:, None], *low], axis=1).tobytes()
 
 
-def pauses(pairs: np.ndarray, beats: int) -> np.ndarray:
-    """Clocks that a source pauses before each beat: (on, off) pairs, on in beats, coming round."""
-    pause = np.zeros(beats, np.uint32)
-    if len(pairs):
-        rounds = beats // int(pairs[:, 0].sum()) + 1
-        every = np.tile(pairs, (rounds, 1))
-        at = np.cumsum(every[:, 0], dtype=np.int64)
-        pause[at[at < beats]] = every[at < beats, 1]
-    return pause
+def _words(reset: Reset) -> list[int]:
+    """A record of resets.bin."""
+    states = [STREAM_STATES.index(one) for one in reset.aim] if reset.aim else [0, 0]
+    aim = [AIM if reset.aim else 0, 3 * states[0] + states[1]]
+    return [reset.clocks, int(with_clock_low(reset)), reset.held, *aim]
+
+
+def _cut(row, beat, part, out_row, out_beat, len_pulses, keep_pulses, source, sink) -> Cut:
+    """A line of result.txt."""
+    pulses, states = (len_pulses, keep_pulses), (source, sink)
+    return Cut(row, beat, bool(part), out_row, out_beat, pulses, states)
 
 
 def _write(job: Job, folder: Path) -> dict[str, int]:
@@ -78,11 +79,15 @@ def _write(job: Job, folder: Path) -> dict[str, int]:
     row = np.cumsum(first, dtype=int) - 1
     waits = np.zeros(count, np.uint32) if job.loads is None else job.loads.row_loads[row]
     settings = np.ascontiguousarray(beats.settings[row])
-    pause = pauses(job.source, count)
-    (folder / "beats.bin").write_bytes(_records(beats, settings, pause, waits, first))
+    (folder / "beats.bin").write_bytes(_records(beats, settings, waits))
     none = np.zeros(len(job.noise.last), np.uint8)
-    (folder / "noise.bin").write_bytes(_records(job.noise, job.noise.settings, none, none, none))
-    (folder / "sink.bin").write_bytes(job.sink.astype(">u4").tobytes())
+    (folder / "noise.bin").write_bytes(_records(job.noise, job.noise.settings, none))
+    phases = job.phases
+    (folder / "pairs.bin").write_bytes(_big(phases.pairs).tobytes())
+    table = np.stack([column for name, column in vars(phases).items() if name != "pairs"], axis=1)
+    (folder / "phases.bin").write_bytes(_big(table).tobytes())
+    resets = np.array([_words(reset) for reset in job.resets], np.uint32).reshape(-1, 5)
+    (folder / "resets.bin").write_bytes(_big(resets).tobytes())
     writes = _writes(job.loads, *job.lines) if job.loads is not None else np.zeros((0, 1), np.uint8)
     (folder / "lines.bin").write_bytes(writes.tobytes())
     return {
@@ -90,7 +95,9 @@ def _write(job: Job, folder: Path) -> dict[str, int]:
         "rows": len(beats.settings),
         "writes": len(writes),
         "noises": len(job.noise.last),
-        "pairs": len(job.sink),
+        "pairs": len(phases.pairs),
+        "phases": len(phases.row),
+        "resets": len(resets),
         "limit": job.limit,
         "settle": job.settle,
     }
@@ -108,13 +115,22 @@ def _writes(loads: Loads, begin: np.ndarray, count: np.ndarray, lines: np.ndarra
     return np.concatenate(parts, axis=1)
 
 
-def _read(job: Job, path: Path) -> None:
-    """What the test top wrote, into the job's room: words of 32 bits, the low byte first."""
+def _read(job: Job, folder: Path, beats: int) -> None:
+    """What the test top wrote of so many beats that came out, into the job's room.
+
+    Words of 32 bits, the low byte first.
+    """
     room = job.room
-    sizes = [4, -(-room.keep.shape[1] // 4) * 4, -(-room.data.shape[1] // 4) * 4]
-    raw = np.fromfile(path, np.uint8).reshape(-1, sum(sizes))
-    flags, keep, data = np.split(raw, np.cumsum(sizes)[:2], axis=1)
-    room.user[:] = flags[:, 0] & 127
-    room.last[:] = flags[:, 0] >> 7
-    room.keep[:] = keep[:, : room.keep.shape[1]]
-    room.data[:] = data[:, : room.data.shape[1]]
+    sizes = [4, -(-room.keep.shape[1] // 4) * 4, -(-room.data.shape[1] // 4) * 4, 8]
+    raw = np.fromfile(folder / "out.bin", np.uint8).reshape(-1, sum(sizes))
+    raw = raw[: min(beats, len(room.last))]
+    flags, keep, data, clocks = np.split(raw, np.cumsum(sizes)[:3], axis=1)
+    there = slice(len(raw))
+    room.user[there] = flags[:, 0] & 127
+    room.last[there] = flags[:, 0] >> 7
+    room.keep[there] = keep[:, : room.keep.shape[1]]
+    room.data[there] = data[:, : room.data.shape[1]]
+    if job.in_clocks is not None:
+        job.out_clocks[there] = np.ascontiguousarray(clocks).view("<u4")
+        moved = np.fromfile(folder / "in.bin", "<u4").reshape(-1, 3)
+        job.in_clocks[moved[:, 0]] = moved[:, 1:]

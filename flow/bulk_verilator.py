@@ -10,10 +10,13 @@ import numpy as np
 
 from flow.build import BuildError
 from flow.bulk_build import BulkBuild
-from tb.bulk.beats import Job, Moved
+from tb.bulk.beats import Cut, Job, Moved, with_clock_low
+from tb.stimulus import AIM, STREAM_STATES, Reset
 
 _CHUNK = 1 << 19  # clocks between looks at signals: about a second
 _RESET = 4  # clocks
+
+_AT_REST = ("m_axis_tvalid", "s_axis_tready", "err_len_o", "err_keep_o")
 
 _DONE, _MORE, _STUCK, _STOPPED, _SURPLUS, _FATAL = range(6)
 
@@ -25,7 +28,7 @@ class _Batch(ctypes.Structure):
         *(
             (name, ctypes.c_uint64)
             for name in (
-                *("beats", "rows", "loads", "noises", "source_pairs", "sink_pairs"),
+                *("beats", "rows", "loads", "noises", "phases"),
                 *("out_beats", "limit", "settle"),
             )
         ),
@@ -34,7 +37,9 @@ class _Batch(ctypes.Structure):
             for name in (
                 *("data", "keep", "strb", "last", "settings"),
                 *("noise_data", "noise_keep", "noise_strb", "noise_last", "noise_settings"),
-                *("source", "sink", "out_data", "out_keep", "out_last", "out_user"),
+                *("pairs", "phase_row", "source_from", "source_count"),
+                *("sink_from", "sink_count", "out_data", "out_keep", "out_last", "out_user"),
+                *("in_clocks", "out_clocks"),
                 *("load_bank", "load_after", "load_from", "load_count", "lines", "row_loads"),
             )
         ),
@@ -45,11 +50,14 @@ class _Place(ctypes.Structure):
     """The first members of `Place` of tb/bulk/harness.h."""
 
     _fields_ = [
-        (name, ctypes.c_uint64)
-        for name in (
-            *("beat", "row", "out_beat", "out_row", "clocks", "ended", "load", "write", "noise"),
-            *("len_pulses", "keep_pulses"),
-        )
+        *(
+            (name, ctypes.c_uint64)
+            for name in (
+                *("beat", "row", "out_beat", "out_row", "clocks", "ended", "load", "write"),
+                *("noise", "phase", "len_pulses", "keep_pulses"),
+            )
+        ),
+        *((name, ctypes.c_bool) for name in ("waits", "out_waits", "first", "out_first")),
     ]
 
 
@@ -61,6 +69,9 @@ def _library(path: Path) -> ctypes.CDLL:
         ("sn_open", handle, ctypes.c_uint32),
         ("sn_close", None, handle),
         ("sn_reset", ctypes.c_int, handle, ctypes.c_uint32),
+        ("sn_assert", ctypes.c_uint32, handle, ctypes.c_int),
+        ("sn_release", None, handle, ctypes.c_uint32),
+        ("sn_cut", None, handle, ctypes.POINTER(_Batch)),
         ("sn_begin", None, handle),
         ("sn_run", ctypes.c_int, handle, ctypes.POINTER(_Batch), number),
         ("sn_said", ctypes.c_char_p, handle),
@@ -94,14 +105,26 @@ class Verilator:
         numbers, arrays = _members(job)
         batch = _Batch(**numbers, **{name: array.ctypes.data for name, array in arrays.items()})
         library, handle = self._library, self._handle
-        code = _DONE
+        code, unrest, cuts = _DONE, "", []
         if reset or not self._alive:
             code = library.sn_reset(handle, _RESET)
         self._alive = False
         if code == _DONE:
             library.sn_begin(handle)
             code = _MORE
-        while code == _MORE:
+        for when in job.resets:
+            code = self._until(batch, code, when)
+            if code != _MORE:
+                break
+            place = library.sn_place(handle).contents
+            cuts.append(_cut(place))
+            pins = library.sn_assert(handle, with_clock_low(when))
+            unrest = ", ".join(name for bit, name in enumerate(_AT_REST) if pins >> bit & 1)
+            if unrest:
+                break
+            library.sn_release(handle, when.held)
+            library.sn_cut(handle, ctypes.byref(batch))
+        while code == _MORE and not unrest:
             code = library.sn_run(handle, ctypes.byref(batch), _CHUNK)
         self._alive = code == _DONE
         place = library.sn_place(handle).contents
@@ -114,10 +137,25 @@ class Verilator:
             place.keep_pulses,
             {
                 _DONE: "",
+                _MORE: f"{unrest} is 1 in reset",
                 _STUCK: f"stuck: no beat moved for {job.limit} clocks",
                 _SURPLUS: "more came out than went in",
             }.get(code, said or "the simulation stopped"),
+            tuple(cuts),
         )
+
+    def _until(self, batch: _Batch, code: int, when: Reset) -> int:
+        """Go on up to a reset; return the code of the end if that comes first."""
+        library, handle = self._library, self._handle
+        clocks = when.clocks
+        for _ in range(1 + (AIM if when.aim else 0)):
+            if code == _MORE:
+                code = library.sn_run(handle, ctypes.byref(batch), clocks)
+            states = _states(library.sn_place(handle).contents)
+            if code != _MORE or tuple(STREAM_STATES[one] for one in states) == when.aim:
+                break
+            clocks = 1
+        return code
 
     def yardstick(self, clocks: int, row_beats: int, data: np.ndarray, full: np.ndarray) -> int:
         """Clocks of a bare loop with one beat that stays (uint8 of tdata and of a full tkeep).
@@ -131,14 +169,27 @@ class Verilator:
         )
 
 
+def _states(place: _Place) -> tuple[int, int]:
+    """Of input and output, in STREAM_STATES."""
+    sides = ((place.waits, place.first), (place.out_waits, place.out_first))
+    return tuple(2 if waits else int(not first) for waits, first in sides)
+
+
+def _cut(place: _Place) -> Cut:
+    return Cut(
+        *(place.row, place.beat, not place.first, place.out_row, place.out_beat),
+        pulses=(place.len_pulses, place.keep_pulses),
+        states=_states(place),
+    )
+
+
 def _members(job: Job) -> tuple[dict[str, int], dict[str, np.ndarray]]:
     """Numbers and arrays of the batch; the arrays must live as long as it is driven."""
     numbers = {
         "beats": len(job.beats.last),
         "rows": len(job.beats.settings),
         "noises": len(job.noise.last),
-        "source_pairs": len(job.source),
-        "sink_pairs": len(job.sink),
+        "phases": len(job.phases.row),
         "out_beats": len(job.room.last),
         "limit": job.limit,
         "settle": job.settle,
@@ -147,9 +198,11 @@ def _members(job: Job) -> tuple[dict[str, int], dict[str, np.ndarray]]:
         **vars(job.beats),
         **{f"noise_{name}": array for name, array in vars(job.noise).items()},
         **{f"out_{name}": array for name, array in vars(job.room).items()},
-        "source": job.source,
-        "sink": job.sink,
+        **{name: array for name, array in vars(job.phases).items() if name != "row"},
+        "phase_row": job.phases.row,
     }
+    if job.in_clocks is not None:
+        arrays |= {"in_clocks": job.in_clocks, "out_clocks": job.out_clocks}
     if job.loads is not None:
         begin, count, lines = job.lines
         numbers["loads"] = len(job.loads.bank)

@@ -6,13 +6,14 @@ import sys
 from collections.abc import Mapping
 
 from flow.build import Build
+from flow.bulk_build import BulkBuild
 from flow.cli import table
 from flow.simulate import Result
 from tb.coverage import Coverage
 from tb.unit import Parameters, Unit
 
 
-def storage_line(build: Build) -> str:
+def storage_line(build: Build | BulkBuild) -> str:
     """Bits that the unit's memories and tables hold, in this configuration."""
     parameters = build.parameters
     parts = []

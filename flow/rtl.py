@@ -21,7 +21,7 @@ from flow.bulk_verilator import Verilator
 from flow.errors import UserError
 from flow.paths import RTL
 from tb.bulk import beats
-from tb.bulk.beats import Job, RtlOutputs
+from tb.bulk.beats import Drive, Job, RtlOutputs
 from tb.contract import StreamShape
 from tb.unit import ChannelSet, Parameters, Rows, Unit
 
@@ -170,9 +170,12 @@ class Instance:
         Raises RtlError, after which the next batch starts with a reset; ValueError for rows or
         stalls that cannot be driven.
         """
-        job = Job.of(self.build.unit, self.build.parameters, rows, stalls, seed)
+        drive = Drive(((0, *stalls),))
+        job = Job.of(self.build.unit, self.build.parameters, rows, drive, seed)
         moved = self.simulator.drive(job, reset)
         error = moved.error
+        if not error and moved.beats_out != len(job.room.last):
+            error = "another number of beats came out than went in"
         if not error:
             try:
                 out, user = beats.unpack(self.shape, rows, job.room)

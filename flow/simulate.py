@@ -18,6 +18,7 @@ from pathlib import Path
 from cocotb_tools.runner import get_runner
 
 from flow.build import Build
+from flow.bulk_build import BulkBuild
 from flow.errors import UserError
 from flow.paths import DATA, runs
 from models import vectors
@@ -102,6 +103,7 @@ def rerun_line(
     tensors: Path | None,
     parameters: Parameters,
     stimulus: Path | None = None,
+    bulk: bool = False,
 ) -> str:
     """The command that repeats a run."""
     words = [f"UNIT={unit.name}", f"SIM={sim}", f"TEST={test}", f"SEED={seed}"]
@@ -111,6 +113,8 @@ def rerun_line(
         words.append(f"TENSORS={tensors}")
     if stimulus is not None:
         words.append(f"STIMULUS={stimulus}")
+    if bulk:
+        words.append("BULK=1")
     words += [f"{k}={v}" for k, v in parameters.items() if v != unit.defaults[k]]
     return "make sim " + " ".join(words)
 
@@ -130,18 +134,31 @@ def simulate(
     A failing test is a `Result`, not an exception. Raises UserError for a test or a tensor file
     that cannot be used, ParameterError for a stimulus that is not for this build.
     """
-    unit = build.unit
-    tensors = choose_tensors(unit, build.parameters, test, tensors)
-    if stimulus is not None:
-        stimulus = stimulus.resolve()
-        Stimulus.load(stimulus, unit, build.parameters)
-    rerun = rerun_line(unit, build.sim, test, seed, rows, tensors, build.parameters, stimulus)
-    run = new_run(build, test, seed, rows, tensors, rerun, stimulus)
+    run = prepare(build, test, seed, rows, tensors, stimulus)
     return execute(build, run, "tb.tests", on_progress)
 
 
+def prepare(
+    build: Build | BulkBuild,
+    test: str,
+    seed: int,
+    rows: int,
+    tensors: Path | None,
+    stimulus: Path | None,
+) -> Run:
+    """A run of `test` as it is asked for. Raises what `simulate` raises."""
+    unit, parameters = build.unit, build.parameters
+    tensors = choose_tensors(unit, parameters, test, tensors)
+    if stimulus is not None:
+        stimulus = stimulus.resolve()
+        Stimulus.load(stimulus, unit, parameters)
+    bulk = isinstance(build, BulkBuild)
+    rerun = rerun_line(unit, build.sim, test, seed, rows, tensors, parameters, stimulus, bulk)
+    return new_run(build, test, seed, rows, tensors, rerun, stimulus)
+
+
 def new_run(
-    build: Build,
+    build: Build | BulkBuild,
     test: str,
     seed: int,
     rows: int,

@@ -1,14 +1,16 @@
 #!/usr/bin/env python3
 """Speed, as ratios of two things timed in turn: medians over pairs, since machines are noisy.
 
-usage: scripts/bench.py [PAIRS=5] [ONLY=model|pins|bulk|regression]
+usage: scripts/bench.py [PAIRS=5] [ONLY=model|pins|bulk|regression] [OUT=folder]
 
   model       the bit-exact models against float32 in numpy, at [4096, 1024]; goal <= 1.0
               (E2Softmax)
   pins        the pyuvm test bench against a bare cocotb loop that toggles the same pins;
               goal >= 0.5
   bulk        the bulk engine against a bare C++ loop over the same Verilated model, goal >= 0.8,
-              and against the pin-level test bench, goal >= 50; rows a second
+              and against the pin-level test bench, goal >= 50; rows a second over their length
+              and LANES, with a fit, and a plot of it in OUT (default: build/bench) if matplotlib is
+              installed (requirements-plot.txt)
   regression  the jobs of a unit in the ci set, as a regression against a plain loop over them;
               three pairs at most
 """
@@ -16,17 +18,21 @@ usage: scripts/bench.py [PAIRS=5] [ONLY=model|pins|bulk|regression]
 import bootstrap  # noqa: F401  isort: skip
 
 import os
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 
-from flow.bench_bulk import bulk_against_loop, bulk_against_pins, rows_scored
+from flow.bench_bulk import bulk_against_loop, bulk_against_pins
+from flow.bench_cost import Fit, Scored, fits, plot, rows_scored
 from flow.bench_model import model_against_float
 from flow.bench_pins import pins_against_bare_loop
 from flow.bench_regression import regression_against_loop
 from flow.cli import main, number, table, words
 from flow.errors import UserError
+from flow.paths import BUILD
 
 
-def model(pairs: int) -> str:
+def model(pairs: int, folder: Path) -> str:
     """The model's table."""
     rows = [
         (
@@ -46,7 +52,7 @@ def model(pairs: int) -> str:
     )
 
 
-def pins(pairs: int) -> str:
+def pins(pairs: int, folder: Path) -> str:
     """The test bench's table."""
     rows = [
         (
@@ -65,8 +71,8 @@ def pins(pairs: int) -> str:
     )
 
 
-def bulk(pairs: int) -> str:
-    """The bulk engine's tables."""
+def bulk(pairs: int, folder: Path) -> str:
+    """The bulk engine's tables; writes the plot."""
     loop = []
     for one in bulk_against_loop(pairs):
         steady = (f"{one.steady:.0f}", f"{one.steady_ratio:.2f}")
@@ -76,9 +82,11 @@ def bulk(pairs: int) -> str:
     for one in bulk_against_pins(pairs):
         alone = (f"{one.bulk:.0f}", f"{one.ratio:.0f}")
         compared = (f"{one.compared:.0f}", f"{one.compared_ratio:.0f}")
-        pin.append((one.unit, one.rows, f"{one.pins:.0f}", *alone, *compared))
+        scenario = (f"{one.scenario:.0f}", f"{one.scenario_ratio:.0f}")
+        pin.append((one.unit, one.rows, f"{one.pins:.0f}", *alone, *compared, *scenario))
     rows = []
-    for one in rows_scored():
+    results = rows_scored(on_progress=lambda words: print(words, file=sys.stderr, flush=True))
+    for one in results:
         speeds = (
             f"{one.rows_per_s:.0f}",
             f"{one.beats_per_s:.0f}",
@@ -89,13 +97,41 @@ def bulk(pairs: int) -> str:
         f"bulk engine against a bare C++ loop, beats/s, {pairs} pairs\n\n"
         + table(loop, ("unit", "lanes", "loop", "same beat", "ratio", "random rows", "ratio"))
         + "\n\nagainst the pin-level bench, beats/s, real tensors, 32 lanes\n\n"
-        + table(pin, ("unit", "rows", "pins", "bulk", "times", "with model", "times"))
+        + table(
+            pin,
+            ("unit", "rows", "pins", "bulk", "times", "with model", "times", "BULK=1", "times"),
+        )
         + "\n\nrows a second, compared with the model\n\n"
         + table(rows, ("unit", "lanes", "length", "rows/s", "beats/s", "model's share"))
+        + "\n\n"
+        + "\n".join(map(_fit_line, fits(results)))
+        + "\n"
+        + _plotted(results, folder)
     )
 
 
-def regression(pairs: int) -> str:
+def _fit_line(fit: Fit) -> str:
+    """A fit in words."""
+    worst = fit.worst
+    return (
+        f"{fit.unit}: seconds = rows * {1e6 * fit.row:.3f} us + beats * {1e9 * fit.beat:.0f} ns + "
+        f"elements * {1e9 * fit.element:.1f} ns; off by {100 * (fit.off - 1):.0f} % (median); at "
+        f"worst, LANES={worst.lanes} and {worst.length} elements, {fit.ratio:.2f} times that"
+    )
+
+
+def _plotted(results: Sequence[Scored], folder: Path) -> str:
+    """Write the plot; what was written."""
+    try:
+        drawn = plot(results)
+    except ImportError:
+        return "no plot without matplotlib: .venv/bin/pip install -r requirements-plot.txt"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "bulk_cost.svg").write_bytes(drawn)
+    return f"plot: {folder / 'bulk_cost.svg'}"
+
+
+def regression(pairs: int, folder: Path) -> str:
     """The regression's table."""
     pairs = min(pairs, 3)
     speed = regression_against_loop(pairs)
@@ -120,11 +156,14 @@ def command(arguments: Sequence[str]) -> int:
     given = words(arguments)
     pairs = number("PAIRS", given.pop("PAIRS", "5"), least=1)
     only = given.pop("ONLY", None)
+    folder = Path(given.pop("OUT", BUILD / "bench"))
     if given or only not in (None, *BENCHES):
-        raise UserError("bench takes PAIRS=<number> and ONLY=model, pins, bulk or regression")
+        raise UserError(
+            "bench takes PAIRS=<number>, ONLY=model, pins, bulk or regression, and OUT=<folder>"
+        )
     for name, bench in BENCHES.items():
         if only in (None, name):
-            print(bench(pairs) + "\n", flush=True)
+            print(bench(pairs, folder) + "\n", flush=True)
     return 0
 
 

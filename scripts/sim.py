@@ -12,6 +12,7 @@ usage: scripts/sim.py [NAME=VALUE ...]      (the same words as after `make sim`)
   STIMULUS=FILE       rows to drive in place of the test's: what SHRINK=1 leaves
   SHRINK=1            if it fails, reduce what it drives to the least that still fails
   WAVES=1             keep waves (VCD or FST, for GTKWave or Surfer); slower
+  BULK=1              the same rows, scoreboard and coverage without Python at the pins: faster
   COVER=1             list every coverpoint and its holes
   LANES=32 ...        any parameter of the unit
 
@@ -26,6 +27,8 @@ from pathlib import Path
 
 from flow import report
 from flow.build import build, check_simulator
+from flow.bulk_build import bulk_build
+from flow.bulk_scenario import simulate_bulk
 from flow.cli import flag, main, number, table, words
 from flow.errors import UserError
 from flow.shrink import shrink
@@ -68,14 +71,17 @@ def command(arguments) -> int:
     waves = flag("WAVES", given.pop("WAVES", "0"))
     cover = flag("COVER", given.pop("COVER", "0"))
     shrink_it = flag("SHRINK", given.pop("SHRINK", "0"))
+    bulk = flag("BULK", given.pop("BULK", "0"))
     stimulus = Path(given.pop("STIMULUS")) if "STIMULUS" in given else None
     given_tensors = Path(given.pop("TENSORS")) if "TENSORS" in given else None
     for name in given:
         if name not in unit.defaults:
-            known = "UNIT SIM TEST SEED ROWS TENSORS STIMULUS SHRINK WAVES COVER " + " ".join(
+            known = "UNIT SIM TEST SEED ROWS TENSORS STIMULUS SHRINK WAVES COVER BULK " + " ".join(
                 unit.defaults
             )
             raise UserError(f"there is no {name}; there are: {known}")
+    if bulk and (waves or shrink_it):
+        raise UserError("a bulk run has no waves and is not shrunk: leave BULK=1 out")
     parameters = unit.resolve(unit.parse(given))
     # All of the input is looked at before the first slow step.
     check_simulator(sim)
@@ -88,7 +94,7 @@ def command(arguments) -> int:
         + " ".join(f"{name}={value}" for name, value in parameters.items()),
         flush=True,
     )
-    made = build(unit, parameters, sim, waves=waves)
+    made = bulk_build(unit, parameters, sim) if bulk else build(unit, parameters, sim, waves=waves)
     print("build: " + ("as before" if made.reused else f"{made.seconds:.1f} s"))
     print(report.storage_line(made), flush=True)
 
@@ -102,7 +108,7 @@ def command(arguments) -> int:
     def show(counts: dict) -> None:
         print(f"\r  {counts['rows']} rows, {counts['beats']} beats driven ", end="", flush=True)
 
-    result = simulate(
+    result = (simulate_bulk if bulk else simulate)(
         made,
         test,
         seed,

@@ -1,11 +1,12 @@
 """The stream contract in numpy: what rows the beats on the pins make, and what must come back.
 
-Written from docs/stream.md, for every unit alike. The scoreboard uses it on what the monitors saw.
+Written from docs/stream.md, for every unit alike. Pin-level runs use it on what the monitors saw,
+bulk runs on the arrays that were driven and collected.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -56,11 +57,6 @@ class ObservedRow:
     waits: int = 0  # clocks with tvalid and no tready
     gaps: int = 0  # clocks without tvalid after the first beat
 
-    @property
-    def user(self) -> list[str]:
-        """tuser of each beat of an output row."""
-        return [beat[3] for beat in self.beats]
-
 
 @dataclass(frozen=True)
 class Expected:
@@ -99,62 +95,119 @@ def _lanes(values: Sequence[str], lanes: int, dtype: np.dtype) -> np.ndarray:
     return raw.view(dtype.newbyteorder("<"))
 
 
-def _places(observed: Sequence[ObservedRow]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Beats of each row; and for all beats in a line, their row and their number in it."""
-    beats = np.array([len(row.beats) for row in observed])
-    row = np.repeat(np.arange(len(observed)), beats)
-    number = np.arange(beats.sum()) - np.repeat(np.cumsum(beats) - beats, beats)
-    return beats, row, number
+@dataclass(frozen=True)
+class InputBeats:
+    """Rows that went in, as arrays of beats.
+
+    count  [rows] int, beats of each row
+    data   [beats, lanes] of the unit's input dtype
+    keep, strb  [beats, lanes] bool
+    settings  name -> [rows] int
+    channels, channel_set  as those of `Rows`: what each row's bank held
+    """
+
+    count: np.ndarray
+    data: np.ndarray
+    keep: np.ndarray
+    strb: np.ndarray
+    settings: Mapping[str, np.ndarray]
+    channels: tuple[ChannelSet, ...] = ()
+    channel_set: np.ndarray | None = None
+
+    @classmethod
+    def of(cls, observed: Sequence[ObservedRow], shape: StreamShape) -> InputBeats:
+        """What a monitor saw."""
+        tdata, _, tkeep, tstrb = zip(*(beat for r in observed for beat in r.beats), strict=True)
+        sets = {id(r.channels): r.channels for r in observed if r.channels is not None}
+        numbers = {key: number for number, key in enumerate(sets)}
+        return cls(
+            count=np.array([len(row.beats) for row in observed]),
+            data=_lanes(tdata, shape.lanes, shape.in_dtype),
+            keep=_bits(tkeep, shape.lanes),
+            strb=_bits(tstrb, shape.lanes),
+            settings={
+                name: np.array([r.settings[name] for r in observed])
+                for name in observed[0].settings
+            },
+            channels=tuple(sets.values()),
+            channel_set=np.array([numbers[id(r.channels)] for r in observed]) if sets else None,
+        )
 
 
-def decode(observed: Sequence[ObservedRow], shape: StreamShape) -> Expected:
-    """What a batch of input rows asks of the unit."""
-    lanes = shape.lanes
-    beats, row, number = _places(observed)
-    tdata, _, tkeep, tstrb = zip(*(beat for r in observed for beat in r.beats), strict=True)
-    keep, strb = _bits(tkeep, lanes), _bits(tstrb, lanes)
-    data = _lanes(tdata, lanes, shape.in_dtype)
+@dataclass(frozen=True)
+class OutputBeats:
+    """Rows that came out, as arrays of beats.
+
+    count  [rows] int, beats of each row
+    data   [beats, lanes] of the unit's output dtype
+    keep   [beats, lanes] bool
+    user   [beats] int, tuser; -1 where a bit of it is X
+    """
+
+    count: np.ndarray
+    data: np.ndarray
+    keep: np.ndarray
+    user: np.ndarray
+
+    @classmethod
+    def of(cls, observed: Sequence[ObservedRow], shape: StreamShape) -> OutputBeats:
+        """What a monitor saw."""
+        tdata, _, tkeep, tuser = zip(*(beat for r in observed for beat in r.beats), strict=True)
+        return cls(
+            count=np.array([len(row.beats) for row in observed]),
+            data=_lanes(tdata, shape.lanes, shape.out_dtype),
+            keep=_bits(tkeep, shape.lanes),
+            user=np.array([-1 if bits.strip("01") else int(bits, 2) for bits in tuser]),
+        )
+
+
+def _places(count: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Of rows of so many beats, for all beats in a line: their row, and their number in it."""
+    row = np.repeat(np.arange(len(count)), count)
+    number = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
+    return row, number
+
+
+def expect(given: InputBeats, shape: StreamShape) -> Expected:
+    """What a batch of input rows, at least one, asks of the unit."""
+    lanes, beats, keep = shape.lanes, given.count, given.keep
+    row, number = _places(beats)
 
     last = number == beats[row] - 1
     ones = keep.sum(axis=1)
     a_run = keep.argmin(axis=1) == ones  # first zero right after as many ones as there are
     wrong = np.where(last, (ones == 0) | ~(a_run | (ones == lanes)), ones != lanes)
     kind = np.where(ones == 0, 0, np.where(a_run, 4, 2)) + last
-    pulses = np.bincount(row, weights=wrong, minlength=len(observed)).astype(int)
+    pulses = np.bincount(row, weights=wrong, minlength=len(beats)).astype(int)
 
     inside = number[:, None] * lanes + np.arange(lanes) < shape.max_len
-    too_long = np.zeros(len(observed), bool)
+    too_long = np.zeros(len(beats), bool)
     np.logical_or.at(too_long, row, (keep & ~inside).any(axis=1) | (number >= shape.max_beats))
 
     stored = number < shape.max_beats
     out_beats = np.minimum(beats, shape.max_beats)
-    grid = (len(observed), int(out_beats.max()), lanes)
+    grid = (len(beats), int(out_beats.max()), lanes)
     x, exists, active = (np.zeros(grid, t) for t in (shape.in_dtype, bool, bool))
     where = (row[stored], number[stored])
     exists[where] = (keep & inside)[stored]
-    active[where] = (keep & inside & strb)[stored]
-    x[where] = data[stored]
+    active[where] = (keep & inside & given.strb)[stored]
+    x[where] = given.data[stored]
     x[~exists] = 0
 
-    flat = (len(observed), grid[1] * lanes)
+    flat = (len(beats), grid[1] * lanes)
     # One past the last element that exists: a row with holes in its tkeep keeps its places.
     exists, active, x = exists.reshape(flat), active.reshape(flat), x.reshape(flat)
     length = flat[1] - exists[:, ::-1].argmax(axis=1)
     length[~exists.any(axis=1)] = 0
     width = min(flat[1], shape.max_len)  # nothing exists beyond MAX_LEN
-    settings = {
-        name: np.array([r.settings[name] for r in observed]) for name in observed[0].settings
-    }
-    sets = {id(r.channels): r.channels for r in observed if r.channels is not None}
-    numbers = {key: number for number, key in enumerate(sets)}
     return Expected(
         rows=Rows(
             x[:, :width],
             active[:, :width],
             length,
-            settings,
-            channels=tuple(sets.values()),
-            channel_set=np.array([numbers[id(r.channels)] for r in observed]) if sets else None,
+            given.settings,
+            channels=given.channels,
+            channel_set=given.channel_set,
         ),
         keep=exists,
         beats=out_beats,
@@ -165,25 +218,38 @@ def decode(observed: Sequence[ObservedRow], shape: StreamShape) -> Expected:
     )
 
 
+def decode(observed: Sequence[ObservedRow], shape: StreamShape) -> Expected:
+    """`expect` of what a monitor saw."""
+    return expect(InputBeats.of(observed, shape), shape)
+
+
 @dataclass(frozen=True)
 class Outcome:
-    """A batch of output rows, decoded: out and keep [rows, beats * lanes], beats [rows]."""
+    """A batch of output rows, decoded.
+
+    out, keep  [rows, beats * lanes]
+    user   [rows, beats] int, tuser of each beat; beyond a row's end that of its first
+    beats  [rows] int
+    """
 
     out: np.ndarray
     keep: np.ndarray
+    user: np.ndarray
     beats: np.ndarray
 
 
-def decode_outputs(observed: Sequence[ObservedRow], shape: StreamShape) -> Outcome:
+def collect(came: OutputBeats, shape: StreamShape) -> Outcome:
     """The same for the output side."""
-    beats, row, number = _places(observed)
-    grid = (len(observed), int(beats.max()), shape.lanes)
+    beats = came.count
+    row, number = _places(beats)
+    grid = (len(beats), int(beats.max()), shape.lanes)
     out, keep = np.zeros(grid, shape.out_dtype), np.zeros(grid, bool)
-    tdata, _, tkeep, _ = zip(*(beat for r in observed for beat in r.beats), strict=True)
-    out[row, number] = _lanes(tdata, shape.lanes, shape.out_dtype)
-    keep[row, number] = _bits(tkeep, shape.lanes)
-    flat = (len(observed), grid[1] * shape.lanes)
-    return Outcome(out.reshape(flat), keep.reshape(flat), beats)
+    out[row, number] = came.data
+    keep[row, number] = came.keep
+    user = np.repeat(came.user[np.cumsum(beats) - beats, None], grid[1], axis=1)
+    user[row, number] = came.user
+    flat = (len(beats), grid[1] * shape.lanes)
+    return Outcome(out.reshape(flat), keep.reshape(flat), user, beats)
 
 
 def pack(row: Row, shape: StreamShape, noise: Noise) -> list[tuple[int, int, int]]:

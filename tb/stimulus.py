@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tb.unit import ChannelSet, Parameters, Setting, Unit
+from tb.unit import ChannelSet, Parameters, Rows, Setting, Unit
 
 
 @dataclass
@@ -34,6 +34,29 @@ class Row:
     origin: str
     channels: ChannelSet | None = None
     keep: dict[int, int] = field(default_factory=dict)
+
+
+def batch(unit: Unit, parameters: Parameters, rows: Sequence[Row]) -> Rows:
+    """Rows to drive as one batch, as wide as the longest; their bank, if they have one, is 0.
+
+    Wrong tkeeps are not in it. A channel set that several rows share is in it once.
+    """
+    width = max((len(row.x) for row in rows), default=1)
+    x, mask = np.zeros((len(rows), width), unit.in_dtype), np.zeros((len(rows), width), bool)
+    for number, row in enumerate(rows):
+        x[number, : len(row.x)], mask[number, : len(row.x)] = row.x, row.mask
+    names = [setting.name for setting in unit.settings(parameters)]
+    free = {"bank": 0} if unit.channels else {}  # whoever drives them decides
+    sets = {id(row.channels): row.channels for row in rows if row.channels is not None}
+    numbers = {key: number for number, key in enumerate(sets)}
+    return Rows(
+        x,
+        mask,
+        np.array([len(row.x) for row in rows], int),
+        {n: np.array([{**free, **row.settings}[n] for row in rows], int) for n in names},
+        tuple(sets.values()),
+        np.array([numbers[id(row.channels)] for row in rows], int) if unit.channels else None,
+    )
 
 
 @dataclass
@@ -108,6 +131,7 @@ STALLS: dict[str, Callable[[np.random.Generator], Pattern] | None] = {
 # ------------------------------------------------------------------------------------------ resets
 
 CLOCK_NS = 2  # the bench's clock
+AIM = 100  # clocks that a reset waits for the states it aims at
 
 
 # What a stream can be in the middle of when a reset comes.

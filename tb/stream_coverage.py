@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tb.contract import KEEP_KINDS, Expected, ObservedRow, StreamShape
+from tb.contract import KEEP_KINDS, Expected, StreamShape
 from tb.coverage import Coverage
+from tb.scoring import Timing
 from tb.stimulus import STREAM_STATES
 from tb.unit import Setting
 
@@ -16,8 +17,8 @@ _COUNT_NAMES = ("0", "1", "2..7", "8..")
 _MASKS = ("none", "some", "trailing", "leading beats", "all but one", "all")
 
 
-def _count_bin(values: Sequence[int]) -> np.ndarray:
-    return np.searchsorted(_COUNTS, np.asarray(values), side="right") - 1
+def _count_bin(values: np.ndarray) -> np.ndarray:
+    return np.searchsorted(_COUNTS, values, side="right") - 1
 
 
 def state_of(pins) -> int:
@@ -98,12 +99,7 @@ class StreamCoverage:
         }
         return longest >= need[_MASKS[mask]]
 
-    def sample(
-        self,
-        expected: Expected,
-        err_len: np.ndarray,
-        pairs: Sequence[tuple[ObservedRow, ObservedRow]],
-    ) -> None:
+    def sample(self, expected: Expected, err_len: np.ndarray, timing: Timing) -> None:
         """Count a batch of compared rows, in stream order."""
         c, rows = self.coverage, expected.rows
         length = self._length_bins(rows.length)
@@ -120,10 +116,10 @@ class StreamCoverage:
             changes = np.diff(values, prepend=before) != 0
             c.sample(f"{name} changes", changes[name not in self._before :])
             self._before[name] = values[-1]
-        gaps = _count_bin([given.gaps for given, _ in pairs])
-        waits = _count_bin([got.waits for _, got in pairs])
+        gaps = _count_bin(timing.gaps)
+        waits = _count_bin(timing.output_waits)
         c.sample("gaps", gaps)
-        c.sample("input waits", _count_bin([given.waits for given, _ in pairs]))
+        c.sample("input waits", _count_bin(timing.input_waits))
         c.sample("output waits", waits)
         c.sample("gaps x output waits", gaps, waits)
         error = err_len.astype(int) + 2 * expected.err_keep
@@ -131,9 +127,8 @@ class StreamCoverage:
         c.sample("wrong tkeep", expected.keep_kinds)
         c.sample("error x output waits", error, waits)
 
-    def sample_reset(self, source_pins, sink_pins) -> None:
-        """Count a reset by what the two monitors were in the middle of."""
-        source, sink = (np.array([state_of(pins)]) for pins in (source_pins, sink_pins))
+    def sample_reset(self, source: int, sink: int) -> None:
+        """Count a reset by what the two streams were in the middle of, in STREAM_STATES."""
         self.coverage.sample("input at reset", source)
         self.coverage.sample("output at reset", sink)
         self.coverage.sample("input x output at reset", source, sink)

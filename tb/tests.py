@@ -9,7 +9,6 @@ BaseTest   builds the environment, drives a scenario's rows, waits for the last 
 from __future__ import annotations
 
 import itertools
-import json
 import logging
 import time
 from collections import deque
@@ -27,16 +26,17 @@ from tb.agents import RowItem
 from tb.axis import Clocking, ResetLine
 from tb.contract import StreamShape
 from tb.env import StreamEnv
+from tb.record import save_result, save_run
 from tb.replay import Stimulus
 from tb.run import Run
 from tb.scenarios import SCENARIOS, Bench
 from tb.scoreboard import require
-from tb.stimulus import CLOCK_NS, STREAM_STATES, Phase, Reset, RowMaker, random_resets
+from tb.stimulus import AIM, CLOCK_NS, STREAM_STATES, Phase, Reset, RowMaker, random_resets
 from tb.stream_coverage import state_of
-from tb.unit import Outputs, Rows, Unit
+from tb.timing import first_irregularity, measured
+from tb.unit import Unit
 
 STUCK_CLOCKS = 4000  # no transfer on either side for so long: something hangs
-_AIM = 100  # clocks that a reset waits for the states it aims at
 
 
 @dataclass
@@ -251,7 +251,8 @@ class BaseTest(uvm_test):
 
     def check_phase(self):
         env, rerun = self.env, f"\nrerun: {self.bench.rerun}"
-        self._save({"driven": self.sent})  # all that is left when the verdict is a bad one
+        # All that is left when the verdict is a bad one.
+        save_result(self.bench.run, {"driven": self.sent})
         # A broken rule comes first: a mismatch may be no more than what follows from it.
         if env.protocol_errors:
             more = len(env.protocol_errors) - 1
@@ -259,13 +260,9 @@ class BaseTest(uvm_test):
             raise AssertionError(f"{env.protocol_errors[0]}{also}{rerun}")
         complaint = env.scoreboard.complaint()
         require(complaint is None, complaint)
-        for name, expected in env.scoreboard.pulses.items():
-            seen = env.errors.pulses[name].count
-            require(
-                seen == expected,
-                f"{name}_o was high for {seen} clocks, expected {expected}{rerun}",
-            )
-        accounted = env.scoreboard.rows + env.scoreboard.dropped + self.aborted
+        wrong = env.scoreboard.scorer.judge_pulses(env.errors.counts)
+        require(wrong is None, f"{wrong}{rerun}")
+        accounted = env.scoreboard.scorer.rows + env.scoreboard.dropped + self.aborted
         require(
             accounted >= self.sent,
             f"{self.sent} rows were driven, {accounted} are accounted for{rerun}",
@@ -275,58 +272,17 @@ class BaseTest(uvm_test):
 
     def report_phase(self):
         env = self.env
-        coverage = env.collector.merged()
-        run = self.bench.run
-        coverage.save(run.folder / "coverage.json", run.about())
-        kept = env.recorder.kept()
-        if kept is not None:
-            rows, outputs = kept
-            np.savez(
-                run.folder / "outputs.npz",
-                x=rows.x,
-                mask=rows.mask,
-                length=rows.length,
-                **rows.settings,
-                out=outputs.out,
-                exponent=outputs.exponent,
-                **self._channels_of(rows),
-            )
-        clocks = env.recorder.clocks
-        span = clocks[-1][1][-1] - clocks[0][0][0] + 1
-        result = {
-            **run.about(),
-            "rows": env.scoreboard.rows,
-            "elements": env.scoreboard.elements,
+        counts = {
+            "rows": env.scoreboard.scorer.rows,
+            "elements": env.scoreboard.scorer.elements,
             "mismatches": env.scoreboard.mismatches,
             "beats": env.source.monitor.pins.beats,
-            "clocks": span,
             "resets": self.bench.reset.count,
             "aborted": self.aborted + env.scoreboard.dropped,
             "seconds": self.seconds,
-            "accuracy": self._accuracy(*kept) if kept else {},
             "measured": self.measured(),
         }
-        self._save(result)
-
-    def _save(self, result: dict) -> None:
-        (self.bench.run.folder / "result.json").write_text(json.dumps(result, indent=1) + "\n")
-
-    def _accuracy(self, rows: Rows, outputs: Outputs) -> dict[str, float]:
-        """Of the rows of a tensor file where there are any, else of all."""
-        if self.real:
-            first = np.arange(min(self.real, len(rows)))
-            rows = rows.select(first)
-            outputs = Outputs(outputs.out[first], outputs.exponent[first])
-        return self.bench.unit.accuracy(self.bench.parameters, rows, outputs)
-
-    @staticmethod
-    def _channels_of(rows) -> dict[str, np.ndarray]:
-        """The channel sets of rows, stacked, and each row's number among them."""
-        if not rows.channels:
-            return {}
-        columns = rows.channels[0].values
-        stacked = {n: np.stack([one.values[n] for one in rows.channels]) for n in columns}
-        return {**stacked, "channel_set": rows.channel_set}
+        save_run(self.bench.run, env.collector, env.recorder, self.real, counts)
 
     def measured(self) -> dict:
         """More figures for the result."""
@@ -360,13 +316,13 @@ class ResetTest(BaseTest):
             await self.bench.clocking.edge
         for clocks, within, held, aim in self.resets():
             await self.bench.clocking.wait(clocks)
-            for _ in range(_AIM if aim else 0):
+            for _ in range(AIM if aim else 0):
                 if tuple(STREAM_STATES[state_of(one)] for one in pins) == aim:
                     break
                 await self.bench.clocking.edge
             await Timer(within, "ps")
             # Before the monitors hear of it and forget what they are in the middle of.
-            stream.sample_reset(*pins)
+            stream.sample_reset(*map(state_of, pins))
             reset.assert_now()
             await Timer(1, "ps")
             self.at_rest()
@@ -380,51 +336,21 @@ class ResetTest(BaseTest):
 
 
 class TimingTest(BaseTest):
-    """With no stall on either side, every clock is known in advance.
-
-    Input: a beat a clock from the first to the last. Each pass behind it starts a row a latency
-    after the pass before has had its last beat, or right behind the row before it, and then has a
-    beat a clock; the last pass is what is seen at the output.
-    """
+    """With no stall on either side, every clock is known in advance (tb/timing.py)."""
 
     settle = True
 
     def check_phase(self):
         super().check_phase()
+        clocks = self.env.recorder.clocks
+        # Rows that had to wait for their channels: the bench's own gap.
+        paused = {number: clocks[number][0][0] for number in self.env.source.driver.waited}
         latency = self.bench.unit.latency(self.bench.parameters)
-        rerun = self.bench.rerun
-        clock = self.env.recorder.clocks[0][0][0]
-        free = [0] * len(latency)  # first clock at which each pass is free
-        for number, (given, got) in enumerate(self.env.recorder.clocks):
-            where = f"row {number} of {len(given)} beats"
-            if number in self.env.source.driver.waited:  # for its channels: the bench's own gap
-                clock = given[0]
-            require(
-                given == list(range(clock, clock + len(given))),
-                f"{where}: s_axis_tready fell with no stall outside: beats at {given[:9]}, "
-                f"expected from {clock} on without a gap\nrerun: {rerun}",
-            )
-            clock += len(given)
-            last, was_free = given[-1], list(free)
-            for number_of_pass, clocks in enumerate(latency):
-                start = max(last + clocks, free[number_of_pass])
-                free[number_of_pass] = start + len(given)
-                last = start + len(given) - 1
-            require(
-                got == list(range(start, start + len(got))),
-                f"{where}: last beat in at clock {given[-1]}, latency "
-                f"{' + '.join(map(str, latency))}, passes free from {was_free}: beats at "
-                f"{got[:9]}, expected from {start} on without a gap\nrerun: {rerun}",
-            )
+        wrong = first_irregularity(clocks, latency, paused)
+        require(wrong is None, f"{wrong}\nrerun: {self.bench.rerun}")
 
     def measured(self) -> dict:
-        """Beats a clock while the input was driven, and the shortest latency seen."""
-        clocks = self.env.recorder.clocks
-        beats = sum(len(given) for given, _ in clocks)
-        return {
-            "input beats per clock": beats / (clocks[-1][0][-1] - clocks[0][0][0] + 1),
-            "latency": min(got[0] - given[-1] for given, got in clocks),
-        }
+        return measured(self.env.recorder.clocks)
 
 
 @cocotb.test()

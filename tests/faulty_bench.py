@@ -56,15 +56,15 @@ class TheModelIsWrong(RowTest):
 
     def start_of_simulation_phase(self):
         super().start_of_simulation_phase()
-        scoreboard = self.env.scoreboard
-        padded = scoreboard._padded
+        scorer = self.env.scoreboard.scorer
+        padded = scorer._padded
 
         def wrong(model, expected):
             want = padded(model, expected)
             want[2, 0] ^= 1
             return want
 
-        scoreboard._padded = wrong
+        scorer._padded = wrong
 
 
 class PulsesAreMiscounted(RowTest):

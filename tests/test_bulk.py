@@ -13,13 +13,15 @@ import threading
 import numpy as np
 import pytest
 
-from flow import bench_bulk, rtl, tools
+from flow import bench_bulk, bench_cost, rtl, tools
+from flow.bench_cost import Scored
 from flow.build import SIMULATORS, BuildError, build
 from flow.bulk_build import bulk_build
 from flow.paths import DATA
 from flow.rtl import Instance, RtlError
 from flow.simulate import simulate
 from models import vectors
+from tb import stimulus
 from tb.bulk import beats
 from tb.contract import StreamShape
 from tb.scenarios import rows_of
@@ -52,27 +54,7 @@ def icarus():
 def batch(unit, parameters, count=150, seed=1) -> Rows:
     """Rows as random scenarios draw them: values, masks, lengths, settings, channels."""
     make = RowMaker(np.random.default_rng(seed), unit, parameters)
-    rows = [make.row() for _ in range(count)]
-    width = max(len(row.x) for row in rows)
-    x, mask = np.zeros((count, width), unit.in_dtype), np.zeros((count, width), bool)
-    for number, row in enumerate(rows):
-        x[number, : len(row.x)], mask[number, : len(row.x)] = row.x, row.mask
-    settings = {
-        s.name: np.array([row.settings.get(s.name, 0) for row in rows])
-        for s in unit.settings(parameters)
-    }
-    sets = {id(row.channels): row.channels for row in rows}
-    numbers = {key: number for number, key in enumerate(sets)}
-    return Rows(
-        x,
-        mask,
-        np.array([len(row.x) for row in rows]),
-        settings,
-        channels=tuple(sets.values()) if unit.channels else (),
-        channel_set=np.array([numbers[id(row.channels)] for row in rows])
-        if unit.channels
-        else None,
-    )
+    return stimulus.batch(unit, parameters, [make.row() for _ in range(count)])
 
 
 def differences(unit, parameters, rows, outputs) -> int:
@@ -468,19 +450,50 @@ def test_sources_that_do_not_compile_say_where(tmp_path, sim):
 def test_the_bench_measures_what_it_says(monkeypatch):
     unit = UNITS["ailayernorm"]
     monkeypatch.setattr(bench_bulk, "UNITS", {unit.name: unit})
-    for name, value in {
-        "BEATS": 4000,
-        "LOOP_LANES": (8,),
-        "LANES": (8,),
-        "LENGTHS": (32, 100),
-    }.items():
-        monkeypatch.setattr(bench_bulk, name, value)
+    for module, name, value in (
+        (bench_bulk, "BEATS", 4000),
+        (bench_bulk, "LOOP_LANES", (8,)),
+        (bench_cost, "BEATS", 4000),
+        (bench_cost, "LANES", (8,)),
+        (bench_cost, "LENGTHS", (32, 100)),
+    ):
+        monkeypatch.setattr(module, name, value)
     (speed,) = bench_bulk.bulk_against_loop(1)
     assert (speed.unit, speed.lanes) == (unit.name, 8)
     assert speed.steady_ratio == pytest.approx(speed.steady / speed.loop)
     assert speed.random_ratio > 0
-    scored = bench_bulk.rows_scored((unit.name,), 1)
+    scored = bench_cost.rows_scored((unit.name,), 1)
     assert [(one.lanes, one.length) for one in scored] == [(8, 32), (8, 100)]
     for one in scored:
         assert one.beats_per_s == pytest.approx(one.rows_per_s * -(-one.length // 8))
         assert 0 < one.model_share < 1
+
+
+def test_the_fit_finds_what_a_row_a_beat_and_an_element_cost():
+    def batch(lanes, length, row, beat, element, count=100):
+        seconds = count * (row + beat * -(-length // lanes) + element * length)
+        return Scored("unit", lanes, length, count, 0.75 * seconds, 0.25 * seconds)
+
+    sizes = list(itertools.product((1, 8, 64), (32, 256, 4096)))
+    for costs in ((1e-6, 2e-7, 5e-9), (0, 2e-7, 5e-9), (1e-6, 0, 5e-9)):
+        fit = bench_cost.fitted([batch(*size, *costs) for size in sizes])
+        np.testing.assert_allclose((fit.row, fit.beat, fit.element), costs, atol=1e-12)
+        assert fit.off == pytest.approx(1)
+    late = [batch(*size, 1e-6, 2e-7, 5e-9) for size in sizes]
+    late[4] = dataclasses.replace(late[4], rtl_s=2 * late[4].rtl_s)
+    fit = bench_cost.fitted(late)
+    assert fit.worst is late[4]
+    assert 1.2 < fit.ratio < 1.8
+
+
+def test_the_plot_shows_each_unit_once():
+    pytest.importorskip("matplotlib", reason="requirements-plot.txt is not installed")
+    batches = [
+        Scored(unit, lanes, length, 10, lanes * length * 1e-6, 1e-5)
+        for unit in ("one", "two")
+        for lanes in (1, 8)
+        for length in (32, 64)
+    ]
+    drawn = bench_cost.plot(batches)
+    assert drawn == bench_cost.plot(batches)
+    assert drawn.count(b'<g id="axes_') == 2

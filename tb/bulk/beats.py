@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
 
 import numpy as np
 
-from tb.contract import StreamShape
-from tb.stimulus import STALLS
+from tb.contract import InputBeats, OutputBeats, StreamShape
+from tb.stimulus import CLOCK_NS, STALLS, Reset
 from tb.unit import BANKS, ChannelSet, Outputs, Parameters, Rows, Unit
 
 NOISES = 61  # beats of noise: a prime, so that they meet every phase of a row
@@ -88,17 +89,20 @@ def _full(lanes: int) -> np.ndarray:
     return _lane_bits(np.ones(lanes, bool))
 
 
+def _bits(packed: np.ndarray, lanes: int) -> np.ndarray:
+    """The other way: [beats, bytes] as [beats, lanes] bool."""
+    return np.unpackbits(packed, axis=1, count=lanes, bitorder="little").view(bool)
+
+
 def _words(keep: np.ndarray) -> np.ndarray:
     """[beats, bytes] as [beats] integers: a lane is a bit, 64 are the most."""
     return keep.view(f"u{keep.shape[1]}")[:, 0]
 
 
-def _whole(array: np.ndarray, lanes: int) -> np.ndarray:
-    """[rows, width] as [rows, beats, lanes], with zeros in the last beat's rest."""
-    rest = -array.shape[1] % lanes
-    if rest:
-        array = np.pad(array, ((0, 0), (0, rest)))
-    return array.reshape(len(array), array.shape[1] // lanes, lanes)
+def _windows(array: np.ndarray, lanes: int) -> np.ndarray:
+    """[.., lanes]: from each element of [rows, width] on, those that lie behind it."""
+    flat = np.concatenate([array.reshape(-1), np.zeros(lanes, array.dtype)])
+    return np.lib.stride_tricks.sliding_window_view(flat, lanes)
 
 
 def check(unit: Unit, parameters: Parameters, rows: Rows) -> None:
@@ -154,16 +158,29 @@ def beats_of(shape: StreamShape, length: np.ndarray) -> np.ndarray:
     return -(-length // shape.lanes)
 
 
-def pack(shape: StreamShape, rows: Rows, settings: np.ndarray, rng: np.random.Generator) -> Beats:
-    """The beats of a batch; x itself, where rows are whole beats of one length."""
-    lanes = shape.lanes
+def pack(
+    shape: StreamShape,
+    rows: Rows,
+    settings: np.ndarray,
+    rng: np.random.Generator,
+    keeps: Mapping[tuple[int, int], int] = MappingProxyType({}),
+) -> Beats:
+    """The beats of a batch; x itself, where rows are whole beats of one length.
+
+    keeps  (row, beat) -> tkeep in place of the right one
+    """
+    lanes, width = shape.lanes, rows.x.shape[1]
     beats = beats_of(shape, rows.length)
-    x = _whole(rows.x, lanes)
-    present = np.arange(x.shape[1]) < beats[:, None]
-    every = bool(present.all())
-    data = x.reshape(-1, lanes) if every else x[present]
     ends = np.cumsum(beats) - 1
-    count = len(data)
+    count = int(beats.sum())
+    whole = width % lanes == 0 and count * lanes == rows.x.size
+    if whole:
+        data = rows.x.reshape(-1, lanes)
+    else:
+        # Behind a row's last element comes what lies there: the next row, which is not to be seen.
+        number = np.arange(count) - np.repeat(ends - beats + 1, beats)
+        at = np.repeat(np.arange(len(beats)) * width, beats) + number * lanes
+        data = _windows(rows.x, lanes)[at]
     last = np.zeros(count, np.uint8)
     last[ends] = 1
     full = _full(lanes)
@@ -174,9 +191,13 @@ def pack(shape: StreamShape, rows: Rows, settings: np.ndarray, rng: np.random.Ge
     keep[ends] = _lane_bits(exists)
     if rows.mask.all():
         strb = keep.copy()
+    elif whole:
+        strb = _lane_bits(rows.mask.reshape(-1, lanes))
     else:
-        strb = _lane_bits(_whole(rows.mask, lanes))
-        strb = strb.reshape(keep.shape) if every else strb[present]
+        strb = _lane_bits(_windows(rows.mask, lanes)[at])
+        strb[ends] &= keep[ends]
+    wrong = [int(ends[row] - beats[row]) + 1 + beat for row, beat in keeps]
+    unmasked = strb[wrong]
 
     short = np.flatnonzero(elements < lanes)
     if short.size:
@@ -185,7 +206,12 @@ def pack(shape: StreamShape, rows: Rows, settings: np.ndarray, rng: np.random.Ge
         at, none = ends[short], ~exists[short]
         noise = np.frombuffer(rng.bytes(at.size * lanes * data.itemsize), data.dtype)
         data[at] = np.where(none, noise.reshape(-1, lanes), data[at])
-        strb[at] |= _lane_bits(none & (rng.random(none.shape) < 0.5))
+        flips = np.frombuffer(rng.bytes(at.size * len(full)), np.uint8).reshape(-1, len(full))
+        strb[at] |= flips & _lane_bits(none)
+    if wrong:
+        # Elements alone are unmasked: a lane that the wrong tkeep adds counts nowhere.
+        keep[wrong] = [list(one.to_bytes(keep.shape[1], "little")) for one in keeps.values()]
+        strb[wrong] = unmasked & keep[wrong]
     little = np.ascontiguousarray(data, data.dtype.newbyteorder("<"))
     return Beats(little.view(np.uint8), keep, strb, last, settings)
 
@@ -254,7 +280,7 @@ def lines(unit: Unit, channels: Sequence[ChannelSet]) -> tuple[np.ndarray, np.nd
 
 
 @functools.lru_cache(64)
-def pattern(name: str, seed: int, side: int) -> np.ndarray:
+def pattern(name: str, seeds: tuple[int, ...]) -> np.ndarray:
     """A pattern of STALLS as [pairs, 2] uint32, (on, off); no pairs: it never stalls.
 
     Raises ValueError for a name that is not there.
@@ -264,8 +290,55 @@ def pattern(name: str, seed: int, side: int) -> np.ndarray:
     make = STALLS[name]
     if make is None:
         return np.zeros((0, 2), np.uint32)
-    pairs = itertools.islice(make(np.random.default_rng([seed, side])), _PAIRS)
+    pairs = itertools.islice(make(np.random.default_rng(seeds)), _PAIRS)
     return np.array(list(pairs), np.uint32)
+
+
+@dataclass(frozen=True)
+class Drive:
+    """How rows are driven, beyond what they are.
+
+    phases  (first row, stalls of the source, stalls of the sink), names in tb.stimulus.STALLS; the
+            first phase starts with row 0. A pattern starts anew with each phase.
+    keeps   (row, beat) -> tkeep in place of the right one
+    resets  when resets come
+    clocks  whether the clock of each beat is kept
+    """
+
+    phases: Sequence[tuple[int, str, str]] = ((0, "none", "none"),)
+    keeps: Mapping[tuple[int, int], int] = field(default_factory=dict)
+    resets: Iterable[Reset] = ()
+    clocks: bool = False
+
+
+@dataclass(frozen=True)
+class Phases:
+    """Stall patterns of a batch: pairs [.., 2] uint32, and of each phase [phases] uint64
+
+    row    its first row
+    source_from, source_count, sink_from, sink_count   its first pair and how many; none: no stalls
+    """
+
+    pairs: np.ndarray
+    row: np.ndarray
+    source_from: np.ndarray
+    source_count: np.ndarray
+    sink_from: np.ndarray
+    sink_count: np.ndarray
+
+    @classmethod
+    def of(cls, phases: Sequence[tuple[int, str, str]], seed: int) -> Phases:
+        """Patterns by name. Raises ValueError for a name that is not there."""
+        names = {(side, name) for _, *both in phases for side, name in enumerate(both, start=1)}
+        places, parts, used = {}, [np.zeros((0, 2), np.uint32)], 0
+        for side, name in sorted(names):
+            pairs = pattern(name, (seed, side))
+            places[side, name] = used, len(pairs)
+            parts.append(pairs)
+            used += len(pairs)
+        table = [(row, *places[1, source], *places[2, sink]) for row, source, sink in phases]
+        columns = np.array(table, np.uint64).reshape(-1, 5).T
+        return cls(np.concatenate(parts), *np.ascontiguousarray(columns))
 
 
 @dataclass(frozen=True)
@@ -294,8 +367,9 @@ class Room:
 class Job:
     """A batch as a simulator is to drive it.
 
-    source, sink  [pairs, 2] uint32, as `stalls` gives them
     loads, lines  of the channel table; None without one
+    in_clocks, out_clocks  [beats, 2] uint64, room for the clock of each beat's first tvalid and of
+            its transfer; None where they are not kept
     limit   clocks without a transfer that are taken for a hang
     settle  clocks at the end in which nothing may come out
     """
@@ -303,38 +377,61 @@ class Job:
     beats: Beats
     noise: Beats
     room: Room
-    source: np.ndarray
-    sink: np.ndarray
+    phases: Phases
     loads: Loads | None
     lines: tuple[np.ndarray, np.ndarray, np.ndarray] | None
     limit: int
+    resets: Iterable[Reset] = ()
+    in_clocks: np.ndarray | None = None
+    out_clocks: np.ndarray | None = None
     settle: int = 64
 
     @classmethod
-    def of(
-        cls, unit: Unit, parameters: Parameters, rows: Rows, stalls: tuple[str, str], seed: int
-    ) -> Job:
+    def of(cls, unit: Unit, parameters: Parameters, rows: Rows, drive: Drive, seed: int) -> Job:
         """What drives these rows. Raises ValueError if nothing can."""
         check(unit, parameters, rows)
         shape = StreamShape.of(unit, parameters)
         rng = np.random.default_rng([seed, 0])
         loads = plan(rows.channel_set) if unit.channels else None
-        settings = np.zeros((len(rows), len(unit.settings(parameters))), np.uint32)
-        for column, setting in enumerate(unit.settings(parameters)):
+        wanted = unit.settings(parameters)
+        settings = np.zeros((len(rows), len(wanted)), np.uint32)
+        for column, setting in enumerate(wanted):
             bank = loads is not None and setting.name == "bank"
             settings[:, column] = loads.row_bank if bank else rows.settings[setting.name]
-        source, sink = (pattern(name, seed, side) for side, name in enumerate(stalls, start=1))
+        beats = pack(shape, rows, settings, rng, drive.keeps)
+        room = Room.of(shape, rows.length)
+        clocks = [np.zeros((len(one.last), 2), np.uint64) for one in (beats, room) if drive.clocks]
         return cls(
-            pack(shape, rows, settings, rng),
+            beats,
             noise(unit, parameters, rng),
-            Room.of(shape, rows.length),
-            source,
-            sink,
+            room,
+            Phases.of(drive.phases, seed),
             loads,
             lines(unit, rows.channels) if unit.channels else None,
             # Between two transfers: the longest pause of either side, and the passes.
-            limit=1000 + 8 * shape.max_beats,
+            1000 + 8 * shape.max_beats,
+            drive.resets,
+            *clocks,
         )
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A reset in the middle of a job.
+
+    row, beat          the next ones to go in; with `part`, the row has begun
+    out_row, out_beat  the next ones to come out
+    pulses             clocks of err_len_o and err_keep_o since the reset before
+    states             of input and output, in tb.stimulus.STREAM_STATES
+    """
+
+    row: int
+    beat: int
+    part: bool
+    out_row: int
+    out_beat: int
+    pulses: tuple[int, int]
+    states: tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -342,6 +439,7 @@ class Moved:
     """How a job ended: `error` is what went wrong, empty when nothing did.
 
     clocks  up to the last transfer; up to the end, if something went wrong
+    len_pulses, keep_pulses  clocks since the last reset
     """
 
     clocks: int
@@ -350,9 +448,48 @@ class Moved:
     len_pulses: int
     keep_pulses: int
     error: str = ""
+    cuts: tuple[Cut, ...] = ()
 
 
-def unpack(shape: StreamShape, rows: Rows, came: Room) -> tuple[np.ndarray, np.ndarray]:
+def with_clock_low(reset: Reset) -> bool:
+    """Whether it comes before the next rising edge, or right behind one."""
+    return reset.within < 500 * CLOCK_NS
+
+
+def driven(unit: Unit, parameters: Parameters, rows: Rows, job: Job, which: slice) -> InputBeats:
+    """What went in, of some of the rows: as it was on the pins."""
+    shape = StreamShape.of(unit, parameters)
+    ends = np.flatnonzero(job.beats.last) + 1
+    starts = np.concatenate([[0], ends[:-1]])
+    beats = slice(starts[which][0], ends[which][-1])
+    data = job.beats.data[beats].reshape(-1).view(shape.in_dtype.newbyteorder("<"))
+    return InputBeats(
+        count=(ends - starts)[which],
+        data=data.reshape(-1, shape.lanes).astype(shape.in_dtype, copy=False),
+        keep=_bits(job.beats.keep[beats], shape.lanes),
+        strb=_bits(job.beats.strb[beats], shape.lanes),
+        settings={
+            setting.name: job.beats.settings[which, column].astype(int)
+            for column, setting in enumerate(unit.settings(parameters))
+        },
+        channels=rows.channels,
+        channel_set=None if rows.channel_set is None else rows.channel_set[which],
+    )
+
+
+def came(shape: StreamShape, job: Job, ends: np.ndarray, first: int) -> OutputBeats:
+    """What came out, from beat `first` on: rows whose last beats are one before `ends`."""
+    room, beats = job.room, slice(first, int(ends[-1]))
+    data = room.data[beats].reshape(-1).view(shape.out_dtype.newbyteorder("<"))
+    return OutputBeats(
+        count=np.diff(ends, prepend=first),
+        data=data.reshape(-1, shape.lanes).astype(shape.out_dtype, copy=False),
+        keep=_bits(room.keep[beats], shape.lanes),
+        user=room.user[beats].astype(int),
+    )
+
+
+def unpack(shape: StreamShape, rows: Rows, room: Room) -> tuple[np.ndarray, np.ndarray]:
     """(out [rows, width], tuser [rows]) of the beats that came out.
 
     Raises ShapeError if tlast or tkeep is not that of the beat that went in, a lane without an
@@ -369,18 +506,18 @@ def unpack(shape: StreamShape, rows: Rows, came: Room) -> tuple[np.ndarray, np.n
             row = int(np.searchsorted(ends, at))
             raise ShapeError(f"row {row}, beat {at - (ends[row] - beats[row] + 1)}: {what}")
 
-    last = np.zeros(len(came.last), np.uint8)
+    last = np.zeros(len(room.last), np.uint8)
     last[ends] = 1
-    wrong(came.last != last, "tlast is not where the row ends")
+    wrong(room.last != last, "tlast is not where the row ends")
     exists = np.arange(lanes) < (length - (beats - 1) * lanes)[:, None]
-    keep = _words(came.keep)
+    keep = _words(room.keep)
     whole = keep == _words(_full(lanes)[None])
     whole[ends] = keep[ends] == _words(_lane_bits(exists))
     wrong(~whole, "tkeep is not that of the beat that went in")
-    user = came.user[ends]
-    wrong(came.user != np.repeat(user, beats), "tuser changes within the row")
+    user = room.user[ends]
+    wrong(room.user != np.repeat(user, beats), "tuser changes within the row")
 
-    data = came.data.view(shape.out_dtype.newbyteorder("<")).astype(shape.out_dtype, copy=False)
+    data = room.data.view(shape.out_dtype.newbyteorder("<")).astype(shape.out_dtype, copy=False)
     stale = np.zeros(len(data), bool)
     stale[ends] = ((data[ends] != 0) & ~exists).any(axis=1)
     wrong(stale, "a lane without an element is not 0")

@@ -31,11 +31,11 @@ struct FatalError : std::exception {};
 // Mirrored by flow/bulk_verilator.py. Arrays are contiguous, the last axis the fastest.
 struct Batch {
     uint64_t beats, rows, loads;
-    uint64_t noises;                     // what the pins carry that means nothing
-    uint64_t source_pairs, sink_pairs;   // none: that side never stalls
-    uint64_t out_beats;                  // room
-    uint64_t limit;                      // clocks without a transfer that are taken for a hang
-    uint64_t settle;                     // clocks at the end in which nothing may come out
+    uint64_t noises;     // what the pins carry that means nothing
+    uint64_t phases;     // each has stall patterns of its own
+    uint64_t out_beats;  // room
+    uint64_t limit;      // clocks without a transfer that are taken for a hang
+    uint64_t settle;     // clocks at the end in which nothing may come out
 
     const uint8_t* data;       // [beats, SN_IN_BYTES]
     const uint8_t* keep;       // [beats, SN_KEEP_BYTES]
@@ -49,13 +49,21 @@ struct Batch {
     const uint8_t* noise_last;
     const uint32_t* noise_settings;
 
-    const uint32_t* source;  // [source_pairs, 2]: beats on, clocks off, again and again
-    const uint32_t* sink;    // [sink_pairs, 2]: clocks on, clocks off
+    const uint32_t* pairs;          // [.., 2]: on, off. Of a source beats and clocks, of a sink clocks
+    const uint64_t* phase_row;      // [phases] the first row of each; that of the first is 0
+    const uint64_t* source_from;    // [phases] the source's first pair
+    const uint64_t* source_count;   // [phases] its pairs, again and again; none: it never stalls
+    const uint64_t* sink_from;      // [phases], as the source's
+    const uint64_t* sink_count;
 
     uint8_t* out_data;  // [out_beats, SN_OUT_BYTES]
     uint8_t* out_keep;  // [out_beats, SN_KEEP_BYTES]
     uint8_t* out_last;  // [out_beats]
     uint8_t* out_user;  // [out_beats]
+
+    // Clocks of beats, if they are wanted (else null): first with tvalid, and of the transfer.
+    uint64_t* in_clocks;   // [beats, 2]
+    uint64_t* out_clocks;  // [out_beats, 2]
 
     // Of a unit with a channel table: loads of a bank, in order.
     const uint32_t* load_bank;   // [loads]
@@ -125,7 +133,35 @@ SN_API const char* sn_said(Instance* instance) { return instance->said.c_str(); 
 
 SN_API const Place* sn_place(Instance* instance) { return &instance->place; }
 
+// Assert the reset, with the clock high or low; returns the outputs that are not at rest, as bits.
+SN_API unsigned sn_assert(Instance* instance, int low) {
+    Working working(*instance);
+    Vtop& top = *instance->top;
+    if (low) instance->clock_low();
+    top.rst_ni = 0;
+    top.eval();
+    return unsigned(top.m_axis_tvalid) | top.s_axis_tready << 1 | top.err_len_o << 2 |
+           top.err_keep_o << 3;
+}
+
 // Hold the reset for some clocks, and let the unit get ready.
+SN_API void sn_release(Instance* instance, uint32_t clocks) {
+    Working working(*instance);
+    Vtop& top = *instance->top;
+    top.s_axis_tvalid = 0;
+#if SN_HAS_CHANNELS
+    top.chan_we_i = 0;
+#endif
+    instance->clock_low();
+    for (uint32_t clock = 0; clock < clocks; ++clock) {
+        instance->clock_high();
+        instance->clock_low();
+    }
+    top.rst_ni = 1;
+    instance->clock_low();
+}
+
+// The reset before the first row.
 SN_API int sn_reset(Instance* instance, uint32_t clocks) try {
     Working working(*instance);
     Vtop& top = *instance->top;
@@ -138,14 +174,8 @@ SN_API int sn_reset(Instance* instance, uint32_t clocks) try {
 #endif
     top.rst_ni = 1;
     instance->clock_low();
-    top.rst_ni = 0;  // a falling edge, at the first reset too
-    instance->clock_low();
-    for (uint32_t clock = 0; clock < clocks; ++clock) {
-        instance->clock_high();
-        instance->clock_low();
-    }
-    top.rst_ni = 1;
-    instance->clock_low();
+    sn_assert(instance, 1);  // a falling edge, at the first reset too
+    sn_release(instance, clocks);
     return instance->stopped ? Stopped : Done;
 } catch (const FatalError&) {
     return Fatal;
@@ -155,21 +185,22 @@ SN_API int sn_reset(Instance* instance, uint32_t clocks) try {
 
 namespace {
 
-inline bool moves(const uint32_t* pairs, uint64_t count, uint32_t& at, uint32_t& on,
-                  uint32_t& off) {
-    if (count == 0) return true;
+// Whether a side moves in this clock; without pairs always.
+inline bool moves(const uint32_t* pairs, Stall& stall) {
+    if (stall.count == 0) return true;
     for (;;) {
-        if (on) {
-            --on;
+        if (stall.on) {
+            --stall.on;
             return true;
         }
-        if (off) {
-            --off;
+        if (stall.off) {
+            --stall.off;
             return false;
         }
-        on = pairs[2 * at];
-        off = pairs[2 * at + 1];
-        if (++at == count) at = 0;
+        const uint32_t* pair = pairs + 2 * (stall.from + stall.at);
+        stall.on = pair[0];
+        stall.off = pair[1];
+        if (++stall.at == stall.count) stall.at = 0;
     }
 }
 
@@ -233,32 +264,27 @@ inline void drive_noise(Vtop& top, const Batch& batch, Place& place, bool writes
 #endif
 }
 
-}  // namespace
-
-SN_API void sn_begin(Instance* instance) {
-    instance->place = {};
-    instance->place.first = true;
-    instance->said.clear();
-    instance->stopped = false;
-}
-
-// Go on with a batch for at most that many clocks; returns a Code.
-SN_API int sn_run(Instance* instance, const Batch* given, uint64_t clocks) try {
-    Working working(*instance);
-    const Batch& batch = *given;
-    Vtop& top = *instance->top;
-    Place place = instance->place;
+// Drive for at most that many clocks; returns a Code. Stalls: some phase has a pattern.
+template <bool Stalls, bool Clocks>
+int drive(Instance& instance, const Batch& batch, uint64_t clocks) {
+    Vtop& top = *instance.top;
+    Place place = instance.place;
     const auto leave = [&](int code) {
-        instance->place = place;
+        instance.place = place;
         return code;
     };
     for (uint64_t clock = 0; clock < clocks; ++clock) {
         const bool writes = drive_channels(top, batch, place);
         if (!place.waits) {
+            if (Stalls && place.first && place.phase < batch.phases &&
+                place.row == batch.phase_row[place.phase]) {
+                const uint64_t phase = place.phase++;
+                place.source = {batch.source_from[phase], batch.source_count[phase], 0, 0, 0};
+                place.sink = {batch.sink_from[phase], batch.sink_count[phase], 0, 0, 0};
+            }
             if (place.beat < batch.beats &&
                 !(SN_HAS_CHANNELS && place.first && place.load < batch.row_loads[place.row]) &&
-                moves(batch.source, batch.source_pairs, place.source_at, place.source_on,
-                      place.source_off)) {
+                (!Stalls || moves(batch.pairs, place.source))) {
                 drive_beat(top, batch.data, batch.keep, batch.strb, batch.last, place.beat);
                 if (place.first) {
                     drive_settings(top, batch.settings + place.row * Settings);
@@ -268,6 +294,7 @@ SN_API int sn_run(Instance* instance, const Batch* given, uint64_t clocks) try {
                 }
                 top.s_axis_tvalid = 1;
                 place.waits = true;
+                if (Clocks) batch.in_clocks[2 * place.beat] = place.clocks;
             } else {
                 top.s_axis_tvalid = 0;
                 drive_noise(top, batch, place, writes);
@@ -276,36 +303,43 @@ SN_API int sn_run(Instance* instance, const Batch* given, uint64_t clocks) try {
             }
         }
         const bool all_out = place.out_row == batch.rows;
-        top.m_axis_tready =
-            all_out || moves(batch.sink, batch.sink_pairs, place.sink_at, place.sink_on,
-                             place.sink_off);
-        instance->clock_low();
+        top.m_axis_tready = !Stalls || all_out || moves(batch.pairs, place.sink);
+        instance.clock_low();
 
         const bool in = place.waits && top.s_axis_tready;
-        const bool out = top.m_axis_tvalid && top.m_axis_tready;
+        const bool valid = top.m_axis_tvalid;
+        const bool out = valid && top.m_axis_tready;
         place.pulses[0] += top.err_len_o;
         place.pulses[1] += top.err_keep_o;
+        if (Clocks && valid && !place.out_waits && place.out_beat < batch.out_beats) {
+            batch.out_clocks[2 * place.out_beat] = place.clocks;
+        }
+        place.out_waits = valid && !out;
         if (out) {
             const uint64_t beat = place.out_beat;
             if (beat == batch.out_beats || all_out) return leave(Surplus);
             get<SN_OUT_BYTES>(top.m_axis_tdata, batch.out_data + beat * SN_OUT_BYTES);
             get<SN_KEEP_BYTES>(top.m_axis_tkeep, batch.out_keep + beat * SN_KEEP_BYTES);
-            batch.out_last[beat] = top.m_axis_tlast;
+            const bool last = top.m_axis_tlast;
+            batch.out_last[beat] = last;
             batch.out_user[beat] = top.m_axis_tuser;
+            if (Clocks) batch.out_clocks[2 * beat + 1] = place.clocks;
             place.out_beat = beat + 1;
+            place.out_row += last;
+            place.out_first = last;
         }
-        instance->context.timeInc(2000);  // ps
-        instance->clock_high();
-        ++place.clocks;
-        if (instance->stopped) return leave(Stopped);
-
-        if (out) place.out_row += batch.out_last[place.out_beat - 1];
         if (in) {
+            if (Clocks) batch.in_clocks[2 * place.beat + 1] = place.clocks;
             place.waits = false;
             place.first = batch.last[place.beat];
             place.row += place.first;
             ++place.beat;
         }
+        instance.context.timeInc(2000);  // ps
+        instance.clock_high();
+        ++place.clocks;
+        if (instance.stopped) return leave(Stopped);
+
         if (writes && ++place.write == batch.load_count[place.load]) {
             ++place.load;
             place.write = 0;
@@ -319,6 +353,44 @@ SN_API int sn_run(Instance* instance, const Batch* given, uint64_t clocks) try {
         }
     }
     return leave(More);
+}
+
+}  // namespace
+
+SN_API void sn_begin(Instance* instance) {
+    instance->place = {};
+    instance->place.first = instance->place.out_first = true;
+    instance->said.clear();
+    instance->stopped = false;
+}
+
+// Go on with a batch for at most that many clocks; returns a Code.
+SN_API int sn_run(Instance* instance, const Batch* batch, uint64_t clocks) try {
+    Working working(*instance);
+    bool stalls = false;
+    for (uint64_t phase = 0; phase < batch->phases; ++phase) {
+        stalls |= batch->source_count[phase] || batch->sink_count[phase];
+    }
+    // What most batches do without costs them nothing: at few lanes the loop takes longer than the
+    // unit's logic.
+    if (batch->in_clocks) return drive<true, true>(*instance, *batch, clocks);
+    if (stalls) return drive<true, false>(*instance, *batch, clocks);
+    return drive<false, false>(*instance, *batch, clocks);
 } catch (const FatalError&) {
     return Fatal;
+}
+
+// After a reset: rows that were inside are gone, and so is one that had begun to go in.
+SN_API void sn_cut(Instance* instance, const Batch* batch) {
+    Place& place = instance->place;
+    if (!place.first) {
+        while (!batch->last[place.beat++]) {
+        }
+        ++place.row;
+    }
+    place.first = place.out_first = true;
+    place.waits = place.out_waits = false;
+    place.out_row = place.row;
+    place.pulses[0] = place.pulses[1] = 0;
+    place.ended = place.clocks;
 }

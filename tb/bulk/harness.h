@@ -32,15 +32,24 @@ inline void get(const Port& port, uint8_t* to) {
     std::memcpy(to, reinterpret_cast<const uint8_t*>(&port), Bytes);
 }
 
+// A side's stall pattern: its pairs, and how far it is in them.
+struct Stall {
+    uint64_t from, count, at;
+    uint32_t on, off;
+};
+
 // Rows that are being driven; the harness keeps its place in them between calls.
 struct Place {
     uint64_t beat, row, out_beat, out_row;  // next ones in, next ones out
     uint64_t clocks, ended;                 // clocks so far; of the last transfer
     uint64_t load, write;                   // of the channel table: loads done, writes of the next
     uint64_t noise;
+    uint64_t phase;      // the next one
     uint64_t pulses[2];  // clocks of err_len_o, err_keep_o
-    bool waits, first, on, quiet;
-    uint32_t source_at, source_on, source_off, sink_at, sink_on, sink_off;
+    bool waits, out_waits;  // a beat has been shown and not taken
+    bool first, out_first;  // no row is under way
+    bool quiet;             // the settings carry noise
+    Stall source, sink;
 };
 
 struct Instance {

@@ -2,7 +2,8 @@
 // Drives rows through a unit, whichever it is, from files into files: the harness for simulators
 // that are no library. What harness.cpp does at a clock, this does at the same clock.
 //
-//   beats.bin, noise.bin, sink.bin, lines.bin --> unit --> out.bin; result.txt
+//   beats.bin, noise.bin, pairs.bin, phases.bin, lines.bin, resets.bin --> unit
+//       --> in.bin, out.bin; result.txt, a line for each reset and one for the end
 //
 // sn_ports.svh is generated for each build: the macros SN_UNIT, SN_PARAMETERS, SN_PORTS (connections
 // to the slices of `settings` and `line`, 32 bits each), SN_DATA_W, SN_OUT_W, SN_KEEP_W, SN_SETTINGS,
@@ -20,9 +21,9 @@ module sn_bulk_top;
   localparam int OutW  = 32 * ((`SN_OUT_W + 31) / 32);  // %u writes words of 32 bits
   localparam int OutK  = 32 * ((`SN_KEEP_W + 31) / 32);
 
-  // Of a beat, the high end first: clocks to pause before it, loads it waits for, {first, last},
-  // settings, tstrb, tkeep, tdata. Of a write: rows that must be out, {bank, ends}, channel, columns.
-  localparam int BeatW  = 32 + 32 + 8 + SetW + 2 * KeepB + DataW;
+  // Of a beat, the high end first: loads it waits for, last, settings, tstrb, tkeep, tdata. Of a
+  // write: rows that must be out, {bank, ends}, channel, columns.
+  localparam int BeatW  = 32 + 8 + SetW + 2 * KeepB + DataW;
   localparam int WriteW = 32 + 8 + 32 + LineW;
 
   logic                  clk, rst_n;
@@ -57,18 +58,24 @@ module sn_bulk_top;
     .err_keep_o   (err_keep)
   );
 
-  integer beats, rows, writes, noises, pairs, limit, settle;  // of the job
-  integer beats_file, noise_file, sink_file, lines_file, out_file, result_file, got, number;
+  integer beats, rows, writes, noises, pairs, phases, resets, limit, settle;  // of the job
+  integer beats_file, noise_file, pairs_file, phases_file, lines_file, resets_file;
+  integer in_file, out_file, result_file, got, number;
   reg [BeatW-1:0]  beat, idle;
   reg [BeatW-1:0]  noise [0:255];
   reg [WriteW-1:0] write;
   reg [31:0]       word;
-  reg [31:0]       sink [0:4095];
+  reg [31:0]       pair [0:32767];
+  reg [159:0]      phase;  // first row; the source's first pair, its pairs; the sink's
+  reg [159:0]      cut;    // clocks to wait, whether it comes with the clock low, clocks to hold, aim
 
   integer beat_in, beat_out, row_out, load, write_at, noise_at, clocks, ended, len_pulses, keep_pulses;
-  integer pause, sink_at, sink_on, sink_off;
-  reg     waits, first, done, in, out, wrote, all_out, held;
+  integer source_from, source_pairs, source_at, source_on, source_off;
+  integer sink_from, sink_pairs, sink_at, sink_on, sink_off;
+  integer row_in, phase_at, cut_at, since, in_shown, out_shown;
+  reg     waits, first, out_first, done, in, out, wrote, all_out, held;
   reg     fetched;  // `beat` is the next one
+  reg     goes;
   reg [`SN_OUT_W+`SN_KEEP_W+7:0] payload, was;
 
   // What is on the pins with tvalid low, and on the settings behind a first beat, means nothing.
@@ -93,11 +100,83 @@ module sn_bulk_top;
     end
   endtask
 
+  // What a stream is in the middle of: nothing, a row, a beat that waits.
+  function [1:0] state(input waiting, input idle);
+    state = waiting ? 2'd2 : {1'b0, !idle};
+  endfunction
+
+  task fetch;
+    begin
+      got = $fread(beat, beats_file);
+      fetched = 1'b1;
+    end
+  endtask
+
+  // Whether the source shows a beat that it has, as its stall pattern says.
+  task source_goes;
+    begin
+      goes = 1'b1;
+      if (source_pairs > 0) begin
+        while (source_on == 0 && source_off == 0) begin
+          source_on = pair[2*(source_from+source_at)];
+          source_off = pair[2*(source_from+source_at)+1];
+          source_at = (source_at + 1) % source_pairs;
+        end
+        goes = source_on > 0;
+        if (goes) source_on = source_on - 1;
+        else source_off = source_off - 1;
+      end
+    end
+  endtask
+
+  // A reset: rows that are inside are gone, and so is one that had begun to go in.
+  task reset_now;
+    begin
+      $fwrite(result_file, "%0d %0d %0d %0d %0d %0d %0d %0d %0d\n", row_in, beat_in, !first, row_out,
+              beat_out, len_pulses, keep_pulses, state(waits, first), state(held, out_first));
+      if (cut[127-:32] == 1) begin
+        clk = 1'b0;
+        #1;
+      end
+      rst_n = 1'b0;
+      #1;
+      if ({m_tvalid, s_tready, err_len, err_keep} !== 4'b0) stop("an output is not at rest in reset");
+      {s_tvalid, chan_we} = 2'b0;
+      clk = 1'b0;
+      #1;
+      repeat (cut[95-:32]) begin
+        clk = 1'b1;
+        #1 clk = 1'b0;
+        #1;
+      end
+      rst_n = 1'b1;
+      #1;
+      if (!first) begin
+        if (!fetched) fetch;
+        while (!beat[DataW+2*KeepB+SetW]) begin
+          beat_in = beat_in + 1;
+          fetch;
+        end
+        beat_in = beat_in + 1;
+        fetched = 1'b0;
+        row_in = row_in + 1;
+      end
+      {first, out_first} = 2'b11;
+      {waits, held} = 2'b00;
+      row_out = row_in;
+      {len_pulses, keep_pulses, since} = 0;
+      ended = clocks;
+      cut_at = cut_at + 1;
+      if (cut_at < resets) got = $fread(cut, resets_file);
+    end
+  endtask
+
   task stop(input [8*64-1:0] why);
     begin
       $fwrite(result_file, "%0d %0d %0d %0d %0d %0s\n", (why == "done") ? ended : clocks, beat_in,
               beat_out, len_pulses, keep_pulses, why);
       $fclose(result_file);
+      $fclose(in_file);
       $fclose(out_file);
       done = 1'b1;
     end
@@ -109,12 +188,17 @@ module sn_bulk_top;
     got = $value$plusargs("writes=%d", writes);
     got = $value$plusargs("noises=%d", noises);
     got = $value$plusargs("pairs=%d", pairs);
+    got = $value$plusargs("phases=%d", phases);
+    got = $value$plusargs("resets=%d", resets);
     got = $value$plusargs("limit=%d", limit);
     got = $value$plusargs("settle=%d", settle);
     beats_file = $fopen("beats.bin", "rb");
     noise_file = $fopen("noise.bin", "rb");
-    sink_file = $fopen("sink.bin", "rb");
+    pairs_file = $fopen("pairs.bin", "rb");
+    phases_file = $fopen("phases.bin", "rb");
     lines_file = $fopen("lines.bin", "rb");
+    resets_file = $fopen("resets.bin", "rb");
+    in_file = $fopen("in.bin", "wb");
     out_file = $fopen("out.bin", "wb");
     result_file = $fopen("result.txt", "w");
     for (got = 0; got < noises; got = got + 1)
@@ -124,15 +208,19 @@ module sn_bulk_top;
       end
     for (got = 0; got < 2 * pairs; got = got + 1)
       begin
-        number = $fread(word, sink_file);
-        sink[got] = word;
+        number = $fread(word, pairs_file);
+        pair[got] = word;
       end
+    if (phases > 0) got = $fread(phase, phases_file);
+    if (resets > 0) got = $fread(cut, resets_file);
     if (writes > 0) got = $fread(write, lines_file);
 
     {beat_in, beat_out, row_out, load, write_at, noise_at} = 0;
-    {clocks, ended, len_pulses, keep_pulses, pause, sink_at, sink_on, sink_off} = 0;
+    {clocks, ended, len_pulses, keep_pulses, row_in, phase_at, cut_at, since, in_shown} = 0;
+    {source_from, source_pairs, source_at, source_on, source_off, out_shown} = 0;
+    {sink_from, sink_pairs, sink_at, sink_on, sink_off} = 0;
     {waits, done, fetched, held} = 4'b0;
-    first = 1'b1;
+    {first, out_first} = 2'b11;
     {s_tvalid, m_tready, chan_we} = 3'b0;
     rst_n = 1'b1;
     clk = 1'b0;
@@ -157,19 +245,23 @@ module sn_bulk_top;
         line = write[LineW-1:0];
       end
       if (!waits) begin
-        if (!fetched && beat_in < beats) begin
-          got = $fread(beat, beats_file);
-          pause = beat[BeatW-1-:32];
-          fetched = 1'b1;
+        if (first && phase_at < phases && row_in == phase[159-:32]) begin
+          {source_from, source_pairs, sink_from, sink_pairs} = phase[127:0];
+          {source_at, source_on, source_off, sink_at, sink_on, sink_off} = 0;
+          phase_at = phase_at + 1;
+          if (phase_at < phases) got = $fread(phase, phases_file);
         end
-        if (fetched && !(first && load < beat[BeatW-33-:32]) && pause == 0) begin
+        if (!fetched && beat_in < beats) fetch;
+        goes = 1'b0;
+        if (fetched && !(first && load < beat[BeatW-1-:32])) source_goes;
+        if (goes) begin
           drive(beat);
           if (!first) next_noise;
           settings = first ? beat[DataW+2*KeepB+:SetW] : idle[DataW+2*KeepB+:SetW];
           s_tvalid = 1'b1;
           waits = 1'b1;
+          in_shown = clocks;
         end else begin
-          if (fetched && !(first && load < beat[BeatW-33-:32])) pause = pause - 1;
           s_tvalid = 1'b0;
           next_noise;
           drive(idle);
@@ -178,11 +270,11 @@ module sn_bulk_top;
       end
       all_out = row_out == rows;
       m_tready = 1'b1;
-      if (!all_out && pairs > 0) begin
+      if (!all_out && sink_pairs > 0) begin
         while (sink_on == 0 && sink_off == 0) begin
-          sink_on = sink[2*sink_at];
-          sink_off = sink[2*sink_at+1];
-          sink_at = (sink_at + 1) % pairs;
+          sink_on = pair[2*(sink_from+sink_at)];
+          sink_off = pair[2*(sink_from+sink_at)+1];
+          sink_at = (sink_at + 1) % sink_pairs;
         end
         m_tready = sink_on > 0;
         if (m_tready) sink_on = sink_on - 1;
@@ -197,6 +289,7 @@ module sn_bulk_top;
         stop("X on an output");
       else if (held && !m_tvalid) stop("tvalid fell before tready came");
       else if (held && payload !== was) stop("payload changed while tvalid waited for tready");
+      if (m_tvalid && !held) out_shown = clocks;
       held = m_tvalid && !m_tready;
       was = payload;
       len_pulses = len_pulses + err_len;
@@ -206,19 +299,23 @@ module sn_bulk_top;
         $fwrite(out_file, "%u", {{(24) {1'b0}}, m_tlast, m_tuser});
         $fwrite(out_file, "%u", {{(OutK - `SN_KEEP_W) {1'b0}}, m_tkeep});
         $fwrite(out_file, "%u", {{(OutW - `SN_OUT_W) {1'b0}}, m_tdata});
+        $fwrite(out_file, "%u%u", out_shown, clocks);
         beat_out = beat_out + 1;
         row_out = row_out + m_tlast;
+        out_first = m_tlast;
       end
-      clk = 1'b1;
-      #1 clk = 1'b0;
-      clocks = clocks + 1;
-
       if (in) begin
+        $fwrite(in_file, "%u%u%u", beat_in, in_shown, clocks);
         waits = 1'b0;
         fetched = 1'b0;
         first = s_tlast;
+        row_in = row_in + s_tlast;
         beat_in = beat_in + 1;
       end
+      clk = 1'b1;
+      #1;
+      clocks = clocks + 1;
+
       if (wrote) begin
         write_at = write_at + 1;
         load = load + write[LineW+32];
@@ -230,6 +327,13 @@ module sn_bulk_top;
           if (clocks - ended >= settle) stop("done");
         end else if (clocks - ended >= limit) stop("stuck");
       end
+      since = since + 1;
+      // At the time that was drawn, or when the streams are in the states that it aims at.
+      if (!done && cut_at < resets && since >= cut[159-:32] &&
+          (cut[63-:32] == 0 || since == cut[159-:32] + cut[63-:32] ||
+           cut[31:0] == 3 * state(waits, first) + state(held, out_first)))
+        reset_now;
+      clk = 1'b0;
     end
     $finish(0);
   end

@@ -19,6 +19,8 @@ from pathlib import Path
 
 from flow import tools
 from flow.build import build
+from flow.bulk_build import bulk_build
+from flow.bulk_scenario import simulate_bulk
 from flow.paths import RTL
 from flow.simulate import DEFAULT_ROWS, Result, simulate
 from tb.units import UNITS
@@ -82,10 +84,12 @@ def simulate_planted(
     *,
     seed: int = 1,
     rows: int = DEFAULT_ROWS,
+    bulk: bool = False,
 ) -> Result:
     """Run `test` on a unit with the edits."""
     descriptor = UNITS[unit]
     with tempfile.TemporaryDirectory() as folder:
         rtl = plant(edits, Path(folder)) if edits else RTL
-        made = build(descriptor, descriptor.resolve(given), sim, rtl=rtl)
-    return simulate(made, test, seed, rows=rows)
+        make = bulk_build if bulk else build
+        made = make(descriptor, descriptor.resolve(given), sim, rtl=rtl)
+    return (simulate_bulk if bulk else simulate)(made, test, seed, rows=rows)

@@ -1,0 +1,54 @@
+"""Every clock accounted for: when the beats of a run without stalls must have moved.
+
+Input: a beat a clock from the first to the last. Each pass behind it starts a row a latency after
+the pass before has had its last beat, or right behind the row before it, and then has a beat a
+clock; the last pass is what is seen at the output.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+Clocks = Sequence[tuple[list[int], list[int]]]  # (input, output) of each row
+
+
+def first_irregularity(
+    clocks: Clocks, latency: Sequence[int], paused: Mapping[int, int]
+) -> str | None:
+    """What the unit did at another clock than promised, or None.
+
+    latency  of each pass, as `Unit.latency` gives it
+    paused   row -> clock of its first tvalid, of rows before which the source paused
+    """
+    clock = clocks[0][0][0]
+    free = [0] * len(latency)  # first clock at which each pass is free
+    for number, (given, got) in enumerate(clocks):
+        where = f"row {number} of {len(given)} beats"
+        clock = paused.get(number, clock)
+        if given != list(range(clock, clock + len(given))):
+            return (
+                f"{where}: s_axis_tready fell with no stall outside: beats at {given[:9]}, "
+                f"expected from {clock} on without a gap"
+            )
+        clock += len(given)
+        last, was_free = given[-1], list(free)
+        for number_of_pass, passes in enumerate(latency):
+            start = max(last + passes, free[number_of_pass])
+            free[number_of_pass] = start + len(given)
+            last = start + len(given) - 1
+        if got != list(range(start, start + len(got))):
+            return (
+                f"{where}: last beat in at clock {given[-1]}, latency "
+                f"{' + '.join(map(str, latency))}, passes free from {was_free}: beats at "
+                f"{got[:9]}, expected from {start} on without a gap"
+            )
+    return None
+
+
+def measured(clocks: Clocks) -> dict[str, float]:
+    """Beats a clock while the input was driven, and the shortest latency seen."""
+    beats = sum(len(given) for given, _ in clocks)
+    return {
+        "input beats per clock": beats / (clocks[-1][0][-1] - clocks[0][0][0] + 1),
+        "latency": min(got[0] - given[-1] for given, got in clocks),
+    }
