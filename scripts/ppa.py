@@ -1,0 +1,82 @@
+#!/usr/bin/env python3
+"""Area and speed of the units in a real cell library, with Yosys, ABC and OpenSTA.
+
+usage: scripts/ppa.py [NAME=VALUE ...]
+
+  UNIT=name         this unit only (default: all)
+  SET=default       LANES 32, MAX_LEN 1024; or smallest, or full: LANES 8 .. 64, MAX_LEN 256, 1024
+  LANES=, MAX_LEN=  and any other parameter, in place of the set's
+  LIBERTY=file      cell library, also as .gz (default: osu018 of Debian's qflow-tech-osu018)
+  PERIOD=5          nanoseconds that gates are sized for
+  PARTS=0           neither parts nor memories as flip-flops: half of the time
+  SRAM_AREA=        square micrometres that an SRAM takes a bit (default: 0.15 flip-flops)
+
+Results are kept in build/ppa by the hash of what they depend on.
+Exit code: 0 done, 1 synthesis or timing failed, 2 bad input or a missing tool.
+"""
+
+import bootstrap  # noqa: F401  isort: skip
+
+import json
+from collections.abc import Sequence
+from functools import partial
+
+from flow import tools
+from flow.cli import flag, main, table, words
+from flow.errors import UserError
+from flow.paths import BUILD
+from flow.ppa import liberty, measure
+from tb import units
+
+
+def command(arguments: Sequence[str]) -> int:
+    """Measure and print; return the exit code."""
+    if "--help" in arguments or "-h" in arguments:
+        print(__doc__.strip())
+        return 0
+    given = words(arguments)
+    name = given.pop("UNIT", None)
+    chosen = [units.get(name)] if name else list(units.UNITS.values())
+    which = given.pop("SET", "default")
+    if which not in measure.SETS:
+        raise UserError(f"SET is one of {', '.join(measure.SETS)}, not {which!r}")
+    period = _positive("PERIOD", given.pop("PERIOD", str(measure.PERIOD)))
+    whole = flag("PARTS", given.pop("PARTS", "1"))
+    library = liberty.load(given.pop("LIBERTY", None))
+    area = given.pop("SRAM_AREA", None)
+    sram = measure.Sram.of(library, None if area is None else _positive("SRAM_AREA", area))
+    tools.package("pyosys")
+    tools.require_opensta()
+    parameters = chosen[0].parse(given)
+    wanted = measure.configurations(chosen, which, parameters)
+    found = measure.measure(
+        wanted,
+        partial(measure.figures, library=library, period=period, sram=sram, whole=whole),
+        lambda line: print(line, flush=True),
+    )
+    folder = BUILD / "ppa"
+    for one in found:
+        text = " ".join(f"{n}={v}" for n, v in one.parameters.items())
+        print(f"\n{one.unit} {text}: {one.delay:.2f} ns from {one.start} to {one.end}")
+        print(f"  whole path and others: {one.report}")
+        if one.parts:
+            print(table(measure.parts_table(one), ("part", "um2", "share")))
+        file = folder / f"{one.unit}_{text.replace(' ', '_')}_{library.name}.json"
+        file.write_text(json.dumps(one.as_dict(), indent=2) + "\n")
+    print(f"\n{table([measure.row(one) for one in found], measure.HEADER)}")
+    print(f"\nlibrary {library.name}, gates sized for {period:g} ns; no wires, ideal clock")
+    return 0
+
+
+def _positive(name: str, text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise UserError(f"{name} must be a number above 0, not {text!r}")
+    return value
+
+
+if __name__ == "__main__":
+    main(command)
