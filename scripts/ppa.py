@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Area and speed of the units in a real cell library, with Yosys, ABC and OpenSTA.
+"""Area, speed and energy of the units in a real cell library, with Yosys, ABC and OpenSTA.
 
 usage: scripts/ppa.py [NAME=VALUE ...]
 
@@ -9,10 +9,12 @@ usage: scripts/ppa.py [NAME=VALUE ...]
   LIBERTY=file      cell library, also as .gz (default: osu018 of Debian's qflow-tech-osu018)
   PERIOD=5          nanoseconds that gates are sized for
   PARTS=0           neither parts nor memories as flip-flops: half of the time
+  POWER=0           no energy: nothing is simulated
   SRAM_AREA=        square micrometres that an SRAM takes a bit (default: 0.15 flip-flops)
+  SRAM_ENERGY=1     picojoules that it takes for a bit read or written
 
 Results are kept in build/ppa by the hash of what they depend on.
-Exit code: 0 done, 1 synthesis or timing failed, 2 bad input or a missing tool.
+Exit code: 0 done, 1 a tool failed or gates are not their RTL, 2 bad input or a missing tool.
 """
 
 import bootstrap  # noqa: F401  isort: skip
@@ -42,16 +44,29 @@ def command(arguments: Sequence[str]) -> int:
         raise UserError(f"SET is one of {', '.join(measure.SETS)}, not {which!r}")
     period = _positive("PERIOD", given.pop("PERIOD", str(measure.PERIOD)))
     whole = flag("PARTS", given.pop("PARTS", "1"))
+    energies = flag("POWER", given.pop("POWER", "1"))
     library = liberty.load(given.pop("LIBERTY", None))
-    area = given.pop("SRAM_AREA", None)
-    sram = measure.Sram.of(library, None if area is None else _positive("SRAM_AREA", area))
+    sram = measure.Sram.of(
+        library,
+        *(
+            _positive(word, given.pop(word)) if word in given else None
+            for word in ("SRAM_AREA", "SRAM_ENERGY")
+        ),
+    )
     tools.package("pyosys")
     tools.require_opensta()
     parameters = chosen[0].parse(given)
     wanted = measure.configurations(chosen, which, parameters)
     found = measure.measure(
         wanted,
-        partial(measure.figures, library=library, period=period, sram=sram, whole=whole),
+        partial(
+            measure.figures,
+            library=library,
+            period=period,
+            sram=sram,
+            whole=whole,
+            energies=energies,
+        ),
         lambda line: print(line, flush=True),
     )
     folder = BUILD / "ppa"

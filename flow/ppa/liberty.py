@@ -314,6 +314,23 @@ class Library:
         return float(amount) * {"fs": 1e-15, "ps": 1e-12, "ns": 1e-9}[unit]
 
     @cached_property
+    def voltage(self) -> float:
+        """Of the supply, in volts."""
+        conditions = self.group.first("operating_conditions")
+        volts = self.group.number("nom_voltage")
+        return volts or (conditions.number("voltage") if conditions else 0.0)
+
+    @cached_property
+    def leakage_watts(self) -> float:
+        """The file's unit of leakage."""
+        amount, unit = re.fullmatch(
+            r"([\d.]+)\s*([fpnum]?)W", self.group.text("leakage_power_unit", "1nW")
+        ).groups()
+        return (
+            float(amount) * {"f": 1e-15, "p": 1e-12, "n": 1e-9, "u": 1e-6, "m": 1e-3, "": 1}[unit]
+        )
+
+    @cached_property
     def unusable(self) -> list[str]:
         """Cells that synthesis must not use: those marked so, and those of power management."""
         return sorted(

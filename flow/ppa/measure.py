@@ -8,17 +8,29 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 
+import numpy as np
+
 from flow import tools
 from flow.lint import label
+from flow.paths import DATA
 from flow.ppa import netlist as gates
+from flow.ppa import power
 from flow.ppa.liberty import Library
+from flow.ppa.simulation import activity
 from flow.ppa.timing import timing
+from models import vectors
+from tb.scenarios import rows_of
 from tb.unit import Parameters, Unit
 
 PERIOD = 5.0  # nanoseconds, of the default library: what gates are sized for
-# Of an SRAM, periphery included. A guess, and stated as such: no open memory compiler covers the
-# default library. What an SRAM takes a bit, of a plain flip-flop of the library:
-SRAM_AREA = 0.15
+# What an SRAM takes, periphery included. Assumptions, not measurements: there is no open memory
+# compiler for the default library. SRAM_AREA= and SRAM_ENERGY= replace them.
+SRAM_AREA = 0.15  # of a bit, in areas of the library's plain flip-flop
+# Picojoules for a bit read or written. Horowitz (ISSCC 2014) has 10 pJ for 64 bit of 8 KB at 45 nm
+# and 0.9 V; with four times the capacitance and the voltage of 180 nm that is 2.5 pJ a bit, and the
+# memories here are a tenth of that size.
+SRAM_ENERGY = 1.0
+ROWS = 64  # of the shipped tensors, that energies are measured on
 
 SETS = ("default", "smallest", "full")
 
@@ -27,15 +39,18 @@ SETS = ("default", "smallest", "full")
 class Sram:
     """What the third count of the buffers takes for a bit.
 
-    area  of a bit, square micrometres
+    area    of a bit, square micrometres
+    energy  of a bit read or written, picojoules
     """
 
     area: float
+    energy: float
 
     @classmethod
-    def of(cls, library: Library, area: float | None = None) -> Sram:
-        """The assumption for a library, or the given figure."""
-        return cls(SRAM_AREA * library.area(library.flip_flop) if area is None else area)
+    def of(cls, library: Library, area: float | None = None, energy: float | None = None) -> Sram:
+        """The assumptions for a library, or the given figures."""
+        own = SRAM_AREA * library.area(library.flip_flop)
+        return cls(area or own, energy or SRAM_ENERGY)
 
 
 @dataclass(frozen=True)
@@ -47,6 +62,8 @@ class Figures:
     parts      area by instance in the top module ("" is the top's own), mapped apart
     delay      what the slowest path needs of a clock
     cycles     clocks a row of MAX_LEN takes, last output beat included
+    energy     picojoules an element, by what takes it, on real rows; {} not asked for. "sram" and
+               "flip_flops" are the memories', counted as one or the other
     """
 
     unit: str
@@ -66,6 +83,7 @@ class Figures:
     cycles: int
     buffers: float | None = None
     parts: dict[str, float] = field(default_factory=dict)
+    energy: dict[str, float] = field(default_factory=dict)
 
     @property
     def lanes(self) -> int:
@@ -93,6 +111,17 @@ class Figures:
         return None if self.buffers is None else self.logic + self.buffers
 
     @property
+    def logic_energy(self) -> float | None:
+        """Picojoules an element, memories left out."""
+        kinds = ("clock", "registers", "logic", "leakage")
+        return sum(self.energy[kind] for kind in kinds) if self.energy else None
+
+    @property
+    def energy_with_sram(self) -> float | None:
+        """Picojoules an element, memories as SRAM of the stated energy."""
+        return self.logic_energy + self.energy["sram"] if self.energy else None
+
+    @property
     def rate(self) -> float:
         """Elements a second at Fmax and a square micrometre of logic."""
         return self.lanes * self.fmax * 1e6 / self.logic
@@ -103,11 +132,18 @@ class Figures:
 
 
 def figures(
-    unit: Unit, parameters: Parameters, library: Library, period: float, sram: Sram, whole: bool
+    unit: Unit,
+    parameters: Parameters,
+    library: Library,
+    period: float,
+    sram: Sram,
+    whole: bool = True,
+    energies: bool = True,
 ) -> Figures:
-    """Measure a configuration; `whole` adds its parts and its memories as flip-flops.
+    """Measure a configuration; `whole` adds its parts and its memories as flip-flops, `energies`
+    what it takes for an element.
 
-    Raises UserError for a missing tool, SynthesisError, TimingError.
+    Raises UserError for a missing tool, SynthesisError, TimingError, GateError.
     """
     parameters = unit.resolve(parameters)
     mapped = gates.netlist(unit, parameters, library, period)
@@ -139,7 +175,28 @@ def figures(
         sum(passes) + beats * (len(passes) + 1) - len(passes),
         buffers,
         inside,
+        _energy(mapped, period, sram) if energies else {},
     )
+
+
+def _energy(mapped: gates.Netlist, period: float, sram: Sram) -> dict[str, float]:
+    """Picojoules an element of the unit's own tensors, by what takes them; {}: no row fits."""
+    unit, parameters = mapped.unit, mapped.parameters
+    rows = rows_of(unit, parameters, vectors.load(DATA / unit.tensors))
+    rows = rows.select(np.flatnonzero(rows.length <= parameters["MAX_LEN"]))
+    if not len(rows):
+        return {}
+    rows = rows.select(np.unique(np.linspace(0, len(rows) - 1, ROWS).astype(int)))
+    counted = activity(mapped, rows)
+    spent = power.energy(mapped, counted, period)
+    bits = sum(memory.words * memory.bits for memory in mapped.memories.values())
+    joules = {
+        **{kind: getattr(spent, kind) for kind in ("clock", "registers", "logic", "leakage")},
+        "sram": power.memory_accesses(mapped, counted) * sram.energy * 1e-12,
+        # Their clock pins alone.
+        "flip_flops": bits * power.clock_energy(mapped.library) * counted.clocks,
+    }
+    return {kind: 1e12 * value / counted.elements for kind, value in joules.items()}
 
 
 def configurations(
@@ -186,7 +243,7 @@ def measure(
 HEADER = (
     *("unit", "configuration", "logic um2", "kNAND2", "flip-flops", "memory bits"),
     *("+ SRAM um2", "+ flip-flops um2", "ns", "Fmax MHz", "cells", "clocks a row"),
-    "elements/s/um2",
+    *("elements/s/um2", "pJ/element", "+ SRAM pJ"),
 )
 
 
@@ -206,6 +263,7 @@ def row(one: Figures) -> tuple[object, ...]:
         one.stages,
         one.cycles,
         f"{one.rate:.0f}",
+        *("-" if e is None else f"{e:.1f}" for e in (one.logic_energy, one.energy_with_sram)),
     )
 
 
