@@ -10,11 +10,15 @@ usage: scripts/ppa.py [NAME=VALUE ...]
   PERIOD=5          nanoseconds that gates are sized for
   PARTS=0           neither parts nor memories as flip-flops: half of the time
   POWER=0           no energy: nothing is simulated
+  CHECK=1           with SET=smallest: fail if area or delay is over testplans/ppa_baseline.json
+  UPDATE=1          with SET=smallest: write that file
+  OUT=folder        write ppa.md there (without any word: to docs)
   SRAM_AREA=        square micrometres that an SRAM takes a bit (default: 0.15 flip-flops)
   SRAM_ENERGY=1     picojoules that it takes for a bit read or written
 
 Results are kept in build/ppa by the hash of what they depend on.
-Exit code: 0 done, 1 a tool failed or gates are not their RTL, 2 bad input or a missing tool.
+Exit code: 0 done; 1 a tool failed, gates are not their RTL, or CHECK=1 found something; 2 bad input
+or a missing tool.
 """
 
 import bootstrap  # noqa: F401  isort: skip
@@ -22,12 +26,13 @@ import bootstrap  # noqa: F401  isort: skip
 import json
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 
 from flow import tools
 from flow.cli import flag, main, table, words
 from flow.errors import UserError
-from flow.paths import BUILD
-from flow.ppa import liberty, measure
+from flow.paths import BUILD, ROOT, short
+from flow.ppa import baseline, liberty, measure, page
 from tb import units
 
 
@@ -45,6 +50,12 @@ def command(arguments: Sequence[str]) -> int:
     period = _positive("PERIOD", given.pop("PERIOD", str(measure.PERIOD)))
     whole = flag("PARTS", given.pop("PARTS", "1"))
     energies = flag("POWER", given.pop("POWER", "1"))
+    check, update = (flag(word, given.pop(word, "0")) for word in ("CHECK", "UPDATE"))
+    if check or update:
+        if which != "smallest" or name or "LIBERTY" in given:
+            raise UserError("CHECK=1 and UPDATE=1 are of SET=smallest, all units, no LIBERTY=")
+        whole = energies = False  # not in the file
+    out = Path(given.pop("OUT")) if "OUT" in given else None if arguments else ROOT / "docs"
     library = liberty.load(given.pop("LIBERTY", None))
     sram = measure.Sram.of(
         library,
@@ -80,7 +91,28 @@ def command(arguments: Sequence[str]) -> int:
         file.write_text(json.dumps(one.as_dict(), indent=2) + "\n")
     print(f"\n{table([measure.row(one) for one in found], measure.HEADER)}")
     print(f"\nlibrary {library.name}, gates sized for {period:g} ns; no wires, ideal clock")
+    compared = page.ratios(found, page.pairs())
+    if compared:
+        print("\nbaseline over unit; the paper's ratios are the paper's own")
+        print(table(compared, page.RATIO_TITLES))
+    if out is not None:
+        _write(out / page.PAGE, page.page(found, library, sram))
+    if update:
+        _write(baseline.FILE, baseline.written(found))
+    if check:
+        lines = baseline.worse(found)
+        print("\n".join(["", *lines]) if lines else f"\nnothing worse than {short(baseline.FILE)}")
+        return 1 if lines else 0
     return 0
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"cannot write {error.filename}: {error.strerror}") from None
+    print(f"written: {short(path)}")
 
 
 def _positive(name: str, text: str) -> float:

@@ -122,6 +122,11 @@ class Figures:
         return self.logic_energy + self.energy["sram"] if self.energy else None
 
     @property
+    def energy_with_flip_flops(self) -> float | None:
+        """Picojoules an element, memories as flip-flops: their clock pins."""
+        return self.logic_energy + self.energy["flip_flops"] if self.energy else None
+
+    @property
     def rate(self) -> float:
         """Elements a second at Fmax and a square micrometre of logic."""
         return self.lanes * self.fmax * 1e6 / self.logic
