@@ -12,7 +12,7 @@ from pathlib import Path
 
 from flow import tools
 from flow.errors import UserError
-from flow.paths import ROOT
+from flow.paths import ROOT, short
 from flow.ppa.measure import Figures
 
 FILE = ROOT / "testplans/ppa_baseline.json"
@@ -38,6 +38,13 @@ def written(found: Sequence[Figures]) -> str:
         "tools": {"pyosys": tools.versions("yosys")["pyosys"]},
     }
     return json.dumps({**about, "units": units}, indent=2) + "\n"
+
+
+def check(found: Sequence[Figures], path: Path = FILE) -> int:
+    """Print what got worse; the exit code: 1 if anything did. Raises what `worse` does."""
+    lines = worse(found, path)
+    print("\n".join(["", *lines]) if lines else f"\nnothing worse than {short(path)}")
+    return 1 if lines else 0
 
 
 def worse(found: Sequence[Figures], path: Path = FILE) -> list[str]:

@@ -30,7 +30,7 @@ class Timing:
 
     delay   what it needs of a clock, set-up time included, in nanoseconds
     start   register (or input) where it begins; `end` where it ends
-    stages  cells on it
+    stages  cells on it, the register where it begins among them
     report  file with the whole path and those behind it
     """
 
@@ -96,7 +96,11 @@ def timing(netlist: Netlist, period: float) -> Timing:
     said = [*ended.stdout, *ended.stderr]
     found = re.search(r"^PATH (\S+) (\S+) (\S+)$", "\n".join(said), re.M)
     if not ended.ok or found is None or any(line.startswith("Error") for line in said):
-        raise TimingError("\n    ".join([f"OpenSTA fails on {netlist.unit.name}:", *said[-10:]]))
+        raise TimingError(
+            "\n    ".join(
+                [f"OpenSTA fails on {netlist.unit.name}:", *(said or ["it found no path"])[-10:]]
+            )
+        )
     slack, start, end = found.groups()
     first = report.read_text().split("Startpoint:")[1]
     stages = len(re.findall(r"^ +\S+ +\S+ +\S+ [v^] \S+ \(\w+\)$", first, re.M)) // 2
