@@ -240,7 +240,7 @@ needs_sta = pytest.mark.skipif(shutil.which("sta") is None, reason="OpenSTA is n
 
 @needs_sta
 def test_timing_of_a_netlist_by_hand(tmp_path, library):
-    """Launch 0.3, three cells of 0.1, set-up 0.07 of a falling edge; the path from the reset is longer."""
+    """Launch 0.3, three cells of 0.1, set-up 0.07 of a falling edge; the reset is slower still."""
     (tmp_path / "timing.v").write_text(f"""
 module {UNIT.name} (clk_i, rst_ni, in, out);
   input clk_i, rst_ni, in;
