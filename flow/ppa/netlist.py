@@ -227,6 +227,15 @@ def _mapped(
     return kept(name, about, sources, make, below="ppa")[0]
 
 
+# Against Yosys' own script (&nf once), mapping twice with choices makes the slower units up to a
+# third faster for a tenth of area, and the others neither slower nor larger.
+_ABC = (
+    # buffer stops at a node without fanout: hence cleanup.
+    "+strash;dch,-f;map,-B,0.9,{D};topo;strash;dch,-f;map,-B,0.9,{D};cleanup;topo;"
+    "buffer,-c,-N,16;topo;upsize,{D};dnsize,{D};stime,-p"
+)
+
+
 def _mapping(library: Library, period: float) -> list[str]:
     """Passes from coarse cells to the library's; memories stay."""
     unusable = "".join(f" -dont_use {cell}" for cell in library.unusable)
@@ -239,7 +248,7 @@ def _mapping(library: Library, period: float) -> list[str]:
         f"dfflibmap -liberty {library.path}{unusable}",
         "opt",
         f"abc -liberty {library.path}{unusable} -D {1000 * period:.0f} "
-        f"-constr {{folder}}/{_CONSTRAINTS}",
+        f"-constr {{folder}}/{_CONSTRAINTS} -script {_ABC}",
         "opt_clean -purge",
         f"read_liberty -lib -ignore_miss_func {library.path}",
         "check -assert",

@@ -90,12 +90,12 @@ clock tree, one corner. Ratios between designs in one flow are what it is for.
 
 ## How it is measured
 
-- **Synthesis**: Yosys with slang, `synth -flatten`, flip-flops and gates of {library}, mapped by
-  ABC, which buffers and sizes for a clock of {period:g} ns, the same for all units. ABC maps for
-  speed first; the clock decides only sizes.
+- **Synthesis**: Yosys with slang, `synth -flatten`, flip-flops and gates of {library}, mapped,
+  buffered and sized by ABC for a clock of {period:g} ns, the same for all units (`PERIOD=`).
 - **Timing**: OpenSTA, an ideal clock. Inputs come from flip-flops and outputs go to flip-flops, as
   in a chain of units; a memory's ports count as flip-flops, which flatters an SRAM. Paths from the
-  asynchronous reset are left out. Fmax is one over the slowest path with its set-up time.
+  asynchronous reset are left out. Fmax is one over the slowest path with its set-up time, of the
+  netlist that was made for that clock.
 - **Buffers** are counted three ways, side by side: not at all (logic); as SRAM of {sram:.1f} um2 a
   bit ({fraction:g} of a flip-flop) and {energy:g} pJ for a bit read or written, which is an
   assumption (`flow/ppa/measure.py`, `SRAM_AREA=`, `SRAM_ENERGY=`) and no measurement; as
