@@ -93,9 +93,13 @@ def build(
 
 
 def kept(
-    name: str, about: Sequence, sources: Sequence[Path], make: Callable[[Path], None]
+    name: str,
+    about: Sequence,
+    sources: Sequence[Path],
+    make: Callable[[Path], None],
+    below: str = "sim",
 ) -> tuple[Path, bool]:
-    """The folder of what `make` makes, and whether it was there before.
+    """The folder of what `make` makes, in build/<below>, and whether it was there before.
 
     It is made anew when `about`, which JSON can hold, or a source has changed. Processes that ask
     for it at once share it. What `make` raises is raised, and its folder left to look at.
@@ -103,7 +107,7 @@ def kept(
     digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode())
     for source in sources:
         digest.update(source.name.encode() + b"\0" + source.read_bytes() + b"\0")
-    folder = BUILD / "sim" / f"{name}-{digest.hexdigest()[:16]}"
+    folder = BUILD / below / f"{name}-{digest.hexdigest()[:16]}"
     folder.parent.mkdir(parents=True, exist_ok=True)
     with _locked(folder.with_suffix(".lock")):
         reused = (folder / "done").exists()

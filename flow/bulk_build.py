@@ -23,8 +23,8 @@ _HARNESS = ROOT / "tb/bulk"
 # What a library shows is its interface alone: several are open in one process, and each must use
 # the runtime that is in it.
 _FLAGS = ("-O3", "-std=c++17", "-fPIC", "-fvisibility=hidden", "-fno-gnu-unique")
-_DEFINES = ("VERILATOR=1", *(f"VM_{name}=0" for name in ("COVERAGE", "SC", "TIMING", "TRACE")))
-_DEFINES += tuple(f"VM_TRACE_{name}=0" for name in ("FST", "VCD", "SAIF"))
+_DEFINES = ("VERILATOR=1", *(f"VM_{name}=0" for name in ("COVERAGE", "SC", "TIMING")))
+_DEFINES += tuple(f"VM_TRACE_{name}=0" for name in ("FST", "VCD"))
 
 
 @dataclass(frozen=True)
@@ -50,14 +50,22 @@ class BulkBuild:
 
 
 def bulk_build(
-    unit: Unit, parameters: Parameters, sim: str = "verilator", *, rtl: Path = RTL
+    unit: Unit,
+    parameters: Parameters,
+    sim: str = "verilator",
+    *,
+    rtl: Path = RTL,
+    gates: Path | None = None,
 ) -> BulkBuild:
     """Build `unit` with all of its `parameters`, or find the build that is there.
 
-    `rtl` is the folder of the sources: another one than the project's holds planted bugs. Raises
-    UserError (unknown simulator, missing tool) and BuildError (sources refused).
+    `rtl` is the folder of the sources: another one than the project's holds planted bugs. `gates`
+    is a module without parameters in place of the sources, whose toggles can be counted (Verilator
+    only). Raises UserError (unknown simulator, missing tool) and BuildError (sources refused).
     """
     check_simulator(sim)
+    if gates is not None:
+        return _gate_build(unit, parameters, gates)
     sources = [rtl / file for file in unit.rtl]
     if sim == "verilator":
         sources += [ROOT / file for file in CHECKERS]
@@ -75,6 +83,19 @@ def bulk_build(
     )
     seconds = time.perf_counter() - started
     return BulkBuild(unit, dict(parameters), sim, folder, reused, seconds)
+
+
+def _gate_build(unit: Unit, parameters: Parameters, gates: Path) -> BulkBuild:
+    own = sorted([*_HARNESS.glob("*.h"), *_HARNESS.glob("*.cpp")])
+    header = _header(unit, parameters)
+    folder, reused = kept(
+        f"{unit.name}-gates",
+        [unit.name, parameters, tools.versions("verilator"), header],
+        [gates, *own, Path(__file__)],
+        lambda folder: _verilate(unit, {}, [gates], header, folder, traced=True),
+        below="ppa",
+    )
+    return BulkBuild(unit, dict(parameters), "verilator", folder, reused)
 
 
 def _header(unit: Unit, parameters: Parameters) -> str:
@@ -145,7 +166,9 @@ def _interpret(unit, parameters, sources: Sequence[Path], header: str, folder: P
     )
 
 
-def _verilate(unit, parameters, sources: Sequence[Path], header: str, folder: Path) -> None:
+def _verilate(
+    unit, parameters, sources: Sequence[Path], header: str, folder: Path, traced: bool = False
+) -> None:
     environment = tools.verilator_env()
     compiler = ["g++"]
     ccache = tools.ccache()
@@ -153,23 +176,28 @@ def _verilate(unit, parameters, sources: Sequence[Path], header: str, folder: Pa
         environment["CCACHE_DIR"] = str(BUILD / "ccache")
         compiler.insert(0, str(ccache))
     (folder / "sn_ports.h").write_text(header)
-    numbers = unit.rtl_parameters(parameters)
+    numbers = unit.rtl_parameters(parameters) if parameters else {}
     run = partial(_run, "verilator", unit, folder, environment)
     run(
         *("verilator", "--cc", "--prefix", "Vtop", "--Mdir", ".", "--top-module", unit.name),
         *("-O3", "--assert", "--x-assign", "unique", "--x-initial", "unique", "-Wno-fatal"),
         *("--timescale", "1ns/1ps", "--no-timing", f"-DSN_UNIT={unit.name}"),
         *(f"-G{name}={value}" for name, value in numbers.items()),
+        *(["--trace-saif"] if traced else []),
         *map(str, sources),
     )
     model = sorted(path.name for path in folder.glob("Vtop*.cpp"))
     (folder / "model.cpp").write_text("".join(f'#include "{name}"\n' for name in model))
     runtime = Path(environment["VERILATOR_ROOT"]) / "include"
     units = ["model.cpp", *(str(_HARNESS / f"{name}.cpp") for name in ("harness", "yardstick"))]
-    units += [str(runtime / f"{name}.cpp") for name in ("verilated", "verilated_threads")]
+    needed = ["verilated", "verilated_threads", *(["verilated_saif_c"] if traced else [])]
+    units += [str(runtime / f"{name}.cpp") for name in needed]
     objects = [f"{Path(name).stem}.o" for name in units]
     options = [*_FLAGS, *(f"-D{name}" for name in _DEFINES), "-I.", f"-I{_HARNESS}"]
+    options += [f"-DVM_TRACE={traced:d}", f"-DVM_TRACE_SAIF={traced:d}"]
     options += [f"-I{runtime}", f"-I{runtime / 'vltstd'}", "-include", str(_HARNESS / "print.h")]
+    if traced:  # driven for some thousand clocks: the compiler's time counts for more
+        options.append("-O0")
     for name, made in zip(units, objects, strict=True):
         run(*compiler, *options, "-c", name, "-o", made)
     run("g++", "-shared", "-Wl,-Bsymbolic", "-o", "unit.so", *objects, "-pthread", "-latomic")

@@ -157,6 +157,15 @@ class Verilator:
             clocks = 1
         return code
 
+    def count_toggles(self, path: Path | None) -> None:
+        """From now on into a SAIF file, where a unit of time is half a clock; None: no longer.
+
+        Only of a build of gates.
+        """
+        function = self._library.sn_trace
+        function.restype, function.argtypes = None, (ctypes.c_void_p, ctypes.c_char_p)
+        function(self._handle, None if path is None else str(path).encode())
+
     def yardstick(self, clocks: int, row_beats: int, data: np.ndarray, full: np.ndarray) -> int:
         """Clocks of a bare loop with one beat that stays (uint8 of tdata and of a full tkeep).
 

