@@ -196,16 +196,27 @@ def fit_softmax(unit: Unit, settings: Mapping[str, int], samples: Samples, by: s
     """
     frac = np.zeros((minilm.LAYERS, minilm.HEADS), np.int64)
     for layer, logits in enumerate(samples.logits):
-        live = np.broadcast_to(samples.mask, logits.shape).reshape(-1, logits.shape[-1])
-        exact = minilm.softmax(logits, samples.mask)
-        errors = []
-        for f in FRACS:
-            x = quantise_logits(np.where(samples.mask, logits, 0), f).reshape(live.shape)
-            real = unit(x, live, frac=f, **settings).to_real().reshape(logits.shape)
-            errors.append(np.square(real - exact).sum(axis=(1, 2)))
-        errors = np.array(errors)
+        errors = frac_errors(unit, settings, logits, samples.mask)
         frac[layer] = errors.sum(axis=1).argmin() if by == "layer" else errors.argmin(axis=0)
     return UnitSoftmax(unit, frac, settings)
+
+
+def frac_errors(
+    unit: Unit, settings: Mapping[str, int], logits: np.ndarray, mask: np.ndarray
+) -> np.ndarray:
+    """Return the squared errors of the unit's probabilities by F and head: float64 [8, heads].
+
+    logits: real values [heads, rows, keys]. mask: bool, broadcastable to them; every row has an
+    unmasked element.
+    """
+    live = np.broadcast_to(mask, logits.shape).reshape(-1, logits.shape[-1])
+    exact = minilm.softmax(logits, mask)
+    errors = []
+    for f in FRACS:
+        x = quantise_logits(np.where(mask, logits, 0), f).reshape(live.shape)
+        real = unit(x, live, frac=f, **settings).to_real().reshape(logits.shape)
+        errors.append(np.square(real - exact).sum(axis=(1, 2)))
+    return np.array(errors)
 
 
 # --- calibrating a LayerNorm ----------------------------------------------------------------------
@@ -222,44 +233,60 @@ def fit_plain(samples: np.ndarray, gamma: np.ndarray, beta: np.ndarray, octaves:
 
 
 def fit_norm(
-    unit: AILayerNorm, samples: np.ndarray, gamma: np.ndarray, beta: np.ndarray, octaves: int
+    unit: AILayerNorm,
+    samples: np.ndarray,
+    gamma: np.ndarray,
+    beta: np.ndarray,
+    octaves: int,
+    exact: np.ndarray | None = None,
+    rms: bool = False,
 ) -> FittedNorm:
     """Return a LayerNorm whose outputs, through the unit, are near the float layer's.
 
-    Arguments are those of `fit_plain`. Three steps, each for the least squared error of outputs:
-    scale, zero point and alphas of the inputs, with the unit's statistics; gamma and beta by
-    regression on what the unit normalises to; output steps, with what they make of gamma.
+    Arguments are those of `fit_plain`; exact: the float layer's outputs for the samples, default
+    MiniLM's LayerNorm; rms: it is an RMSNorm. Three steps, each for the least squared error of
+    outputs: scale, zero point and alphas of the inputs, with the unit's statistics; gamma and beta
+    by regression on what the unit normalises to; output steps, with what they make of gamma.
     """
     gamma, beta = gamma.astype(np.float64), beta.astype(np.float64)
-    exact = minilm.layer_norm(samples, gamma, beta)
-    ptf = _fit_inputs(unit, samples, exact, gamma, beta)
-    z = _normalised(unit, ptf, samples)
+    if exact is None:
+        exact = minilm.layer_norm(samples, gamma, beta)
+    ptf = _fit_inputs(unit, samples, exact, gamma, beta, rms)
+    z = _normalised(unit, ptf, samples, rms)
     z_mean, y_mean = z.mean(axis=0), exact.mean(axis=0)
-    slope = ((z - z_mean) * (exact - y_mean)).sum(axis=0) / np.square(z - z_mean).sum(axis=0)
+    spread = np.square(z - z_mean).sum(axis=0)
+    cross = ((z - z_mean) * (exact - y_mean)).sum(axis=0)
+    # A channel that never moves says nothing of its gamma.
+    slope = np.divide(cross, spread, out=gamma.copy(), where=spread > 0)
     middle = (z.min(axis=0) + z.max(axis=0)) / 2
     step = _fit_steps(z - middle, slope, octaves)
     # Outputs are centred, as far as beta's int8 can: what is left goes into the offset.
     shift = np.clip(-slope * middle, INT8[0] * step, INT8[1] * step)
-    fitted = FittedNorm(ptf, fold(slope, shift, ptf, step), np.zeros(len(gamma)))
+    fitted = FittedNorm(ptf, fold(slope, shift, ptf, step, rms), np.zeros(len(gamma)))
     return replace(fitted, offset=(exact - fitted.run(unit, samples)).mean(axis=0))
 
 
-def _weights(samples: np.ndarray, gamma: np.ndarray) -> np.ndarray:
+def _weights(samples: np.ndarray, gamma: np.ndarray, rms: bool) -> np.ndarray:
     """What a squared error of an input does to the squared errors of its row's outputs.
 
     It moves its own output, and by way of sigma all others. [samples, channels].
     """
     width = samples.shape[1]
-    centred = samples - samples.mean(axis=1, keepdims=True)
+    centred = samples if rms else samples - samples.mean(axis=1, keepdims=True)
     variance = np.square(centred).mean(axis=1, keepdims=True)
     spread = np.square(centred * gamma).sum(axis=1, keepdims=True) / variance
     return np.square(gamma) / variance + np.square(centred / (width * variance)) * spread
 
 
 def _fit_inputs(
-    unit: AILayerNorm, samples: np.ndarray, exact: np.ndarray, gamma: np.ndarray, beta: np.ndarray
+    unit: AILayerNorm,
+    samples: np.ndarray,
+    exact: np.ndarray,
+    gamma: np.ndarray,
+    beta: np.ndarray,
+    rms: bool,
 ) -> Ptf:
-    start, weights = calibrate_mse(samples), _weights(samples, gamma)
+    start, weights = calibrate_mse(samples), _weights(samples, gamma, rms)
 
     def best(scales: Sequence[float], zps: Sequence[int]) -> tuple[float, Ptf]:
         found = []
@@ -271,7 +298,7 @@ def _fit_inputs(
                     lost = one.dequantise(one.quantise(samples)) - samples
                     errors.append((np.square(lost) * weights).sum(axis=0))
                 ptf = Ptf(float(scale), int(zp), np.argmin(errors, axis=0).astype(np.uint8))
-                y = _normalised(unit, ptf, samples) * gamma
+                y = _normalised(unit, ptf, samples, rms) * gamma
                 want = exact - beta
                 gain = (y * want).sum() / np.square(y).sum()
                 found.append((float(np.square(gain * y - want).sum()), ptf))
@@ -285,11 +312,11 @@ def _fit_inputs(
     return best([found.scale * 2.0 ** (k / 8) for k in range(-3, 4)], [found.zp])[1]
 
 
-def _normalised(unit: AILayerNorm, ptf: Ptf, samples: np.ndarray) -> np.ndarray:
+def _normalised(unit: AILayerNorm, ptf: Ptf, samples: np.ndarray, rms: bool) -> np.ndarray:
     """What the unit normalises samples to, before gamma: float64 [samples, channels]."""
     # Neither gamma nor the settings of outputs have a part in what is used of the trace.
     none = np.zeros(samples.shape[1])
-    folded = fold(none, none, ptf, 1.0)
+    folded = fold(none, none, ptf, 1.0, rms)
     trace = unit.trace(ptf.quantise(samples), folded.channels, **folded.settings(samples.shape[1]))
     a = np.ldexp(trace.a.astype(np.float64), ptf.alpha)
     sigma = trace.rsqrt * np.exp2(-6.0 - trace.e)

@@ -167,6 +167,18 @@ def test_fitting_by_outputs_beats_fitting_by_inputs(layer, ranges):
     assert fitted < 0.03
 
 
+def test_an_rmsnorm_is_fitted_as_one(layer):
+    """Inputs with a mean, which an RMSNorm keeps; a channel that never moves keeps its gamma."""
+    x, gamma, _ = layer
+    x = x + 1.5
+    x[:, 9] = 0
+    exact, none = reference.rms_norm(x, gamma, eps=1e-6), np.zeros(len(gamma))
+    fitted = minilm_units.fit_norm(AILayerNorm(), x, gamma, none, 3, exact, rms=True)
+    lost = fitted.run(AILayerNorm(), x) - exact
+    assert np.sqrt(np.square(lost).mean() / np.square(exact).mean()) < 0.03
+    assert fitted.folded.channels.gamma[9] > 0
+
+
 @needs_model
 def test_fitting_by_outputs_halves_the_error_of_a_real_layer(network):
     model, samples, _ = network
