@@ -222,14 +222,25 @@ def frac_errors(
 # --- calibrating a LayerNorm ----------------------------------------------------------------------
 
 
-def fit_plain(samples: np.ndarray, gamma: np.ndarray, beta: np.ndarray, octaves: int) -> FittedNorm:
+def fit_plain(
+    samples: np.ndarray,
+    gamma: np.ndarray,
+    beta: np.ndarray,
+    octaves: int,
+    exact: np.ndarray | None = None,
+    rms: bool = False,
+) -> FittedNorm:
     """Return a LayerNorm by `models.ptf` alone, which looks at inputs and outputs one by one.
 
     samples: real inputs [samples, channels]. octaves: of output steps, 0 is one for all channels.
+    exact: the float layer's outputs for the samples, default MiniLM's LayerNorm. rms: it is an
+    RMSNorm.
     """
     ptf = calibrate_mse(samples)
-    step = calibrate_output(minilm.layer_norm(samples, gamma, beta), octaves)
-    return FittedNorm(ptf, fold(gamma, beta, ptf, step), np.zeros(len(gamma)))
+    if exact is None:
+        exact = minilm.layer_norm(samples, gamma, beta)
+    step = calibrate_output(exact, octaves)
+    return FittedNorm(ptf, fold(gamma, beta, ptf, step, rms), np.zeros(len(gamma)))
 
 
 def fit_norm(
@@ -243,10 +254,9 @@ def fit_norm(
 ) -> FittedNorm:
     """Return a LayerNorm whose outputs, through the unit, are near the float layer's.
 
-    Arguments are those of `fit_plain`; exact: the float layer's outputs for the samples, default
-    MiniLM's LayerNorm; rms: it is an RMSNorm. Three steps, each for the least squared error of
-    outputs: scale, zero point and alphas of the inputs, with the unit's statistics; gamma and beta
-    by regression on what the unit normalises to; output steps, with what they make of gamma.
+    Arguments are those of `fit_plain`. Three steps, each for the least squared error of outputs:
+    scale, zero point and alphas of the inputs, with the unit's statistics; gamma and beta by
+    regression on what the unit normalises to; output steps, with what they make of gamma.
     """
     gamma, beta = gamma.astype(np.float64), beta.astype(np.float64)
     if exact is None:
