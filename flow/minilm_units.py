@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from flow import minilm
+from models import reference
 from models.ailayernorm import AILayerNorm
 from models.arith import FRACS, INT8
 from models.e2softmax import E2Softmax
@@ -196,27 +197,16 @@ def fit_softmax(unit: Unit, settings: Mapping[str, int], samples: Samples, by: s
     """
     frac = np.zeros((minilm.LAYERS, minilm.HEADS), np.int64)
     for layer, logits in enumerate(samples.logits):
-        errors = frac_errors(unit, settings, logits, samples.mask)
+        live = np.broadcast_to(samples.mask, logits.shape).reshape(-1, logits.shape[-1])
+        exact = minilm.softmax(logits, samples.mask)
+        errors = []
+        for f in FRACS:
+            x = quantise_logits(np.where(samples.mask, logits, 0), f).reshape(live.shape)
+            real = unit(x, live, frac=f, **settings).to_real().reshape(logits.shape)
+            errors.append(np.square(real - exact).sum(axis=(1, 2)))
+        errors = np.array(errors)
         frac[layer] = errors.sum(axis=1).argmin() if by == "layer" else errors.argmin(axis=0)
     return UnitSoftmax(unit, frac, settings)
-
-
-def frac_errors(
-    unit: Unit, settings: Mapping[str, int], logits: np.ndarray, mask: np.ndarray
-) -> np.ndarray:
-    """Return the squared errors of the unit's probabilities by F and head: float64 [8, heads].
-
-    logits: real values [heads, rows, keys]. mask: bool, broadcastable to them; every row has an
-    unmasked element.
-    """
-    live = np.broadcast_to(mask, logits.shape).reshape(-1, logits.shape[-1])
-    exact = minilm.softmax(logits, mask)
-    errors = []
-    for f in FRACS:
-        x = quantise_logits(np.where(mask, logits, 0), f).reshape(live.shape)
-        real = unit(x, live, frac=f, **settings).to_real().reshape(logits.shape)
-        errors.append(np.square(real - exact).sum(axis=(1, 2)))
-    return np.array(errors)
 
 
 # --- calibrating a LayerNorm ----------------------------------------------------------------------
@@ -244,7 +234,7 @@ def fit_plain(
 
 
 def fit_norm(
-    unit: AILayerNorm,
+    unit: Unit,
     samples: np.ndarray,
     gamma: np.ndarray,
     beta: np.ndarray,
@@ -256,7 +246,8 @@ def fit_norm(
 
     Arguments are those of `fit_plain`. Three steps, each for the least squared error of outputs:
     scale, zero point and alphas of the inputs, with the unit's statistics; gamma and beta by
-    regression on what the unit normalises to; output steps, with what they make of gamma.
+    regression on what the unit normalises to; output steps, with what they make of gamma. Any other
+    unit than AILayerNorm is taken to have exact statistics, and the offset is left at 0.
     """
     gamma, beta = gamma.astype(np.float64), beta.astype(np.float64)
     if exact is None:
@@ -273,6 +264,8 @@ def fit_norm(
     # Outputs are centred, as far as beta's int8 can: what is left goes into the offset.
     shift = np.clip(-slope * middle, INT8[0] * step, INT8[1] * step)
     fitted = FittedNorm(ptf, fold(slope, shift, ptf, step, rms), np.zeros(len(gamma)))
+    if not isinstance(unit, AILayerNorm):
+        return fitted
     return replace(fitted, offset=(exact - fitted.run(unit, samples)).mean(axis=0))
 
 
@@ -289,7 +282,7 @@ def _weights(samples: np.ndarray, gamma: np.ndarray, rms: bool) -> np.ndarray:
 
 
 def _fit_inputs(
-    unit: AILayerNorm,
+    unit: Unit,
     samples: np.ndarray,
     exact: np.ndarray,
     gamma: np.ndarray,
@@ -322,10 +315,13 @@ def _fit_inputs(
     return best([found.scale * 2.0 ** (k / 8) for k in range(-3, 4)], [found.zp])[1]
 
 
-def _normalised(unit: AILayerNorm, ptf: Ptf, samples: np.ndarray, rms: bool) -> np.ndarray:
+def _normalised(unit: Unit, ptf: Ptf, samples: np.ndarray, rms: bool) -> np.ndarray:
     """What the unit normalises samples to, before gamma: float64 [samples, channels]."""
-    # Neither gamma nor the settings of outputs have a part in what is used of the trace.
     none = np.zeros(samples.shape[1])
+    if not isinstance(unit, AILayerNorm):
+        x = ptf.dequantise(ptf.quantise(samples))
+        return reference.rms_norm(x, none + 1) if rms else reference.layer_norm(x, none + 1, none)
+    # Neither gamma nor the settings of outputs have a part in what is used of the trace.
     folded = fold(none, none, ptf, 1.0, rms)
     trace = unit.trace(ptf.quantise(samples), folded.channels, **folded.settings(samples.shape[1]))
     a = np.ldexp(trace.a.astype(np.float64), ptf.alpha)

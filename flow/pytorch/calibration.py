@@ -7,19 +7,21 @@ or RMSNorm is fitted by its outputs (`flow.minilm_units`).
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from weakref import WeakSet
 
 import numpy as np
 import torch
 from torch import nn
 
+from flow import minilm
 from flow.errors import UserError
-from flow.minilm_units import FittedNorm, fit_norm, fit_plain, frac_errors
+from flow.minilm_units import fit_norm, fit_plain
 from flow.pytorch import attention
 from flow.pytorch.modules import Choice, UnitNorm, UnitSoftmax, as_array
 from models import reference
+from models.arith import FRACS
 
 ROWS = 400  # that a LayerNorm is calibrated with
 QUERIES = 8  # of an example, that a softmax is calibrated with
@@ -270,7 +272,7 @@ class _Recorder:
         both = [x.swapaxes(1, 2).reshape(-1, heads, keys)[chosen] for x in (logits, live)]
         some = both[1].any(axis=2).all(axis=1)
         both = [x[some].swapaxes(0, 1) for x in both]
-        self.logits.setdefault(name, []).append((np.where(both[1], both[0], 0), both[1]))
+        self.logits.setdefault(name, []).append(tuple(both))
 
     def samples(self) -> Samples:
         logits = {}
@@ -301,8 +303,11 @@ def fit_unit_softmax(choice: Choice, name: str, samples: Samples) -> UnitSoftmax
     logits, mask = samples.logits[name]
     if not mask.size:
         raise UserError(f"{name}: calibration saw no row with an unmasked element")
-    errors = frac_errors(choice.model, choice.settings, logits, mask)
-    return UnitSoftmax(choice, errors.argmin(axis=0))
+    exact, errors = minilm.softmax(logits, mask), []
+    for f in FRACS:
+        real = UnitSoftmax(choice, np.full(len(logits), f)).run(logits, mask)
+        errors.append(np.square(real - exact).sum(axis=(1, 2)))
+    return UnitSoftmax(choice, np.argmin(errors, axis=0))
 
 
 def fit_unit_norm(choice: Choice, name: str, norm: RealNorm, samples: Samples) -> UnitNorm:
@@ -314,15 +319,13 @@ def fit_unit_norm(choice: Choice, name: str, norm: RealNorm, samples: Samples) -
     exact = norm(rows)
     if not rows.size or np.ptp(exact) == 0:
         raise UserError(f"{name}: calibration saw no two outputs that differ")
+    model = choice.unit.model(**choice.parameters)
+    given = (rows, norm.gamma, norm.beta, OCTAVES, exact, norm.rms)
     try:
-        fitted = _fitted(choice.model, norm, rows, exact)
+        if len(rows) < FEWEST:
+            return UnitNorm(choice, fit_plain(*given))
+        fitted = fit_norm(model, *given)
     except ValueError as error:
         raise UserError(f"{name}: {error}") from error
-    return UnitNorm(choice, fitted)
-
-
-def _fitted(
-    unit: Callable[..., object], norm: RealNorm, rows: np.ndarray, exact: np.ndarray
-) -> FittedNorm:
-    given = (rows, norm.gamma, norm.beta, OCTAVES, exact, norm.rms)
-    return fit_norm(unit, *given) if len(rows) >= FEWEST else fit_plain(*given)
+    lost = exact - UnitNorm(choice, fitted).run(rows)
+    return UnitNorm(choice, replace(fitted, offset=fitted.offset + lost.mean(axis=0)))

@@ -9,14 +9,16 @@ import numpy as np
 import torch
 from torch import nn
 
-from flow import minilm_units
-from flow.digits_accuracy import is_softmax
+from flow import rtl
+from flow.digits_accuracy import Calibration, is_softmax, norm_of
 from flow.errors import UserError
 from flow.minilm_units import FittedNorm
+from models.arith import FRACS
 from tb import units
-from tb.unit import Parameters, Unit
+from tb.unit import Parameters, Unit, Variant
 
-FRAC = "frac"  # the softmax units' setting that calibration finds
+# Settings that the flow knows: what calibration finds for a softmax, and which norm a row gets.
+FRAC, RMS = "frac", "rms"
 
 
 @dataclass(frozen=True)
@@ -26,11 +28,6 @@ class Choice:
     unit: Unit
     parameters: Parameters
     settings: Mapping[str, int] = field(default_factory=dict)
-
-    @property
-    def model(self) -> Callable[..., object]:
-        """The bit-exact model, called as `models` says."""
-        return self.unit.model(**self.parameters)
 
     def __str__(self) -> str:
         words = {**self.parameters, **self.settings}
@@ -98,8 +95,9 @@ class UnitSoftmax(nn.Module):
     """A unit in the place of a softmax over the last axis.
 
     choice: a softmax unit, or words as `choose` takes them. frac: F, 0..7, an integer, or one a
-    head [heads]: logits are then [..., heads, queries, keys]. Logits become int8 in units of 2^-F,
-    rounded half up, saturated. Raises UserError for a unit that is no softmax or for another frac.
+    head [heads]: logits are then [..., heads, queries, keys]. Logits become what the unit takes, as
+    a rule int8 in units of 2^-F, rounded half up, saturated. Raises UserError for a unit that is no
+    softmax or for another frac.
     """
 
     def __init__(self, choice: str | Choice, frac: int | np.ndarray):
@@ -109,33 +107,45 @@ class UnitSoftmax(nn.Module):
         if not is_softmax(self.choice.unit):
             raise UserError(f"{self.choice.unit.name} is no softmax")
         right = self.frac.ndim == 1 and np.issubdtype(self.frac.dtype, np.integer)
-        if not right or not set(self.frac.tolist()) <= set(range(8)):
+        if not right or not set(self.frac.tolist()) <= set(FRACS):
             raise UserError(f"frac must be integers in 0..7, one or one a head, got {frac!r}")
-        self._softmax = minilm_units.UnitSoftmax(
-            self.choice.model, self.frac[None], self.choice.settings
-        )
 
     def forward(self, logits: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
         """Return probabilities of logits [..., keys], of their dtype, 0 where masked.
 
         mask: bool, broadcastable to logits, True where an element counts; None: logits of -inf are
-        masked. A row with all masked gives zeros. Raises ValueError for NaN or +inf where unmasked,
-        and for rows longer than the unit's MAX_LEN.
+        masked. A row with all masked gives zeros. Raises ValueError for NaN or infinity where
+        unmasked, and for rows longer than the unit's MAX_LEN.
         """
         live = ~torch.isneginf(logits) if mask is None else mask.expand(logits.shape)
         heads, shape = len(self.frac), logits.shape
-        queries = shape[-2] if heads > 1 else 1
         if heads > 1 and (len(shape) < 3 or shape[-3] != heads):
             raise UserError(
                 f"logits must be [..., {heads}, queries, keys] for an F of each of {heads} heads, "
                 f"not {tuple(shape)}"
             )
+        return _Unit.apply(logits, lambda x: self.run(x, as_array(live)))
 
-        def run(x: np.ndarray) -> np.ndarray:
-            grid = (-1, heads, queries, shape[-1])
-            return self._softmax(x.reshape(grid), as_array(live).reshape(grid), 0).reshape(shape)
+    def run(self, logits: np.ndarray, live: np.ndarray) -> np.ndarray:
+        """Return what `forward` does of arrays, as float64; the mask has the shape of logits."""
+        keys = logits.shape[-1]
+        by_row = self.frac[:, None] if len(self.frac) > 1 else self.frac
+        frac = np.broadcast_to(by_row, logits.shape[:-1]).ravel()
+        # What is masked may be anything; 0 has an integer.
+        x, live = np.where(live, logits, 0).reshape(-1, keys), live.reshape(-1, keys)
+        real = np.empty(x.shape)
+        for one in np.unique(frac):
+            rows = frac == one
+            real[rows] = self._run(x[rows], live[rows], int(one))
+        return real.reshape(logits.shape)
 
-        return _Unit.apply(logits, run)
+    def _run(self, x: np.ndarray, live: np.ndarray, frac: int) -> np.ndarray:
+        unit, parameters = self.choice.unit, self.choice.parameters
+        quantised, given = unit.quantise(x, frac)
+        settings = {one.name: one.values[0] for one in unit.settings(parameters)}
+        settings |= {**given, **self.choice.settings}
+        rows = rtl.rows_of(unit, parameters, quantised, live, settings)
+        return unit.result(parameters, unit.predict(parameters, rows)).to_real()
 
     def extra_repr(self) -> str:
         return f"{self.choice}, frac={self.frac.tolist()}"
@@ -144,15 +154,20 @@ class UnitSoftmax(nn.Module):
 class UnitNorm(nn.Module):
     """A unit in the place of a LayerNorm or RMSNorm over the last axis, as calibration fitted it.
 
-    choice: a LayerNorm unit, or words as `choose` takes them. Raises UserError for another unit.
+    choice: a LayerNorm unit, or words as `choose` takes them. Raises UserError for another unit,
+    and for an RMSNorm if the unit has none.
     """
 
     def __init__(self, choice: str | Choice, fitted: FittedNorm):
         super().__init__()
         self.choice, self.fitted = choose(choice), fitted
-        if is_softmax(self.choice.unit):
-            raise UserError(f"{self.choice.unit.name} is no LayerNorm")
-        self._model = self.choice.model
+        unit, parameters = self.choice.unit, self.choice.parameters
+        if is_softmax(unit):
+            raise UserError(f"{unit.name} is no LayerNorm")
+        if fitted.folded.rms and RMS not in {one.name for one in unit.settings(parameters)}:
+            raise UserError(f"{unit.name} computes no RMSNorm")
+        norms = ((fitted.ptf, fitted.folded),)
+        self._norm = norm_of(unit, Variant(parameters), Calibration(fracs=(), norms=norms))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return what the unit makes of x [..., channels], of its shape and dtype.
@@ -160,11 +175,11 @@ class UnitNorm(nn.Module):
         Raises ValueError for values that are not finite or another number of channels, and for rows
         longer than the unit's MAX_LEN.
         """
+        return _Unit.apply(x, self.run)
 
-        def run(x: np.ndarray) -> np.ndarray:
-            return self.fitted.run(self._model, x.reshape(-1, x.shape[-1])).reshape(x.shape)
-
-        return _Unit.apply(x, run)
+    def run(self, x: np.ndarray) -> np.ndarray:
+        """Return what `forward` does of an array, as float64."""
+        return self._norm(x, 0) + self.fitted.offset
 
     def extra_repr(self) -> str:
         kind = "RMSNorm" if self.fitted.folded.rms else "LayerNorm"
