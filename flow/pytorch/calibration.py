@@ -200,7 +200,8 @@ def _check_same(model: nn.Module, before: object, after: object, real: np.ndarra
     want, got = as_array(want), as_array(got)
     if real is not None and want.shape[:2] == real.shape:  # padding may have any value
         want, got = want[real], got[real]
-    if want.shape != got.shape or not np.abs(want - got).max() <= near * np.abs(want).max():
+    widest = np.abs(want[np.isfinite(want)]).max(initial=0)
+    if want.shape != got.shape or not np.allclose(got, want, 0, near * widest, equal_nan=True):
         raise UserError(
             f"{type(model).__name__} has attention of its own, not that of the AttentionInterface: "
             "with the float softmax in its place the model gives something else"
