@@ -1,24 +1,32 @@
 """What the units cost a network: test accuracy of `flow.digits` with them in its place.
 
-Every variant of every unit runs in all layers, bit-exact: its model, or its RTL in bulk. Its
-settings are calibrated on training images, so the test images decide nothing. Nothing here knows a
-unit: one whose values are probabilities stands in for softmax, one with a channel table for
-LayerNorm.
+Every variant of every unit runs in all layers, bit-exact (`flow.stand_in`): its model, or its RTL
+in bulk. Its settings are calibrated on training images, so the test images decide nothing.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from flow import rtl
 from flow.digits import LAYERS, NORM_INPUTS, Digits, Norm, Softmax, Vit
-from models.ptf import FoldedNorm, Ptf, calibrate_mse, calibrate_output, fold
+from flow.stand_in import (
+    ByRtl,
+    Engine,
+    FittedNorm,
+    UnitNorm,
+    UnitSoftmax,
+    by_model,
+    is_softmax,
+    one_hot_softmax,
+    uniform_softmax,
+)
+from models.ptf import calibrate_mse, calibrate_output, fold
 from models.quantise import choose_frac
-from tb.unit import ChannelSet, Outputs, Parameters, Rows, Unit, Variant
+from tb.unit import Unit, Variant
 
 CALIBRATION = 200  # training images, the first ones
 SAMPLES = 400  # tokens of them that a LayerNorm is calibrated with
@@ -26,10 +34,10 @@ SAMPLES = 400  # tokens of them that a LayerNorm is calibrated with
 
 @dataclass(frozen=True, eq=False)
 class Calibration:
-    """Settings: fraction bits by layer; by LayerNorm its input's quantiser and its parameters."""
+    """Settings: fraction bits by layer, and every LayerNorm as a unit takes it."""
 
     fracs: tuple[int, ...]
-    norms: tuple[tuple[Ptf, FoldedNorm], ...]
+    norms: tuple[FittedNorm, ...]
 
 
 def calibrate(model: Vit, images: np.ndarray, octaves: int = 0) -> Calibration:
@@ -47,7 +55,7 @@ def calibrate(model: Vit, images: np.ndarray, octaves: int = 0) -> Calibration:
         ptf = calibrate_mse(samples)
         ptf = replace(ptf, scale=float(_short(ptf.scale)))
         step = _short(calibrate_output(model.float_norm(samples, n), octaves))
-        norms.append((ptf, fold(*model.norm_parameters(*at), ptf, step)))
+        norms.append(FittedNorm(ptf, fold(*model.norm_parameters(*at), ptf, step)))
     return Calibration(fracs, tuple(norms))
 
 
@@ -57,79 +65,15 @@ def _short(values: np.ndarray | float) -> np.ndarray:
     return np.ldexp(np.round(mantissa, 6), exponent)
 
 
-def is_softmax(unit: Unit) -> bool:
-    """Whether the unit stands in for softmax; the others do for LayerNorm."""
-    return unit.value_unit == "probability"
-
-
-# (unit, parameters, rows) -> outputs: what a unit makes of rows, the model or the RTL.
-Engine = Callable[[Unit, Parameters, Rows], Outputs]
-
-
-def by_model(unit: Unit, parameters: Parameters, rows: Rows) -> Outputs:
-    """The bit-exact model: an `Engine`."""
-    return unit.predict(parameters, rows)
-
-
-def by_rtl(unit: Unit, parameters: Parameters, rows: Rows) -> Outputs:
-    """The RTL, in Verilator: an `Engine`. Raises what `flow.rtl.run` raises."""
-    return rtl.run(unit, parameters, rows)
-
-
 def stand_in(
     unit: Unit, variant: Variant, calibration: Calibration, engine: Engine = by_model
 ) -> dict[str, Softmax | Norm]:
     """Return the unit as `Vit.forward` takes it: softmax or norm, by that name."""
+    parameters = unit.resolve(variant.parameters)
     if is_softmax(unit):
-        return {"softmax": softmax_of(unit, variant, calibration, engine)}
-    return {"norm": norm_of(unit, variant, calibration, engine)}
-
-
-def softmax_of(
-    unit: Unit, variant: Variant, calibration: Calibration, engine: Engine = by_model
-) -> Softmax:
-    """Return the unit in the place of `flow.minilm.float_softmax`."""
-    parameters = unit.resolve(variant.parameters)
-
-    def softmax(logits: np.ndarray, mask: np.ndarray, layer: int) -> np.ndarray:
-        frac = calibration.fracs[layer]
-        x, given = unit.quantise(logits.reshape(-1, logits.shape[-1]), frac)
-        rows = rtl.rows_of(unit, parameters, x, settings={**given, **variant.settings})
-        outputs = engine(unit, parameters, rows)
-        return unit.values(parameters, rows, outputs)[0].reshape(logits.shape)
-
-    return softmax
-
-
-def norm_of(
-    unit: Unit, variant: Variant, calibration: Calibration, engine: Engine = by_model
-) -> Norm:
-    """Return the unit in the place of `Vit.float_norm`."""
-    parameters = unit.resolve(variant.parameters)
-
-    def norm(x: np.ndarray, n: int) -> np.ndarray:
-        ptf, folded = calibration.norms[n]
-        q = ptf.quantise(x).reshape(-1, x.shape[-1])
-        given = {s: getattr(folded, s) for s in ("zp", "gfrac", "ofrac", "rms")}
-        channels = {column.name: getattr(folded.channels, column.name) for column in unit.channels}
-        rows = rtl.rows_of(
-            *(unit, parameters, q),
-            settings={**given, **variant.settings},
-            channels=ChannelSet(channels),
-        )
-        return folded.dequantise(engine(unit, parameters, rows).out).reshape(x.shape)
-
-    return norm
-
-
-def uniform_softmax(logits: np.ndarray, mask: np.ndarray, layer: int) -> np.ndarray:
-    """A control: the same probability for all, whatever the logits."""
-    return np.full(logits.shape, 1 / logits.shape[-1])
-
-
-def one_hot_softmax(logits: np.ndarray, mask: np.ndarray, layer: int) -> np.ndarray:
-    """A control: 1 for the largest logit, the first of them."""
-    return np.eye(logits.shape[-1])[logits.argmax(axis=-1)]
+        fracs = np.array(calibration.fracs)
+        return {"softmax": UnitSoftmax(unit, parameters, fracs, variant.settings, engine)}
+    return {"norm": UnitNorm(unit, parameters, calibration.norms, engine)}
 
 
 @dataclass(frozen=True)
@@ -168,10 +112,11 @@ def rtl_differs(unit: Unit, images: np.ndarray, test: Digits, model: Vit) -> int
     The unit has its defaults and is calibrated on `images`.
     """
     calibration = calibrate(model, images)
-    model_s, rtl_s = (
-        model.forward(test.images, **stand_in(unit, Variant({}), calibration, engine))
-        for engine in (by_model, by_rtl)
-    )
+    with ByRtl() as by_rtl:
+        model_s, rtl_s = (
+            model.forward(test.images, **stand_in(unit, Variant({}), calibration, engine))
+            for engine in (by_model, by_rtl)
+        )
     return int((model_s != rtl_s).sum())
 
 

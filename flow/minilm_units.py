@@ -1,14 +1,11 @@
-"""The units' bit-exact models in place of MiniLM's softmax and LayerNorms, calibrated.
+"""The units in place of MiniLM's softmax and LayerNorms (`flow.stand_in`), calibrated.
 
 Nothing is retrained. All that calibration finds is what software gives a unit anyway, or folds into
 the weights around it: fraction bits of each head's logits; scale, zero point and powers of two of
 each LayerNorm's inputs, gamma and beta; the power-of-two steps and the offsets that its outputs are
 worth, which the weights and biases behind it take in, and the residual sum as shifts and a bias.
-What calibration sees are the float model's tensors on some sentences. All products are floating
-point.
-
-A `minilm.Softmax` or `minilm.Norm` that runs RTL is `UnitSoftmax` or `UnitNorm` with another `unit`
-of the model's signature.
+What calibration sees are the float model's tensors on some sentences, and what it tries out are the
+units' bit-exact models. All products are floating point.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,23 +14,24 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from flow import minilm
+from flow.stand_in import (
+    FittedNorm,
+    UnitNorm,
+    UnitSoftmax,
+    one_hot_softmax,
+    uniform_softmax,
+)
 from models import reference
 from models.ailayernorm import AILayerNorm
 from models.arith import FRACS, INT8
-from models.e2softmax import E2Softmax
-from models.lut2d import Lut2d
-from models.ptf import (
-    ALPHAS,
-    FoldedNorm,
-    Ptf,
-    calibrate_mse,
-    calibrate_output,
-    fold,
-)
+from models.ptf import ALPHAS, Ptf, calibrate_mse, calibrate_output, fold
 from models.quantise import quantise_logits, round_half_up
-from models.rexp import Rexp
-
-Unit = Callable[..., object]
+from tb.unit import Parameters, Unit
+from tb.units.ailayernorm import AILAYERNORM
+from tb.units.e2softmax import E2SOFTMAX
+from tb.units.lut2d import LUT2D
+from tb.units.rexp import REXP
+from tb.units.softmax import SoftmaxUnit
 
 TOKENS = 400  # a LayerNorm is calibrated with
 QUERIES = 8  # of a sentence, that a softmax is calibrated with
@@ -66,70 +64,19 @@ def embed(
     sentences: Sequence[str],
     softmax: minilm.Softmax | None = None,
     norm: minilm.Norm | None = None,
+    progress: Callable[[int], None] = lambda _: None,
 ) -> np.ndarray:
-    """Return the sentences' embeddings [sentences, 384] of unit length."""
-    out = np.empty((len(sentences), minilm.WIDTH), np.float32)
+    """Return the sentences' embeddings [sentences, 384] of unit length.
+
+    progress: called with how many sentences are done, after each batch.
+    """
+    out, done = np.empty((len(sentences), minilm.WIDTH), np.float32), 0
     for places, ids, mask in batches(model, sentences):
         tokens = model.forward(ids, mask, softmax=softmax, norm=norm)
         out[places] = minilm.sentence_embedding(tokens, mask)
+        done += len(places)
+        progress(done)
     return out
-
-
-# --- what stands in -------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, eq=False)
-class UnitSoftmax:
-    """A `minilm.Softmax` of a unit's model: logits to int8, through the unit, and back.
-
-    unit: called as the model is, (x, mask, frac=, **settings). frac: F, integers [layers, heads].
-    """
-
-    unit: Unit
-    frac: np.ndarray
-    settings: Mapping[str, int] = field(default_factory=dict)
-
-    def __call__(self, logits: np.ndarray, mask: np.ndarray, layer: int) -> np.ndarray:
-        batch, heads, queries, keys = logits.shape
-        frac = self.frac[layer][:, None, None]
-        # What is masked may be anything; 0 has an int8 value.
-        x = quantise_logits(np.ldexp(np.where(mask, logits, 0), frac), 0).reshape(-1, keys)
-        live = None
-        if not mask.all():
-            live = np.ascontiguousarray(np.broadcast_to(mask, logits.shape)).reshape(-1, keys)
-        row_frac = np.broadcast_to(frac, (batch, heads, queries, 1)).ravel()
-        result = self.unit(x, live, frac=row_frac, **self.settings)
-        return result.to_real().reshape(logits.shape).astype(logits.dtype)
-
-
-@dataclass(frozen=True, eq=False)
-class FittedNorm:
-    """A LayerNorm as the unit takes it; an output's real value is out * folded.step + offset.
-
-    offset: float64 [channels]. The biases behind have it folded in, as the weights have the step.
-    """
-
-    ptf: Ptf
-    folded: FoldedNorm
-    offset: np.ndarray
-
-    def run(self, unit: Unit, x: np.ndarray) -> np.ndarray:
-        """Return what the unit makes of real x [rows, channels], as float64."""
-        settings = self.folded.settings(x.shape[1])
-        result = unit(self.ptf.quantise(x), self.folded.channels, **settings)
-        return self.folded.dequantise(result.out) + self.offset
-
-
-@dataclass(frozen=True, eq=False)
-class UnitNorm:
-    """A `minilm.Norm` of a unit's model, with the parameters of all LayerNorms."""
-
-    unit: Unit
-    norms: Sequence[FittedNorm]
-
-    def __call__(self, x: np.ndarray, n: int) -> np.ndarray:
-        rows = x.reshape(-1, x.shape[-1])
-        return self.norms[n].run(self.unit, rows).reshape(x.shape).astype(x.dtype)
 
 
 # --- what calibration sees ------------------------------------------------------------------------
@@ -189,12 +136,21 @@ def sample(model: minilm.MiniLM, sentences: Sequence[str], seed: int) -> Samples
 # --- calibrating a softmax ------------------------------------------------------------------------
 
 
-def fit_softmax(unit: Unit, settings: Mapping[str, int], samples: Samples, by: str) -> UnitSoftmax:
+def fit_softmax(
+    unit: SoftmaxUnit,
+    parameters: Parameters,
+    settings: Mapping[str, int],
+    samples: Samples,
+    by: str,
+) -> UnitSoftmax:
     """Return the unit with the F of the least squared error of its probabilities.
 
-    by: "layer" for one F a layer, "head" for one a head; F is a setting of the row. Large logits
-    that saturate here and there may be worth the finer steps of all others, or not.
+    parameters: over the defaults. by: "layer" for one F a layer, "head" for one a head; F is a
+    setting of the row. Large logits that saturate here and there may be worth the finer steps of
+    all others, or not.
     """
+    parameters = unit.resolve(parameters)
+    model = unit.model(**parameters)
     frac = np.zeros((minilm.LAYERS, minilm.HEADS), np.int64)
     for layer, logits in enumerate(samples.logits):
         live = np.broadcast_to(samples.mask, logits.shape).reshape(-1, logits.shape[-1])
@@ -202,11 +158,11 @@ def fit_softmax(unit: Unit, settings: Mapping[str, int], samples: Samples, by: s
         errors = []
         for f in FRACS:
             x = quantise_logits(np.where(samples.mask, logits, 0), f).reshape(live.shape)
-            real = unit(x, live, frac=f, **settings).to_real().reshape(logits.shape)
+            real = model(x, live, frac=f, **settings).to_real().reshape(logits.shape)
             errors.append(np.square(real - exact).sum(axis=(1, 2)))
         errors = np.array(errors)
         frac[layer] = errors.sum(axis=1).argmin() if by == "layer" else errors.argmin(axis=0)
-    return UnitSoftmax(unit, frac, settings)
+    return UnitSoftmax(unit, parameters, frac, settings)
 
 
 # --- calibrating a LayerNorm ----------------------------------------------------------------------
@@ -230,11 +186,11 @@ def fit_plain(
     if exact is None:
         exact = minilm.layer_norm(samples, gamma, beta)
     step = calibrate_output(exact, octaves)
-    return FittedNorm(ptf, fold(gamma, beta, ptf, step, rms), np.zeros(len(gamma)))
+    return FittedNorm(ptf, fold(gamma, beta, ptf, step, rms))
 
 
 def fit_norm(
-    unit: Unit,
+    parameters: Parameters | None,
     samples: np.ndarray,
     gamma: np.ndarray,
     beta: np.ndarray,
@@ -242,13 +198,18 @@ def fit_norm(
     exact: np.ndarray | None = None,
     rms: bool = False,
 ) -> FittedNorm:
-    """Return a LayerNorm whose outputs, through the unit, are near the float layer's.
+    """Return a LayerNorm whose outputs, through AILayerNorm, are near the float layer's.
 
-    Arguments are those of `fit_plain`. Three steps, each for the least squared error of outputs:
-    scale, zero point and alphas of the inputs, with the unit's statistics; gamma and beta by
-    regression on what the unit normalises to; output steps, with what they make of gamma. Any other
-    unit than AILayerNorm is taken to have exact statistics, and the offset is left at 0.
+    parameters: the unit's, over its defaults; None for any other unit, which is taken to have exact
+    statistics, and the offset is left at 0. The others are those of `fit_plain`. Three steps, each
+    for the least squared error of outputs: scale, zero point and alphas of the inputs, with the
+    unit's statistics; gamma and beta by regression on what the unit normalises to; output steps,
+    with what they make of gamma.
     """
+    unit = None
+    if parameters is not None:
+        parameters = AILAYERNORM.resolve(parameters)
+        unit = AILayerNorm(**parameters)
     gamma, beta = gamma.astype(np.float64), beta.astype(np.float64)
     if exact is None:
         exact = minilm.layer_norm(samples, gamma, beta)
@@ -263,10 +224,11 @@ def fit_norm(
     step = _fit_steps(z - middle, slope, octaves)
     # Outputs are centred, as far as beta's int8 can: what is left goes into the offset.
     shift = np.clip(-slope * middle, INT8[0] * step, INT8[1] * step)
-    fitted = FittedNorm(ptf, fold(slope, shift, ptf, step, rms), np.zeros(len(gamma)))
-    if not isinstance(unit, AILayerNorm):
+    fitted = FittedNorm(ptf, fold(slope, shift, ptf, step, rms))
+    if unit is None:
         return fitted
-    return replace(fitted, offset=(exact - fitted.run(unit, samples)).mean(axis=0))
+    lost = exact - fitted.run(AILAYERNORM, parameters, samples)
+    return replace(fitted, offset=lost.mean(axis=0))
 
 
 def _weights(samples: np.ndarray, gamma: np.ndarray, rms: bool) -> np.ndarray:
@@ -282,7 +244,7 @@ def _weights(samples: np.ndarray, gamma: np.ndarray, rms: bool) -> np.ndarray:
 
 
 def _fit_inputs(
-    unit: Unit,
+    unit: AILayerNorm | None,
     samples: np.ndarray,
     exact: np.ndarray,
     gamma: np.ndarray,
@@ -315,10 +277,10 @@ def _fit_inputs(
     return best([found.scale * 2.0 ** (k / 8) for k in range(-3, 4)], [found.zp])[1]
 
 
-def _normalised(unit: Unit, ptf: Ptf, samples: np.ndarray, rms: bool) -> np.ndarray:
+def _normalised(unit: AILayerNorm | None, ptf: Ptf, samples: np.ndarray, rms: bool) -> np.ndarray:
     """What the unit normalises samples to, before gamma: float64 [samples, channels]."""
     none = np.zeros(samples.shape[1])
-    if not isinstance(unit, AILayerNorm):
+    if unit is None:
         x = ptf.dequantise(ptf.quantise(samples))
         return reference.rms_norm(x, none + 1) if rms else reference.layer_norm(x, none + 1, none)
     # Neither gamma nor the settings of outputs have a part in what is used of the trace.
@@ -357,45 +319,80 @@ def _fit_steps(z: np.ndarray, slope: np.ndarray, octaves: int) -> np.ndarray:
 # --- the methods ----------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True, eq=False)
+class SoftmaxPart:
+    """A unit in the place of softmax: parameters over its defaults, and settings.
+
+    by: "layer" or "head", what has an F of its own (`fit_softmax`).
+    """
+
+    unit: SoftmaxUnit
+    parameters: Parameters = field(default_factory=dict)
+    settings: Mapping[str, int] = field(default_factory=dict)
+    by: str = "head"
+
+
+@dataclass(frozen=True, eq=False)
+class NormPart:
+    """AILayerNorm in the place of the LayerNorms: parameters over its defaults.
+
+    octaves: of output steps. by_outputs: calibrated by `fit_norm`, else by `fit_plain`.
+    """
+
+    parameters: Parameters = field(default_factory=dict)
+    octaves: int = 3
+    by_outputs: bool = True
+
+    @property
+    def unit(self) -> Unit:
+        """The unit's descriptor."""
+        return AILAYERNORM
+
+
 @dataclass(frozen=True)
 class Method:
-    """A line of the table: which units stand in, with which parameters, calibrated how.
+    """A line of the table: which units stand in, None for the float function.
 
-    softmax: unit, settings, and "layer" or "head" (`fit_softmax`). norm: unit, octaves of
-    its output steps, and whether it is calibrated by `fit_norm` (else `fit_plain`). None: the float
-    function.
+    A softmax may also be a plain function. key: whether the method is run through the RTL when none
+    is named.
     """
 
     name: str
-    softmax: tuple[Unit, Mapping[str, int], str] | None = None
-    norm: tuple[AILayerNorm, int, bool] | None = None
+    softmax: SoftmaxPart | minilm.Softmax | None = None
+    norm: NormPart | None = None
+    key: bool = False
+
+    @property
+    def has_unit(self) -> bool:
+        """Whether any of it is hardware."""
+        return isinstance(self.softmax, SoftmaxPart) or self.norm is not None
 
 
-_OCTAVES = 3
-_PAPER = (E2Softmax(), {"fmt": 0}, "head")
-_FINE = (E2Softmax(DIV_BITS=3, EXP_FRAC=1), {"fmt": 1}, "head")
-_REXP, _LUT2D = (Rexp(), {}, "head"), (Lut2d(), {}, "head")
-_NORM = (AILayerNorm(), _OCTAVES, True)
-_NORM3 = (AILayerNorm(CMP_RANGES=3), _OCTAVES, True)
-_BY_INPUTS = (AILayerNorm(), _OCTAVES, False)
+_PAPER = SoftmaxPart(E2SOFTMAX, settings={"fmt": 0})
+_FINE = SoftmaxPart(E2SOFTMAX, {"DIV_BITS": 3, "EXP_FRAC": 1}, {"fmt": 1})
+_REXP, _LUT2D = SoftmaxPart(REXP), SoftmaxPart(LUT2D)
+_NORM, _NORM3 = NormPart(), NormPart({"CMP_RANGES": 3})
+_BY_INPUTS = NormPart(by_outputs=False)
 _FINE_NAME = "E2Softmax DIV_BITS=3 EXP_FRAC=1 row-scaled"
 
 METHODS = (
-    Method("E2Softmax, F a layer", (*_PAPER[:2], "layer")),
+    Method("E2Softmax, F a layer", SoftmaxPart(E2SOFTMAX, settings={"fmt": 0}, by="layer")),
     Method("E2Softmax", _PAPER),
     Method(_FINE_NAME, _FINE),
     Method("REXP", _REXP),
     Method("2D-LUT", _LUT2D),
-    Method("AILayerNorm, by inputs, one output step", norm=(AILayerNorm(), 0, False)),
+    Method("AILayerNorm, by inputs, one output step", norm=NormPart(octaves=0, by_outputs=False)),
     Method("AILayerNorm, by inputs", norm=_BY_INPUTS),
     Method("AILayerNorm", norm=_NORM),
     Method("AILayerNorm CMP_RANGES=3", norm=_NORM3),
     Method("E2Softmax and AILayerNorm, by inputs", _PAPER, _BY_INPUTS),
-    Method("E2Softmax and AILayerNorm", _PAPER, _NORM),
+    Method("E2Softmax and AILayerNorm", _PAPER, _NORM, key=True),
     Method(f"{_FINE_NAME} and AILayerNorm", _FINE, _NORM),
-    Method(f"{_FINE_NAME} and AILayerNorm CMP_RANGES=3", _FINE, _NORM3),
-    Method("REXP and AILayerNorm", _REXP, _NORM),
-    Method("2D-LUT and AILayerNorm", _LUT2D, _NORM),
+    Method(f"{_FINE_NAME} and AILayerNorm CMP_RANGES=3", _FINE, _NORM3, key=True),
+    Method("REXP and AILayerNorm", _REXP, _NORM, key=True),
+    Method("2D-LUT and AILayerNorm", _LUT2D, _NORM, key=True),
+    Method("control: uniform", uniform_softmax),
+    Method("control: one-hot", one_hot_softmax),
 )
 
 
@@ -406,29 +403,27 @@ class Calibrated:
         self._model, self._samples = model, samples
         self._known: dict[object, object] = {}
 
-    def softmax(self, method: Method) -> UnitSoftmax | None:
+    def softmax(self, method: Method) -> UnitSoftmax | minilm.Softmax | None:
         """Return what stands in for the softmax, None for the float one."""
-        if method.softmax is None:
-            return None
-        unit, settings, by = method.softmax
-        key = (unit, *settings.items(), by)
-        if key not in self._known:
-            self._known[key] = fit_softmax(unit, settings, self._samples, by)
-        return self._known[key]
+        part = method.softmax
+        if not isinstance(part, SoftmaxPart):
+            return part
+        if part not in self._known:
+            given = (part.unit, part.parameters, part.settings)
+            self._known[part] = fit_softmax(*given, self._samples, part.by)
+        return self._known[part]
 
     def norm(self, method: Method) -> UnitNorm | None:
         """Return what stands in for the LayerNorms, None for the float ones."""
-        if method.norm is None:
+        part = method.norm
+        if part is None:
             return None
-        if method.norm not in self._known:
-            unit, octaves, by_outputs = method.norm
+        if part not in self._known:
             fitted = []
             for name, inputs in zip(minilm.NORM_INPUTS, self._samples.norm_inputs, strict=True):
-                real = self._model.norm_parameters(*name)
+                real = (inputs, *self._model.norm_parameters(*name), part.octaves)
                 fitted.append(
-                    fit_norm(unit, inputs, *real, octaves)
-                    if by_outputs
-                    else fit_plain(inputs, *real, octaves)
+                    fit_norm(part.parameters, *real) if part.by_outputs else fit_plain(*real)
                 )
-            self._known[method.norm] = UnitNorm(unit, fitted)
-        return self._known[method.norm]
+            self._known[part] = UnitNorm(part.unit, part.unit.resolve(part.parameters), fitted)
+        return self._known[part]

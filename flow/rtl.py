@@ -10,7 +10,7 @@ them under the stream contract (docs/stream.md) and collects what comes out. Ass
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 import numpy as np
@@ -134,17 +134,8 @@ def run(
             channel_set=channel_set,
         )
     build = bulk_build(unit, parameters, sim, rtl=rtl)
-    shares = np.array_split(np.arange(len(x)), min(instances, max(len(x), 1)))
-
-    def one(share: np.ndarray) -> RtlOutputs:
-        rows = x if len(share) == len(x) else x.select(share)
-        with Instance(build, seed) as instance:
-            return instance.run(rows, stalls=stalls, seed=seed)
-
-    if len(shares) == 1:
-        return one(shares[0])
-    with ThreadPoolExecutor(len(shares)) as pool:
-        return _joined(list(pool.map(one, shares)))
+    with Instances(build, min(instances, max(len(x), 1)), seed) as several:
+        return several.run(x, stalls=stalls, seed=seed)
 
 
 def _joined(parts: Sequence[RtlOutputs]) -> RtlOutputs:
@@ -204,3 +195,43 @@ class Instance:
             beats=moved.beats_in,
             clocks=moved.clocks,
         )
+
+
+class Instances:
+    """Simulated units of one build that share each batch's rows, a thread each.
+
+    Use as a context; not from two threads at once.
+    """
+
+    def __init__(self, build: BulkBuild, count: int = 1, seed: int = 1):
+        """`count`, 1 or more: how many. `seed`: as `Instance` takes it."""
+        self.build = build
+        self._instances = [Instance(build, seed) for _ in range(count)]
+        self._pool = ThreadPoolExecutor(count)
+
+    def __enter__(self) -> Instances:
+        return self
+
+    def __exit__(self, *_) -> None:
+        self._pool.shutdown()  # an interruption may leave threads in the simulators
+        for instance in self._instances:
+            instance.simulator.close()
+
+    def run(
+        self, rows: Rows, *, stalls: Stalls = ("none", "none"), seed: int = 1, reset: bool = True
+    ) -> RtlOutputs:
+        """The rows through the units, in order; `clocks` is the sum of theirs.
+
+        Arguments and errors are those of `Instance.run`.
+        """
+        how = {"stalls": stalls, "seed": seed, "reset": reset}
+        if len(self._instances) == 1 or not len(rows):
+            return self._instances[0].run(rows, **how)
+        shares = np.array_split(np.arange(len(rows)), len(self._instances))
+        running = [
+            self._pool.submit(instance.run, rows.select(share), **how)
+            for instance, share in zip(self._instances, shares, strict=True)
+            if len(share)
+        ]
+        wait(running)  # none is left running when one has failed
+        return _joined([one.result() for one in running])

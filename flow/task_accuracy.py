@@ -1,6 +1,7 @@
-"""What the units cost a whole network: MiniLM on STS-B, nothing retrained, the models in its place.
+"""What the units cost a whole network: MiniLM on STS-B, nothing retrained.
 
-A method's softmax and LayerNorms (`flow.minilm_units`) stand in for the float ones. It is held
+A method's softmax and LayerNorms (`flow.minilm_units`) stand in for the float ones, as bit-exact
+models; or as RTL, whose embeddings are then held against the models' bit for bit. It is held
 against human scores, by Spearman's correlation, and against the float model, whose noise the scores
 do not hide. The data set is not in the repository; without it the second part runs on sentences
 that are. Run it: make accuracy NETWORK=minilm STSB=path/to/sts-test.tsv
@@ -10,14 +11,15 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from flow import minilm, minilm_units
 from flow.errors import UserError
+from flow.stand_in import ByRtl, Passed, UnitNorm, UnitSoftmax
 
 SEED = 1
 RESAMPLES = 1000
@@ -58,7 +60,8 @@ class Result:
     spearman: with the gold scores. lost: by how much less than the float model. interval: its 95 %
     bootstrap interval over pairs. All three None without scores. fidelity: rank correlation of the
     cosines with the float model's. cosine: mean cosine of the embeddings with the float ones.
-    seconds: for all embeddings. calibration_s: for calibration, 0 where it was shared.
+    seconds: for all embeddings. calibration_s: for calibration, 0 where it was shared. rtl: how
+    the RTL's embeddings differ, if the other figures are of them.
     """
 
     name: str
@@ -69,6 +72,21 @@ class Result:
     cosine: float
     seconds: float
     calibration_s: float
+    rtl: ThroughRtl | None = None
+
+
+@dataclass(frozen=True)
+class ThroughRtl:
+    """A method with the units' RTL, against the same with their models.
+
+    values: of the embeddings. other_bits: how many of them the models give other bits. passed: what
+    went through the RTL, by unit. seconds: of the network with the RTL in it.
+    """
+
+    values: int
+    other_bits: int
+    passed: Mapping[str, Passed]
+    seconds: float
 
 
 # --- data -----------------------------------------------------------------------------------------
@@ -169,45 +187,115 @@ def measure(
     seed: int = SEED,
     methods: Sequence[minilm_units.Method] = minilm_units.METHODS,
     progress: Callable[[str], None] = lambda _: None,
+    instances: int = 0,
 ) -> list[Result]:
     """Return the float model's result, then each method's, calibrated on other sentences.
 
-    Raises UserError for a sentence that is too long, and if the model is not installed.
+    instances: of each unit's RTL; 0 for the models alone. Raises UserError for a sentence that is
+    too long, and if the model is not installed; with RTL what `flow.rtl.run` raises.
     """
     model = minilm.MiniLM()
-    start = time.perf_counter()
-    float_embeddings = minilm_units.embed(model, pairs.sentences)
-    seconds = time.perf_counter() - start
+    count = len(pairs.sentences)
+    told = _Told("FP32", count, progress)
+    float_embeddings = minilm_units.embed(model, pairs.sentences, progress=told)
     exact = pairs.cosines(float_embeddings)
     base = None if pairs.gold is None else spearman(exact, pairs.gold)
     nothing = None if base is None else 0.0
-    results = [Result("FP32", base, nothing, None, 100.0, 1.0, seconds, 0.0)]
+    results = [Result("FP32", base, nothing, None, 100.0, 1.0, told.seconds, 0.0)]
     calibrated = minilm_units.Calibrated(model, minilm_units.sample(model, calibration, seed))
     for place, method in enumerate(methods, 1):
+        what = f"[{place}/{len(methods)}] {method.name}"
         start = time.perf_counter()
         softmax, norm = calibrated.softmax(method), calibrated.norm(method)
-        ready = time.perf_counter()
-        embeddings = minilm_units.embed(model, pairs.sentences, softmax, norm)
-        done = time.perf_counter()
+        calibration_s = time.perf_counter() - start
+        told = _Told(what, count, progress)
+        embeddings = minilm_units.embed(model, pairs.sentences, softmax, norm, told)
+        seconds = told.seconds
+        progress(f"{what}: {calibration_s + seconds:.1f} s")
+        through = None
+        if instances:
+            through, embeddings = _by_rtl(
+                *(model, pairs.sentences, (softmax, norm), embeddings, instances),
+                lambda line, what=what: progress(f"{what}, RTL: {line}"),
+            )
         cosines = pairs.cosines(embeddings)
         figures = (None, None, None)
         if base is not None:
             score = spearman(cosines, pairs.gold)
             figures = (score, base - score, bootstrap(pairs.gold, exact, cosines, seed))
         near = float(np.vecdot(embeddings, float_embeddings).mean())
-        results.append(
-            Result(
-                method.name, *figures, spearman(cosines, exact), near, done - ready, ready - start
-            )
-        )
-        progress(f"[{place}/{len(methods)}] {method.name}: {done - start:.1f} s")
+        rank = spearman(cosines, exact)
+        results.append(Result(method.name, *figures, rank, near, seconds, calibration_s, through))
     return results
+
+
+def _by_rtl(
+    model: minilm.MiniLM,
+    sentences: Sequence[str],
+    parts: Sequence[Callable | None],
+    want: np.ndarray,
+    instances: int,
+    progress: Callable[[str], None],
+) -> tuple[ThroughRtl, np.ndarray]:
+    """Return how the RTL's embeddings differ from those of the models, `want`, and themselves."""
+    with ByRtl(instances) as engine:
+        by_rtl = list(parts)
+        for place, part in enumerate(parts):
+            if isinstance(part, (UnitSoftmax, UnitNorm)):
+                engine.start(part.unit, part.parameters)  # a build is not counted
+                by_rtl[place] = replace(part, engine=engine)
+        told = _Told("", len(sentences), progress)
+        got = minilm_units.embed(model, sentences, *by_rtl, told)
+        seconds = told.seconds
+    # Bits, not values: 0 and -0 are two, and NaN is one.
+    other_bits = int((got.view(np.uint32) != want.view(np.uint32)).sum())
+    progress(f"{other_bits} of {got.size} embedding values have other bits, {seconds:.1f} s")
+    return ThroughRtl(got.size, other_bits, engine.passed, seconds), got
+
+
+class _Told:
+    """Progress of a run over sentences, a line every few seconds."""
+
+    EVERY = 10.0  # seconds
+
+    def __init__(self, what: str, sentences: int, progress: Callable[[str], None]):
+        self._what = f"{what}: " if what else ""
+        self._sentences, self._progress = sentences, progress
+        self._start = self._last = time.perf_counter()
+
+    @property
+    def seconds(self) -> float:
+        """Since the start."""
+        return time.perf_counter() - self._start
+
+    def __call__(self, done: int) -> None:
+        if time.perf_counter() - self._last >= self.EVERY and done < self._sentences:
+            self._last = time.perf_counter()
+            self._progress(
+                f"{self._what}{done} of {self._sentences} sentences, {self.seconds:.0f} s"
+            )
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One softmax or LayerNorm replaced, all others float.
+
+    fidelity, cosine: as in `Result`. mse: mean squared error of its outputs, what it makes of its
+    inputs against what the float function makes of them; probabilities, or outputs of LayerNorm.
+    relative: the same over the mean square of the float function's.
+    """
+
+    what: str
+    fidelity: float
+    cosine: float
+    mse: float
+    relative: float
 
 
 def by_layer(
     pairs: Pairs, calibration: Sequence[str], method: minilm_units.Method, seed: int = SEED
-) -> list[tuple[str, float, float]]:
-    """Return (what, fidelity, cosine) as in `Result` with one softmax or LayerNorm replaced each.
+) -> list[Layer]:
+    """Return what each softmax and LayerNorm of a method costs alone, in the network's order.
 
     Arguments and errors are those of `measure`.
     """
@@ -215,27 +303,46 @@ def by_layer(
     exact = minilm_units.embed(model, pairs.sentences)
     calibrated = minilm_units.Calibrated(model, minilm_units.sample(model, calibration, seed))
     softmax, norm = calibrated.softmax(method), calibrated.norm(method)
-    runs: list[tuple[str, dict[str, object]]] = []
+    runs: list[tuple[str, str, _Only]] = []
     if softmax is not None:
         for layer in range(minilm.LAYERS):
-            runs.append(
-                (f"softmax {layer}", {"softmax": _only(softmax, layer, minilm.float_softmax)})
-            )
+            only = _Only(softmax, layer, minilm.float_softmax)
+            runs.append((f"softmax {layer}", "softmax", only))
     if norm is not None:
         for n, (name, layer) in enumerate(minilm.NORM_INPUTS):
             what = f"{name.removesuffix('_input').replace('_', ' ')} {layer}"
-            runs.append((what, {"norm": _only(norm, n, model.float_norm)}))
+            runs.append((what, "norm", _Only(norm, n, model.float_norm)))
     lines = []
-    for what, replaced in runs:
-        got = minilm_units.embed(model, pairs.sentences, **replaced)
+    for what, kind, only in runs:
+        got = minilm_units.embed(model, pairs.sentences, **{kind: only})
         fidelity = spearman(pairs.cosines(got), pairs.cosines(exact))
-        lines.append((what, fidelity, float(np.vecdot(got, exact).mean())))
+        cosine = float(np.vecdot(got, exact).mean())
+        lines.append(
+            Layer(what, fidelity, cosine, only.error / only.count, only.error / only.power)
+        )
     return lines
 
 
-def _only(replaced: Callable, place: int, other: Callable) -> Callable:
-    """Return a softmax or norm that is `replaced` at this layer or LayerNorm, else `other`."""
-    return lambda *arguments: (replaced if arguments[-1] == place else other)(*arguments)
+class _Only:
+    """A softmax or norm that is `replaced` at one layer or LayerNorm, else `other`.
+
+    It adds up the squares of what `replaced` gives less what `other` does (error), of what `other`
+    does (power), and their number (count).
+    """
+
+    def __init__(self, replaced: Callable, place: int, other: Callable):
+        self._replaced, self._place, self._other = replaced, place, other
+        self.error, self.power, self.count = 0.0, 0.0, 0
+
+    def __call__(self, *arguments) -> np.ndarray:
+        want = self._other(*arguments)
+        if arguments[-1] != self._place:
+            return want
+        got = self._replaced(*arguments)
+        self.error += float(np.square(got - want, dtype=np.float64).sum())
+        self.power += float(np.square(want, dtype=np.float64).sum())
+        self.count += want.size
+        return got
 
 
 # --- the table ------------------------------------------------------------------------------------
@@ -259,11 +366,54 @@ def cells(results: Sequence[Result]) -> list[list[str]]:
     return lines
 
 
-def chosen(name: str) -> list[minilm_units.Method]:
-    """Return the method of this name, else those that have it in theirs. Raises UserError."""
+RTL_TITLES = (
+    *("method", "values", "other bits", "unit", "rows", "beats"),
+    *("RTL s", "of network s", "share"),
+)
+
+
+def rtl_cells(results: Sequence[Result]) -> list[list[str]]:
+    """Return the lines of what went through the RTL, under RTL_TITLES, one a unit of a method."""
+    lines = []
+    for one in results:
+        if one.rtl is None:
+            continue
+        first = [one.name, str(one.rtl.values), str(one.rtl.other_bits)]
+        for unit, passed in one.rtl.passed.items():
+            share = f"{100 * passed.seconds / one.rtl.seconds:.0f} %"
+            times = [f"{passed.seconds:.1f}", f"{one.rtl.seconds:.1f}", share]
+            lines.append([*first, unit, str(passed.rows), str(passed.beats), *times])
+            first = ["", "", ""]
+    return lines
+
+
+LAYER_TITLES = ("replaced", "fidelity", "cosine", "mse", "relative")
+
+
+def layer_cells(lines: Sequence[Layer]) -> list[list[str]]:
+    """Return the lines of `by_layer`, under LAYER_TITLES."""
+    return [
+        [
+            *(one.what, f"{one.fidelity:.3f}", f"{one.cosine:.5f}"),
+            *(f"{one.mse:.3e}", f"{one.relative:.3e}"),
+        ]
+        for one in lines
+    ]
+
+
+def chosen(name: str, rtl: bool = False) -> list[minilm_units.Method]:
+    """Return the method of this name, else those that have it in theirs. Raises UserError.
+
+    Without a name, all of them, and with `rtl` the key ones.
+    """
+    if rtl and not name:
+        return [one for one in minilm_units.METHODS if one.key]
     exactly = [one for one in minilm_units.METHODS if one.name == name]
     methods = exactly or [one for one in minilm_units.METHODS if name in one.name]
     if not methods:
         named = "; ".join(one.name for one in minilm_units.METHODS)
         raise UserError(f"no method's name has {name!r} in it; there are: {named}")
+    without = [one.name for one in methods if not one.has_unit]
+    if rtl and without:
+        raise UserError(f"the method {without[0]} has no RTL: leave out RTL=1")
     return methods

@@ -9,19 +9,24 @@ usage: scripts/accuracy.py [UNIT=name | OUT=folder | NETWORK=digits | NETWORK=mi
     RTL=1           each unit's RTL in all layers: its scores must be the model's to the bit
   NETWORK=minilm  all-MiniLM-L6-v2 (needs requirements-capture.txt) on the STS-B test set, only:
     STSB=FILE       tab-separated: score, sentence1, sentence2; without it the sentences of data/
-    ONLY=name       methods with this in their name
-    LAYERS=1        one layer at a time
+    PAIRS=n         this many of the pairs, drawn at random
+    ONLY=name       the method of this name, or those with this in theirs
+    RTL=1           the units' RTL in all layers: embeddings must be the models' to the bit;
+                    without ONLY= four methods: each softmax unit and AILayerNorm, and the best pair
+    LAYERS=1        one softmax or LayerNorm at a time, with the error of its outputs; 400 pairs
+                    unless PAIRS= says how many
     SEED=1          of samples and resamples
     CALIBRATION=    a file of sentences, one a line, to calibrate with
 
 Without a word: the tensors of all units, then the digits. Nothing is retrained for a unit.
 
 The plot needs matplotlib (requirements-plot.txt); without it a plot that is there is left alone.
-Exit code: 0 done, 2 bad input.
+Exit code: 0 done, 1 the RTL gave other bits than the models, 2 bad input.
 """
 
 import bootstrap  # noqa: F401  isort: skip
 
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -71,11 +76,15 @@ def _minilm(given: dict[str, str]) -> int:
     """MiniLM on STS-B; without the data set, on sentences that were not calibrated with."""
     stsb = Path(given.pop("STSB")) if "STSB" in given else None
     seed = number("SEED", given.pop("SEED", str(task_accuracy.SEED)))
-    methods = task_accuracy.chosen(given.pop("ONLY", ""))
+    with_rtl = flag("RTL", given.pop("RTL", "0"))
     one_at_a_time = flag("LAYERS", given.pop("LAYERS", "0"))
+    methods = task_accuracy.chosen(given.pop("ONLY", ""), with_rtl)
+    count = number("PAIRS", given.pop("PAIRS"), least=2) if "PAIRS" in given else None
     calibration = capture.read_sentences(Path(given.pop("CALIBRATION", capture.SENTENCES)))
-    if given:
-        raise UserError("NETWORK=minilm takes STSB=, CALIBRATION=, SEED=, ONLY= and LAYERS=1")
+    if given or (with_rtl and one_at_a_time):
+        raise UserError(
+            "NETWORK=minilm takes STSB=, PAIRS=, CALIBRATION=, SEED=, ONLY=, and RTL=1 or LAYERS=1"
+        )
     started = time.perf_counter()
     pairs = task_accuracy.find_pairs(stsb)
     if pairs is None:
@@ -84,28 +93,39 @@ def _minilm(given: dict[str, str]) -> int:
         if len(rest) < 3:
             raise UserError("CALIBRATION holds too few sentences to measure on half of them")
         pairs = task_accuracy.all_pairs(rest)
+    if one_at_a_time and count is None:
+        count = task_accuracy.LAYER_PAIRS
+    if count is not None:
+        pairs = pairs.some(count, seed)
     print(
         f"{minilm.MODEL}, {len(pairs.places)} pairs of {len(pairs.sentences)} sentences; "
         f"calibrated on {len(calibration)} others, seed {seed}; {task_accuracy.RESAMPLES} "
         f"resamples, seed {seed}",
         flush=True,
     )
+    wrong = False
     if one_at_a_time:
-        some = pairs.some(task_accuracy.LAYER_PAIRS, seed)
         for method in methods:
-            lines = task_accuracy.by_layer(some, calibration, method, seed)
-            shown = [[what, f"{fid:.3f}", f"{cos:.5f}"] for what, fid, cos in lines]
-            print(f"\n{method.name}, one at a time, {len(some.places)} pairs\n")
-            print(table(shown, ("replaced", "fidelity", "cosine")), flush=True)
+            lines = task_accuracy.by_layer(pairs, calibration, method, seed)
+            print(f"\n{method.name}, one at a time\n")
+            shown = task_accuracy.layer_cells(lines)
+            print(table(shown, task_accuracy.LAYER_TITLES), flush=True)
     else:
 
         def progress(line: str) -> None:
             print(line, file=sys.stderr, flush=True)
 
-        results = task_accuracy.measure(pairs, calibration, seed, methods, progress)
+        instances = min(os.cpu_count() or 1, 8) if with_rtl else 0
+        results = task_accuracy.measure(pairs, calibration, seed, methods, progress, instances)
+        if with_rtl:
+            print("\nembeddings by the units' RTL")
         print(f"\n{table(task_accuracy.cells(results), task_accuracy.TITLES)}\n")
+        if with_rtl:
+            print("against the bit-exact models\n")
+            print(f"{table(task_accuracy.rtl_cells(results), task_accuracy.RTL_TITLES)}\n")
+        wrong = any(one.rtl is not None and one.rtl.other_bits for one in results)
     print(f"wall time {time.perf_counter() - started:.1f} s")
-    return 0
+    return int(wrong)
 
 
 def _digits_rtl() -> int:

@@ -35,6 +35,8 @@ def command(arguments: Sequence[str]) -> int:
             tools.require_icarus()
         print("Icarus Verilog is not installed: its tests are skipped (apt-get install iverilog)")
     os.chdir(ROOT)
+    # Threads inside numpy's products would wait for those of the other processes.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     return int(pytest.main(["-n", "auto", *given]))  # the last -n counts
 
 

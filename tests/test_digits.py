@@ -10,12 +10,11 @@ import sys
 import numpy as np
 import pytest
 
-from flow import digits, digits_accuracy, digits_train
+from flow import digits, digits_accuracy, digits_train, stand_in
 from flow.errors import UserError
 from flow.minilm import float_softmax
 from flow.paths import ROOT
 from models.quantise import quantise_logits
-from tb.unit import Variant
 from tb.units import UNITS
 
 PARTS = {"training": 1000, "validation": 200, "test": 597}
@@ -400,31 +399,6 @@ def test_no_calibration_logit_saturates(training, calibration):
     assert all(0 < frac < 7 for frac in calibration.fracs)
 
 
-def test_a_softmax_unit_stands_in_bit_for_bit(calibration):
-    unit = UNITS["e2softmax"]
-    variant = Variant({"DIV_BITS": 4, "EXP_FRAC": 1}, {"fmt": 1})
-    logits = np.random.default_rng(1).normal(0, 2, (3, 4, 17, 17))
-    got = digits_accuracy.softmax_of(unit, variant, calibration)(logits, np.True_, 1)
-    model = unit.model(DIV_BITS=4, EXP_FRAC=1)
-    frac = calibration.fracs[1]
-    want = [
-        model(quantise_logits(head, frac), frac=frac, fmt=1).to_real()
-        for head in logits.reshape(12, 17, 17)
-    ]
-    assert (got == np.reshape(want, logits.shape)).all()
-
-
-def test_a_norm_unit_stands_in_bit_for_bit(calibration):
-    unit = UNITS["ailayernorm"]
-    x = np.random.default_rng(1).normal(0, 1, (3, 17, 48))
-    got = digits_accuracy.norm_of(unit, Variant({"CMP_RANGES": 3}), calibration)(x, 2)
-    ptf, folded = calibration.norms[2]
-    model = unit.model(CMP_RANGES=3)
-    for one, rows in zip(x, got, strict=True):
-        out = model(ptf.quantise(one), folded.channels, **folded.settings(48)).out
-        assert (rows == folded.dequantise(out)).all()
-
-
 def test_units_in_the_network(training, test_images):
     """The controls show that attention matters; the units cost little."""
     images = training.images[: digits_accuracy.CALIBRATION]
@@ -450,12 +424,12 @@ def test_the_rtl_in_all_layers_gives_the_models_scores_to_the_bit(unit):
 
 
 def test_another_rtl_would_be_seen(monkeypatch):
-    def wrong(unit, parameters, rows):
+    def wrong(engine, unit, parameters, rows):
         outputs = unit.predict(parameters, rows)
         outputs.out[0, 0] ^= 1
         return outputs
 
-    monkeypatch.setattr(digits_accuracy, "by_rtl", wrong)
+    monkeypatch.setattr(stand_in.ByRtl, "__call__", wrong)
     images = digits.load_digits("training").images[:40]
     test = digits.load_digits("test")
     some = type(test)(test.images[:3], test.labels[:3])

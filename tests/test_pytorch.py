@@ -17,7 +17,7 @@ transformers = pytest.importorskip("transformers", **needed)
 
 from torch import nn  # noqa: E402
 
-from flow import capture, minilm, minilm_units  # noqa: E402
+from flow import capture, minilm, stand_in  # noqa: E402
 from flow.errors import UserError  # noqa: E402
 from flow.pytorch import (  # noqa: E402
     UnitNorm,
@@ -402,8 +402,10 @@ def test_minilm_is_the_numpy_one(sentences):
     np.testing.assert_allclose(embeddings(), exact, atol=1e-5)
     with evaluate_with(theirs, [batch], softmax="e2softmax", norm="ailayernorm") as units:
         frac = np.array([unit.frac for unit in units.softmaxes.values()])
-        softmax = minilm_units.UnitSoftmax(E2Softmax(), frac)
-        norm = minilm_units.UnitNorm(AILayerNorm(), [unit.fitted for unit in units.norms.values()])
+        e2softmax, ailayernorm = UNITS["e2softmax"], UNITS["ailayernorm"]
+        softmax = stand_in.UnitSoftmax(e2softmax, e2softmax.defaults, frac)
+        fitted = [unit.fitted for unit in units.norms.values()]
+        norm = stand_in.UnitNorm(ailayernorm, ailayernorm.defaults, fitted)
         seen = []
         ours.forward(ids, mask, lambda *given: seen.append(given), softmax, norm)
         modules = {

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
+import re
 import sys
 import types
 
 import numpy as np
 import pytest
 
-from flow import capture, minilm, minilm_units, task_accuracy
+from flow import capture, minilm, minilm_units, stand_in, task_accuracy
 from flow.errors import UserError
+from flow.stand_in import ByRtl, UnitNorm
 from models import ailayernorm, e2softmax, reference
-from models.ailayernorm import AILayerNorm
-from models.e2softmax import E2Softmax, SoftmaxResult
-from models.lut2d import Lut2d
-from models.rexp import Rexp
+from tb.units import UNITS
 from tests.test_commands import command
 
 needs_model = pytest.mark.skipif(
@@ -25,7 +25,7 @@ needs_model = pytest.mark.skipif(
     ),
     reason="the packages of requirements-capture.txt are not installed",
 )
-METHODS = {one.name: one for one in minilm_units.METHODS}
+SOFTMAX, NORM = UNITS["e2softmax"], UNITS["ailayernorm"]
 
 
 # --- figures --------------------------------------------------------------------------------------
@@ -111,33 +111,7 @@ def test_cosines_and_some_of_the_pairs():
     assert len(pairs.some(9, seed=1).places) == 3
 
 
-# --- what stands in -------------------------------------------------------------------------------
-
-
-def exact_unit(x, mask=None, *, frac):
-    """A softmax unit without an error beyond its outputs' 8 bits."""
-    real = reference.softmax(x * 2.0 ** -np.reshape(frac, (-1, 1)), mask)
-    return SoftmaxResult(np.minimum(255, real * 256 + 0.5).astype(np.uint8), np.zeros(len(x), int))
-
-
-@pytest.mark.parametrize("unit", [E2Softmax(), Rexp(), Lut2d(), exact_unit])
-def test_unit_softmax_is_the_unit_row_by_row(unit):
-    rng = np.random.default_rng(1)
-    logits = rng.normal(size=(2, 12, 5, 5)).astype(np.float32)
-    mask = np.array([[True] * 5, [True, True, True, False, False]])[:, None, None, :]
-    logits[1, ..., 3:] = 1e6  # masked: may be anything
-    frac = np.arange(12) % 3 + np.full((6, 1), 2)
-    got = minilm_units.UnitSoftmax(unit, frac)(logits, mask, 4)
-    assert got.dtype == np.float32
-    assert got.shape == logits.shape
-    assert not got[1, ..., 3:].any()
-    for head in range(12):
-        f = int(frac[4, head])
-        x = np.floor(logits[1, head, 2:3, :3] * 2.0**f + 0.5).astype(np.int8)
-        want = unit(x, frac=f).to_real()[0].astype(np.float32)
-        np.testing.assert_array_equal(got[1, head, 2, :3], want)
-    if unit is exact_unit:
-        np.testing.assert_allclose(got, minilm.softmax(logits, mask), atol=0.06)
+# --- calibration ----------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -152,15 +126,16 @@ def layer():
     return x, gamma, rng.normal(size=96) / 3
 
 
-def error(fitted, unit, layer):
+def error(fitted, parameters, layer):
     x, gamma, beta = layer
     exact = minilm.layer_norm(x, gamma, beta)
-    return np.sqrt(np.square(fitted.run(unit, x) - exact).mean() / np.square(exact).mean())
+    got = fitted.run(NORM, NORM.resolve(parameters), x)
+    return np.sqrt(np.square(got - exact).mean() / np.square(exact).mean())
 
 
 @pytest.mark.parametrize("ranges", [2, 3])
 def test_fitting_by_outputs_beats_fitting_by_inputs(layer, ranges):
-    unit = AILayerNorm(CMP_RANGES=ranges)
+    unit = {"CMP_RANGES": ranges}
     plain = error(minilm_units.fit_plain(*layer, 3), unit, layer)
     fitted = error(minilm_units.fit_norm(unit, *layer, 3), unit, layer)
     assert fitted < 0.9 * plain
@@ -173,8 +148,9 @@ def test_an_rmsnorm_is_fitted_as_one(layer):
     x = x + 1.5
     x[:, 9] = 0
     exact, none = reference.rms_norm(x, gamma, eps=1e-6), np.zeros(len(gamma))
-    fitted = minilm_units.fit_norm(AILayerNorm(), x, gamma, none, 3, exact, rms=True)
-    lost = fitted.run(AILayerNorm(), x) - exact
+    fitted = minilm_units.fit_norm({}, x, gamma, none, 3, exact, rms=True)
+    unit = UNITS["ailayernorm"]
+    lost = fitted.run(unit, unit.defaults, x) - exact
     assert np.sqrt(np.square(lost).mean() / np.square(exact).mean()) < 0.03
     assert fitted.folded.channels.gamma[9] > 0
 
@@ -183,13 +159,13 @@ def test_an_rmsnorm_is_fitted_as_one(layer):
 def test_fitting_by_outputs_halves_the_error_of_a_real_layer(network):
     model, samples, _ = network
     real = (samples.norm_inputs[2], *model.norm_parameters(*minilm.NORM_INPUTS[2]))
-    plain = error(minilm_units.fit_plain(*real, 3), AILayerNorm(), real)
-    fitted = error(minilm_units.fit_norm(AILayerNorm(), *real, 3), AILayerNorm(), real)
+    plain = error(minilm_units.fit_plain(*real, 3), {}, real)
+    fitted = error(minilm_units.fit_norm({}, *real, 3), {}, real)
     assert fitted < 0.5 * plain
 
 
 def test_output_steps_are_powers_of_two_apart(layer):
-    step = minilm_units.fit_norm(AILayerNorm(), *layer, 3).folded.step
+    step = minilm_units.fit_norm({}, *layer, 3).folded.step
     octaves = np.log2(step / step.min())
     np.testing.assert_allclose(octaves, octaves.round(), atol=1e-9)
     assert 0 < octaves.max() <= 3
@@ -201,11 +177,11 @@ def test_frac_is_chosen_by_head_or_by_layer():
     logits = rng.normal(size=(12, 40, 9))
     logits[2] *= 20
     samples = minilm_units.Samples([], [logits] * 6, np.ones((40, 9), bool))
-    by_head = minilm_units.fit_softmax(E2Softmax(), {"fmt": 0}, samples, "head").frac
+    by_head = minilm_units.fit_softmax(SOFTMAX, {}, {"fmt": 0}, samples, "head").frac
     assert by_head.shape == (6, 12)
     assert (by_head == by_head[0]).all()
     assert by_head[0, 2] <= 1 < np.delete(by_head[0], 2).min()
-    by_layer = minilm_units.fit_softmax(E2Softmax(), {"fmt": 0}, samples, "layer").frac
+    by_layer = minilm_units.fit_softmax(SOFTMAX, {}, {"fmt": 0}, samples, "layer").frac
     assert len(np.unique(by_layer)) == 1
 
 
@@ -215,14 +191,20 @@ def test_frac_is_chosen_by_head_or_by_layer():
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ("ROWS=1", "NETWORK=minilm takes STSB=, CALIBRATION=, SEED=, ONLY= and LAYERS=1"),
+        (
+            "ROWS=1",
+            "NETWORK=minilm takes STSB=, PAIRS=, CALIBRATION=, SEED=, ONLY=, and RTL=1 or LAYERS=1",
+        ),
         ("ONLY=nothing", "no method's name has 'nothing' in it; there are: E2Softmax, F a layer; "),
         ("SEED=x", "SEED must be a whole number"),
+        ("PAIRS=1", "PAIRS must be at least 2"),
         ("STSB=missing.tsv", "cannot read sentence pairs from missing.tsv"),
+        ("RTL=1 ONLY=control", "the method control: uniform has no RTL: leave out RTL=1"),
+        ("RTL=1 LAYERS=1", "RTL=1 or LAYERS=1"),
     ],
 )
 def test_wrong_words_are_refused(given, said):
-    code, _, error = command("accuracy", "NETWORK=minilm", given)
+    code, _, error = command("accuracy", "NETWORK=minilm", *given.split())
     assert code == 2
     assert error.startswith("error: ")
     assert said in error
@@ -270,7 +252,7 @@ def fidelity(network, softmax=None, norm=None):
 def test_batches_do_not_change_embeddings(network):
     """One sentence at a time, and all padded together with masks, come out alike."""
     model, samples, pairs = network
-    softmax = minilm_units.fit_softmax(E2Softmax(), {"fmt": 1}, samples, "head")
+    softmax = minilm_units.fit_softmax(SOFTMAX, {}, {"fmt": 1}, samples, "head")
     got = minilm_units.embed(model, pairs.sentences, softmax)
     ids, mask = model.encode_tokens(pairs.sentences)
     padded = minilm.sentence_embedding(model.forward(ids, mask, softmax=softmax), mask)
@@ -300,7 +282,7 @@ PLANTED = 99.0  # fidelity on these pairs that sound units reach and the planted
 @needs_model
 def test_swapped_divider_constants_are_seen(network, monkeypatch):
     _, samples, _ = network
-    softmax = minilm_units.fit_softmax(E2Softmax(), {"fmt": 0}, samples, "head")
+    softmax = minilm_units.fit_softmax(SOFTMAX, {}, {"fmt": 0}, samples, "head")
     sound = fidelity(network, softmax)
     table = e2softmax.div_table(1)
     monkeypatch.setattr(e2softmax, "div_table", lambda bits: table[::-1])
@@ -315,12 +297,41 @@ def test_a_wrong_inverse_square_root_is_seen(network, monkeypatch):
         minilm_units.fit_plain(inputs[::4], *model.norm_parameters(*name), 3)
         for name, inputs in zip(minilm.NORM_INPUTS, samples.norm_inputs, strict=True)
     ]
-    norm = minilm_units.UnitNorm(AILayerNorm(CMP_RANGES=3), fitted)
+    norm = UnitNorm(NORM, NORM.resolve({"CMP_RANGES": 3}), fitted)
     sound = fidelity(network, norm=norm)
     table = ailayernorm.rsqrt_table()
     monkeypatch.setattr(ailayernorm, "rsqrt_table", lambda: table[::-1])
     wrong = fidelity(network, norm=norm)
     assert wrong < 90 < sound
+
+
+@needs_model
+def test_a_layers_error_is_that_of_its_outputs(network):
+    """A softmax replaced alone sees the float network's logits, so its error can be told apart."""
+    model, _, pairs = network
+    calibration = capture.read_sentences(capture.SENTENCES)[:3]
+    some = task_accuracy.all_pairs(pairs.sentences[:3])
+    control = minilm_units.Method("control", stand_in.uniform_softmax)
+    lines = task_accuracy.by_layer(some, calibration, control)
+    assert [line.what for line in lines] == [f"softmax {layer}" for layer in range(6)]
+    parts = [([], []) for _ in range(6)]
+
+    def keep(name, layer, array):
+        if name == "attention_logits":
+            p = minilm.softmax(array, np.True_).astype(np.float64)
+            parts[layer][0].append(np.square(p - 1 / p.shape[-1]).ravel())
+            parts[layer][1].append(np.square(p).ravel())
+
+    for _, ids, mask in minilm_units.batches(model, some.sentences):
+        model.forward(ids, mask, keep)
+    for line, (error, power) in zip(lines, parts, strict=True):
+        assert line.mse == pytest.approx(np.concatenate(error).mean(), rel=1e-4)
+        want = np.concatenate(error).sum() / np.concatenate(power).sum()
+        assert line.relative == pytest.approx(want, rel=1e-4)
+        assert line.cosine < 0.999
+    same = minilm_units.Method("float", minilm.float_softmax)
+    for line in task_accuracy.by_layer(some, calibration, same):
+        assert (line.fidelity, line.mse, line.relative) == (100, 0, 0)
 
 
 @needs_model
@@ -343,4 +354,66 @@ def test_measure_gives_every_figure(tmp_path, capsys, monkeypatch):
     assert "wall time" in out
     code, out, _ = command("accuracy", "NETWORK=minilm", *words, "LAYERS=1")
     assert code == 0
-    assert out.count("softmax ") == 6
+    assert (
+        len(re.findall(r"^softmax \d +[\d.]+ +[\d.]+ +\d\.\d+e-\d+ +\d\.\d+e-\d+$", out, re.M)) == 6
+    )
+    code, out, error = command("accuracy", "NETWORK=minilm", *words, "PAIRS=2", "RTL=1")
+    assert code == 0, error
+    assert re.search(r"E2Softmax, F a layer +\d+ +0 +e2softmax", out)
+    values = re.search(r"F a layer, RTL: 0 of (\d+) embedding values have other bits", error)[1]
+    assert int(values) in (3 * 384, 4 * 384)
+
+
+# --- the RTL in it --------------------------------------------------------------------------------
+
+
+@needs_model
+def test_the_rtl_of_both_units_gives_210_pairs_the_models_embeddings(network):
+    """Both units, in all layers at once, over every pair of 21 sentences."""
+    model, samples, pairs = network
+    sentences = pairs.sentences[:21]
+    assert len(task_accuracy.all_pairs(sentences).places) == 210
+    softmax = minilm_units.fit_softmax(SOFTMAX, {}, {"fmt": 0}, samples, "head")
+    norms = [
+        minilm_units.fit_plain(inputs[::4], *model.norm_parameters(*name), 3)
+        for name, inputs in zip(minilm.NORM_INPUTS, samples.norm_inputs, strict=True)
+    ]
+    norm = UnitNorm(NORM, NORM.defaults, norms)
+    want = minilm_units.embed(model, sentences, softmax, norm)
+    with ByRtl(instances=2) as engine:
+        by_rtl = [dataclasses.replace(one, engine=engine) for one in (softmax, norm)]
+        got = minilm_units.embed(model, sentences, *by_rtl)
+    np.testing.assert_array_equal(got.view(np.uint32), want.view(np.uint32))
+    tokens = int(model.encode_tokens(sentences)[1].sum())
+    rows = {name: one.rows for name, one in engine.passed.items()}
+    assert rows == {"e2softmax": 6 * 12 * tokens, "ailayernorm": 13 * tokens}
+    assert engine.passed["ailayernorm"].beats == 13 * tokens * 12
+
+
+@needs_model
+def test_another_rtl_would_be_seen(network, monkeypatch, tmp_path, run_here):
+    """One output of one row in every call; and the figures are those of what the RTL gives."""
+    _, _, pairs = network
+    sentences = capture.read_sentences(capture.SENTENCES)[:5]
+    [method] = task_accuracy.chosen("REXP")
+
+    def wrong(engine, unit, parameters, rows):
+        outputs = unit.predict(parameters, rows)
+        outputs.out[0, 0] ^= 128
+        return outputs
+
+    monkeypatch.setattr(ByRtl, "__call__", wrong)
+    some = task_accuracy.all_pairs(pairs.sentences[:3])
+    _, sound = task_accuracy.measure(some, sentences, 1, [method])
+    _, result = task_accuracy.measure(some, sentences, 1, [method], instances=1)
+    assert sound.rtl is None
+    assert 0 < result.rtl.other_bits <= result.rtl.values == 3 * 384
+    assert result.cosine < sound.cosine
+    calibration = tmp_path / "sentences.txt"
+    calibration.write_text("\n".join([*sentences, *some.sentences]))
+    monkeypatch.setattr(task_accuracy, "find_pairs", lambda path: some)
+    words = ("NETWORK=minilm", f"CALIBRATION={calibration}", "ONLY=REXP")
+    code, out, _ = run_here("accuracy", *words, "RTL=1")
+    assert code == 1, out
+    code, out, _ = run_here("accuracy", *words)
+    assert code == 0, out

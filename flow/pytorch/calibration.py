@@ -17,7 +17,7 @@ from torch import nn
 
 from flow import minilm
 from flow.errors import UserError
-from flow.minilm_units import fit_norm, fit_plain
+from flow.minilm_units import AILAYERNORM, fit_norm, fit_plain
 from flow.pytorch import attention
 from flow.pytorch.modules import Choice, UnitNorm, UnitSoftmax, as_array
 from models import reference
@@ -320,13 +320,14 @@ def fit_unit_norm(choice: Choice, name: str, norm: RealNorm, samples: Samples) -
     exact = norm(rows)
     if not rows.size or np.ptp(exact) == 0:
         raise UserError(f"{name}: calibration saw no two outputs that differ")
-    model = choice.unit.model(**choice.parameters)
+    unit, parameters = choice.unit, choice.parameters
+    known = parameters if unit is AILAYERNORM else None  # whose statistics the fit knows
     given = (rows, norm.gamma, norm.beta, OCTAVES, exact, norm.rms)
     try:
         if len(rows) < FEWEST:
             return UnitNorm(choice, fit_plain(*given))
-        fitted = fit_norm(model, *given)
+        fitted = fit_norm(known, *given)
     except ValueError as error:
         raise UserError(f"{name}: {error}") from error
-    lost = exact - UnitNorm(choice, fitted).run(rows)
+    lost = exact - fitted.run(unit, parameters, rows)
     return UnitNorm(choice, replace(fitted, offset=fitted.offset + lost.mean(axis=0)))

@@ -9,13 +9,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from flow import rtl
-from flow.digits_accuracy import Calibration, is_softmax, norm_of
+from flow import stand_in
 from flow.errors import UserError
-from flow.minilm_units import FittedNorm
+from flow.stand_in import FittedNorm, is_softmax
 from models.arith import FRACS
 from tb import units
-from tb.unit import Parameters, Unit, Variant
+from tb.unit import Parameters, Unit
 
 # Settings that the flow knows: what calibration finds for a softmax, and which norm a row gets.
 FRAC, RMS = "frac", "rms"
@@ -109,6 +108,10 @@ class UnitSoftmax(nn.Module):
         right = self.frac.ndim == 1 and np.issubdtype(self.frac.dtype, np.integer)
         if not right or not set(self.frac.tolist()) <= set(FRACS):
             raise UserError(f"frac must be integers in 0..7, one or one a head, got {frac!r}")
+        unit, parameters = self.choice.unit, self.choice.parameters
+        free = {one.name: one.values[0] for one in unit.settings(parameters) if one.name != FRAC}
+        settings = {**free, **self.choice.settings}
+        self._softmax = stand_in.UnitSoftmax(unit, parameters, self.frac[None], settings)
 
     def forward(self, logits: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
         """Return probabilities of logits [..., keys], of their dtype, 0 where masked.
@@ -127,25 +130,10 @@ class UnitSoftmax(nn.Module):
         return _Unit.apply(logits, lambda x: self.run(x, as_array(live)))
 
     def run(self, logits: np.ndarray, live: np.ndarray) -> np.ndarray:
-        """Return what `forward` does of arrays, as float64; the mask has the shape of logits."""
-        keys = logits.shape[-1]
-        by_row = self.frac[:, None] if len(self.frac) > 1 else self.frac
-        frac = np.broadcast_to(by_row, logits.shape[:-1]).ravel()
-        # What is masked may be anything; 0 has an integer.
-        x, live = np.where(live, logits, 0).reshape(-1, keys), live.reshape(-1, keys)
-        real = np.empty(x.shape)
-        for one in np.unique(frac):
-            rows = frac == one
-            real[rows] = self._run(x[rows], live[rows], int(one))
-        return real.reshape(logits.shape)
-
-    def _run(self, x: np.ndarray, live: np.ndarray, frac: int) -> np.ndarray:
-        unit, parameters = self.choice.unit, self.choice.parameters
-        quantised, given = unit.quantise(x, frac)
-        settings = {one.name: one.values[0] for one in unit.settings(parameters)}
-        settings |= {**given, **self.choice.settings}
-        rows = rtl.rows_of(unit, parameters, quantised, live, settings)
-        return unit.result(parameters, unit.predict(parameters, rows)).to_real()
+        """Return what `forward` does of arrays; the mask has the shape of logits."""
+        heads, keys = len(self.frac), logits.shape[-1]
+        grid = (-1, heads, logits.shape[-2] if heads > 1 else 1, keys)
+        return self._softmax(logits.reshape(grid), live.reshape(grid), 0).reshape(logits.shape)
 
     def extra_repr(self) -> str:
         return f"{self.choice}, frac={self.frac.tolist()}"
@@ -166,8 +154,7 @@ class UnitNorm(nn.Module):
             raise UserError(f"{unit.name} is no LayerNorm")
         if fitted.folded.rms and RMS not in {one.name for one in unit.settings(parameters)}:
             raise UserError(f"{unit.name} computes no RMSNorm")
-        norms = ((fitted.ptf, fitted.folded),)
-        self._norm = norm_of(unit, Variant(parameters), Calibration(fracs=(), norms=norms))
+        self._norm = stand_in.UnitNorm(unit, parameters, [fitted])
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return what the unit makes of x [..., channels], of its shape and dtype.
@@ -175,12 +162,8 @@ class UnitNorm(nn.Module):
         Raises ValueError for values that are not finite or another number of channels, and for rows
         longer than the unit's MAX_LEN.
         """
-        return _Unit.apply(x, self.run)
-
-    def run(self, x: np.ndarray) -> np.ndarray:
-        """Return what `forward` does of an array, as float64."""
-        return self._norm(x, 0) + self.fitted.offset
+        return _Unit.apply(x, lambda x: self._norm(x, 0))
 
     def extra_repr(self) -> str:
         kind = "RMSNorm" if self.fitted.folded.rms else "LayerNorm"
-        return f"{self.choice}, {kind} of {len(self.fitted.offset)} channels"
+        return f"{self.choice}, {kind} of {len(self.fitted.ptf.alpha)} channels"
