@@ -21,6 +21,7 @@ from flow.stand_in import (
     one_hot_softmax,
     uniform_softmax,
 )
+from models import reference
 from models.ailayernorm import AILayerNorm
 from models.arith import FRACS, INT8
 from models.ptf import ALPHAS, Ptf, calibrate_mse, calibrate_output, fold
@@ -167,59 +168,90 @@ def fit_softmax(
 # --- calibrating a LayerNorm ----------------------------------------------------------------------
 
 
-def fit_plain(samples: np.ndarray, gamma: np.ndarray, beta: np.ndarray, octaves: int) -> FittedNorm:
+def fit_plain(
+    samples: np.ndarray,
+    gamma: np.ndarray,
+    beta: np.ndarray,
+    octaves: int,
+    exact: np.ndarray | None = None,
+    rms: bool = False,
+) -> FittedNorm:
     """Return a LayerNorm by `models.ptf` alone, which looks at inputs and outputs one by one.
 
     samples: real inputs [samples, channels]. octaves: of output steps, 0 is one for all channels.
+    exact: the float layer's outputs for the samples, default MiniLM's LayerNorm. rms: it is an
+    RMSNorm.
     """
     ptf = calibrate_mse(samples)
-    step = calibrate_output(minilm.layer_norm(samples, gamma, beta), octaves)
-    return FittedNorm(ptf, fold(gamma, beta, ptf, step))
+    if exact is None:
+        exact = minilm.layer_norm(samples, gamma, beta)
+    step = calibrate_output(exact, octaves)
+    return FittedNorm(ptf, fold(gamma, beta, ptf, step, rms))
 
 
 def fit_norm(
-    parameters: Parameters, samples: np.ndarray, gamma: np.ndarray, beta: np.ndarray, octaves: int
+    parameters: Parameters | None,
+    samples: np.ndarray,
+    gamma: np.ndarray,
+    beta: np.ndarray,
+    octaves: int,
+    exact: np.ndarray | None = None,
+    rms: bool = False,
 ) -> FittedNorm:
     """Return a LayerNorm whose outputs, through AILayerNorm, are near the float layer's.
 
-    parameters: the unit's, over its defaults. The others are those of `fit_plain`. Three steps,
-    each for the least squared error of outputs: scale, zero point and alphas of the inputs, with
-    the unit's statistics; gamma and beta by regression on what the unit normalises to; output
-    steps, with what they make of gamma.
+    parameters: the unit's, over its defaults; None for any other unit, which is taken to have exact
+    statistics, and the offset is left at 0. The others are those of `fit_plain`. Three steps, each
+    for the least squared error of outputs: scale, zero point and alphas of the inputs, with the
+    unit's statistics; gamma and beta by regression on what the unit normalises to; output steps,
+    with what they make of gamma.
     """
-    parameters = AILAYERNORM.resolve(parameters)
-    unit = AILayerNorm(**parameters)
+    unit = None
+    if parameters is not None:
+        parameters = AILAYERNORM.resolve(parameters)
+        unit = AILayerNorm(**parameters)
     gamma, beta = gamma.astype(np.float64), beta.astype(np.float64)
-    exact = minilm.layer_norm(samples, gamma, beta)
-    ptf = _fit_inputs(unit, samples, exact, gamma, beta)
-    z = _normalised(unit, ptf, samples)
+    if exact is None:
+        exact = minilm.layer_norm(samples, gamma, beta)
+    ptf = _fit_inputs(unit, samples, exact, gamma, beta, rms)
+    z = _normalised(unit, ptf, samples, rms)
     z_mean, y_mean = z.mean(axis=0), exact.mean(axis=0)
-    slope = ((z - z_mean) * (exact - y_mean)).sum(axis=0) / np.square(z - z_mean).sum(axis=0)
+    spread = np.square(z - z_mean).sum(axis=0)
+    cross = ((z - z_mean) * (exact - y_mean)).sum(axis=0)
+    # A channel that never moves says nothing of its gamma.
+    slope = np.divide(cross, spread, out=gamma.copy(), where=spread > 0)
     middle = (z.min(axis=0) + z.max(axis=0)) / 2
     step = _fit_steps(z - middle, slope, octaves)
     # Outputs are centred, as far as beta's int8 can: what is left goes into the offset.
     shift = np.clip(-slope * middle, INT8[0] * step, INT8[1] * step)
-    fitted = FittedNorm(ptf, fold(slope, shift, ptf, step))
+    fitted = FittedNorm(ptf, fold(slope, shift, ptf, step, rms))
+    if unit is None:
+        return fitted
     lost = exact - fitted.run(AILAYERNORM, parameters, samples)
     return replace(fitted, offset=lost.mean(axis=0))
 
 
-def _weights(samples: np.ndarray, gamma: np.ndarray) -> np.ndarray:
+def _weights(samples: np.ndarray, gamma: np.ndarray, rms: bool) -> np.ndarray:
     """What a squared error of an input does to the squared errors of its row's outputs.
 
     It moves its own output, and by way of sigma all others. [samples, channels].
     """
     width = samples.shape[1]
-    centred = samples - samples.mean(axis=1, keepdims=True)
+    centred = samples if rms else samples - samples.mean(axis=1, keepdims=True)
     variance = np.square(centred).mean(axis=1, keepdims=True)
     spread = np.square(centred * gamma).sum(axis=1, keepdims=True) / variance
     return np.square(gamma) / variance + np.square(centred / (width * variance)) * spread
 
 
 def _fit_inputs(
-    unit: AILayerNorm, samples: np.ndarray, exact: np.ndarray, gamma: np.ndarray, beta: np.ndarray
+    unit: AILayerNorm | None,
+    samples: np.ndarray,
+    exact: np.ndarray,
+    gamma: np.ndarray,
+    beta: np.ndarray,
+    rms: bool,
 ) -> Ptf:
-    start, weights = calibrate_mse(samples), _weights(samples, gamma)
+    start, weights = calibrate_mse(samples), _weights(samples, gamma, rms)
 
     def best(scales: Sequence[float], zps: Sequence[int]) -> tuple[float, Ptf]:
         found = []
@@ -231,7 +263,7 @@ def _fit_inputs(
                     lost = one.dequantise(one.quantise(samples)) - samples
                     errors.append((np.square(lost) * weights).sum(axis=0))
                 ptf = Ptf(float(scale), int(zp), np.argmin(errors, axis=0).astype(np.uint8))
-                y = _normalised(unit, ptf, samples) * gamma
+                y = _normalised(unit, ptf, samples, rms) * gamma
                 want = exact - beta
                 gain = (y * want).sum() / np.square(y).sum()
                 found.append((float(np.square(gain * y - want).sum()), ptf))
@@ -245,11 +277,14 @@ def _fit_inputs(
     return best([found.scale * 2.0 ** (k / 8) for k in range(-3, 4)], [found.zp])[1]
 
 
-def _normalised(unit: AILayerNorm, ptf: Ptf, samples: np.ndarray) -> np.ndarray:
+def _normalised(unit: AILayerNorm | None, ptf: Ptf, samples: np.ndarray, rms: bool) -> np.ndarray:
     """What the unit normalises samples to, before gamma: float64 [samples, channels]."""
-    # Neither gamma nor the settings of outputs have a part in what is used of the trace.
     none = np.zeros(samples.shape[1])
-    folded = fold(none, none, ptf, 1.0)
+    if unit is None:
+        x = ptf.dequantise(ptf.quantise(samples))
+        return reference.rms_norm(x, none + 1) if rms else reference.layer_norm(x, none + 1, none)
+    # Neither gamma nor the settings of outputs have a part in what is used of the trace.
+    folded = fold(none, none, ptf, 1.0, rms)
     trace = unit.trace(ptf.quantise(samples), folded.channels, **folded.settings(samples.shape[1]))
     a = np.ldexp(trace.a.astype(np.float64), ptf.alpha)
     sigma = trace.rsqrt * np.exp2(-6.0 - trace.e)

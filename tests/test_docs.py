@@ -3,6 +3,7 @@
 import ast
 import contextlib
 import functools
+import importlib
 import io
 import re
 import shutil
@@ -11,6 +12,7 @@ import sys
 
 import pytest
 
+from flow.errors import UserError
 from flow.paths import ROOT
 from flow.report import table_bytes
 from models import vectors
@@ -357,6 +359,24 @@ def test_only_the_simulators_side_imports_the_simulators_side(folder):
             continue
         named = set(imports(path))
         assert not named & {*inside, "cocotb", "pyuvm", "cocotb_bus"}, path
+
+
+def test_only_the_pytorch_adapters_import_torch():
+    """It is optional, and large: no command may need it."""
+    for folder in ("models", "tb", "flow", "scripts"):
+        for path in (ROOT / folder).rglob("*.py"):
+            if path.parent != ROOT / "flow/pytorch":
+                named = {module.partition(".")[0] for module in imports(path)}
+                assert not named & {"torch", "transformers"}, path
+                assert "flow.pytorch" not in set(imports(path)), path
+
+
+def test_a_missing_torch_is_said(monkeypatch):
+    for name in [name for name in sys.modules if name.startswith("flow.pytorch")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(UserError, match=r"torch is not installed; run: .* requirements-torch\.txt"):
+        importlib.import_module("flow.pytorch")
 
 
 KNOW_UNITS = ("tb/units/", "flow/capture", "flow/bench", "flow/minilm")  # what they are for

@@ -14,7 +14,7 @@ import pytest
 from flow import capture, minilm, minilm_units, stand_in, task_accuracy
 from flow.errors import UserError
 from flow.stand_in import ByRtl, UnitNorm
-from models import ailayernorm, e2softmax
+from models import ailayernorm, e2softmax, reference
 from tb.units import UNITS
 from tests.test_commands import command
 
@@ -140,6 +140,19 @@ def test_fitting_by_outputs_beats_fitting_by_inputs(layer, ranges):
     fitted = error(minilm_units.fit_norm(unit, *layer, 3), unit, layer)
     assert fitted < 0.9 * plain
     assert fitted < 0.03
+
+
+def test_an_rmsnorm_is_fitted_as_one(layer):
+    """Inputs with a mean, which an RMSNorm keeps; a channel that never moves keeps its gamma."""
+    x, gamma, _ = layer
+    x = x + 1.5
+    x[:, 9] = 0
+    exact, none = reference.rms_norm(x, gamma, eps=1e-6), np.zeros(len(gamma))
+    fitted = minilm_units.fit_norm({}, x, gamma, none, 3, exact, rms=True)
+    unit = UNITS["ailayernorm"]
+    lost = fitted.run(unit, unit.defaults, x) - exact
+    assert np.sqrt(np.square(lost).mean() / np.square(exact).mean()) < 0.03
+    assert fitted.folded.channels.gamma[9] > 0
 
 
 @needs_model
