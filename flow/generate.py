@@ -39,7 +39,7 @@ def write() -> list[Path]:
 
 def package_file(unit: Unit) -> str:
     """A unit's table package, below rtl/."""
-    return f"{unit.name}/{unit.name}_tables_pkg.sv"
+    return f"{unit.folder}/{unit.name}_tables_pkg.sv"
 
 
 def package(unit: Unit) -> str:

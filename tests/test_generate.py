@@ -38,7 +38,7 @@ def test_common_files_come_in_an_order_that_every_unit_agrees_with():
 
 def tables(unit):
     """function name -> list of entries, each a list of its columns, the first one low."""
-    text = (RTL / f"{unit}/{unit}_tables_pkg.sv").read_text()
+    text = (RTL / generate.package_file(UNITS[unit])).read_text()
     found = {}
     for body in re.findall(r"function automatic.*?endfunction", text, re.S):
         width, name, index = re.match(
