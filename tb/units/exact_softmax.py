@@ -42,7 +42,13 @@ class ExactSoftmaxUnit(TwoPassUnit):
     def roms(self) -> tuple[Rom, ...]:
         about = "round(65535 e^(-z/128)), z = "
         return tuple(
-            Rom(f"exp_{first}", table, 16, f"{about}{first} + {step} i" if first else f"{about}i")
+            Rom(
+                f"exp_{first}",
+                table,
+                16,
+                f"{about}{first} + {step} i" if first else f"{about}i",
+                by_lane=True,
+            )
             for (first, step, _), table in zip(PARTS, exponential_tables(), strict=True)
         )
 
@@ -102,7 +108,7 @@ EXACT_SOFTMAX = ExactSoftmaxUnit(
         {},
         {"LANES": 1, "MAX_LEN": 1},
         {"LANES": 2, "MAX_LEN": 3},
-        {"LANES": 64, "MAX_LEN": 4096},
+        {"LANES": 16, "MAX_LEN": 4096},
     ),
     variants=(Variant({}, plotted=True),),
     bad_configurations=({"LANES": 3}, {"MAX_LEN": 65537}),

@@ -5,6 +5,7 @@ package exact_softmax_tables_pkg;
 
   // round(65535 e^(-z/128)), z = i: 256 entries of 16 bits.
   function automatic logic [15:0] exp_0(input logic [7:0] i);
+    // verilator no_inline_task
     case (i)
       8'd0: exp_0 = 16'd65535;
       8'd1: exp_0 = 16'd65025;
@@ -267,6 +268,7 @@ package exact_softmax_tables_pkg;
 
   // round(65535 e^(-z/128)), z = 256 + 2 i: 128 entries of 16 bits.
   function automatic logic [15:0] exp_256(input logic [6:0] i);
+    // verilator no_inline_task
     case (i)
       7'd0: exp_256 = 16'd8869;
       7'd1: exp_256 = 16'd8732;
@@ -401,6 +403,7 @@ package exact_softmax_tables_pkg;
 
   // round(65535 e^(-z/128)), z = 512 + 4 i: 128 entries of 16 bits.
   function automatic logic [15:0] exp_512(input logic [6:0] i);
+    // verilator no_inline_task
     case (i)
       7'd0: exp_512 = 16'd1200;
       7'd1: exp_512 = 16'd1163;
@@ -535,6 +538,7 @@ package exact_softmax_tables_pkg;
 
   // round(65535 e^(-z/128)), z = 1024 + 8 i: 64 entries of 16 bits.
   function automatic logic [15:0] exp_1024(input logic [5:0] i);
+    // verilator no_inline_task
     case (i)
       6'd0: exp_1024 = 16'd22;
       6'd1: exp_1024 = 16'd21;
