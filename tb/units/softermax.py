@@ -16,6 +16,7 @@ from tb.unit import Outputs, Parameters, Rom, Rows, Setting, TableSize, Variant
 from tb.units.softmax import SoftmaxUnit, maximum_points, sample_maximum, tree_stages
 
 _GONE = 16  # a numerator shifted by as much is 0
+_RISE = 12  # from here on rises of the maximum are one bin
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ class SoftermaxUnit(SoftmaxUnit):
         c = Coverage()
         maximum_points(c, lanes, beats)
         if beats > 1:
-            rises = [*range(model.sum_bits), f"{model.sum_bits} .."]
+            rises = [*range(_RISE), f"{_RISE} .."]
             c.point("rise", rises, "by how much a beat raised the whole maximum")
         c.group("numerator")
         c.point("f", range(4), "entry of POW2: an element's fraction")
@@ -92,10 +93,7 @@ class SoftermaxUnit(SoftmaxUnit):
         c.group("sum")
         if max_len == 2 ** (model.sum_bits - 6):
             c.point("cut", ("no", "yes"), "the sum at its top")
-        # The largest sum bounds e, and the segment where e is at its top.
-        top = min(2**model.sum_bits - 1, 64 * max_len)
-        top_e = top.bit_length() - 1
-        top_j = (top << 3 >> top_e) - 8
+        top_e = min(2**model.sum_bits - 1, 64 * max_len).bit_length() - 1
         c.point("e", range(5, top_e + 1), "floor(log2(S))")
         c.point("j", range(softermax.SEGMENTS), "segment of the reciprocal")
         if lanes > 1 or max_len > 1:
@@ -103,8 +101,8 @@ class SoftermaxUnit(SoftmaxUnit):
         c.cross(
             "e x j",
             ("e", "j"),
-            "each segment at each e, from the smallest sum, 38, to the largest",
-            lambda e, j: (e > 0 or j >= 1) and (e + 5 < top_e or j <= top_j),
+            "each segment at each e below the top, where only level rows of nearly MAX_LEN get to all",
+            lambda e, j: (e > 0 or j >= 1) and e + 5 < top_e,
         )
         c.group("normalisation")
         c.point("k", [*range(_GONE), f"{_GONE} .."], "shift of a beat's numerators")
@@ -126,15 +124,17 @@ class SoftermaxUnit(SoftmaxUnit):
         if "rise" in coverage.points:
             rise = np.diff(trace.m, axis=1, prepend=trace.m[:, :1])
             there = (beat > first) & (beat <= last)
-            top = len(coverage.points["rise"].bins) - 1
-            coverage.sample("rise", np.where(there, np.minimum(rise, top), -1))
+            coverage.sample("rise", np.where(there, np.minimum(rise, _RISE), -1))
         m = np.repeat(trace.m, lanes, axis=1)[:, : rows.x.shape[1]]
         shift = np.minimum(m - (rows.x >> 2), _GONE)
         shift = np.where(rows.mask, shift, -1)
         coverage.sample("f x shift", rows.x & 3, shift, axes=("f", "shift"))
         if "cut" in coverage.points:
             coverage.sample("cut", trace.cut.astype(int))
-        coverage.sample("e x j", trace.e - 5, trace.j, axes=("e", "j"))
+        coverage.sample("e", trace.e - 5)
+        coverage.sample("j", trace.j)
+        below = trace.e - 5 < len(coverage.points["e"].bins) - 1
+        coverage.sample("e x j", trace.e - 5, np.where(below, trace.j, -1))
         if "t" in coverage.points:
             coverage.sample("t", trace.t)
         there = (beat >= first) & (beat <= last)
