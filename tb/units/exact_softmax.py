@@ -64,7 +64,10 @@ class ExactSoftmaxUnit(TwoPassUnit):
         # The largest sum bounds its exponent; the smallest is that of the maximum alone.
         top = (model.MAX_LEN * (2**16 - 1)).bit_length()
         c.point("S", ["0", *range(16, top + 1)], "bits of the sum")
-        c.point("Q", range(512) if model.MAX_LEN > 1 else (511,), "bits of an element's division")
+        if model.MAX_LEN > 1:
+            c.point("Q", range(10), "bits of an element's quotient")
+            c.point("rounding", ("down", "up"), "last bit of an element's quotient")
+            c.point("rest", ("0", "1 .."), "what the nine steps leave of an element")
         return c
 
     def sample(self, coverage: Coverage, parameters: Parameters, rows: Rows) -> None:
@@ -75,8 +78,11 @@ class ExactSoftmaxUnit(TwoPassUnit):
             coverage.sample("entry", np.where(rows.mask, _entry(trace.z), -1))
         bits = np.frexp(trace.S.astype(np.float64))[1]
         coverage.sample("S", np.where(trace.S == 0, 0, bits - 15))
-        q = trace.Q if len(coverage.points["Q"].bins) > 1 else np.zeros_like(trace.Q)
-        coverage.sample("Q", np.where(rows.mask, q, -1))
+        if "Q" in coverage.points:
+            coverage.sample("Q", np.where(rows.mask, np.frexp(trace.Q.astype(float))[1], -1))
+            coverage.sample("rounding", np.where(rows.mask, trace.Q & 1, -1))
+            rest = 512 * trace.e.astype(int) - trace.Q * trace.S[:, None]
+            coverage.sample("rest", np.where(rows.mask, rest != 0, -1))
 
 
 def _entry(z: np.ndarray) -> np.ndarray:
