@@ -441,7 +441,7 @@ def test_units_in_the_network(training, test_images):
     assert best.kept >= default.kept
 
 
-# Not of baselines, whose builds of 32 lanes take longest; `make accuracy NETWORK=digits RTL=1` has all.
+# Not of baselines, whose builds of 32 lanes take longest; NETWORK=digits RTL=1 has all.
 @pytest.mark.parametrize(
     "unit", [u for u in UNITS.values() if not u.baseline], ids=lambda u: u.name
 )
