@@ -23,6 +23,7 @@ from tb.units import UNITS, get
 
 COMMON = ("LANES", "MAX_LEN")  # parameters of every unit
 PLAN = ROOT / "testplans/regression.hjson"
+BASELINES = "baselines"  # in place of a run's list of units
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,7 @@ class Plan:
     runs: list[dict]
     goals: dict[str, float] = field(default_factory=dict)  # coverage in percent
     goals_of: tuple[str, ...] = ()  # names of the configurations that they hold for; none: all
+    apart: tuple[str, ...] = ()  # sets in which baselines have runs of their own
 
     def has_goals(self, unit: Unit, parameters: Parameters) -> bool:
         """Whether the goals hold for a configuration."""
@@ -83,11 +85,14 @@ def load_plan(path: Path = PLAN) -> Plan:
             text["runs"],
             text.get("goals", {}),
             tuple(text.get("goals_of", ())),
+            tuple(text.get("baselines_apart", ())),
         )
     except (OSError, KeyError, hjson.HjsonDecodeError) as error:
         raise UserError(f"cannot read the plan {path}: {error}") from None
     if wrong := plan.goals.keys() - {*code_coverage.ALL_KINDS}:
         raise UserError(f"{path.name}, goals: there is no {min(wrong)}")
+    if wrong := {*plan.apart} - plan.sets.keys():
+        raise UserError(f"{path.name}, baselines_apart: there is no {min(wrong)}")
     for name in plan.goals_of:
         if name not in ("defaults", "corners", *plan.configurations):
             raise UserError(f"{path.name}, goals_of: there is no {name}")
@@ -99,11 +104,21 @@ def load_plan(path: Path = PLAN) -> Plan:
         unknown = [test for test in run["tests"] if test not in SCENARIOS]
         unknown += [sim for sim in run["sims"] if sim not in SIMULATORS]
         unknown += [name for name in run["seeds"] if name not in plan.sets]
-        unknown += [unit for unit in run.get("units", ()) if unit not in UNITS]
+        if run.get("units") != BASELINES:
+            unknown += [unit for unit in run.get("units", ()) if unit not in UNITS]
         unknown += [name for name in run.get("at_most", ()) if name not in COMMON]
         if unknown:
             raise UserError(f"{where}: there is no {unknown[0]}")
     return plan
+
+
+def _units(plan: Plan, run: Mapping, of: str) -> list[Unit]:
+    """The units that a run of the plan is for, in a set."""
+    if run.get("units") == BASELINES:
+        return [unit for unit in UNITS.values() if unit.baseline]
+    if "units" in run:
+        return [get(name) for name in run["units"]]
+    return [unit for unit in UNITS.values() if not (unit.baseline and of in plan.apart)]
 
 
 def _configurations(plan: Plan, unit: Unit, wanted: str | Parameters) -> list[Parameters]:
@@ -127,7 +142,7 @@ def jobs(plan: Plan, of: str, first_seed: int = 1, **only: str) -> list[Job]:
         raise UserError(f"there is no set {of!r}; there are: {', '.join(plan.sets)}")
     found: dict[str, Job] = {}
     for run in plan.runs:
-        for unit in map(get, run.get("units", UNITS)):
+        for unit in _units(plan, run, of):
             for given in _configurations(plan, unit, run["configuration"]):
                 parameters = unit.resolve(given)
                 if any(parameters[k] > most for k, most in run.get("at_most", {}).items()):

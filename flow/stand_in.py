@@ -18,7 +18,6 @@ import numpy as np
 from flow import rtl
 from flow.bulk_build import bulk_build
 from models.ptf import FoldedNorm, Ptf
-from models.quantise import quantise_logits
 from tb.unit import ChannelSet, Outputs, Parameters, Rows, Unit
 from tb.units.softmax import SoftmaxUnit
 
@@ -111,10 +110,14 @@ class UnitSoftmax:
         if not mask.all():
             live = np.ascontiguousarray(np.broadcast_to(mask, logits.shape)).reshape(-1, keys)
             logits = np.where(mask, logits, 0)  # what is masked may be anything; 0 has an int8
-        x = quantise_logits(np.ldexp(logits, frac), 0).reshape(-1, keys)
-        row_frac = np.broadcast_to(frac, (batch, heads, queries, 1)).ravel()
+        x, given = self.unit.quantise(logits, frac)
+        of_rows = {
+            name: np.broadcast_to(value, (batch, heads, queries, 1)).ravel()
+            for name, value in given.items()
+        }
         rows = rtl.rows_of(
-            *(self.unit, self.parameters, x, live), settings={**self.settings, "frac": row_frac}
+            *(self.unit, self.parameters, x.reshape(-1, keys), live),
+            settings={**self.settings, **of_rows},
         )
         outputs = self.engine(self.unit, self.parameters, rows)
         real = self.unit.result(self.parameters, outputs).to_real()

@@ -10,11 +10,13 @@ import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import PurePosixPath
 from types import MappingProxyType
 from typing import ClassVar, NamedTuple
 
 import numpy as np
 
+from models.vectors import Vectors
 from tb.coverage import Coverage
 
 BANKS = 2  # of a unit's channel table
@@ -73,12 +75,14 @@ class Rom:
     values  [entries] or [entries, columns] unsigned; columns are packed, the first one low
     bits    of a value
     about   the equation
+    by_lane every lane reads it: Verilator is to compile it once, and not once a lane
     """
 
     name: str
     values: np.ndarray
     bits: int
     about: str
+    by_lane: bool = False
 
 
 class Variant(NamedTuple):
@@ -205,6 +209,16 @@ class Unit(ABC):
     # Columns of the channel table; a unit that has one also has settings `bank` and channel ports.
     channels: tuple[ChannelField, ...] = ()
 
+    @property
+    def baseline(self) -> bool:
+        """Whether it is here for others to be compared with: its RTL is in rtl/baseline/."""
+        return self.folder.startswith("baseline/")
+
+    @property
+    def folder(self) -> str:
+        """The unit's own folder below rtl/: that of its top module, which comes last."""
+        return str(PurePosixPath(self.rtl[-1]).parent)
+
     # ------------------------------------------------------------------------------ parameters
 
     @property
@@ -253,6 +267,10 @@ class Unit(ABC):
     @abstractmethod
     def out_dtype(self, parameters: Parameters) -> np.dtype:
         """Of a lane of m_axis_tdata."""
+
+    def adopted(self, file: Vectors) -> Vectors:
+        """A file of a unit that this one `reads`, as this one takes it: the same real values."""
+        return file
 
     def complete(
         self, parameters: Parameters, mask: np.ndarray, rng: np.random.Generator | None = None
@@ -314,7 +332,7 @@ class Unit(ABC):
         return {}
 
     def roms(self) -> tuple[Rom, ...]:
-        """Tables of the generated package `rtl/<name>/<name>_tables_pkg.sv`; none, no package."""
+        """Tables of the generated package `<name>_tables_pkg.sv`; none, no package."""
         return ()
 
     # -------------------------------------------------------------------------------- coverage

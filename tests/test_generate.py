@@ -38,7 +38,7 @@ def test_common_files_come_in_an_order_that_every_unit_agrees_with():
 
 def tables(unit):
     """function name -> list of entries, each a list of its columns, the first one low."""
-    text = (RTL / f"{unit}/{unit}_tables_pkg.sv").read_text()
+    text = (RTL / generate.package_file(UNITS[unit])).read_text()
     found = {}
     for body in re.findall(r"function automatic.*?endfunction", text, re.S):
         width, name, index = re.match(
@@ -75,7 +75,8 @@ def exact():
 
 
 def test_every_package_is_looked_at():
-    assert {unit for unit in UNITS if UNITS[unit].roms()} == {"ailayernorm", "rexp", "lut2d"}
+    looked_at = {"ailayernorm", "rexp", "lut2d", "softermax", "exact_softmax"}
+    assert {unit for unit in UNITS if UNITS[unit].roms()} == looked_at
 
 
 def test_ailayernorm_tables():
@@ -112,6 +113,31 @@ def test_lut2d_tables():
         assert found[f"t2_w{w}"] == t2
     sizes = len(found["e_w8"]) + sum(map(len, found["t2_w8"]))
     assert sizes == 761
+
+
+def test_softermax_tables():
+    found = tables("softermax")
+    assert found.keys() == {"pow2", "intercept", "slope"}
+    powers = [half_up(Decimal(2) ** (15 + Decimal(f) / 4)) for f in range(4)]
+    assert flat(found["pow2"]) == powers
+    intercepts, slopes = [], []
+    for a in (1 + Decimal(j) / 8 for j in range(8)):
+        b = a + Decimal("0.125")
+        gap = (1 / a.sqrt() - 1 / b.sqrt()) ** 2
+        intercepts.append(half_up(2**15 * (1 / a - 1 / (512 * a * b) - gap / 2)))
+        slopes.append(half_up(2**15 / (256 * a * b)))
+    assert flat(found["intercept"]) == intercepts
+    assert flat(found["slope"]) == slopes
+
+
+def test_exact_softmax_tables():
+    found = tables("exact_softmax")
+    parts = {"exp_0": (1, 256), "exp_256": (2, 128), "exp_512": (4, 128), "exp_1024": (8, 64)}
+    assert found.keys() == parts.keys()
+    for name, (step, entries) in parts.items():
+        first = int(name.partition("_")[2])
+        z = [Decimal(first + step * i) for i in range(entries)]
+        assert flat(found[name]) == [half_up(65535 * (-one / 128).exp()) for one in z]
 
 
 def test_a_changed_entry_is_seen(monkeypatch, tmp_path):

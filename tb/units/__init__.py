@@ -5,10 +5,14 @@ from __future__ import annotations
 from tb.unit import ParameterError, Unit
 from tb.units.ailayernorm import AILAYERNORM
 from tb.units.e2softmax import E2SOFTMAX
+from tb.units.exact_softmax import EXACT_SOFTMAX
 from tb.units.lut2d import LUT2D
 from tb.units.rexp import REXP
+from tb.units.softermax import SOFTERMAX
 
-UNITS: dict[str, Unit] = {unit.name: unit for unit in (E2SOFTMAX, AILAYERNORM, REXP, LUT2D)}
+UNITS: dict[str, Unit] = {
+    unit.name: unit for unit in (E2SOFTMAX, AILAYERNORM, REXP, LUT2D, SOFTERMAX, EXACT_SOFTMAX)
+}
 
 
 def get(name: str) -> Unit:
