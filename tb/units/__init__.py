@@ -5,10 +5,17 @@ from __future__ import annotations
 from tb.unit import ParameterError, Unit
 from tb.units.ailayernorm import AILAYERNORM
 from tb.units.e2softmax import E2SOFTMAX
+from tb.units.exact_layernorm import EXACT_LAYERNORM
 from tb.units.lut2d import LUT2D
 from tb.units.rexp import REXP
 
-UNITS: dict[str, Unit] = {unit.name: unit for unit in (E2SOFTMAX, AILAYERNORM, REXP, LUT2D)}
+UNITS: dict[str, Unit] = {
+    unit.name: unit
+    for unit in (
+        *(E2SOFTMAX, AILAYERNORM, REXP, LUT2D),
+        EXACT_LAYERNORM,  # baselines
+    )
+}
 
 
 def get(name: str) -> Unit:
