@@ -15,6 +15,7 @@ from typing import ClassVar, NamedTuple
 
 import numpy as np
 
+from models.vectors import Vectors
 from tb.coverage import Coverage
 
 BANKS = 2  # of a unit's channel table
@@ -270,6 +271,10 @@ class Unit(ABC):
                 for column in self.channels
             }
         )
+
+    def taken(self, file: Vectors) -> Vectors:
+        """A tensor file of this unit or of one that it `reads`, as this unit takes it."""
+        return file
 
     @abstractmethod
     def predict(self, parameters: Parameters, rows: Rows) -> Outputs:

@@ -7,13 +7,14 @@ from tb.units.ailayernorm import AILAYERNORM
 from tb.units.e2softmax import E2SOFTMAX
 from tb.units.exact_layernorm import EXACT_LAYERNORM
 from tb.units.lut2d import LUT2D
+from tb.units.nnlut_layernorm import NNLUT_LAYERNORM
 from tb.units.rexp import REXP
 
 UNITS: dict[str, Unit] = {
     unit.name: unit
     for unit in (
         *(E2SOFTMAX, AILAYERNORM, REXP, LUT2D),
-        EXACT_LAYERNORM,  # baselines
+        *(NNLUT_LAYERNORM, EXACT_LAYERNORM),  # baselines
     )
 }
 
