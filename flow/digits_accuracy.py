@@ -106,11 +106,13 @@ def norm_of(
 ) -> Norm:
     """Return the unit in the place of `Vit.float_norm`."""
     parameters = unit.resolve(variant.parameters)
+    takes = {setting.name for setting in unit.settings(parameters)}
 
     def norm(x: np.ndarray, n: int) -> np.ndarray:
         ptf, folded = calibration.norms[n]
         q = ptf.quantise(x).reshape(-1, x.shape[-1])
-        given = {s: getattr(folded, s) for s in ("zp", "gfrac", "ofrac", "rms")}
+        q, given = unit.quantised(q, folded.zp, folded.channels.alpha)
+        given |= {s: getattr(folded, s) for s in ("gfrac", "ofrac", "rms") if s in takes}
         channels = {column.name: getattr(folded.channels, column.name) for column in unit.channels}
         rows = rtl.rows_of(
             *(unit, parameters, q),

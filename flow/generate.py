@@ -38,8 +38,8 @@ def write() -> list[Path]:
 
 
 def package_file(unit: Unit) -> str:
-    """A unit's table package, below rtl/: beside its top module, the last file that it lists."""
-    return f"{PurePath(unit.rtl[-1]).parent}/{unit.name}_tables_pkg.sv"
+    """A unit's table package, below rtl/."""
+    return f"{unit.folder}/{unit.name}_tables_pkg.sv"
 
 
 def package(unit: Unit) -> str:

@@ -10,6 +10,7 @@ import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import PurePosixPath
 from types import MappingProxyType
 from typing import ClassVar, NamedTuple
 
@@ -206,6 +207,11 @@ class Unit(ABC):
     # Columns of the channel table; a unit that has one also has settings `bank` and channel ports.
     channels: tuple[ChannelField, ...] = ()
 
+    @property
+    def folder(self) -> str:
+        """The unit's own folder below rtl/: that of its top module, which comes last."""
+        return str(PurePosixPath(self.rtl[-1]).parent)
+
     # ------------------------------------------------------------------------------ parameters
 
     @property
@@ -255,6 +261,10 @@ class Unit(ABC):
     def out_dtype(self, parameters: Parameters) -> np.dtype:
         """Of a lane of m_axis_tdata."""
 
+    def adopted(self, file: Vectors) -> Vectors:
+        """A file of a unit that this one `reads`, as this one takes it: the same real values."""
+        return file
+
     def complete(
         self, parameters: Parameters, mask: np.ndarray, rng: np.random.Generator | None = None
     ) -> dict[str, int]:
@@ -271,10 +281,6 @@ class Unit(ABC):
                 for column in self.channels
             }
         )
-
-    def taken(self, file: Vectors) -> Vectors:
-        """A tensor file of this unit or of one that it `reads`, as this unit takes it."""
-        return file
 
     @abstractmethod
     def predict(self, parameters: Parameters, rows: Rows) -> Outputs:
@@ -319,7 +325,7 @@ class Unit(ABC):
         return {}
 
     def roms(self) -> tuple[Rom, ...]:
-        """Tables of the generated package `rtl/<name>/<name>_tables_pkg.sv`; none, no package."""
+        """Tables of the generated package `<name>_tables_pkg.sv`; none, no package."""
         return ()
 
     # -------------------------------------------------------------------------------- coverage

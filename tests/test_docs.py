@@ -206,7 +206,7 @@ def test_instantiation_template_has_the_ports_and_parameters_of_the_rtl(page):
         return
     [template] = templates
     unit = UNITS[re.match(r"(\w+) #\(", template)[1]]
-    rtl = read(f"rtl/{unit.name}/{unit.name}.sv")
+    rtl = read(f"rtl/{unit.rtl[-1]}")
     header = rtl[rtl.index(f"module {unit.name} ") : rtl.index(");")]
     ports = re.findall(r"^ +(?:input|output) .*?(\w+)(?:,|\n| *//)", header, re.M)
     parameters = re.findall(r"^ +parameter +int (\w+)", header, re.M)
@@ -235,7 +235,7 @@ def test_vector_examples_write_files_that_can_be_read(tmp_path, monkeypatch):
 @each_unit
 def test_latency_in_the_rtls_header(unit):
     """The formula in the header, for a row of one beat."""
-    header = read(f"rtl/{unit.name}/{unit.name}.sv")
+    header = read(f"rtl/{unit.rtl[-1]}")
     formula = re.search(r"LATENCY = ([\dTB +]+) clocks", header)[1]
     assert "T = max(1, ceil(clog2(LANES) / 3))" in header
     for lanes in ALL_LANES:

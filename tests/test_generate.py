@@ -1,5 +1,6 @@
 """Derived files: what the command makes, and tables that are the equations'."""
 
+import itertools
 import re
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal, localcontext
 
@@ -38,7 +39,7 @@ def test_common_files_come_in_an_order_that_every_unit_agrees_with():
 
 def tables(unit):
     """function name -> list of entries, each a list of its columns, the first one low."""
-    text = (RTL / f"{unit}/{unit}_tables_pkg.sv").read_text()
+    text = (RTL / generate.package_file(UNITS[unit])).read_text()
     found = {}
     for body in re.findall(r"function automatic.*?endfunction", text, re.S):
         width, name, index = re.match(
@@ -75,7 +76,8 @@ def exact():
 
 
 def test_every_package_is_looked_at():
-    assert {unit for unit in UNITS if UNITS[unit].roms()} == {"ailayernorm", "rexp", "lut2d"}
+    others = {"ailayernorm", "rexp", "lut2d", "nnlut_layernorm"}
+    assert {unit for unit in UNITS if UNITS[unit].roms()} == others
 
 
 def test_ailayernorm_tables():
@@ -112,6 +114,23 @@ def test_lut2d_tables():
         assert found[f"t2_w{w}"] == t2
     sizes = len(found["e_w8"]) + sum(map(len, found["t2_w8"]))
     assert sizes == 761
+
+
+def test_nnlut_layernorm_tables():
+    """Places in a geometric row; lines halfway between chord and tangent."""
+    found = tables("nnlut_layernorm")
+    assert found.keys() == {"place", "slope", "intercept"}
+    b = [half_up(2**14 * Decimal(4) ** (Decimal(k) / 16)) for k in range(17)]
+    assert flat(found["place"]) == b[1:-1]
+    slopes, intercepts = [], []
+    for low, high in itertools.pairwise(Decimal(place) / 2**14 for place in b):
+        s = (1 / low.sqrt() - 1 / high.sqrt()) / (high - low)
+        c = (2 * s) ** (Decimal(-2) / 3)
+        slopes.append(half_up(s * 2**16))
+        intercepts.append(half_up((1 / low.sqrt() + s * low + 1 / c.sqrt() + s * c) * 2**15))
+    assert flat(found["slope"]) == slopes
+    assert flat(found["intercept"]) == intercepts
+    assert (slopes[0], slopes[-1], intercepts[0], intercepts[-1]) == (30699, 4370, 96212, 50236)
 
 
 def test_a_changed_entry_is_seen(monkeypatch, tmp_path):

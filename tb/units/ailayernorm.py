@@ -80,6 +80,15 @@ class AILayerNormUnit(Unit):
         drawn["gamma"][rng.random(count) < 0.1] = rng.choice([-128, 0, 127])
         return ChannelSet(drawn)
 
+    def quantised(
+        self, x: np.ndarray, zp: int | np.ndarray, alpha: np.ndarray
+    ) -> tuple[np.ndarray, dict[str, int | np.ndarray]]:
+        """PTF activations as this unit takes them, with the settings that they need.
+
+        x: uint8 [rows, width]. zp: one or [rows]. alpha: [width] or [rows, width].
+        """
+        return x, {"zp": zp}
+
     def predict(self, parameters: Parameters, rows: Rows) -> Outputs:
         out, err_len = np.zeros(rows.x.shape, np.int8), np.zeros(len(rows), bool)
         for chosen, channels, part in by_channels(rows):

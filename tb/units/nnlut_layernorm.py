@@ -27,7 +27,7 @@ from tb.unit import BANKS, ChannelField, Outputs, Parameters, Rom, Rows, Setting
 from tb.units.ailayernorm import SIDES, AILayerNormUnit, named
 from tb.units.softmax import clog2, tree_stages
 
-_FINER = 8  # bits by which inputs of AILayerNorm are made finer
+_FINER = 8  # bits by which inputs of AILayerNorm become finer
 _SHIFT = 5  # of these: no deviation of theirs needs more than 16 bits
 _SHIFTS = ("1 .. 7", "8 .. 15", "16 .. 23", "24 .. 31", "32 ..")
 
@@ -46,22 +46,29 @@ class NnlutLayerNormUnit(AILayerNormUnit):
         drawn.values["gamma"][rng.random(count) < 0.1] = rng.choice([-128, 0, 127])
         return drawn
 
-    def taken(self, file: Vectors) -> Vectors:
-        """Rows of AILayerNorm become integers of one scale: dequantised, with finer steps."""
+    def adopted(self, file: Vectors) -> Vectors:
+        """Rows of AILayerNorm, dequantised."""
         if file.unit == self.name:
             return file
-        alpha = file.channels["alpha"][file.channel_set].astype(np.int32)
-        zp = np.broadcast_to(file.run_settings["zp"], len(file.length))[:, None]
-        centred = (file.x.astype(np.int32) - zp.astype(np.int32)) << alpha
+        alpha = file.channels["alpha"][file.channel_set]
+        zp = np.broadcast_to(file.run_settings["zp"], len(file.length))
+        x, given = self.quantised(file.x, zp, alpha)
         return dataclasses.replace(
             file,
             unit=self.name,
             parameters={},
-            settings={**file.settings, "shift": _SHIFT},
-            x=centred << _FINER,
+            settings={**file.settings, **given},
+            x=x,
             channels={name: file.channels[name] for name in ("gamma", "beta")},
             meta={},
         )
+
+    def quantised(
+        self, x: np.ndarray, zp: int | np.ndarray, alpha: np.ndarray
+    ) -> tuple[np.ndarray, dict[str, int]]:
+        """Integers of one scale, 256 of an input step."""
+        centred = (x.astype(np.int32) - np.reshape(zp, (-1, 1))) << alpha.astype(np.int32)
+        return (centred << _FINER).astype(np.int32), {"shift": _SHIFT}
 
     def predict(self, parameters: Parameters, rows: Rows) -> Outputs:
         out, err_len = np.zeros(rows.x.shape, np.int8), np.zeros(len(rows), bool)
