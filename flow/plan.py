@@ -63,6 +63,7 @@ class Plan:
     runs: list[dict]
     goals: dict[str, float] = field(default_factory=dict)  # coverage in percent
     goals_of: tuple[str, ...] = ()  # names of the configurations that they hold for; none: all
+    groups: dict[str, list[str]] = field(default_factory=dict)  # of units
 
     def has_goals(self, unit: Unit, parameters: Parameters) -> bool:
         """Whether the goals hold for a configuration."""
@@ -83,6 +84,7 @@ def load_plan(path: Path = PLAN) -> Plan:
             text["runs"],
             text.get("goals", {}),
             tuple(text.get("goals_of", ())),
+            text.get("groups", {}),
         )
     except (OSError, KeyError, hjson.HjsonDecodeError) as error:
         raise UserError(f"cannot read the plan {path}: {error}") from None
@@ -91,6 +93,8 @@ def load_plan(path: Path = PLAN) -> Plan:
     for name in plan.goals_of:
         if name not in ("defaults", "corners", *plan.configurations):
             raise UserError(f"{path.name}, goals_of: there is no {name}")
+    for unit in {unit for group in plan.groups.values() for unit in group} - {*UNITS}:
+        raise UserError(f"{path.name}, groups: there is no {unit}")
     for number, run in enumerate(plan.runs):
         where = f"{path.name}, run {number}"
         for name in ("tests", "configuration", "sims", "seeds", "why"):
@@ -99,7 +103,10 @@ def load_plan(path: Path = PLAN) -> Plan:
         unknown = [test for test in run["tests"] if test not in SCENARIOS]
         unknown += [sim for sim in run["sims"] if sim not in SIMULATORS]
         unknown += [name for name in run["seeds"] if name not in plan.sets]
-        unknown += [unit for unit in run.get("units", ()) if unit not in UNITS]
+        named = [of for of in run["seeds"].values() if isinstance(of, Mapping)]
+        unknown += [group for of in named for group in of if group not in plan.groups]
+        if "units" in run and run["units"] not in plan.groups:
+            unknown.append(run["units"])
         unknown += [name for name in run.get("at_most", ()) if name not in COMMON]
         if unknown:
             raise UserError(f"{where}: there is no {unknown[0]}")
@@ -118,6 +125,16 @@ def _configurations(plan: Plan, unit: Unit, wanted: str | Parameters) -> list[Pa
     return [plan.configurations[wanted]]
 
 
+def _seeds(plan: Plan, run: dict, of: str, unit: Unit) -> int:
+    """How many seeds a run has for a unit in a set."""
+    if "units" in run and unit.name not in plan.groups[run["units"]]:
+        return 0
+    count = run["seeds"].get(of, 0)
+    if not isinstance(count, Mapping):
+        return count
+    return sum(n for group, n in count.items() if unit.name in plan.groups[group])
+
+
 def jobs(plan: Plan, of: str, first_seed: int = 1, **only: str) -> list[Job]:
     """The jobs of a set, each once. `only` may name a unit, a sim and a test.
 
@@ -127,14 +144,15 @@ def jobs(plan: Plan, of: str, first_seed: int = 1, **only: str) -> list[Job]:
         raise UserError(f"there is no set {of!r}; there are: {', '.join(plan.sets)}")
     found: dict[str, Job] = {}
     for run in plan.runs:
-        for unit in map(get, run.get("units", UNITS)):
+        for unit in UNITS.values():
+            seeds = _seeds(plan, run, of, unit)
             for given in _configurations(plan, unit, run["configuration"]):
                 parameters = unit.resolve(given)
                 if any(parameters[k] > most for k, most in run.get("at_most", {}).items()):
                     continue
                 for sim in run["sims"]:
                     for test in run["tests"]:
-                        for seed in range(run["seeds"].get(of, 0)):
+                        for seed in range(seeds):
                             rows = run.get("rows", DEFAULT_ROWS)
                             job = Job(unit.name, parameters, sim, test, first_seed + seed, rows)
                             if all(getattr(job, name) == value for name, value in only.items()):

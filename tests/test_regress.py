@@ -106,7 +106,10 @@ def test_seeds_and_filters():
     [
         ('tests: ["default"]', 'tests: ["defaults"]', "run 0: there is no defaults"),
         ('sims: ["verilator"]', 'sims: ["vcs"]', "run 0: there is no vcs"),
-        ("seeds: { ci: 1, full: 2", "seeds: { weekly: 1, full: 2", "run 0: there is no weekly"),
+        ("seeds: { ci: { methods: 1 }, full: 2", "seeds: { weekly: 1", "run 0: there is no weekly"),
+        ("seeds: { ci: { methods", "seeds: { ci: { softmaxes", "run 0: there is no softmaxes"),
+        ('units: "baselines"', 'units: "rexp"', "run 12: there is no rexp"),
+        ('["nnlut_layernorm"', '["nnlut"', "groups: there is no nnlut"),
         ("at_most: { LANES", "at_most: { WIDTH", "run 10: there is no WIDTH"),
         ('why: "what a user', 'because: "what a user', "run 0 has no why"),
         ("sets: {", "sets: [", "cannot read the plan"),
@@ -421,7 +424,13 @@ def test_goals_hold_for_the_configurations_that_are_named():
     assert not whole.has_goals(unit, unit.resolve({"LANES": 2, "MAX_LEN": 3}))
     ci = {(job.unit, str(job.parameters)) for job in plan.jobs(whole, "ci")}
     assert all(whole.has_goals(UNITS[job.unit], job.parameters) for job in plan.jobs(whole, "ci"))
-    assert len(ci) == 2 * len(UNITS)
+    # The defaults and the small build; of baselines the small one.
+    assert len(ci) == 2 * len(UNITS) - len(whole.groups["baselines"])
+
+
+def test_every_unit_is_in_one_group():
+    groups = plan.load_plan().groups
+    assert sorted(unit for group in groups.values() for unit in group) == sorted(UNITS)
 
 
 def test_read_later_its_jobs_are_those_that_it_was_started_with(tmp_path):

@@ -78,7 +78,7 @@ class ExactLayerNormUnit(AILayerNormUnit):
         c.point("mean", ("negative", "0", "positive"), "sign of the mean")
         c.point("mean rounded", ("exact", "down", "up"), "direction")
         c.group("affine")
-        c.point("sh", _SHIFTS, "right shift of the product; left on level rows")
+        c.point("sh", _shifts(parameters), "right shift of the product; left on level rows")
         c.point("saturation", SIDES, "output cut to int8")
         c.cross("rms x saturation", ("rms", "saturation"), "both norms at both ends")
         c.point("gamma", ("negative", "0", "positive"), "sign of an element's gamma")
@@ -107,12 +107,18 @@ class ExactLayerNormUnit(AILayerNormUnit):
             # What rounding added, times n.
             added = (trace.mean * trace.n) - (centred << 7)
             coverage.sample("mean rounded", np.where(added == 0, 0, np.where(added < 0, 1, 2)))
-            coverage.sample("sh", np.searchsorted((0, 8, 16, 24), trace.sh, side="right"))
+            place = np.searchsorted((0, 8, 16, 24), trace.sh, side="right")
+            coverage.sample("sh", place - len(_SHIFTS) + len(_shifts(parameters)))
             sides = np.where(mask, trace.saturated + 1, -1)
             coverage.sample("rms x saturation", settings["rms"][:, None], sides)
             coverage.sample("saturation", sides)
             coverage.sample("gamma", np.where(mask, np.sign(channels.gamma) + 1, -1))
             coverage.sample("bank", settings["bank"])
+
+
+def _shifts(parameters: Parameters) -> tuple[str, ...]:
+    """Bins of sh: a level row is short where MAX_LEN is, and its shift not to the left."""
+    return _SHIFTS if parameters["MAX_LEN"] >= 256 else _SHIFTS[1:]
 
 
 EXACT_LAYERNORM = ExactLayerNormUnit(
@@ -140,7 +146,7 @@ EXACT_LAYERNORM = ExactLayerNormUnit(
         {},
         {"LANES": 1, "MAX_LEN": 1},
         {"LANES": 2, "MAX_LEN": 3},
-        {"LANES": 64, "MAX_LEN": 4096},
+        {"LANES": 8, "MAX_LEN": 4096},
     ),
     variants=tuple(Variant({}, {"rms": rms}, plotted=True) for rms in (0, 1)),
     bad_configurations=(

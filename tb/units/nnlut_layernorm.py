@@ -13,7 +13,6 @@ import numpy as np
 
 from models import metrics, reference
 from models.nnlut_layernorm import (
-    INT16,
     INT32,
     SEGMENTS,
     SHIFTS,
@@ -175,9 +174,15 @@ def _sample(coverage: Coverage, trace: NnlutTrace, rows: Rows) -> None:
     """Count what the trace of some rows has."""
     settings, mask = rows.settings, rows.mask
     coverage.sample("mean", np.sign(trace.mean) + 1)
-    coverage.sample("mean cut", _cut(trace.mean, INT32))
-    coverage.sample("deviation cut", np.where(mask, _cut(trace.d, INT32), -1))
-    coverage.sample("square cut", np.where(mask, _cut(trace.y, INT16), -1))
+    # At an end: cut, or a level row's there.
+    low, high = INT32
+    coverage.sample("mean cut", np.where(trace.mean == low, 0, np.where(trace.mean == high, 2, 1)))
+    d = trace.d.astype(np.int64)
+    for name, whole, cut in (
+        ("deviation cut", rows.x - trace.mean[:, None], d),
+        ("square cut", d >> trace.shift[:, None], trace.y),
+    ):
+        coverage.sample(name, np.where(mask, np.sign(whole - cut) + 1, -1))
     coverage.sample("shift", trace.shift)
     coverage.sample("Lz", settings["inv_exp"])
     coverage.sample("line", trace.k)
@@ -189,11 +194,6 @@ def _sample(coverage: Coverage, trace: NnlutTrace, rows: Rows) -> None:
     off = np.sign(trace.n - settings["len"])
     coverage.sample("count", np.where(off == 0, 0, np.where(off < 0, 1, 2)))
     coverage.sample("bank", settings["bank"])
-
-
-def _cut(values: np.ndarray, limits: tuple[int, int]) -> np.ndarray:
-    """Places in SIDES: at the lower end, between, at the upper end."""
-    return np.where(values <= limits[0], 0, np.where(values >= limits[1], 2, 1))
 
 
 def _by_channels(rows: Rows) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, Rows]]:
@@ -231,7 +231,7 @@ NNLUT_LAYERNORM = NnlutLayerNormUnit(
         {},
         {"LANES": 1, "MAX_LEN": 1},
         {"LANES": 2, "MAX_LEN": 3},
-        {"LANES": 64, "MAX_LEN": 4096},
+        {"LANES": 8, "MAX_LEN": 4096},
     ),
     variants=(Variant({}, plotted=True),),
     bad_configurations=(
