@@ -37,9 +37,8 @@ BUGS: dict[str, Bug] = {
                 "assign root_o = gen_bit[BITS-1].root | 16'd1;",
             ),
         ),
-        "random",
+        "settings",
         VALUE,
-        rows=1000,
     ),
     "a remainder that equals the divisor stays": Bug(
         ((DIVIDE, "twice >= {1'b0, divisor_in}", "twice > {1'b0, divisor_in}"),), "smoke", VALUE
