@@ -23,6 +23,7 @@ from tb.units import UNITS, get
 
 COMMON = ("LANES", "MAX_LEN")  # parameters of every unit
 PLAN = ROOT / "testplans/regression.hjson"
+BASELINES = "baselines"  # in place of a run's list of units
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ class Plan:
     runs: list[dict]
     goals: dict[str, float] = field(default_factory=dict)  # coverage in percent
     goals_of: tuple[str, ...] = ()  # names of the configurations that they hold for; none: all
-    groups: dict[str, list[str]] = field(default_factory=dict)  # of units
+    apart: tuple[str, ...] = ()  # sets in which baselines have runs of their own
 
     def has_goals(self, unit: Unit, parameters: Parameters) -> bool:
         """Whether the goals hold for a configuration."""
@@ -84,17 +85,17 @@ def load_plan(path: Path = PLAN) -> Plan:
             text["runs"],
             text.get("goals", {}),
             tuple(text.get("goals_of", ())),
-            text.get("groups", {}),
+            tuple(text.get("baselines_apart", ())),
         )
     except (OSError, KeyError, hjson.HjsonDecodeError) as error:
         raise UserError(f"cannot read the plan {path}: {error}") from None
     if wrong := plan.goals.keys() - {*code_coverage.ALL_KINDS}:
         raise UserError(f"{path.name}, goals: there is no {min(wrong)}")
+    if wrong := {*plan.apart} - plan.sets.keys():
+        raise UserError(f"{path.name}, baselines_apart: there is no {min(wrong)}")
     for name in plan.goals_of:
         if name not in ("defaults", "corners", *plan.configurations):
             raise UserError(f"{path.name}, goals_of: there is no {name}")
-    for unit in {unit for group in plan.groups.values() for unit in group} - {*UNITS}:
-        raise UserError(f"{path.name}, groups: there is no {unit}")
     for number, run in enumerate(plan.runs):
         where = f"{path.name}, run {number}"
         for name in ("tests", "configuration", "sims", "seeds", "why"):
@@ -103,14 +104,21 @@ def load_plan(path: Path = PLAN) -> Plan:
         unknown = [test for test in run["tests"] if test not in SCENARIOS]
         unknown += [sim for sim in run["sims"] if sim not in SIMULATORS]
         unknown += [name for name in run["seeds"] if name not in plan.sets]
-        named = [of for of in run["seeds"].values() if isinstance(of, Mapping)]
-        unknown += [group for of in named for group in of if group not in plan.groups]
-        if "units" in run and run["units"] not in plan.groups:
-            unknown.append(run["units"])
+        if run.get("units") != BASELINES:
+            unknown += [unit for unit in run.get("units", ()) if unit not in UNITS]
         unknown += [name for name in run.get("at_most", ()) if name not in COMMON]
         if unknown:
             raise UserError(f"{where}: there is no {unknown[0]}")
     return plan
+
+
+def _units(plan: Plan, run: Mapping, of: str) -> list[Unit]:
+    """The units that a run of the plan is for, in a set."""
+    if run.get("units") == BASELINES:
+        return [unit for unit in UNITS.values() if unit.baseline]
+    if "units" in run:
+        return [get(name) for name in run["units"]]
+    return [unit for unit in UNITS.values() if not (unit.baseline and of in plan.apart)]
 
 
 def _configurations(plan: Plan, unit: Unit, wanted: str | Parameters) -> list[Parameters]:
@@ -125,16 +133,6 @@ def _configurations(plan: Plan, unit: Unit, wanted: str | Parameters) -> list[Pa
     return [plan.configurations[wanted]]
 
 
-def _seeds(plan: Plan, run: dict, of: str, unit: Unit) -> int:
-    """How many seeds a run has for a unit in a set."""
-    if "units" in run and unit.name not in plan.groups[run["units"]]:
-        return 0
-    count = run["seeds"].get(of, 0)
-    if not isinstance(count, Mapping):
-        return count
-    return sum(n for group, n in count.items() if unit.name in plan.groups[group])
-
-
 def jobs(plan: Plan, of: str, first_seed: int = 1, **only: str) -> list[Job]:
     """The jobs of a set, each once. `only` may name a unit, a sim and a test.
 
@@ -144,15 +142,14 @@ def jobs(plan: Plan, of: str, first_seed: int = 1, **only: str) -> list[Job]:
         raise UserError(f"there is no set {of!r}; there are: {', '.join(plan.sets)}")
     found: dict[str, Job] = {}
     for run in plan.runs:
-        for unit in UNITS.values():
-            seeds = _seeds(plan, run, of, unit)
+        for unit in _units(plan, run, of):
             for given in _configurations(plan, unit, run["configuration"]):
                 parameters = unit.resolve(given)
                 if any(parameters[k] > most for k, most in run.get("at_most", {}).items()):
                     continue
                 for sim in run["sims"]:
                     for test in run["tests"]:
-                        for seed in range(seeds):
+                        for seed in range(run["seeds"].get(of, 0)):
                             rows = run.get("rows", DEFAULT_ROWS)
                             job = Job(unit.name, parameters, sim, test, first_seed + seed, rows)
                             if all(getattr(job, name) == value for name, value in only.items()):

@@ -106,10 +106,7 @@ def test_seeds_and_filters():
     [
         ('tests: ["default"]', 'tests: ["defaults"]', "run 0: there is no defaults"),
         ('sims: ["verilator"]', 'sims: ["vcs"]', "run 0: there is no vcs"),
-        ("seeds: { ci: { methods: 1 }, full: 2", "seeds: { weekly: 1", "run 0: there is no weekly"),
-        ("seeds: { ci: { methods", "seeds: { ci: { softmaxes", "run 0: there is no softmaxes"),
-        ('units: "baselines"', 'units: "rexp"', "run 12: there is no rexp"),
-        ('["nnlut_layernorm"', '["nnlut"', "groups: there is no nnlut"),
+        ("seeds: { ci: 1, full: 2", "seeds: { weekly: 1, full: 2", "run 0: there is no weekly"),
         ("at_most: { LANES", "at_most: { WIDTH", "run 10: there is no WIDTH"),
         ('why: "what a user', 'because: "what a user', "run 0 has no why"),
         ("sets: {", "sets: [", "cannot read the plan"),
@@ -424,13 +421,9 @@ def test_goals_hold_for_the_configurations_that_are_named():
     assert not whole.has_goals(unit, unit.resolve({"LANES": 2, "MAX_LEN": 3}))
     ci = {(job.unit, str(job.parameters)) for job in plan.jobs(whole, "ci")}
     assert all(whole.has_goals(UNITS[job.unit], job.parameters) for job in plan.jobs(whole, "ci"))
-    # The defaults and the small build; of baselines the small one.
-    assert len(ci) == 2 * len(UNITS) - len(whole.groups["baselines"])
-
-
-def test_every_unit_is_in_one_group():
-    groups = plan.load_plan().groups
-    assert sorted(unit for group in groups.values() for unit in group) == sorted(UNITS)
+    # Of baselines the small build alone: that of the defaults takes longer than all of their runs.
+    baselines = sum(unit.baseline for unit in UNITS.values())
+    assert len(ci) == 2 * len(UNITS) - baselines
 
 
 def test_read_later_its_jobs_are_those_that_it_was_started_with(tmp_path):
@@ -439,3 +432,23 @@ def test_read_later_its_jobs_are_those_that_it_was_started_with(tmp_path):
     read = finished.Finished(tmp_path)
     assert read.jobs == {one.id: one for one in jobs}
     assert (list(read.results), read.missing) == ([jobs[1].id], 2)
+
+
+def test_baselines_are_apart_in_ci_alone():
+    whole = plan.load_plan()
+    runs = {
+        (of, unit): len(plan.jobs(whole, of, unit=unit))
+        for of in whole.sets
+        for unit in ("softermax", "rexp")
+    }
+    assert runs["ci", "softermax"] < runs["ci", "rexp"] / 2
+    assert runs["full", "softermax"] > runs["full", "rexp"] / 2
+
+
+def test_a_set_of_baselines_that_does_not_exist_is_refused(tmp_path):
+    path = tmp_path / "plan.hjson"
+    path.write_text(
+        plan.PLAN.read_text().replace('baselines_apart: ["ci"]', 'baselines_apart: ["c"]')
+    )
+    with pytest.raises(UserError, match="baselines_apart: there is no c"):
+        plan.load_plan(path)
