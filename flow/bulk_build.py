@@ -114,7 +114,7 @@ def _macros(unit: Unit, parameters: Parameters) -> str:
         "DATA_W": 8 * shape.lanes * shape.in_dtype.itemsize,
         "OUT_W": 8 * shape.lanes * shape.out_dtype.itemsize,
         "KEEP_W": shape.lanes,
-        "SETTINGS": len(unit.settings(parameters)),
+        "SETTINGS": max(1, len(unit.settings(parameters))),  # no vector has no bits
         "COLUMNS": len(unit.channels),
     }
     return "".join(f"`define SN_{name} {value}\n" for name, value in macros.items())

@@ -54,6 +54,8 @@ def _big(values: np.ndarray) -> np.ndarray:
 
 def _records(beats: Beats, settings: np.ndarray, pause, waits, first) -> bytes:
     """Records of beats for sn_bulk_top.sv, the high byte first."""
+    if not settings.shape[1]:  # as SN_SETTINGS has it
+        settings = np.zeros((len(settings), 1), np.uint32)
     low = [settings[:, ::-1].astype(">u4").view(np.uint8)]
     low += [part[:, ::-1] for part in (beats.strb, beats.keep, beats.data)]
     flags = (beats.last | first << np.uint8(1)).astype(np.uint8)[:, None]

@@ -17,7 +17,7 @@ import numpy as np
 from flow import rtl
 from flow.digits import LAYERS, NORM_INPUTS, Digits, Norm, Softmax, Vit
 from models.ptf import FoldedNorm, Ptf, calibrate_mse, calibrate_output, fold
-from models.quantise import choose_frac, quantise_logits
+from models.quantise import choose_frac
 from tb.unit import ChannelSet, Outputs, Parameters, Rows, Unit, Variant
 
 CALIBRATION = 200  # training images, the first ones
@@ -93,8 +93,8 @@ def softmax_of(
 
     def softmax(logits: np.ndarray, mask: np.ndarray, layer: int) -> np.ndarray:
         frac = calibration.fracs[layer]
-        x = quantise_logits(logits, frac).reshape(-1, logits.shape[-1])
-        rows = rtl.rows_of(unit, parameters, x, settings={"frac": frac, **variant.settings})
+        x, given = unit.quantise(logits.reshape(-1, logits.shape[-1]), frac)
+        rows = rtl.rows_of(unit, parameters, x, settings={**given, **variant.settings})
         outputs = engine(unit, parameters, rows)
         return unit.values(parameters, rows, outputs)[0].reshape(logits.shape)
 

@@ -72,6 +72,8 @@ def _function(rom: Rom) -> Iterator[str]:
     yield f"  // {rom.about}: {len(rows)} entries of {of} bits."
     returned = f"logic [{width - 1}:0]"
     yield f"  function automatic {returned} {rom.name}(input logic [{index - 1}:0] i);"
+    if rom.by_lane:
+        yield "    // verilator no_inline_task"
     yield "    case (i)"
     for number, row in enumerate(rows.tolist()):
         last = number == len(rows) - 1

@@ -23,8 +23,8 @@ BLOCK = 1 << 18
 class LutResult:
     """What the unit puts out for a batch of rows.
 
-    out: [rows, length], 0 where masked, uint8 for W <= 8 and uint16 for W = 15. P: 2^W - 1, the
-    output that stands for 1. An element's real value is out / P.
+    out: [rows, length], 0 where masked, uint8 for W <= 8 and uint16 for W = 15. P: the output that
+    stands for 1, 2^W - 1. An element's real value is out / P.
     """
 
     out: np.ndarray

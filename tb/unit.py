@@ -75,12 +75,14 @@ class Rom:
     values  [entries] or [entries, columns] unsigned; columns are packed, the first one low
     bits    of a value
     about   the equation
+    by_lane every lane reads it: Verilator is to compile it once, and not once a lane
     """
 
     name: str
     values: np.ndarray
     bits: int
     about: str
+    by_lane: bool = False
 
 
 class Variant(NamedTuple):
@@ -206,6 +208,11 @@ class Unit(ABC):
     reads: tuple[str, ...] = ()
     # Columns of the channel table; a unit that has one also has settings `bank` and channel ports.
     channels: tuple[ChannelField, ...] = ()
+
+    @property
+    def baseline(self) -> bool:
+        """Whether it is here for others to be compared with: its RTL is in rtl/baseline/."""
+        return self.folder.startswith("baseline/")
 
     @property
     def folder(self) -> str:

@@ -37,6 +37,7 @@ CONFIGURATIONS = [
         (unit, {"LANES": lanes, "MAX_LEN": most})
         for unit in UNITS
         for lanes, most in SHAPES.items()
+        if lanes == 8 or not UNITS[unit].baseline
     ),
     *TWO_BYTES,
 ]

@@ -76,8 +76,8 @@ def exact():
 
 
 def test_every_package_is_looked_at():
-    others = {"ailayernorm", "rexp", "lut2d", "nnlut_layernorm"}
-    assert {unit for unit in UNITS if UNITS[unit].roms()} == others
+    looked_at = {"ailayernorm", "rexp", "lut2d", "softermax", "exact_softmax", "nnlut_layernorm"}
+    assert {unit for unit in UNITS if UNITS[unit].roms()} == looked_at
 
 
 def test_ailayernorm_tables():
@@ -131,6 +131,31 @@ def test_nnlut_layernorm_tables():
     assert flat(found["slope"]) == slopes
     assert flat(found["intercept"]) == intercepts
     assert (slopes[0], slopes[-1], intercepts[0], intercepts[-1]) == (30699, 4370, 96212, 50236)
+
+
+def test_softermax_tables():
+    found = tables("softermax")
+    assert found.keys() == {"pow2", "intercept", "slope"}
+    powers = [half_up(Decimal(2) ** (15 + Decimal(f) / 4)) for f in range(4)]
+    assert flat(found["pow2"]) == powers
+    intercepts, slopes = [], []
+    for a in (1 + Decimal(j) / 8 for j in range(8)):
+        b = a + Decimal("0.125")
+        gap = (1 / a.sqrt() - 1 / b.sqrt()) ** 2
+        intercepts.append(half_up(2**15 * (1 / a - 1 / (512 * a * b) - gap / 2)))
+        slopes.append(half_up(2**15 / (256 * a * b)))
+    assert flat(found["intercept"]) == intercepts
+    assert flat(found["slope"]) == slopes
+
+
+def test_exact_softmax_tables():
+    found = tables("exact_softmax")
+    parts = {"exp_0": (1, 256), "exp_256": (2, 128), "exp_512": (4, 128), "exp_1024": (8, 64)}
+    assert found.keys() == parts.keys()
+    for name, (step, entries) in parts.items():
+        first = int(name.partition("_")[2])
+        z = [Decimal(first + step * i) for i in range(entries)]
+        assert flat(found[name]) == [half_up(65535 * (-one / 128).exp()) for one in z]
 
 
 def test_a_changed_entry_is_seen(monkeypatch, tmp_path):

@@ -194,15 +194,16 @@ def noise(unit: Unit, parameters: Parameters, rng: np.random.Generator) -> Beats
     """NOISES beats, and as many settings, that mean nothing."""
     shape = StreamShape.of(unit, parameters)
     lanes, size = shape.lanes, shape.lanes * shape.in_dtype.itemsize
-    settings = [
-        rng.integers(s.values[0], s.values[-1] + 1, NOISES) for s in unit.settings(parameters)
-    ]
+    wanted = unit.settings(parameters)
+    settings = np.zeros((NOISES, len(wanted)), np.uint32)
+    for column, setting in enumerate(wanted):
+        settings[:, column] = rng.integers(setting.values[0], setting.values[-1] + 1, NOISES)
     return Beats(
         rng.integers(256, size=(NOISES, size), dtype=np.uint8),
         _lane_bits(rng.random((NOISES, lanes)) < 0.5),
         _lane_bits(rng.random((NOISES, lanes)) < 0.5),
         rng.integers(2, size=NOISES, dtype=np.uint8),
-        np.stack(settings, axis=1).astype(np.uint32),
+        settings,
     )
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from models import metrics, reference
+from models.quantise import quantise_logits
 from tb.coverage import Coverage
 from tb.unit import Outputs, Parameters, Rows, Setting, Unit
 
@@ -43,11 +44,21 @@ class SoftmaxUnit(Unit):
     def result(self, parameters: Parameters, outputs: Outputs) -> object:
         """The outputs as the model's result, which knows what they are worth."""
 
+    def quantise(self, logits: np.ndarray, frac: int) -> tuple[np.ndarray, dict[str, int]]:
+        """Real logits of any shape as the unit takes them: int8 of that shape, and settings.
+
+        frac: fraction bits at which none of them saturates, for a unit that can choose.
+        """
+        return quantise_logits(logits, frac), {"frac": frac}
+
+    def logits(self, rows: Rows) -> np.ndarray:
+        """The real logits that the inputs stand for, float64 [rows, width]."""
+        return np.ldexp(rows.x.astype(np.float64), -rows.settings["frac"][:, None])
+
     def values(
         self, parameters: Parameters, rows: Rows, outputs: Outputs
     ) -> tuple[np.ndarray, np.ndarray]:
-        scale = np.ldexp(1.0, -rows.settings["frac"])[:, None]
-        exact = reference.softmax(rows.x * scale, rows.mask)
+        exact = reference.softmax(self.logits(rows), rows.mask)
         return self.result(parameters, outputs).to_real(), exact
 
     def accuracy(self, parameters: Parameters, rows: Rows, outputs: Outputs) -> dict[str, float]:

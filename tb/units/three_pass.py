@@ -1,9 +1,13 @@
-"""What the descriptors of the look-up softmax units share: rtl/common/sn_three_pass.sv."""
+"""What the descriptors share of softmax units that need the maximum before the sum.
+
+Their RTL is built on rtl/common/sn_two_pass.sv, that of the look-up units on sn_three_pass.sv.
+"""
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -13,37 +17,30 @@ from tb.coverage import Coverage
 from tb.unit import Outputs, Parameters, Rows, Setting
 from tb.units.softmax import FRAC, SoftmaxUnit, maximum_points, sample_maximum, tree_stages
 
-COMMON = (
+TWO_PASS = (
     "common/sn_ram_1r1w.sv",
     "common/sn_pipe.sv",
     "common/sn_reduce_tree.sv",
     "common/sn_row_max.sv",
     "common/sn_row_guard.sv",
     "common/sn_row_buffer.sv",
-    "common/sn_three_pass.sv",
+    "common/sn_two_pass.sv",
 )
+COMMON = (*TWO_PASS, "common/sn_three_pass.sv")
 
 
 @dataclass(frozen=True)
-class ThreePassUnit(SoftmaxUnit):
-    """Maximum, sum, selection; see `tb.unit.Unit`."""
+class TwoPassUnit(SoftmaxUnit):
+    """Maximum, then sum; see `tb.unit.Unit`."""
+
+    code_bits: ClassVar[int]  # CODE_W of sn_two_pass
 
     def settings(self, parameters: Parameters) -> tuple[Setting, ...]:
         return (FRAC,)
 
-    def out_dtype(self, parameters: Parameters) -> np.dtype:
-        return np.dtype(self.model(**parameters).out_dtype)
-
-    def result(self, parameters: Parameters, outputs: Outputs) -> LutResult:
-        return LutResult(outputs.out, self.model(**parameters).P)
-
-    def latency(self, parameters: Parameters) -> tuple[int, ...]:
-        tree = tree_stages(parameters["LANES"])
-        return (tree + 4, tree + 10)
-
     @abstractmethod
     def row_word_bits(self, parameters: Parameters) -> int:
-        """ROW_W of sn_three_pass."""
+        """ROW_W of sn_two_pass."""
 
     def storage(self, parameters: Parameters) -> dict[str, tuple[int, int]]:
         lanes = parameters["LANES"]
@@ -51,7 +48,7 @@ class ThreePassUnit(SoftmaxUnit):
         return {
             "beats 1": (beats + tree + 3, 9 * lanes + 1),  # x, masked or absent, last
             "rows 1": (beats + tree + 3, 2 + 3 + 8),  # flags, F, m
-            "beats 2": (beats + tree + 7, 4 * lanes + 1),  # codes, last
+            "beats 2": (beats + tree + 7, self.code_bits * lanes + 1),  # codes, last
             "rows 2": (beats + tree + 7, 2 + self.row_word_bits(parameters)),
         }
 
@@ -67,6 +64,23 @@ class ThreePassUnit(SoftmaxUnit):
             return
         lowest = np.where(rows.mask, rows.x.astype(int), -129)
         sample_maximum(coverage, parameters["LANES"], lowest.argmax(axis=1), rows.length)
+
+
+@dataclass(frozen=True)
+class ThreePassUnit(TwoPassUnit):
+    """Maximum, sum, selection; see `tb.unit.Unit`."""
+
+    code_bits = 4
+
+    def out_dtype(self, parameters: Parameters) -> np.dtype:
+        return np.dtype(self.model(**parameters).out_dtype)
+
+    def result(self, parameters: Parameters, outputs: Outputs) -> LutResult:
+        return LutResult(outputs.out, self.model(**parameters).P)
+
+    def latency(self, parameters: Parameters) -> tuple[int, ...]:
+        tree = tree_stages(parameters["LANES"])
+        return (tree + 4, tree + 10)
 
 
 _SUMS = ("0, all masked", "1", "2", "3 .. last - 1", "last", "above last")

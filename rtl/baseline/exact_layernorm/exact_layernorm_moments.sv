@@ -34,7 +34,7 @@ module exact_layernorm_moments #(
   input  logic [2:0]              ofrac_i,
   output logic signed [18:0]      mean_o,  // 7 fraction bits
   output logic [15:0]             r_o,
-  output logic [5:0]              sh_o     // max(14 + e - Lz + gfrac - ofrac, -2), plus 2
+  output logic [5:0]              sh_o     // 14 + e - Lz + gfrac - ofrac, plus 2
 );
   // SQUARE_W is 22 and SUM_W 12 bits more than clog2(MAX_LEN).
   localparam int LenLog = SUM_W - 12;
@@ -200,8 +200,7 @@ module exact_layernorm_moments #(
     .data_o({gfrac, ofrac})
   );
 
-  // A level row has e = 0, whatever its length; nothing else gets below -2.
-  logic signed [6:0] sh;
-  assign sh   = 7'(e11) + 7'd16 - 7'(len_exp11) + 7'(gfrac) - 7'(ofrac);
-  assign sh_o = sh[6] ? '0 : sh[5:0];
+  // A level row has e = 0, whatever its length, and may get below -2; by what its zeros are shifted
+  // is the same to it.
+  assign sh_o = 6'(e11) + 6'd16 - 6'(len_exp11) + 6'(gfrac) - 6'(ofrac);
 endmodule

@@ -1,0 +1,180 @@
+"""Bit-exact model of Softermax, a baseline: base-2 softmax in fixed point, a multiplier a lane.
+
+Source: Stevens et al., DAC 2021, arXiv 2103.09301. Where the paper is silent, the choice is this
+project's: docs/units/softermax.md marks which. `Softermax.trace` is the statement of the unit.
+"""
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from models import checks
+from models.arith import INT8, LANES, MAX_LEN_LIMIT, rnd
+from models.lut_softmax import LutResult
+from models.quantise import quantise_logits
+
+ONE = 1 << 7  # the output that stands for 1, in Q(1,7)
+FRACTION = 2  # fraction bits of an input, in Q(6,2)
+SEGMENTS = 8  # of the reciprocal
+
+
+def quantise(logits: np.ndarray) -> np.ndarray:
+    """Return real logits, to base e and of any shape, as the unit's int8: Q(6,2), to base 2.
+
+    Rounded half up and saturated at +-32, i.e. at logits of about 22. Raises ValueError for a logit
+    that is not finite.
+    """
+    return quantise_logits(np.asarray(logits, np.float64) * math.log2(math.e), FRACTION)
+
+
+def dequantise(x: np.ndarray) -> np.ndarray:
+    """Return the real logits, to base e, that the unit's inputs stand for: float64 of x's shape."""
+    return np.asarray(x, np.float64) * (math.log(2) / 2**FRACTION)
+
+
+@lru_cache
+def pow2_table() -> np.ndarray:
+    """Return POW2: int64 [4], 2^(f/4) in Q(1,15)."""
+    return _shared([math.floor(2 ** (15 + f / 4) + 0.5) for f in range(4)])
+
+
+@lru_cache
+def reciprocal_table() -> np.ndarray:
+    """Return the lines of the reciprocal: int64 [8, 2], C[j] and M[j] in units of 2^-15.
+
+    Over segment j, 1/v for v in a..b is C[j] - M[j] * t at the middle of the bin t of 32.
+    """
+    lines = []
+    for j in range(SEGMENTS):
+        a, b = 1 + j / SEGMENTS, 1 + (j + 1) / SEGMENTS
+        gap = (a**-0.5 - b**-0.5) ** 2
+        intercept = 1 / a - 1 / (512 * a * b) - gap / 2
+        lines.append([math.floor(2**15 * v + 0.5) for v in (intercept, 1 / (256 * a * b))])
+    return _shared(lines)
+
+
+def _shared(values: list) -> np.ndarray:
+    table = np.array(values)
+    table.setflags(write=False)  # it is shared by every caller
+    return table
+
+
+@dataclass(frozen=True, eq=False)
+class SoftermaxTrace(LutResult):
+    """Every intermediate of a batch of rows, as the unit's specification names it.
+
+    Beats before a row's first unmasked element hold m = -32 and no sum.
+
+    m: int16 [rows, beats], the running maximum m_t, whole numbers
+    p: uint16 [rows, length], the numerators, Q(1,15), 0 where masked
+    B: int64 [rows, beats], the beats' sums, 6 fraction bits
+    S: int64 [rows, beats], the running sum S_t, 6 fraction bits
+    cut: bool [rows], S was cut at its top
+    e: int16 [rows], floor(log2(S)) of the last S; 5 for an all-masked row
+    j, t: int16 [rows], segment of the reciprocal and place in it
+    r: int16 [rows], the reciprocal, Q(1,7)
+    k: int16 [rows, beats], the shift of a beat's numerators
+    """
+
+    m: np.ndarray
+    p: np.ndarray
+    B: np.ndarray
+    S: np.ndarray
+    cut: np.ndarray
+    e: np.ndarray
+    j: np.ndarray
+    t: np.ndarray
+    r: np.ndarray
+    k: np.ndarray
+
+
+@dataclass(frozen=True)
+class Softermax:
+    """The unit for one set of elaboration parameters, which are named as in the RTL.
+
+    LANES: elements a beat, 1 to 64, a power of two. They share one maximum, so it changes results.
+    MAX_LEN: the longest row, LANES to 65536; the RTL's buffers, and the width of the sum.
+    Raises TypeError or ValueError for anything else.
+    """
+
+    LANES: int = 32
+    MAX_LEN: int = 1024
+
+    def __post_init__(self) -> None:
+        checks.check_parameter("LANES", self.LANES, LANES)
+        checks.check_parameter("MAX_LEN", self.MAX_LEN, range(self.LANES, MAX_LEN_LIMIT + 1))
+
+    @property
+    def sum_bits(self) -> int:
+        """Bits of the running sum: I + 6."""
+        return 6 + max(1, (self.MAX_LEN - 1).bit_length())
+
+    def __call__(self, x: np.ndarray, mask: np.ndarray | None = None) -> LutResult:
+        """Return the unit's output for a batch of rows.
+
+        x: int8 [rows, length], Q(6,2); length 1..MAX_LEN, no multiple of LANES needed. mask: bool
+        [rows, length], True is unmasked; None masks nothing.
+
+        A row that is shorter than the array is given by a mask that is False beyond its end. An
+        all-masked row gives zeros. Raises TypeError or ValueError, with what to do about it.
+        """
+        return LutResult(self.trace(x, mask).out, ONE)
+
+    def trace(self, x: np.ndarray, mask: np.ndarray | None = None) -> SoftermaxTrace:
+        """Return every intermediate of a batch of rows. Arguments and errors are those of a call.
+
+        Plain: this is the unit's specification, line by line, over all rows at once.
+        """
+        checks.check_rows("x", x, np.int8, self.MAX_LEN)
+        checks.check_mask(mask, x.shape)
+        rows, length = x.shape
+        beats = -(-length // self.LANES)
+        # [rows, beats, lanes]; what fills the last beat is masked.
+        pad = ((0, 0), (0, beats * self.LANES - length))
+        shape = (rows, beats, self.LANES)
+        live = np.pad(np.ones(x.shape, bool) if mask is None else mask, pad).reshape(shape)
+        value = np.pad(x.astype(np.int64), pad).reshape(shape)
+
+        highest = np.where(live, -(-value >> FRACTION), INT8[0] >> FRACTION)  # the ceilings
+        m = np.maximum.accumulate(highest.max(axis=2), axis=1)
+        far = np.where(live, m[:, :, None] - (value >> FRACTION), 0)  # never negative
+        p = np.where(live, pow2_table()[value & 3] >> far, 0)
+        B = rnd(p.sum(axis=2), 9)
+
+        top = 2**self.sum_bits - 1
+        rise = np.diff(m, axis=1, prepend=m[:, :1])
+        S = np.empty((rows, beats), np.int64)
+        total, cut = np.zeros(rows, np.int64), np.zeros(rows, bool)
+        for t in range(beats):
+            total = (total >> rise[:, t]) + B[:, t]
+            cut |= total > top
+            S[:, t] = total = np.minimum(total, top)
+
+        e = np.maximum(np.frexp(total.astype(np.float64))[1] - 1, 5)  # all-masked: S = 0
+        s = (total << 8 >> e) & 255
+        j, t = s >> 5, s & 31
+        line = reciprocal_table()[j]
+        r = rnd(line[:, 0] - line[:, 1] * t, 8)
+        k = (m[:, -1:] - m) + (e - 5)[:, None]
+        q = p >> k[:, :, None]
+        out = rnd(q * r[:, None, None], 14)
+
+        def flat(array: np.ndarray) -> np.ndarray:
+            return array.reshape(rows, beats * self.LANES)[:, :length]
+
+        return SoftermaxTrace(
+            out=flat(out).astype(np.uint8),
+            P=ONE,
+            m=m.astype(np.int16),
+            p=flat(p).astype(np.uint16),
+            B=B,
+            S=S,
+            cut=cut,
+            e=e.astype(np.int16),
+            j=j.astype(np.int16),
+            t=t.astype(np.int16),
+            r=r.astype(np.int16),
+            k=k.astype(np.int16),
+        )

@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: Apache-2.0
+// Exact softmax, a baseline: 16-bit exponentials from a table, and a restoring divider in each lane.
+//
+//   s_axis --> maximum --> [ ring 1: x ] --> m - x --> table --> [ ring 2: e ] --> dividers --> m_axis
+//                                                        |                            ^
+//                                                        +--> sum S ---> [ rows ] ----+
+//
+//   m   = maximum of the row,  e = round((2^16 - 1) * e^(-(m - x) * 2^-F)),  S = sum of e
+//   out = min(255, rnd(2^8 * e / S))                     F: cfg_frac_i; real value out * 2^-8
+//
+// Contract (the same for every unit of the library, docs/stream.md):
+//   - s_axis: LANES bytes a beat. tkeep marks the row's elements; tkeep with tstrb = 0 is a masked
+//     element: it counts nowhere and comes out as 0. tie s_axis_tstrb to s_axis_tkeep if unused.
+//   - m_axis: one beat for each stored input beat, same tkeep; tuser = {err_keep, err_len,
+//     exponent[4:0]}, constant over the row; the exponent is 0.
+//   - cfg_*_i are taken with the first beat of each row.
+//
+// Throughput and storage: those of sn_two_pass, with CODE_W = 16 and ROW_W = 16 + clog2(MAX_LEN).
+// Latency: pass 2 starts a row T + 4 clocks behind the input, the output T + 18 behind pass 2, or
+//   right behind the row before. For rows of B beats that is
+//   LATENCY = 2 T + 21 + B clocks, T = max(1, ceil(clog2(LANES) / 3)).
+//
+/// m_axis_tready enables the registers of the dividers and the output, and goes no further.
+
+module exact_softmax #(
+  parameter  int LANES   = 32,    // 1, 2, 4, 8, 16, 32, 64: elements a beat
+  parameter  int MAX_LEN = 1024,  // LANES .. 65536: elements a row; longer rows are cut there
+  localparam int USER_W  = 7
+) (
+  input  logic               clk_i,
+  input  logic               rst_ni,  // asynchronous assert, synchronous release
+
+  input  logic [2:0]         cfg_frac_i,  // F
+
+  input  logic [8*LANES-1:0] s_axis_tdata,
+  input  logic [LANES-1:0]   s_axis_tkeep,
+  input  logic [LANES-1:0]   s_axis_tstrb,
+  input  logic               s_axis_tlast,
+  input  logic               s_axis_tvalid,
+  output logic               s_axis_tready,
+
+  output logic [8*LANES-1:0] m_axis_tdata,
+  output logic [LANES-1:0]   m_axis_tkeep,
+  output logic               m_axis_tlast,
+  output logic [USER_W-1:0]  m_axis_tuser,
+  output logic               m_axis_tvalid,
+  input  logic               m_axis_tready,
+
+  output logic               err_len_o,   // one clock: a row longer than MAX_LEN
+  output logic               err_keep_o   // one clock: a beat with a tkeep that is not allowed
+);
+  // Icarus has no elaboration-time $error: a missing module stops every tool, and its name tells.
+  if (LANES < 1 || LANES > 64 || (LANES & (LANES - 1)) != 0) begin : gen_check_lanes
+    exact_softmax_error_LANES_must_be_1_2_4_8_16_32_or_64 u_stop ();
+  end
+  if (MAX_LEN < LANES || MAX_LEN > 65536) begin : gen_check_max_len
+    exact_softmax_error_MAX_LEN_must_be_from_LANES_to_65536 u_stop ();
+  end
+
+  localparam int SumW  = 16 + $clog2(MAX_LEN);
+  localparam int Steps = 9;
+
+  // No exponential: an element that is not there. A masked one has the exponential 0.
+  localparam logic [15:0] Absent = 16'hFFFE;
+
+  logic [1:0]             elem_load, row_load;
+  logic [LANES-1:0][7:0]  elem_d;
+  logic [2:0]             elem_frac;
+  logic [LANES-1:0][15:0] elem_e;
+  logic [SumW-1:0]        row_sum, row_nonzero, row_divisor;
+  logic                   advance, p0_valid, p0_last, p0_err_keep, p0_err_len;
+  logic [LANES-1:0][15:0] p0_e;
+  logic [SumW-1:0]        p0_sum;
+
+  sn_two_pass #(
+    .LANES      (LANES),
+    .MAX_LEN    (MAX_LEN),
+    .CFG_W      (3),
+    .CODE_W     (16),
+    .SHARE_W    (16),
+    .ROW_W      (SumW),
+    .ZERO_CODE  (0),
+    .ABSENT_CODE(int'(Absent))
+  ) u_passes (
+    .clk_i,
+    .rst_ni,
+    .cfg_i         (cfg_frac_i),
+    .s_axis_tdata,
+    .s_axis_tkeep,
+    .s_axis_tstrb,
+    .s_axis_tlast,
+    .s_axis_tvalid,
+    .s_axis_tready,
+    .err_len_o,
+    .err_keep_o,
+    .elem_load_o   (elem_load),
+    .elem_d_o      (elem_d),
+    .elem_cfg_o    (elem_frac),
+    .elem_code_i   (elem_e),
+    .elem_share_i  (elem_e),
+    .row_load_o    (row_load),
+    .row_sum_o     (row_sum),
+    .row_word_i    (row_divisor),
+    .advance_i     (advance),
+    .valid_o       (p0_valid),
+    .code_o        (p0_e),
+    .last_o        (p0_last),
+    .row_err_keep_o(p0_err_keep),
+    .row_err_len_o (p0_err_len),
+    .row_word_o    (p0_sum)
+  );
+
+  for (genvar i = 0; i < LANES; i++) begin : gen_lane
+    exact_softmax_exponential u_exponential (
+      .clk_i,
+      .load_i(elem_load),
+      .d_i   (elem_d[i]),
+      .frac_i(elem_frac),
+      .e_o   (elem_e[i])
+    );
+  end
+
+  // An all-masked row is divided by 1: a divisor of 0 would give ones.
+  assign row_nonzero = (row_sum == '0) ? SumW'(1) : row_sum;
+
+  sn_pipe #(
+    .W     (SumW),
+    .STAGES(2)
+  ) u_divisor (
+    .clk_i,
+    .load_i(row_load),
+    .data_i(row_nonzero),
+    .data_o(row_divisor)
+  );
+
+  // ----------------------------------------------------------------------- pass 3: division, output
+  logic [Steps:1]             valid_q;
+  logic [Steps-1:0]           load;
+  logic [Steps-1:0][SumW-1:0] sum;  // of the row whose beat is in step k
+  logic [Steps-1:1][SumW-1:0] sum_q;
+  logic [LANES-1:0]           p0_keep, div_keep;
+  logic [LANES-1:0][7:0]      div_out;
+  logic                       div_last, div_err_keep, div_err_len;
+
+  assign advance = !m_axis_tvalid || m_axis_tready;
+  assign load    = {valid_q[Steps-1:1], p0_valid} & {Steps{advance}};
+
+  assign sum     = {sum_q, p0_sum};
+
+  for (genvar k = 1; k < Steps; k++) begin : gen_sum
+    always_ff @(posedge clk_i) begin
+      if (load[k-1]) sum_q[k] <= sum[k-1];
+    end
+  end
+
+  for (genvar i = 0; i < LANES; i++) begin : gen_divider
+    logic [15:0] e;
+    assign p0_keep[i] = p0_e[i] != Absent;
+    assign e          = p0_keep[i] ? p0_e[i] : 16'd0;
+
+    exact_softmax_divider #(
+      .SUM_W(SumW)
+    ) u_divider (
+      .clk_i,
+      .load_i(load),
+      .e_i   (e),
+      .sum_i (sum),
+      .out_o (div_out[i])
+    );
+  end
+
+  sn_pipe #(
+    .W     (LANES + 3),
+    .STAGES(Steps)
+  ) u_beat (
+    .clk_i,
+    .load_i(load),
+    .data_i({p0_keep, p0_last, p0_err_keep, p0_err_len}),
+    .data_o({div_keep, div_last, div_err_keep, div_err_len})
+  );
+
+  // The outputs are reset whole: no X leaves the unit.
+  always_ff @(posedge clk_i or negedge rst_ni) begin
+    if (!rst_ni) begin
+      valid_q       <= '0;
+      m_axis_tvalid <= 1'b0;
+      m_axis_tdata  <= '0;
+      m_axis_tkeep  <= '0;
+      m_axis_tlast  <= 1'b0;
+      m_axis_tuser  <= '0;
+    end else if (advance) begin
+      valid_q       <= {valid_q[Steps-1:1], p0_valid};
+      m_axis_tvalid <= valid_q[Steps];
+      if (valid_q[Steps]) begin
+        m_axis_tdata <= div_out;
+        m_axis_tkeep <= div_keep;
+        m_axis_tlast <= div_last;
+        m_axis_tuser <= {div_err_keep, div_err_len, 5'd0};
+      end
+    end
+  end
+endmodule
