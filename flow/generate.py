@@ -7,7 +7,7 @@ not what this module makes.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import numpy as np
 
@@ -90,12 +90,15 @@ def _function(rom: Rom) -> Iterator[str]:
 
 
 def _groups() -> dict[str, list[str]]:
-    """RTL files by manifest group, in compile order: those of several units, then each unit's."""
-    groups: dict[str, list[str]] = {"common": []}
+    """RTL files by manifest group, in compile order: those of several units, then each unit's.
+
+    A file is in the group of its folder, whichever unit lists it first: a unit may take a module of
+    one that stands before it in the registry.
+    """
+    groups: dict[str, list[str]] = {"common": [], **{name: [] for name in UNITS}}
     for unit in UNITS.values():
-        groups[unit.name] = []
         for file in unit.rtl:
-            group = groups["common" if file.startswith("common/") else unit.name]
+            group = groups[PurePath(file).parent.name]
             if file not in group:
                 group.append(file)
     # A unit lists what it needs in order, and so must the whole: after every file before it.

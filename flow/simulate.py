@@ -65,6 +65,7 @@ def load_tensors(unit: Unit, tensors: Path) -> vectors.Vectors:
     file = vectors.load(tensors)
     if file.unit not in (unit.name, *unit.reads):
         raise UserError(f"{tensors} holds rows for {file.unit}, not for {unit.name}")
+    file = unit.adopted(file)
     if file.x.dtype != unit.in_dtype:
         raise UserError(f"{tensors}: x is {file.x.dtype}, {unit.name} takes {unit.in_dtype}")
     return file

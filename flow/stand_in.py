@@ -146,11 +146,11 @@ class FittedNorm:
         columns = {
             column.name: getattr(self.folded.channels, column.name) for column in unit.channels
         }
-        rows = rtl.rows_of(
-            *(unit, parameters, self.ptf.quantise(x)),
-            settings={name: getattr(self.folded, name) for name in ("zp", "gfrac", "ofrac", "rms")},
-            channels=ChannelSet(columns),
-        )
+        taken = {setting.name for setting in unit.settings(parameters)}
+        folded = self.folded
+        q, given = unit.quantised(self.ptf.quantise(x), folded.zp, folded.channels.alpha)
+        given |= {s: getattr(folded, s) for s in ("gfrac", "ofrac", "rms") if s in taken}
+        rows = rtl.rows_of(unit, parameters, q, settings=given, channels=ChannelSet(columns))
         return self.folded.dequantise(engine(unit, parameters, rows).out) + self.offset
 
 

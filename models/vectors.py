@@ -4,7 +4,7 @@ One .npz format serves conformance vectors and tensors captured from real models
 no expected outputs. The entries:
 
 meta                JSON text: unit, parameters (elaboration), settings (run time), anything else
-x                   [rows, width] int8 or uint8
+x                   [rows, width] int8, uint8 or int32
 length              [rows] integers, 1..width: the entries of a row that count; absent: all of them
 mask                [rows, width] bool, True is unmasked, False beyond length; absent: all unmasked
 out                 [rows, width] uint8, uint16 or int8, 0 where masked; absent in a tensor file
@@ -30,7 +30,7 @@ from pathlib import Path
 
 import numpy as np
 
-X_DTYPES = (np.int8, np.uint8)
+X_DTYPES = (np.int8, np.uint8, np.int32)
 OUT_DTYPES = (np.uint8, np.uint16, np.int8)
 CHANNEL_DTYPES = {"alpha": np.uint8, "gamma": np.int8, "beta": np.int8}
 MAX_ALPHA = 3  # 2 bits

@@ -176,12 +176,18 @@ def _climbs(make: RowMaker) -> Iterator[Row]:
             yield row
 
 
+def _all_distances(make: RowMaker) -> np.ndarray:
+    """Distances between two inputs: every one there is of bytes, else some of each size."""
+    low, high = make.limits
+    return np.arange(1, high - low + 1) if high - low < 256 else _sizes(make, 255)
+
+
 def _distances(make: RowMaker) -> Iterator[Row]:
     """Rows with an element at the top and others below it by every distance, under each setting."""
-    low, high = make.limits
+    high = make.limits[1]
     most = min(make.max_len, 64) - 1
     for settings in _each_value(make) if most else ():
-        below = 1 + make.rng.permutation(high - low)
+        below = make.rng.permutation(_all_distances(make))
         for at in range(0, len(below), most):
             part = np.append(below[at : at + most], 0)
             row = make.row(len(part), "flat", "none", **settings)

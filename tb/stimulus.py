@@ -382,6 +382,26 @@ class RowMaker:
             self._sets[number] = self._fresh_set()
         return self._sets[number]
 
+    def _values(self, shape: str, length: int) -> np.ndarray:
+        """A row's inputs [length]. Of inputs wider than a byte, a byte's shape at some scale.
+
+        Drawn over their whole range, hardly a row would be of a middling size. Half of the rows
+        have lower bits besides, half lie far from 0.
+        """
+        rng, dtype = self.rng, self.unit.in_dtype
+        if dtype.itemsize == 1:
+            return SHAPES[shape](rng, length, dtype)
+        low, high = self.limits
+        widest = 8 * (dtype.itemsize - 1)
+        # The whole range, where arithmetic is cut, comes more often than any other scale.
+        step = 1 << min(widest, int(rng.integers(5 * widest // 4)))
+        x = SHAPES[shape](rng, length, np.dtype(np.int8)).astype(np.int64) * step
+        if rng.random() < 0.5:
+            x += rng.integers(step, size=length)
+        if rng.random() < 0.5:
+            x += rng.integers(low, high, endpoint=True)
+        return np.clip(x, low, high)
+
     def row(
         self,
         length: int | None = None,
@@ -397,7 +417,7 @@ class RowMaker:
         # Masks get in the way of most other things: half of the rows have none.
         mask = mask or ("none" if rng.random() < 0.5 else _MASK_NAMES[rng.integers(len(MASKS))])
         drawn = {name: v[int(rng.integers(len(v)))] for name, v in self.drawn.items()}
-        x = SHAPES[shape](rng, length, dtype).astype(dtype)
+        x = self._values(shape, length).astype(dtype)
         # A setting with the input's own range means one of the inputs. Drawn freely it is far from
         # all of a narrow row, and what happens close to it would never be seen.
         for name, values in self.drawn.items():

@@ -1,5 +1,6 @@
 """Derived files: what the command makes, and tables that are the equations'."""
 
+import itertools
 import re
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal, localcontext
 
@@ -75,7 +76,7 @@ def exact():
 
 
 def test_every_package_is_looked_at():
-    looked_at = {"ailayernorm", "rexp", "lut2d", "softermax", "exact_softmax"}
+    looked_at = {"ailayernorm", "rexp", "lut2d", "softermax", "exact_softmax", "nnlut_layernorm"}
     assert {unit for unit in UNITS if UNITS[unit].roms()} == looked_at
 
 
@@ -113,6 +114,23 @@ def test_lut2d_tables():
         assert found[f"t2_w{w}"] == t2
     sizes = len(found["e_w8"]) + sum(map(len, found["t2_w8"]))
     assert sizes == 761
+
+
+def test_nnlut_layernorm_tables():
+    """Places in a geometric row; lines halfway between chord and tangent."""
+    found = tables("nnlut_layernorm")
+    assert found.keys() == {"place", "slope", "intercept"}
+    b = [half_up(2**14 * Decimal(4) ** (Decimal(k) / 16)) for k in range(17)]
+    assert flat(found["place"]) == b[1:-1]
+    slopes, intercepts = [], []
+    for low, high in itertools.pairwise(Decimal(place) / 2**14 for place in b):
+        s = (1 / low.sqrt() - 1 / high.sqrt()) / (high - low)
+        c = (2 * s) ** (Decimal(-2) / 3)
+        slopes.append(half_up(s * 2**16))
+        intercepts.append(half_up((1 / low.sqrt() + s * low + 1 / c.sqrt() + s * c) * 2**15))
+    assert flat(found["slope"]) == slopes
+    assert flat(found["intercept"]) == intercepts
+    assert (slopes[0], slopes[-1], intercepts[0], intercepts[-1]) == (30699, 4370, 96212, 50236)
 
 
 def test_softermax_tables():

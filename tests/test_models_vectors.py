@@ -207,7 +207,7 @@ def test_the_same_vectors_make_the_same_bytes(path, monkeypatch):
         ({"meta": with_meta(parameters={"W": 1.5})}, "parameter W must be an integer or a word"),
         ({"meta": with_meta(settings=None)}, "settings must be named integers, is None"),
         ({"meta": with_meta(settings={"frac": 0.5})}, "setting frac must be an integer, is 0.5"),
-        ({"x": ARRAYS["x"].astype(np.int16)}, "x must be int8 or uint8, is int16"),
+        ({"x": ARRAYS["x"].astype(np.int16)}, "x must be int8 or uint8 or int32, is int16"),
         ({"x": ARRAYS["x"][0]}, "x must have shape [rows, width], has [4]"),
         ({"x": ARRAYS["x"][:0]}, "x is 0 rows of width 4, needs at least one of each"),
         ({"x": ARRAYS["x"][:, :0]}, "x is 3 rows of width 0, needs at least one of each"),

@@ -36,7 +36,7 @@ from tb.units.softmax import tree_stages
 _WRONG_LENGTH = 0.05  # share of random rows whose cfg_len_i, or reciprocal, is not theirs
 _ZP = (0, 1, 127, 128, 129, 254, 255)  # zero points with a bin of their own
 _CLIPS = ("none", "62, 63", "248 ..")
-_SIDES = ("low", "none", "high")
+SIDES = ("low", "none", "high")
 _SPREADS = ("0", "< 1", "1 .. 4", "4 ..")  # |mean| in standard deviations
 
 
@@ -80,10 +80,19 @@ class AILayerNormUnit(Unit):
         drawn["gamma"][rng.random(count) < 0.1] = rng.choice([-128, 0, 127])
         return ChannelSet(drawn)
 
+    def quantised(
+        self, x: np.ndarray, zp: int | np.ndarray, alpha: np.ndarray
+    ) -> tuple[np.ndarray, dict[str, int | np.ndarray]]:
+        """PTF activations as this unit takes them, with the settings that they need.
+
+        x: uint8 [rows, width]. zp: one or [rows]. alpha: [width] or [rows, width].
+        """
+        return x, {"zp": zp}
+
     def predict(self, parameters: Parameters, rows: Rows) -> Outputs:
         out, err_len = np.zeros(rows.x.shape, np.int8), np.zeros(len(rows), bool)
-        for chosen, channels, part in _by_channels(rows):
-            result = self.model(**parameters)(part.x, channels, part.mask, **_named(part))
+        for chosen, channels, part in by_channels(rows):
+            result = self.model(**parameters)(part.x, channels, part.mask, **named(part))
             out[chosen], err_len[chosen] = result.out, result.err_len
         return Outputs(out, np.zeros(len(rows), np.uint8), err_len)
 
@@ -92,7 +101,7 @@ class AILayerNormUnit(Unit):
     ) -> tuple[np.ndarray, np.ndarray]:
         """Both sides within int8: what saturates is no error of the method."""
         exact = np.zeros(rows.x.shape)
-        for chosen, channels, part, rms, x in _by_norm(rows):
+        for chosen, channels, part, rms, x in by_norm(rows):
             gamma, beta = channels.gamma * 1.0, channels.beta * 1.0
             if rms:
                 normal = reference.rms_norm(x, gamma, part.mask)
@@ -105,9 +114,9 @@ class AILayerNormUnit(Unit):
     def accuracy(self, parameters: Parameters, rows: Rows, outputs: Outputs) -> dict[str, float]:
         """Elements in output steps; statistics as `metrics` says."""
         exact, seen = np.zeros((2, len(rows))), np.zeros((2, len(rows)))
-        for chosen, channels, part, rms, x in _by_norm(rows):
+        for chosen, channels, part, rms, x in by_norm(rows):
             exact[:, chosen] = reference.row_statistics(x, part.mask, rms=rms)
-            trace = self.model(**parameters).trace(part.x, channels, part.mask, **_named(part))
+            trace = self.model(**parameters).trace(part.x, channels, part.mask, **named(part))
             seen[:, chosen] = trace.statistics()
         values = self.values(parameters, rows, outputs)
         return {
@@ -171,7 +180,7 @@ class AILayerNormUnit(Unit):
         c.point("mean", ("negative", "0", "positive"), "sign of the mean")
         c.group("affine")
         c.point("sh", range(-7, 22), "right shift of the product")
-        c.point("saturation", _SIDES, "output cut to int8")
+        c.point("saturation", SIDES, "output cut to int8")
         c.cross("rms x saturation", ("rms", "saturation"), "both norms at both ends")
         c.point("gamma", ("negative", "0", "positive"), "sign of an element's gamma")
         c.group("length")
@@ -183,9 +192,9 @@ class AILayerNormUnit(Unit):
         some = rows.mask.any(axis=1)
         if not some.any():
             return
-        for _, channels, part in _by_channels(rows.select(some)):
+        for _, channels, part in by_channels(rows.select(some)):
             settings = part.settings
-            trace = self.model(**parameters).trace(part.x, channels, part.mask, **_named(part))
+            trace = self.model(**parameters).trace(part.x, channels, part.mask, **named(part))
             self._sample_elements(coverage, trace, channels, part.mask)
             coverage.sample("zp", _place(_ZP, settings["zp"]))
             coverage.sample("Lz", settings["inv_exp"])
@@ -220,15 +229,15 @@ class AILayerNormUnit(Unit):
         coverage.sample("gamma", np.where(mask, np.sign(channels.gamma) + 1, -1))
 
 
-def _named(rows: Rows) -> dict[str, np.ndarray]:
+def named(rows: Rows) -> dict[str, np.ndarray]:
     """The settings as the model names them."""
-    settings = dict(rows.settings)
-    del settings["bank"]
-    settings["length"] = settings.pop("len")
+    settings = {name: values for name, values in rows.settings.items() if name != "bank"}
+    if "len" in settings:
+        settings["length"] = settings.pop("len")
     return settings
 
 
-def _by_channels(rows: Rows):
+def by_channels(rows: Rows):
     """(row numbers, Channels, rows) of each channel set that rows use."""
     width = rows.x.shape[1]
     for number, one in enumerate(rows.channels):
@@ -238,9 +247,9 @@ def _by_channels(rows: Rows):
             yield chosen, channels, rows.select(chosen)
 
 
-def _by_norm(rows: Rows):
+def by_norm(rows: Rows):
     """(row numbers, Channels, rows, RMSNorm or not, x in input steps) of each set and norm."""
-    for chosen, channels, part in _by_channels(rows):
+    for chosen, channels, part in by_channels(rows):
         for rms in (False, True):
             here = np.flatnonzero(part.settings["rms"] == rms)
             if here.size:

@@ -1,0 +1,226 @@
+"""Bit-exact model of the exact LayerNorm: a baseline for AILayerNorm, on the same inputs.
+
+Sums and squares are exact integers, 1/sigma comes from an integer square root and a divider. Only
+what the multipliers of the last stage take is rounded, and what leaves the unit. The unit is this
+project's; it shows what AILayerNorm's approximations cost and save.
+`ExactLayerNorm.trace` is the readable statement of the unit; a call gives its outputs.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from models import checks
+from models.ailayernorm import Channels
+from models.arith import FRACS, INT8, LANES, MAX_LEN_LIMIT, rnd
+
+MEAN_FRAC = 7  # fraction bits of the mean
+LEAST_SHIFT = -2  # of the product; less comes of level rows alone
+
+
+def floor_log2(n: np.ndarray) -> np.ndarray:
+    """Return floor(log2 n) of integers n in 1..2^53, as int64."""
+    return np.frexp(n)[1].astype(np.int64) - 1
+
+
+def isqrt(n: np.ndarray) -> np.ndarray:
+    """Return floor(sqrt(n)) of integers n in 0..2^52, as int64."""
+    root = np.sqrt(n.astype(np.float64)).astype(np.int64)
+    # float64's root is rounded, and may be the next integer.
+    return root - (root * root > n)
+
+
+@dataclass(frozen=True, eq=False)
+class ExactResult:
+    """What the unit puts out for a batch of rows.
+
+    out: int8 [rows, length], 0 where masked, in units of 2^-ofrac.
+    """
+
+    out: np.ndarray
+
+    @property
+    def exponent(self) -> np.ndarray:
+        """tuser's exponent, which this unit leaves at 0: uint8 [rows]."""
+        return np.zeros(len(self.out), np.uint8)
+
+    def to_real(self, ofrac: int | np.ndarray) -> np.ndarray:
+        """Return the outputs as float64 [rows, length]; ofrac is one integer or one a row."""
+        return np.ldexp(self.out.astype(np.float64), -np.reshape(ofrac, (-1, 1)))
+
+
+@dataclass(frozen=True, eq=False)
+class ExactTrace(ExactResult):
+    """Every intermediate of a batch of rows, as the unit's specification names it.
+
+    An input step is the scale of channels with alpha = 0. Elements, [rows, length]:
+
+    a: int16, x - zp, 0 where masked
+    v: int16, a in input steps
+    A: int32, gamma / sigma
+    num: int64, A times what the element exceeds the mean by; means nothing where masked
+    saturated: int8, -1 or 1 if the output was clipped at -128 or 127, else 0
+
+    Rows, int64 [rows]; of an all-masked row, those of a row of one 0:
+
+    n: unmasked elements
+    S, Q: sum of v, and of its squares, in input steps
+    D: n squared times the variance, at least 1
+    mean: 7 fraction bits, in input steps
+    e: half the exponent of D
+    root: the root of D's leading 30 to 32 bits
+    Lz: exponent of n
+    R: n over root, 14 fraction bits; 1/sigma is R * 2^(Lz - e - 15)
+    sh: right shift from num to the output; left if negative
+    """
+
+    a: np.ndarray
+    v: np.ndarray
+    n: np.ndarray
+    S: np.ndarray
+    Q: np.ndarray
+    D: np.ndarray
+    mean: np.ndarray
+    e: np.ndarray
+    root: np.ndarray
+    Lz: np.ndarray
+    R: np.ndarray
+    A: np.ndarray
+    num: np.ndarray
+    sh: np.ndarray
+    saturated: np.ndarray
+
+    def statistics(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return mean and standard deviation in input steps, each float64 [rows]."""
+        return self.mean / 2.0**MEAN_FRAC, np.ldexp(1.0, 15 + self.e - self.Lz) / self.R
+
+
+@dataclass(frozen=True)
+class ExactLayerNorm:
+    """The unit for one set of elaboration parameters, which are named as in the RTL.
+
+    LANES: elements a beat, 1 to 64, a power of two. No influence on results.
+    MAX_LEN: the longest row, LANES to 65536; the RTL's buffers, no influence on results.
+    Raises TypeError or ValueError for anything else.
+    """
+
+    LANES: int = 32
+    MAX_LEN: int = 1024
+
+    def __post_init__(self) -> None:
+        checks.check_parameter("LANES", self.LANES, LANES)
+        checks.check_parameter("MAX_LEN", self.MAX_LEN, range(self.LANES, MAX_LEN_LIMIT + 1))
+
+    def __call__(
+        self,
+        x: np.ndarray,
+        channels: Channels,
+        mask: np.ndarray | None = None,
+        *,
+        zp: int | np.ndarray,
+        gfrac: int | np.ndarray,
+        ofrac: int | np.ndarray,
+        rms: int | np.ndarray = 0,
+    ) -> ExactResult:
+        """Return the unit's output for a batch of rows.
+
+        x: uint8 [rows, length], one to MAX_LEN channels. channels: an entry for each column of x.
+        mask: bool [rows, length], True is unmasked; None masks nothing. The settings, each one
+        integer or an integer array [rows]:
+
+        zp: 0..255, the input that stands for 0
+        gfrac, ofrac: 0..7, fraction bits of gamma and of the output
+        rms: 0 LayerNorm, 1 RMSNorm
+
+        A row that is shorter than the array is given by a mask that is False beyond its end. An
+        all-masked row gives zeros. Raises TypeError or ValueError, with what to do about it.
+        """
+        trace = self.trace(x, channels, mask, zp=zp, gfrac=gfrac, ofrac=ofrac, rms=rms)
+        return ExactResult(trace.out)
+
+    def trace(
+        self,
+        x: np.ndarray,
+        channels: Channels,
+        mask: np.ndarray | None = None,
+        *,
+        zp: int | np.ndarray,
+        gfrac: int | np.ndarray,
+        ofrac: int | np.ndarray,
+        rms: int | np.ndarray = 0,
+    ) -> ExactTrace:
+        """Return every intermediate of a batch of rows. Arguments and errors are those of a call.
+
+        All fits int64: D is below 2^54, num below 2^35.
+        """
+        settings = self._check(x, channels, mask, zp, gfrac, ofrac, rms)
+        live = np.ones(x.shape, bool) if mask is None else mask
+        alpha, gamma, beta = (
+            array.astype(np.int64) for array in (channels.alpha, channels.gamma, channels.beta)
+        )
+        norm = settings["rms"] == 0
+
+        # Pass 1.
+        a = np.where(live, x - settings["zp"][:, None], 0)
+        v = a << alpha
+        n, S, Q = live.sum(axis=1), v.sum(axis=1), (v * v).sum(axis=1)
+
+        # Once a row.
+        some = np.maximum(n, 1)
+        D = np.maximum(some * Q - np.where(norm, S * S, 0), 1)
+        # floor(y + 1/2) of y = S * 2^7 / n, in integers.
+        mean = np.where(norm, ((S << (MEAN_FRAC + 1)) + some) // (2 * some), 0)
+        e = floor_log2(D) >> 1
+        up = 30 - 2 * e
+        root = isqrt((D << np.maximum(up, 0)) >> np.maximum(-up, 0))
+        Lz = floor_log2(some)
+        R = (some << (30 - Lz)) // root
+
+        # Pass 2.
+        A = rnd(gamma * R[:, None], 8)
+        num = A * ((v << MEAN_FRAC) - mean[:, None])
+        sh = np.maximum(14 + e - Lz + settings["gfrac"] - settings["ofrac"], LEAST_SHIFT)
+        left, right = np.maximum(-sh, 0)[:, None], np.maximum(sh, 0)[:, None]
+        exact = np.where(live, rnd(num << left, right) + beta, 0)  # one of the shifts is by 0
+        out = np.clip(exact, *INT8)
+        return ExactTrace(
+            out=out.astype(np.int8),
+            a=a.astype(np.int16),
+            v=v.astype(np.int16),
+            n=n,
+            S=S,
+            Q=Q,
+            D=D,
+            mean=mean,
+            e=e,
+            root=root,
+            Lz=Lz,
+            R=R,
+            A=A.astype(np.int32),
+            num=num,
+            sh=sh,
+            saturated=np.sign(exact - out).astype(np.int8),
+        )
+
+    def _check(
+        self, x: object, channels: object, mask: object, *settings: object
+    ) -> dict[str, np.ndarray]:
+        """Check a call's arguments; return its settings by name, each int64 [rows]."""
+        checks.check_rows("x", x, np.uint8, self.MAX_LEN)
+        if not isinstance(channels, Channels):
+            raise TypeError(f"channels must be Channels, got {type(channels).__name__}")
+        if channels.alpha.shape != x.shape[1:]:
+            raise ValueError(
+                f"channels must have one entry for each of the {x.shape[1]} columns of x, "
+                f"got {channels.alpha.size}"
+            )
+        checks.check_mask(mask, x.shape)
+        fracs = (FRACS[0], FRACS[-1])
+        limits = {"zp": (0, 255), "gfrac": fracs, "ofrac": fracs, "rms": (0, 1)}
+        return {
+            name: np.broadcast_to(
+                np.asarray(checks.check_setting(name, value, *limits[name], len(x)), np.int64),
+                len(x),
+            )
+            for name, value in zip(limits, settings, strict=True)
+        }

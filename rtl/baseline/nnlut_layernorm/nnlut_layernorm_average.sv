@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+// A row's sum over its number of elements, rounded and saturated: once a row, pipelined.
+//
+//   sum --> x M --[reg]--> rnd >> (15 + Lz) --> sat --[reg]--> average
+//
+//   average = sat(rnd(sum * M / 2^(15 + Lz)))          signed, OUT_W bits
+//
+/// M and Lz stand for 1/n: 1/n is about M * 2^-(15 + Lz). Latency STAGES clocks, a row a clock.
+
+module nnlut_layernorm_average #(
+  parameter  int SUM_W  = 42,
+  parameter  int OUT_W  = 32,
+  parameter  int EXP_W  = 4,  // bits of Lz
+  localparam int STAGES = 2
+) (
+  input  logic                    clk_i,
+  input  logic [STAGES-1:0]       load_i,  // a row is before the stage
+  input  logic signed [SUM_W-1:0] sum_i,
+  input  logic [15:0]             inv_mant_i,  // M
+  input  logic [EXP_W-1:0]        inv_exp_i,   // Lz
+  output logic signed [OUT_W-1:0] average_o
+);
+  localparam int ProdW = SUM_W + 17;  // M as a signed number has 17 bits
+  localparam int Low   = 14;          // the bit below the result, which rounds it, is at Low + Lz
+
+  logic signed [ProdW-1:0]     prod_q;
+  logic [EXP_W-1:0]            exp_q;
+  logic signed [ProdW-Low-1:0] raw;      // with the bit below
+  logic signed [ProdW-Low-1:0] rounded;
+  logic                        fits;
+
+  always_ff @(posedge clk_i) begin
+    if (load_i[0]) begin
+      prod_q <= ProdW'(sum_i) * ProdW'($signed({1'b0, inv_mant_i}));
+      exp_q  <= inv_exp_i;
+    end
+  end
+
+  assign raw     = (ProdW - Low)'(prod_q >>> Low) >>> exp_q;
+  assign rounded = (raw + (ProdW - Low)'(1)) >>> 1;
+  assign fits    = rounded[ProdW-Low-1:OUT_W-1] == '0 || rounded[ProdW-Low-1:OUT_W-1] == '1;
+
+  always_ff @(posedge clk_i) begin
+    if (load_i[1]) begin
+      average_o <= fits ? rounded[OUT_W-1:0]
+                        : {rounded[ProdW-Low-1], {(OUT_W - 1) {!rounded[ProdW-Low-1]}}};
+    end
+  end
+endmodule

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+// NN-LUT's table for 1/sqrt: one of 16 lines, once a row, pipelined.
+//
+//   var --> leading pair of bits --[reg]--> e, m --> 15 comparators --[reg]--> S, T --> T - rnd(S * m) --[reg]--> r_o
+//
+//   e = floor(log2 var) >> 1,  m = floor(var * 2^(14 - 2e))       14 fraction bits, in [1, 4)
+//   k = number of b[1] .. b[15] that are at most m
+//   R = T[k] - rnd(S[k] * m / 2^14)                               16 fraction bits
+//
+/// 1/sqrt(var) is R * 2^(-16 - e). A variance that is not positive counts as 1. Latency STAGES clocks,
+/// a row a clock.
+
+module nnlut_layernorm_rsqrt #(
+  localparam int STAGES = 3
+) (
+  input  logic               clk_i,
+  input  logic [STAGES-1:0]  load_i,  // a row is before the stage
+  input  logic signed [32:0] var_i,   // not negative
+  output logic [15:0]        r_o,
+  output logic [3:0]         e_o
+);
+  // ------------------------------------------------------------------ stage 1: scaled into [1, 4)
+  logic [31:0] floored;
+  logic [3:0]  e, e_q;
+  logic [15:0] m_q;
+
+  assign floored = {var_i[31:1], var_i[0] || var_i[31:1] == '0};
+
+  always_comb begin
+    e = '0;
+    for (int i = 0; i < 16; i++) begin
+      if (floored[2*i+:2] != 2'd0) e = 4'(i);
+    end
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (load_i[0]) begin
+      e_q <= e;
+      // The leading pair is now at bits 15 and 14.
+      m_q <= 16'({floored, 14'b0} >> {e, 1'b0});
+    end
+  end
+
+  // --------------------------------------------------------------------- stage 2: which of the lines
+  logic [15:1] above;  // m has reached b[i]
+  logic [3:0]  k;
+  logic [15:0] m2_q;
+  logic [14:0] slope_q;
+  logic [16:0] intercept_q;
+
+  for (genvar i = 1; i < 16; i++) begin : gen_compare
+    assign above[i] = m_q >= nnlut_layernorm_tables_pkg::place(4'(i - 1));
+  end
+
+  // Ascending, so that the last one reached wins.
+  always_comb begin
+    k = '0;
+    for (int i = 1; i < 16; i++) begin
+      if (above[i]) k = 4'(i);
+    end
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (load_i[1]) begin
+      m2_q        <= m_q;
+      slope_q     <= nnlut_layernorm_tables_pkg::slope(k);
+      intercept_q <= nnlut_layernorm_tables_pkg::intercept(k);
+    end
+  end
+
+  // -------------------------------------------------------------------------------- stage 3: the line
+  logic [17:0] product;  // S * m, with the bit below the result, which rounds it
+  logic [16:0] drop;
+
+  assign product = 18'((31'(slope_q) * 31'(m2_q)) >> 13);
+  assign drop    = product[17:1] + 17'(product[0]);
+
+  always_ff @(posedge clk_i) begin
+    if (load_i[2]) r_o <= 16'(intercept_q - drop);
+  end
+
+  sn_pipe #(
+    .W     (4),
+    .STAGES(2)
+  ) u_e (
+    .clk_i,
+    .load_i(load_i[2:1]),
+    .data_i(e_q),
+    .data_o(e_o)
+  );
+
+  logic unused;
+  assign unused = var_i[32];
+endmodule
