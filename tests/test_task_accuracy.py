@@ -180,7 +180,7 @@ def test_frac_is_chosen_by_head_or_by_layer():
     [
         (
             "ROWS=1",
-            "NETWORK=minilm takes STSB=, PAIRS=, CALIBRATION=, SEED=, ONLY=, and RTL=1 or LAYERS=1",
+            "NETWORK=minilm takes STSB=, PAIRS=, CALIBRATION=, SEED=, ONLY=, and LAYERS=1 or RTL=1",
         ),
         ("ONLY=nothing", "no method's name has 'nothing' in it; there are: E2Softmax, F a layer; "),
         ("SEED=x", "SEED must be a whole number"),
