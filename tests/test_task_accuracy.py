@@ -187,7 +187,7 @@ def test_frac_is_chosen_by_head_or_by_layer():
         ("PAIRS=1", "PAIRS must be at least 2"),
         ("STSB=missing.tsv", "cannot read sentence pairs from missing.tsv"),
         ("RTL=1 ONLY=control", "the method control: uniform has no RTL: leave out RTL=1"),
-        ("RTL=1 LAYERS=1", "RTL=1 or LAYERS=1"),
+        ("RTL=1 LAYERS=1", "and LAYERS=1 or RTL=1"),
     ],
 )
 def test_wrong_words_are_refused(given, said):
