@@ -12,13 +12,11 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 
 from flow import rtl
 from flow.bulk_build import bulk_build
-from flow.paths import RTL
 from models.ptf import FoldedNorm, Ptf
 from models.quantise import quantise_logits
 from tb.unit import ChannelSet, Outputs, Parameters, Rows, Unit
@@ -50,10 +48,10 @@ class ByRtl:
     the ones before left it. `passed` counts by unit name. Raises what `flow.rtl.run` raises.
     """
 
-    def __init__(self, instances: int = 1, folder: Path = RTL):
-        """`instances`: of each unit, a thread each, that share its rows. `folder`: the sources."""
+    def __init__(self, instances: int = 1):
+        """`instances`: of each unit, a thread each, that share its rows."""
         self.passed: dict[str, Passed] = {}
-        self._instances, self._folder = instances, folder
+        self._instances = instances
         self._open: dict[object, rtl.Instances] = {}
         self._stack = ExitStack()
 
@@ -68,8 +66,8 @@ class ByRtl:
         """Return the simulated units that take the rows; the first time, build and start them."""
         key = (unit.name, *parameters.items())
         if key not in self._open:
-            build = bulk_build(unit, parameters, rtl=self._folder)
-            self._open[key] = self._stack.enter_context(rtl.Instances(build, self._instances))
+            instances = rtl.Instances(bulk_build(unit, parameters), self._instances)
+            self._open[key] = self._stack.enter_context(instances)
         return self._open[key]
 
     def __call__(self, unit: Unit, parameters: Parameters, rows: Rows) -> Outputs:

@@ -1,15 +1,17 @@
-"""What tests of the RTL share: simulators that are here, and builds by configuration."""
+"""What tests share: simulators that are here, builds by configuration, commands in this process."""
 
 from __future__ import annotations
 
 import os
+import runpy
 import shutil
+import sys
 
 import pytest
 
 from flow import tools
 from flow.build import SIMULATORS, build
-from flow.paths import BUILD
+from flow.paths import BUILD, ROOT
 from flow.simulate import simulate
 from tb.units import UNITS
 
@@ -44,5 +46,24 @@ def run():
         assert result.values["mismatches"] == 0
         assert result.values["rows"] > 0
         return result
+
+    return run
+
+
+@pytest.fixture
+def run_here(monkeypatch, capsys):
+    """Run scripts/<name>.py with these words in this process, where a test may have patched it.
+
+    Return its exit code and what it printed.
+    """
+    monkeypatch.setattr(sys, "path", [str(ROOT / "scripts"), *sys.path])
+    monkeypatch.setenv("SOFTNORM_PYTHON", "current")
+
+    def run(name, *words):
+        script = f"{name}.py"
+        monkeypatch.setattr(sys, "argv", [script, *map(str, words)])
+        with pytest.raises(SystemExit) as caught:
+            runpy.run_path(str(ROOT / "scripts" / script), run_name="__main__")
+        return caught.value.code, *capsys.readouterr()
 
     return run

@@ -378,11 +378,11 @@ def test_the_rtl_of_both_units_gives_210_pairs_the_models_embeddings(network):
 
 
 @needs_model
-def test_another_rtl_would_be_seen(network, monkeypatch):
+def test_another_rtl_would_be_seen(network, monkeypatch, tmp_path, run_here):
     """One output of one row in every call; and the figures are those of what the RTL gives."""
     _, _, pairs = network
-    sentences = capture.read_sentences(capture.SENTENCES)
-    method = minilm_units.Method("REXP", minilm_units.SoftmaxPart(UNITS["rexp"]))
+    sentences = capture.read_sentences(capture.SENTENCES)[:5]
+    [method] = task_accuracy.chosen("REXP")
 
     def wrong(engine, unit, parameters, rows):
         outputs = unit.predict(parameters, rows)
@@ -391,8 +391,16 @@ def test_another_rtl_would_be_seen(network, monkeypatch):
 
     monkeypatch.setattr(ByRtl, "__call__", wrong)
     some = task_accuracy.all_pairs(pairs.sentences[:3])
-    _, sound = task_accuracy.measure(some, sentences[:5], 1, [method])
-    _, result = task_accuracy.measure(some, sentences[:5], 1, [method], instances=1)
+    _, sound = task_accuracy.measure(some, sentences, 1, [method])
+    _, result = task_accuracy.measure(some, sentences, 1, [method], instances=1)
     assert sound.rtl is None
     assert 0 < result.rtl.other_bits <= result.rtl.values == 3 * 384
     assert result.cosine < sound.cosine
+    calibration = tmp_path / "sentences.txt"
+    calibration.write_text("\n".join([*sentences, *some.sentences]))
+    monkeypatch.setattr(task_accuracy, "find_pairs", lambda path: some)
+    words = ("NETWORK=minilm", f"CALIBRATION={calibration}", "ONLY=REXP")
+    code, out, _ = run_here("accuracy", *words, "RTL=1")
+    assert code == 1, out
+    code, out, _ = run_here("accuracy", *words)
+    assert code == 0, out
