@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from flow.digits import LAYERS, NORM_INPUTS, Digits, Norm, Softmax, Vit
+from flow import int8
+from flow.digits import LAYERS, NORM_INPUTS, NORM_READERS, Digits, Norm, Softmax, Vit
 from flow.stand_in import (
     ByRtl,
     Engine,
@@ -120,8 +121,13 @@ def rtl_differs(unit: Unit, images: np.ndarray, test: Digits, model: Vit) -> int
     return int((model_s != rtl_s).sum())
 
 
-def measure(units: Iterable[Unit], images: np.ndarray, test: Digits, model: Vit) -> Iterable[Line]:
+def measure(
+    units: Iterable[Unit], images: np.ndarray, test: Digits, model: Vit, in_int8: bool = False
+) -> Iterable[Line]:
     """Yield a line for the float network, each variant of each unit, pairs of them, the controls.
+
+    in_int8: the products of all but the first line are int8 (`flow.int8`), the second line's
+    alone; variants whose outputs are wider are left out.
 
     images: [images, 8, 8], not of the test, to calibrate with and to find each unit's best variant.
     Pairs are a softmax unit and a LayerNorm unit, both with their defaults or both at their best.
@@ -129,15 +135,26 @@ def measure(units: Iterable[Unit], images: np.ndarray, test: Digits, model: Vit)
     units = list(units)
     calibration = calibrate(model, images)
     want = model.forward(test.images).argmax(axis=1)
+    products_of = None
+    if in_int8:
+        seen = int8.Recorder(int8.ROWS, seed=1)
+        model.forward(images, products=seen)
+        products_of = int8.Calibration(seen, NORM_READERS).products
 
     def line(given: dict[str, Softmax | Norm], **names: str) -> Line:
-        said = model.forward(test.images, **given).argmax(axis=1)
+        products = products_of(**given) if products_of else None
+        said = model.forward(test.images, products=products, **given).argmax(axis=1)
         correct, kept = (int((said == right).sum()) for right in (test.labels, want))
         return Line(correct=correct, kept=kept, images=len(test), **names)
 
+    if in_int8:
+        everywhere = len(test)
+        yield Line(int((want == test.labels).sum()), everywhere, everywhere)
     yield line({})
     for unit in units:
         for variant in network_variants(unit):
+            if in_int8 and unit.out_dtype(unit.resolve(variant.parameters)).itemsize > 1:
+                continue
             given = stand_in(unit, variant, calibration)
             yield line(given, **dict.fromkeys(given, label(unit, variant)))
     best = {unit.name: best_variant(unit, model, images, calibration) for unit in units}

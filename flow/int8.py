@@ -22,10 +22,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from flow.minilm import Products
+from flow.minilm import Norm, Products, Softmax
+from flow.stand_in import UnitNorm, UnitSoftmax
 from models.arith import INT8
 from models.ptf import ALPHAS
 from models.quantise import round_half_up
+from tb.unit import Outputs
 
 ROWS = 1000  # of a product's inputs, that it is calibrated with
 CHUNK = 512  # so many products of a uint8 by an int8 have a sum that float32 holds exactly
@@ -187,36 +189,61 @@ class Recorder(Products):
         return rows[chosen].astype(np.float64)
 
 
-def calibrate(
-    seen: Recorder,
-    groups: Sequence[Sequence[str]],
-    norms: Sequence[Quantiser] | None = None,
-    unit: float | None = None,
-) -> Int8Products:
-    """Return the products in int8 for a network that `seen` has run in.
+class Calibration:
+    """A network's products calibrated on what `seen` has seen it run with, each once.
 
-    groups: for each LayerNorm, the linears that take its output. norms: for each, what the outputs
-    of the unit in its place are worth; None if the LayerNorms are float ones. unit: `Context`'s.
+    readers: for each LayerNorm the linears that take its output, as the network names them.
     """
-    linears: dict[str, Linear] = {}
-    known = {name: n for n, group in enumerate(groups) for name in group}
-    alone = [[name] for name in seen.matrices if name not in known]
-    for group in (*groups, *alone):
-        if not group:
-            continue
-        x = seen.inputs[group[0]]
-        if norms is not None and group[0] in known:
-            inputs = norms[known[group[0]]]
-        else:
-            inputs = fit_inputs(x, np.hstack([seen.matrices[name][0] for name in group]))
-        for name in group:
-            linears[name] = fit_linear(x, *seen.matrices[name], inputs)
-    attentions: dict[str, Scores | Context] = {}
-    for name, sides in seen.sides.items():
-        attentions[name] = (
-            fit_scores(*sides) if len(sides) == 2 else Context(fit_values(*sides), unit)
-        )
-    return Int8Products(linears, attentions)
+
+    def __init__(self, seen: Recorder, readers: Sequence[Sequence[str]]):
+        self._inputs, self._matrices = seen.inputs, seen.matrices
+        known = {name for group in readers for name in group}
+        self._alone = [(name,) for name in seen.matrices if name not in known]
+        self._readers = readers
+        self._fitted: dict[str, Linear] = {}
+        self._scores, self._steps = {}, {}
+        for name, sides in seen.sides.items():
+            if name.endswith(CONTEXT):
+                self._steps[name] = fit_values(*sides)
+            else:
+                self._scores[name] = fit_scores(*sides)
+
+    def products(self, softmax: Softmax | None = None, norm: Norm | None = None) -> Int8Products:
+        """Return the products for a network in which these stand in; None for float functions.
+
+        The bytes of a `UnitSoftmax` and of a `UnitNorm` are taken as they are.
+        """
+        linears: dict[str, Linear] = {}
+        for n, group in enumerate(self._readers):
+            if isinstance(norm, UnitNorm):
+                one = norm.norms[n]
+                step = one.folded.step
+                inputs = Quantiser(step, np.broadcast_to(one.offset, step.shape))
+                linears |= {name: self._linear(name, inputs) for name in group}
+            else:
+                linears |= self._group(group)
+        for group in self._alone:
+            linears |= self._group(group)
+        unit = worth(softmax) if isinstance(softmax, UnitSoftmax) else None
+        contexts = {name: Context(step, unit) for name, step in self._steps.items()}
+        return Int8Products(linears, self._scores | contexts)
+
+    def _group(self, group: Sequence[str]) -> dict[str, Linear]:
+        """Return linears that share their input, and so its quantiser."""
+        if group and group[0] not in self._fitted:
+            weights = np.hstack([self._matrices[name][0] for name in group])
+            inputs = fit_inputs(self._inputs[group[0]], weights)
+            self._fitted |= {name: self._linear(name, inputs) for name in group}
+        return {name: self._fitted[name] for name in group}
+
+    def _linear(self, name: str, inputs: Quantiser) -> Linear:
+        return fit_linear(self._inputs[name], *self._matrices[name], inputs)
+
+
+def worth(softmax: UnitSoftmax) -> float:
+    """Return what an output of 1 is worth, in a row with an exponent of 0."""
+    none = Outputs(np.zeros((1, 1), np.uint8), np.zeros(1, np.uint8))
+    return float(2 * softmax.unit.result(softmax.parameters, none).half_lsb()[0])
 
 
 def fit_inputs(x: np.ndarray, weight: np.ndarray) -> Quantiser:

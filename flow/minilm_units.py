@@ -5,7 +5,7 @@ the weights around it: fraction bits of each head's logits; scale, zero point an
 each LayerNorm's inputs, gamma and beta; the power-of-two steps and the offsets that its outputs are
 worth, which the weights and biases behind it take in, and the residual sum as shifts and a bias.
 What calibration sees are the float model's tensors on some sentences, and what it tries out are the
-units' bit-exact models. All products are floating point.
+units' bit-exact models.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -65,6 +65,7 @@ def embed(
     softmax: minilm.Softmax | None = None,
     norm: minilm.Norm | None = None,
     progress: Callable[[int], None] = lambda _: None,
+    products: minilm.Products | None = None,
 ) -> np.ndarray:
     """Return the sentences' embeddings [sentences, 384] of unit length.
 
@@ -72,7 +73,7 @@ def embed(
     """
     out, done = np.empty((len(sentences), minilm.WIDTH), np.float32), 0
     for places, ids, mask in batches(model, sentences):
-        tokens = model.forward(ids, mask, softmax=softmax, norm=norm)
+        tokens = model.forward(ids, mask, softmax=softmax, norm=norm, products=products)
         out[places] = minilm.sentence_embedding(tokens, mask)
         done += len(places)
         progress(done)

@@ -17,12 +17,13 @@ from pathlib import Path
 
 import numpy as np
 
-from flow import minilm, minilm_units
+from flow import int8, minilm, minilm_units
 from flow.errors import UserError
 from flow.stand_in import ByRtl, Passed, UnitNorm, UnitSoftmax
 
 SEED = 1
 RESAMPLES = 1000
+W8A8 = "W8A8"  # the method of int8 products alone
 LAYER_PAIRS = 400  # pairs that the layers one by one are measured on
 HUB = "mteb/stsbenchmark-sts"  # GLUE's own test set has no scores
 HEADER = ("score", "sentence1", "sentence2")
@@ -57,9 +58,10 @@ class Pairs:
 class Result:
     """A method measured; correlations are times 100, as they are reported everywhere.
 
-    spearman: with the gold scores. lost: by how much less than the float model. interval: its 95 %
-    bootstrap interval over pairs. All three None without scores. fidelity: rank correlation of the
-    cosines with the float model's. cosine: mean cosine of the embeddings with the float ones.
+    spearman: with the gold scores. lost: by how much less than the float model, or than int8
+    products alone where the method has them. interval: its 95 % bootstrap interval over pairs. All
+    three None without scores. fidelity: rank correlation of the cosines with the float model's.
+    cosine: mean cosine of the embeddings with the float ones.
     seconds: for all embeddings. calibration_s: for calibration, 0 where it was shared. rtl: how
     the RTL's embeddings differ, if the other figures are of them.
     """
@@ -188,10 +190,13 @@ def measure(
     methods: Sequence[minilm_units.Method] = minilm_units.METHODS,
     progress: Callable[[str], None] = lambda _: None,
     instances: int = 0,
+    in_int8: bool = False,
 ) -> list[Result]:
     """Return the float model's result, then each method's, calibrated on other sentences.
 
-    instances: of each unit's RTL; 0 for the models alone. Raises UserError for a sentence that is
+    instances: of each unit's RTL; 0 for the models alone. in_int8: the products, too
+    (`flow.int8`); int8 products alone are then a method, the first, and what the others have lost
+    is against it. Raises UserError for a sentence that is
     too long, and if the model is not installed; with RTL what `flow.rtl.run` raises.
     """
     model = minilm.MiniLM()
@@ -203,29 +208,41 @@ def measure(
     nothing = None if base is None else 0.0
     results = [Result("FP32", base, nothing, None, 100.0, 1.0, told.seconds, 0.0)]
     calibrated = minilm_units.Calibrated(model, minilm_units.sample(model, calibration, seed))
+    reference = exact
+    if in_int8:
+        seen = int8.Recorder(
+            -(-int8.ROWS // len(list(minilm_units.batches(model, calibration)))), seed
+        )
+        minilm_units.embed(model, calibration, products=seen)
+        products_of = int8.Calibration(seen, minilm.NORM_READERS).products
+        methods = [minilm_units.Method(W8A8), *methods]
     for place, method in enumerate(methods, 1):
         what = f"[{place}/{len(methods)}] {method.name}"
         start = time.perf_counter()
         softmax, norm = calibrated.softmax(method), calibrated.norm(method)
+        products = products_of(softmax, norm) if in_int8 else None
         calibration_s = time.perf_counter() - start
         told = _Told(what, count, progress)
-        embeddings = minilm_units.embed(model, pairs.sentences, softmax, norm, told)
+        embeddings = minilm_units.embed(model, pairs.sentences, softmax, norm, told, products)
         seconds = told.seconds
         progress(f"{what}: {calibration_s + seconds:.1f} s")
         through = None
-        if instances:
+        if instances and method.has_unit:
             through, embeddings = _by_rtl(
-                *(model, pairs.sentences, (softmax, norm), embeddings, instances),
+                *(model, pairs.sentences, (softmax, norm), products, embeddings, instances),
                 lambda line, what=what: progress(f"{what}, RTL: {line}"),
             )
         cosines = pairs.cosines(embeddings)
         figures = (None, None, None)
         if base is not None:
             score = spearman(cosines, pairs.gold)
-            figures = (score, base - score, bootstrap(pairs.gold, exact, cosines, seed))
+            lost = spearman(reference, pairs.gold) - score
+            figures = (score, lost, bootstrap(pairs.gold, reference, cosines, seed))
         near = float(np.vecdot(embeddings, float_embeddings).mean())
         rank = spearman(cosines, exact)
         results.append(Result(method.name, *figures, rank, near, seconds, calibration_s, through))
+        if method.name == W8A8:
+            reference = cosines
     return results
 
 
@@ -233,6 +250,7 @@ def _by_rtl(
     model: minilm.MiniLM,
     sentences: Sequence[str],
     parts: Sequence[Callable | None],
+    products: minilm.Products | None,
     want: np.ndarray,
     instances: int,
     progress: Callable[[str], None],
@@ -245,7 +263,7 @@ def _by_rtl(
                 engine.start(part.unit, part.parameters)  # a build is not counted
                 by_rtl[place] = replace(part, engine=engine)
         told = _Told("", len(sentences), progress)
-        got = minilm_units.embed(model, sentences, *by_rtl, told)
+        got = minilm_units.embed(model, sentences, *by_rtl, told, products)
         seconds = told.seconds
     # Bits, not values: 0 and -0 are two, and NaN is one.
     other_bits = int((got.view(np.uint32) != want.view(np.uint32)).sum())

@@ -6,6 +6,7 @@ usage: scripts/accuracy.py [UNIT=name | OUT=folder | NETWORK=digits | NETWORK=mi
   UNIT=name       print this unit's table of the tensors only, and write nothing
   OUT=docs        folder to write accuracy.md and accuracy.svg to; no network
   NETWORK=digits  test accuracy of a small vision transformer on handwritten digits, only
+    PRODUCTS=int8   int8 matrix products, calibrated as the units are; the default is float
     RTL=1           each unit's RTL in all layers: its scores must be the model's to the bit
   NETWORK=minilm  all-MiniLM-L6-v2 (needs requirements-capture.txt) on the STS-B test set, only:
     STSB=FILE       tab-separated: score, sentence1, sentence2; without it the sentences of data/
@@ -13,6 +14,7 @@ usage: scripts/accuracy.py [UNIT=name | OUT=folder | NETWORK=digits | NETWORK=mi
     ONLY=name       the method of this name, or those with this in theirs
     RTL=1           the units' RTL in all layers: embeddings must be the models' to the bit;
                     without ONLY= four methods: each softmax unit and AILayerNorm, and the best pair
+    PRODUCTS=int8   int8 matrix products: what W8A8 alone loses to FP32, and methods to it
     LAYERS=1        one softmax or LayerNorm at a time, with the error of its outputs; 400 pairs
                     unless PAIRS= says how many
     SEED=1          of samples and resamples
@@ -67,9 +69,20 @@ def _network(name: str, given: dict[str, str]) -> int:
     if name == "minilm":
         return _minilm(given)
     with_rtl = flag("RTL", given.pop("RTL", "0"))
-    if name != "digits" or given:
-        raise UserError("NETWORK is digits, with RTL=1 or no other word, or minilm (--help)")
-    return _digits_rtl() if with_rtl else _digits()
+    in_int8 = _in_int8(given)
+    if name != "digits" or given or (with_rtl and in_int8):
+        raise UserError(
+            "NETWORK is digits, with RTL=1, PRODUCTS=int8 or no other word, or minilm (--help)"
+        )
+    return _digits_rtl() if with_rtl else _digits(in_int8)
+
+
+def _in_int8(given: dict[str, str]) -> bool:
+    """Whether PRODUCTS, taken out of the words, asks for int8 ones. Raises UserError."""
+    products = given.pop("PRODUCTS", "float")
+    if products not in ("float", "int8"):
+        raise UserError(f"PRODUCTS must be float or int8, not {products!r}")
+    return products == "int8"
 
 
 def _minilm(given: dict[str, str]) -> int:
@@ -77,13 +90,15 @@ def _minilm(given: dict[str, str]) -> int:
     stsb = Path(given.pop("STSB")) if "STSB" in given else None
     seed = number("SEED", given.pop("SEED", str(task_accuracy.SEED)))
     with_rtl = flag("RTL", given.pop("RTL", "0"))
+    in_int8 = _in_int8(given)
     one_at_a_time = flag("LAYERS", given.pop("LAYERS", "0"))
     methods = task_accuracy.chosen(given.pop("ONLY", ""), with_rtl)
     count = number("PAIRS", given.pop("PAIRS"), least=2) if "PAIRS" in given else None
     calibration = capture.read_sentences(Path(given.pop("CALIBRATION", capture.SENTENCES)))
-    if given or (with_rtl and one_at_a_time):
+    if given or (one_at_a_time and (with_rtl or in_int8)):
         raise UserError(
-            "NETWORK=minilm takes STSB=, PAIRS=, CALIBRATION=, SEED=, ONLY=, and RTL=1 or LAYERS=1"
+            "NETWORK=minilm takes STSB=, PAIRS=, CALIBRATION=, SEED=, ONLY=, and LAYERS=1 or RTL=1 "
+            "and PRODUCTS="
         )
     started = time.perf_counter()
     pairs = task_accuracy.find_pairs(stsb)
@@ -116,9 +131,13 @@ def _minilm(given: dict[str, str]) -> int:
             print(line, file=sys.stderr, flush=True)
 
         instances = min(os.cpu_count() or 1, 8) if with_rtl else 0
-        results = task_accuracy.measure(pairs, calibration, seed, methods, progress, instances)
+        results = task_accuracy.measure(
+            pairs, calibration, seed, methods, progress, instances, in_int8
+        )
         if with_rtl:
             print("\nembeddings by the units' RTL")
+        if in_int8:
+            print(f"\nint8 products; lost: {task_accuracy.W8A8} to FP32, the others to it")
         print(f"\n{table(task_accuracy.cells(results), task_accuracy.TITLES)}\n")
         if with_rtl:
             print("against the bit-exact models\n")
@@ -143,9 +162,11 @@ def _digits_rtl() -> int:
     return 1 if wrong else 0
 
 
-def _digits() -> int:
+def _digits(in_int8: bool = False) -> int:
     images = load_digits("training").images[: digits_accuracy.CALIBRATION]
-    lines = digits_accuracy.measure(units.UNITS.values(), images, load_digits("test"), Vit())
+    lines = digits_accuracy.measure(
+        units.UNITS.values(), images, load_digits("test"), Vit(), in_int8
+    )
     cells = [
         (
             line.softmax,
@@ -156,7 +177,8 @@ def _digits() -> int:
         )
         for line in lines
     ]
-    print("\na small vision transformer on handwritten digits, test images\n")
+    products = "; products int8 from the second line on" if in_int8 else ""
+    print(f"\na small vision transformer on handwritten digits, test images{products}\n")
     print(table(cells, ("softmax", "LayerNorm", "correct", "accuracy", "as float")))
     return 0
 
