@@ -10,7 +10,7 @@ usage: scripts/ppa.py [NAME=VALUE ...]
   PERIOD=5          nanoseconds that gates are sized for
   PARTS=0           neither parts nor memories as flip-flops: half of the time
   POWER=0           no energy: nothing is simulated
-  CHECK=1           with SET=smallest: fail if area or delay is over testplans/ppa_baseline.json
+  CHECK=1           with SET=smallest: fail if area or delay is over flow/ppa/agreed.json
   UPDATE=1          with SET=smallest: write that file
   OUT=folder        write ppa.md there (without any word: to docs)
   SRAM_AREA=        square micrometres that an SRAM takes a bit (default: 0.15 flip-flops)
