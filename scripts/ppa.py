@@ -42,6 +42,7 @@ def command(arguments: Sequence[str]) -> int:
         print(__doc__.strip())
         return 0
     given = words(arguments)
+    asked = " ".join(["make ppa", *(f"{n}={v}" for n, v in given.items() if n != "OUT")])
     name = given.pop("UNIT", None)
     chosen = [units.get(name)] if name else list(units.UNITS.values())
     which = given.pop("SET", "default")
@@ -96,7 +97,7 @@ def command(arguments: Sequence[str]) -> int:
         print("\nbaseline over unit; the paper's ratios are the paper's own")
         print(table(compared, page.RATIO_TITLES))
     if out is not None:
-        _write(out / page.PAGE, page.page(found, library, sram))
+        _write(out / page.PAGE, page.page(found, library, sram, asked))
     if update:
         _write(baseline.FILE, baseline.written(found))
     return baseline.check(found) if check else 0
