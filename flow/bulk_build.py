@@ -88,6 +88,7 @@ def bulk_build(
 def _gate_build(unit: Unit, parameters: Parameters, gates: Path) -> BulkBuild:
     own = sorted([*_HARNESS.glob("*.h"), *_HARNESS.glob("*.cpp")])
     header = _header(unit, parameters)
+    started = time.perf_counter()
     folder, reused = kept(
         f"{unit.name}-gates",
         [unit.name, parameters, tools.versions("verilator"), header],
@@ -95,7 +96,8 @@ def _gate_build(unit: Unit, parameters: Parameters, gates: Path) -> BulkBuild:
         lambda folder: _verilate(unit, {}, [gates], header, folder, traced=True),
         below="ppa",
     )
-    return BulkBuild(unit, dict(parameters), "verilator", folder, reused)
+    seconds = time.perf_counter() - started
+    return BulkBuild(unit, dict(parameters), "verilator", folder, reused, seconds)
 
 
 def _header(unit: Unit, parameters: Parameters) -> str:
