@@ -10,7 +10,7 @@ usage: scripts/ppa.py [NAME=VALUE ...]
   PERIOD=5          nanoseconds that gates are sized for
   PARTS=0           neither parts nor memories as flip-flops: half of the time
   POWER=0           no energy: nothing is simulated
-  CHECK=1           with SET=smallest: fail if area or delay is over testplans/ppa_baseline.json
+  CHECK=1           with SET=smallest: fail if area or delay is over flow/ppa/agreed.json
   UPDATE=1          with SET=smallest: write that file
   OUT=folder        write ppa.md there (without any word: to docs)
   SRAM_AREA=        square micrometres that an SRAM takes a bit (default: 0.15 flip-flops)
@@ -42,6 +42,7 @@ def command(arguments: Sequence[str]) -> int:
         print(__doc__.strip())
         return 0
     given = words(arguments)
+    asked = " ".join(["make ppa", *(f"{n}={v}" for n, v in given.items() if n != "OUT")])
     name = given.pop("UNIT", None)
     chosen = [units.get(name)] if name else list(units.UNITS.values())
     which = given.pop("SET", "default")
@@ -96,7 +97,7 @@ def command(arguments: Sequence[str]) -> int:
         print("\nbaseline over unit; the paper's ratios are the paper's own")
         print(table(compared, page.RATIO_TITLES))
     if out is not None:
-        _write(out / page.PAGE, page.page(found, library, sram))
+        _write(out / page.PAGE, page.page(found, library, sram, asked))
     if update:
         _write(baseline.FILE, baseline.written(found))
     return baseline.check(found) if check else 0

@@ -69,7 +69,7 @@ library (tiny) {
       clear_preset_var1 : L; }
     pin (CLK) { direction : input; clock : true; capacitance : 0.05; }
     pin (D) { direction : input; capacitance : 0.03; SETUP }
-    pin (R) { direction : input; capacitance : 0.03; }
+    pin (R) { direction : input; capacitance : 0.03; RECOVERY }
     pin (S) { direction : input; capacitance : 0.03; }
     pin (Q) { direction : output; function : "IQ";
       timing () { related_pin : "CLK"; timing_type : rising_edge; LAUNCH }
@@ -99,6 +99,12 @@ TINY = (
         "SETUP",
         'timing () { related_pin : "CLK"; timing_type : setup_rising; '
         + constants("check", rise_constraint=0.05, fall_constraint=0.07)
+        + " }",
+    )
+    .replace(
+        "RECOVERY",
+        'timing () { related_pin : "CLK"; timing_type : recovery_rising; '
+        + constants("check", rise_constraint=0.2)
         + " }",
     )
 )

@@ -1,6 +1,6 @@
 """What the smallest configuration took when it was last agreed to: a change that costs is seen.
 
-testplans/ppa_baseline.json holds area and delay of each unit. Only `make ppa SET=smallest UPDATE=1`
+flow/ppa/agreed.json holds area and delay of each unit. Only `make ppa SET=smallest UPDATE=1`
 writes it.
 """
 
@@ -12,10 +12,10 @@ from pathlib import Path
 
 from flow import tools
 from flow.errors import UserError
-from flow.paths import ROOT, short
+from flow.paths import short
 from flow.ppa.measure import Figures
 
-FILE = ROOT / "testplans/ppa_baseline.json"
+FILE = Path(__file__).with_name("agreed.json")
 ALLOWED = 0.03  # share by which a figure may get worse
 
 _RENEW = "make ppa SET=smallest UPDATE=1"

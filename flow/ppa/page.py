@@ -81,7 +81,7 @@ INTRODUCTION = """\
 # Area, speed and energy
 
 What the units take in a real cell library, by open tools that anyone can run. This page is what
-`make ppa` writes. It needs two packages of Debian:
+`make ppa` writes; this copy is of `{command}`. It needs two packages of Debian:
 `apt-get install --no-install-recommends qflow-tech-osu018 opensta`; `LIBERTY=<file>` takes another
 library.
 
@@ -111,8 +111,8 @@ clock tree, one corner. Ratios between designs in one flow are what it is for.
 """
 
 
-def page(found: Sequence[Figures], library: Library, sram: Sram) -> str:
-    """The page's text."""
+def page(found: Sequence[Figures], library: Library, sram: Sram, command: str) -> str:
+    """The page's text; `command` is what measured it."""
     text = INTRODUCTION.format(
         library=f"`{library.name}`",
         period=found[0].period,
@@ -120,6 +120,7 @@ def page(found: Sequence[Figures], library: Library, sram: Sram) -> str:
         fraction=SRAM_AREA,
         energy=sram.energy,
         rows=ROWS,
+        command=command,
     )
     titles = ("unit", "LANES", "MAX_LEN", "logic, um2", "kNAND2", "flip-flops", "memory bits")
     titles += ("with SRAM, um2", "with flip-flops, um2")
