@@ -128,7 +128,7 @@ def measure(unit: Unit, progress: Callable[[str], None] = lambda _: None) -> Mea
         approx, exact = unit.values(parameters, rows, outputs)
         figures = unit.accuracy(parameters, rows, outputs)
         lines.append(Line(variant, figures, (approx - exact)[rows.mask]))
-        progress(f"[{number}/{len(unit.variants)}] {_label(unit, variant)}")
+        progress(f"[{number}/{len(unit.variants)}] {label(unit, variant)}")
     return Measured(unit, len(file.length), int(file.mask.sum()), tuple(lines))
 
 
@@ -195,7 +195,7 @@ def _word(unit: Unit, name: str, value: int) -> str:
     return words[value] if words else f"{name}={value}"
 
 
-def _label(unit: Unit, variant: Variant) -> str:
+def label(unit: Unit, variant: Variant) -> str:
     """A variant in a few words: the unit, parameters that are no defaults, settings."""
     other = [f"{n}={v}" for n, v in variant.parameters.items() if v != unit.defaults[n]]
     words = [_word(unit, name, value) for name, value in variant.settings.items()]
@@ -262,15 +262,26 @@ def write(results: Sequence[Measured], folder: Path) -> list[str]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / PAGE).write_text(page(results), encoding="utf-8")
-        done = [f"written: {folder / PAGE}"]
-        try:
-            drawn = plot(results)
-        except ImportError:
-            return [*done, NO_MATPLOTLIB]
-        (folder / PLOT).write_bytes(drawn)
     except OSError as error:
         raise UserError(f"cannot write {error.filename}: {error.strerror}") from None
-    return [*done, f"written: {folder / PLOT}"]
+    return [f"written: {folder / PAGE}", write_plot(lambda: plot(results), folder / PLOT)]
+
+
+def write_plot(draw: Callable[[], bytes], file: Path) -> str:
+    """Write what `draw` makes; return a line that says so, or that there is no matplotlib.
+
+    Raises UserError for a file that cannot be written.
+    """
+    try:
+        drawn = draw()
+    except ImportError:
+        return NO_MATPLOTLIB
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(drawn)
+    except OSError as error:
+        raise UserError(f"cannot write {error.filename}: {error.strerror}") from None
+    return f"written: {file}"
 
 
 # --- the plot -------------------------------------------------------------------------------------
@@ -308,16 +319,16 @@ def plot(results: Sequence[Measured]) -> bytes:
 
 def _panel(axes, unit: str, group: Sequence[Measured]) -> None:
     lines = [
-        (_label(result.unit, line.variant), line.errors)
+        (label(result.unit, line.variant), line.errors)
         for result in group
         for line in result.lines
         if line.variant.plotted
     ]
     width, edges = _bins(max(np.abs(errors).max() for _, errors in lines))
-    for (label, errors), style in zip(lines, itertools.cycle(STYLES), strict=False):
+    for (text, errors), style in zip(lines, itertools.cycle(STYLES), strict=False):
         counts, _ = np.histogram(errors, edges)
         colour, dash, thickness = style
-        axes.stairs(counts, edges, label=label, color=colour, linestyle=dash, linewidth=thickness)
+        axes.stairs(counts, edges, label=text, color=colour, linestyle=dash, linewidth=thickness)
     files = {result.unit.tensors: result.elements for result in group}
     title = ", ".join(f"{count:,} elements of {file}" for file, count in files.items())
     axes.set_title(title, loc="left", fontsize=9)

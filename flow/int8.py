@@ -109,19 +109,29 @@ class Context:
     """Shares by values, which have steps [heads, 1, channels].
 
     unit: what a softmax unit's output of 1 is worth; its shares are taken as they are. None: shares
-    are rounded to 8 bit.
+    are rounded to 8 bit. gain: of the unit's heads, [heads, 1, 1] (`UnitSoftmax`), in the scale.
     """
 
     value: np.ndarray
     unit: float | None
+    gain: np.ndarray | float = 1.0
 
     def __call__(self, shares: np.ndarray, value: np.ndarray) -> np.ndarray:
         """Return shares [batch, head, query, key] times value [batch, head, key, channel]."""
-        step = 1 / SHARES if self.unit is None else self.unit
-        # A row's exponent, where the unit has one, is left in: a power of two costs no exactness.
-        whole = round_half_up(shares / step) if self.unit is None else shares / step
+        step = 1 / SHARES if self.unit is None else self.unit * self.gain
+        whole = round_half_up(shares / step) if self.unit is None else _significant(shares / step)
         total = integer_product(whole, _symmetric(value, self.value))
         return (total * (self.value * step)).astype(value.dtype)
+
+
+def _significant(x: np.ndarray) -> np.ndarray:
+    """Return x rounded to the 16 significant bits that an output has at most.
+
+    Real values back to integers: the division left them a last bit off. A row's exponent, where the
+    unit has one, is left in: a power of two costs the sums no exactness.
+    """
+    mantissa, exponent = np.frexp(x)
+    return np.ldexp(np.rint(mantissa * 2.0**16), exponent - 16)
 
 
 def _symmetric(x: np.ndarray, step: np.ndarray) -> np.ndarray:
@@ -224,8 +234,12 @@ class Calibration:
                 linears |= self._group(group)
         for group in self._alone:
             linears |= self._group(group)
-        unit = worth(softmax) if isinstance(softmax, UnitSoftmax) else None
-        contexts = {name: Context(step, unit) for name, step in self._steps.items()}
+        contexts = {}
+        for layer, (name, step) in enumerate(self._steps.items()):
+            contexts[name] = Context(step, None)
+            if isinstance(softmax, UnitSoftmax):
+                gain = 1.0 if softmax.gain is None else softmax.gain[layer][:, None, None]
+                contexts[name] = Context(step, worth(softmax), gain)
         return Int8Products(linears, self._scores | contexts)
 
     def _group(self, group: Sequence[str]) -> dict[str, Linear]:

@@ -1,11 +1,11 @@
 """The units in place of MiniLM's softmax and LayerNorms (`flow.stand_in`), calibrated.
 
 Nothing is retrained. All that calibration finds is what software gives a unit anyway, or folds into
-the weights around it: fraction bits of each head's logits; scale, zero point and powers of two of
-each LayerNorm's inputs, gamma and beta; the power-of-two steps and the offsets that its outputs are
-worth, which the weights and biases behind it take in, and the residual sum as shifts and a bias.
-What calibration sees are the float model's tensors on some sentences, and what it tries out are the
-units' bit-exact models.
+the weights around it: fraction bits of each head's logits, and its gain; scale, zero point and
+powers of two of each LayerNorm's inputs, gamma and beta; the power-of-two steps and the offsets
+that its outputs are worth, which the weights and biases behind it take in, and the residual sum as
+shifts and a bias. What calibration sees are the float model's tensors on some sentences, and what
+it tries out are the units' bit-exact models.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,14 +18,15 @@ from flow.stand_in import (
     FittedNorm,
     UnitNorm,
     UnitSoftmax,
+    fit_softmax,
     one_hot_softmax,
     uniform_softmax,
 )
 from models import reference
 from models.ailayernorm import AILayerNorm
-from models.arith import FRACS, INT8
+from models.arith import INT8
 from models.ptf import ALPHAS, Ptf, calibrate_mse, calibrate_output, fold
-from models.quantise import quantise_logits, round_half_up
+from models.quantise import round_half_up
 from tb.unit import Parameters, Unit
 from tb.units.ailayernorm import AILAYERNORM
 from tb.units.e2softmax import E2SOFTMAX
@@ -132,38 +133,6 @@ def sample(model: minilm.MiniLM, sentences: Sequence[str], seed: int) -> Samples
         inputs = [array[some] for array in inputs]
     mask = np.arange(widest) < np.array(lengths)[:, None]
     return Samples([array.astype(np.float64) for array in inputs], together, mask)
-
-
-# --- calibrating a softmax ------------------------------------------------------------------------
-
-
-def fit_softmax(
-    unit: SoftmaxUnit,
-    parameters: Parameters,
-    settings: Mapping[str, int],
-    samples: Samples,
-    by: str,
-) -> UnitSoftmax:
-    """Return the unit with the F of the least squared error of its probabilities.
-
-    parameters: over the defaults. by: "layer" for one F a layer, "head" for one a head; F is a
-    setting of the row. Large logits that saturate here and there may be worth the finer steps of
-    all others, or not.
-    """
-    parameters = unit.resolve(parameters)
-    model = unit.model(**parameters)
-    frac = np.zeros((minilm.LAYERS, minilm.HEADS), np.int64)
-    for layer, logits in enumerate(samples.logits):
-        live = np.broadcast_to(samples.mask, logits.shape).reshape(-1, logits.shape[-1])
-        exact = minilm.softmax(logits, samples.mask)
-        errors = []
-        for f in FRACS:
-            x = quantise_logits(np.where(samples.mask, logits, 0), f).reshape(live.shape)
-            real = model(x, live, frac=f, **settings).to_real().reshape(logits.shape)
-            errors.append(np.square(real - exact).sum(axis=(1, 2)))
-        errors = np.array(errors)
-        frac[layer] = errors.sum(axis=1).argmin() if by == "layer" else errors.argmin(axis=0)
-    return UnitSoftmax(unit, parameters, frac, settings)
 
 
 # --- calibrating a LayerNorm ----------------------------------------------------------------------
@@ -324,13 +293,14 @@ def _fit_steps(z: np.ndarray, slope: np.ndarray, octaves: int) -> np.ndarray:
 class SoftmaxPart:
     """A unit in the place of softmax: parameters over its defaults, and settings.
 
-    by: "layer" or "head", what has an F of its own (`fit_softmax`).
+    by: "layer" or "head", what has an F of its own; gain: whether heads have gains (`fit_softmax`).
     """
 
     unit: SoftmaxUnit
     parameters: Parameters = field(default_factory=dict)
     settings: Mapping[str, int] = field(default_factory=dict)
     by: str = "head"
+    gain: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -372,6 +342,7 @@ class Method:
 _PAPER = SoftmaxPart(E2SOFTMAX, settings={"fmt": 0})
 _FINE = SoftmaxPart(E2SOFTMAX, {"DIV_BITS": 3, "EXP_FRAC": 1}, {"fmt": 1})
 _REXP, _LUT2D = SoftmaxPart(REXP), SoftmaxPart(LUT2D)
+_REXP_GAIN = SoftmaxPart(REXP, gain=True)
 _NORM, _NORM3 = NormPart(), NormPart({"CMP_RANGES": 3})
 _BY_INPUTS = NormPart(by_outputs=False)
 _FINE_NAME = "E2Softmax DIV_BITS=3 EXP_FRAC=1 row-scaled"
@@ -381,6 +352,7 @@ METHODS = (
     Method("E2Softmax", _PAPER),
     Method(_FINE_NAME, _FINE),
     Method("REXP", _REXP),
+    Method("REXP, gain a head", _REXP_GAIN),
     Method("2D-LUT", _LUT2D),
     Method("AILayerNorm, by inputs, one output step", norm=NormPart(octaves=0, by_outputs=False)),
     Method("AILayerNorm, by inputs", norm=_BY_INPUTS),
@@ -391,6 +363,7 @@ METHODS = (
     Method(f"{_FINE_NAME} and AILayerNorm", _FINE, _NORM),
     Method(f"{_FINE_NAME} and AILayerNorm CMP_RANGES=3", _FINE, _NORM3, key=True),
     Method("REXP and AILayerNorm", _REXP, _NORM, key=True),
+    Method("REXP, gain a head, and AILayerNorm", _REXP_GAIN, _NORM),
     Method("2D-LUT and AILayerNorm", _LUT2D, _NORM, key=True),
     Method("control: uniform", uniform_softmax),
     Method("control: one-hot", one_hot_softmax),
@@ -411,7 +384,8 @@ class Calibrated:
             return part
         if part not in self._known:
             given = (part.unit, part.parameters, part.settings)
-            self._known[part] = fit_softmax(*given, self._samples, part.by)
+            seen = (self._samples.logits, self._samples.mask)
+            self._known[part] = fit_softmax(*given, *seen, part.by, part.gain)
         return self._known[part]
 
     def norm(self, method: Method) -> UnitNorm | None:

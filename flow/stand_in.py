@@ -2,8 +2,8 @@
 
 `UnitSoftmax` and `UnitNorm` are what `flow.minilm` and `flow.digits` take as softmax and norm. They
 quantise, put rows through a unit, and give back what its outputs are worth. What runs the rows is
-an `Engine`: the bit-exact model, or the RTL in bulk. How settings are calibrated is left to the
-networks. Nothing here names a unit.
+an `Engine`: the bit-exact model, or the RTL in bulk. `fit_softmax` calibrates a softmax; LayerNorms
+are left to the networks. Nothing here names a unit.
 """
 
 from __future__ import annotations
@@ -11,12 +11,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from flow import rtl
 from flow.bulk_build import bulk_build
+from models import reference
+from models.arith import FRACS
 from models.ptf import FoldedNorm, Ptf
 from tb.unit import ChannelSet, Outputs, Parameters, Rows, Unit
 from tb.units.softmax import SoftmaxUnit
@@ -94,7 +96,9 @@ class UnitSoftmax:
     """A `flow.minilm.Softmax`: logits to int8, through the unit, and back.
 
     parameters: all of them (`Unit.resolve`). frac: F, integers [layers] or [layers, heads].
-    settings: the others. engine: what runs the rows.
+    settings: the others. engine: what runs the rows. gain: what a head's outputs are multiplied by,
+    [layers, heads], None for 1. It is no hardware: a network has it in the weights behind, in the
+    rows that take the head's values.
     """
 
     unit: SoftmaxUnit
@@ -102,6 +106,7 @@ class UnitSoftmax:
     frac: np.ndarray
     settings: Mapping[str, int] = field(default_factory=dict)
     engine: Engine = by_model
+    gain: np.ndarray | None = None
 
     def __call__(self, logits: np.ndarray, mask: np.ndarray, layer: int) -> np.ndarray:
         batch, heads, queries, keys = logits.shape
@@ -120,8 +125,43 @@ class UnitSoftmax:
             settings={**self.settings, **of_rows},
         )
         outputs = self.engine(self.unit, self.parameters, rows)
-        real = self.unit.result(self.parameters, outputs).to_real()
-        return real.reshape(logits.shape).astype(logits.dtype)
+        real = self.unit.result(self.parameters, outputs).to_real().reshape(logits.shape)
+        if self.gain is not None:
+            real = real * self.gain[layer][:, None, None]
+        return real.astype(logits.dtype)
+
+
+def fit_softmax(
+    unit: SoftmaxUnit,
+    parameters: Parameters,
+    settings: Mapping[str, int],
+    logits: Sequence[np.ndarray],
+    mask: np.ndarray,
+    by: str = "head",
+    gain: bool = False,
+) -> UnitSoftmax:
+    """Return the unit with the F of the least squared error of its probabilities.
+
+    parameters: over the defaults. logits: by layer, real [heads, rows, keys], with mask [rows,
+    keys]. by: "layer" for one F a layer, "head" for one a head; F is a setting of the row. Large
+    logits that saturate here and there may be worth the finer steps of all others, or not. gain:
+    whether each head has one, with which its rows sum to 1 on average.
+    """
+    parameters = unit.resolve(parameters)
+    layers, heads, masks = len(logits), len(logits[0]), mask[:, None, None, :]
+    rows = [one.transpose(1, 0, 2)[:, :, None].astype(np.float64) for one in logits]
+    fitted = UnitSoftmax(unit, parameters, np.zeros((layers, heads), np.int64), settings)
+    sums = np.empty((layers, heads))
+    for layer, x in enumerate(rows):
+        exact = reference.softmax(x, np.broadcast_to(masks, x.shape))
+        errors = []
+        for frac in FRACS:
+            fitted.frac[layer] = frac
+            errors.append(np.square(fitted(x, masks, layer) - exact).sum(axis=(0, 2, 3)))
+        errors = np.array(errors)
+        fitted.frac[layer] = errors.sum(axis=1).argmin() if by == "layer" else errors.argmin(axis=0)
+        sums[layer] = fitted(x, masks, layer).sum(axis=(0, 2, 3)) / len(x)
+    return replace(fitted, gain=1 / sums) if gain else fitted
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 """Accuracy of every unit and variant: on real tensors against float64, and in whole networks.
 
-usage: scripts/accuracy.py [UNIT=name | OUT=folder | NETWORK=digits | NETWORK=minilm ...]
+usage: scripts/accuracy.py [UNIT=name | OUT=folder | FRONTIER=1 | NETWORK=digits|minilm ...]
 
   UNIT=name       print this unit's table of the tensors only, and write nothing
   OUT=docs        folder to write accuracy.md and accuracy.svg to; no network
+  FRONTIER=1      every variant's errors against the bits and tables that it stores, and those that
+                  none beats; writes frontier.svg to OUT=, and nothing else
   NETWORK=digits  test accuracy of a small vision transformer on handwritten digits, only
     PRODUCTS=int8   int8 matrix products, calibrated as the units are; the default is float
     RTL=1           each unit's RTL in all layers: its scores must be the model's to the bit
@@ -34,7 +36,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from flow import accuracy, capture, digits_accuracy, minilm, task_accuracy
+from flow import accuracy, capture, digits_accuracy, frontier, minilm, task_accuracy
 from flow.cli import flag, main, number, table, words
 from flow.digits import Vit, load_digits
 from flow.errors import UserError
@@ -51,6 +53,8 @@ def command(arguments: Sequence[str]) -> int:
     network = given.pop("NETWORK", None)
     if network is not None:
         return _network(network, given)
+    if flag("FRONTIER", given.pop("FRONTIER", "0")):
+        return _frontier(given)
     if len(given) > 1 or not {*given} <= {"UNIT", "OUT"} or "" in given.values():
         raise UserError("accuracy takes UNIT=<unit>, OUT=<folder>, NETWORK=<network>, or nothing")
     chosen = [units.get(given["UNIT"])] if "UNIT" in given else list(units.UNITS.values())
@@ -62,6 +66,21 @@ def command(arguments: Sequence[str]) -> int:
         written = accuracy.write(results, Path(given.get("OUT", ROOT / "docs")))
         print("\n" + "\n".join(written))
     return 0 if given else _digits()
+
+
+def _frontier(given: dict[str, str]) -> int:
+    """Every variant against what it stores."""
+    out = Path(given.pop("OUT", ROOT / "docs"))
+    if given:
+        raise UserError("accuracy takes FRONTIER=1 with OUT=<folder> or alone")
+    found = frontier.points([accuracy.measure(unit) for unit in units.UNITS.values()])
+    images = load_digits("training").images[: digits_accuracy.CALIBRATION]
+    lines = digits_accuracy.measure(units.UNITS.values(), images, load_digits("test"), Vit())
+    float_line = next(lines)
+    print(f"float in the vision transformer: {float_line.correct}/{float_line.images}\n")
+    print(table(list(frontier.cells(found, lines)), frontier.TITLES))
+    print("\n" + accuracy.write_plot(lambda: frontier.plot(found), out / frontier.PLOT))
+    return 0
 
 
 def _network(name: str, given: dict[str, str]) -> int:

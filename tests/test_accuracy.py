@@ -10,7 +10,7 @@ import sys
 import numpy as np
 import pytest
 
-from flow import accuracy
+from flow import accuracy, digits_accuracy, frontier
 from flow.paths import ROOT
 from models import e2softmax, vectors
 from tb.scenarios import rows_of
@@ -212,6 +212,66 @@ def test_bins_are_round_and_hold_everything(largest):
     assert np.allclose(edges, -edges[::-1])
 
 
+# --- the frontier ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("without", ["", "exact_layernorm"])
+def test_the_frontier_is_what_none_beats(results, without):
+    """Spelled out, pair by pair; only units of a kind are compared.
+
+    Without the exact LayerNorm, that a softmax stores less would count if kinds were mixed.
+    """
+    units = [unit for unit in UNITS.values() if unit.name != without]
+    found = frontier.points([result for result in results if result.unit.name != without])
+    units = {unit.name: digits_accuracy.network_variants(unit) for unit in units}
+    assert [point.unit.name for point in found] == [n for n, many in units.items() for _ in many]
+    for one in found:
+        beaten = False
+        for other in found:
+            if other.unit.value_unit == one.unit.value_unit:
+                steps = (
+                    other.error - one.error if abs(other.error / one.error - 1) > 1e-6 else 0,
+                    other.bits - one.bits,
+                    other.tables - one.tables,
+                )
+                beaten |= max(steps) <= 0 and min(steps) < 0
+        assert one.best == (not beaten), one.label
+    for kind in {point.unit.value_unit for point in found}:
+        some = [point for point in found if point.unit.value_unit == kind]
+        assert 0 < sum(point.best for point in some) < len(some)
+
+
+def test_what_a_point_of_the_frontier_stores(results):
+    """By hand: codes of 4 bit in a beat of 32 with a maximum of 8 bit and last; C of 2 bytes."""
+    paper = frontier.points(results)[0]
+    assert paper.variant.parameters == {"DIV_BITS": 1, "EXP_FRAC": 0}
+    assert (paper.bits, paper.tables) == (4 + 9 / 32, 2)
+    assert paper.error == results[0].lines[0].figures["mean_abs_error"]
+
+
+def test_lines_of_the_frontier_are_their_points(results):
+    """Each has the vision transformer's figures of its own variant, and no pair's."""
+    found = frontier.points(results)
+    lines = [digits_accuracy.Line(n, n + 1, 597) for n in range(len(found) + 5)]
+    shown = list(frontier.cells(found, iter(lines)))
+    assert [line[0] for line in shown] == [point.label for point in found]
+    assert [line[5] for line in shown] == [f"{n}/597" for n in range(len(found))]
+    assert {len(line) for line in shown} == {len(frontier.TITLES)}
+    assert len({line[0] for line in shown}) == len(shown)
+
+
+def test_the_frontiers_plot_is_of_these_figures(results):
+    found = frontier.points(results)
+    shipped = (DOCS / frontier.PLOT).read_bytes()
+    assert frontier.stamp(found).encode() in shipped, (
+        "docs/frontier.svg is of other figures: run make accuracy FRONTIER=1, with matplotlib"
+    )
+    pytest.importorskip("matplotlib", reason="requirements-plot.txt is not installed")
+    plot = frontier.plot(found)
+    assert plot == frontier.plot(found)
+    assert len(plot) < 200_000
+
+
 # --- the command ----------------------------------------------------------------------------------
 
 
@@ -222,8 +282,12 @@ def test_bins_are_round_and_hold_everything(largest):
         (["e2softmax"], "cannot read 'e2softmax': arguments have the form NAME=VALUE"),
         (["SEED=1"], "accuracy takes UNIT=<unit>, OUT=<folder>, NETWORK=<network>, or nothing"),
         (["UNIT=rexp", "OUT=here"], "accuracy takes UNIT=<unit>, OUT=<folder>, NETWORK="),
-        (["NETWORK=resnet"], "NETWORK is digits, with RTL=1 or no other word, or minilm"),
-        (["NETWORK=digits", "SEED=1"], "NETWORK is digits, with RTL=1 or no other word, or minilm"),
+        (["NETWORK=resnet"], "NETWORK is digits, with RTL=1, PRODUCTS=int8 or no"),
+        (
+            ["NETWORK=digits", "SEED=1"],
+            "NETWORK is digits, with RTL=1, PRODUCTS=int8 or no",
+        ),
+        (["FRONTIER=1", "UNIT=rexp"], "accuracy takes FRONTIER=1 with OUT=<folder> or alone"),
         (["OUT="], "accuracy takes UNIT=<unit>, OUT=<folder>, NETWORK=<network>, or nothing"),
         ([f"OUT={ROOT / 'Makefile'}"], "cannot write"),
     ],

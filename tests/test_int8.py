@@ -1,5 +1,7 @@
 """Int8 products: sums exact, scales and zero points where they belong, units' bytes as they are."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -117,6 +119,35 @@ def test_scores_move_powers_of_two_between_queries_and_keys():
     assert relative(got.reshape(3, -1).T, want.reshape(3, -1).T).max() < 0.015
 
 
+@pytest.mark.parametrize("bits", [8, 16])
+def test_a_units_shares_come_back_as_integers(bits):
+    """Through float32, a gain, and a step that is no power of two; a row's exponent stays."""
+    top, gain = 2**bits - 1, np.array([0.9, 1.1, 1.3])[:, None, None]
+    shares = np.zeros((3, 2, top + 1), np.float32)
+    shares[:] = np.arange(top + 1) / top * gain / np.array([1, 8])[:, None]
+    whole = int8._significant(shares / (gain / top))
+    assert (whole == np.arange(top + 1) / np.array([1, 8])[:, None]).all()
+
+
+def test_a_softmaxs_gains_are_in_the_scales(seen):
+    """Head by head and layer by layer, and in no sum: they are in the softmax's shares once."""
+    unit = UNITS["rexp"]
+    gain = np.random.default_rng(1).uniform(0.5, 2, (2, 4))
+    softmax = UnitSoftmax(unit, unit.defaults, np.full(2, 4))
+    plain, scaled = (
+        int8.Calibration(seen, digits.NORM_READERS).products(dataclasses.replace(softmax, gain=g))
+        for g in (None, gain)
+    )
+    rng = np.random.default_rng(2)
+    shares = rng.integers(0, 256, (5, 4, 17, 17)) / 255
+    value = rng.normal(size=(5, 4, 17, 12))
+    for layer in range(2):
+        name, of_heads = f"{layer}.attention{int8.CONTEXT}", gain[layer][:, None, None]
+        want = plain.attention(name, shares, value) * of_heads
+        got = scaled.attention(name, shares * of_heads, value)
+        np.testing.assert_allclose(got, want, rtol=1e-12)
+
+
 @pytest.mark.parametrize("unit", [None, 1 / 256, 1 / 255])
 def test_context_takes_a_softmax_units_bytes(unit):
     rng = np.random.default_rng(1)
@@ -128,7 +159,8 @@ def test_context_takes_a_softmax_units_bytes(unit):
     shares = np.ldexp(out * (unit or 1 / int8.SHARES), -np.asarray(exponent))
     bytes_of_value = np.floor(value / one.value + 0.5).clip(-127, 127).astype(np.int64)
     want = (out @ bytes_of_value) * (one.value * (unit or 1 / int8.SHARES))
-    np.testing.assert_allclose(one(shares, value[None]), np.ldexp(want, -exponent), rtol=1e-6)
+    got = one(shares.astype(np.float32), value[None])  # sums are exact, whatever float32 rounded
+    np.testing.assert_allclose(got, np.ldexp(want, -exponent), rtol=1e-12)
     assert (np.abs(value - bytes_of_value * one.value).mean(axis=(1, 2)) < [4e-3, 4e-2, 0.4]).all()
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from flow import minilm, stand_in
-from flow.stand_in import ByRtl, FittedNorm, UnitNorm, UnitSoftmax
+from flow.stand_in import ByRtl, FittedNorm, UnitNorm, UnitSoftmax, fit_softmax
 from models.ptf import calibrate_min_max, fold
 from tb.unit import Outputs
 from tb.units import UNITS
@@ -18,7 +18,8 @@ SMALL = {"LANES": 8, "MAX_LEN": 64}
 
 
 def test_which_units_are_softmaxes():
-    assert [unit.name for unit in SOFTMAXES] == ["e2softmax", "rexp", "lut2d"]
+    names = ["e2softmax", "rexp", "lut2d", "softermax", "exact_softmax"]
+    assert [unit.name for unit in SOFTMAXES] == names
 
 
 @pytest.fixture
@@ -43,10 +44,41 @@ def test_a_softmax_is_the_unit_row_by_row(unit, by, logits):
     model = unit.model()
     for head in range(12):
         f = int(frac[4] if by == "layer" else frac[4, head])
-        x = np.floor(array[1, head, 2:3, :3] * 2.0**f + 0.5).clip(-128, 127).astype(np.int8)
-        want = model(x, frac=f, **settings).to_real()[0].astype(np.float32)
+        x, given = unit.quantise(array[1, head, 2:3, :3], f)
+        want = model(x, **given, **settings).to_real()[0].astype(np.float32)
         np.testing.assert_array_equal(got[1, head, 2, :3], want)
     assert np.corrcoef(got.ravel(), minilm.softmax(array, mask).ravel())[0, 1] > 0.8
+
+
+def test_gains_are_of_their_layers_and_heads(logits):
+    array, mask = logits
+    frac, gain = np.full(6, 4), np.random.default_rng(1).uniform(0.5, 2, (6, 12))
+    unit = UNITS["rexp"]
+    without = UnitSoftmax(unit, unit.defaults, frac)
+    got = UnitSoftmax(unit, unit.defaults, frac, gain=gain)(array, mask, 4)
+    for head in range(12):
+        want = without(array, mask, 4)[:, head] * gain[4, head]
+        np.testing.assert_allclose(got[:, head], want, rtol=1e-6)
+
+
+@each_softmax
+def test_fitted_gains_make_rows_sum_to_one(unit):
+    """On average, head by head, whatever their logits; F is what it is without."""
+    rng = np.random.default_rng(1)
+    rows = [rng.normal(size=(3, 60, 9)) * np.array([1, 2, 4])[:, None, None] for _ in range(2)]
+    mask = np.arange(9) < rng.integers(2, 10, (60, 1))
+    settings = {s.name: s.values[-1] for s in unit.settings(unit.defaults) if s.name != "frac"}
+    plain, fitted = (
+        fit_softmax(unit, {}, settings, rows, mask, gain=gain) for gain in (False, True)
+    )
+    assert plain.gain is None
+    np.testing.assert_array_equal(fitted.frac, plain.frac)
+    for layer, x in enumerate(rows):
+        x, masks = x.transpose(1, 0, 2)[:, :, None], mask[:, None, None]
+        sums = fitted(x, masks, layer).sum(axis=-1).mean(axis=(0, 2))
+        np.testing.assert_allclose(sums, 1, atol=1e-12)
+        if unit.name == "rexp":
+            assert np.ptp(fitted.gain[layer]) > 0.01
 
 
 @pytest.fixture

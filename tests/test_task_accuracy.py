@@ -13,7 +13,7 @@ import pytest
 
 from flow import capture, minilm, minilm_units, stand_in, task_accuracy
 from flow.errors import UserError
-from flow.stand_in import ByRtl, UnitNorm
+from flow.stand_in import ByRtl, UnitNorm, fit_softmax
 from models import ailayernorm, e2softmax, reference
 from tb.units import UNITS
 from tests.test_commands import command
@@ -176,12 +176,12 @@ def test_frac_is_chosen_by_head_or_by_layer():
     rng = np.random.default_rng(1)
     logits = rng.normal(size=(12, 40, 9))
     logits[2] *= 20
-    samples = minilm_units.Samples([], [logits] * 6, np.ones((40, 9), bool))
-    by_head = minilm_units.fit_softmax(SOFTMAX, {}, {"fmt": 0}, samples, "head").frac
+    samples = [logits] * 6, np.ones((40, 9), bool)
+    by_head = fit_softmax(SOFTMAX, {}, {"fmt": 0}, *samples, "head").frac
     assert by_head.shape == (6, 12)
     assert (by_head == by_head[0]).all()
     assert by_head[0, 2] <= 1 < np.delete(by_head[0], 2).min()
-    by_layer = minilm_units.fit_softmax(SOFTMAX, {}, {"fmt": 0}, samples, "layer").frac
+    by_layer = fit_softmax(SOFTMAX, {}, {"fmt": 0}, *samples, "layer").frac
     assert len(np.unique(by_layer)) == 1
 
 
@@ -252,7 +252,7 @@ def fidelity(network, softmax=None, norm=None):
 def test_batches_do_not_change_embeddings(network):
     """One sentence at a time, and all padded together with masks, come out alike."""
     model, samples, pairs = network
-    softmax = minilm_units.fit_softmax(SOFTMAX, {}, {"fmt": 1}, samples, "head")
+    softmax = fit_softmax(SOFTMAX, {}, {"fmt": 1}, samples.logits, samples.mask)
     got = minilm_units.embed(model, pairs.sentences, softmax)
     ids, mask = model.encode_tokens(pairs.sentences)
     padded = minilm.sentence_embedding(model.forward(ids, mask, softmax=softmax), mask)
@@ -282,7 +282,7 @@ PLANTED = 99.0  # fidelity on these pairs that sound units reach and the planted
 @needs_model
 def test_swapped_divider_constants_are_seen(network, monkeypatch):
     _, samples, _ = network
-    softmax = minilm_units.fit_softmax(SOFTMAX, {}, {"fmt": 0}, samples, "head")
+    softmax = fit_softmax(SOFTMAX, {}, {"fmt": 0}, samples.logits, samples.mask)
     sound = fidelity(network, softmax)
     table = e2softmax.div_table(1)
     monkeypatch.setattr(e2softmax, "div_table", lambda bits: table[::-1])
@@ -373,7 +373,7 @@ def test_the_rtl_of_both_units_gives_210_pairs_the_models_embeddings(network):
     model, samples, pairs = network
     sentences = pairs.sentences[:21]
     assert len(task_accuracy.all_pairs(sentences).places) == 210
-    softmax = minilm_units.fit_softmax(SOFTMAX, {}, {"fmt": 0}, samples, "head")
+    softmax = fit_softmax(SOFTMAX, {}, {"fmt": 0}, samples.logits, samples.mask)
     norms = [
         minilm_units.fit_plain(inputs[::4], *model.norm_parameters(*name), 3)
         for name, inputs in zip(minilm.NORM_INPUTS, samples.norm_inputs, strict=True)
