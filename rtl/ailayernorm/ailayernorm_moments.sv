@@ -15,8 +15,7 @@
 //   mu   = rnd(mean / 4)
 //
 /// M and Lz stand for 1/n: 1/n is about M * 2^-(15 + Lz). With the M and Lz of the row's own n, mean
-/// needs 16 bits and ex2 30; with another's they wrap. Latency STAGES clocks, a row a
-/// clock.
+/// needs 16 bits and ex2 30; with another's they wrap. Latency STAGES clocks, a row a clock.
 
 module ailayernorm_moments #(
   parameter  int SUM_W      = 22,

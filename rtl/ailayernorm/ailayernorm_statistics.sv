@@ -11,8 +11,9 @@
 //   square_sum = sum of (y*y << 4*range) << 2*alpha          18 bits (CMP_RANGES = 3: 22)
 //   both, and the count, over the row's unmasked elements so far
 //
-/// Latency floor(clog2(LANES) / 3) + 3 clocks, one beat a clock. The trees add the sum's elements as a + 2048, unsigned, so
-/// that synthesis sees their narrow leaves; LANES * 2048 leaves again as the total's top bit flips.
+/// Latency floor(clog2(LANES) / 3) + 3 clocks, one beat a clock. The trees add the sum's elements as
+/// a + 2048, unsigned, so that synthesis sees their narrow leaves; LANES * 2048 leaves again as the
+/// total's top bit flips.
 
 module ailayernorm_statistics #(
   parameter int LANES      = 32,

@@ -10,8 +10,8 @@
 //   decay     = floor shift by the code       EXP_FRAC = 1: by half the code, odd ones times 181/256
 //
 /// Units of 2^-15. SUM_W = 16 + clog2(MAX_LEN) bits hold MAX_LEN weights of 2^15, so it never
-/// overflows; from the first unmasked element on it is at least 2^15. Latency floor(clog2(LANES) / 3) + 1 clocks, one beat
-/// a clock: the loop from sum_o to sum_o is one clock long.
+/// overflows; from the first unmasked element on it is at least 2^15. Latency
+/// floor(clog2(LANES) / 3) + 1 clocks, one beat a clock: the loop from sum_o to sum_o is one clock long.
 
 module e2softmax_reduction #(
   parameter  int LANES    = 32,
