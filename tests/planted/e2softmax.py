@@ -168,7 +168,7 @@ BUGS: dict[str, Bug] = {
             (BUFFER, "  logic            ready_q,", "  logic [CntW-1:0] late_q;\n  logic ready_q,"),
         ),
         "timing",
-        "latency 10",
+        "latency 8",
     ),
     # ----------------------------------------------------------------- settings and errors
     "settings taken with the last beat": Bug(
