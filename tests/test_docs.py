@@ -239,9 +239,9 @@ def test_latency_in_the_rtls_header(unit):
     """The formula in the header, for a row of one beat."""
     header = read(f"rtl/{unit.rtl[-1]}")
     formula = re.search(r"LATENCY = ([\dTB +]+) clocks", header)[1]
-    assert "T = max(1, ceil(clog2(LANES) / 3))" in header
+    assert "T = floor(clog2(LANES) / 3)" in header
     for lanes in ALL_LANES:
-        tree = max(1, -(-(lanes.bit_length() - 1) // 3))
+        tree = (lanes.bit_length() - 1) // 3
         value = eval(re.sub(r"(\d) T", r"\1 * T", formula), {"T": tree, "B": 1})
         assert sum(unit.latency(unit.resolve({"LANES": lanes}))) == value, lanes
 

@@ -29,10 +29,10 @@
 //
 // Throughput: one beat a clock for ever, rows of any length, when neither side stalls.
 // Latency: from the transfer of a row's last beat to that of its first output beat
-//   LATENCY = 16 + T clocks, T = max(1, ceil(clog2(LANES) / 3)): 17 to LANES 8, 18 to LANES 64.
+//   LATENCY = 16 + T clocks, T = floor(clog2(LANES) / 3): 16 to LANES 4, 17 to LANES 32, 18 with 64.
 // Storage: a ring of ceil(MAX_LEN/LANES) + 10 + T beats of 9 LANES + 1 bits between the passes (x, and
 //   a bit for what is masked or absent), and as many row entries of 41 bits; the channel table of
-//   2 ceil(MAX_LEN/LANES) words of 18 LANES bits, and as many of 2 LANES bits.
+//   2 ceil(MAX_LEN/LANES) words of 10 LANES bits, as many of 8 LANES and of 2 LANES bits.
 //
 /// s_axis_tready is a flip-flop. m_axis_tready enables the registers of pass 2 and goes no further.
 
@@ -102,7 +102,7 @@ module ailayernorm #(
   localparam int RowW     = 2 + 1 + 8 + 15 + 10 + 5;
 
   // Stages of pass 1: valid[s] tells that stage s holds a beat. Stage 0 is the guard's register.
-  localparam int Tree       = ($clog2(LANES) > 3) ? ($clog2(LANES) + 2) / 3 : 1;
+  localparam int Tree       = $clog2(LANES) / 3;
   localparam int StSum      = Tree + 3;   // sums over the row
   localparam int Moments    = 5;
   localparam int StRow      = StSum + Moments;  // the row is closed from here
@@ -196,7 +196,7 @@ module ailayernorm #(
     .CMP_RANGES(CMP_RANGES)
   ) u_statistics (
     .clk_i,
-    .load_i      (valid[StSum-1:0]),
+    .load_i      (valid[StSum-1]),
     .x_i         (s0_x),
     .active_i    (s0_active),
     .zp_i        (s0_cfg.zp),
@@ -212,7 +212,7 @@ module ailayernorm #(
     .STAGES(StSum - 1)
   ) u_beat_ctl (
     .clk_i,
-    .load_i(valid[StSum-2:0]),
+    .en_i  (1'b1),
     .data_i(s0_ctl),
     .data_o(beat_ctl)
   );
@@ -222,7 +222,7 @@ module ailayernorm #(
     .STAGES(1)
   ) u_sum_ctl (
     .clk_i,
-    .load_i(valid[StSum-1]),
+    .en_i  (1'b1),
     .data_i(beat_ctl),
     .data_o(sum_ctl)
   );
@@ -233,7 +233,7 @@ module ailayernorm #(
     .STAGES(StSum)
   ) u_sum_cfg (
     .clk_i,
-    .load_i(valid[StSum-1:0]),
+    .en_i  (1'b1),
     .data_i(s0_cfg),
     .data_o(sum_cfg)
   );
@@ -285,7 +285,7 @@ module ailayernorm #(
     .CMP_RANGES(CMP_RANGES)
   ) u_moments (
     .clk_i,
-    .load_i      (closing[Moments-1:0]),
+    .load_i      (closing[0]),
     .sum_i       (sum),
     .square_sum_i(square_sum),
     .inv_mant_i  (sum_cfg.inv_mant),
@@ -303,7 +303,7 @@ module ailayernorm #(
     .STAGES(Moments)
   ) u_row (
     .clk_i,
-    .load_i(closing[Moments-1:0]),
+    .en_i  (1'b1),
     .data_i({sum_ctl.err_keep, sum_ctl.err_len || wrong_len, sum_cfg.bank, sum_cfg.zp}),
     .data_o({row_err_keep, row_err_len, row_bank, row_zp})
   );
@@ -345,15 +345,18 @@ module ailayernorm #(
   );
 
   // ---------------------------------------------------------------------------- pass 2: the channels
-  // Stages of pass 2: go[s] moves what stage s holds; stage 0 is the row buffer's output.
+  // Stages of pass 2: they move all together; stage 0 is the row buffer's output.
   localparam int Affine = 3;
   localparam int StOut  = 1 + Affine;  // the output register takes from here
+  localparam int StBeta = StOut - 1;   // beta is read from here
 
-  logic [StOut:0]        p_valid, go;
+  logic [StOut:0]        p_valid;
   logic [StOut-1:0]      p_valid_q;
   logic [IndexW-1:0]     p0_index_q;
   logic [LANES-1:0][1:0] p1_alpha;
-  logic [LANES-1:0][7:0] p1_gamma, p1_beta;
+  logic [LANES-1:0][7:0] p1_gamma, out_beta;
+  logic                  beta_bank;
+  logic [IndexW-1:0]     beta_index;
   logic [LANES-1:0][8:0] p0_a, p1_a;
   logic [LANES-1:0]      p0_keep, p0_active, p1_keep, p1_active, out_keep, out_active;
   logic signed [14:0]    p1_mu;
@@ -363,7 +366,6 @@ module ailayernorm #(
   logic [LANES-1:0][7:0] out;
 
   assign p_valid = {p_valid_q, rd_valid};
-  assign go      = p_valid & {(StOut + 1){advance}};
 
   always_ff @(posedge clk_i or negedge rst_ni) begin
     if (!rst_ni) begin
@@ -390,12 +392,25 @@ module ailayernorm #(
     .rd1_bank_i (s0_cfg.bank),
     .rd1_beat_i (s0_index),
     .rd1_alpha_o(s1_alpha),
-    .rd2_en_i   (go[0]),
+    .rd2_en_i   (advance && rd_valid),
     .rd2_bank_i (rd_bank),
     .rd2_beat_i (p0_index_q),
     .rd2_alpha_o(p1_alpha),
     .rd2_gamma_o(p1_gamma),
-    .rd2_beta_o (p1_beta)
+    .rd3_en_i   (advance && p_valid[StBeta]),
+    .rd3_bank_i (beta_bank),
+    .rd3_beat_i (beta_index),
+    .rd3_beta_o (out_beta)
+  );
+
+  sn_pipe #(
+    .W     (1 + IndexW),
+    .STAGES(StBeta)
+  ) u_beta_place (
+    .clk_i,
+    .en_i  (advance),
+    .data_i({rd_bank, p0_index_q}),
+    .data_o({beta_bank, beta_index})
   );
 
   for (genvar i = 0; i < LANES; i++) begin : gen_p0
@@ -409,7 +424,7 @@ module ailayernorm #(
     .STAGES(1)
   ) u_p1 (
     .clk_i,
-    .load_i(go[0]),
+    .en_i  (advance),
     .data_i({p0_a, p0_keep, p0_active, rd_mu, rd_rsqrt, rd_sh, rd_last, rd_err_keep, rd_err_len}),
     .data_o({p1_a, p1_keep, p1_active, p1_mu, p1_rsqrt, p1_sh, p1_last, p1_err_keep, p1_err_len})
   );
@@ -419,14 +434,14 @@ module ailayernorm #(
     .LANES(LANES)
   ) u_affine (
     .clk_i,
-    .load_i (go[StOut-1:1]),
+    .en_i   (advance),
     .a_i    (p1_a),
     .alpha_i(p1_alpha),
     .gamma_i(p1_gamma),
-    .beta_i (p1_beta),
     .mu_i   (p1_mu),
     .rsqrt_i(p1_rsqrt),
     .sh_i   (p1_sh),
+    .beta_i (out_beta),
     .out_o  (out)
   );
 
@@ -435,7 +450,7 @@ module ailayernorm #(
     .STAGES(Affine)
   ) u_out (
     .clk_i,
-    .load_i(go[StOut-1:1]),
+    .en_i  (advance),
     .data_i({p1_keep, p1_active, p1_last, p1_err_keep, p1_err_len}),
     .data_o({out_keep, out_active, out_last, out_err_keep, out_err_len})
   );
@@ -462,5 +477,5 @@ module ailayernorm #(
   end
 
   logic unused;
-  assign unused = ^{go[StOut], sum_ctl.first};
+  assign unused = sum_ctl.first;
 endmodule

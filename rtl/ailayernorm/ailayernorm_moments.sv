@@ -25,7 +25,7 @@ module ailayernorm_moments #(
   localparam int STAGES     = 5
 ) (
   input  logic                    clk_i,
-  input  logic [STAGES-1:0]       load_i,  // a row is before the stage
+  input  logic                    load_i,  // a row's sums are complete
   input  logic signed [SUM_W-1:0] sum_i,
   input  logic [SQUARE_W-1:0]     square_sum_i,
   input  logic [15:0]             inv_mant_i,  // M
@@ -40,24 +40,48 @@ module ailayernorm_moments #(
   localparam int MeanW  = 16;
   localparam int Ex2W   = 30;
   localparam int ProdW  = SUM_W + 17;     // M as a signed number has 17 bits
-  localparam int ProdSqW = SQUARE_W + 16;
+  localparam int ProdSqW = SQUARE_W + 18; // both with a sign
   // The bit below the result, which rounds it, is at 10 + Lz, and at 2 + Lz (6 + Lz).
   localparam int MeanLow = 10;
   localparam int Ex2Low  = (CMP_RANGES == 2) ? 2 : 6;
 
   // ----------------------------------------------------------------------------- stage 1: times M
+  // The sums change with every beat: what is not a whole row's stays away from the multipliers.
+  logic signed [SUM_W-1:0] sum;
+  logic [SQUARE_W-1:0]     square_sum;
+
+  assign sum        = load_i ? sum_i : '0;
+  assign square_sum = load_i ? square_sum_i : '0;
+
+  logic [ProdW-1:0]        prod;
   logic signed [ProdW-1:0] prod_q;
-  logic [ProdSqW-1:0]      prod_sq_q;
+  logic [ProdSqW-1:0]      prod_sq, prod_sq_q;
   logic [EXP_W-1:0]        exp_q;
   logic                    rms_q;
 
+  sn_multiply #(
+    .A_W(17),
+    .B_W(SUM_W)
+  ) u_prod (
+    .a_i({1'b0, inv_mant_i}),
+    .b_i(sum),
+    .p_o(prod)
+  );
+
+  sn_multiply #(
+    .A_W(17),
+    .B_W(SQUARE_W + 1)
+  ) u_prod_sq (
+    .a_i({1'b0, inv_mant_i}),
+    .b_i({1'b0, square_sum}),
+    .p_o(prod_sq)
+  );
+
   always_ff @(posedge clk_i) begin
-    if (load_i[0]) begin
-      prod_q    <= ProdW'(sum_i) * ProdW'($signed({1'b0, inv_mant_i}));
-      prod_sq_q <= ProdSqW'(square_sum_i) * ProdSqW'(inv_mant_i);
-      exp_q     <= inv_exp_i;
-      rms_q     <= rms_i;
-    end
+    prod_q    <= prod;
+    prod_sq_q <= prod_sq;
+    exp_q     <= inv_exp_i;
+    rms_q     <= rms_i;
   end
 
   // ------------------------------------------------------------------------ stage 2: by n, rounded
@@ -70,21 +94,27 @@ module ailayernorm_moments #(
   assign ex2_raw  = (Ex2W + 1)'((prod_sq_q >> Ex2Low) >> exp_q);
 
   always_ff @(posedge clk_i) begin
-    if (load_i[1]) begin
-      mean_q <= rms_q ? '0 : mean_raw[MeanW:1] + MeanW'(mean_raw[0]);
-      ex2_q  <= ex2_raw[Ex2W:1] + Ex2W'(ex2_raw[0]);
-    end
+    mean_q <= rms_q ? '0 : mean_raw[MeanW:1] + MeanW'(mean_raw[0]);
+    ex2_q  <= ex2_raw[Ex2W:1] + Ex2W'(ex2_raw[0]);
   end
 
   // -------------------------------------------------------------------------- stage 3: mean * mean
+  logic [2*MeanW-1:0]      mean_sq;
   logic [Ex2W:0]           mean_sq_q;  // 2^30 at the most
   logic [Ex2W-1:0]         ex2_3_q;
 
+  sn_multiply #(
+    .A_W(MeanW),
+    .B_W(MeanW)
+  ) u_mean_sq (
+    .a_i(mean_q),
+    .b_i(mean_q),
+    .p_o(mean_sq)
+  );
+
   always_ff @(posedge clk_i) begin
-    if (load_i[2]) begin
-      mean_sq_q <= (Ex2W + 1)'(mean_q) * (Ex2W + 1)'(mean_q);
-      ex2_3_q   <= ex2_q;
-    end
+    mean_sq_q <= mean_sq[Ex2W:0];
+    ex2_3_q   <= ex2_q;
   end
 
   // --------------------------------------------------------------------------- stage 4: the variance
@@ -95,7 +125,7 @@ module ailayernorm_moments #(
 
   always_ff @(posedge clk_i) begin
     // Negative where the compressed squares fall short of the mean's: the floor acts there, too.
-    if (load_i[3]) var_q <= (diff[Ex2W+1] || diff == '0) ? Ex2W'(1) : diff[Ex2W-1:0];
+    var_q <= (diff[Ex2W+1] || diff == '0) ? Ex2W'(1) : diff[Ex2W-1:0];
   end
 
   // ------------------------------------------------------- stage 5: leading pair of bits, and v below
@@ -113,10 +143,8 @@ module ailayernorm_moments #(
   assign {unused_v, v} = 8'({var_q, 5'b0} >> {e, 1'b0});
 
   always_ff @(posedge clk_i) begin
-    if (load_i[4]) begin
-      e_q     <= e;
-      index_q <= v - 7'd32;
-    end
+    e_q     <= e;
+    index_q <= v - 7'd32;
   end
 
   // ------------------------------------------------------------------------------------- beside it
@@ -130,7 +158,7 @@ module ailayernorm_moments #(
     .STAGES(3)
   ) u_mu (
     .clk_i,
-    .load_i(load_i[4:2]),
+    .en_i  (1'b1),
     .data_i(mu),
     .data_o(mu_o)
   );
@@ -140,7 +168,7 @@ module ailayernorm_moments #(
     .STAGES(STAGES)
   ) u_fracs (
     .clk_i,
-    .load_i,
+    .en_i  (1'b1),
     .data_i({gfrac_i, ofrac_i}),
     .data_o({gfrac, ofrac})
   );
@@ -149,5 +177,5 @@ module ailayernorm_moments #(
   assign sh_o    = 5'(e_q) + 5'(gfrac) + 5'd7 - 5'(ofrac);
 
   logic unused;
-  assign unused = ^{unused_v, diff[Ex2W]};
+  assign unused = ^{unused_v, diff[Ex2W], mean_sq[2*MeanW-1:Ex2W+1]};
 endmodule

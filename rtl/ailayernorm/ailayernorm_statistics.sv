@@ -11,20 +11,19 @@
 //   square_sum = sum of (y*y << 4*range) << 2*alpha          18 bits (CMP_RANGES = 3: 22)
 //   both, and the count, over the row's unmasked elements so far
 //
-/// Latency STAGES clocks, one beat a clock. The trees add the sum's elements as a + 2048, unsigned, so
-/// that synthesis sees their narrow leaves; LANES * 2048 leaves again as the total's top bit flips.
+/// Latency floor(clog2(LANES) / 3) + 3 clocks, one beat a clock. The trees add the sum's elements as
+/// a + 2048, unsigned, so that synthesis sees their narrow leaves; LANES * 2048 leaves again as the
+/// total's top bit flips.
 
 module ailayernorm_statistics #(
-  parameter  int LANES      = 32,
-  parameter  int SUM_W      = 22,
-  parameter  int SQUARE_W   = 28,
-  parameter  int COUNT_W    = 11,
-  parameter  int CMP_RANGES = 2,
-  localparam int TREE       = ($clog2(LANES) > 3) ? ($clog2(LANES) + 2) / 3 : 1,
-  localparam int STAGES     = TREE + 3
+  parameter int LANES      = 32,
+  parameter int SUM_W      = 22,
+  parameter int SQUARE_W   = 28,
+  parameter int COUNT_W    = 11,
+  parameter int CMP_RANGES = 2
 ) (
   input  logic                    clk_i,
-  input  logic [STAGES-1:0]       load_i,    // valid bits of the stages, see sn_reduce_tree
+  input  logic                    load_i,    // with the last stage: it holds a beat
   input  logic [LANES-1:0][7:0]   x_i,
   input  logic [LANES-1:0]        active_i,
   input  logic [7:0]              zp_i,
@@ -54,10 +53,8 @@ module ailayernorm_statistics #(
     logic signed [11:0] shifted_q;
 
     always_ff @(posedge clk_i) begin
-      if (load_i[0]) begin
-        a_q      <= active_i[i] ? {1'b0, x_i[i]} - {1'b0, zp_i} : 9'd0;
-        active_q <= active_i[i];
-      end
+      a_q      <= active_i[i] ? {1'b0, x_i[i]} - {1'b0, zp_i} : 9'd0;
+      active_q <= active_i[i];
     end
 
     // A channel that nobody has loaded may be anything, X in a simulation.
@@ -73,12 +70,10 @@ module ailayernorm_statistics #(
     );
 
     always_ff @(posedge clk_i) begin
-      if (load_i[1]) begin
-        shifted_q <= 12'(a_q) <<< alpha;
-        y_q       <= y;
-        range_q   <= range;
-        alpha_q   <= alpha;
-      end
+      shifted_q <= 12'(a_q) <<< alpha;
+      y_q       <= y;
+      range_q   <= range;
+      alpha_q   <= alpha;
     end
 
     assign square        = ailayernorm_tables_pkg::square(y_q);
@@ -98,7 +93,6 @@ module ailayernorm_statistics #(
     .SUM(1'b1)
   ) u_sum (
     .clk_i,
-    .load_i(load_i[TREE+1:2]),
     .data_i(elem),
     .data_o(beat_sum)
   );
@@ -109,7 +103,6 @@ module ailayernorm_statistics #(
     .SUM(1'b1)
   ) u_square (
     .clk_i,
-    .load_i(load_i[TREE+1:2]),
     .data_i(elem_sq),
     .data_o(beat_square)
   );
@@ -120,7 +113,6 @@ module ailayernorm_statistics #(
     .SUM(1'b1)
   ) u_count (
     .clk_i,
-    .load_i(load_i[TREE-1:0]),
     .data_i(elem_count),
     .data_o(beat_count_early)
   );
@@ -130,7 +122,7 @@ module ailayernorm_statistics #(
     .STAGES(2)
   ) u_count_pipe (
     .clk_i,
-    .load_i(load_i[TREE+1:TREE]),
+    .en_i  (1'b1),
     .data_i(beat_count_early),
     .data_o(beat_count)
   );
@@ -140,7 +132,7 @@ module ailayernorm_statistics #(
   assign beat_sum_signed = {!beat_sum[BeatW-1], beat_sum[BeatW-2:0]};
 
   always_ff @(posedge clk_i) begin
-    if (load_i[STAGES-1]) begin
+    if (load_i) begin
       sum_o        <= (first_i ? SUM_W'(0) : sum_o) + SUM_W'(beat_sum_signed);
       square_sum_o <= (first_i ? SQUARE_W'(0) : square_sum_o) + SQUARE_W'(beat_square);
       count_o      <= (first_i ? COUNT_W'(0) : count_o) + COUNT_W'(beat_count);

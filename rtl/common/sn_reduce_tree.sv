@@ -1,23 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 // Pipelined binary tree over N unsigned numbers: their maximum, or their sum.
 //
-//   data_i [N][W] --+-- level 1 --+-- level 2 --+-- level 3 --[reg]-- ... --[reg]--> data_o [W]
+//   data_i [N][W] --+-- level 1 --+-- level 2 --+-- level 3 --[reg]-- level 4 -- ... --> data_o [W]
 //                 a op b        a op b        a op b
 //
-/// One register after every third level and one at the end: STAGES clocks, one operand set a
-/// clock. A stage loads only when its bit of load_i is set, so a caller with a chain of valid bits
-/// passes STAGES of them and bubbles cost no toggles. All nodes are W bits wide: for a sum, W holds
-/// the total (synthesis drops the upper bits that are constant near the leaves).
+/// One register behind every third level: STAGES clocks, one operand set a clock. What is behind the
+/// last of them is not registered: the caller goes on from there, as a rule with one level more that
+/// takes the row so far, and a register. The registers load at every clock, for an enable costs a
+/// multiplexer a bit: where the caller has nothing to reduce it holds data_i, and nothing toggles. All
+/// nodes are W bits wide: for a sum, W holds the total (synthesis drops the upper bits that are
+/// constant near the leaves).
 
 module sn_reduce_tree #(
   parameter  int N      = 32,
   parameter  int W      = 8,
-  parameter  bit SUM    = 1'b0,                                // 0: maximum, 1: sum
+  parameter  bit SUM    = 1'b0,      // 0: maximum, 1: sum
   localparam int LEVELS = $clog2(N),
-  localparam int STAGES = (LEVELS > 3) ? (LEVELS + 2) / 3 : 1  // clocks from data_i to data_o
+  localparam int STAGES = LEVELS / 3 // clocks from data_i to data_o
 ) (
   input  logic                clk_i,
-  input  logic [STAGES-1:0]   load_i,  // [s]: stage s takes what is before it
   input  logic [N-1:0][W-1:0] data_i,
   output logic [W-1:0]        data_o
 );
@@ -40,13 +41,16 @@ module sn_reduce_tree #(
       end
     end
 
-    if (l == LEVELS || (l > 0 && l % 3 == 0)) begin : gen_reg
-      always_ff @(posedge clk_i) begin
-        if (load_i[(l==LEVELS)?STAGES-1 : l/3-1]) out <= node;
-      end
+    if (l > 0 && l % 3 == 0) begin : gen_reg
+      always_ff @(posedge clk_i) out <= node;
     end else begin : gen_wire
       assign out = node;
     end
+  end
+
+  if (STAGES == 0) begin : gen_no_clock
+    logic unused;
+    assign unused = clk_i;
   end
 
   assign data_o = gen_level[LEVELS].out;

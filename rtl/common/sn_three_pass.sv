@@ -19,7 +19,7 @@
 // Throughput: one beat a clock for ever, rows of any length, when neither side stalls.
 // Latency: pass 2 takes a row's first beat T + 4 clocks after the transfer of its last one, or right
 //   behind the row before; the output has it T + 10 clocks after pass 2 has had the last, or right
-//   behind the row before. T = max(1, ceil(clog2(LANES) / 3)). For a row of B beats that is
+//   behind the row before. T = floor(clog2(LANES) / 3). For a row of B beats that is
 //   LATENCY = 2 T + 13 + B clocks.
 // Storage: that of sn_two_pass, with CODE_W = 4.
 //
@@ -59,14 +59,12 @@ module sn_three_pass #(
   output logic                            err_len_o,
   output logic                            err_keep_o,
 
-  // An element: load bits of the two steps, and what goes in and comes out.
-  output logic [1:0]                      elem_load_o,
+  // An element: what goes in and, two clocks later, comes out.
   output logic [LANES-1:0][7:0]           elem_d_o,
   output logic [CFG_W-1:0]                elem_cfg_o,
   input  logic [LANES-1:0][3:0]           elem_code_i,
   input  logic [LANES-1:0][SHARE_W-1:0]   elem_share_i,
   // A row.
-  output logic [1:0]                      row_load_o,
   output logic [SUM_W-1:0]                row_sum_o,
   input  logic [ROW_W-1:0]                row_word_i,
   // Its outputs.
@@ -100,12 +98,10 @@ module sn_three_pass #(
     .s_axis_tready,
     .err_len_o,
     .err_keep_o,
-    .elem_load_o,
     .elem_d_o,
     .elem_cfg_o,
     .elem_code_i,
     .elem_share_i,
-    .row_load_o,
     .row_sum_o,
     .row_word_i,
     .advance_i     (advance),
@@ -130,7 +126,7 @@ module sn_three_pass #(
     .STAGES(1)
   ) u_p1 (
     .clk_i,
-    .load_i(line_load_o),
+    .en_i  (advance),
     .data_i({p0_code, p0_last, p0_err_keep, p0_err_len}),
     .data_o({p1_code, p1_last, p1_err_keep, p1_err_len})
   );

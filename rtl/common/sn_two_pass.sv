@@ -18,7 +18,7 @@
 // Throughput: one beat a clock for ever, rows of any length, when neither side stalls.
 // Latency: pass 2 takes a row's first beat T + 4 clocks after the transfer of its last one, or right
 //   behind the row before; valid_o has it T + 8 clocks after pass 2 has had the last, or right behind
-//   the row before. T = max(1, ceil(clog2(LANES) / 3)).
+//   the row before. T = floor(clog2(LANES) / 3).
 // Storage: rings of ceil(MAX_LEN/LANES) + T + 3 beats of 9 LANES + 1 bits and as many rows of
 //   10 + CFG_W bits, and of ceil(MAX_LEN/LANES) + T + 7 beats of CODE_W LANES + 1 bits and as many rows
 //   of 2 + ROW_W bits.
@@ -52,14 +52,12 @@ module sn_two_pass #(
   output logic                          err_len_o,
   output logic                          err_keep_o,
 
-  // An element: load bits of the two steps, and what goes in and comes out.
-  output logic [1:0]                    elem_load_o,
+  // An element: what goes in and, two clocks later, comes out.
   output logic [LANES-1:0][7:0]         elem_d_o,
   output logic [CFG_W-1:0]              elem_cfg_o,
   input  logic [LANES-1:0][CODE_W-1:0]  elem_code_i,
   input  logic [LANES-1:0][SHARE_W-1:0] elem_share_i,
   // A row.
-  output logic [1:0]                    row_load_o,
   output logic [SUM_W-1:0]              row_sum_o,
   input  logic [ROW_W-1:0]              row_word_i,
 
@@ -73,7 +71,7 @@ module sn_two_pass #(
   output logic [ROW_W-1:0]              row_word_o
 );
   localparam int MaxBeats = (MAX_LEN + LANES - 1) / LANES;
-  localparam int Tree     = ($clog2(LANES) > 3) ? ($clog2(LANES) + 2) / 3 : 1;
+  localparam int Tree     = $clog2(LANES) / 3;
 
   // Stages of pass 1: valid[s] tells that stage s holds a beat. Stage 0 is the guard's register.
   localparam int StMax       = Tree + 1;        // running maximum: the row is closed from here
@@ -97,11 +95,16 @@ module sn_two_pass #(
   localparam int CtlW = CFG_W + 5;  // bits of ctl_t: not every tool takes $bits of a type here
 
   logic                  take, s0_valid, s0_last;
-  logic [LANES-1:0][7:0] s0_x;
+  logic [LANES-1:0][7:0] in_key, s0_key;
   logic [LANES-1:0]      s0_keep, s0_active;
   logic [StMax:0]        valid;
   logic [StMax-1:0]      valid_q;
-  logic [7:0]            max_m, unused_rise;
+  logic [7:0]            max_m, unused_prev;
+
+  // From here on an element is its key x + 128, unsigned. The guard makes those of masked lanes 0.
+  for (genvar i = 0; i < LANES; i++) begin : gen_key
+    assign in_key[i] = {!s_axis_tdata[8*i+7], s_axis_tdata[8*i+:7]};
+  end
 
   sn_row_guard #(
     .LANES  (LANES),
@@ -111,7 +114,7 @@ module sn_two_pass #(
   ) u_guard (
     .clk_i,
     .rst_ni,
-    .s_axis_tdata,
+    .s_axis_tdata  (in_key),
     .s_axis_tkeep,
     .s_axis_tstrb,
     .s_axis_tlast,
@@ -124,7 +127,7 @@ module sn_two_pass #(
     .first_o       (s0_ctl.first),
     .stored_last_o (s0_last),
     .close_o       (s0_ctl.close),
-    .data_o        (s0_x),
+    .data_o        (s0_key),
     .keep_o        (s0_keep),
     .active_o      (s0_active),
     .cfg_o         (s0_ctl.cfg),
@@ -145,7 +148,7 @@ module sn_two_pass #(
     .STAGES(Tree)
   ) u_tree_ctl (
     .clk_i,
-    .load_i(valid[Tree-1:0]),
+    .en_i  (1'b1),
     .data_i(s0_ctl),
     .data_o(tree_ctl)
   );
@@ -154,12 +157,11 @@ module sn_two_pass #(
     .LANES(LANES)
   ) u_max (
     .clk_i,
-    .load_i  (valid[StMax-1:0]),
-    .x_i     (s0_x),
-    .active_i(s0_active),
-    .first_i (tree_ctl.first),
-    .max_o   (max_m),
-    .rise_o  (unused_rise)
+    .load_i (valid[StMax-1]),
+    .key_i  (s0_key),
+    .first_i(tree_ctl.first),
+    .max_o  (max_m),
+    .prev_o (unused_prev)
   );
 
   sn_pipe #(
@@ -167,20 +169,20 @@ module sn_two_pass #(
     .STAGES(1)
   ) u_max_ctl (
     .clk_i,
-    .load_i(valid[StMax-1]),
+    .en_i  (1'b1),
     .data_i(tree_ctl),
     .data_o(max_ctl)
   );
 
-  // A lane's word in ring 1: {active, x}; a lane that is not has no x, and bit 0 tells a masked
-  // element from none.
+  // A lane's word in ring 1: {active, key}. A lane that is not active has no key, and bit 0 tells a
+  // masked element from none.
   logic                  q0_valid, q0_last, q0_err_keep, q0_err_len, ring2_ready, q0_go;
   logic [LANES-1:0][8:0] wr_lane, q0_lane;
   logic [CFG_W-1:0]      q0_cfg;
   logic [7:0]            q0_m;
 
   for (genvar i = 0; i < LANES; i++) begin : gen_wr_lane
-    assign wr_lane[i] = s0_active[i] ? {1'b1, s0_x[i]} : {8'b0, s0_keep[i]};
+    assign wr_lane[i] = {s0_active[i], s0_key[i][7:1], s0_active[i] ? s0_key[i][0] : s0_keep[i]};
   end
 
   sn_row_buffer #(
@@ -229,8 +231,7 @@ module sn_two_pass #(
   for (genvar i = 0; i < LANES; i++) begin : gen_q0
     assign q0_active[i] = q0_lane[i][8];
     assign q0_keep[i]   = q0_lane[i][8] || q0_lane[i][0];
-    // The maximum is kept as m + 128, and so x is taken here.
-    assign q0_d[i]      = q0_m - {!q0_lane[i][7], q0_lane[i][6:0]};
+    assign q0_d[i]      = q0_m - q0_lane[i][7:0];
   end
 
   sn_pipe #(
@@ -238,19 +239,17 @@ module sn_two_pass #(
     .STAGES(1)
   ) u_d (
     .clk_i,
-    .load_i(q0_go),
+    .en_i  (1'b1),
     .data_i({q0_d, q0_cfg}),
     .data_o({elem_d_o, elem_cfg_o})
   );
-
-  assign elem_load_o = q_valid[2:1];
 
   sn_pipe #(
     .W     (2 * LANES + 2),
     .STAGES(StCode)
   ) u_code (
     .clk_i,
-    .load_i({q_valid[2:1], q0_go}),
+    .en_i  (1'b1),
     .data_i({q0_active, q0_keep, q0_last, q0_start_q}),
     .data_o({code_active, code_keep, code_last, code_first})
   );
@@ -274,7 +273,6 @@ module sn_two_pass #(
     .SUM(1'b1)
   ) u_tree (
     .clk_i,
-    .load_i(q_valid[StCode+Tree-1:StCode]),
     .data_i(share),
     .data_o(beat_sum)
   );
@@ -284,7 +282,7 @@ module sn_two_pass #(
     .STAGES(Tree)
   ) u_sum (
     .clk_i,
-    .load_i(q_valid[StCode+Tree-1:StCode]),
+    .en_i  (1'b1),
     .data_i({code_last, code_first}),
     .data_o({sum_last, sum_first})
   );
@@ -293,15 +291,14 @@ module sn_two_pass #(
     if (q_valid[StSum-1]) sum_q <= (sum_first ? '0 : sum_q) + SUM_W'(beat_sum);
   end
 
-  assign row_sum_o  = sum_q;
-  assign row_load_o = q_valid[StRow-1:StSum];
+  assign row_sum_o = sum_q;
 
   sn_pipe #(
     .W     (1),
     .STAGES(3)
   ) u_row_last (
     .clk_i,
-    .load_i(q_valid[StRow-1:StSum-1]),
+    .en_i  (1'b1),
     .data_i(sum_last),
     .data_o(row_last)
   );
@@ -312,7 +309,7 @@ module sn_two_pass #(
     .STAGES(StRow)
   ) u_flags (
     .clk_i,
-    .load_i({q_valid[StRow-1:1], q0_go}),
+    .en_i  (1'b1),
     .data_i({q0_err_keep, q0_err_len}),
     .data_o({row_err_keep, row_err_len})
   );
@@ -341,5 +338,5 @@ module sn_two_pass #(
   );
 
   logic unused;
-  assign unused = ^{max_ctl.first, unused_rise};
+  assign unused = ^{max_ctl.first, unused_prev};
 endmodule

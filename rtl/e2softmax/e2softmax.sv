@@ -26,7 +26,7 @@
 //
 // Throughput: one beat a clock for ever, rows of any length, when neither side stalls.
 // Latency: from the transfer of a row's last beat to that of its first output beat
-//   LATENCY = 8 + 2 T clocks, T = max(1, ceil(clog2(LANES) / 3)): 10 to LANES 8, 12 to LANES 64.
+//   LATENCY = 8 + 2 T clocks, T = floor(clog2(LANES) / 3): 8 to LANES 4, 10 to LANES 32, 12 with 64.
 // Storage: a ring of ceil(MAX_LEN/LANES) + 5 + 2 T beats of (4 + EXP_FRAC) LANES + 9 bits between the
 //   passes, and as many row entries of 14 + clog2(clog2(MAX_LEN) + 1) + DIV_BITS bits.
 //
@@ -86,10 +86,10 @@ module e2softmax #(
   localparam int RowW     = 2 + 8 + CfgW + KsW + DIV_BITS;
 
   // Stages of pass 1: valid[s] tells that stage s holds a beat. Stage 0 is the guard's register.
-  localparam int Tree     = ($clog2(LANES) > 3) ? ($clog2(LANES) + 2) / 3 : 1;
+  localparam int Tree     = $clog2(LANES) / 3;
   localparam int StMax    = Tree + 1;      // running maximum
   localparam int StCode   = StMax + 1;     // codes: written to the row buffer from here
-  localparam int StBeat   = StCode + Tree; // sum over the beat
+  localparam int StBeat   = StCode + Tree; // where the beat's sum joins Sum
   localparam int StSum    = StBeat + 1;    // Sum: the row is closed from here
   localparam int Turnaround = StSum + 2;   // + accept, + the row buffer's count of closed beats
 
@@ -115,11 +115,16 @@ module e2softmax #(
   localparam int CtlW = 10;  // bits of ctl_t: not every tool takes $bits of a type here
 
   logic                  take;
-  logic [LANES-1:0][7:0] s0_x;
+  logic [LANES-1:0][7:0] in_key, s0_key;
   logic [LANES-1:0]      s0_keep, s0_active;
   logic [StSum:0]        valid;
   logic                  s0_valid;
   logic [StSum-1:0]      valid_q;
+
+  // From here on an element is its key x + 128, unsigned. The guard makes those of masked lanes 0.
+  for (genvar i = 0; i < LANES; i++) begin : gen_key
+    assign in_key[i] = {!s_axis_tdata[8*i+7], s_axis_tdata[8*i+:7]};
+  end
 
   sn_row_guard #(
     .LANES  (LANES),
@@ -129,7 +134,7 @@ module e2softmax #(
   ) u_guard (
     .clk_i,
     .rst_ni,
-    .s_axis_tdata,
+    .s_axis_tdata  (in_key),
     .s_axis_tkeep,
     .s_axis_tstrb,
     .s_axis_tlast,
@@ -142,7 +147,7 @@ module e2softmax #(
     .first_o       (s0_ctl.first),
     .stored_last_o (s0_ctl.last),
     .close_o       (s0_ctl.close),
-    .data_o        (s0_x),
+    .data_o        (s0_key),
     .keep_o        (s0_keep),
     .active_o      (s0_active),
     .cfg_o         ({s0_ctl.fmt, s0_ctl.frac}),
@@ -158,17 +163,22 @@ module e2softmax #(
   end
   assign valid = {valid_q, s0_valid};
 
-  // --------------------------------------------------------- stages 1 .. StMax: maximum, x beside it
-  logic [LANES-1:0][7:0] max_x;
-  logic [LANES-1:0]      max_keep, max_active;
-  logic [7:0]            max_m, max_rise;
+  // ------------------------------------------------------ stages 1 .. StMax: maximum, keys beside it
+  // Beside the maximum a lane has 9 bits: {active, key}. A lane that is not active has no key, and
+  // bit 0 tells a masked element from none.
+  logic [LANES-1:0][8:0] s0_lane, max_lane;
+  logic [7:0]            max_m, max_prev;
+
+  for (genvar i = 0; i < LANES; i++) begin : gen_lane
+    assign s0_lane[i] = {s0_active[i], s0_key[i][7:1], s0_active[i] ? s0_key[i][0] : s0_keep[i]};
+  end
 
   sn_pipe #(
     .W     (CtlW),
     .STAGES(Tree)
   ) u_tree_ctl (
     .clk_i,
-    .load_i(valid[Tree-1:0]),
+    .en_i  (1'b1),
     .data_i(s0_ctl),
     .data_o(tree_ctl)
   );
@@ -177,22 +187,21 @@ module e2softmax #(
     .LANES(LANES)
   ) u_max (
     .clk_i,
-    .load_i  (valid[StMax-1:0]),
-    .x_i     (s0_x),
-    .active_i(s0_active),
+    .load_i  (valid[StMax-1]),
+    .key_i   (s0_key),
     .first_i (tree_ctl.first),
     .max_o   (max_m),
-    .rise_o  (max_rise)
+    .prev_o  (max_prev)
   );
 
   sn_pipe #(
-    .W     (10 * LANES),
+    .W     (9 * LANES),
     .STAGES(StMax)
-  ) u_max_x (
+  ) u_max_lane (
     .clk_i,
-    .load_i(valid[StMax-1:0]),
-    .data_i({s0_x, s0_keep, s0_active}),
-    .data_o({max_x, max_keep, max_active})
+    .en_i  (1'b1),
+    .data_i(s0_lane),
+    .data_o(max_lane)
   );
 
   sn_pipe #(
@@ -200,45 +209,48 @@ module e2softmax #(
     .STAGES(1)
   ) u_max_ctl (
     .clk_i,
-    .load_i(valid[StMax-1]),
+    .en_i  (1'b1),
     .data_i(tree_ctl),
     .data_o(max_ctl)
   );
 
   // ------------------------------------------------------------------------ stage StCode: the codes
+  // A lane that is not active has its word of the row buffer in place of a code.
   logic [LANES-1:0][CodeW-1:0] code_d, code_y, code_word;
-  logic [LANES-1:0]            code_keep, code_active;
+  logic [LANES-1:0]            max_active, code_active;
   logic [CodeW-1:0]            rise_d, code_rise;
   logic [7:0]                  code_m;
 
   for (genvar i = 0; i < LANES; i++) begin : gen_code
+    logic [CodeW-1:0] code;
     e2softmax_log2exp #(
       .EXP_FRAC(EXP_FRAC)
     ) u_log2exp (
-      .d_i   (max_m - {!max_x[i][7], max_x[i][6:0]}),
+      .d_i   (max_m - max_lane[i][7:0]),
       .frac_i(max_ctl.frac),
-      .code_o(code_d[i])
+      .code_o(code)
     );
-    assign code_word[i] = !code_keep[i] ? CodeAbsent :
-                          (!code_active[i] || code_y[i] > CodeZero) ? CodeZero : code_y[i];
+    assign max_active[i] = max_lane[i][8];
+    assign code_d[i]     = max_active[i] ? code : max_lane[i][0] ? CodeZero : CodeAbsent;
+    assign code_word[i]  = (code_active[i] && code_y[i] == CodeAbsent) ? CodeZero : code_y[i];
   end
 
   e2softmax_log2exp #(
     .EXP_FRAC(EXP_FRAC)
   ) u_rise (
-    .d_i   (max_rise),
+    .d_i   (max_m - max_prev),
     .frac_i(max_ctl.frac),
     .code_o(rise_d)
   );
 
   sn_pipe #(
-    .W     (CtlW + 8 + CodeW + (CodeW + 2) * LANES),
+    .W     (CtlW + 8 + CodeW + (CodeW + 1) * LANES),
     .STAGES(1)
   ) u_code (
     .clk_i,
-    .load_i(valid[StCode-1]),
-    .data_i({max_ctl, max_m, rise_d, code_d, max_keep, max_active}),
-    .data_o({code_ctl, code_m, code_rise, code_y, code_keep, code_active})
+    .en_i  (1'b1),
+    .data_i({max_ctl, max_m, rise_d, code_d, max_active}),
+    .data_o({code_ctl, code_m, code_rise, code_y, code_active})
   );
 
   // ------------------------------------------------------------- stages to StSum: sum, row is closed
@@ -251,7 +263,7 @@ module e2softmax #(
     .STAGES(Tree)
   ) u_beat (
     .clk_i,
-    .load_i(valid[StBeat-1:StCode]),
+    .en_i  (1'b1),
     .data_i({code_ctl, code_m, code_rise}),
     .data_o({beat_ctl, beat_m, beat_rise})
   );
@@ -262,7 +274,7 @@ module e2softmax #(
     .EXP_FRAC(EXP_FRAC)
   ) u_reduction (
     .clk_i,
-    .load_i     (valid[StSum-1:StCode]),
+    .load_i     (valid[StSum-1]),
     .code_i     (code_y),
     .active_i   (code_active),
     .first_i    (beat_ctl.first),
@@ -275,7 +287,7 @@ module e2softmax #(
     .STAGES(1)
   ) u_sum_ctl (
     .clk_i,
-    .load_i(valid[StSum-1]),
+    .en_i  (1'b1),
     .data_i({beat_ctl, beat_m}),
     .data_o({sum_ctl, sum_m})
   );

@@ -10,19 +10,17 @@
 //   decay     = floor shift by the code       EXP_FRAC = 1: by half the code, odd ones times 181/256
 //
 /// Units of 2^-15. SUM_W = 16 + clog2(MAX_LEN) bits hold MAX_LEN weights of 2^15, so it never
-/// overflows; from the first unmasked element on it is at least 2^15. Latency STAGES clocks, one beat
-/// a clock: the loop from sum_o to sum_o is one clock long.
+/// overflows; from the first unmasked element on it is at least 2^15. Latency
+/// floor(clog2(LANES) / 3) + 1 clocks, one beat a clock: the loop from sum_o to sum_o is one clock long.
 
 module e2softmax_reduction #(
   parameter  int LANES    = 32,
   parameter  int SUM_W    = 26,
   parameter  int EXP_FRAC = 0,
-  localparam int CODE_W   = 4 + EXP_FRAC,
-  localparam int TREE     = ($clog2(LANES) > 3) ? ($clog2(LANES) + 2) / 3 : 1,
-  localparam int STAGES   = TREE + 1
+  localparam int CODE_W   = 4 + EXP_FRAC
 ) (
   input  logic                         clk_i,
-  input  logic [STAGES-1:0]            load_i,       // valid bits of the stages
+  input  logic                         load_i,       // with the last stage: it holds a beat
   input  logic [LANES-1:0][CODE_W-1:0] code_i,
   input  logic [LANES-1:0]             active_i,
   input  logic                         first_i,      // with the last stage: first beat of its row
@@ -52,7 +50,6 @@ module e2softmax_reduction #(
     .SUM(1'b1)
   ) u_tree (
     .clk_i,
-    .load_i(load_i[TREE-1:0]),
     .data_i(weight),
     .data_o(beat_sum)
   );
@@ -68,6 +65,6 @@ module e2softmax_reduction #(
   end
 
   always_ff @(posedge clk_i) begin
-    if (load_i[STAGES-1]) sum_o <= decayed + SUM_W'(beat_sum);
+    if (load_i) sum_o <= decayed + SUM_W'(beat_sum);
   end
 endmodule

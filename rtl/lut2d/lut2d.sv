@@ -18,7 +18,7 @@
 //   - cfg_*_i are taken with the first beat of each row.
 //
 // Throughput, latency, storage: those of sn_three_pass, with ROW_W = 6. For rows of B beats
-//   LATENCY = 2 T + 13 + B clocks, T = max(1, ceil(clog2(LANES) / 3)).
+//   LATENCY = 2 T + 13 + B clocks, T = floor(clog2(LANES) / 3).
 //
 /// No multiplier and no divider; the lanes share the large table (lut2d_line).
 
@@ -64,7 +64,6 @@ module lut2d #(
   localparam int Columns = 11;  // of T2
   localparam int SumW    = W + $clog2(MAX_LEN);
 
-  logic [1:0]                elem_load, row_load;
   logic [LANES-1:0][7:0]     elem_d;
   logic [2:0]                elem_frac;
   logic [LANES-1:0][3:0]     elem_code;
@@ -102,12 +101,10 @@ module lut2d #(
     .m_axis_tready,
     .err_len_o,
     .err_keep_o,
-    .elem_load_o (elem_load),
     .elem_d_o    (elem_d),
     .elem_cfg_o  (elem_frac),
     .elem_code_i (elem_code),
     .elem_share_i(elem_share),
-    .row_load_o  (row_load),
     .row_sum_o   (row_sum),
     .row_word_i  (row_index),
     .line_load_o (line_load),
@@ -120,7 +117,6 @@ module lut2d #(
       .W(W)
     ) u_elem (
       .clk_i,
-      .load_i (elem_load),
       .d_i    (elem_d[i]),
       .frac_i (elem_frac),
       .code_o (elem_code[i]),
@@ -133,7 +129,6 @@ module lut2d #(
     .SUM_W(SumW)
   ) u_row (
     .clk_i,
-    .load_i(row_load),
     .sum_i (row_sum),
     .row_o (row_index)
   );

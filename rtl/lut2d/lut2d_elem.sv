@@ -12,7 +12,6 @@ module lut2d_elem #(
   parameter int W = 8
 ) (
   input  logic         clk_i,
-  input  logic [1:0]   load_i,
   input  logic [7:0]   d_i,
   input  logic [2:0]   frac_i,
   output logic [3:0]   code_o,
@@ -43,10 +42,8 @@ module lut2d_elem #(
   end
 
   always_ff @(posedge clk_i) begin
-    if (load_i[0]) index_q <= (index > 12'(Last)) ? Last : index[6:0];
-    if (load_i[1]) begin
-      code_o  <= col;
-      share_o <= share;
-    end
+    index_q <= (index > 12'(Last)) ? Last : index[6:0];
+    code_o  <= col;
+    share_o <= share;
   end
 endmodule

@@ -12,7 +12,6 @@ module lut2d_row #(
   parameter int SUM_W = 18
 ) (
   input  logic             clk_i,
-  input  logic [1:0]       load_i,
   input  logic [SUM_W-1:0] sum_i,
   output logic [5:0]       row_o  // row - 1
 );
@@ -22,11 +21,9 @@ module lut2d_row #(
   logic [CmpW-1:0] top_q;
 
   always_ff @(posedge clk_i) begin
-    if (load_i[0]) top_q <= CmpW'(TopW'({1'b0, sum_i} >> W) + TopW'(sum_i[W-1]));
-    if (load_i[1]) begin
-      if (top_q == '0) row_o <= 6'd0;
-      else if (top_q > CmpW'(60)) row_o <= 6'd59;
-      else row_o <= 6'(top_q - CmpW'(1));
-    end
+    top_q <= CmpW'(TopW'({1'b0, sum_i} >> W) + TopW'(sum_i[W-1]));
+    if (top_q == '0) row_o <= 6'd0;
+    else if (top_q > CmpW'(60)) row_o <= 6'd59;
+    else row_o <= 6'(top_q - CmpW'(1));
   end
 endmodule

@@ -19,7 +19,7 @@
 //   - cfg_*_i are taken with the first beat of each row.
 //
 // Throughput, latency, storage: those of sn_three_pass, with ROW_W = W. For rows of B beats
-//   LATENCY = 2 T + 13 + B clocks, T = max(1, ceil(clog2(LANES) / 3)).
+//   LATENCY = 2 T + 13 + B clocks, T = floor(clog2(LANES) / 3).
 //
 /// The lanes share their multipliers (rexp_line).
 
@@ -74,7 +74,6 @@ module rexp #(
   localparam int Entries = (W == 2) ? 4 : (W == 4) ? 5 : (W == 8) ? 8 : 13;  // of T1: xq + 2
   localparam int SumW    = W + $clog2(MAX_LEN);
 
-  logic [1:0]                elem_load, row_load;
   logic [LANES-1:0][7:0]     elem_d;
   logic [2:0]                elem_frac;
   logic [LANES-1:0][3:0]     elem_code;
@@ -112,12 +111,10 @@ module rexp #(
     .m_axis_tready,
     .err_len_o,
     .err_keep_o,
-    .elem_load_o (elem_load),
     .elem_d_o    (elem_d),
     .elem_cfg_o  (elem_frac),
     .elem_code_i (elem_code),
     .elem_share_i(elem_share),
-    .row_load_o  (row_load),
     .row_sum_o   (row_sum),
     .row_word_i  (row_ta),
     .line_load_o (line_load),
@@ -132,7 +129,6 @@ module rexp #(
       .INDEX_MODE(INDEX_MODE)
     ) u_elem (
       .clk_i,
-      .load_i (elem_load),
       .d_i    (elem_d[i]),
       .frac_i (elem_frac),
       .code_o (elem_code[i]),
@@ -146,7 +142,6 @@ module rexp #(
     .SUM_W(SumW)
   ) u_reciprocal (
     .clk_i,
-    .load_i(row_load),
     .sum_i (row_sum),
     .ta_o  (row_ta)
   );

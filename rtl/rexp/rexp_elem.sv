@@ -15,7 +15,6 @@ module rexp_elem #(
   parameter int INDEX_MODE = 0
 ) (
   input  logic         clk_i,
-  input  logic [1:0]   load_i,
   input  logic [7:0]   d_i,
   input  logic [2:0]   frac_i,
   output logic [3:0]   code_o,
@@ -49,10 +48,8 @@ module rexp_elem #(
   end
 
   always_ff @(posedge clk_i) begin
-    if (load_i[0]) index_q <= (index > 8'(Last)) ? Last : index[3:0];
-    if (load_i[1]) begin
-      code_o  <= index_q;
-      share_o <= share;
-    end
+    index_q <= (index > 8'(Last)) ? Last : index[3:0];
+    code_o  <= index_q;
+    share_o <= share;
   end
 endmodule

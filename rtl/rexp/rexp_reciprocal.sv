@@ -13,7 +13,6 @@ module rexp_reciprocal #(
   parameter int SUM_W = 18
 ) (
   input  logic             clk_i,
-  input  logic [1:0]       load_i,
   input  logic [SUM_W-1:0] sum_i,
   output logic [W-1:0]     ta_o
 );
@@ -43,7 +42,7 @@ module rexp_reciprocal #(
   end
 
   always_ff @(posedge clk_i) begin
-    if (load_i[0]) index_q <= index;
-    if (load_i[1]) ta_o <= ta;
+    index_q <= index;
+    ta_o <= ta;
   end
 endmodule

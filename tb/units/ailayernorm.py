@@ -138,7 +138,8 @@ class AILayerNormUnit(Unit):
             "beats": (words, 9 * lanes + 1),  # x, masked or absent, last
             "rows": (words, 2 + 1 + 8 + 15 + 10 + 5),  # flags, bank, zp, mu, rsqrt, sh
             "channels, pass 1": (BANKS * beats, 2 * lanes),
-            "channels, pass 2": (BANKS * beats, 18 * lanes),
+            "channels, factor": (BANKS * beats, 10 * lanes),  # alpha and gamma
+            "channels, beta": (BANKS * beats, 8 * lanes),
         }
 
     def tables(self, parameters: Parameters) -> dict[str, TableSize]:
@@ -272,6 +273,7 @@ AILAYERNORM = AILayerNormUnit(
         "common/sn_ram_1r1w.sv",
         "common/sn_pipe.sv",
         "common/sn_reduce_tree.sv",
+        "common/sn_multiply.sv",
         "common/sn_row_guard.sv",
         "common/sn_row_buffer.sv",
         "ailayernorm/ailayernorm_tables_pkg.sv",

@@ -117,7 +117,8 @@ class NnlutLayerNormUnit(AILayerNormUnit):
             "rows 1": (beats + tree + 5, 2 + 1 + 5 + 16 + exp + 3 + 3 + 32),
             "beats 2": (beats + tree + 10, 33 * lanes + 1),  # d, masked or absent, last
             "rows 2": (beats + tree + 10, 2 + 1 + 16 + 6),  # flags, bank, R, sh
-            "channels": (BANKS * beats, 16 * lanes),
+            "gamma": (BANKS * beats, 8 * lanes),
+            "beta": (BANKS * beats, 8 * lanes),
         }
 
     def tables(self, parameters: Parameters) -> dict[str, TableSize]:
@@ -214,6 +215,7 @@ NNLUT_LAYERNORM = NnlutLayerNormUnit(
         "common/sn_ram_1r1w.sv",
         "common/sn_pipe.sv",
         "common/sn_reduce_tree.sv",
+        "common/sn_multiply.sv",
         "common/sn_row_guard.sv",
         "common/sn_row_buffer.sv",
         "common/sn_affine.sv",

@@ -154,6 +154,7 @@ SOFTERMAX = SoftermaxUnit(
         "common/sn_pipe.sv",
         "common/sn_reduce_tree.sv",
         "common/sn_leading_one.sv",
+        "common/sn_multiply.sv",
         "common/sn_row_max.sv",
         "common/sn_row_guard.sv",
         "common/sn_row_buffer.sv",

@@ -22,7 +22,7 @@ def clog2(n: int) -> int:
 
 def tree_stages(lanes: int) -> int:
     """Clocks of the RTL's sn_reduce_tree over the lanes."""
-    return max(1, -(-clog2(lanes) // 3))
+    return clog2(lanes) // 3
 
 
 def spread(counts: np.ndarray, edges: tuple[int, ...]) -> np.ndarray:

@@ -10,6 +10,7 @@ STATISTICS = "ailayernorm/ailayernorm_statistics.sv"
 COMPRESS = "ailayernorm/ailayernorm_compress.sv"
 MOMENTS = "ailayernorm/ailayernorm_moments.sv"
 AFFINE = "ailayernorm/ailayernorm_affine.sv"
+MULTIPLY = "common/sn_multiply.sv"
 CHANNELS = "ailayernorm/ailayernorm_channels.sv"
 TABLES = "ailayernorm/ailayernorm_tables_pkg.sv"
 
@@ -193,11 +194,12 @@ BUGS: dict[str, Bug] = {
     ),
     # ----------------------------------------------------------------------------- affine
     "A rounded down": Bug(
-        ((AFFINE, "(scaled + 19'sd128) >>> 8", "scaled >>> 8"),), "shapes", VALUE
+        ((AFFINE, "10'(scaled[18:8]) + 10'(scaled[7])", "10'(scaled[18:8])"),), "shapes", VALUE
     ),
     "deviation a bit narrow": Bug(
         (
-            (AFFINE, "logic signed [14:0] centred_q;", "logic signed [13:0] centred_q;"),
+            (AFFINE, "logic [14:0]        centred_q;", "logic [13:0]        centred_q;"),
+            (AFFINE, ".b_i(centred_q)", ".b_i({centred_q[13], centred_q})"),
             (
                 AFFINE,
                 "15'($signed({input_step, 2'b0})) - mu_i;",
@@ -212,8 +214,8 @@ BUGS: dict[str, Bug] = {
         (
             (
                 AFFINE,
-                "$signed({num_q, 8'b0}) >>> sh;",
-                "$signed({num_q, 8'b0}) >>> ((sh < 5'd7) ? 5'd7 : sh);",
+                ".data_i(sh_i),",
+                ".data_i((sh_i < 5'd7) ? 5'd7 : sh_i),",
             ),
         ),
         "levels",
@@ -221,16 +223,10 @@ BUGS: dict[str, Bug] = {
         rows=1000,
     ),
     "quotient rounded down": Bug(
-        ((AFFINE, "half_q <= shifted[0];", "half_q <= 1'b0;"),), "shapes", VALUE
+        ((AFFINE, "half_q     <= by1[0];", "half_q     <= 1'b0;"),), "shapes", VALUE
     ),
     "quotient wraps": Bug(
-        (
-            (
-                AFFINE,
-                "if (shifted[31:9] == '0 || shifted[31:9] == '1) quotient_q",
-                "if (1'b1) quotient_q",
-            ),
-        ),
+        ((AFFINE, "(over == '0) ? by1[9:1]", "1'b1 ? by1[9:1]"),),
         "settings",
         VALUE,
     ),
@@ -238,12 +234,28 @@ BUGS: dict[str, Bug] = {
         (
             (
                 AFFINE,
-                "if (shifted[31:9] == '0 || shifted[31:9] == '1) quotient_q <= shifted[9:1];",
-                "if (shifted[31:8] == '0 || shifted[31:8] == '1) quotient_q <= shifted[9:1];",
+                "(over == '0) ? by1[9:1] : {sign, {8{!sign}}};",
+                "(over == '0 && by1[9] == by1[8]) ? by1[9:1] : {{2{sign}}, {7{!sign}}};",
             ),
-            (AFFINE, "{shifted[31], {8{!shifted[31]}}};", "{{2{shifted[31]}}, {7{!shifted[31]}}};"),
         ),
         "settings",
+        VALUE,
+    ),
+    **{
+        f"overflow not seen before the shift by {1 << bit}": Bug(
+            ((AFFINE, f"assign over[{bit}] = !sh[{bit}]", f"assign over[{bit}] = 1'b0"),),
+            "levels",
+            VALUE,
+            rows=1000,
+        )
+        for bit in range(5)
+    },
+    "product: ones of negative rows left out": Bug(
+        ((MULTIPLY, "W'(ones) - Signs", "-Signs"),), "shapes", VALUE
+    ),
+    "product: top digit without the sign": Bug(
+        ((MULTIPLY, "{(2 * Rows - A_W + 1) {a_i[A_W-1]}}", "{(2 * Rows - A_W + 1) {1'b0}}"),),
+        "shapes",
         VALUE,
     ),
     "no saturation at 127": Bug(((AFFINE, "(total > 10'sd127) ? 8'h7f : ", ""),), "shapes", VALUE),
@@ -251,12 +263,15 @@ BUGS: dict[str, Bug] = {
         ((AFFINE, "(total < -10'sd128) ? 8'h80 : ", ""),), "shapes", VALUE
     ),
     "beta of the neighbouring lane": Bug(
-        ((AFFINE, ".data_i(beta_i[i]),", ".data_i(beta_i[(i+1)%LANES]),"),), "smoke", VALUE
+        ((AFFINE, "$signed(beta_i[i])", "$signed(beta_i[(i+1)%LANES])"),), "smoke", VALUE
     ),
     "gamma of the neighbouring lane": Bug(
-        ((AFFINE, "$signed(gamma_i[i])", "$signed(gamma_i[(i+1)%LANES])"),), "smoke", VALUE
+        ((AFFINE, ".a_i(gamma_i[i])", ".a_i(gamma_i[(i+1)%LANES])"),), "smoke", VALUE
     ),
     # ---------------------------------------------------------------------- channel table
+    "beta of the beat behind": Bug(
+        ((TOP, ".STAGES(StBeta)", ".STAGES(StBeta - 1)"),), "smoke", VALUE
+    ),
     "bank of pass 1 a row late": Bug(
         (
             (TOP, ".rd1_bank_i (s0_cfg.bank),", ".rd1_bank_i (late_bank_q),"),

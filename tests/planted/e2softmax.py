@@ -28,8 +28,8 @@ BUGS: dict[str, Bug] = {
         (
             (
                 TOP,
-                "{!max_x[i][7], max_x[i][6:0]}),\n      .frac_i(max_ctl.frac)",
-                "{!max_x[i][7], max_x[i][6:0]}),\n      .frac_i(tree_ctl.frac)",
+                "max_lane[i][7:0]),\n      .frac_i(max_ctl.frac)",
+                "max_lane[i][7:0]),\n      .frac_i(tree_ctl.frac)",
             ),
         ),
         "settings",
@@ -44,10 +44,7 @@ BUGS: dict[str, Bug] = {
         ((DIV, "total = TotalW'(correction) +", "total = TotalW'(0) +"),), "shapes", VALUE
     ),
     "maximum over masked lanes": Bug(
-        (
-            (MAX, "active_i[i] ? {", "1'b1 ? {"),
-            (GUARD, "s_axis_tdata[i] & {LANE_W{active[i]}}", "s_axis_tdata[i]"),
-        ),
+        ((GUARD, "s_axis_tdata[i] & {LANE_W{active[i]}}", "s_axis_tdata[i]"),),
         "masks",
         VALUE,
     ),
@@ -60,7 +57,13 @@ BUGS: dict[str, Bug] = {
         "expected",
     ),
     "masked lanes not zeroed": Bug(
-        ((TOP, "(!code_active[i] || code_y[i] > CodeZero)", "(code_y[i] > CodeZero)"),),
+        (
+            (
+                TOP,
+                "max_active[i] ? code : max_lane[i][0] ? CodeZero : CodeAbsent;",
+                "(max_active[i] || max_lane[i][0]) ? code : CodeAbsent;",
+            ),
+        ),
         "masks",
         VALUE,
     ),
@@ -73,10 +76,21 @@ BUGS: dict[str, Bug] = {
         "expected",
     ),
     "maximum compares as signed": Bug(
-        ((MAX, "{!x_i[i][7], x_i[i][6:0]}", "x_i[i]"),), "shapes", VALUE
+        ((TOP, "{!s_axis_tdata[8*i+7], s_axis_tdata[8*i+:7]}", "s_axis_tdata[8*i+:8]"),),
+        "shapes",
+        VALUE,
     ),
     "output steps floored": Bug(
-        ((DIV, "(9'(c) + 9'(1 << (Shift - 1))) >> Shift", "9'(c) >> Shift"),), "shapes", VALUE
+        ((DIV, "8'(c >> (y + 1)) + 8'(c[y])", "8'(c >> (y + 1))"),), "shapes", VALUE
+    ),
+    "base of an odd half octave not carried": Bug(
+        ((DIV, "up ? whole_c >> 1 : half_c", "up ? whole_c : half_c"),),
+        "shapes",
+        VALUE,
+        {"EXP_FRAC": 1},
+    ),
+    "log2exp: complement without its one": Bug(
+        ((LOG2EXP, "RawW'(d_i[Low-1:0] == '0)", "RawW'(0)"),), "shapes", VALUE
     ),
     "ks applied in row-scaled format": Bug(
         ((DIV, "(row_scaled_i ? '0 :", "(1'b0 ? '0 :"),), "settings", VALUE
@@ -88,7 +102,7 @@ BUGS: dict[str, Bug] = {
         ((SUM, "assign prev = first_i ? '0 : sum_o;", "assign prev = sum_o;"),), "smoke", "expected"
     ),
     "maximum of the last row kept": Bug(
-        ((MAX, "assign prev   = first_i ? 8'd0 : max_o;", "assign prev   = max_o;"),),
+        ((MAX, "assign prev = first_i ? 8'd0 : max_o;", "assign prev = max_o;"),),
         "smoke",
         "",
     ),
@@ -154,7 +168,7 @@ BUGS: dict[str, Bug] = {
             (BUFFER, "  logic            ready_q,", "  logic [CntW-1:0] late_q;\n  logic ready_q,"),
         ),
         "timing",
-        "latency 10",
+        "latency 8",
     ),
     # ----------------------------------------------------------------- settings and errors
     "settings taken with the last beat": Bug(

@@ -15,7 +15,15 @@ TOP = f"{FOLDER}.sv"
 
 BUGS: dict[str, Bug] = {
     "square of the magnitude's low byte": Bug(
-        ((STATISTICS, "22'(v_q) * 22'(v_q);", "22'(v_q[10:0]) * 22'(v_q[10:0]);"),), "random", VALUE
+        (
+            (
+                STATISTICS,
+                ".a_i(v_q),\n      .b_i(v_q)",
+                ".a_i({1'b0, v_q[10:0]}),\n      .b_i({1'b0, v_q[10:0]})",
+            ),
+        ),
+        "random",
+        VALUE,
     ),
     "sum of squares a bit narrow": Bug(
         ((TOP, "SquareW  = 22 + $clog2(MAX_LEN);", "SquareW  = 21 + $clog2(MAX_LEN);"),),
@@ -23,7 +31,7 @@ BUGS: dict[str, Bug] = {
         VALUE,
     ),
     "square of the sum kept for RMSNorm": Bug(
-        ((MOMENTS, "rms_i ? '0 : VarW'(sum_i)", "VarW'(sum_i)"),), "smoke", VALUE
+        ((MOMENTS, "rms_i ? '0 : sum_square", "sum_square"),), "smoke", VALUE
     ),
     "mean rounded down": Bug(((MOMENTS, " + 19'(quotient[0]);", ";"),), "random", VALUE),
     "leading pair of D off by one": Bug(
@@ -44,21 +52,24 @@ BUGS: dict[str, Bug] = {
         ((DIVIDE, "twice >= {1'b0, divisor_in}", "twice > {1'b0, divisor_in}"),), "smoke", VALUE
     ),
     "A rounded down": Bug(
-        ((AFFINE, "(scaled + (R_W + 9)'(128)) >>> 8", "scaled >>> 8"),), "random", VALUE
+        ((AFFINE, "scaled[R_W+7:8] + R_W'(scaled[7])", "scaled[R_W+7:8]"),), "random", VALUE
     ),
     "quotient rounded down": Bug(
-        ((AFFINE, "half_q <= shifted[0];", "half_q <= 1'b0;"),), "smoke", VALUE
+        ((AFFINE, "half_q     <= gen_shift[0].d[0];", "half_q     <= 1'b0;"),), "smoke", VALUE
     ),
     "quotient wraps": Bug(
-        (
-            (
-                AFFINE,
-                "else quotient_q <= {shifted[ShiftW-1], {8{!shifted[ShiftW-1]}}};",
-                "else quotient_q <= shifted[9:1];",
-            ),
-        ),
-        "smoke",
-        VALUE,
+        ((AFFINE, "(over == '0) ? gen_shift", "1'b1 ? gen_shift"),), "smoke", VALUE
+    ),
+    **{
+        f"overflow not seen before the shift by {1 << bit}": Bug(
+            ((AFFINE, "assign over[s] = !sh[s]", f"assign over[s] = s != {bit} && !sh[s]"),),
+            "settings",
+            VALUE,
+        )
+        for bit in range(5)
+    },
+    "beta of the beat behind": Bug(
+        ((TOP, ".STAGES(StBeta)", ".STAGES(StBeta - 1)"),), "smoke", VALUE
     ),
     "gfrac of the next row": Bug(
         ((TOP, ".gfrac_i     (sum_cfg.gfrac),", ".gfrac_i     (s0_cfg.gfrac),"),), "random", VALUE

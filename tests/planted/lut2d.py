@@ -73,7 +73,7 @@ BUGS: dict[str, Bug] = {
         VALUE,
     ),
     "sum not cut at 60": Bug(
-        ((ROW, "      else if (top_q > CmpW'(60)) row_o <= 6'd59;\n", ""),), "levels", VALUE
+        ((ROW, "    else if (top_q > CmpW'(60)) row_o <= 6'd59;\n", ""),), "levels", VALUE
     ),
     "sum cut at 40": Bug(
         ((ROW, "(top_q > CmpW'(60)) row_o <= 6'd59;", "(top_q > CmpW'(40)) row_o <= 6'd39;"),),

@@ -6,10 +6,10 @@ from tests.planted import TUSER, VALUE, Bug, Rule
 SMALL = {"LANES": 4, "MAX_LEN": 8}
 
 FOLDER = "baseline/nnlut_layernorm/nnlut_layernorm"
+AFFINE = "common/sn_affine.sv"
 AVERAGE = f"{FOLDER}_average.sv"
 DEVIATION = f"{FOLDER}_deviation.sv"
 RSQRT = f"{FOLDER}_rsqrt.sv"
-CHANNELS = f"{FOLDER}_channels.sv"
 TOP = f"{FOLDER}.sv"
 
 BUGS: dict[str, Bug] = {
@@ -29,7 +29,7 @@ BUGS: dict[str, Bug] = {
         VALUE,
     ),
     "masked lanes in the squares": Bug(
-        ((DEVIATION, "if (!active_i[i]) d_q <= '0;\n        else d_q", "d_q"),), "random", VALUE
+        ((DEVIATION, "if (!active_i[i]) d_q <= '0;\n      else d_q", "d_q"),), "random", VALUE
     ),
     "slope of the next line": Bug(
         (
@@ -49,7 +49,23 @@ BUGS: dict[str, Bug] = {
         ((RSQRT, "{var_i[31:1], var_i[0] || var_i[31:1] == '0};", "var_i[31:0];"),), "random", ""
     ),
     "gamma and beta change places": Bug(
-        ((CHANNELS, "{rd_beta_o[i], rd_gamma_o[i]} = ", "{rd_gamma_o[i], rd_beta_o[i]} = "),),
+        (
+            (TOP, ".chan_gamma_i,", ".chan_gamma_i(chan_beta_i),"),
+            (TOP, ".chan_beta_i,", ".chan_beta_i(chan_gamma_i),"),
+        ),
+        "smoke",
+        VALUE,
+    ),
+    "beta of the beat behind": Bug(
+        ((TOP, ".STAGES(StBeta)", ".STAGES(StBeta - 1)"),), "smoke", VALUE
+    ),
+    "overflow not seen before the shift by 32": Bug(
+        ((AFFINE, "assign over[s] = !sh[s]", "assign over[s] = s != 5 && !sh[s]"),),
+        "settings",
+        VALUE,
+    ),
+    "mean of a beat that does not close": Bug(
+        ((TOP, "(valid[StSum] && sum_ctl.close),", "(valid[StSum] && sum_ctl.first),"),),
         "smoke",
         VALUE,
     ),

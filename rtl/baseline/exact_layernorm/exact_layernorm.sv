@@ -27,10 +27,10 @@
 //
 // Throughput: one beat a clock for ever, rows of any length, when neither side stalls.
 // Latency: from the transfer of a row's last beat to that of its first output beat
-//   LATENCY = 23 + T clocks, T = max(1, ceil(clog2(LANES) / 3)): 24 to LANES 8, 25 to LANES 64.
+//   LATENCY = 23 + T clocks, T = floor(clog2(LANES) / 3): 23 to LANES 4, 24 to LANES 32, 25 with 64.
 // Storage: a ring of ceil(MAX_LEN/LANES) + 17 + T beats of 9 LANES + 1 bits between the passes (x, and
 //   a bit for what is masked or absent), and as many row entries of 52 bits; the channel table of
-//   2 ceil(MAX_LEN/LANES) words of 18 LANES bits, and as many of 2 LANES bits.
+//   2 ceil(MAX_LEN/LANES) words of 10 LANES bits, as many of 8 LANES and of 2 LANES bits.
 //
 /// s_axis_tready is a flip-flop. m_axis_tready enables the registers of pass 2 and goes no further.
 
@@ -91,7 +91,7 @@ module exact_layernorm #(
   localparam int RowW     = 2 + 1 + 8 + 19 + 16 + 6;
 
   // Stages of pass 1: valid[s] tells that stage s holds a beat. Stage 0 is the guard's register.
-  localparam int Tree       = ($clog2(LANES) > 3) ? ($clog2(LANES) + 2) / 3 : 1;
+  localparam int Tree       = $clog2(LANES) / 3;
   localparam int StSum      = Tree + 4;   // sums over the row
   localparam int Moments    = 11;
   localparam int StRow      = StSum + Moments;  // the row is closed from here
@@ -180,7 +180,7 @@ module exact_layernorm #(
     .COUNT_W (CountW)
   ) u_statistics (
     .clk_i,
-    .load_i      (valid[StSum-1:0]),
+    .load_i      (valid[StSum-1]),
     .x_i         (s0_x),
     .active_i    (s0_active),
     .zp_i        (s0_cfg.zp),
@@ -196,7 +196,7 @@ module exact_layernorm #(
     .STAGES(StSum - 1)
   ) u_beat_ctl (
     .clk_i,
-    .load_i(valid[StSum-2:0]),
+    .en_i  (1'b1),
     .data_i(s0_ctl),
     .data_o(beat_ctl)
   );
@@ -206,7 +206,7 @@ module exact_layernorm #(
     .STAGES(1)
   ) u_sum_ctl (
     .clk_i,
-    .load_i(valid[StSum-1]),
+    .en_i  (1'b1),
     .data_i(beat_ctl),
     .data_o(sum_ctl)
   );
@@ -217,7 +217,7 @@ module exact_layernorm #(
     .STAGES(StSum)
   ) u_sum_cfg (
     .clk_i,
-    .load_i(valid[StSum-1:0]),
+    .en_i  (1'b1),
     .data_i(s0_cfg),
     .data_o(sum_cfg)
   );
@@ -250,7 +250,7 @@ module exact_layernorm #(
     .COUNT_W (CountW)
   ) u_moments (
     .clk_i,
-    .load_i      (closing[Moments-1:0]),
+    .load_i      (closing[0]),
     .sum_i       (sum),
     .square_sum_i(square_sum),
     .count_i     (count),
@@ -267,7 +267,7 @@ module exact_layernorm #(
     .STAGES(Moments)
   ) u_row (
     .clk_i,
-    .load_i(closing[Moments-1:0]),
+    .en_i  (1'b1),
     .data_i({sum_ctl.err_keep, sum_ctl.err_len, sum_cfg.bank, sum_cfg.zp}),
     .data_o({row_err_keep, row_err_len, row_bank, row_zp})
   );
@@ -309,16 +309,19 @@ module exact_layernorm #(
   );
 
   // ---------------------------------------------------------------------------- pass 2: the channels
-  // Stages of pass 2: go[s] moves what stage s holds; stage 0 is the row buffer's output.
+  // Stages of pass 2: they move all together; stage 0 is the row buffer's output.
   localparam int Affine = 3;
   localparam int StOut  = 1 + Affine;  // the output register takes from here
+  localparam int StBeta = StOut - 1;   // beta is read from here
   localparam int DevW   = 20;
 
-  logic [StOut:0]             p_valid, go;
+  logic [StOut:0]             p_valid;
   logic [StOut-1:0]           p_valid_q;
   logic [IndexW-1:0]          p0_index_q;
   logic [LANES-1:0][1:0]      p1_alpha;
-  logic [LANES-1:0][7:0]      p1_gamma, p1_beta;
+  logic [LANES-1:0][7:0]      p1_gamma, out_beta;
+  logic                       beta_bank;
+  logic [IndexW-1:0]          beta_index;
   logic [LANES-1:0][8:0]      p0_a, p1_a;
   logic [LANES-1:0][DevW-1:0] p1_dev;
   logic [LANES-1:0]           p0_keep, p0_active, p1_keep, p1_active, out_keep, out_active;
@@ -329,7 +332,6 @@ module exact_layernorm #(
   logic [LANES-1:0][7:0]      out;
 
   assign p_valid = {p_valid_q, rd_valid};
-  assign go      = p_valid & {(StOut + 1){advance}};
 
   always_ff @(posedge clk_i or negedge rst_ni) begin
     if (!rst_ni) begin
@@ -356,12 +358,25 @@ module exact_layernorm #(
     .rd1_bank_i (s0_cfg.bank),
     .rd1_beat_i (s0_index),
     .rd1_alpha_o(s1_alpha),
-    .rd2_en_i   (go[0]),
+    .rd2_en_i   (advance && rd_valid),
     .rd2_bank_i (rd_bank),
     .rd2_beat_i (p0_index_q),
     .rd2_alpha_o(p1_alpha),
     .rd2_gamma_o(p1_gamma),
-    .rd2_beta_o (p1_beta)
+    .rd3_en_i   (advance && p_valid[StBeta]),
+    .rd3_bank_i (beta_bank),
+    .rd3_beat_i (beta_index),
+    .rd3_beta_o (out_beta)
+  );
+
+  sn_pipe #(
+    .W     (1 + IndexW),
+    .STAGES(StBeta)
+  ) u_beta_place (
+    .clk_i,
+    .en_i  (advance),
+    .data_i({rd_bank, p0_index_q}),
+    .data_o({beta_bank, beta_index})
   );
 
   for (genvar i = 0; i < LANES; i++) begin : gen_p0
@@ -375,7 +390,7 @@ module exact_layernorm #(
     .STAGES(1)
   ) u_p1 (
     .clk_i,
-    .load_i(go[0]),
+    .en_i  (advance),
     .data_i({p0_a, p0_keep, p0_active, rd_mean, rd_r, rd_sh, rd_last, rd_err_keep, rd_err_len}),
     .data_o({p1_a, p1_keep, p1_active, p1_mean, p1_r, p1_sh, p1_last, p1_err_keep, p1_err_len})
   );
@@ -394,12 +409,12 @@ module exact_layernorm #(
     .LEFT (2)
   ) u_affine (
     .clk_i,
-    .load_i (go[StOut-1:1]),
+    .en_i   (advance),
     .dev_i  (p1_dev),
     .gamma_i(p1_gamma),
-    .beta_i (p1_beta),
     .r_i    (p1_r),
     .sh_i   (p1_sh),
+    .beta_i (out_beta),
     .out_o  (out)
   );
 
@@ -408,7 +423,7 @@ module exact_layernorm #(
     .STAGES(Affine)
   ) u_out (
     .clk_i,
-    .load_i(go[StOut-1:1]),
+    .en_i  (advance),
     .data_i({p1_keep, p1_active, p1_last, p1_err_keep, p1_err_len}),
     .data_o({out_keep, out_active, out_last, out_err_keep, out_err_len})
   );
@@ -435,5 +450,5 @@ module exact_layernorm #(
   end
 
   logic unused;
-  assign unused = ^{go[StOut], sum_ctl.first};
+  assign unused = sum_ctl.first;
 endmodule

@@ -10,17 +10,15 @@
 /// Q / STEPS clocks; STEPS divides Q.
 
 module exact_layernorm_divide #(
-  parameter  int W      = 16,  // bits of the divisor
-  parameter  int Q      = 16,  // bits of the quotient
-  parameter  int STEPS  = 4,
-  localparam int STAGES = Q / STEPS
+  parameter int W     = 16,  // bits of the divisor
+  parameter int Q     = 16,  // bits of the quotient
+  parameter int STEPS = 4
 ) (
-  input  logic              clk_i,
-  input  logic [STAGES-1:0] load_i,  // [s]: stage s takes what is before it
-  input  logic [W-1:0]      rem_i,
-  input  logic [Q-1:0]      low_i,
-  input  logic [W-1:0]      divisor_i,
-  output logic [Q-1:0]      quot_o
+  input  logic         clk_i,
+  input  logic [W-1:0] rem_i,
+  input  logic [Q-1:0] low_i,
+  input  logic [W-1:0] divisor_i,
+  output logic [Q-1:0] quot_o
 );
   for (genvar k = 0; k < Q; k++) begin : gen_bit
     logic [W-1:0] rem_in, rem_d, rem, divisor_in, divisor;
@@ -43,11 +41,9 @@ module exact_layernorm_divide #(
 
     if (k % STEPS == STEPS - 1) begin : gen_reg
       always_ff @(posedge clk_i) begin
-        if (load_i[k/STEPS]) begin
-          rem     <= rem_d;
-          low     <= low_d;
-          divisor <= divisor_in;
-        end
+        rem     <= rem_d;
+        low     <= low_d;
+        divisor <= divisor_in;
       end
     end else begin : gen_wire
       assign {rem, low, divisor} = {rem_d, low_d, divisor_in};

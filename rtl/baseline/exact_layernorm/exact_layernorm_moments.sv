@@ -25,7 +25,7 @@ module exact_layernorm_moments #(
   localparam int STAGES   = 11
 ) (
   input  logic                    clk_i,
-  input  logic [STAGES-1:0]       load_i,  // a row is before the stage
+  input  logic                    load_i,  // a row's sums are complete
   input  logic signed [SUM_W-1:0] sum_i,
   input  logic [SQUARE_W-1:0]     square_sum_i,
   input  logic [COUNT_W-1:0]      count_i,
@@ -43,20 +43,50 @@ module exact_layernorm_moments #(
   localparam int OffW   = 12 + COUNT_W;     // S + 2048 n is below 4096 n
 
   // ------------------------------------------------------------------------------ stage 1: products
-  logic [VarW-1:0]    n_square_q, sum_square_q;
-  logic [OffW-1:0]    offset_q;
-  logic [COUNT_W-1:0] n1_q;
-  logic               rms1_q;
+  // The sums change with every beat: what is not a whole row's stays away from what follows.
+  logic signed [SUM_W-1:0] sum;
+  logic [SQUARE_W-1:0]     square_sum;
+  logic [COUNT_W-1:0]      count;
+
+  assign sum        = load_i ? sum_i : '0;
+  assign square_sum = load_i ? square_sum_i : '0;
+  assign count      = load_i ? count_i : '0;
+
+  logic [COUNT_W+SQUARE_W+1:0] n_square;
+  logic [2*SUM_W-1:0]          sum_square;
+  logic [VarW-1:0]             n_square_q, sum_square_q;
+  logic [OffW-1:0]             offset_q;
+  logic [COUNT_W-1:0]          n1_q;
+  logic                        rms1_q;
+
+  sn_multiply #(
+    .A_W(COUNT_W + 1),
+    .B_W(SQUARE_W + 1)
+  ) u_n_square (
+    .a_i({1'b0, count}),
+    .b_i({1'b0, square_sum}),
+    .p_o(n_square)
+  );
+
+  sn_multiply #(
+    .A_W(SUM_W),
+    .B_W(SUM_W)
+  ) u_sum_square (
+    .a_i(sum),
+    .b_i(sum),
+    .p_o(sum_square)
+  );
 
   always_ff @(posedge clk_i) begin
-    if (load_i[0]) begin
-      n_square_q   <= VarW'(count_i) * VarW'(square_sum_i);
-      sum_square_q <= rms_i ? '0 : VarW'(sum_i) * VarW'(sum_i);
-      offset_q     <= OffW'(sum_i) + {1'b0, count_i, 11'd0};
-      n1_q         <= count_i;
-      rms1_q       <= rms_i;
-    end
+    n_square_q   <= n_square[VarW-1:0];
+    sum_square_q <= rms_i ? '0 : sum_square[VarW-1:0];
+    offset_q     <= OffW'(sum) + {1'b0, count, 11'd0};
+    n1_q         <= count;
+    rms1_q       <= rms_i;
   end
+
+  logic unused;
+  assign unused = ^{n_square[COUNT_W+SQUARE_W+1:VarW], sum_square[2*SUM_W-1:VarW]};
 
   // ------------------------------------------------------------------------ stages 2 to 6: the mean
   logic [19:0]        quotient;
@@ -69,7 +99,6 @@ module exact_layernorm_moments #(
     .STEPS(4)
   ) u_mean (
     .clk_i,
-    .load_i   (load_i[5:1]),
     .rem_i    (offset_q[OffW-1:12]),
     .low_i    ({offset_q[11:0], 8'd0}),
     .divisor_i(n1_q),
@@ -81,7 +110,7 @@ module exact_layernorm_moments #(
     .STAGES(5)
   ) u_rms (
     .clk_i,
-    .load_i(load_i[5:1]),
+    .en_i  (1'b1),
     .data_i(rms1_q),
     .data_o(rms6)
   );
@@ -94,7 +123,7 @@ module exact_layernorm_moments #(
     .STAGES(5)
   ) u_hold_mean (
     .clk_i,
-    .load_i(load_i[10:6]),
+    .en_i  (1'b1),
     .data_i(mean),
     .data_o(mean_o)
   );
@@ -106,10 +135,8 @@ module exact_layernorm_moments #(
   assign diff = n_square_q - sum_square_q;
 
   always_ff @(posedge clk_i) begin
-    if (load_i[1]) begin
-      var_q <= {diff[VarW-1:1], diff[0] || diff == '0};
-      n2_q  <= n1_q;
-    end
+    var_q <= {diff[VarW-1:1], diff[0] || diff == '0};
+    n2_q  <= n1_q;
   end
 
   // -------------------------------------------------------- stage 3: leading pair and one to the top
@@ -130,13 +157,11 @@ module exact_layernorm_moments #(
   end
 
   always_ff @(posedge clk_i) begin
-    if (load_i[2]) begin
-      e_q       <= e;
-      len_exp_q <= len_exp;
-      // D * 2^32 / 4^(e + 1): the leading pair is now at bits 31 and 30.
-      w_q       <= 32'(({var_q, 32'b0} >> {e, 1'b0}) >> 2);
-      n_top_q   <= 17'(n2_q) << (5'd16 - len_exp);
-    end
+    e_q       <= e;
+    len_exp_q <= len_exp;
+    // D * 2^32 / 4^(e + 1): the leading pair is now at bits 31 and 30.
+    w_q       <= 32'(({var_q, 32'b0} >> {e, 1'b0}) >> 2);
+    n_top_q   <= 17'(n2_q) << (5'd16 - len_exp);
   end
 
   // --------------------------------------------- stages 4 to 7: the root; 8 to 11: what n is of it
@@ -151,7 +176,6 @@ module exact_layernorm_moments #(
     .STEPS(4)
   ) u_root (
     .clk_i,
-    .load_i(load_i[6:3]),
     .w_i   (w_q),
     .root_o(root)
   );
@@ -161,7 +185,7 @@ module exact_layernorm_moments #(
     .STAGES(4)
   ) u_n_top (
     .clk_i,
-    .load_i(load_i[6:3]),
+    .en_i  (1'b1),
     .data_i(n_top_q),
     .data_o(n_top)
   );
@@ -172,7 +196,6 @@ module exact_layernorm_moments #(
     .STEPS(4)
   ) u_r (
     .clk_i,
-    .load_i   (load_i[10:7]),
     .rem_i    ({1'b0, n_top[16:2]}),
     .low_i    ({n_top[1:0], 14'd0}),
     .divisor_i(root),
@@ -185,7 +208,7 @@ module exact_layernorm_moments #(
     .STAGES(8)
   ) u_exp (
     .clk_i,
-    .load_i(load_i[10:3]),
+    .en_i  (1'b1),
     .data_i({e_q, len_exp_q}),
     .data_o({e11, len_exp11})
   );
@@ -195,7 +218,7 @@ module exact_layernorm_moments #(
     .STAGES(STAGES)
   ) u_fracs (
     .clk_i,
-    .load_i,
+    .en_i  (1'b1),
     .data_i({gfrac_i, ofrac_i}),
     .data_o({gfrac, ofrac})
   );

@@ -8,12 +8,10 @@
 /// Latency BITS / STEPS clocks; STEPS divides BITS.
 
 module exact_layernorm_root #(
-  parameter  int BITS   = 16,  // of the root; w has twice as many
-  parameter  int STEPS  = 4,
-  localparam int STAGES = BITS / STEPS
+  parameter int BITS  = 16,  // of the root; w has twice as many
+  parameter int STEPS = 4
 ) (
   input  logic              clk_i,
-  input  logic [STAGES-1:0] load_i,  // [s]: stage s takes what is before it
   input  logic [2*BITS-1:0] w_i,
   output logic [BITS-1:0]   root_o
 );
@@ -41,11 +39,9 @@ module exact_layernorm_root #(
 
     if (k % STEPS == STEPS - 1) begin : gen_reg
       always_ff @(posedge clk_i) begin
-        if (load_i[k/STEPS]) begin
-          rem  <= rem_d;
-          root <= root_d;
-          w    <= w_d;
-        end
+        rem  <= rem_d;
+        root <= root_d;
+        w    <= w_d;
       end
     end else begin : gen_wire
       assign {rem, root, w} = {rem_d, root_d, w_d};

@@ -10,19 +10,18 @@
 //   square_sum = sum of v * v                          22 bits
 //   both, and the count, over the row's unmasked elements so far
 //
-/// Latency STAGES clocks, one beat a clock. The trees add the sum's elements as v + 2048, unsigned, so
-/// that synthesis sees their narrow leaves; LANES * 2048 leaves again as the total's top bit flips.
+/// Latency floor(clog2(LANES) / 3) + 4 clocks, one beat a clock. The trees add the sum's elements as
+/// v + 2048, unsigned, so that synthesis sees their narrow leaves; LANES * 2048 leaves again as the
+/// total's top bit flips.
 
 module exact_layernorm_statistics #(
-  parameter  int LANES    = 32,
-  parameter  int SUM_W    = 22,
-  parameter  int SQUARE_W = 32,
-  parameter  int COUNT_W  = 11,
-  localparam int TREE     = ($clog2(LANES) > 3) ? ($clog2(LANES) + 2) / 3 : 1,
-  localparam int STAGES   = TREE + 4
+  parameter int LANES    = 32,
+  parameter int SUM_W    = 22,
+  parameter int SQUARE_W = 32,
+  parameter int COUNT_W  = 11
 ) (
   input  logic                    clk_i,
-  input  logic [STAGES-1:0]       load_i,    // valid bits of the stages, see sn_reduce_tree
+  input  logic                    load_i,    // with the last stage: it holds a beat
   input  logic [LANES-1:0][7:0]   x_i,
   input  logic [LANES-1:0]        active_i,
   input  logic [7:0]              zp_i,
@@ -46,26 +45,35 @@ module exact_layernorm_statistics #(
     logic               active_q;
     logic signed [11:0] v_q;
     logic [11:0]        offset_q;
+    logic [23:0]        square;    // 2040 squared at the most
     logic [21:0]        square_q;
 
     always_ff @(posedge clk_i) begin
-      if (load_i[0]) begin
-        a_q      <= active_i[i] ? {1'b0, x_i[i]} - {1'b0, zp_i} : 9'd0;
-        active_q <= active_i[i];
-      end
+      a_q      <= active_i[i] ? {1'b0, x_i[i]} - {1'b0, zp_i} : 9'd0;
+      active_q <= active_i[i];
     end
 
     // A channel that nobody has loaded may be anything, X in a simulation.
     always_ff @(posedge clk_i) begin
-      if (load_i[1]) v_q <= 12'(a_q) <<< (active_q ? alpha_i[i] : 2'd0);
+      v_q <= 12'(a_q) <<< (active_q ? alpha_i[i] : 2'd0);
     end
 
+    sn_multiply #(
+      .A_W(12),
+      .B_W(12)
+    ) u_v_square (
+      .a_i(v_q),
+      .b_i(v_q),
+      .p_o(square)
+    );
+
     always_ff @(posedge clk_i) begin
-      if (load_i[2]) begin
-        offset_q <= {!v_q[11], v_q[10:0]};
-        square_q <= 22'(v_q) * 22'(v_q);
-      end
+      offset_q <= {!v_q[11], v_q[10:0]};
+      square_q <= square[21:0];
     end
+
+    logic unused;
+    assign unused = ^square[23:22];
 
     assign elem[i]       = BeatW'(offset_q);
     assign elem_sq[i]    = BeatSqW'(square_q);
@@ -83,7 +91,6 @@ module exact_layernorm_statistics #(
     .SUM(1'b1)
   ) u_sum (
     .clk_i,
-    .load_i(load_i[TREE+2:3]),
     .data_i(elem),
     .data_o(beat_sum)
   );
@@ -94,7 +101,6 @@ module exact_layernorm_statistics #(
     .SUM(1'b1)
   ) u_square (
     .clk_i,
-    .load_i(load_i[TREE+2:3]),
     .data_i(elem_sq),
     .data_o(beat_square)
   );
@@ -105,7 +111,6 @@ module exact_layernorm_statistics #(
     .SUM(1'b1)
   ) u_count (
     .clk_i,
-    .load_i(load_i[TREE-1:0]),
     .data_i(elem_count),
     .data_o(beat_count_early)
   );
@@ -115,7 +120,7 @@ module exact_layernorm_statistics #(
     .STAGES(3)
   ) u_count_pipe (
     .clk_i,
-    .load_i(load_i[TREE+2:TREE]),
+    .en_i  (1'b1),
     .data_i(beat_count_early),
     .data_o(beat_count)
   );
@@ -125,7 +130,7 @@ module exact_layernorm_statistics #(
   assign beat_sum_signed = {!beat_sum[BeatW-1], beat_sum[BeatW-2:0]};
 
   always_ff @(posedge clk_i) begin
-    if (load_i[STAGES-1]) begin
+    if (load_i) begin
       sum_o        <= (first_i ? SUM_W'(0) : sum_o) + SUM_W'(beat_sum_signed);
       square_sum_o <= (first_i ? SQUARE_W'(0) : square_sum_o) + SQUARE_W'(beat_square);
       count_o      <= (first_i ? COUNT_W'(0) : count_o) + COUNT_W'(beat_count);

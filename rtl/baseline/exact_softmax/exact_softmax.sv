@@ -18,7 +18,7 @@
 // Throughput and storage: those of sn_two_pass, with CODE_W = 16 and ROW_W = 16 + clog2(MAX_LEN).
 // Latency: pass 2 starts a row T + 4 clocks behind the input, the output T + 18 behind pass 2, or
 //   right behind the row before. For rows of B beats that is
-//   LATENCY = 2 T + 21 + B clocks, T = max(1, ceil(clog2(LANES) / 3)).
+//   LATENCY = 2 T + 21 + B clocks, T = floor(clog2(LANES) / 3).
 //
 /// m_axis_tready enables the registers of the dividers and the output, and goes no further.
 
@@ -63,7 +63,6 @@ module exact_softmax #(
   // No exponential: an element that is not there. A masked one has the exponential 0.
   localparam logic [15:0] Absent = 16'hFFFE;
 
-  logic [1:0]             elem_load, row_load;
   logic [LANES-1:0][7:0]  elem_d;
   logic [2:0]             elem_frac;
   logic [LANES-1:0][15:0] elem_e;
@@ -93,12 +92,10 @@ module exact_softmax #(
     .s_axis_tready,
     .err_len_o,
     .err_keep_o,
-    .elem_load_o   (elem_load),
     .elem_d_o      (elem_d),
     .elem_cfg_o    (elem_frac),
     .elem_code_i   (elem_e),
     .elem_share_i  (elem_e),
-    .row_load_o    (row_load),
     .row_sum_o     (row_sum),
     .row_word_i    (row_divisor),
     .advance_i     (advance),
@@ -113,7 +110,6 @@ module exact_softmax #(
   for (genvar i = 0; i < LANES; i++) begin : gen_lane
     exact_softmax_exponential u_exponential (
       .clk_i,
-      .load_i(elem_load),
       .d_i   (elem_d[i]),
       .frac_i(elem_frac),
       .e_o   (elem_e[i])
@@ -128,14 +124,13 @@ module exact_softmax #(
     .STAGES(2)
   ) u_divisor (
     .clk_i,
-    .load_i(row_load),
+    .en_i  (1'b1),
     .data_i(row_nonzero),
     .data_o(row_divisor)
   );
 
   // ----------------------------------------------------------------------- pass 3: division, output
   logic [Steps:1]             valid_q;
-  logic [Steps-1:0]           load;
   logic [Steps-1:0][SumW-1:0] sum;  // of the row whose beat is in step k
   logic [Steps-1:1][SumW-1:0] sum_q;
   logic [LANES-1:0]           p0_keep, div_keep;
@@ -143,14 +138,10 @@ module exact_softmax #(
   logic                       div_last, div_err_keep, div_err_len;
 
   assign advance = !m_axis_tvalid || m_axis_tready;
-  assign load    = {valid_q[Steps-1:1], p0_valid} & {Steps{advance}};
-
   assign sum     = {sum_q, p0_sum};
 
-  for (genvar k = 1; k < Steps; k++) begin : gen_sum
-    always_ff @(posedge clk_i) begin
-      if (load[k-1]) sum_q[k] <= sum[k-1];
-    end
+  always_ff @(posedge clk_i) begin
+    if (advance) sum_q <= sum[Steps-2:0];
   end
 
   for (genvar i = 0; i < LANES; i++) begin : gen_divider
@@ -162,10 +153,10 @@ module exact_softmax #(
       .SUM_W(SumW)
     ) u_divider (
       .clk_i,
-      .load_i(load),
-      .e_i   (e),
-      .sum_i (sum),
-      .out_o (div_out[i])
+      .en_i (advance),
+      .e_i  (e),
+      .sum_i(sum),
+      .out_o(div_out[i])
     );
   end
 
@@ -174,7 +165,7 @@ module exact_softmax #(
     .STAGES(Steps)
   ) u_beat (
     .clk_i,
-    .load_i(load),
+    .en_i  (advance),
     .data_i({p0_keep, p0_last, p0_err_keep, p0_err_len}),
     .data_o({div_keep, div_last, div_err_keep, div_err_len})
   );

@@ -10,14 +10,14 @@
 //
 /// e is at most S, and S at least 1. A remainder has the bits of e and one more a step, as far as S
 /// has them. The lanes share the sum's registers: sum_i has the S of the element in each step.
-/// Latency STEPS clocks.
+/// Latency STEPS clocks; all holds while en_i is low.
 
 module exact_softmax_divider #(
   parameter  int SUM_W = 26,
   localparam int STEPS = 9
 ) (
   input  logic                        clk_i,
-  input  logic [STEPS-1:0]            load_i,  // [k]: step k takes what is before it
+  input  logic                        en_i,
   input  logic [15:0]                 e_i,
   input  logic [STEPS-1:0][SUM_W-1:0] sum_i,
   output logic [7:0]                  out_o
@@ -41,7 +41,7 @@ module exact_softmax_divider #(
     assign less = twice - {1'b0, sum_i[k]};
 
     always_ff @(posedge clk_i) begin
-      if (load_i[k]) begin
+      if (en_i) begin
         rest_q <= fits ? less[RestW-1:0] : twice[RestW-1:0];
         bits_q <= bits_d;
       end

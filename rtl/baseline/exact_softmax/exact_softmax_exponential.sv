@@ -10,7 +10,6 @@
 
 module exact_softmax_exponential (
   input  logic        clk_i,
-  input  logic [1:0]  load_i,
   input  logic [7:0]  d_i,
   input  logic [2:0]  frac_i,
   output logic [15:0] e_o
@@ -29,10 +28,8 @@ module exact_softmax_exponential (
                        exact_softmax_tables_pkg::exp_0(z_q[7:0]);
 
   always_ff @(posedge clk_i) begin
-    if (load_i[0]) begin
-      z_q      <= z[10:0];
-      beyond_q <= z[14:11] != '0;
-    end
-    if (load_i[1]) e_o <= e;
+    z_q      <= z[10:0];
+    beyond_q <= z[14:11] != '0;
+    e_o      <= e;
   end
 endmodule

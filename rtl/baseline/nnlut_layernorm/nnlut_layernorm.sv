@@ -30,11 +30,11 @@
 // Throughput: one beat a clock for ever, rows of any length, when neither side stalls.
 // Latency: pass 2 takes a row's first beat T + 6 clocks after the transfer of its last one, or right
 //   behind the row before; the output has it T + 16 clocks after pass 2 has had the last, or right
-//   behind the row before. T = max(1, ceil(clog2(LANES) / 3)). For a row of B beats that is
+//   behind the row before. T = floor(clog2(LANES) / 3). For a row of B beats that is
 //   LATENCY = 2 T + 21 + B clocks.
 // Storage: rings of ceil(MAX_LEN/LANES) + T + 5 and ceil(MAX_LEN/LANES) + T + 10 beats of 33 LANES + 1
 //   bits (x, then d, and a bit for what is masked or absent), and as many row entries of 62 + EXP_W and
-//   25 bits; the channel table of 2 ceil(MAX_LEN/LANES) words of 16 LANES bits.
+//   25 bits; the channel table of 2 ceil(MAX_LEN/LANES) words of 8 LANES bits, twice.
 //
 /// Pass 2 takes a beat from ring 1 only when ring 2 has a slot for it. s_axis_tready is a flip-flop;
 /// m_axis_tready enables the registers of pass 3 and goes no further.
@@ -101,7 +101,7 @@ module nnlut_layernorm #(
   localparam int Row2W    = 2 + 1 + 16 + 6;
 
   // Stages of pass 1: valid[s] tells that stage s holds a beat. Stage 0 is the guard's register.
-  localparam int Tree        = ($clog2(LANES) > 3) ? ($clog2(LANES) + 2) / 3 : 1;
+  localparam int Tree        = $clog2(LANES) / 3;
   localparam int StSum       = Tree + 1;       // sum over the row
   localparam int StMean      = StSum + 2;      // the row is closed from here
   localparam int Turnaround1 = StMean + 2;     // + accept, + the row buffer's count of closed beats
@@ -202,7 +202,6 @@ module nnlut_layernorm #(
     .SUM(1'b1)
   ) u_sum (
     .clk_i,
-    .load_i(valid[Tree-1:0]),
     .data_i(elem),
     .data_o(beat_sum)
   );
@@ -213,7 +212,6 @@ module nnlut_layernorm #(
     .SUM(1'b1)
   ) u_count (
     .clk_i,
-    .load_i(valid[Tree-1:0]),
     .data_i(elem_count),
     .data_o(beat_count)
   );
@@ -223,7 +221,7 @@ module nnlut_layernorm #(
     .STAGES(Tree)
   ) u_tree_ctl (
     .clk_i,
-    .load_i(valid[Tree-1:0]),
+    .en_i  (1'b1),
     .data_i(s0_ctl),
     .data_o(tree_ctl)
   );
@@ -234,8 +232,8 @@ module nnlut_layernorm #(
     if (valid[StSum-1]) begin
       sum_q   <= (tree_ctl.first ? '0 : sum_q) + SumW'(beat_sum_signed);
       count_q <= (tree_ctl.first ? '0 : count_q) + LEN_W'(beat_count);
-      sum_ctl <= tree_ctl;
     end
+    sum_ctl <= tree_ctl;
   end
 
   logic signed [31:0] mean;
@@ -248,7 +246,7 @@ module nnlut_layernorm #(
     .EXP_W(EXP_W)
   ) u_mean (
     .clk_i,
-    .load_i    (valid[StMean-1:StSum]),
+    .load_i    (valid[StSum] && sum_ctl.close),
     .sum_i     (sum_q),
     .inv_mant_i(sum_ctl.run.inv_mant),
     .inv_exp_i (sum_ctl.run.inv_exp),
@@ -260,7 +258,7 @@ module nnlut_layernorm #(
     .STAGES(2)
   ) u_mean_ctl (
     .clk_i,
-    .load_i(valid[StMean-1:StSum]),
+    .en_i  (1'b1),
     .data_i({sum_ctl, wrong_len}),
     .data_o({mean_ctl, mean_wrong_len})
   );
@@ -320,7 +318,7 @@ module nnlut_layernorm #(
   logic [LANES-1:0][31:0] q0_x, d;
   logic [LANES-1:0][32:0] d_lane;
   logic [LANES-1:0][30:0] square;
-  logic                   d_last, d_first, tree_last, tree_first, row_last;
+  logic                   d_last, d_first, tree_last, tree_first, sum_last, row_last;
 
   assign q0_go = q0_valid && ring2_ready;
 
@@ -345,7 +343,6 @@ module nnlut_layernorm #(
     .LANES(LANES)
   ) u_deviation (
     .clk_i,
-    .load_i  ({q_valid[StSquare-1:1], q0_go}),
     .x_i     (q0_x),
     .active_i(q0_active),
     .mean_i  (q0_mean),
@@ -359,7 +356,7 @@ module nnlut_layernorm #(
     .STAGES(StD)
   ) u_d (
     .clk_i,
-    .load_i(q0_go),
+    .en_i  (1'b1),
     .data_i({q0_active, q0_keep, q0_last, q0_start_q}),
     .data_o({d_active, d_keep, d_last, d_first})
   );
@@ -379,7 +376,6 @@ module nnlut_layernorm #(
     .SUM(1'b1)
   ) u_square (
     .clk_i,
-    .load_i(q_valid[StSquare+Tree-1:StSquare]),
     .data_i(elem_sq),
     .data_o(beat_square)
   );
@@ -389,7 +385,7 @@ module nnlut_layernorm #(
     .STAGES(StSquares - 1 - StD)
   ) u_tree_last (
     .clk_i,
-    .load_i(q_valid[StSquares-2:StD]),
+    .en_i  (1'b1),
     .data_i({d_last, d_first}),
     .data_o({tree_last, tree_first})
   );
@@ -410,13 +406,15 @@ module nnlut_layernorm #(
   logic [3:0]         row_e;
   logic [5:0]         row_sh;
 
+  always_ff @(posedge clk_i) sum_last <= tree_last;
+
   // Ring 1 has a row's flags and settings for as long as its beats come out.
   sn_pipe #(
     .W     (2 + RunW),
     .STAGES(StSquares)
   ) u_sum_run (
     .clk_i,
-    .load_i({q_valid[StSquares-1:1], q0_go}),
+    .en_i  (1'b1),
     .data_i({q0_err_keep, q0_err_len, q0_run}),
     .data_o({sum_err_keep, sum_err_len, sum_run})
   );
@@ -427,7 +425,7 @@ module nnlut_layernorm #(
     .EXP_W(EXP_W)
   ) u_var (
     .clk_i,
-    .load_i    (q_valid[StVar-1:StSquares]),
+    .load_i    (q_valid[StSquares] && sum_last),
     .sum_i     ({1'b0, square_sum_q}),
     .inv_mant_i(sum_run.inv_mant),
     .inv_exp_i (sum_run.inv_exp),
@@ -436,19 +434,18 @@ module nnlut_layernorm #(
 
   nnlut_layernorm_rsqrt u_rsqrt (
     .clk_i,
-    .load_i(q_valid[StRow-1:StVar]),
-    .var_i (variance),
-    .r_o   (row_r),
-    .e_o   (row_e)
+    .var_i(variance),
+    .r_o  (row_r),
+    .e_o  (row_e)
   );
 
   sn_pipe #(
     .W     (1),
-    .STAGES(StRow - StSquares + 1)
+    .STAGES(StRow - StSquares)
   ) u_row_last (
     .clk_i,
-    .load_i(q_valid[StRow-1:StSquares-1]),
-    .data_i(tree_last),
+    .en_i  (1'b1),
+    .data_i(sum_last),
     .data_o(row_last)
   );
 
@@ -457,7 +454,7 @@ module nnlut_layernorm #(
     .STAGES(StRow - StSquares)
   ) u_row (
     .clk_i,
-    .load_i(q_valid[StRow-1:StSquares]),
+    .en_i  (1'b1),
     .data_i({sum_err_keep, sum_err_len, sum_run.bank, sum_run.shift, sum_run.gfrac, sum_run.ofrac}),
     .data_o({row_err_keep, row_err_len, row_bank, row_shift, row_gfrac, row_ofrac})
   );
@@ -493,22 +490,24 @@ module nnlut_layernorm #(
   );
 
   // --------------------------------------------------------------------- pass 3: channels and affine
-  // Stages of pass 3: go[s] moves what stage s holds; stage 0 is ring 2's output.
+  // Stages of pass 3: they move all together; stage 0 is ring 2's output.
   localparam int Affine = 3;
   localparam int StOut  = 1 + Affine;  // the output register takes from here
+  localparam int StBeta = StOut - 1;   // beta is read from here
 
-  logic [StOut:0]         p_valid, go;
+  logic [StOut:0]         p_valid;
   logic [StOut-1:0]       p_valid_q;
   logic [IndexW-1:0]      p0_index_q;
   logic [LANES-1:0][31:0] p0_d, p1_d;
-  logic [LANES-1:0][7:0]  p1_gamma, p1_beta, out;
+  logic [LANES-1:0][7:0]  p1_gamma, out_beta, out;
+  logic                   beta_bank;
+  logic [IndexW-1:0]      beta_index;
   logic [LANES-1:0]       p0_keep, p0_active, p1_keep, p1_active, out_keep, out_active;
   logic [15:0]            p1_r;
   logic [5:0]             p1_sh;
   logic                   p1_last, p1_err_keep, p1_err_len, out_last, out_err_keep, out_err_len;
 
   assign p_valid = {p_valid_q, rd_valid};
-  assign go      = p_valid & {(StOut + 1){advance}};
 
   always_ff @(posedge clk_i or negedge rst_ni) begin
     if (!rst_ni) begin
@@ -530,11 +529,24 @@ module nnlut_layernorm #(
     .chan_addr_i,
     .chan_gamma_i,
     .chan_beta_i,
-    .rd_en_i   (go[0]),
-    .rd_bank_i (rd_bank),
-    .rd_beat_i (p0_index_q),
-    .rd_gamma_o(p1_gamma),
-    .rd_beta_o (p1_beta)
+    .rd1_en_i   (advance && rd_valid),
+    .rd1_bank_i (rd_bank),
+    .rd1_beat_i (p0_index_q),
+    .rd1_gamma_o(p1_gamma),
+    .rd2_en_i   (advance && p_valid[StBeta]),
+    .rd2_bank_i (beta_bank),
+    .rd2_beat_i (beta_index),
+    .rd2_beta_o (out_beta)
+  );
+
+  sn_pipe #(
+    .W     (1 + IndexW),
+    .STAGES(StBeta)
+  ) u_beta_place (
+    .clk_i,
+    .en_i  (advance),
+    .data_i({rd_bank, p0_index_q}),
+    .data_o({beta_bank, beta_index})
   );
 
   for (genvar i = 0; i < LANES; i++) begin : gen_p0
@@ -548,7 +560,7 @@ module nnlut_layernorm #(
     .STAGES(1)
   ) u_p1 (
     .clk_i,
-    .load_i(go[0]),
+    .en_i  (advance),
     .data_i({p0_d, p0_keep, p0_active, rd_r, rd_sh, rd_last, rd_err_keep, rd_err_len}),
     .data_o({p1_d, p1_keep, p1_active, p1_r, p1_sh, p1_last, p1_err_keep, p1_err_len})
   );
@@ -560,12 +572,12 @@ module nnlut_layernorm #(
     .LEFT (0)
   ) u_affine (
     .clk_i,
-    .load_i (go[StOut-1:1]),
+    .en_i   (advance),
     .dev_i  (p1_d),
     .gamma_i(p1_gamma),
-    .beta_i (p1_beta),
     .r_i    (p1_r),
     .sh_i   (p1_sh),
+    .beta_i (out_beta),
     .out_o  (out)
   );
 
@@ -574,7 +586,7 @@ module nnlut_layernorm #(
     .STAGES(Affine)
   ) u_out (
     .clk_i,
-    .load_i(go[StOut-1:1]),
+    .en_i  (advance),
     .data_i({p1_keep, p1_active, p1_last, p1_err_keep, p1_err_len}),
     .data_o({out_keep, out_active, out_last, out_err_keep, out_err_len})
   );
@@ -601,5 +613,5 @@ module nnlut_layernorm #(
   end
 
   logic unused;
-  assign unused = ^{go[StOut], mean_ctl.first, mean_ctl.len, sum_run};
+  assign unused = ^{mean_ctl.first, mean_ctl.len, sum_run};
 endmodule

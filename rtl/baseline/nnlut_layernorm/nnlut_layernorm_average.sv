@@ -5,16 +5,16 @@
 //
 //   average = sat(rnd(sum * M / 2^(15 + Lz)))          signed, OUT_W bits
 //
-/// M and Lz stand for 1/n: 1/n is about M * 2^-(15 + Lz). Latency STAGES clocks, a row a clock.
+/// M and Lz stand for 1/n: 1/n is about M * 2^-(15 + Lz). The sum changes with every beat: what is not
+/// a whole row's stays away from the multiplier. Latency two clocks, a row a clock.
 
 module nnlut_layernorm_average #(
-  parameter  int SUM_W  = 42,
-  parameter  int OUT_W  = 32,
-  parameter  int EXP_W  = 4,  // bits of Lz
-  localparam int STAGES = 2
+  parameter int SUM_W = 42,
+  parameter int OUT_W = 32,
+  parameter int EXP_W = 4  // bits of Lz
 ) (
   input  logic                    clk_i,
-  input  logic [STAGES-1:0]       load_i,  // a row is before the stage
+  input  logic                    load_i,  // a row's sum is complete
   input  logic signed [SUM_W-1:0] sum_i,
   input  logic [15:0]             inv_mant_i,  // M
   input  logic [EXP_W-1:0]        inv_exp_i,   // Lz
@@ -23,17 +23,28 @@ module nnlut_layernorm_average #(
   localparam int ProdW = SUM_W + 17;  // M as a signed number has 17 bits
   localparam int Low   = 14;          // the bit below the result, which rounds it, is at Low + Lz
 
+  logic signed [SUM_W-1:0]     sum;
+  logic [ProdW-1:0]            prod;
   logic signed [ProdW-1:0]     prod_q;
   logic [EXP_W-1:0]            exp_q;
   logic signed [ProdW-Low-1:0] raw;      // with the bit below
   logic signed [ProdW-Low-1:0] rounded;
   logic                        fits;
 
+  assign sum = load_i ? sum_i : '0;
+
+  sn_multiply #(
+    .A_W(17),
+    .B_W(SUM_W)
+  ) u_prod (
+    .a_i({1'b0, inv_mant_i}),
+    .b_i(sum),
+    .p_o(prod)
+  );
+
   always_ff @(posedge clk_i) begin
-    if (load_i[0]) begin
-      prod_q <= ProdW'(sum_i) * ProdW'($signed({1'b0, inv_mant_i}));
-      exp_q  <= inv_exp_i;
-    end
+    prod_q <= prod;
+    exp_q  <= inv_exp_i;
   end
 
   assign raw     = (ProdW - Low)'(prod_q >>> Low) >>> exp_q;
@@ -41,9 +52,7 @@ module nnlut_layernorm_average #(
   assign fits    = rounded[ProdW-Low-1:OUT_W-1] == '0 || rounded[ProdW-Low-1:OUT_W-1] == '1;
 
   always_ff @(posedge clk_i) begin
-    if (load_i[1]) begin
-      average_o <= fits ? rounded[OUT_W-1:0]
-                        : {rounded[ProdW-Low-1], {(OUT_W - 1) {!rounded[ProdW-Low-1]}}};
-    end
+    average_o <= fits ? rounded[OUT_W-1:0]
+                      : {rounded[ProdW-Low-1], {(OUT_W - 1) {!rounded[ProdW-Low-1]}}};
   end
 endmodule

@@ -7,14 +7,11 @@
 //   k = number of b[1] .. b[15] that are at most m
 //   R = T[k] - rnd(S[k] * m / 2^14)                               16 fraction bits
 //
-/// 1/sqrt(var) is R * 2^(-16 - e). A variance that is not positive counts as 1. Latency STAGES clocks,
-/// a row a clock.
+/// 1/sqrt(var) is R * 2^(-16 - e). A variance that is not positive counts as 1. Latency three
+/// clocks, a row a clock.
 
-module nnlut_layernorm_rsqrt #(
-  localparam int STAGES = 3
-) (
+module nnlut_layernorm_rsqrt (
   input  logic               clk_i,
-  input  logic [STAGES-1:0]  load_i,  // a row is before the stage
   input  logic signed [32:0] var_i,   // not negative
   output logic [15:0]        r_o,
   output logic [3:0]         e_o
@@ -34,11 +31,9 @@ module nnlut_layernorm_rsqrt #(
   end
 
   always_ff @(posedge clk_i) begin
-    if (load_i[0]) begin
-      e_q <= e;
-      // The leading pair is now at bits 15 and 14.
-      m_q <= 16'({floored, 14'b0} >> {e, 1'b0});
-    end
+    e_q <= e;
+    // The leading pair is now at bits 15 and 14.
+    m_q <= 16'({floored, 14'b0} >> {e, 1'b0});
   end
 
   // --------------------------------------------------------------------- stage 2: which of the lines
@@ -61,22 +56,30 @@ module nnlut_layernorm_rsqrt #(
   end
 
   always_ff @(posedge clk_i) begin
-    if (load_i[1]) begin
-      m2_q        <= m_q;
-      slope_q     <= nnlut_layernorm_tables_pkg::slope(k);
-      intercept_q <= nnlut_layernorm_tables_pkg::intercept(k);
-    end
+    m2_q        <= m_q;
+    slope_q     <= nnlut_layernorm_tables_pkg::slope(k);
+    intercept_q <= nnlut_layernorm_tables_pkg::intercept(k);
   end
 
   // -------------------------------------------------------------------------------- stage 3: the line
-  logic [17:0] product;  // S * m, with the bit below the result, which rounds it
+  logic [32:0] exact;    // S * m
+  logic [17:0] product;  // with the bit below the result, which rounds it
   logic [16:0] drop;
 
-  assign product = 18'((31'(slope_q) * 31'(m2_q)) >> 13);
+  sn_multiply #(
+    .A_W(16),
+    .B_W(17)
+  ) u_exact (
+    .a_i({1'b0, slope_q}),
+    .b_i({1'b0, m2_q}),
+    .p_o(exact)
+  );
+
+  assign product = exact[30:13];
   assign drop    = product[17:1] + 17'(product[0]);
 
   always_ff @(posedge clk_i) begin
-    if (load_i[2]) r_o <= 16'(intercept_q - drop);
+    r_o <= 16'(intercept_q - drop);
   end
 
   sn_pipe #(
@@ -84,11 +87,11 @@ module nnlut_layernorm_rsqrt #(
     .STAGES(2)
   ) u_e (
     .clk_i,
-    .load_i(load_i[2:1]),
+    .en_i  (1'b1),
     .data_i(e_q),
     .data_o(e_o)
   );
 
   logic unused;
-  assign unused = var_i[32];
+  assign unused = ^{var_i[32], exact[32:31], exact[12:0]};
 endmodule

@@ -25,7 +25,7 @@
 //
 // Throughput: one beat a clock for ever, rows of any length, when neither side stalls.
 // Latency: from the transfer of a row's last beat to that of its first output beat
-//   LATENCY = 10 + 2 T clocks, T = max(1, ceil(clog2(LANES) / 3)): 12 to LANES 8, 14 to LANES 64.
+//   LATENCY = 10 + 2 T clocks, T = floor(clog2(LANES) / 3): 10 to LANES 4, 12 to LANES 32, 14 with 64.
 // Storage: a ring of ceil(MAX_LEN/LANES) + 7 + 2 T beats of 16 LANES + 8 bits between the passes, and
 //   as many row entries of 17 bits.
 //
@@ -71,7 +71,7 @@ module softermax #(
   localparam int RowW     = 2 + 7 + 8;
 
   // Stages of pass 1: valid[s] tells that stage s holds a beat. Stage 0 is the guard's register.
-  localparam int Tree       = ($clog2(LANES) > 3) ? ($clog2(LANES) + 2) / 3 : 1;
+  localparam int Tree       = $clog2(LANES) / 3;
   localparam int StMax      = Tree + 1;       // running maximum
   localparam int StPow      = StMax + 1;      // numerators: written to the row buffer from here
   localparam int StBeat     = StPow + Tree;   // sum over the beat
@@ -96,11 +96,16 @@ module softermax #(
   localparam int CtlW = 6;  // bits of ctl_t: not every tool takes $bits of a type here
 
   logic                  take, unused_cfg;
-  logic [LANES-1:0][7:0] s0_x;
+  logic [LANES-1:0][7:0] in_key, s0_key;
   logic [LANES-1:0]      s0_keep, s0_active;
   logic [StRow:0]        valid;
   logic                  s0_valid;
   logic [StRow-1:0]      valid_q;
+
+  // From here on an element is its key x + 128, unsigned. The guard makes those of masked lanes 0.
+  for (genvar i = 0; i < LANES; i++) begin : gen_key
+    assign in_key[i] = {!s_axis_tdata[8*i+7], s_axis_tdata[8*i+:7]};
+  end
 
   sn_row_guard #(
     .LANES  (LANES),
@@ -110,7 +115,7 @@ module softermax #(
   ) u_guard (
     .clk_i,
     .rst_ni,
-    .s_axis_tdata,
+    .s_axis_tdata  (in_key),
     .s_axis_tkeep,
     .s_axis_tstrb,
     .s_axis_tlast,
@@ -123,7 +128,7 @@ module softermax #(
     .first_o       (s0_ctl.first),
     .stored_last_o (s0_ctl.last),
     .close_o       (s0_ctl.close),
-    .data_o        (s0_x),
+    .data_o        (s0_key),
     .keep_o        (s0_keep),
     .active_o      (s0_active),
     .cfg_o         (unused_cfg),
@@ -139,18 +144,23 @@ module softermax #(
   end
   assign valid = {valid_q, s0_valid};
 
-  // --------------------------------------------------------- stages 1 .. StMax: maximum, x beside it
-  logic [LANES-1:0][7:0] max_x;
-  logic [LANES-1:0]      max_keep, max_active;
-  logic [7:0]            max_m, unused_rise;
+  // ------------------------------------------------------ stages 1 .. StMax: maximum, keys beside it
+  // Beside the maximum a lane has 9 bits: {active, key}. A lane that is not active has no key, and
+  // bit 0 tells a masked element from none.
+  logic [LANES-1:0][8:0] s0_lane, max_lane;
+  logic [7:0]            max_m, unused_prev;
   logic [8:0]            max_up;
+
+  for (genvar i = 0; i < LANES; i++) begin : gen_lane
+    assign s0_lane[i] = {s0_active[i], s0_key[i][7:1], s0_active[i] ? s0_key[i][0] : s0_keep[i]};
+  end
 
   sn_pipe #(
     .W     (CtlW),
     .STAGES(Tree)
   ) u_tree_ctl (
     .clk_i,
-    .load_i(valid[Tree-1:0]),
+    .en_i  (1'b1),
     .data_i(s0_ctl),
     .data_o(tree_ctl)
   );
@@ -159,25 +169,24 @@ module softermax #(
     .LANES(LANES)
   ) u_max (
     .clk_i,
-    .load_i  (valid[StMax-1:0]),
-    .x_i     (s0_x),
-    .active_i(s0_active),
-    .first_i (tree_ctl.first),
-    .max_o   (max_m),
-    .rise_o  (unused_rise)
+    .load_i (valid[StMax-1]),
+    .key_i  (s0_key),
+    .first_i(tree_ctl.first),
+    .max_o  (max_m),
+    .prev_o (unused_prev)
   );
 
   // The ceiling of the maximum is the maximum of the ceilings, for one adder in place of LANES.
   assign max_up = 9'(max_m) + 9'd3;
 
   sn_pipe #(
-    .W     (10 * LANES),
+    .W     (9 * LANES),
     .STAGES(StMax)
-  ) u_max_x (
+  ) u_max_lane (
     .clk_i,
-    .load_i(valid[StMax-1:0]),
-    .data_i({s0_x, s0_keep, s0_active}),
-    .data_o({max_x, max_keep, max_active})
+    .en_i  (1'b1),
+    .data_i(s0_lane),
+    .data_o(max_lane)
   );
 
   sn_pipe #(
@@ -185,23 +194,24 @@ module softermax #(
     .STAGES(1)
   ) u_max_ctl (
     .clk_i,
-    .load_i(valid[StMax-1]),
+    .en_i  (1'b1),
     .data_i(tree_ctl),
     .data_o(max_ctl)
   );
 
   // -------------------------------------------------------------------- stage StPow: the numerators
   logic [LANES-1:0][15:0] pow_d, pow_p, pow_word;
-  logic [LANES-1:0]       pow_keep;
+  logic [LANES-1:0]       max_keep, pow_keep;
   logic [6:0]             pow_m;
 
   for (genvar i = 0; i < LANES; i++) begin : gen_power
     softermax_power u_power (
       .max_i   (max_up[8:2]),
-      .x_i     ({!max_x[i][7], max_x[i][6:0]}),
-      .active_i(max_active[i]),
+      .key_i   (max_lane[i][7:0]),
+      .active_i(max_lane[i][8]),
       .p_o     (pow_d[i])
     );
+    assign max_keep[i] = max_lane[i][8] || max_lane[i][0];
     assign pow_word[i] = pow_keep[i] ? pow_p[i] : Absent;
   end
 
@@ -210,7 +220,7 @@ module softermax #(
     .STAGES(1)
   ) u_pow (
     .clk_i,
-    .load_i(valid[StPow-1]),
+    .en_i  (1'b1),
     .data_i({max_ctl, max_up[8:2], pow_d, max_keep}),
     .data_o({pow_ctl, pow_m, pow_p, pow_keep})
   );
@@ -226,7 +236,7 @@ module softermax #(
     .STAGES(Tree)
   ) u_beat (
     .clk_i,
-    .load_i(valid[StBeat-1:StPow]),
+    .en_i  (1'b1),
     .data_i({pow_ctl, pow_m}),
     .data_o({beat_ctl, beat_m})
   );
@@ -236,7 +246,7 @@ module softermax #(
     .SUM_W(SumW)
   ) u_reduction (
     .clk_i,
-    .load_i    (valid[StSum-1:StPow]),
+    .load_i    (valid[StSum-1]),
     .p_i       (pow_p),
     .first_i   (beat_ctl.first),
     .max_i     (beat_m),
@@ -249,7 +259,7 @@ module softermax #(
     .STAGES(1)
   ) u_sum_ctl (
     .clk_i,
-    .load_i(valid[StSum-1]),
+    .en_i  (1'b1),
     .data_i({beat_ctl, beat_m}),
     .data_o({sum_ctl, sum_m})
   );
@@ -258,7 +268,7 @@ module softermax #(
     .SUM_W(SumW)
   ) u_reciprocal (
     .clk_i,
-    .load_i (valid[StRow-1:StSum]),
+    .load_i (valid[StSum] && sum_ctl.close),
     .sum_i  (sum),
     .shift_o(row_shift),
     .r_o    (row_r)
@@ -269,13 +279,13 @@ module softermax #(
     .STAGES(2)
   ) u_row_ctl (
     .clk_i,
-    .load_i(valid[StRow-1:StSum]),
+    .en_i  (1'b1),
     .data_i({sum_ctl, sum_m}),
     .data_o({row_ctl, row_m})
   );
 
   logic unused;
-  assign unused = ^{row_ctl.first, row_ctl.last, unused_cfg, unused_rise, max_up[1:0]};
+  assign unused = ^{row_ctl.first, row_ctl.last, unused_cfg, unused_prev, max_up[1:0]};
 
   // -------------------------------------------------------------------------------------- row buffer
   logic                   advance, rd_valid, rd_last, rd_err_keep, rd_err_len;

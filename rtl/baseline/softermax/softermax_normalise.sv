@@ -37,11 +37,20 @@ module softermax_normalise #(
   for (genvar i = 0; i < LANES; i++) begin : gen_lane
     logic        absent;
     logic [15:0] q;
-    logic [22:0] product;
+    logic [24:0] exact, product;
 
     assign absent  = p_i[i][15] && p_i[i][0];
     assign q       = absent ? 16'd0 : p_i[i] >> k;
-    assign product = 23'(q_q[i]) * 23'(r_q) + 23'd8192;
+    assign product = exact + 25'd8192;
+
+    sn_multiply #(
+      .A_W(9),
+      .B_W(16)
+    ) u_exact (
+      .a_i({1'b0, r_q}),
+      .b_i({1'b0, q_q[i]}),
+      .p_o(exact)
+    );
 
     always_ff @(posedge clk_i) begin
       if (advance_i) begin
@@ -53,6 +62,6 @@ module softermax_normalise #(
     assign out_o[i] = product[21:14];
 
     logic unused;
-    assign unused = ^{q[15], product[22], product[13:0]};
+    assign unused = ^{q[15], product[24:22], product[13:0]};
   end
 endmodule

@@ -8,17 +8,15 @@
 //   B_t = rnd((sum of p_i) / 2^9),  S_t = min(2^SUM_W - 1, (S_(t-1) >> (m_t - m_(t-1))) + B_t)
 //
 /// 6 fraction bits. Only a row of 2^(SUM_W - 6) elements that are all 1.0 is cut, which needs a
-/// MAX_LEN of that size. Latency STAGES clocks, one beat a clock: the loop from sum_o to sum_o is
-/// one clock long.
+/// MAX_LEN of that size. Latency floor(clog2(LANES) / 3) + 1 clocks, one beat a clock: the loop from
+/// sum_o to sum_o is one clock long.
 
 module softermax_reduction #(
-  parameter  int LANES  = 32,
-  parameter  int SUM_W  = 16,
-  localparam int TREE   = ($clog2(LANES) > 3) ? ($clog2(LANES) + 2) / 3 : 1,
-  localparam int STAGES = TREE + 1
+  parameter int LANES = 32,
+  parameter int SUM_W = 16
 ) (
   input  logic                   clk_i,
-  input  logic [STAGES-1:0]      load_i,      // valid bits of the stages
+  input  logic                   load_i,      // with the last stage: it holds a beat
   input  logic [LANES-1:0][15:0] p_i,
   input  logic                   first_i,     // with the last stage: first beat of its row
   input  logic [6:0]             max_i,       // with the last stage: m_t
@@ -45,7 +43,6 @@ module softermax_reduction #(
     .SUM(1'b1)
   ) u_tree (
     .clk_i,
-    .load_i(load_i[TREE-1:0]),
     .data_i(leaf),
     .data_o(beat_sum)
   );
@@ -58,7 +55,7 @@ module softermax_reduction #(
   assign total   = AddW'(prev >> rise) + AddW'(rounded[BeatW-9:1]);
 
   always_ff @(posedge clk_i) begin
-    if (load_i[STAGES-1]) sum_o <= total[SUM_W] ? '1 : total[SUM_W-1:0];
+    if (load_i) sum_o <= total[SUM_W] ? '1 : total[SUM_W-1:0];
   end
 
   logic unused;
