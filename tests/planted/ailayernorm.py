@@ -144,7 +144,16 @@ BUGS: dict[str, Bug] = {
         rows=1000,
     ),
     "mean a bit narrow": Bug(
-        ((MOMENTS, "MeanW  = 16;", "MeanW  = 15;"),), "levels", VALUE, rows=1000
+        (
+            (
+                MOMENTS,
+                "mean_raw[MeanW:1] + MeanW'(mean_raw[0]);",
+                "MeanW'($signed(mean_raw[MeanW-1:1] + 15'(mean_raw[0])));",
+            ),
+        ),
+        "levels",
+        VALUE,
+        rows=1000,
     ),
     "mean does not wrap": Bug(
         ((MOMENTS, "MeanW  = 16;", "MeanW  = 17;"),), "levels", VALUE, rows=1000
@@ -286,7 +295,7 @@ BUGS: dict[str, Bug] = {
     "bank of pass 2 a row late": Bug(
         (
             (TOP, ".rd2_bank_i (rd_bank),", ".rd2_bank_i (late_bank_q),"),
-            (*_LATE_BANK[:2], _LATE_BANK[2] % ("go[0] && rd_last", "rd_bank")),
+            (*_LATE_BANK[:2], _LATE_BANK[2] % ("advance && rd_valid && rd_last", "rd_bank")),
         ),
         "random",
         VALUE,

@@ -282,6 +282,7 @@ BUGS: dict[str, Bug] = {
         ),
         "reset",
         "",
+        {"LANES": 8},  # with fewer there is one stage
     ),
     "stages of pass 2 not reset": Bug(
         (
