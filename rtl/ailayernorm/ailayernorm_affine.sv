@@ -115,6 +115,9 @@ module ailayernorm_affine #(
     end
 
     assign total = 10'(quotient_q) + 10'($signed(beta_i[i])) + $signed({9'b0, half_q});
+    logic unused;
+    assign unused = ^{scaled[6:0], num[24]};
+
     assign out_o[i] = (total > 10'sd127) ? 8'h7f : (total < -10'sd128) ? 8'h80 : total[7:0];
   end
 endmodule

@@ -21,16 +21,17 @@ module e2softmax_log2exp #(
   output logic [CODE_W-1:0] code_o
 );
   localparam int RawW = 10 + EXP_FRAC;
-
   localparam int Low  = 3 - EXP_FRAC;
 
+  logic [RawW-1:0]   d, high;  // high: d >> Low
   logic [RawW-1:0]   product;  // 23 d, without its Low low bits
   logic [RawW-1:0]   raw;      // one bit below the code is kept
   logic [CODE_W-1:0] rounded;
   logic              saturate;
 
-  assign product  = (RawW'(d_i) << (1 + EXP_FRAC)) + (RawW'(d_i) << EXP_FRAC) + ~RawW'(d_i[7:Low]) +
-                    RawW'(d_i[Low-1:0] == '0);
+  assign d        = RawW'(d_i);
+  assign high     = RawW'(d_i[7:Low]);
+  assign product  = (d << (1 + EXP_FRAC)) + (d << EXP_FRAC) + ~high + RawW'(d_i[Low-1:0] == '0);
   assign raw      = product >> frac_i;
   assign rounded  = raw[CODE_W:1] + CODE_W'(raw[0]);
   // The largest raw value below the cut would round up past the last code.
