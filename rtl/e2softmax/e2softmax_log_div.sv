@@ -1,19 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // Approximate log divider: 2^-code / Sum for the LANES codes of a beat, with no divider or multiplier.
 //
-//   beat: max --> log2exp(m_L - m_t) --> + ks (linear) --> saturate --[reg]--> base --+
-//   row:  bin j --> C = DIV_C[j] ------------------------------------[reg]--> C >> base --> steps
-//   beat: codes [LANES] ---------------------------------------------[reg]--> select a step --> out
+//   beat: max --> log2exp(m_L - m_t) --> + ks (linear) --> saturate --[reg]--+
+//   beat: codes [LANES] ---------------------------------------------[reg]--+--> step per lane
+//   row:  bin j --> C = DIV_C[j] ------------------------------------[reg]--> steps --> select --> out
 //
 //   k_i = code_i + log2exp(m_L - m_t, F)           m_t: maximum when code_i was made, m_L: of the row
 //   Sum = 2^(15 + ks) * (1 + s), j = top DIV_BITS bits of s, C ~ 256 / (1 + s)
 //   out = rnd(C / 2^(k_i + ks))  linear;    rnd(C / 2^k_i)  row-scaled, exponent ks
 //   EXP_FRAC = 1: k_i counts half octaves, an odd one scales C by 181/256 first
 //
-/// What all codes of a beat have in common, C and how far they still move (base), meets once: C goes
-/// right by base with the bits that round kept. C is below 2^8, so rnd(C / 2^n) is 0 from n = 9 on: what
-/// a code stands for is one of 9 (18) steps, and each lane selects its own. The codes above the last step
-/// give 0 whatever the base, which is why the row buffer may use the top two for masked and absent
+/// C is below 2^8, so rnd(C / 2^n) is 0 from n = 9 on: a beat needs only the 9 (18) values
+/// rnd(C / 2^n), made once, and each lane selects one of them. The codes above the last step give 0
+/// whatever the correction, which is why the row buffer may use the top two for masked and absent
 /// elements (e2softmax).
 ///
 /// Latency one clock, one beat a clock; all holds while advance_i is low.
@@ -41,6 +40,7 @@ module e2softmax_log_div #(
   output logic [LANES-1:0][7:0]        out_o
 );
   localparam int Steps  = 9 << EXP_FRAC;  // from here on the output is 0
+  localparam int StepW  = CODE_W + 1;     // a code plus a saturated base: at most 15 + 9 (31 + 18)
   localparam int TotalW = 7;              // 15 + 12 (31 + 2 * 12), 31 + 2 * 16 at the most
 
   // 256 / (1 + s) over each bin of s. DIV_BITS = 1: the paper's 0.818 and 0.568. Else the mean over
@@ -117,38 +117,27 @@ module e2softmax_log_div #(
     end
   end
 
-  // Per beat: the values an output can take, step[y] for code y. C >> base keeps one bit more, which
-  // rounds where y is 0; for the others it is one of C's own.
+  // Per row: the values an output can take. step[n] = rnd(C / 2^n), in half octaves where EXP_FRAC.
   logic [Steps-1:0][7:0] step;
-  if (EXP_FRAC == 0) begin : gen_octave
-    logic [9:0] c;
-    assign c = {1'b0, c_q, 1'b0} >> base_q;
-    for (genvar y = 0; y < Steps; y++) begin : gen_step
-      assign step[y] = 8'(c >> (y + 1)) + 8'(c[y]);
+  for (genvar n = 0; n < Steps; n++) begin : gen_step
+    localparam int Shift = n >> EXP_FRAC;
+    logic [7:0] c;
+    if (EXP_FRAC == 1 && n % 2 == 1) begin : gen_odd
+      assign c = 8'((16'(c_q) * 16'd181 + 16'd128) >> 8);
+    end else begin : gen_even
+      assign c = c_q;
     end
-  end else begin : gen_half
-    // Codes of the base's own parity stand for whole octaves, the others for half ones, of 181/256 C.
-    logic [7:0] half;
-    logic [9:0] whole_c, half_c, even, odd;
-    logic       up;
-    assign half    = 8'((16'(c_q) * 16'd181 + 16'd128) >> 8);
-    assign whole_c = {1'b0, c_q, 1'b0} >> base_q[CODE_W-1:1];
-    assign half_c  = {1'b0, half, 1'b0} >> base_q[CODE_W-1:1];
-    // An odd code on an odd base makes one octave more.
-    assign up      = base_q[0];
-    assign even    = up ? half_c : whole_c;
-    assign odd     = up ? whole_c >> 1 : half_c;
-    for (genvar y = 0; y < Steps; y++) begin : gen_step
-      if (y % 2 == 0) begin : gen_even
-        assign step[y] = 8'(even >> (y / 2 + 1)) + 8'(even[y/2]);
-      end else begin : gen_odd
-        assign step[y] = 8'(odd >> (y / 2 + 1)) + 8'(odd[y/2]);
-      end
+    if (Shift == 0) begin : gen_whole
+      assign step[n] = c;
+    end else begin : gen_round
+      assign step[n] = 8'((9'(c) + 9'(1 << (Shift - 1))) >> Shift);
     end
   end
 
   for (genvar i = 0; i < LANES; i++) begin : gen_lane
-    assign out_o[i] = (code_q[i] < CODE_W'(Steps)) ? step[code_q[i]] : 8'd0;
+    logic [StepW-1:0] k;
+    assign k        = StepW'(code_q[i]) + StepW'(base_q);
+    assign out_o[i] = (k < StepW'(Steps)) ? step[k[CODE_W-1:0]] : 8'd0;
   end
 
   assign code_o = code_q;

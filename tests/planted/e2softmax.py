@@ -81,16 +81,7 @@ BUGS: dict[str, Bug] = {
         VALUE,
     ),
     "output steps floored": Bug(
-        ((DIV, "8'(c >> (y + 1)) + 8'(c[y])", "8'(c >> (y + 1))"),), "shapes", VALUE
-    ),
-    "base of an odd half octave not carried": Bug(
-        ((DIV, "up ? whole_c >> 1 : half_c", "up ? whole_c : half_c"),),
-        "shapes",
-        VALUE,
-        {"EXP_FRAC": 1},
-    ),
-    "log2exp: complement without its one": Bug(
-        ((LOG2EXP, "RawW'(d_i[Low-1:0] == '0)", "RawW'(0)"),), "shapes", VALUE
+        ((DIV, "(9'(c) + 9'(1 << (Shift - 1))) >> Shift", "9'(c) >> Shift"),), "shapes", VALUE
     ),
     "ks applied in row-scaled format": Bug(
         ((DIV, "(row_scaled_i ? '0 :", "(1'b0 ? '0 :"),), "settings", VALUE
