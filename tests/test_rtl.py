@@ -88,7 +88,7 @@ def test_corner_configuration(run, sim, unit, parameters, test):
     if sim == "icarus" and parameters["LANES"] >= 16 and test != "random":
         pytest.skip("wide builds crawl on Icarus; one test shows that they run")
     if UNITS[unit].baseline and (sim == "verilator") != (test == "timing"):
-        pytest.skip("corners of a baseline: timing on Verilator, the rest on Icarus, which builds fast")
+        pytest.skip("corners of a baseline: timing on Verilator, the others on Icarus")
     run(sim, test, unit=unit, rows=40 if sim == "icarus" else 200, **parameters)
 
 
