@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A memory as static timing sees it: a register at each bit of its ports.
+// A memory as static timing sees it: a register at each bit of its ports, and one for each write
+// enable. A `$mem_v2` has an enable a bit, a macro one for the bits that are written together; as many
+// registers as bits would be a load that the mapping knows nothing of.
 //
 // A macro's own set-up and access times are not known here: ports count as flip-flops.
 
@@ -39,14 +41,24 @@ module memory_boundary (
   // The library has memories of one write and one registered read port only.
   wire _TECHMAP_FAIL_ = RD_PORTS != 1 || WR_PORTS != 1 || RD_CLK_ENABLE != 1 || WR_CLK_ENABLE != 1;
 
+  // Which net drives an enable, as a number.
+  parameter _TECHMAP_BITS_CONNMAP_ = 0;
+  parameter [WR_PORTS*WIDTH*_TECHMAP_BITS_CONNMAP_-1:0] _TECHMAP_CONNMAP_WR_EN_ = 0;
+  function [_TECHMAP_BITS_CONNMAP_-1:0] enable(input integer place);
+    enable = _TECHMAP_CONNMAP_WR_EN_[place*_TECHMAP_BITS_CONNMAP_+:_TECHMAP_BITS_CONNMAP_];
+  endfunction
+
   genvar i;
   wire rd_en_q;
   (* keep *) \$_DFF_P_ rd_en (.C(RD_CLK), .D(RD_EN), .Q(rd_en_q));
   for (i = 0; i < WIDTH; i = i + 1) begin : data
-    wire wr_data_q, wr_en_q;
+    wire wr_data_q;
     (* keep *) \$_DFF_P_ rd_data (.C(RD_CLK), .D(1'b0), .Q(RD_DATA[i]));
     (* keep *) \$_DFF_P_ wr_data (.C(WR_CLK), .D(WR_DATA[i]), .Q(wr_data_q));
-    (* keep *) \$_DFF_P_ wr_en (.C(WR_CLK), .D(WR_EN[i]), .Q(wr_en_q));
+    if (i == 0 || enable(i) != enable(i - 1)) begin : part
+      wire wr_en_q;
+      (* keep *) \$_DFF_P_ wr_en (.C(WR_CLK), .D(WR_EN[i]), .Q(wr_en_q));
+    end
   end
   for (i = 0; i < ABITS; i = i + 1) begin : address
     wire rd_addr_q, wr_addr_q;
