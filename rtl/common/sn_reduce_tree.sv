@@ -4,7 +4,8 @@
 //   data_i [N][W] --+-- level 1 --+-- level 2 --+-- level 3 --[reg]-- level 4 -- ... --> data_o [W]
 //                 a op b        a op b        a op b
 //
-/// One register behind every third level: STAGES clocks, one operand set a clock. What is behind the
+/// One register behind every third level, counted from those that the caller has before it (ABOVE):
+/// STAGES clocks, one operand set a clock. What is behind the
 /// last of them is not registered: the caller goes on from there, as a rule with one level more that
 /// takes the row so far, and a register. The registers load at every clock, for an enable costs a
 /// multiplexer a bit: where the caller has nothing to reduce it holds data_i, and nothing toggles. All
@@ -15,8 +16,9 @@ module sn_reduce_tree #(
   parameter  int N      = 32,
   parameter  int W      = 8,
   parameter  bit SUM    = 1'b0,      // 0: maximum, 1: sum
+  parameter  int ABOVE  = 0,         // 0 .. 2
   localparam int LEVELS = $clog2(N),
-  localparam int STAGES = LEVELS / 3 // clocks from data_i to data_o
+  localparam int STAGES = (LEVELS + ABOVE) / 3  // clocks from data_i to data_o
 ) (
   input  logic                clk_i,
   input  logic [N-1:0][W-1:0] data_i,
@@ -41,7 +43,7 @@ module sn_reduce_tree #(
       end
     end
 
-    if (l > 0 && l % 3 == 0) begin : gen_reg
+    if (l > 0 && (l + ABOVE) % 3 == 0) begin : gen_reg
       always_ff @(posedge clk_i) out <= node;
     end else begin : gen_wire
       assign out = node;

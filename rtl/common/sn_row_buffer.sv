@@ -6,9 +6,13 @@
 //   wr_* ----> [ beat memory, DEPTH x BEAT_W ] ----> beat_o, last_o   one beat a clock
 //   close_* -> [ row memory,  DEPTH x ROW_W  ] ----> row_o            held over the row's beats
 //
-// DEPTH = MAX_BEATS + TURNAROUND slots, one ring for all rows. A slot is taken when a beat is
-// accepted and given back when it is read, so pass 1 never stalls and nothing can overflow. With
-// TURNAROUND the clocks from accepting a row's last beat to reading its first one, the ring holds
+// With LATE, the upper BEAT_W - EARLY_W bits of beat_o come LATE clocks of advance_i behind the rest:
+// what pass 2 needs of a beat only then is read then, from a memory of its own, in place of being
+// carried along in registers.
+//
+// DEPTH = MAX_BEATS + TURNAROUND + LATE slots, one ring for all rows. A slot is taken when a beat is
+// accepted and given back when all of it is read, so pass 1 never stalls and nothing can overflow.
+// With TURNAROUND the clocks from accepting a row's last beat to reading its first one, the ring holds
 // one whole row plus what arrives in that time: enough for a beat a clock for ever, in any mix of
 // row lengths, where two row-sized halves would need nearly twice the bits.
 //
@@ -19,7 +23,9 @@ module sn_row_buffer #(
   parameter  int ROW_W      = 16,
   parameter  int MAX_BEATS  = 32,
   parameter  int TURNAROUND = 9,
-  localparam int DEPTH      = MAX_BEATS + TURNAROUND
+  parameter  int LATE       = 0,
+  parameter  int EARLY_W    = BEAT_W,  // with LATE 0 all of it
+  localparam int DEPTH      = MAX_BEATS + TURNAROUND + LATE
 ) (
   input  logic              clk_i,
   input  logic              rst_ni,
@@ -55,12 +61,12 @@ module sn_row_buffer #(
   logic [CntW-1:0] open_q;          // beats of the row in pass 1 that have left it
   logic [CntW-1:0] closed_q;        // beats of closed rows, not read yet
   logic            ready_q, valid_q, start_q;
-  logic            rd_beat, rd_row;
+  logic            rd_beat, rd_row, rd_all;
 
   assign rd_beat = advance_i && closed_q != '0;
   // The beat read now starts a row when the one read before it ended one (or there was none).
   assign rd_row  = rd_beat && (start_q || last_o);
-  assign free_d  = free_q - CntW'(take_i) + CntW'(rd_beat);
+  assign free_d  = free_q - CntW'(take_i) + CntW'(rd_all);
 
   always_ff @(posedge clk_i or negedge rst_ni) begin
     if (!rst_ni) begin
@@ -92,16 +98,55 @@ module sn_row_buffer #(
 
   sn_ram_1r1w #(
     .DEPTH(DEPTH),
-    .WIDTH(BEAT_W + 1)
+    .WIDTH(EARLY_W + 1)
   ) u_beats (
     .clk_i,
     .wr_en_i,
     .wr_addr_i(wr_ptr_q),
-    .wr_data_i({wr_last_i, wr_beat_i}),
+    .wr_data_i({wr_last_i, wr_beat_i[EARLY_W-1:0]}),
     .rd_en_i  (rd_beat),
     .rd_addr_i(rd_ptr_q),
-    .rd_data_o({last_o, beat_o})
+    .rd_data_o({last_o, beat_o[EARLY_W-1:0]})
   );
+
+  if (LATE == 0) begin : gen_all
+    assign rd_all = rd_beat;
+  end else begin : gen_late
+    logic [LATE:0]   reads;  // [n]: a beat was read n clocks of advance_i ago
+    logic [LATE:1]   reads_q;
+    logic [PtrW-1:0] ptr;
+
+    assign reads  = {reads_q, rd_beat};
+    assign rd_all = advance_i && reads[LATE];
+
+    always_ff @(posedge clk_i or negedge rst_ni) begin
+      if (!rst_ni) reads_q <= '0;
+      else if (advance_i) reads_q <= reads[LATE-1:0];
+    end
+
+    sn_pipe #(
+      .W     (PtrW),
+      .STAGES(LATE)
+    ) u_ptr (
+      .clk_i,
+      .en_i  (advance_i),
+      .data_i(rd_ptr_q),
+      .data_o(ptr)
+    );
+
+    sn_ram_1r1w #(
+      .DEPTH(DEPTH),
+      .WIDTH(BEAT_W - EARLY_W)
+    ) u_late (
+      .clk_i,
+      .wr_en_i,
+      .wr_addr_i(wr_ptr_q),
+      .wr_data_i(wr_beat_i[BEAT_W-1:EARLY_W]),
+      .rd_en_i  (rd_all),
+      .rd_addr_i(ptr),
+      .rd_data_o(beat_o[BEAT_W-1:EARLY_W])
+    );
+  end
 
   sn_ram_1r1w #(
     .DEPTH(DEPTH),

@@ -97,20 +97,21 @@ module sn_row_guard #(
     end
   end
 
-  // Only what an accepted beat brings gets in, so that X on an idle bus stays outside.
+  // Only what an accepted beat brings gets in, so that X on an idle bus stays outside. Lanes are 0
+  // without one, which costs less than to hold what they had.
   always_ff @(posedge clk_i) begin
+    keep_o   <= keep & {LANES{accept}};
+    active_o <= active & {LANES{accept}};
+    for (int i = 0; i < LANES; i++) data_o[i] <= s_axis_tdata[i] & {LANE_W{active[i] && accept}};
     if (accept) begin
       beats_q        <= past_end ? beats : beats + CntW'(1);
       store_o        <= !past_end;
       first_o        <= first;
       stored_last_o  <= s_axis_tlast || at_end;
       close_o        <= s_axis_tlast;
-      keep_o         <= keep;
-      active_o       <= active;
       row_err_len_o  <= new_len_err || (!first && row_err_len_o);
       row_err_keep_o <= keep_bad || (!first && row_err_keep_o);
       if (first) cfg_o <= cfg_i;
-      for (int i = 0; i < LANES; i++) data_o[i] <= s_axis_tdata[i] & {LANE_W{active[i]}};
     end
   end
 endmodule

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Online maximum: the largest unmasked element of a row so far, beat by beat.
 //
-//   key [LANES] --> maximum tree --> max(row so far, beat) --[reg]--> max_o
-//                                    row so far ------------[reg]--> prev_o
+//   key [LANES] --> tree of maxima --> max(row so far, beat) --[reg]--> max_o
+//                                      row so far ------------[reg]--> prev_o
 //
 //   m_t = max(m_(t-1), max of unmasked x in beat t)       max_o = m_t + 128,  prev_o = m_(t-1) + 128
 //
@@ -10,35 +10,53 @@
 /// element has come yet, max_o is 0, i.e. x = -128. The rise from there is not a correction, and
 /// does no harm: the sum it would correct is still 0.
 ///
-/// Latency floor(clog2(LANES) / 3) + 1 clocks, one beat a clock.
+/// Latency one clock, one beat a clock: the levels of the tree overlap (sn_max), so that no register
+/// between them is needed, nor one to keep the elements beside it.
 
 module sn_row_max #(
-  parameter int LANES = 32
+  parameter  int LANES  = 32,
+  localparam int LEVELS = $clog2(LANES)
 ) (
   input  logic                  clk_i,
-  input  logic                  load_i,   // with the last stage: it holds a beat
+  input  logic                  load_i,   // there is a beat
   input  logic [LANES-1:0][7:0] key_i,    // x + 128, 0 where it is masked
-  input  logic                  first_i,  // with the last stage: first beat of its row
+  input  logic                  first_i,  // it is the first of its row
   output logic [7:0]            max_o,
   output logic [7:0]            prev_o
 );
-  logic [7:0] beat_max, prev;
+  logic [7:0] prev, so_far;
 
-  sn_reduce_tree #(
-    .N  (LANES),
-    .W  (8),
-    .SUM(1'b0)
-  ) u_tree (
-    .clk_i,
-    .data_i(key_i),
-    .data_o(beat_max)
-  );
+  for (genvar l = 0; l <= LEVELS; l++) begin : gen_level
+    logic [(LANES>>l)*8-1:0] node;
+
+    if (l == 0) begin : gen_leaf
+      assign node = key_i;
+    end else begin : gen_max
+      for (genvar i = 0; i < (LANES >> l); i++) begin : gen_node
+        sn_max #(
+          .W(8)
+        ) u_max (
+          .a_i  (gen_level[l-1].node[16*i+:8]),
+          .b_i  (gen_level[l-1].node[16*i+8+:8]),
+          .max_o(node[8*i+:8])
+        );
+      end
+    end
+  end
 
   assign prev = first_i ? 8'd0 : max_o;
 
+  sn_max #(
+    .W(8)
+  ) u_row (
+    .a_i  (gen_level[LEVELS].node),
+    .b_i  (prev),
+    .max_o(so_far)
+  );
+
   always_ff @(posedge clk_i) begin
     if (load_i) begin
-      max_o    <= (beat_max > prev) ? beat_max : prev;
+      max_o  <= so_far;
       prev_o <= prev;
     end
   end

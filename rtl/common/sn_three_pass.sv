@@ -17,10 +17,10 @@
 // code 15 means that there is no element.
 //
 // Throughput: one beat a clock for ever, rows of any length, when neither side stalls.
-// Latency: pass 2 takes a row's first beat T + 4 clocks after the transfer of its last one, or right
+// Latency: pass 2 takes a row's first beat 4 clocks after the transfer of its last one, or right
 //   behind the row before; the output has it T + 10 clocks after pass 2 has had the last, or right
 //   behind the row before. T = floor(clog2(LANES) / 3). For a row of B beats that is
-//   LATENCY = 2 T + 13 + B clocks.
+//   LATENCY = T + 13 + B clocks.
 // Storage: that of sn_two_pass, with CODE_W = 4.
 //
 /// m_axis_tready enables the registers of pass 3 and goes no further.

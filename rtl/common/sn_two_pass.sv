@@ -16,10 +16,10 @@
 // ZERO_CODE; ABSENT_CODE, which no element may have, means that there is none.
 //
 // Throughput: one beat a clock for ever, rows of any length, when neither side stalls.
-// Latency: pass 2 takes a row's first beat T + 4 clocks after the transfer of its last one, or right
+// Latency: pass 2 takes a row's first beat 4 clocks after the transfer of its last one, or right
 //   behind the row before; valid_o has it T + 8 clocks after pass 2 has had the last, or right behind
 //   the row before. T = floor(clog2(LANES) / 3).
-// Storage: rings of ceil(MAX_LEN/LANES) + T + 3 beats of 9 LANES + 1 bits and as many rows of
+// Storage: rings of ceil(MAX_LEN/LANES) + 3 beats of 9 LANES + 1 bits and as many rows of
 //   10 + CFG_W bits, and of ceil(MAX_LEN/LANES) + T + 7 beats of CODE_W LANES + 1 bits and as many rows
 //   of 2 + ROW_W bits.
 //
@@ -74,7 +74,7 @@ module sn_two_pass #(
   localparam int Tree     = $clog2(LANES) / 3;
 
   // Stages of pass 1: valid[s] tells that stage s holds a beat. Stage 0 is the guard's register.
-  localparam int StMax       = Tree + 1;        // running maximum: the row is closed from here
+  localparam int StMax       = 1;               // running maximum: the row is closed from here
   localparam int Turnaround1 = StMax + 2;       // + accept, + the row buffer's count of closed beats
   // Stages of pass 2; ring 1 puts out stage 0.
   localparam int StCode      = 3;               // d, then the unit's two steps
@@ -91,7 +91,7 @@ module sn_two_pass #(
     logic             store;     // has a place in ring 1
     logic             close;     // the row is complete
   } ctl_t;
-  ctl_t s0_ctl, tree_ctl, max_ctl;
+  ctl_t s0_ctl, max_ctl;
   localparam int CtlW = CFG_W + 5;  // bits of ctl_t: not every tool takes $bits of a type here
 
   logic                  take, s0_valid, s0_last;
@@ -143,23 +143,13 @@ module sn_two_pass #(
   end
   assign valid = {valid_q, s0_valid};
 
-  sn_pipe #(
-    .W     (CtlW),
-    .STAGES(Tree)
-  ) u_tree_ctl (
-    .clk_i,
-    .en_i  (1'b1),
-    .data_i(s0_ctl),
-    .data_o(tree_ctl)
-  );
-
   sn_row_max #(
     .LANES(LANES)
   ) u_max (
     .clk_i,
-    .load_i (valid[StMax-1]),
+    .load_i (s0_valid),
     .key_i  (s0_key),
-    .first_i(tree_ctl.first),
+    .first_i(s0_ctl.first),
     .max_o  (max_m),
     .prev_o (unused_prev)
   );
@@ -170,7 +160,7 @@ module sn_two_pass #(
   ) u_max_ctl (
     .clk_i,
     .en_i  (1'b1),
-    .data_i(tree_ctl),
+    .data_i(s0_ctl),
     .data_o(max_ctl)
   );
 

@@ -26,8 +26,8 @@
 //
 // Throughput: one beat a clock for ever, rows of any length, when neither side stalls.
 // Latency: from the transfer of a row's last beat to that of its first output beat
-//   LATENCY = 8 + 2 T clocks, T = floor(clog2(LANES) / 3): 8 to LANES 4, 10 to LANES 32, 12 with 64.
-// Storage: a ring of ceil(MAX_LEN/LANES) + 5 + 2 T beats of (4 + EXP_FRAC) LANES + 9 bits between the
+//   LATENCY = 9 + T clocks, T = floor(clog2(LANES) / 3): 9 to LANES 4, 10 to LANES 32, 11 with 64.
+// Storage: a ring of ceil(MAX_LEN/LANES) + 7 + T beats of (4 + EXP_FRAC) LANES + 9 bits between the
 //   passes, and as many row entries of 14 + clog2(clog2(MAX_LEN) + 1) + DIV_BITS bits.
 //
 /// s_axis_tready is a flip-flop. m_axis_tready enables the registers of pass 2 and goes no further.
@@ -87,7 +87,7 @@ module e2softmax #(
 
   // Stages of pass 1: valid[s] tells that stage s holds a beat. Stage 0 is the guard's register.
   localparam int Tree     = $clog2(LANES) / 3;
-  localparam int StMax    = Tree + 1;      // running maximum
+  localparam int StMax    = 1;             // running maximum
   localparam int StCode   = StMax + 1;     // codes: written to the row buffer from here
   localparam int StBeat   = StCode + Tree; // where the beat's sum joins Sum
   localparam int StSum    = StBeat + 1;    // Sum: the row is closed from here
@@ -111,7 +111,7 @@ module e2softmax #(
     logic       last;      // ... and is the last of its row there
     logic       close;     // the row is complete
   } ctl_t;
-  ctl_t s0_ctl, tree_ctl, max_ctl, code_ctl, beat_ctl, sum_ctl;
+  ctl_t s0_ctl, max_ctl, code_ctl, beat_ctl, sum_ctl;
   localparam int CtlW = 10;  // bits of ctl_t: not every tool takes $bits of a type here
 
   logic                  take;
@@ -163,7 +163,7 @@ module e2softmax #(
   end
   assign valid = {valid_q, s0_valid};
 
-  // ------------------------------------------------------ stages 1 .. StMax: maximum, keys beside it
+  // ----------------------------------------------------------- stage StMax: maximum, keys beside it
   // Beside the maximum a lane has 9 bits: {active, key}. A lane that is not active has no key, and
   // bit 0 tells a masked element from none.
   logic [LANES-1:0][8:0] s0_lane, max_lane;
@@ -173,30 +173,20 @@ module e2softmax #(
     assign s0_lane[i] = {s0_active[i], s0_key[i][7:1], s0_active[i] ? s0_key[i][0] : s0_keep[i]};
   end
 
-  sn_pipe #(
-    .W     (CtlW),
-    .STAGES(Tree)
-  ) u_tree_ctl (
-    .clk_i,
-    .en_i  (1'b1),
-    .data_i(s0_ctl),
-    .data_o(tree_ctl)
-  );
-
   sn_row_max #(
     .LANES(LANES)
   ) u_max (
     .clk_i,
-    .load_i  (valid[StMax-1]),
+    .load_i  (s0_valid),
     .key_i   (s0_key),
-    .first_i (tree_ctl.first),
+    .first_i (s0_ctl.first),
     .max_o   (max_m),
     .prev_o  (max_prev)
   );
 
   sn_pipe #(
     .W     (9 * LANES),
-    .STAGES(StMax)
+    .STAGES(1)
   ) u_max_lane (
     .clk_i,
     .en_i  (1'b1),
@@ -210,7 +200,7 @@ module e2softmax #(
   ) u_max_ctl (
     .clk_i,
     .en_i  (1'b1),
-    .data_i(tree_ctl),
+    .data_i(s0_ctl),
     .data_o(max_ctl)
   );
 
@@ -310,7 +300,7 @@ module e2softmax #(
 
   // -------------------------------------------------------------------------------------- row buffer
   logic                        advance, rd_valid, rd_last;
-  logic [LANES-1:0][CodeW-1:0] rd_code;
+  logic [LANES-1:0][CodeW-1:0] div_code;  // two clocks later
   logic [7:0]                  rd_m, rd_row_m;
   logic [KsW-1:0]              rd_ks;
   logic [DIV_BITS-1:0]         rd_bin;
@@ -321,30 +311,33 @@ module e2softmax #(
     .BEAT_W    (BeatW),
     .ROW_W     (RowW),
     .MAX_BEATS (MaxBeats),
-    .TURNAROUND(Turnaround)
+    .TURNAROUND(Turnaround),
+    .LATE      (2),
+    .EARLY_W   (8)
   ) u_row_buffer (
     .clk_i,
     .rst_ni,
     .take_i     (take),
     .ready_o    (s_axis_tready),
     .wr_en_i    (valid[StCode] && code_ctl.store),
-    .wr_beat_i  ({code_m, code_word}),
+    .wr_beat_i  ({code_word, code_m}),
     .wr_last_i  (code_ctl.last),
     .done_i     (valid[StSum] && sum_ctl.store),
     .close_i    (valid[StSum] && sum_ctl.close),
     .close_row_i({sum_ctl.err_keep, sum_ctl.err_len, sum_ctl.fmt, sum_ctl.frac, sum_m, sum_ks, sum_bin}),
     .advance_i  (advance),
     .valid_o    (rd_valid),
-    .beat_o     ({rd_m, rd_code}),
+    .beat_o     ({div_code, rd_m}),
     .last_o     (rd_last),
     .row_o      ({rd_err_keep, rd_err_len, rd_fmt, rd_frac, rd_row_m, rd_ks, rd_bin})
   );
 
   // ------------------------------------------------------------------------------ pass 2 and output
-  logic                        div_valid_q, div_last_q;
-  logic [USER_W-1:0]           div_user_q;
-  logic [LANES-1:0][CodeW-1:0] div_code;
-  logic [LANES-1:0][7:0]       div_out;
+  // The row buffer's output is stage 0, its codes come with stage 2.
+  logic [2:1]            p_valid;
+  logic                  div_last;
+  logic [USER_W-1:0]     div_user;
+  logic [LANES-1:0][7:0] div_out;
 
   e2softmax_log_div #(
     .LANES   (LANES),
@@ -353,45 +346,47 @@ module e2softmax #(
     .EXP_FRAC(EXP_FRAC)
   ) u_log_div (
     .clk_i,
-    .advance_i   (advance && rd_valid),
-    .code_i      (rd_code),
+    .advance_i   (advance),
     .beat_max_i  (rd_m),
     .row_max_i   (rd_row_m),
     .frac_i      (rd_frac),
     .row_scaled_i(rd_fmt),
     .ks_i        (rd_ks),
     .bin_i       (rd_bin),
-    .code_o      (div_code),
+    .valid_i     (p_valid[2]),
+    .code_i      (div_code),
     .out_o       (div_out)
+  );
+
+  sn_pipe #(
+    .W     (1 + USER_W),
+    .STAGES(2)
+  ) u_user (
+    .clk_i,
+    .en_i  (advance),
+    .data_i({rd_last, rd_err_keep, rd_err_len, rd_fmt ? 5'(rd_ks) : 5'd0}),
+    .data_o({div_last, div_user})
   );
 
   assign advance = !m_axis_tvalid || m_axis_tready;
 
-  always_ff @(posedge clk_i) begin
-    if (advance && rd_valid) begin
-      div_last_q <= rd_last;
-      div_user_q <= {rd_err_keep, rd_err_len, rd_fmt ? 5'(rd_ks) : 5'd0};
+  always_ff @(posedge clk_i or negedge rst_ni) begin
+    if (!rst_ni) begin
+      p_valid       <= '0;
+      m_axis_tvalid <= 1'b0;
+    end else if (advance) begin
+      p_valid       <= {p_valid[1], rd_valid};
+      m_axis_tvalid <= p_valid[2];
     end
   end
 
-  // The outputs are reset whole: no X leaves the unit.
-  always_ff @(posedge clk_i or negedge rst_ni) begin
-    if (!rst_ni) begin
-      div_valid_q   <= 1'b0;
-      m_axis_tvalid <= 1'b0;
-      m_axis_tdata  <= '0;
-      m_axis_tkeep  <= '0;
-      m_axis_tlast  <= 1'b0;
-      m_axis_tuser  <= '0;
-    end else if (advance) begin
-      div_valid_q   <= rd_valid;
-      m_axis_tvalid <= div_valid_q;
-      if (div_valid_q) begin
-        m_axis_tdata <= div_out;
-        m_axis_tlast <= div_last_q;
-        m_axis_tuser <= div_user_q;
-        for (int i = 0; i < LANES; i++) m_axis_tkeep[i] <= div_code[i] != CodeAbsent;
-      end
+  // 0 where there is no beat: the first clock of a reset makes the payload 0, with no reset of its own.
+  always_ff @(posedge clk_i) begin
+    if (advance) begin
+      m_axis_tdata <= div_out;
+      m_axis_tlast <= p_valid[2] && div_last;
+      m_axis_tuser <= p_valid[2] ? div_user : '0;
+      for (int i = 0; i < LANES; i++) m_axis_tkeep[i] <= p_valid[2] && div_code[i] != CodeAbsent;
     end
   end
 endmodule

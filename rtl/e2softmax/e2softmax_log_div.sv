@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Approximate log divider: 2^-code / Sum for the LANES codes of a beat, with no divider or multiplier.
 //
-//   beat: max --> log2exp(m_L - m_t) --> + ks (linear) --> saturate --[reg]--+
-//   beat: codes [LANES] ---------------------------------------------[reg]--+--> step per lane
-//   row:  bin j --> C = DIV_C[j] ------------------------------------[reg]--> steps --> select --> out
+//   beat: m_L - m_t --[reg]--> log2exp --> + ks (linear) --> saturate --[reg]--+
+//   beat: codes [LANES], two clocks later -------------------------------------+--> step per lane
+//   row:  bin j --------[reg]--> C = DIV_C[j] -------------------------[reg]--> steps --> select --> out
 //
 //   k_i = code_i + log2exp(m_L - m_t, F)           m_t: maximum when code_i was made, m_L: of the row
 //   Sum = 2^(15 + ks) * (1 + s), j = top DIV_BITS bits of s, C ~ 256 / (1 + s)
@@ -15,7 +15,8 @@
 /// whatever the correction, which is why the row buffer may use the top two for masked and absent
 /// elements (e2softmax).
 ///
-/// Latency one clock, one beat a clock; all holds while advance_i is low.
+/// Two clocks from the beat's maximum, none from its codes; one beat a clock; all holds while advance_i
+/// is low.
 
 module e2softmax_log_div #(
   parameter  int LANES    = 32,
@@ -27,7 +28,6 @@ module e2softmax_log_div #(
   input  logic                         clk_i,
   input  logic                         advance_i,
   // the beat
-  input  logic [LANES-1:0][CODE_W-1:0] code_i,
   input  logic [7:0]                   beat_max_i,
   // its row
   input  logic [7:0]                   row_max_i,
@@ -35,9 +35,10 @@ module e2softmax_log_div #(
   input  logic                         row_scaled_i,
   input  logic [KS_W-1:0]              ks_i,
   input  logic [DIV_BITS-1:0]          bin_i,
-  // one clock later
-  output logic [LANES-1:0][CODE_W-1:0] code_o,
-  output logic [LANES-1:0][7:0]        out_o
+  // two clocks later
+  input  logic                         valid_i,
+  input  logic [LANES-1:0][CODE_W-1:0] code_i,
+  output logic [LANES-1:0][7:0]        out_o  // 0 without valid_i
 );
   localparam int Steps  = 9 << EXP_FRAC;  // from here on the output is 0
   localparam int StepW  = CODE_W + 1;     // a code plus a saturated base: at most 15 + 9 (31 + 18)
@@ -90,30 +91,33 @@ module e2softmax_log_div #(
   endfunction
 
   // Per beat: how far every code of it still moves, saturated where all outputs are 0.
-  logic [CODE_W-1:0] correction;
-  logic [TotalW-1:0] total;
-  logic [CODE_W-1:0] base;
+  logic [7:0]          fall_q;
+  logic [2:0]          frac_q;
+  logic [KS_W-1:0]     ks_q;
+  logic [DIV_BITS-1:0] bin_q;
+  logic [CODE_W-1:0]   correction, base, base_q;
+  logic [TotalW-1:0]   total;
+  logic [7:0]          c_q;
 
   e2softmax_log2exp #(
     .EXP_FRAC(EXP_FRAC)
   ) u_correction (
-    .d_i   (row_max_i - beat_max_i),
-    .frac_i,
+    .d_i   (fall_q),
+    .frac_i(frac_q),
     .code_o(correction)
   );
 
-  assign total = TotalW'(correction) + (row_scaled_i ? '0 : TotalW'(ks_i) << EXP_FRAC);
+  assign total = TotalW'(correction) + (TotalW'(ks_q) << EXP_FRAC);
   assign base  = (total >= TotalW'(Steps)) ? CODE_W'(Steps) : CODE_W'(total);
-
-  logic [CODE_W-1:0]            base_q;
-  logic [7:0]                   c_q;
-  logic [LANES-1:0][CODE_W-1:0] code_q;
 
   always_ff @(posedge clk_i) begin
     if (advance_i) begin
+      fall_q <= row_max_i - beat_max_i;
+      frac_q <= frac_i;
+      ks_q   <= row_scaled_i ? '0 : ks_i;
+      bin_q  <= bin_i;
       base_q <= base;
-      c_q    <= div_c(4'(bin_i));
-      code_q <= code_i;
+      c_q    <= div_c(4'(bin_q));
     end
   end
 
@@ -136,9 +140,7 @@ module e2softmax_log_div #(
 
   for (genvar i = 0; i < LANES; i++) begin : gen_lane
     logic [StepW-1:0] k;
-    assign k        = StepW'(code_q[i]) + StepW'(base_q);
-    assign out_o[i] = (k < StepW'(Steps)) ? step[k[CODE_W-1:0]] : 8'd0;
+    assign k        = StepW'(code_i[i]) + StepW'(base_q);
+    assign out_o[i] = (valid_i && k < StepW'(Steps)) ? step[k[CODE_W-1:0]] : 8'd0;
   end
-
-  assign code_o = code_q;
 endmodule

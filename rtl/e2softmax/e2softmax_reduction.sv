@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reduction with online correction: the sum of 2^-code over a row whose maximum may still grow.
 //
-//   code, active [LANES] --> weights --> adder tree --------------------> + --[reg]--+--> sum_o
+//   code, active [LANES] --> sums of pairs --> adder tree --------------> + --[reg]--+--> sum_o
 //                                                                         ^          |
 //   rise_code_i (how far the maximum rose, as a code) --> decay  <------ 0 at first -+
 //
@@ -9,6 +9,9 @@
 //   Sum_t     = decay(Sum_(t-1), rise code) + sum of weight(y_i) over unmasked i
 //   decay     = floor shift by the code       EXP_FRAC = 1: by half the code, odd ones times 181/256
 //
+/// A weight has one bit set, so two of them need no adder: they are put side by side, and where they are
+/// equal one of twice the weight stands for both. Half octaves have more bits and are added.
+///
 /// Units of 2^-15. SUM_W = 16 + clog2(MAX_LEN) bits hold MAX_LEN weights of 2^15, so it never
 /// overflows; from the first unmasked element on it is at least 2^15. Latency
 /// floor(clog2(LANES) / 3) + 1 clocks, one beat a clock: the loop from sum_o to sum_o is one clock long.
@@ -30,27 +33,57 @@ module e2softmax_reduction #(
   localparam int          BeatW    = 16 + $clog2(LANES);
   localparam logic [15:0] HalfStep = 16'd23168;  // 2^15 * 181/256 (1/sqrt 2)
 
-  logic [LANES-1:0][BeatW-1:0] weight;
+  localparam int          Pairs    = (LANES + 1) / 2;
+  localparam int          PairW    = (LANES == 1) ? 16 : 17;
+
+  logic [Pairs-1:0][BeatW-1:0] pair;
   logic [BeatW-1:0]            beat_sum;
   logic [SUM_W-1:0]            prev, decayed;
 
-  for (genvar i = 0; i < LANES; i++) begin : gen_weight
-    logic [15:0] top;
-    if (EXP_FRAC == 0) begin : gen_octave
-      assign top = 16'h8000;
-    end else begin : gen_half
-      assign top = code_i[i][0] ? HalfStep : 16'h8000;
+  for (genvar i = 0; i < Pairs; i++) begin : gen_pair
+    logic [PairW-1:0] sum;
+
+    if (EXP_FRAC == 0 && LANES > 1) begin : gen_octave
+      logic [3:0] a, b;
+      logic       equal, a_only;
+
+      assign equal  = active_i[2*i] && active_i[2*i+1] && code_i[2*i] == code_i[2*i+1];
+      assign a      = equal ? code_i[2*i] - 4'd1 : code_i[2*i];
+      assign b      = code_i[2*i+1];
+      // Twice the weight of code 0 has a bit of its own.
+      assign a_only = active_i[2*i] && !(equal && code_i[2*i] == 4'd0);
+      for (genvar c = 0; c < 16; c++) begin : gen_code
+        logic at_a, at_b;
+        assign at_a      = (a[3:2] == 2'(c >> 2) && a_only) && a[1:0] == 2'(c);
+        assign at_b      = (b[3:2] == 2'(c >> 2) && active_i[2*i+1] && !equal) && b[1:0] == 2'(c);
+        assign sum[15-c] = at_a || at_b;
+      end
+      assign sum[16] = equal && code_i[2*i] == 4'd0;
+    end else begin : gen_add
+      logic [2*PairW-1:0] weight;
+      for (genvar k = 0; k < 2; k++) begin : gen_weight
+        if (2 * i + k < LANES) begin : gen_lane
+          logic [15:0] top;
+          assign top = (EXP_FRAC == 1 && code_i[2*i+k][0]) ? HalfStep : 16'h8000;
+          assign weight[k*PairW+:PairW] = active_i[2*i+k] ?
+              PairW'(top >> code_i[2*i+k][CODE_W-1:EXP_FRAC]) : '0;
+        end else begin : gen_none
+          assign weight[k*PairW+:PairW] = '0;
+        end
+      end
+      assign sum = weight[0+:PairW] + weight[PairW+:PairW];
     end
-    assign weight[i] = active_i[i] ? BeatW'(top >> code_i[i][CODE_W-1:EXP_FRAC]) : '0;
+    assign pair[i] = BeatW'(sum);
   end
 
   sn_reduce_tree #(
-    .N  (LANES),
-    .W  (BeatW),
-    .SUM(1'b1)
+    .N    (Pairs),
+    .W    (BeatW),
+    .SUM  (1'b1),
+    .ABOVE((LANES == 1) ? 0 : 1)
   ) u_tree (
     .clk_i,
-    .data_i(weight),
+    .data_i(pair),
     .data_o(beat_sum)
   );
 

@@ -19,7 +19,7 @@
 //   - cfg_*_i are taken with the first beat of each row.
 //
 // Throughput, latency, storage: those of sn_three_pass, with ROW_W = W. For rows of B beats
-//   LATENCY = 2 T + 13 + B clocks, T = floor(clog2(LANES) / 3).
+//   LATENCY = T + 13 + B clocks, T = floor(clog2(LANES) / 3).
 //
 /// The lanes share their multipliers (rexp_line).
 

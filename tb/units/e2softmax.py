@@ -37,15 +37,16 @@ class E2SoftmaxUnit(SoftmaxUnit):
         return SoftmaxResult(outputs.out, outputs.exponent)
 
     def latency(self, parameters: Parameters) -> tuple[int, ...]:
-        return (8 + 2 * tree_stages(parameters["LANES"]),)
+        return (9 + tree_stages(parameters["LANES"]),)
 
     def storage(self, parameters: Parameters) -> dict[str, tuple[int, int]]:
         lanes, max_len = parameters["LANES"], parameters["MAX_LEN"]
-        words = -(-max_len // lanes) + 5 + 2 * tree_stages(lanes)
+        words = -(-max_len // lanes) + 7 + tree_stages(lanes)
         code = 4 + parameters["EXP_FRAC"]
         ks = max(1, clog2(clog2(max_len) + 1))
         return {
-            "beats": (words, code * lanes + 8 + 1),  # codes, m_t, last
+            "beats": (words, 8 + 1),  # m_t, last
+            "beats late": (words, code * lanes),  # codes
             "rows": (words, 2 + 8 + 4 + ks + parameters["DIV_BITS"]),
         }
 
@@ -148,6 +149,7 @@ E2SOFTMAX = E2SoftmaxUnit(
         "common/sn_pipe.sv",
         "common/sn_reduce_tree.sv",
         "common/sn_leading_one.sv",
+        "common/sn_max.sv",
         "common/sn_row_max.sv",
         "common/sn_row_guard.sv",
         "common/sn_row_buffer.sv",

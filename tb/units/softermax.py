@@ -49,11 +49,11 @@ class SoftermaxUnit(SoftmaxUnit):
         return LutResult(outputs.out, softermax.ONE)
 
     def latency(self, parameters: Parameters) -> tuple[int, ...]:
-        return (10 + 2 * tree_stages(parameters["LANES"]),)
+        return (10 + tree_stages(parameters["LANES"]),)
 
     def storage(self, parameters: Parameters) -> dict[str, tuple[int, int]]:
         lanes, max_len = parameters["LANES"], parameters["MAX_LEN"]
-        words = -(-max_len // lanes) + 7 + 2 * tree_stages(lanes)
+        words = -(-max_len // lanes) + 7 + tree_stages(lanes)
         return {
             "beats": (words, 16 * lanes + 7 + 1),  # numerators, m_t, last
             "rows": (words, 2 + 7 + 8),  # flags, m_L + e - 5, r
@@ -155,6 +155,7 @@ SOFTERMAX = SoftermaxUnit(
         "common/sn_reduce_tree.sv",
         "common/sn_leading_one.sv",
         "common/sn_multiply.sv",
+        "common/sn_max.sv",
         "common/sn_row_max.sv",
         "common/sn_row_guard.sv",
         "common/sn_row_buffer.sv",

@@ -21,6 +21,7 @@ TWO_PASS = (
     "common/sn_ram_1r1w.sv",
     "common/sn_pipe.sv",
     "common/sn_reduce_tree.sv",
+    "common/sn_max.sv",
     "common/sn_row_max.sv",
     "common/sn_row_guard.sv",
     "common/sn_row_buffer.sv",
@@ -46,8 +47,8 @@ class TwoPassUnit(SoftmaxUnit):
         lanes = parameters["LANES"]
         beats, tree = -(-parameters["MAX_LEN"] // lanes), tree_stages(lanes)
         return {
-            "beats 1": (beats + tree + 3, 9 * lanes + 1),  # x, masked or absent, last
-            "rows 1": (beats + tree + 3, 2 + 3 + 8),  # flags, F, m
+            "beats 1": (beats + 3, 9 * lanes + 1),  # x, masked or absent, last
+            "rows 1": (beats + 3, 2 + 3 + 8),  # flags, F, m
             "beats 2": (beats + tree + 7, self.code_bits * lanes + 1),  # codes, last
             "rows 2": (beats + tree + 7, 2 + self.row_word_bits(parameters)),
         }
@@ -80,7 +81,7 @@ class ThreePassUnit(TwoPassUnit):
 
     def latency(self, parameters: Parameters) -> tuple[int, ...]:
         tree = tree_stages(parameters["LANES"])
-        return (tree + 4, tree + 10)
+        return (4, tree + 10)
 
 
 _SUMS = ("0, all masked", "1", "2", "3 .. last - 1", "last", "above last")

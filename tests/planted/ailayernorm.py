@@ -24,7 +24,7 @@ _LATE_BANK = (
     "  always_ff @(posedge clk_i) if (%s) late_bank_q <= %s;\n"
     "  assign p_valid = {p_valid_q, rd_valid};\n",
 )
-_MASKED_DATA = (GUARD, "s_axis_tdata[i] & {LANE_W{active[i]}}", "s_axis_tdata[i]")
+_MASKED_DATA = (GUARD, "{LANE_W{active[i] && accept}}", "{LANE_W{accept}}")
 
 BUGS: dict[str, Bug] = {
     # ------------------------------------------------------------------------- statistics

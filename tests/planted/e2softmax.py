@@ -8,10 +8,14 @@ GUARD = "common/sn_row_guard.sv"
 BUFFER = "common/sn_row_buffer.sv"
 TREE = "common/sn_reduce_tree.sv"
 MAX = "common/sn_row_max.sv"
+LARGER = "common/sn_max.sv"
 TOP = "e2softmax/e2softmax.sv"
 LOG2EXP = "e2softmax/e2softmax_log2exp.sv"
 SUM = "e2softmax/e2softmax_reduction.sv"
 DIV = "e2softmax/e2softmax_log_div.sv"
+
+# What the guard lets into lanes that are not active.
+_UNMASKED = (GUARD, "{LANE_W{active[i] && accept}}", "{LANE_W{accept}}")
 
 BUGS: dict[str, Bug] = {
     # ------------------------------------------------------------------------- arithmetic
@@ -44,14 +48,14 @@ BUGS: dict[str, Bug] = {
         ((DIV, "total = TotalW'(correction) +", "total = TotalW'(0) +"),), "shapes", VALUE
     ),
     "maximum over masked lanes": Bug(
-        ((GUARD, "s_axis_tdata[i] & {LANE_W{active[i]}}", "s_axis_tdata[i]"),),
+        (_UNMASKED,),
         "masks",
         VALUE,
     ),
     "masked lanes in the sum": Bug(
         (
-            (SUM, "weight[i] = active_i[i] ?", "weight[i] = 1'b1 ?"),
-            (GUARD, "s_axis_tdata[i] & {LANE_W{active[i]}}", "s_axis_tdata[i]"),
+            (SUM, "assign a_only = active_i[2*i] &&", "assign a_only ="),
+            _UNMASKED,
         ),
         "masks",
         "expected",
@@ -84,10 +88,16 @@ BUGS: dict[str, Bug] = {
         ((DIV, "(9'(c) + 9'(1 << (Shift - 1))) >> Shift", "9'(c) >> Shift"),), "shapes", VALUE
     ),
     "ks applied in row-scaled format": Bug(
-        ((DIV, "(row_scaled_i ? '0 :", "(1'b0 ? '0 :"),), "settings", VALUE
+        ((DIV, "row_scaled_i ? '0 : ks_i", "ks_i"),), "settings", VALUE
     ),
     "exponent given in linear format": Bug(
         ((TOP, "rd_fmt ? 5'(rd_ks) : 5'd0", "5'(rd_ks)"),), "settings", TUSER
+    ),
+    "equal pair counted once": Bug(
+        ((SUM, "equal ? code_i[2*i] - 4'd1 : code_i[2*i]", "code_i[2*i]"),), "shapes", "expected"
+    ),
+    "pair of the largest lost": Bug(
+        ((SUM, "sum[16] = equal && code_i[2*i] == 4'd0", "sum[16] = 1'b0"),), "shapes", "expected"
     ),
     "sum of the last row kept": Bug(
         ((SUM, "assign prev = first_i ? '0 : sum_o;", "assign prev = sum_o;"),), "smoke", "expected"
@@ -123,7 +133,9 @@ BUGS: dict[str, Bug] = {
         "",
     ),
     "tlast a beat early": Bug(
-        ((TOP, "m_axis_tlast <= div_last_q;", "m_axis_tlast <= rd_last;"),), "lengths", ""
+        ((TOP, "m_axis_tlast <= p_valid[2] && div_last;", "m_axis_tlast <= rd_last;"),),
+        "lengths",
+        "",
     ),
     "pass 2 starts a beat early": Bug(
         (
@@ -132,6 +144,17 @@ BUGS: dict[str, Bug] = {
         ),
         "lengths",
         "",
+    ),
+    "slot given back before its codes are read": Bug(
+        ((BUFFER, "CntW'(take_i) + CntW'(rd_all)", "CntW'(take_i) + CntW'(rd_beat)"),),
+        "stalls",
+        "",
+    ),
+    "codes of the beat behind": Bug(
+        ((BUFFER, ".rd_addr_i(ptr),", ".rd_addr_i(rd_ptr_q),"),), "smoke", ""
+    ),
+    "codes read in a stall": Bug(
+        ((BUFFER, "rd_all = advance_i && reads[LATE]", "rd_all = reads[LATE]"),), "stalls", ""
     ),
     "row entry read a row late": Bug(
         ((BUFFER, "rd_beat && (start_q || last_o)", "rd_beat && !start_q && last_o"),), "smoke", ""
@@ -159,7 +182,7 @@ BUGS: dict[str, Bug] = {
             (BUFFER, "  logic            ready_q,", "  logic [CntW-1:0] late_q;\n  logic ready_q,"),
         ),
         "timing",
-        "latency 8",
+        "latency 9",
     ),
     # ----------------------------------------------------------------- settings and errors
     "settings taken with the last beat": Bug(
@@ -186,7 +209,7 @@ BUGS: dict[str, Bug] = {
         "",
     ),
     "tkeep comes out whole": Bug(
-        ((TOP, "m_axis_tkeep[i] <= div_code[i] != CodeAbsent", "m_axis_tkeep[i] <= 1'b1"),),
+        ((TOP, "p_valid[2] && div_code[i] != CodeAbsent", "p_valid[2]"),),
         "lengths",
         "tkeep: expected",
     ),
@@ -205,15 +228,20 @@ BUGS: dict[str, Bug] = {
             (
                 TOP,
                 "always_ff @(posedge clk_i or negedge rst_ni) begin\n    if (!rst_ni) begin\n"
-                "      div_valid_q   <= 1'b0;",
-                "always_ff @(posedge clk_i) begin\n    if (!rst_ni) begin\n"
-                "      div_valid_q   <= 1'b0;",
+                "      p_valid ",
+                "always_ff @(posedge clk_i) begin\n    if (!rst_ni) begin\n      p_valid ",
             ),
         ),
         "reset",
         "in reset",
     ),
     # --------------------------------------------------------------------------- sub-units
+    "the smaller of two stays in": Bug(
+        ((LARGER, "b = b && (b_i[j] || !max_o[j]);", "b = b && b_i[j];"),), "smoke", "expected"
+    ),
+    "the larger of two drops out": Bug(
+        ((LARGER, "a = a && (a_i[j] || !max_o[j]);", "a = a && a_i[j];"),), "smoke", "expected"
+    ),
     "tree drops its last lane": Bug(
         (
             (
@@ -232,9 +260,9 @@ RULES: dict[str, Rule] = {
         (
             (
                 TOP,
-                "    end else if (advance) begin\n      div_valid_q",
-                "    end else if (!advance) begin\n      m_axis_tdata <= ~m_axis_tdata;\n"
-                "    end else begin\n      div_valid_q",
+                "      m_axis_tdata <= div_out;",
+                "      m_axis_tdata <= div_out;\n    end else begin\n"
+                "      m_axis_tdata <= ~m_axis_tdata;\n    end\n    if (advance) begin",
             ),
         ),
         "payload changed while tvalid waited for tready",
@@ -243,15 +271,15 @@ RULES: dict[str, Rule] = {
         (
             (
                 TOP,
-                "    end else if (advance) begin\n      div_valid_q",
+                "    end else if (advance) begin\n      p_valid",
                 "    end else if (!advance) begin\n      m_axis_tvalid <= 1'b0;\n"
-                "    end else begin\n      div_valid_q",
+                "    end else begin\n      p_valid",
             ),
         ),
         "tvalid fell before tready came",
     ),
     "X on an idle output": Rule(
-        ((TOP, "      m_axis_tdata  <= '0;\n", ""),),
+        ((DIV, "(valid_i && k <", "(k <"),),
         "X on a pin that must have a value",
         needs_x=True,
     ),

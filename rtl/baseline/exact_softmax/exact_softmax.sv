@@ -16,9 +16,9 @@
 //   - cfg_*_i are taken with the first beat of each row.
 //
 // Throughput and storage: those of sn_two_pass, with CODE_W = 16 and ROW_W = 16 + clog2(MAX_LEN).
-// Latency: pass 2 starts a row T + 4 clocks behind the input, the output T + 18 behind pass 2, or
+// Latency: pass 2 starts a row 4 clocks behind the input, the output T + 18 behind pass 2, or
 //   right behind the row before. For rows of B beats that is
-//   LATENCY = 2 T + 21 + B clocks, T = floor(clog2(LANES) / 3).
+//   LATENCY = T + 21 + B clocks, T = floor(clog2(LANES) / 3).
 //
 /// m_axis_tready enables the registers of the dividers and the output, and goes no further.
 

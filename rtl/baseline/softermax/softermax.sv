@@ -25,8 +25,8 @@
 //
 // Throughput: one beat a clock for ever, rows of any length, when neither side stalls.
 // Latency: from the transfer of a row's last beat to that of its first output beat
-//   LATENCY = 10 + 2 T clocks, T = floor(clog2(LANES) / 3): 10 to LANES 4, 12 to LANES 32, 14 with 64.
-// Storage: a ring of ceil(MAX_LEN/LANES) + 7 + 2 T beats of 16 LANES + 8 bits between the passes, and
+//   LATENCY = 10 + T clocks, T = floor(clog2(LANES) / 3): 10 to LANES 4, 11 to LANES 32, 12 with 64.
+// Storage: a ring of ceil(MAX_LEN/LANES) + 7 + T beats of 16 LANES + 8 bits between the passes, and
 //   as many row entries of 17 bits.
 //
 /// s_axis_tready is a flip-flop. m_axis_tready enables the registers of pass 2 and goes no further.
@@ -72,7 +72,7 @@ module softermax #(
 
   // Stages of pass 1: valid[s] tells that stage s holds a beat. Stage 0 is the guard's register.
   localparam int Tree       = $clog2(LANES) / 3;
-  localparam int StMax      = Tree + 1;       // running maximum
+  localparam int StMax      = 1;              // running maximum
   localparam int StPow      = StMax + 1;      // numerators: written to the row buffer from here
   localparam int StBeat     = StPow + Tree;   // sum over the beat
   localparam int StSum      = StBeat + 1;     // S
@@ -92,7 +92,7 @@ module softermax #(
     logic last;      // ... and is the last of its row there
     logic close;     // the row is complete
   } ctl_t;
-  ctl_t s0_ctl, tree_ctl, max_ctl, pow_ctl, beat_ctl, sum_ctl, row_ctl;
+  ctl_t s0_ctl, max_ctl, pow_ctl, beat_ctl, sum_ctl, row_ctl;
   localparam int CtlW = 6;  // bits of ctl_t: not every tool takes $bits of a type here
 
   logic                  take, unused_cfg;
@@ -144,7 +144,7 @@ module softermax #(
   end
   assign valid = {valid_q, s0_valid};
 
-  // ------------------------------------------------------ stages 1 .. StMax: maximum, keys beside it
+  // ----------------------------------------------------------- stage StMax: maximum, keys beside it
   // Beside the maximum a lane has 9 bits: {active, key}. A lane that is not active has no key, and
   // bit 0 tells a masked element from none.
   logic [LANES-1:0][8:0] s0_lane, max_lane;
@@ -155,23 +155,13 @@ module softermax #(
     assign s0_lane[i] = {s0_active[i], s0_key[i][7:1], s0_active[i] ? s0_key[i][0] : s0_keep[i]};
   end
 
-  sn_pipe #(
-    .W     (CtlW),
-    .STAGES(Tree)
-  ) u_tree_ctl (
-    .clk_i,
-    .en_i  (1'b1),
-    .data_i(s0_ctl),
-    .data_o(tree_ctl)
-  );
-
   sn_row_max #(
     .LANES(LANES)
   ) u_max (
     .clk_i,
-    .load_i (valid[StMax-1]),
+    .load_i (s0_valid),
     .key_i  (s0_key),
-    .first_i(tree_ctl.first),
+    .first_i(s0_ctl.first),
     .max_o  (max_m),
     .prev_o (unused_prev)
   );
@@ -181,7 +171,7 @@ module softermax #(
 
   sn_pipe #(
     .W     (9 * LANES),
-    .STAGES(StMax)
+    .STAGES(1)
   ) u_max_lane (
     .clk_i,
     .en_i  (1'b1),
@@ -195,7 +185,7 @@ module softermax #(
   ) u_max_ctl (
     .clk_i,
     .en_i  (1'b1),
-    .data_i(tree_ctl),
+    .data_i(s0_ctl),
     .data_o(max_ctl)
   );
 

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+// The larger of two unsigned numbers, from the top bit down. Combinational.
+//
+//   a_i, b_i --> bit W-1 --> which may still be it --> bit W-2 --> ... --> bit 0
+//                   |                                     |                  |
+//                   +---------------> max_o <-------------+------------------+
+//
+//   max[j]    = a[j] of a, if a is level with max above j, or b[j] of b, likewise
+//   a remains = a[j] == max[j]
+//
+/// A compare knows its result only at the last bit, and what waits for it waits for all. Here the top
+/// bits go on to the next of a chain of maxima while the lower ones are still being made: a level of a
+/// tree costs the delay of a bit or two, at two thirds of the area.
+
+module sn_max #(
+  parameter int W = 8
+) (
+  input  logic [W-1:0] a_i,
+  input  logic [W-1:0] b_i,
+  output logic [W-1:0] max_o
+);
+  always_comb begin
+    logic a, b;  // level with max_o so far
+    a = 1'b1;
+    b = 1'b1;
+    for (int j = W - 1; j >= 0; j--) begin
+      max_o[j] = (a && a_i[j]) || (b && b_i[j]);
+      a = a && (a_i[j] || !max_o[j]);
+      b = b && (b_i[j] || !max_o[j]);
+    end
+  end
+endmodule
