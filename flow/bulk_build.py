@@ -26,6 +26,10 @@ _FLAGS = ("-O3", "-std=c++17", "-fPIC", "-fvisibility=hidden", "-fno-gnu-unique"
 _DEFINES = ("VERILATOR=1", *(f"VM_{name}=0" for name in ("COVERAGE", "SC", "TIMING", "TRACE")))
 _DEFINES += tuple(f"VM_TRACE_{name}=0" for name in ("FST", "VCD", "SAIF"))
 
+# What runs once an instance, as Verilator has it: not worth the quarter of the compiler's time that
+# its optimisation would take.
+_ONCE = "once"
+
 
 @dataclass(frozen=True)
 class BulkBuild:
@@ -160,10 +164,13 @@ def _verilate(unit, parameters, sources: Sequence[Path], header: str, folder: Pa
         *(f"-G{name}={value}" for name, value in numbers.items()),
         *map(str, sources),
     )
-    model = sorted(path.name for path in folder.glob("Vtop*.cpp"))
-    (folder / "model.cpp").write_text("".join(f'#include "{name}"\n' for name in model))
+    made = sorted(path.name for path in folder.glob("Vtop*.cpp"))
+    slow = [name for name in made if name.endswith("__Slow.cpp")]
+    for name, parts in (("model", [one for one in made if one not in slow]), (_ONCE, slow)):
+        text = "".join(f'#include "{part}"\n' for part in parts)
+        (folder / f"{name}.cpp").write_text(text)
     runtime = Path(environment["VERILATOR_ROOT"]) / "include"
-    units = [folder / "model.cpp"]
+    units = [folder / "model.cpp", folder / f"{_ONCE}.cpp"]
     units += [runtime / f"{name}.cpp" for name in ("verilated", "verilated_threads")]
     options = [f"-D{name}" for name in _DEFINES]
     options += [f"-I{runtime}", f"-I{runtime / 'vltstd'}", "-include", str(HARNESS / "print.h")]
@@ -189,5 +196,6 @@ def compile_library(
         objects.append(f"{source.stem}.o")
         # By its name alone where it is the build's own: the compiler's cache is asked by it.
         name = source.name if source.parent == folder else str(source)
-        run(*compiler, *_FLAGS, *options, "-I.", f"-I{HARNESS}", "-c", name, "-o", objects[-1])
+        flags = [*_FLAGS, *options, *(["-O0"] if source.stem == _ONCE else [])]
+        run(*compiler, *flags, "-I.", f"-I{HARNESS}", "-c", name, "-o", objects[-1])
     run("g++", "-shared", "-Wl,-Bsymbolic", "-o", "unit.so", *objects, "-pthread", "-latomic")
