@@ -19,12 +19,16 @@ from flow.paths import BUILD, ROOT, RTL
 from tb.contract import StreamShape
 from tb.unit import Parameters, Unit
 
-_HARNESS = ROOT / "tb/bulk"
+HARNESS = ROOT / "tb/bulk"
 # What a library shows is its interface alone: several are open in one process, and each must use
 # the runtime that is in it.
 _FLAGS = ("-O3", "-std=c++17", "-fPIC", "-fvisibility=hidden", "-fno-gnu-unique")
-_DEFINES = ("VERILATOR=1", *(f"VM_{name}=0" for name in ("COVERAGE", "SC", "TIMING")))
-_DEFINES += tuple(f"VM_TRACE_{name}=0" for name in ("FST", "VCD"))
+_DEFINES = ("VERILATOR=1", *(f"VM_{name}=0" for name in ("COVERAGE", "SC", "TIMING", "TRACE")))
+_DEFINES += tuple(f"VM_TRACE_{name}=0" for name in ("FST", "VCD", "SAIF"))
+
+# What runs once an instance, as Verilator has it: not worth the quarter of the compiler's time that
+# its optimisation would take.
+_ONCE = "once"
 
 
 @dataclass(frozen=True)
@@ -55,24 +59,20 @@ def bulk_build(
     sim: str = "verilator",
     *,
     rtl: Path = RTL,
-    gates: Path | None = None,
 ) -> BulkBuild:
     """Build `unit` with all of its `parameters`, or find the build that is there.
 
-    `rtl` is the folder of the sources: another one than the project's holds planted bugs. `gates`
-    is a module without parameters in place of the sources, whose toggles can be counted (Verilator
-    only). Raises UserError (unknown simulator, missing tool) and BuildError (sources refused).
+    `rtl` is the folder of the sources: another one than the project's holds planted bugs. Raises
+    UserError (unknown simulator, missing tool) and BuildError (sources refused).
     """
     check_simulator(sim)
-    if gates is not None:
-        return _gate_build(unit, parameters, gates)
     sources = [rtl / file for file in unit.rtl]
     if sim == "verilator":
         sources += [ROOT / file for file in CHECKERS]
-        own = [*_HARNESS.glob("*.h"), *_HARNESS.glob("*.cpp")]
-        header, make = _header(unit, parameters), _verilate
+        own = [*HARNESS.glob("*.h"), *HARNESS.glob("*.cpp")]
+        header, make = ports_header(unit, parameters), _verilate
     else:
-        own = [*_HARNESS.glob("*.sv")]
+        own = [*HARNESS.glob("*.sv")]
         header, make = _macros(unit, parameters), _interpret
     started = time.perf_counter()
     folder, reused = kept(
@@ -85,22 +85,7 @@ def bulk_build(
     return BulkBuild(unit, dict(parameters), sim, folder, reused, seconds)
 
 
-def _gate_build(unit: Unit, parameters: Parameters, gates: Path) -> BulkBuild:
-    own = sorted([*_HARNESS.glob("*.h"), *_HARNESS.glob("*.cpp")])
-    header = _header(unit, parameters)
-    started = time.perf_counter()
-    folder, reused = kept(
-        f"{unit.name}-gates",
-        [unit.name, parameters, tools.versions("verilator"), header],
-        [gates, *own, Path(__file__)],
-        lambda folder: _verilate(unit, {}, [gates], header, folder, traced=True),
-        below="ppa",
-    )
-    seconds = time.perf_counter() - started
-    return BulkBuild(unit, dict(parameters), "verilator", folder, reused, seconds)
-
-
-def _header(unit: Unit, parameters: Parameters) -> str:
+def ports_header(unit: Unit, parameters: Parameters) -> str:
     """sn_ports.h: the unit's own ports, and the bytes of the common ones."""
     shape = StreamShape.of(unit, parameters)
     lists = {
@@ -164,42 +149,53 @@ def _interpret(unit, parameters, sources: Sequence[Path], header: str, folder: P
     run = partial(_run, "icarus", unit, folder, {})
     run(
         *("iverilog", "-g2012", "-Wall", "-Wno-timescale", "-I", ".", "-s", "sn_bulk_top"),
-        *("-o", "unit.vvp", *map(str, sources), str(_HARNESS / "sn_bulk_top.sv")),
+        *("-o", "unit.vvp", *map(str, sources), str(HARNESS / "sn_bulk_top.sv")),
     )
 
 
-def _verilate(
-    unit, parameters, sources: Sequence[Path], header: str, folder: Path, traced: bool = False
-) -> None:
+def _verilate(unit, parameters, sources: Sequence[Path], header: str, folder: Path) -> None:
     environment = tools.verilator_env()
-    compiler = ["g++"]
-    ccache = tools.ccache()
-    if ccache is not None:  # most of the time goes into Verilator's own runtime, always the same
-        environment["CCACHE_DIR"] = str(BUILD / "ccache")
-        compiler.insert(0, str(ccache))
-    (folder / "sn_ports.h").write_text(header)
-    numbers = unit.rtl_parameters(parameters) if parameters else {}
+    numbers = unit.rtl_parameters(parameters)
     run = partial(_run, "verilator", unit, folder, environment)
     run(
         *("verilator", "--cc", "--prefix", "Vtop", "--Mdir", ".", "--top-module", unit.name),
         *("-O3", "--assert", "--x-assign", "unique", "--x-initial", "unique", "-Wno-fatal"),
         *("--timescale", "1ns/1ps", "--no-timing", f"-DSN_UNIT={unit.name}"),
         *(f"-G{name}={value}" for name, value in numbers.items()),
-        *(["--trace-saif"] if traced else []),
         *map(str, sources),
     )
-    model = sorted(path.name for path in folder.glob("Vtop*.cpp"))
-    (folder / "model.cpp").write_text("".join(f'#include "{name}"\n' for name in model))
+    made = sorted(path.name for path in folder.glob("Vtop*.cpp"))
+    slow = [name for name in made if name.endswith("__Slow.cpp")]
+    for name, parts in (("model", [one for one in made if one not in slow]), (_ONCE, slow)):
+        text = "".join(f'#include "{part}"\n' for part in parts)
+        (folder / f"{name}.cpp").write_text(text)
     runtime = Path(environment["VERILATOR_ROOT"]) / "include"
-    units = ["model.cpp", *(str(_HARNESS / f"{name}.cpp") for name in ("harness", "yardstick"))]
-    needed = ["verilated", "verilated_threads", *(["verilated_saif_c"] if traced else [])]
-    units += [str(runtime / f"{name}.cpp") for name in needed]
-    objects = [f"{Path(name).stem}.o" for name in units]
-    options = [*_FLAGS, *(f"-D{name}" for name in _DEFINES), "-I.", f"-I{_HARNESS}"]
-    options += [f"-DVM_TRACE={traced:d}", f"-DVM_TRACE_SAIF={traced:d}"]
-    options += [f"-I{runtime}", f"-I{runtime / 'vltstd'}", "-include", str(_HARNESS / "print.h")]
-    if traced:  # driven for some thousand clocks: the compiler's time counts for more
-        options.append("-O0")
-    for name, made in zip(units, objects, strict=True):
-        run(*compiler, *options, "-c", name, "-o", made)
+    units = [folder / "model.cpp", folder / f"{_ONCE}.cpp"]
+    units += [runtime / f"{name}.cpp" for name in ("verilated", "verilated_threads")]
+    options = [f"-D{name}" for name in _DEFINES]
+    options += [f"-I{runtime}", f"-I{runtime / 'vltstd'}", "-include", str(HARNESS / "print.h")]
+    compile_library(unit, folder, header, units, options)
+
+
+def compile_library(
+    unit: Unit, folder: Path, header: str, sources: Sequence[Path], options: Sequence[str] = ()
+) -> None:
+    """Compile a model, whose class is Vtop, and the harness into the build's library.
+
+    `header` is sn_ports.h. Raises BuildError.
+    """
+    environment, compiler = {}, ["g++"]
+    ccache = tools.ccache()
+    if ccache is not None:  # most of the time goes into what is the same for every build
+        environment["CCACHE_DIR"] = str(BUILD / "ccache")
+        compiler.insert(0, str(ccache))
+    (folder / "sn_ports.h").write_text(header)
+    run = partial(_run, "g++", unit, folder, environment)
+    objects = []
+    for source in [*sources, *(HARNESS / f"{name}.cpp" for name in ("harness", "yardstick"))]:
+        objects.append(f"{source.stem}.o")
+        # By its name alone where it is the build's own: the compiler's cache is asked by it.
+        name = source.name if source.parent == folder else str(source)
+        flags = [*_FLAGS, *options, *(["-O0"] if source.stem == _ONCE else [])]
+        run(*compiler, *flags, "-I.", f"-I{HARNESS}", "-c", name, "-o", objects[-1])
     run("g++", "-shared", "-Wl,-Bsymbolic", "-o", "unit.so", *objects, "-pthread", "-latomic")

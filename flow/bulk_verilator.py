@@ -157,14 +157,22 @@ class Verilator:
             clocks = 1
         return code
 
-    def count_toggles(self, path: Path | None) -> None:
-        """From now on into a SAIF file, where a unit of time is half a clock; None: no longer.
+    def count_toggles(self) -> None:
+        """From now on; only of a build of gates."""
+        function = self._library.sn_count
+        function.restype, function.argtypes = None, (ctypes.c_void_p,)
+        function(self._handle)
 
-        Only of a build of gates.
+    def toggles(self, nets: int) -> tuple[int, np.ndarray, np.ndarray]:
+        """(half clocks, changes of each net, half clocks at 1 of each) since count_toggles.
+
+        `nets` is how many the build has.
         """
-        function = self._library.sn_trace
-        function.restype, function.argtypes = None, (ctypes.c_void_p, ctypes.c_char_p)
-        function(self._handle, None if path is None else str(path).encode())
+        function = self._library.sn_counted
+        function.restype, function.argtypes = ctypes.c_uint64, (ctypes.c_void_p,) * 3
+        counted = np.zeros((2, nets), np.uint64)
+        half = function(self._handle, *(row.ctypes.data for row in counted))
+        return half, *counted.astype(np.int64)
 
     def yardstick(self, clocks: int, row_beats: int, data: np.ndarray, full: np.ndarray) -> int:
         """Clocks of a bare loop with one beat that stays (uint8 of tdata and of a full tkeep).

@@ -154,7 +154,7 @@ class Instance:
         """`seed`: the bits that registers and memories start with, where they are not X."""
         self.build = build
         self.shape = StreamShape.of(build.unit, build.parameters)
-        self.simulator = {"verilator": Verilator, "icarus": Icarus}[build.sim](build, seed)
+        self.simulator = (Icarus if build.sim == "icarus" else Verilator)(build, seed)
 
     def __enter__(self) -> Instance:
         return self

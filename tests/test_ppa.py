@@ -1,7 +1,9 @@
 """Area, timing, energy: known answers on a library made by hand, faults that must be seen."""
 
 import dataclasses
+import itertools
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -9,10 +11,14 @@ import sys
 import numpy as np
 import pytest
 
-from flow import rtl
+from flow import bulk_icarus, bulk_verilator, rtl, tools
+from flow.bulk_build import bulk_build
 from flow.errors import UserError
 from flow.paths import ROOT
-from flow.ppa import baseline, liberty, measure, netlist, page, power, simulation, timing
+from flow.ppa import baseline, gates, liberty, measure, netlist, page, power, simulation, timing
+from tb import stimulus
+from tb.bulk.beats import Drive, Job
+from tb.stimulus import RowMaker
 from tb.units import UNITS
 
 UNIT = UNITS["lut2d"]
@@ -285,6 +291,12 @@ def rows():
     return rtl.rows_of(UNIT, SMALL, x, rng.random((12, 8)) < 0.9, {"frac": 3})
 
 
+@pytest.fixture(scope="module")
+def icarus():
+    if tools.icarus() is None:
+        pytest.skip("Icarus is not installed")
+
+
 def test_a_mapped_unit_holds_its_memories(mapped):
     shapes = sorted((memory.words, memory.bits) for memory in mapped.memories.values())
     assert shapes == sorted(UNIT.storage(SMALL).values())
@@ -315,6 +327,172 @@ def test_a_wrong_cell_is_seen(mapped, rows, tmp_path):
     other = netlist.Netlist(UNIT, SMALL, liberty.load(str(wrong)), mapped.folder)
     with pytest.raises(simulation.GateError, match="are not its RTL"):
         simulation.activity(other, rows)
+
+
+# TINY's cells for Icarus, written from what its data sheet would say.
+MODELS = """
+module INV (input A, output Y); assign Y = ~A; endmodule
+module BUF (input A, output Y); assign Y = A; endmodule
+module NAND2 (input A, B, output Y); nand (Y, A, B); endmodule
+module DFF (input CLK, D, output reg Q); always @(posedge CLK) Q <= D; endmodule
+module DFFSR (input CLK, D, R, S, output reg Q);
+  always @(posedge CLK or negedge R or negedge S)
+    if (!R) Q <= 0; else if (!S) Q <= 1; else Q <= D;
+endmodule
+"""
+
+
+def structure(mapped, models, waves):
+    """The netlist as instances of the library's models and of the RTL's memory, for Icarus."""
+    module = mapped.module
+    numbers = mapped.unit.rtl_parameters(mapped.parameters)
+    parameters = ", ".join(f"parameter {name} = 0" for name in numbers)
+
+    def bus(bits):
+        return "{" + ", ".join(net(bit) for bit in reversed(bits)) + "}"
+
+    def net(bit):
+        return f"n{bit}" if isinstance(bit, int) else f"1'b{bit}"
+
+    ports, body = [], [f"wire n{bit};" for bit in gates.nets(mapped)]
+    for name, port in module["ports"].items():
+        ports.append(f"{port['direction']} wire [{len(port['bits']) - 1}:0] {name}")
+        sides = (bus(port["bits"]), name)
+        body.append("assign {} = {};".format(*sides[:: 1 if port["direction"] == "input" else -1]))
+    for number, cell in enumerate(module["cells"].values()):
+        pins = cell["connections"]
+        if cell["type"] != netlist.MEMORY:
+            given = ", ".join(f".{pin}({bus(bits)})" for pin, bits in pins.items())
+            body.append(f"{cell['type']} c{number} ({given});")
+            continue
+        words, width = (int(cell["parameters"][name], 2) for name in ("SIZE", "WIDTH"))
+        # Some models' outputs change with the clock: the memory is to see what was before.
+        late = {name: f"m{number}_{name}" for name in ("WR_EN", "WR_ADDR", "WR_DATA", "RD_ADDR")}
+        body += [
+            f"wire [{len(pins[name]) - 1}:0] #0.01 {wire} = {bus(pins[name])};"
+            for name, wire in late.items()
+        ]
+        body.append(f"wire #0.01 m{number}_RD_EN = {bus(pins['RD_EN'])};")
+        body.append(
+            f"sn_ram_1r1w #(.DEPTH({words}), .WIDTH({width}), .PARTS({width})) c{number} "
+            f"({bus(pins['RD_CLK'])}, {', '.join(late[name] for name in list(late)[:3])}, "
+            f"m{number}_RD_EN, {late['RD_ADDR']}, {bus(pins['RD_DATA'])});"
+        )
+    # Gates make more X of an X than the RTL does: memories start with zeros, as registers can.
+    memory = (ROOT / "rtl/common/sn_ram_1r1w.sv").read_text()
+    zeros = "initial begin rd_data_o = 0; for (int w = 0; w < DEPTH; w++) mem[w] = 0; end"
+    memory = memory.replace("endmodule", f"{zeros}\nendmodule")
+    lines = ["`timescale 1ns/1ps", memory, models]
+    lines += ["`timescale 1ns/1ps", f"module {mapped.unit.name} #({parameters})"]
+    lines += [f"({', '.join(ports)});", "reg start = 1; initial #0.5 start = 0;", *body]
+    lines += [f'initial begin $dumpfile("{waves}"); $dumpvars(1, {mapped.unit.name}); end']
+    return "\n".join([*lines, "endmodule", ""])
+
+
+def changes(waves):
+    """Of a VCD: net -> [(time, value), ..]."""
+    names, found, now = {}, {}, 0
+    for line in waves.read_text().splitlines():
+        if line.startswith("$var wire 1 "):
+            _, _, _, code, name, *_ = line.split()
+            if name[1:].isdigit():
+                names.setdefault(code, []).append(int(name[1:]))
+        elif line.startswith("#"):
+            now = int(line[1:])
+        elif line[:1] in tuple("01xz"):
+            for net in names.get(line[1:], ()):
+                values = found.setdefault(net, [])
+                if not values or values[-1][1] != line[0]:  # a glitch may leave what was before
+                    values.append((now, line[0]))
+    return found
+
+
+def quiet(mapped, rows):
+    """A job of the rows, from reset; what its idle pins carry never changes.
+
+    (The two harnesses go through the noise at different speeds.)
+    """
+    job = Job.of(mapped.unit, mapped.parameters, rows, Drive(((0, "none", "none"),)), 1)
+    noise = {name: array[:1].copy() for name, array in vars(job.noise).items()}
+    return dataclasses.replace(job, noise=dataclasses.replace(job.noise, **noise))
+
+
+def counted_by_icarus(mapped, models, job, halves, tmp_path):
+    """(toggles, half clocks at 1) of the last half clocks."""
+    waves = tmp_path / "gates.vcd"
+    (tmp_path / "gates.sv").write_text(structure(mapped, models, waves))
+    unit = dataclasses.replace(mapped.unit, rtl=("gates.sv",))
+    build = bulk_build(unit, mapped.parameters, "icarus", rtl=tmp_path)
+    assert bulk_icarus.Icarus(build, 1).drive(job, True).error == ""
+    found = changes(waves)
+    clock = [time for time, _ in found[mapped.module["ports"]["clk_i"]["bits"][0]]]
+    *_, last, end = clock  # the harness lets it fall once more
+    half = end - last
+    begin = last - halves * half
+    toggles, high = {}, {}
+    for net, all_changes in found.items():
+        before = [value for time, value in all_changes if time <= begin][-1]
+        inside = [(time, value) for time, value in all_changes if begin < time <= last]
+        edges = [(begin + half, before), *inside, (end, "0")]
+        assert {value for _, value in edges} <= set("01"), f"n{net} is {before}"
+        toggles[net] = len(inside)
+        lasting = ((b - a, value) for (a, value), (b, _) in itertools.pairwise(edges))
+        high[net] = sum(time for time, value in lasting if value == "1") // half
+    return toggles, high
+
+
+def counted_late(mapped, job, clocks):
+    """(half clocks, toggles, half clocks at 1) of all clocks but so many."""
+    made = gates.tables(mapped)
+    numbers, arrays = bulk_verilator._members(job)
+    batch = bulk_verilator._Batch(**numbers, **{k: a.ctypes.data for k, a in arrays.items()})
+    with rtl.Instance(gates.gate_build(mapped, made)) as instance:
+        simulator = instance.simulator
+        library, handle = simulator._library, simulator._handle
+        assert library.sn_reset(handle, bulk_verilator._RESET) == bulk_verilator._DONE
+        library.sn_begin(handle)
+        assert library.sn_run(handle, batch, clocks) == bulk_verilator._MORE
+        simulator.count_toggles()
+        assert library.sn_run(handle, batch, 1 << 20) == bulk_verilator._DONE
+        halves, *counted = simulator.toggles(made.count)
+    return halves, *(dict(zip(made.nets, one[2:].tolist(), strict=False)) for one in counted)
+
+
+def against_icarus(mapped, models, rows, clocks, tmp_path):
+    """All toggles and times at 1 behind so many clocks are those of the library's own models."""
+    job, other = quiet(mapped, rows), quiet(mapped, rows)
+    halves, *got = counted_late(mapped, job, clocks)
+    want = counted_by_icarus(mapped, models, other, halves, tmp_path)
+    for name, array in vars(job.room).items():
+        assert np.array_equal(array, getattr(other.room, name)), name
+    # Where nothing is written, Icarus' harness has a noise of its own on them.
+    ports = mapped.module["ports"].items()
+    idle = {bit for name, p in ports if re.match("chan_(?!we)", name) for bit in p["bits"]}
+    for ours, theirs in zip(got, want, strict=True):
+        wrong = {
+            net: (ours[net], theirs[net]) for net in ours.keys() - idle if ours[net] != theirs[net]
+        }
+        assert not wrong, f"{len(wrong)} of {len(ours)} nets differ: {list(wrong.items())[:5]}"
+        assert ours.keys() == theirs.keys()
+    assert sum(got[0].values()) > 5 * len(got[0])
+
+
+def test_toggles_are_those_of_icarus(mapped, rows, icarus, tmp_path):
+    against_icarus(mapped, MODELS, rows, 60, tmp_path)
+
+
+@pytest.mark.skipif(not liberty.DEFAULT.exists(), reason="osu018 is not installed")
+def test_toggles_are_those_of_the_models_of_a_library(icarus, tmp_path):
+    """Memories whose words are written in parts, cells of many inputs."""
+    unit = UNITS["ailayernorm"]
+    parameters = unit.resolve({"LANES": 2, "MAX_LEN": 64})
+    made = netlist.netlist(unit, parameters, liberty.load(), PERIOD)
+    make = RowMaker(np.random.default_rng(1), unit, parameters)
+    rows = stimulus.batch(unit, parameters, [make.row() for _ in range(24)])
+    models = liberty.DEFAULT.with_suffix(".v").read_text()
+    # Registers without a reset are cleared as the simulation starts.
+    models = models.replace("1'B0, 1'B0, NOTIFIER", f"{unit.name}.start, 1'B0, NOTIFIER")
+    against_icarus(made, models, rows, 400, tmp_path)
 
 
 @pytest.mark.parametrize("name", ["out", "exponent", "err_len", "clocks"])

@@ -116,9 +116,6 @@ SN_API Instance* sn_open(uint32_t seed) try {
     Working working(*instance);
     instance->context.randReset(2);  // registers and memories start with random bits
     instance->context.randSeed(static_cast<int>(seed));
-#if VM_TRACE_SAIF
-    instance->context.traceEverOn(true);
-#endif
     instance->top = std::make_unique<Vtop>(&instance->context, "");
     return instance.release();
 } catch (const std::exception&) {
@@ -131,20 +128,6 @@ SN_API void sn_close(Instance* instance) {
     instance->top.reset();
     delete instance;
 }
-
-#if VM_TRACE_SAIF
-// Count the toggles of all nets into a SAIF file, a unit of time for half a clock; null: no longer.
-SN_API void sn_trace(Instance* instance, const char* path) {
-    Working working(*instance);
-    if (instance->trace) instance->trace->close();
-    instance->trace.reset();
-    if (!path) return;
-    instance->trace = std::make_unique<VerilatedSaifC>();
-    instance->traced = 0;
-    instance->top->trace(instance->trace.get(), 1);
-    instance->trace->open(path);
-}
-#endif
 
 SN_API const char* sn_said(Instance* instance) { return instance->said.c_str(); }
 

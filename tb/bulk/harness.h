@@ -16,9 +16,6 @@
 #include "Vtop.h"
 #include "sn_ports.h"
 #include "verilated.h"
-#if VM_TRACE_SAIF
-#include "verilated_saif_c.h"
-#endif
 
 #define SN_API extern "C" __attribute__((visibility("default")))
 
@@ -61,24 +58,14 @@ struct Instance {
     std::string said;      // by assertions, or by the harness about its end
     bool stopped = false;  // an assertion failed
     Place place = {};
-#if VM_TRACE_SAIF
-    std::unique_ptr<VerilatedSaifC> trace;  // while it counts toggles
-    uint64_t traced = 0;                    // half clocks
-#endif
 
     void clock_low() {
         top->clk_i = 0;
-        settle();
+        top->eval();
     }
     void clock_high() {
         top->clk_i = 1;
-        settle();
-    }
-    void settle() {
         top->eval();
-#if VM_TRACE_SAIF
-        if (trace) trace->dump(traced++);
-#endif
     }
 };
 
