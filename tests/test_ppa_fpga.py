@@ -11,7 +11,7 @@ from flow.errors import UserError
 from flow.paths import ROOT
 from flow.ppa import fpga, page, store
 from tb.units import UNITS
-from tests.test_ppa_reports import cells, in_fpga
+from tests.ppa_figures import cells, in_fpga
 
 LOG = """\
 Info: Logic utilisation before packing:

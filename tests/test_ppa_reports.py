@@ -2,68 +2,18 @@
 
 import dataclasses
 import json
-import re
 
 import pytest
 
 from flow import accuracy
 from flow.errors import UserError
 from flow.paths import ROOT
-from flow.ppa import compare, fpga, measure, page, pareto, plots, sets, sources, steps, store
+from flow.ppa import compare, page, pareto, plots, sets, sources, steps, store
 from tb.units import UNITS
+from tests.ppa_figures import ENERGY, FLOW, cells, figures, in_fpga, stored, table
 from tests.test_commands import command
 
 DOCS = ROOT / "docs"
-FLOW = store.Flow("tiny", 5.0, 0.5, 0.15, 1.0)
-ENERGY = {"clock": 1.0, "registers": 2.0, "logic": 3.0, "leakage": 0.0}
-ENERGY |= {"sram": 10.0, "flip_flops": 20.0}
-
-
-def figures(unit="rexp", logic=1000.0, delay=2.0, energy=None, buffers=None, parts=None, **given):
-    return measure.Figures(
-        unit=unit,
-        parameters=UNITS[unit].resolve(given),
-        library="tiny",
-        period=5.0,
-        logic=logic,
-        nand2=2.0,
-        flip_flops=3,
-        memories={"u_rows.u_ram": (10, 8)},
-        sram=0.5,
-        delay=delay,
-        start="first_q",
-        end="last_q",
-        stages=4,
-        report="somewhere/timing.rpt",
-        cycles=40,
-        buffers=buffers,
-        parts=parts or {},
-        energy=energy or {},
-    )
-
-
-def in_fpga(unit="rexp", fmax=80.0, over=""):
-    parameters = UNITS[unit].resolve(fpga.SIZE)
-    return fpga.FpgaFigures(unit, parameters, 2535, 665, 1, 2, fmax, over)
-
-
-def stored(*found):
-    return store.Store().with_cells(found, FLOW)
-
-
-def table(text, title):
-    """Lines of the table below a heading, cells split; the titles first."""
-    part = re.search(rf"^#+ {re.escape(title)}$(.*?)(?=^#|\Z)", text, re.M | re.S)[1]
-    head, _, *lines = re.findall(r"^\|(.+)\|$", part, re.M)
-    return [[cell.strip() for cell in line.split("|")] for line in (head, *lines)]
-
-
-def cells(text, title, row=0):
-    """A line of a table by its titles."""
-    titles, *lines = table(text, title)
-    return dict(zip(titles, lines[row], strict=True))
-
-
 # --- what is kept ---------------------------------------------------------------------------------
 
 
@@ -187,8 +137,9 @@ def test_the_plots_are_of_the_figures_beside_them():
 
 def test_figures_stand_by_size_and_what_is_missing_is_a_dash():
     text = page.page(stored(figures(LANES=8), figures("lut2d", energy=ENERGY, buffers=400.0)))
-    assert "## LANES=8 MAX_LEN=1024" in text
-    large = text[text.index("## LANES=32 MAX_LEN=1024") :]
+    first, small = text.index("## LANES=32 MAX_LEN=1024"), text.index("## LANES=8 MAX_LEN=1024")
+    assert first < small  # the default size leads
+    large, text = text[first:small], text[small:]
     area = cells(large, "Area")
     assert (area["unit"], area["logic, um2"], area["kNAND2"]) == ("`lut2d`", "1,000", "0.50")
     assert (area["with SRAM, um2"], area["with flip-flops, um2"]) == ("1,040", "1,400")
@@ -202,6 +153,16 @@ def test_figures_stand_by_size_and_what_is_missing_is_a_dash():
     assert table(text, "Area")[1][-1] == "-"
     speed = cells(large, "Speed")
     assert (speed["Fmax, MHz"], speed["from"], speed["to"]) == ("500", "`first_q`", "`last_q`")
+
+
+def test_the_papers_ratios_stand_beside_ours():
+    text = page.page(stored(figures("e2softmax"), figures("softermax", logic=3000.0)))
+    line = cells(text, "Against baselines")
+    assert (line["unit"], line["baseline"]) == ("`e2softmax`", "`softermax`")
+    assert (line["area, logic"], line["paper: area"], line["energy, logic"]) == (
+        *("3.00x", "2.82x", "-"),
+    )
+    assert "`e2softmax`: SOLE (ICCAD 2023), whole softmax unit" in text
 
 
 def test_parts_have_shares():

@@ -14,6 +14,7 @@ from flow.ppa.compare import RATIO_TITLES, pairs, ratios
 from flow.ppa.measure import ROWS
 from flow.ppa.pareto import Point, points
 from flow.ppa.screen import parts_table
+from flow.ppa.sets import SETS
 from flow.ppa.store import DOCS, FILE, Kept, Store, others, plain, size
 
 PAGE = "ppa.md"
@@ -69,7 +70,9 @@ def page(store: Store) -> str:
     older = sum(
         one.older or (one.older_energy if isinstance(one, Kept) else False) for one in every
     )
-    text = (OLDER if older else CURRENT).format(count=older, all=len(every))
+    text = (OLDER if older else CURRENT if every else "Nothing is measured yet.").format(
+        count=older, all=len(every)
+    )
     parts = [INTRODUCTION.format(older=text).rstrip() + "\n"]
     if store.cells:
         flow = store.flow
@@ -83,11 +86,16 @@ def page(store: Store) -> str:
                 rows=ROWS,
             )
         )
-        parts += [_against_baselines(store), _against_lanes(store), _variants(store)]
-    parts += [_fpga(store), _steps()]
     by_size: dict[tuple[int, int], list[Kept]] = {}
     for one in plain(store.cells):
         by_size.setdefault(size(one.figures), []).append(one)
+    # The default size first, then what is not of a size, then the other sizes.
+    default = SETS["default"][0]
+    if default in by_size:
+        parts.append(_of_a_size(by_size.pop(default), *default))
+    if store.cells:
+        parts += [_against_lanes(store), _variants(store)]
+    parts += [_fpga(store), _steps()]
     for place in sorted(by_size, key=lambda place: place[::-1]):
         parts.append(_of_a_size(by_size[place], *place))
     if store.cells:
@@ -104,29 +112,30 @@ def _name(one: Kept, older: bool | None = None) -> str:
     return f"`{one.figures.unit}`{word}"
 
 
-def _against_baselines(store: Store) -> str:
-    compared = ratios([one.figures for one in store.cells], pairs())
+def _against_baselines(cells: Sequence[Kept]) -> str:
+    """Units of one size beside their baselines, and the papers whose ratios stand there."""
+    compared = ratios([one.figures for one in cells], pairs())
     if not compared:
         return ""
     older = {
-        (one.figures.unit, *map(str, size(one.figures)))
-        for one in store.cells
-        if one.older or (one.figures.energy and one.older_energy)
+        one.figures.unit: one.older or bool(one.figures.energy and one.older_energy)
+        for one in cells
     }
-    lines = [
-        [
-            *(
-                f"`{unit}`{' older' * ((unit, lanes, longest) in older)}"
-                for unit in (name, baseline)
-            ),
-            *(lanes, longest, *rest),
-        ]
-        for name, baseline, lanes, longest, *rest in compared
-    ]
+    lines, papers = [], []
+    for unit, baseline, _, _, *rest, paper in compared:
+        names = [f"`{name}`{' older' * older[name]}" for name in (unit, baseline)]
+        lines.append([*names, *rest])
+        if paper != "-":
+            papers.append(f"`{unit}`: {paper}.")
+    said = (
+        " The paper's ratios are the paper's own, from its flow and process. " + " ".join(papers)
+        if papers
+        else ""
+    )
+    titles = (*RATIO_TITLES[:2], *RATIO_TITLES[4:-1])
     return (
-        "\n## Against baselines\n\nThe baseline's figure over the unit's, same flow and size; of "
-        "elements/s/um2 the unit's over the baseline's. The paper's ratios are the paper's own, "
-        f"from its flow and process.\n\n{_markdown(RATIO_TITLES, lines)}"
+        "\n### Against baselines\n\nThe baseline's figure over the unit's; of elements/s/um2 the "
+        f"unit's over the baseline's.{said}\n\n{_markdown(titles, lines)}"
     )
 
 
@@ -134,7 +143,7 @@ def _against_lanes(store: Store) -> str:
     if not plots.shown_lanes(store.cells):
         return ""
     return (
-        "\n## Against LANES\n\nOf `make ppa SET=full`; the tables are below, by size.\n\n"
+        "\n## Against LANES\n\nOf `make ppa SET=full`; the tables stand by size.\n\n"
         f"![Area and Fmax of the units against LANES]({plots.LANES})\n"
     )
 
@@ -247,6 +256,7 @@ def _of_a_size(cells: Sequence[Kept], lanes: int, longest: int) -> str:
             ]
         )
     parts += ["\n### Energy\n\nPicojoules an element.\n\n", _markdown(titles, lines)]
+    parts.append(_against_baselines(cells))
     lines = [
         [_name(kept), f"`{part}`", *rest]
         for kept in cells

@@ -114,7 +114,7 @@ def lanes(cells: Sequence[Kept]) -> bytes:
         panels[0][0].set_ylabel("area of the logic, mm2")
         panels[1][0].set_ylabel("Fmax, MHz")
 
-    return _svg("Area and Fmax against LANES", (4.4 * len(kinds), 6.4), stamp(curves), draw)
+    return _svg("Area and Fmax against LANES", (4.4 * len(kinds), 8), stamp(curves), draw)
 
 
 def _lanes_column(column: Sequence[Axes], curves: Sequence[tuple]) -> None:
@@ -136,9 +136,9 @@ def _lanes_column(column: Sequence[Axes], curves: Sequence[tuple]) -> None:
         _plain_axes(axes)
         axes.set_xscale("log", base=2)
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
-    column[0].set_yscale("log")
+    column[0].set_yscale("log", subs=(2, 5))
     column[0].yaxis.set_major_formatter(lambda value, _: f"{value:g}")
-    column[0].yaxis.set_minor_formatter(lambda value, _: "")
+    column[0].yaxis.set_minor_formatter(lambda value, _: f"{value:g}")
     column[1].set_ylim(0, None)
     column[1].set_xlabel("LANES")
     column[1].legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), frameon=False, fontsize=8)
