@@ -18,7 +18,7 @@ help:
 	@echo 'make coverage [NAME=ci] [HOLES=20] functional and code coverage of a regression, its holes; LCOV and UCIS files'
 	@echo 'make lint     RTL through Verilator, Icarus, slang and Yosys, Python through ruff'
 	@echo 'make synth    [UNIT=] generic cells, flip-flops and memory bits of each configuration'
-	@echo 'make ppa      [UNIT=] [LANES=] [SET=default|smallest|full] [LIBERTY=] area, speed and energy in a cell library'
+	@echo 'make ppa      [UNIT=] [LANES=] [SET=default|smallest|full|variants] [LIBERTY=] [FPGA=1] [OUT=docs] area, speed and energy'
 	@echo 'make accuracy [UNIT=] error against float64 on the real tensors; all units: docs/accuracy.md, its plot'
 	@echo 'make bench    speed: models, test bench, bulk engine, regression, each against something plain'
 	@echo 'make generate write derived files: table packages and manifests'

@@ -1,5 +1,7 @@
 """How far every unit is from float64 on the shipped tensors: tables, docs/accuracy.md, its plot.
 
+docs/accuracy.json has the same figures for others to read.
+
 What is run is the bit-exact model, which the RTL equals. Nothing here knows a unit: which variants
 there are, and what their outputs are worth, the descriptors say. matplotlib is needed for the plot
 only (requirements-plot.txt).
@@ -11,6 +13,7 @@ import dataclasses
 import hashlib
 import io
 import itertools
+import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -24,7 +27,7 @@ from models import vectors
 from tb.scenarios import rows_of
 from tb.unit import Rows, Unit, Variant
 
-PAGE, PLOT = "accuracy.md", "accuracy.svg"
+PAGE, PLOT, FIGURES = "accuracy.md", "accuracy.svg", "accuracy.json"
 NO_MATPLOTLIB = (
     "no plot without matplotlib: `.venv/bin/pip install -r requirements-plot.txt`, then again"
 )
@@ -253,8 +256,31 @@ def _markdown(titles: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
     return "".join([head, f"|{'---|' * len(titles)}\n", *body])
 
 
+def data(results: Sequence[Measured]) -> str:
+    """docs/accuracy.json: a line for each variant, all of its parameters, figures as in the table.
+
+    `words` are its settings by name, as the table shows them.
+    """
+    lines = []
+    for result in results:
+        unit = result.unit
+        for line in result.lines:
+            settings = dict(line.variant.settings)
+            entry = {
+                "unit": unit.name,
+                "parameters": unit.resolve(line.variant.parameters),
+                "settings": settings,
+                "words": ", ".join(_word(unit, *setting) for setting in settings.items()),
+                "errors in": unit.value_unit,
+                # As shown: the same on every machine.
+                "figures": {n: float(figure(v)) for n, v in line.figures.items() if COLUMNS[n]},
+            }
+            lines.append(json.dumps(entry))
+    return "[\n" + ",\n".join(lines) + "\n]\n"
+
+
 def write(results: Sequence[Measured], folder: Path) -> list[str]:
-    """Write page and plot into `folder`; return lines that say what was done.
+    """Write page, figures and plot into `folder`; return lines that say what was done.
 
     Without matplotlib a plot that is there stays as it is. Raises UserError for a folder that
     cannot be written.
@@ -262,9 +288,13 @@ def write(results: Sequence[Measured], folder: Path) -> list[str]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / PAGE).write_text(page(results), encoding="utf-8")
+        (folder / FIGURES).write_text(data(results), encoding="utf-8")
     except OSError as error:
         raise UserError(f"cannot write {error.filename}: {error.strerror}") from None
-    return [f"written: {folder / PAGE}", write_plot(lambda: plot(results), folder / PLOT)]
+    return [
+        *(f"written: {folder / name}" for name in (PAGE, FIGURES)),
+        write_plot(lambda: plot(results), folder / PLOT),
+    ]
 
 
 def write_plot(draw: Callable[[], bytes], file: Path) -> str:

@@ -4,7 +4,7 @@
 usage: scripts/accuracy.py [UNIT=name | OUT=folder | FRONTIER=1 | NETWORK=digits|minilm ...]
 
   UNIT=name       print this unit's table of the tensors only, and write nothing
-  OUT=docs        folder to write accuracy.md and accuracy.svg to; no network
+  OUT=docs        folder to write accuracy.md, accuracy.json and accuracy.svg to; no network
   FRONTIER=1      every variant's errors against the bits and tables that it stores, and those that
                   none beats; writes frontier.svg to OUT=, and nothing else
   NETWORK=digits  test accuracy of a small vision transformer on handwritten digits, only

@@ -4,7 +4,8 @@
 usage: scripts/ppa.py [NAME=VALUE ...]
 
   UNIT=name         this unit only (default: all)
-  SET=default       LANES 32, MAX_LEN 1024; or smallest, or full: LANES 8 .. 64, MAX_LEN 256, 1024
+  SET=default       LANES 32, MAX_LEN 1024; or smallest; or full: LANES 8 .. 64, MAX_LEN 256, 1024;
+                    or variants: every variant of each unit at LANES 32, MAX_LEN 1024
   LANES=, MAX_LEN=  and any other parameter, in place of the set's
   LIBERTY=file      cell library, also as .gz (default: osu018 of Debian's qflow-tech-osu018)
   PERIOD=5          nanoseconds that gates are sized for
@@ -12,11 +13,16 @@ usage: scripts/ppa.py [NAME=VALUE ...]
   POWER=0           no energy: nothing is simulated
   CHECK=1           with SET=smallest: fail if area or delay is over flow/ppa/agreed.json
   UPDATE=1          with SET=smallest: write that file
-  OUT=folder        write ppa.md there (without any word: to docs)
   SRAM_AREA=        square micrometres that an SRAM takes a bit (default: 0.15 flip-flops)
   SRAM_ENERGY=1     picojoules that it takes for a bit read or written
+  FPGA=1            LUTs, flip-flops and Fmax in an ECP5 instead (needs requirements-fpga.txt), at
+                    LANES 8, MAX_LEN 256; takes UNIT=, SET=, parameters and OUT=
+  OUT=folder        put the figures into ppa.json there, in place of those that it has of the same
+                    configurations, and write ppa.md and its plots of all (without any word: docs)
+  PAGE=1            measure nothing: write ppa.md and its plots anew of ppa.json (OUT=docs)
 
-Results are kept in build/ppa by the hash of what they depend on.
+Results are kept in build/ppa by the hash of what they depend on. Plots need matplotlib
+(requirements-plot.txt); without it plots that are there are left alone.
 Exit code: 0 done; 1 a tool failed, gates are not their RTL, or CHECK=1 found something; 2 bad input
 or a missing tool.
 """
@@ -31,32 +37,71 @@ from pathlib import Path
 from flow import tools
 from flow.cli import flag, main, table, words
 from flow.errors import UserError
-from flow.paths import BUILD, ROOT, short
-from flow.ppa import baseline, liberty, measure, page
+from flow.paths import BUILD, short
+from flow.ppa import baseline, compare, fpga, liberty, measure, page, screen, sets, store
 from tb import units
+from tb.unit import Unit
 
 
 def command(arguments: Sequence[str]) -> int:
-    """Measure and print; return the exit code."""
+    """Measure, print and write; return the exit code."""
     if "--help" in arguments or "-h" in arguments:
         print(__doc__.strip())
         return 0
     given = words(arguments)
-    asked = " ".join(["make ppa", *(f"{n}={v}" for n, v in given.items() if n != "OUT")])
+    out = Path(given.pop("OUT")) if "OUT" in given else None if arguments else store.DOCS
+    if flag("PAGE", given.pop("PAGE", "0")):
+        return _page(given, out or store.DOCS)
     name = given.pop("UNIT", None)
     chosen = [units.get(name)] if name else list(units.UNITS.values())
-    which = given.pop("SET", "default")
-    if which not in measure.SETS:
-        raise UserError(f"SET is one of {', '.join(measure.SETS)}, not {which!r}")
+    which = given.pop("SET", None)
+    if which not in (None, *sets.SETS):
+        raise UserError(f"SET is one of {', '.join(sets.SETS)}, not {which!r}")
+    if flag("FPGA", given.pop("FPGA", "0")):
+        return _fpga(chosen, which, given, out)
+    return _cells(chosen, which or "default", given, out)
+
+
+def _page(given: dict[str, str], out: Path) -> int:
+    """The page of what is kept."""
+    if given:
+        raise UserError("PAGE=1 takes OUT=<folder> or no other word")
+    print("\n".join(page.write(store.load(out), out)))
+    return 0
+
+
+def _fpga(
+    chosen: Sequence[Unit], which: str | None, given: dict[str, str], out: Path | None
+) -> int:
+    """Figures in an FPGA."""
+    parameters = chosen[0].parse(given)
+    if which is None:
+        parameters = {**fpga.SIZE, **parameters}
+    wanted = sets.configurations(chosen, which or "default", parameters)
+    if out:  # before anything is measured
+        store.load(out)
+    tools.package("pyosys")
+    fpga.require()
+    found = sets.measure(wanted, fpga.fpga, lambda line: print(line, flush=True))
+    for one in found:
+        _json(one.unit, one.parameters, "ecp5", one.as_dict())
+    print(f"\n{table([fpga.row(one) for one in found], fpga.HEADER)}")
+    print(f"\n{fpga.DEVICE}, nextpnr seed {fpga.SEED}; no pins, Fmax from register to register")
+    if out:
+        print("\n".join(page.write(store.load(out).with_fpga(found), out)))
+    return 0
+
+
+def _cells(chosen: Sequence[Unit], which: str, given: dict[str, str], out: Path | None) -> int:
+    """Figures in a cell library."""
     period = _positive("PERIOD", given.pop("PERIOD", str(measure.PERIOD)))
     whole = flag("PARTS", given.pop("PARTS", "1"))
     energies = flag("POWER", given.pop("POWER", "1"))
     check, update = (flag(word, given.pop(word, "0")) for word in ("CHECK", "UPDATE"))
     if check or update:
-        if which != "smallest" or name or given.keys() - {"OUT"}:
+        if which != "smallest" or len(chosen) == 1 or given:
             raise UserError("CHECK=1 and UPDATE=1 are of SET=smallest: all units, no other word")
         whole = energies = False  # not in the file
-    out = Path(given.pop("OUT")) if "OUT" in given else None if arguments else ROOT / "docs"
     library = liberty.load(given.pop("LIBERTY", None))
     sram = measure.Sram.of(
         library,
@@ -65,11 +110,13 @@ def command(arguments: Sequence[str]) -> int:
             for word in ("SRAM_AREA", "SRAM_ENERGY")
         ),
     )
+    wanted = sets.configurations(chosen, which, chosen[0].parse(given))
+    flow = store.Flow.of(library, period, sram)
+    if out:  # before anything is measured
+        store.load(out).check(flow, out / store.FILE)
     tools.package("pyosys")
     tools.require_opensta()
-    parameters = chosen[0].parse(given)
-    wanted = measure.configurations(chosen, which, parameters)
-    found = measure.measure(
+    found = sets.measure(
         wanted,
         partial(
             measure.figures,
@@ -81,31 +128,35 @@ def command(arguments: Sequence[str]) -> int:
         ),
         lambda line: print(line, flush=True),
     )
-    folder = BUILD / "ppa"
     for one in found:
         text = " ".join(f"{n}={v}" for n, v in one.parameters.items())
         print(f"\n{one.unit} {text}: {one.delay:.2f} ns from {one.start} to {one.end}")
         print(f"  whole path and others: {one.report}")
         if one.parts:
-            print(table(measure.parts_table(one), ("part", "um2", "share")))
-        file = folder / f"{one.unit}_{text.replace(' ', '_')}_{library.name}.json"
-        file.write_text(json.dumps(one.as_dict(), indent=2) + "\n")
-    print(f"\n{table([measure.row(one) for one in found], measure.HEADER)}")
+            print(table(screen.parts_table(one), ("part", "um2", "share")))
+        _json(one.unit, one.parameters, library.name, one.as_dict())
+    print(f"\n{table([screen.row(one) for one in found], screen.HEADER)}")
     print(f"\nlibrary {library.name}, gates sized for {period:g} ns; no wires, ideal clock")
-    compared = page.ratios(found, page.pairs())
+    compared = compare.ratios(found, compare.pairs())
     if compared:
         print("\nbaseline over unit; the paper's ratios are the paper's own")
-        print(table(compared, page.RATIO_TITLES))
-    if out is not None:
-        _write(out / page.PAGE, page.page(found, library, sram, asked))
+        print(table(compared, compare.RATIO_TITLES))
+    if out:  # as it is now: another run may have written to it in the meantime
+        print("\n".join(page.write(store.load(out).with_cells(found, flow), out)))
     if update:
         _write(baseline.FILE, baseline.written(found))
     return baseline.check(found) if check else 0
 
 
+def _json(unit: str, parameters: dict, target: str, figures: dict) -> None:
+    folder = BUILD / "ppa"
+    words = [f"{n}={v}" for n, v in parameters.items()]
+    file = folder / f"{'_'.join([unit, *words, target])}.json"
+    file.write_text(json.dumps(figures, indent=2) + "\n")
+
+
 def _write(path: Path, text: str) -> None:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise UserError(f"cannot write {error.filename}: {error.strerror}") from None

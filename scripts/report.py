@@ -6,8 +6,8 @@ usage: scripts/report.py [NAME=VALUE ...]
   NAME=ci             the regression in build/regress/<name>; default: the one last worked on
   OUT=build/report    folder to write to; index.html is where to start
 
-The pages need no network and no server. A finished regression also gets a line in
-build/regress/history.jsonl, which history.html draws.
+The pages need no network and no server. Accuracy and area are what docs/ holds of them. A finished
+regression also gets a line in build/regress/history.jsonl, which history.html draws.
 Exit code: 0 done, whatever the regression's own verdict is, 2 bad input.
 """
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 import re
 import sys
@@ -61,6 +62,19 @@ def test_plot_goes_with_the_page(results):
         "with matplotlib (requirements-plot.txt)"
     )
     assert len(plot) < 200_000
+
+
+def test_figures_for_others_are_what_the_models_give(results):
+    shipped = (DOCS / accuracy.FIGURES).read_text(encoding="utf-8")
+    assert shipped == accuracy.data(results), "docs/accuracy.json is out of date: run make accuracy"
+    lines = json.loads(shipped)
+    assert len(lines) == sum(len(unit.variants) for unit in UNITS.values())
+    one = lines[1]
+    assert (one["unit"], one["words"], one["settings"]) == ("e2softmax", "row-scaled", {"fmt": 1})
+    assert one["parameters"] == UNITS["e2softmax"].defaults
+    assert one["figures"]["mean_abs_error"] == pytest.approx(
+        results[0].lines[1].figures["mean_abs_error"], rel=5e-3
+    )
 
 
 # --- the page -------------------------------------------------------------------------------------
@@ -338,6 +352,7 @@ def test_no_plot_says_how_to_get_one(monkeypatch, results, tmp_path):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     assert accuracy.write(results, tmp_path / "new") == [
         f"written: {tmp_path / 'new' / accuracy.PAGE}",
+        f"written: {tmp_path / 'new' / accuracy.FIGURES}",
         accuracy.NO_MATPLOTLIB,
     ]
     assert (ROOT / "requirements-plot.txt").is_file()

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from flow import code_coverage, dashboard, finished, plan, waivers
-from flow.dashboard import plans
+from flow.dashboard import documents, markdown, plans
 from flow.dashboard.files import TEMPLATES
 from flow.dashboard.history import history, history_page
 from flow.dashboard.kept import LARGEST
@@ -25,8 +25,11 @@ from flow.dashboard.plans import state_of
 from flow.errors import UserError
 from flow.finished import Finished
 from flow.paths import RTL
+from flow.ppa import plots as ppa_plots
+from flow.ppa import store
 from flow.testplans import Testplan, Testpoint, plan_of
 from tb.units import get
+from tests import ppa_figures as ppa
 from tests.test_commands import command
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -221,16 +224,23 @@ def text_of(folder, name):
 # --- pages ----------------------------------------------------------------------------------------
 
 
+@pytest.fixture(scope="module")
+def plots():
+    """Those of the documentation that the report shows."""
+    return {path.name for path in documents.plots()}
+
+
 def files_of(folder):
     return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
 
 
-def test_the_pages_are_those_of_the_regressions_units(report):
+def test_the_pages_are_those_of_the_regressions_units(report, plots):
     assert files_of(report) == {
         *("index.html", "runs.html", "failures.html", "history.html", "accuracy.html"),
+        *("ppa.html", "accuracy.svg", *plots),
         *("plan_rexp.html", "plan_e2softmax.html"),
         *("coverage_rexp.html", "coverage_e2softmax.html"),
-        *("junit.xml", "style.css", "page.js", "accuracy.svg"),
+        *("junit.xml", "style.css", "page.js"),
         *("cases/b1/log.txt", "cases/b1/waves.fst", "cases/b2/log.txt"),
     }
 
@@ -377,6 +387,44 @@ def test_a_second_report_leaves_nothing_of_the_first_behind(regression, tmp_path
     assert (tmp_path / "cases/notes.txt").exists()
     assert not (tmp_path / "plan_gone.html").exists()
     assert not (tmp_path / "cases/b7").exists()
+
+
+# --- documentation --------------------------------------------------------------------------------
+
+
+def test_area_is_shown_as_it_is_kept(regression, tmp_path, monkeypatch):
+    docs = tmp_path / "docs"
+    docs.mkdir()
+    figures = [
+        ppa.figures("rexp", LANES=lanes, logic=1234.0 * lanes, energy=ppa.ENERGY)
+        for lanes in (8, 16)
+    ]
+    kept = ppa.stored(*figures, ppa.figures("softermax", LANES=8)).with_fpga([ppa.in_fpga()])
+    (docs / store.FILE).write_text(kept.text())
+    (docs / "accuracy.md").write_text("# Accuracy\n\nNo figures.\n")
+    (docs / ppa_plots.LANES).write_text("<svg/>")
+    monkeypatch.setattr(documents, "DOCS", docs)
+    dashboard.write(regression, tmp_path / "report")
+    page = Page(tmp_path / "report/ppa.html")
+    assert not page.wrong
+    assert "LANES=8 MAX_LEN=1024 Area unit logic, um2" in page.text
+    assert "rexp 9,872 4.94 3 80 9,912 -" in page.text
+    assert "rexp 2,535 665 1 2 80" in page.text.replace("8 256 defaults ", "")
+    assert "Synthesis : Yosys with slang" in page.text  # a bold word, and no stars
+    assert "**" not in page.text
+    assert "All 4 configurations are of the sources" in page.text
+    assert ppa_plots.LANES in page.targets
+    assert (tmp_path / "report" / ppa_plots.LANES).read_text() == "<svg/>"
+    assert 'src="none.svg"' not in markdown.rendered("![not there](none.svg)", docs)
+
+
+def test_area_says_which_figures_are_of_older_sources(regression, tmp_path, monkeypatch):
+    kept = ppa.stored(ppa.figures("rexp"))
+    text = kept.text().replace(kept.cells[0].gates, "0" * 16)
+    (tmp_path / store.FILE).write_text(text)
+    (tmp_path / "accuracy.md").write_text("# Accuracy\n\nNo figures.\n")
+    monkeypatch.setattr(documents, "DOCS", tmp_path)
+    assert "<code>rexp</code> older" in documents.ppa(regression)
 
 
 # --- code coverage --------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from flow import bulk_icarus, bulk_verilator, rtl, tools
 from flow.bulk_build import bulk_build
 from flow.errors import UserError
 from flow.paths import ROOT
-from flow.ppa import baseline, gates, liberty, measure, netlist, page, power, simulation, timing
+from flow.ppa import baseline, compare, gates, liberty, measure, netlist, power, simulation, timing
 from tb import stimulus
 from tb.bulk.beats import Drive, Job
 from tb.stimulus import RowMaker
@@ -539,17 +539,23 @@ def test_figures_follow_from_each_other():
 
 def test_ratios_are_the_baselines_over_the_units():
     compared = [
-        page.Pair("one", "other", {"area": 2.5, "source": "a paper"}),
-        page.Pair("one", "not there", {}),
+        compare.Pair("one", "other", {"area": 2.5, "source": "a paper"}),
+        compare.Pair("one", "not there", {}),
     ]
-    [line] = page.ratios([figures(), figures("other", 3000.0, 3.0)], compared)
-    assert line[:4] == ["one", "other", "LANES=2 MAX_LEN=64", "3.00x"]
-    assert line[-4:] == ["1.50x", "2.50x", "-", "a paper"]
+    [line] = compare.ratios([figures(), figures("other", 3000.0, 3.0)], compared)
+    cells = dict(zip(compare.RATIO_TITLES, line, strict=True))
+    assert line[:4] == ["one", "other", "2", "64"]
+    assert (cells["area, logic"], cells["delay"], cells["clocks a row"]) == (
+        *("3.00x", "1.50x", "1.00x"),
+    )
+    assert cells["energy, logic"] == "-"  # not measured
+    assert cells["elements/s/um2"] == "4.50x"  # a third of the area, 1.5 times as fast
+    assert line[-3:] == ["2.50x", "-", "a paper"]
 
 
 def test_pairs_name_units_and_a_source():
-    for pair in page.pairs():
-        assert pair.unit in UNITS
+    for pair in compare.pairs():
+        assert {pair.unit, pair.baseline} <= {*UNITS}
         assert not pair.paper or pair.paper["source"]
 
 

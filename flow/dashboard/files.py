@@ -6,8 +6,8 @@ import re
 import shutil
 from pathlib import Path
 
-from flow.dashboard.accuracy import PLOT, accuracy
 from flow.dashboard.coverage import coverage_page
+from flow.dashboard.documents import accuracy, plots, ppa
 from flow.dashboard.failures import failures
 from flow.dashboard.history import history_page
 from flow.dashboard.junit import JUNIT, junit
@@ -29,6 +29,7 @@ def pages(regression: Finished) -> dict[str, str]:
         "failures.html": failures(regression),
         "history.html": history_page(regression),
         "accuracy.html": accuracy(regression),
+        "ppa.html": ppa(regression),
     }
     for unit in regression.units:
         made[f"plan_{unit}.html"] = plan_page(regression, unit)
@@ -43,7 +44,7 @@ def write(regression: Finished, folder: Path) -> list[Path]:
     else is.
     """
     texts = {**pages(regression), JUNIT: junit(regression)}
-    copies = {source.name: source for source in (*TEMPLATES.iterdir(), PLOT)}
+    copies = {source.name: source for source in (*TEMPLATES.iterdir(), *plots())}
     for number, bucket in enumerate(regression.buckets(), 1):
         copies |= {left.copy: left.source for left in Case(number, bucket).left if left.is_copied}
     try:

@@ -23,6 +23,7 @@ def page(regression: Finished, name: str, title: str, *body: object) -> Html:
         ("runs.html", "Runs"),
         ("history.html", "History"),
         ("accuracy.html", "Accuracy"),
+        ("ppa.html", "Area"),
     ]
     here = next((p for p, _ in places if p.split("_")[0] == name.split("_")[0]), name)
     nav = el("nav", *_links(places, here), aria_label="pages")

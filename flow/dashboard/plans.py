@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from flow.dashboard.accuracy import inline
 from flow.dashboard.coverage import item_anchor
 from flow.dashboard.layout import page, switcher
+from flow.dashboard.markdown import inline
 from flow.dashboard.markup import STATES, Html, el, join, link, rate, slug, state, table
 from flow.finished import Finished
 from flow.testplans import STAGES, Covergroup, Testpoint, plan_of

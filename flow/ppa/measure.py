@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
-from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
-from functools import partial
 
 import numpy as np
 
-from flow import tools
-from flow.lint import label
 from flow.paths import DATA
 from flow.ppa import netlist as gates
 from flow.ppa import power
@@ -31,8 +26,6 @@ SRAM_AREA = 0.15  # of a bit, in areas of the library's plain flip-flop
 # memories here are a tenth of that size.
 SRAM_ENERGY = 1.0
 ROWS = 64  # of the shipped tensors, that energies are measured on
-
-SETS = ("default", "smallest", "full")
 
 
 @dataclass(frozen=True)
@@ -202,80 +195,3 @@ def _energy(mapped: gates.Netlist, period: float, sram: Sram) -> dict[str, float
         "flip_flops": bits * power.clock_energy(mapped.library) * counted.clocks,
     }
     return {kind: 1e12 * value / counted.elements for kind, value in joules.items()}
-
-
-def configurations(
-    units: Sequence[Unit], chosen: str, given: Parameters
-) -> list[tuple[Unit, dict[str, int | str]]]:
-    """What a set measures, with `given` parameters over it. Raises ParameterError."""
-    grid = {
-        "default": [(32, 1024)],
-        "smallest": [(2, 64)],
-        "full": [(lanes, longest) for longest in (256, 1024) for lanes in (8, 16, 32, 64)],
-    }[chosen]
-    found = []
-    for unit in units:
-        for lanes, longest in grid:
-            parameters = {"LANES": lanes, "MAX_LEN": longest, **given}
-            if (unit, parameters) not in found:
-                unit.resolve(parameters)
-                found.append((unit, parameters))
-    return found
-
-
-def measure(
-    wanted: Sequence[tuple[Unit, Parameters]],
-    one: Callable[[Unit, Parameters], Figures],
-    progress: Callable[[str], None],
-) -> list[Figures]:
-    """Measure configurations, one a core at a time, in the order they were asked for."""
-    jobs = {
-        f"{unit.name}  {label(parameters)}": partial(one, unit, parameters)
-        for unit, parameters in wanted
-    }
-    weights = {name: p["LANES"] for name, (_, p) in zip(jobs, wanted, strict=True)}
-    done, found = 0, {}
-    start = time.monotonic()
-    for number, (name, result, seconds) in enumerate(tools.parallel(jobs), 1):
-        found[name] = result
-        done += weights[name]
-        spent = time.monotonic() - start
-        left = spent * (sum(weights.values()) - done) / done
-        progress(f"[{number}/{len(jobs)}] {seconds:5.1f} s  {name}, about {left:.0f} s left")
-    return [found[name] for name in jobs]
-
-
-HEADER = (
-    *("unit", "configuration", "logic um2", "kNAND2", "flip-flops", "memory bits"),
-    *("+ SRAM um2", "+ flip-flops um2", "ns", "Fmax MHz", "cells", "clocks a row"),
-    *("elements/s/um2", "pJ/element", "+ SRAM pJ"),
-)
-
-
-def row(one: Figures) -> tuple[object, ...]:
-    """Figures as a line under HEADER."""
-    return (
-        one.unit,
-        label(one.parameters),
-        f"{one.logic:.0f}",
-        f"{one.logic / one.nand2 / 1000:.2f}",
-        one.flip_flops,
-        one.memory_bits,
-        f"{one.with_sram:.0f}",
-        "-" if one.with_flip_flops is None else f"{one.with_flip_flops:.0f}",
-        f"{one.delay:.2f}",
-        f"{one.fmax:.0f}",
-        one.stages,
-        one.cycles,
-        f"{one.rate:.0f}",
-        *("-" if e is None else f"{e:.1f}" for e in (one.logic_energy, one.energy_with_sram)),
-    )
-
-
-def parts_table(one: Figures) -> list[tuple[str, str, str]]:
-    """(part, area, share), the largest first."""
-    total = sum(one.parts.values())
-    ranked = sorted(one.parts.items(), key=lambda item: -item[1])
-    return [
-        (name or "(top)", f"{area:.0f}", f"{100 * area / total:.1f} %") for name, area in ranked
-    ]

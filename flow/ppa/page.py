@@ -1,103 +1,55 @@
-"""docs/ppa.md: what `make ppa` measured, and each unit beside its baseline."""
+"""docs/ppa.md and its plots: made of what docs/ppa.json keeps, by `make ppa`."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-import hjson
-
+from flow.accuracy import figure, write_plot
 from flow.errors import UserError
+from flow.paths import short
+from flow.ppa import fpga, plots, steps
 from flow.ppa.baseline import ALLOWED
-from flow.ppa.liberty import Library
-from flow.ppa.measure import ROWS, SRAM_AREA, Figures, Sram, parts_table
+from flow.ppa.compare import RATIO_TITLES, pairs, ratios
+from flow.ppa.measure import ROWS
+from flow.ppa.pareto import Point, points
+from flow.ppa.screen import parts_table
+from flow.ppa.sets import SETS
+from flow.ppa.store import DOCS, FILE, Kept, Store, others, plain, size
 
 PAGE = "ppa.md"
-PAIRS = Path(__file__).with_name("pairs.hjson")
-
-
-@dataclass(frozen=True)
-class Pair:
-    """A unit and what it is compared with; `paper` holds a paper's own ratios, by name."""
-
-    unit: str
-    baseline: str
-    paper: dict[str, float | str]
-
-
-def pairs(path: Path = PAIRS) -> list[Pair]:
-    """Which unit is compared with which. Raises UserError."""
-    try:
-        text = hjson.loads(path.read_text(encoding="utf-8"), object_pairs_hook=dict)
-        return [Pair(p["unit"], p["baseline"], p.get("paper", {})) for p in text["pairs"]]
-    except (OSError, KeyError, hjson.HjsonDecodeError) as error:
-        raise UserError(f"cannot read {path}: {error}") from None
-
-
-RATIOS = (
-    ("area, logic", "logic"),
-    ("area, with SRAM", "with_sram"),
-    ("area, with flip-flops", "with_flip_flops"),
-    ("energy, logic", "logic_energy"),
-    ("energy, with SRAM", "energy_with_sram"),
-    ("energy, with flip-flops", "energy_with_flip_flops"),
-    ("delay", "delay"),
-)
-RATIO_TITLES = (
-    *("unit", "baseline", "configuration"),
-    *(title for title, _ in RATIOS),
-    *("paper: area", "paper: energy", "of"),
-)
-
-
-def ratios(found: Sequence[Figures], compared: Sequence[Pair]) -> list[list[str]]:
-    """Baseline over unit, a line for each pair and size whose two sides were measured."""
-    by_size = {(one.unit, *_size(one)): one for one in found}
-    lines = []
-    for pair in compared:
-        for one in found:
-            other = by_size.get((pair.baseline, *_size(one)))
-            if one.unit != pair.unit or other is None:
-                continue
-            cells = [_times(getattr(one, name), getattr(other, name)) for _, name in RATIOS]
-            paper = [pair.paper.get(name) for name in ("area", "energy")]
-            shown = ["-" if value is None else f"{value:.2f}x" for value in paper]
-            size = "LANES={} MAX_LEN={}".format(*_size(one))
-            source = str(pair.paper.get("source", "-"))
-            lines.append([pair.unit, pair.baseline, size, *cells, *shown, source])
-    return lines
-
-
-def _size(one: Figures) -> tuple[int, int]:
-    return one.parameters["LANES"], one.parameters["MAX_LEN"]
-
-
-def _times(one: float | None, other: float | None) -> str:
-    return "-" if not one or other is None else f"{other / one:.2f}x"
-
 
 INTRODUCTION = """\
 # Area, speed and energy
 
-What the units take in a real cell library, by open tools that anyone can run. This page is what
-`make ppa` writes; this copy is of `{command}`. It needs two packages of Debian:
-`apt-get install --no-install-recommends qflow-tech-osu018 opensta`; `LIBERTY=<file>` takes another
-library.
+What the units take in a real cell library and in an FPGA, by open tools that anyone can run. This
+page and its plots are made of `docs/ppa.json`, where each `make ppa .. OUT=docs` puts what it has
+measured; `make ppa PAGE=1` writes them anew and measures nothing. The library needs two packages of
+Debian, `apt-get install --no-install-recommends qflow-tech-osu018 opensta`, or is another one's
+file (`LIBERTY=`).
 
 Compare figures of this page with each other, and with nothing else: no placement, no wires, no
 clock tree, one corner. Ratios between designs in one flow are what it is for.
 
+{older}
+"""
+OLDER = (
+    "Rows with the word older were measured on sources that have changed since: {count} of {all}. "
+    "The others are of the sources beside this page."
+)
+CURRENT = "All {all} configurations are of the sources beside this page."
+
+METHOD = """
 ## How it is measured
 
-- **Synthesis**: Yosys with slang, `synth -flatten`, flip-flops and gates of {library}, mapped,
+- **Synthesis**: Yosys with slang, `synth -flatten`, flip-flops and gates of `{library}`, mapped,
   buffered and sized by ABC for a clock of {period:g} ns, the same for all units (`PERIOD=`).
 - **Timing**: OpenSTA, an ideal clock. Inputs come from flip-flops and outputs go to flip-flops, as
   in a chain of units; a memory's ports count as flip-flops, which flatters an SRAM. Paths from the
   asynchronous reset are left out. Fmax is one over the slowest path with its set-up time, of the
   netlist that was made for that clock.
 - **Buffers** are counted three ways, side by side: not at all (logic); as SRAM of {sram:.1f} um2 a
-  bit ({fraction:g} of a flip-flop) and {energy:g} pJ for a bit read or written, which is an
+  bit ({share:g} of a flip-flop) and {energy:g} pJ for a bit read or written, which is an
   assumption (`flow/ppa/measure.py`, `SRAM_AREA=`, `SRAM_ENERGY=`) and no measurement; as
   flip-flops with their multiplexers, mapped like the rest. Every buffer is an `sn_ram_1r1w`.
 - **Energy**: {rows} rows of the unit's shipped tensors go through the mapped netlist without
@@ -107,85 +59,246 @@ clock tree, one corner. Ratios between designs in one flow are what it is for.
   flip-flop pays for every clock. Memories as flip-flops pay for their clock pins only. Rows that
   do not fill their last beat make an element dearer.
 - **Parts** are mapped one by one, so that their sum is not quite the area of the whole unit.
-
+- **Speed**: a row has MAX_LEN elements; elements a second are at Fmax, on the logic's area.
+- A figure that was not measured is `-`.
 """
 
 
-def page(found: Sequence[Figures], library: Library, sram: Sram, command: str) -> str:
-    """The page's text; `command` is what measured it."""
-    text = INTRODUCTION.format(
-        library=f"`{library.name}`",
-        period=found[0].period,
-        sram=sram.area,
-        fraction=SRAM_AREA,
-        energy=sram.energy,
-        rows=ROWS,
-        command=command,
+def page(store: Store) -> str:
+    """The page's text. Raises UserError for a file beside it that cannot be read."""
+    every = [*store.cells, *store.fpga]
+    older = sum(
+        one.older or (one.older_energy if isinstance(one, Kept) else False) for one in every
     )
-    titles = ("unit", "LANES", "MAX_LEN", "logic, um2", "kNAND2", "flip-flops", "memory bits")
-    titles += ("with SRAM, um2", "with flip-flops, um2")
-    lines = [
-        [
-            *(f"`{one.unit}`", *map(str, _size(one))),
-            *(f"{one.logic:,.0f}", f"{one.logic / one.nand2 / 1000:.2f}", f"{one.flip_flops:,}"),
-            *(f"{one.memory_bits:,}", f"{one.with_sram:,.0f}", _number(one.with_flip_flops)),
-        ]
-        for one in found
-    ]
-    parts = [text, "## Area\n\n", _markdown(titles, lines)]
-    titles = ("unit", "LANES", "MAX_LEN", "slowest path, ns", "Fmax, MHz", "from", "to", "cells")
-    titles += ("clocks a row", "elements/s/um2")
-    lines = [
-        [
-            *(f"`{one.unit}`", *map(str, _size(one)), f"{one.delay:.2f}", f"{one.fmax:.0f}"),
-            *(f"`{one.start}`", f"`{one.end}`", str(one.stages), str(one.cycles)),
-            f"{one.rate:,.0f}",
-        ]
-        for one in found
-    ]
-    parts += [
-        "\n## Speed\n\nA row has MAX_LEN elements; elements a second at Fmax, on the logic's area."
-        "\n\n",
-        _markdown(titles, lines),
-    ]
-    kinds = ("clock", "registers", "logic", "leakage")
-    titles = ("unit", "LANES", "MAX_LEN", *kinds, "sum", "with SRAM", "with flip-flops")
-    lines = [
-        [
-            *(f"`{one.unit}`", *map(str, _size(one))),
-            *(f"{one.energy[kind]:.2f}" for kind in kinds),
-            f"{one.logic_energy:.1f}",
-            *(f"{e:.1f}" for e in (one.energy_with_sram, one.energy_with_flip_flops)),
-        ]
-        for one in found
-        if one.energy
-    ]
-    if lines:
-        parts += ["\n## Energy\n\nPicojoules an element.\n\n", _markdown(titles, lines)]
-    compared = ratios(found, pairs())
-    if compared:
-        parts += [
-            "\n## Against baselines\n\nThe baseline's figure over the unit's, same flow and size. "
-            "The paper's ratios are the paper's own, from its flow and process.\n\n",
-            _markdown(RATIO_TITLES, compared),
-        ]
-    for one in found:
-        if one.parts:
-            words = " ".join(f"{name}={value}" for name, value in one.parameters.items())
-            parts.append(f"\n## Parts of {one.unit}, {words}\n\n")
-            table = [[f"`{part}`", *rest] for part, *rest in parts_table(one)]
-            parts.append(_markdown(("part", "um2", "share"), table))
-    parts.append(
-        f"\nCI fails when the smallest size (`make ppa SET=smallest CHECK=1`) gets larger "
-        f"or slower by more than {100 * ALLOWED:.0f} %.\n"
+    text = (OLDER if older else CURRENT if every else "Nothing is measured yet.").format(
+        count=older, all=len(every)
     )
+    parts = [INTRODUCTION.format(older=text).rstrip() + "\n"]
+    if store.cells:
+        flow = store.flow
+        parts.append(
+            METHOD.format(
+                library=flow.library,
+                period=flow.period,
+                sram=flow.sram_area,
+                share=flow.sram_share,
+                energy=flow.sram_energy,
+                rows=ROWS,
+            )
+        )
+    by_size: dict[tuple[int, int], list[Kept]] = {}
+    for one in plain(store.cells):
+        by_size.setdefault(size(one.figures), []).append(one)
+    # The default size first, then what is not of a size, then the other sizes.
+    default = SETS["default"][0]
+    if default in by_size:
+        parts.append(_of_a_size(by_size.pop(default), *default))
+    if store.cells:
+        parts += [_against_lanes(store), _variants(store)]
+    parts += [_fpga(store), _steps()]
+    for place in sorted(by_size, key=lambda place: place[::-1]):
+        parts.append(_of_a_size(by_size[place], *place))
+    if store.cells:
+        parts.append(
+            "\n## Kept small\n\nCI fails when the smallest size (`make ppa SET=smallest CHECK=1`) "
+            f"gets larger or slower by more than {100 * ALLOWED:.0f} %.\n"
+        )
     return "".join(parts)
 
 
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:,.0f}"
+def _name(one: Kept, older: bool | None = None) -> str:
+    """A unit's cell, which says if the row's figures are of older sources."""
+    word = " older" if (one.older if older is None else older) else ""
+    return f"`{one.figures.unit}`{word}"
+
+
+def _against_baselines(cells: Sequence[Kept]) -> str:
+    """Units of one size beside their baselines, and the papers whose ratios stand there."""
+    compared = ratios([one.figures for one in cells], pairs())
+    if not compared:
+        return ""
+    older = {
+        one.figures.unit: one.older or bool(one.figures.energy and one.older_energy)
+        for one in cells
+    }
+    lines, papers = [], []
+    for unit, baseline, _, _, *rest, paper in compared:
+        names = [f"`{name}`{' older' * older[name]}" for name in (unit, baseline)]
+        lines.append([*names, *rest])
+        if paper != "-":
+            papers.append(f"`{unit}`: {paper}.")
+    said = (
+        " The paper's ratios are the paper's own, from its flow and process. " + " ".join(papers)
+        if papers
+        else ""
+    )
+    titles = (*RATIO_TITLES[:2], *RATIO_TITLES[4:-1])
+    return (
+        "\n### Against baselines\n\nThe baseline's figure over the unit's; of elements/s/um2 the "
+        f"unit's over the baseline's.{said}\n\n{_markdown(titles, lines)}"
+    )
+
+
+def _against_lanes(store: Store) -> str:
+    if not plots.shown_lanes(store.cells):
+        return ""
+    return (
+        "\n## Against LANES\n\nOf `make ppa SET=full`; the tables stand by size.\n\n"
+        f"![Area and Fmax of the units against LANES]({plots.LANES})\n"
+    )
+
+
+VARIANT_TITLES = (
+    *("unit", "parameters", "output format", "mean abs error", "errors in"),
+    *("logic, um2", "with SRAM, um2", "Fmax, MHz", "pJ an element", "with SRAM, pJ"),
+    *("least area", "least energy"),
+)
+
+
+def _variants(store: Store) -> str:
+    found = points(store.cells)
+    if not found:
+        return ""
+    return (
+        "\n## Accuracy against area and energy\n\nEvery variant of the units and every output "
+        "format, of `make ppa SET=variants`, with the error that `make accuracy` measures on the "
+        "shipped tensors ([accuracy.md](accuracy.md)). A format is a setting of a row: its gates "
+        "are the same, and the energy is that of the shipped rows' own format. Least: no other "
+        "of its kind is as good in both and better in one.\n\n"
+        f"![Mean absolute error against area and energy]({plots.PARETO})\n\n"
+        f"{_markdown(VARIANT_TITLES, [_variant(one) for one in found])}"
+    )
+
+
+def _variant(one: Point) -> list[str]:
+    figures = one.kept.figures
+    return [
+        _name(one.kept, one.kept.older or bool(figures.energy and one.kept.older_energy)),
+        " ".join(f"{name}={value}" for name, value in others(figures).items()) or "defaults",
+        one.words or "-",
+        figure(one.error),
+        one.errors_in,
+        *(f"{area:,.0f}" for area in (figures.logic, figures.with_sram)),
+        f"{figures.fmax:.0f}",
+        *(_number(e, ".1f") for e in (figures.logic_energy, figures.energy_with_sram)),
+        *("yes" if least else "" for least in (one.least_area, one.least_energy)),
+    ]
+
+
+def _fpga(store: Store) -> str:
+    if not store.fpga:
+        return ""
+    lines = []
+    for one in store.fpga:
+        name, lanes, longest, *rest = fpga.row(one.figures)
+        words = " ".join(f"{n}={v}" for n, v in others(one.figures).items()) or "defaults"
+        lines.append([f"`{name}`{' older' * one.older}", lanes, longest, words, *rest])
+    titles = (*fpga.HEADER[:3], "parameters", *fpga.HEADER[3:])
+    return (
+        f"\n## FPGA\n\nOf `make ppa FPGA=1`, in an {fpga.DEVICE}: Yosys' `synth_ecp5`, placed and "
+        f"routed alone by nextpnr with seed {fpga.SEED}, without pins, since the units have more "
+        "ports than it. Fmax is of the paths from register to register; another seed moves it by "
+        "some percent. LUTs are TRELLIS_COMB, those of carries and of small memories included; "
+        "flip-flops TRELLIS_FF, block RAMs DP16KD, multipliers MULT18X18D.\n\n"
+        f"{_markdown(titles, lines)}"
+    )
+
+
+def _steps() -> str:
+    found = steps.steps()
+    if not found:
+        return ""
+    return (
+        "\n## What each optimisation bought\n\nStep by step, each measured with and without it on "
+        "the sources of its time (`flow/ppa/steps.hjson`): areas of the logic, energies without "
+        f"memories.\n\n{_markdown(steps.TITLES, steps.lines(found))}"
+    )
+
+
+def _of_a_size(cells: Sequence[Kept], lanes: int, longest: int) -> str:
+    """All tables of the units at one size."""
+    titles = ("unit", "logic, um2", "kNAND2", "flip-flops", "memory bits")
+    titles += ("with SRAM, um2", "with flip-flops, um2")
+    lines = []
+    for kept in cells:
+        one = kept.figures
+        lines.append(
+            [
+                *(_name(kept), f"{one.logic:,.0f}", f"{one.logic / one.nand2 / 1000:.2f}"),
+                *(f"{one.flip_flops:,}", f"{one.memory_bits:,}", f"{one.with_sram:,.0f}"),
+                _number(one.with_flip_flops, ",.0f"),
+            ]
+        )
+    parts = [f"\n## LANES={lanes} MAX_LEN={longest}\n\n### Area\n\n", _markdown(titles, lines)]
+    titles = ("unit", "slowest path, ns", "Fmax, MHz", "from", "to", "cells")
+    titles += ("clocks a row", "elements/s/um2")
+    lines = []
+    for kept in cells:
+        one = kept.figures
+        lines.append(
+            [
+                *(_name(kept), f"{one.delay:.2f}", f"{one.fmax:.0f}", f"`{one.start}`"),
+                *(f"`{one.end}`", str(one.stages), str(one.cycles), f"{one.rate:,.0f}"),
+            ]
+        )
+    parts += ["\n### Speed\n\n", _markdown(titles, lines)]
+    kinds = ("clock", "registers", "logic", "leakage")
+    titles = ("unit", *kinds, "sum", "with SRAM", "with flip-flops")
+    lines = []
+    for kept in cells:
+        one = kept.figures
+        sums = (one.logic_energy, one.energy_with_sram, one.energy_with_flip_flops)
+        lines.append(
+            [
+                _name(kept, bool(one.energy) and kept.older_energy),
+                *(_number(one.energy.get(kind), ".2f") for kind in kinds),
+                *(_number(value, ".1f") for value in sums),
+            ]
+        )
+    parts += ["\n### Energy\n\nPicojoules an element.\n\n", _markdown(titles, lines)]
+    parts.append(_against_baselines(cells))
+    lines = [
+        [_name(kept), f"`{part}`", *rest]
+        for kept in cells
+        if kept.figures.parts
+        for part, *rest in parts_table(kept.figures)
+    ]
+    if lines:
+        parts += ["\n### Parts\n\n", _markdown(("unit", "part", "um2", "share"), lines)]
+    return "".join(parts)
+
+
+def _number(value: float | None, form: str) -> str:
+    return "-" if value is None else f"{value:{form}}"
 
 
 def _markdown(titles: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
     head, *body = [f"| {' | '.join(line)} |\n" for line in [titles, *lines]]
     return "".join([head, f"|{'---|' * len(titles)}\n", *body])
+
+
+def drawn(store: Store) -> list[str]:
+    """The plots that the page shows."""
+    found = [plots.LANES] if plots.shown_lanes(store.cells) else []
+    return found + ([plots.PARETO] if points(store.cells) else [])
+
+
+def write(store: Store, folder: Path = DOCS) -> list[str]:
+    """Write file, page and plots into `folder`; return lines that say what was done.
+
+    Without matplotlib plots that are there stay as they are. Raises UserError for a folder that
+    cannot be written.
+    """
+    said = []
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in ((FILE, store.text()), (PAGE, page(store))):
+            (folder / name).write_text(text, encoding="utf-8")
+            said.append(f"written: {short(folder / name)}")
+    except OSError as error:
+        raise UserError(f"cannot write {error.filename}: {error.strerror}") from None
+    draw = {
+        plots.LANES: lambda: plots.lanes(store.cells),
+        plots.PARETO: lambda: plots.pareto(points(store.cells)),
+    }
+    return said + [write_plot(draw[name], folder / name) for name in drawn(store)]

@@ -1,0 +1,44 @@
+"""Pages out of the documentation: accuracy; area, speed and energy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from flow import accuracy as measured
+from flow.dashboard.layout import page
+from flow.dashboard.markdown import images, rendered
+from flow.dashboard.markup import Html
+from flow.finished import Finished
+from flow.paths import ROOT
+from flow.ppa import page as ppa_page
+from flow.ppa import store
+
+DOCS = ROOT / "docs"
+
+
+def accuracy(regression: Finished) -> Html:
+    """The page, of docs/accuracy.md: of the models, so the same for all regressions of a source."""
+    return _document(regression, "accuracy.html", _texts()["accuracy.html"])
+
+
+def ppa(regression: Finished) -> Html:
+    """The page of area, speed and energy: that of docs/ppa.json, by the sources as they are now."""
+    return _document(regression, "ppa.html", _texts()["ppa.html"])
+
+
+def plots() -> list[Path]:
+    """The plots that these pages show."""
+    return [DOCS / name for text in _texts().values() for name in images(text, DOCS)]
+
+
+def _texts() -> dict[str, str]:
+    """Markdown of each page by its name."""
+    return {
+        "accuracy.html": (DOCS / measured.PAGE).read_text(encoding="utf-8"),
+        "ppa.html": ppa_page.page(store.load(DOCS)),
+    }
+
+
+def _document(regression: Finished, name: str, text: str) -> Html:
+    title, body = text.removeprefix("# ").split("\n", 1)
+    return page(regression, name, title, rendered(body, DOCS))

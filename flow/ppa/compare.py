@@ -1,0 +1,78 @@
+"""A unit beside its baseline, in one flow at one size, and what a paper says of the same."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import hjson
+
+from flow.errors import UserError
+from flow.ppa.measure import Figures
+from flow.ppa.store import others, size
+
+PAIRS = Path(__file__).with_name("pairs.hjson")
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A unit and what it is compared with; `paper` holds a paper's own ratios, by name."""
+
+    unit: str
+    baseline: str
+    paper: dict[str, float | str]
+
+
+def pairs(path: Path = PAIRS) -> list[Pair]:
+    """Which unit is compared with which. Raises UserError."""
+    try:
+        text = hjson.loads(path.read_text(encoding="utf-8"), object_pairs_hook=dict)
+        return [Pair(p["unit"], p["baseline"], p.get("paper", {})) for p in text["pairs"]]
+    except (OSError, KeyError, hjson.HjsonDecodeError) as error:
+        raise UserError(f"cannot read {path}: {error}") from None
+
+
+# Of what is better when it is less; of elements/s/um2 it is the unit's over the baseline's.
+RATIOS = (
+    ("area, logic", "logic"),
+    ("area, with SRAM", "with_sram"),
+    ("area, with flip-flops", "with_flip_flops"),
+    ("energy, logic", "logic_energy"),
+    ("energy, with SRAM", "energy_with_sram"),
+    ("energy, with flip-flops", "energy_with_flip_flops"),
+    ("delay", "delay"),
+    ("clocks a row", "cycles"),
+)
+RATE = "elements/s/um2"
+RATIO_TITLES = (
+    *("unit", "baseline", "LANES", "MAX_LEN"),
+    *(title for title, _ in RATIOS),
+    *(RATE, "paper: area", "paper: energy", "of"),
+)
+
+
+def ratios(found: Sequence[Figures], compared: Sequence[Pair]) -> list[list[str]]:
+    """A line under RATIO_TITLES for each pair and size whose two sides were measured.
+
+    Both sides are the units as they are by default. What was not measured is "-".
+    """
+    by_size = {(one.unit, *size(one)): one for one in found if not others(one)}
+    lines = []
+    for pair in compared:
+        for (unit, *place), one in by_size.items():
+            other = by_size.get((pair.baseline, *place))
+            if unit != pair.unit or other is None:
+                continue
+            cells = [_times(getattr(other, name), getattr(one, name)) for _, name in RATIOS]
+            paper = [pair.paper.get(name) for name in ("area", "energy")]
+            shown = ["-" if value is None else f"{value:.2f}x" for value in paper]
+            source = str(pair.paper.get("source", "-"))
+            rate = _times(one.rate, other.rate)
+            names = [pair.unit, pair.baseline, *map(str, place)]
+            lines.append([*names, *cells, rate, *shown, source])
+    return lines
+
+
+def _times(one: float | None, other: float | None) -> str:
+    return "-" if one is None or not other else f"{one / other:.2f}x"

@@ -1,0 +1,97 @@
+"""Accuracy against area and energy: every variant and output format, and those that none beats.
+
+Errors are of docs/accuracy.json, what `make accuracy` measured on the shipped tensors; they hold
+for a unit's default size, since E2Softmax's depend on LANES.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from flow import accuracy
+from flow.digits_accuracy import network_variants
+from flow.errors import UserError
+from flow.paths import ROOT, short
+from flow.ppa.store import Kept
+from tb.units import UNITS
+
+ACCURACY = ROOT / "docs" / accuracy.FIGURES
+
+
+@dataclass(frozen=True)
+class Point:
+    """A variant whose gates and whose errors were measured.
+
+    error  mean absolute error of an element, `errors_in` says in what
+    words  the output format, "" if there is only one
+    least_area, least_energy   no other of its kind has a smaller error without being larger, or
+                               taking more energy
+    """
+
+    kept: Kept
+    words: str
+    error: float
+    errors_in: str
+    least_area: bool = False
+    least_energy: bool = False
+
+    @property
+    def area(self) -> float:
+        """Square micrometres, memories as SRAM."""
+        return self.kept.figures.with_sram
+
+    @property
+    def energy(self) -> float | None:
+        """Picojoules an element, memories as SRAM; None: not measured."""
+        return self.kept.figures.energy_with_sram
+
+
+def points(cells: Sequence[Kept], path: Path = ACCURACY) -> list[Point]:
+    """The variants of which both are known, in the order of docs/accuracy.json.
+
+    RMSNorm is left out: another function, not another accuracy. Raises UserError for a file of
+    errors that cannot be read.
+    """
+    by_parameters = {_key(one.figures.unit, one.figures.parameters): one for one in cells}
+    found = []
+    try:
+        for line in json.loads(path.read_text(encoding="utf-8")):
+            kept = by_parameters.get(_key(line["unit"], line["parameters"]))
+            if kept is None or not _in_networks(line):
+                continue
+            error = line["figures"]["mean_abs_error"]
+            found.append(Point(kept, line["words"], error, line["errors in"]))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"cannot read {short(path)}: {error!r}; run make accuracy") from None
+    return [
+        replace(
+            one, least_area=_least(one, found, "area"), least_energy=_least(one, found, "energy")
+        )
+        for one in found
+    ]
+
+
+def _in_networks(line: dict) -> bool:
+    variants = network_variants(UNITS[line["unit"]])
+    return any(dict(variant.settings) == line["settings"] for variant in variants)
+
+
+def _key(unit: str, parameters: dict) -> str:
+    return json.dumps([unit, parameters], sort_keys=True)
+
+
+def _least(one: Point, found: Sequence[Point], cost: str) -> bool:
+    """Whether none of its kind is better in error or cost and not worse in the other."""
+    own = getattr(one, cost)
+    if own is None:
+        return False
+    for other in found:
+        theirs = getattr(other, cost)
+        if other.errors_in == one.errors_in and theirs is not None:
+            steps = other.error - one.error, theirs - own
+            if max(steps) <= 0 and min(steps) < 0:
+                return False
+    return True

@@ -1,0 +1,41 @@
+"""What `make ppa` prints of figures."""
+
+from __future__ import annotations
+
+from flow.lint import label
+from flow.ppa.measure import Figures
+
+HEADER = (
+    *("unit", "configuration", "logic um2", "kNAND2", "flip-flops", "memory bits"),
+    *("+ SRAM um2", "+ flip-flops um2", "ns", "Fmax MHz", "cells", "clocks a row"),
+    *("elements/s/um2", "pJ/element", "+ SRAM pJ"),
+)
+
+
+def row(one: Figures) -> tuple[object, ...]:
+    """Figures as a line under HEADER."""
+    return (
+        one.unit,
+        label(one.parameters),
+        f"{one.logic:.0f}",
+        f"{one.logic / one.nand2 / 1000:.2f}",
+        one.flip_flops,
+        one.memory_bits,
+        f"{one.with_sram:.0f}",
+        "-" if one.with_flip_flops is None else f"{one.with_flip_flops:.0f}",
+        f"{one.delay:.2f}",
+        f"{one.fmax:.0f}",
+        one.stages,
+        one.cycles,
+        f"{one.rate:.0f}",
+        *("-" if e is None else f"{e:.1f}" for e in (one.logic_energy, one.energy_with_sram)),
+    )
+
+
+def parts_table(one: Figures) -> list[tuple[str, str, str]]:
+    """(part, area, share), the largest first."""
+    total = sum(one.parts.values())
+    ranked = sorted(one.parts.items(), key=lambda item: -item[1])
+    return [
+        (name or "(top)", f"{area:.0f}", f"{100 * area / total:.1f} %") for name, area in ranked
+    ]

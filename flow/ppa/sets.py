@@ -1,0 +1,61 @@
+"""Which configurations are measured, and the measuring of many."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TypeVar
+
+from flow import tools
+from flow.lint import label
+from tb.unit import Parameters, Unit
+
+T = TypeVar("T")
+
+# (LANES, MAX_LEN) of each set; "variants" has every variant of a unit's descriptor at its size.
+SETS = {
+    "default": [(32, 1024)],
+    "smallest": [(2, 64)],
+    "full": [(lanes, longest) for longest in (256, 1024) for lanes in (8, 16, 32, 64)],
+    "variants": [(32, 1024)],
+}
+
+
+def configurations(
+    units: Sequence[Unit], chosen: str, given: Parameters
+) -> list[tuple[Unit, dict[str, int | str]]]:
+    """What a set measures, with `given` parameters over it. Raises ParameterError."""
+    found = []
+    for unit in units:
+        # A variant's settings are of its rows: the same gates.
+        variants = [v.parameters for v in unit.variants] if chosen == "variants" else [{}]
+        for variant in variants:
+            for lanes, longest in SETS[chosen]:
+                parameters = {"LANES": lanes, "MAX_LEN": longest, **variant, **given}
+                if (unit, parameters) not in found:
+                    unit.resolve(parameters)
+                    found.append((unit, parameters))
+    return found
+
+
+def measure(
+    wanted: Sequence[tuple[Unit, Parameters]],
+    one: Callable[[Unit, Parameters], T],
+    progress: Callable[[str], None],
+) -> list[T]:
+    """Measure configurations, one a core at a time, in the order they were asked for."""
+    jobs = {
+        f"{unit.name}  {label(parameters)}": partial(one, unit, parameters)
+        for unit, parameters in wanted
+    }
+    weights = {name: p["LANES"] for name, (_, p) in zip(jobs, wanted, strict=True)}
+    done, found = 0, {}
+    start = time.monotonic()
+    for number, (name, result, seconds) in enumerate(tools.parallel(jobs), 1):
+        found[name] = result
+        done += weights[name]
+        spent = time.monotonic() - start
+        left = spent * (sum(weights.values()) - done) / done
+        progress(f"[{number}/{len(jobs)}] {seconds:5.1f} s  {name}, about {left:.0f} s left")
+    return [found[name] for name in jobs]

@@ -1,0 +1,82 @@
+"""Hashes of what a figure was measured on, so that one of older sources can be told.
+
+Comments, docstrings and blank space are left out: they change no figure.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import io
+import re
+import tokenize
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+
+from flow import tools
+from flow.paths import DATA, ROOT, RTL
+from tb.unit import Unit
+
+_HERE = Path(__file__).parent
+_GATES = ("netlist.py", "timing.py", "liberty.py", "memory_boundary.v")
+_ENERGY = ("measure.py", "simulation.py", "power.py")
+
+
+def gates(unit: Unit) -> str:
+    """Hash of what areas and delays depend on: the unit's RTL, the flow to gates, Yosys."""
+    files = [*_rtl(unit), *(_HERE / name for name in _GATES)]
+    return _digest(files, tools.versions("yosys")["pyosys"])
+
+
+def energy(unit: Unit) -> str:
+    """Hash of what energies depend on: the gates, how they are simulated, the rows."""
+    return _digest([_HERE / name for name in _ENERGY], gates(unit), _rows(unit.tensors))
+
+
+def fpga(unit: Unit) -> str:
+    """Hash of what the figures of an FPGA depend on; its tools stand in requirements files."""
+    wanted = (ROOT / "requirements-fpga.txt").read_text(encoding="utf-8")
+    versions = [tools.versions("yosys")["pyosys"], *re.findall(r"^[^#\s].*?==\S+", wanted, re.M)]
+    return _digest([*_rtl(unit), _HERE / "fpga.py"], *versions)
+
+
+def _rtl(unit: Unit) -> list[Path]:
+    return [RTL / name for name in unit.rtl]
+
+
+def _digest(files: Iterable[Path], *more: str) -> str:
+    found = hashlib.sha256("\0".join(more).encode())
+    for file in files:
+        found.update(f"\0{file.name}\0{_code(file)}".encode())
+    return found.hexdigest()[:16]
+
+
+@cache
+def _rows(name: str) -> str:
+    return hashlib.sha256((DATA / name).read_bytes()).hexdigest()
+
+
+@cache
+def _code(path: Path) -> str:
+    return code(path.read_text(encoding="utf-8"), python=path.suffix == ".py")
+
+
+def code(text: str, python: bool) -> str:
+    """A source's text without comments, docstrings and blank space at the ends of lines."""
+    if not python:
+        text = re.sub(r"//[^\n]*", "", text)
+    else:
+        lines = text.splitlines()
+        for token in tokenize.generate_tokens(io.StringIO(text).readline):
+            if token.type == tokenize.COMMENT:
+                lines[token.start[0] - 1] = lines[token.start[0] - 1][: token.start[1]]
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)):
+                first = node.body[0] if node.body else None
+                if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
+                    lines[first.lineno - 1 : first.end_lineno] = [""] * (
+                        first.end_lineno - first.lineno + 1
+                    )
+        text = "\n".join(lines)
+    return "\n".join(line for line in map(str.strip, text.splitlines()) if line)

@@ -1,0 +1,216 @@
+"""docs/ppa.json: figures of many runs, kept, of which the page, its plots and the report are made.
+
+A run replaces what it has measured and nothing else. Each figure has hashes of the sources that it
+is of: what has since become older shows.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+
+from flow.errors import UserError
+from flow.paths import ROOT, short
+from flow.ppa import sources
+from flow.ppa.fpga import FpgaFigures
+from flow.ppa.liberty import Library
+from flow.ppa.measure import Figures, Sram
+from tb.units import UNITS
+
+FILE = "ppa.json"
+DOCS = ROOT / "docs"
+
+
+@dataclass(frozen=True)
+class Flow:
+    """What all areas and energies of a file have in common: others cannot be compared with them.
+
+    library      its name
+    period       nanoseconds that gates are sized for
+    sram_area    square micrometres of a bit of SRAM, `sram_share` in plain flip-flops
+    sram_energy  picojoules for a bit read or written
+    """
+
+    library: str
+    period: float
+    sram_area: float
+    sram_share: float
+    sram_energy: float
+
+    @classmethod
+    def of(cls, library: Library, period: float, sram: Sram) -> Flow:
+        """That of a run."""
+        share = round(sram.area / library.area(library.flip_flop), 6)
+        return cls(library.name, period, sram.area, share, sram.energy)
+
+    def __str__(self) -> str:
+        return (
+            f"library {self.library}, {self.period:g} ns, SRAM of {self.sram_area:g} um2 and "
+            f"{self.sram_energy:g} pJ a bit"
+        )
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Figures in a cell library, and hashes of the sources that they are of."""
+
+    figures: Figures
+    gates: str
+    energy: str
+
+    @property
+    def older(self) -> bool:
+        """Whether what areas and delays depend on has changed since."""
+        return self.gates != sources.gates(UNITS[self.figures.unit])
+
+    @property
+    def older_energy(self) -> bool:
+        """Whether what energies depend on has changed since."""
+        return self.energy != sources.energy(UNITS[self.figures.unit])
+
+
+@dataclass(frozen=True)
+class KeptFpga:
+    """Figures in an FPGA, and the hash of the sources that they are of."""
+
+    figures: FpgaFigures
+    of: str
+
+    @property
+    def older(self) -> bool:
+        """Whether what they depend on has changed since."""
+        return self.of != sources.fpga(UNITS[self.figures.unit])
+
+
+@dataclass(frozen=True)
+class Store:
+    """What a file holds, in the order of units, sizes and parameters. flow: None without cells."""
+
+    flow: Flow | None = None
+    cells: tuple[Kept, ...] = ()
+    fpga: tuple[KeptFpga, ...] = ()
+
+    def check(self, flow: Flow, path: Path) -> None:
+        """Raise UserError if figures of this flow cannot stand beside those of the file."""
+        if self.flow is not None and self.flow != flow:
+            raise UserError(
+                f"{short(path)} is of {self.flow}, not of {flow}; give another folder as OUT="
+            )
+
+    def with_cells(self, found: Iterable[Figures], flow: Flow) -> Store:
+        """The store with these figures in it."""
+        kept = {_key(one.figures): one for one in self.cells}
+        for figures in found:
+            unit = UNITS[figures.unit]
+            new = Kept(figures, sources.gates(unit), sources.energy(unit))
+            old = kept.get(_key(figures))
+            kept[_key(figures)] = new if old is None else _completed(new, old)
+        return replace(self, flow=flow, cells=_ordered(kept.values()))
+
+    def with_fpga(self, found: Iterable[FpgaFigures]) -> Store:
+        """The store with these figures in it."""
+        kept = {_key(one.figures): one for one in self.fpga}
+        kept |= {_key(one): KeptFpga(one, sources.fpga(UNITS[one.unit])) for one in found}
+        return replace(self, fpga=_ordered(kept.values()))
+
+    def text(self) -> str:
+        """The file: a line for each configuration, so that a change of one shows as one."""
+        cells = [{**_shown(one.figures), "sources": [one.gates, one.energy]} for one in self.cells]
+        fpga = [{**asdict(one.figures), "sources": [one.of]} for one in self.fpga]
+        parts = [f'"flow": {json.dumps(self.flow and asdict(self.flow))}']
+        for name, entries in (("cells", cells), ("fpga", fpga)):
+            lines = ",\n".join(map(json.dumps, entries))
+            parts.append(f'"{name}": [\n{lines}\n]' if lines else f'"{name}": []')
+        return "{\n" + ",\n".join(parts) + "\n}\n"
+
+
+def load(folder: Path = DOCS) -> Store:
+    """What the file in `folder` holds, nothing without a file. Raises UserError.
+
+    Units that are gone are left out.
+    """
+    path = folder / FILE
+    if not path.exists():
+        return Store()
+    try:
+        given = json.loads(path.read_text(encoding="utf-8"))
+        flow = Flow(**given["flow"]) if given["flow"] else None
+        cells = [_cells(entry, flow) for entry in given["cells"] if entry["unit"] in UNITS]
+        fpga = [_fpga(entry) for entry in given["fpga"] if entry["unit"] in UNITS]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"cannot read {short(path)}: {error!r}; remove it to start anew") from None
+    return Store(flow, _ordered(cells), _ordered(fpga))
+
+
+_COMMON = ("library", "period", "sram", "report")  # of Figures: in the flow, or of one machine
+
+
+def _shown(figures: Figures) -> dict:
+    return {name: value for name, value in asdict(figures).items() if name not in _COMMON}
+
+
+def _cells(entry: dict, flow: Flow) -> Kept:
+    given = {f.name: entry[f.name] for f in fields(Figures) if f.name not in _COMMON}
+    given["memories"] = {place: tuple(shape) for place, shape in given["memories"].items()}
+    common = {"library": flow.library, "period": flow.period, "sram": flow.sram_area, "report": ""}
+    return Kept(Figures(**given, **common), *entry["sources"])
+
+
+def _fpga(entry: dict) -> KeptFpga:
+    [of] = entry["sources"]
+    return KeptFpga(FpgaFigures(**{f.name: entry[f.name] for f in fields(FpgaFigures)}), of)
+
+
+def _completed(new: Kept, old: Kept) -> Kept:
+    """New figures with what their run left out (POWER=0, PARTS=0) of old ones of the same
+    sources."""
+    figures, was = new.figures, old.figures
+    if old.gates == new.gates and figures.buffers is None:
+        figures = replace(figures, buffers=was.buffers, parts=was.parts)
+    if old.energy == new.energy and not figures.energy:
+        figures = replace(figures, energy=was.energy)
+    return replace(new, figures=figures)
+
+
+def _key(figures: Figures | FpgaFigures) -> str:
+    return json.dumps([figures.unit, figures.parameters], sort_keys=True)
+
+
+def _ordered(found: Iterable[Kept] | Iterable[KeptFpga]) -> tuple:
+    units = list(UNITS)
+
+    def place(one: Kept | KeptFpga) -> tuple:
+        figures = one.figures
+        size = figures.parameters["MAX_LEN"], figures.parameters["LANES"]
+        # Numbers by value and not by their digits.
+        others = [str(value).zfill(6) for value in figures.parameters.values()]
+        return units.index(figures.unit), size, others
+
+    return tuple(sorted(found, key=place))
+
+
+# --- which figures a table is of ------------------------------------------------------------------
+
+
+def size(figures: Figures | FpgaFigures) -> tuple[int, int]:
+    """(LANES, MAX_LEN)."""
+    return figures.parameters["LANES"], figures.parameters["MAX_LEN"]
+
+
+def others(figures: Figures | FpgaFigures) -> dict[str, int | str]:
+    """Parameters beside the size that are not the unit's defaults."""
+    unit = UNITS.get(figures.unit)
+    known = unit.defaults if unit else figures.parameters
+    given = figures.parameters.items()
+    return {
+        name: value
+        for name, value in given
+        if name not in ("LANES", "MAX_LEN") and value != known[name]
+    }
+
+
+def plain(found: Sequence[Kept]) -> list[Kept]:
+    """Those of a unit as it is by default, at any size."""
+    return [one for one in found if not others(one.figures)]
