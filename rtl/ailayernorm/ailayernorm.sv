@@ -457,22 +457,21 @@ module ailayernorm #(
 
   assign advance = !m_axis_tvalid || m_axis_tready;
 
-  // The outputs are reset whole: no X leaves the unit.
   always_ff @(posedge clk_i or negedge rst_ni) begin
-    if (!rst_ni) begin
-      m_axis_tvalid <= 1'b0;
-      m_axis_tdata  <= '0;
-      m_axis_tkeep  <= '0;
-      m_axis_tlast  <= 1'b0;
-      m_axis_tuser  <= '0;
-    end else if (advance) begin
-      m_axis_tvalid <= p_valid[StOut];
-      if (p_valid[StOut]) begin
-        for (int i = 0; i < LANES; i++) m_axis_tdata[8*i+:8] <= out_active[i] ? out[i] : 8'd0;
-        m_axis_tkeep <= out_keep;
-        m_axis_tlast <= out_last;
-        m_axis_tuser <= {out_err_keep, out_err_len, 5'd0};
+    if (!rst_ni) m_axis_tvalid <= 1'b0;
+    else if (advance) m_axis_tvalid <= p_valid[StOut];
+  end
+
+  // 0 where there is no beat, which the first clock of a reset loads: no X leaves the unit, and
+  // none of these takes a flip-flop with a reset of its own, twice as large.
+  always_ff @(posedge clk_i) begin
+    if (advance) begin
+      for (int i = 0; i < LANES; i++) begin
+        m_axis_tdata[8*i+:8] <= (p_valid[StOut] && out_active[i]) ? out[i] : 8'd0;
       end
+      m_axis_tkeep <= p_valid[StOut] ? out_keep : '0;
+      m_axis_tlast <= p_valid[StOut] && out_last;
+      m_axis_tuser <= p_valid[StOut] ? {out_err_keep, out_err_len, 5'd0} : '0;
     end
   end
 

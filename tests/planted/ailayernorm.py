@@ -126,7 +126,7 @@ BUGS: dict[str, Bug] = {
         ((STATISTICS, "BeatCountW'(active_i[i]);", "BeatCountW'(1);"),), "masks", TUSER
     ),
     "masked lanes not zeroed": Bug(
-        ((TOP, "out_active[i] ? out[i] : 8'd0;", "out[i];"),), "masks", VALUE
+        ((TOP, "(p_valid[StOut] && out_active[i])", "p_valid[StOut]"),), "masks", VALUE
     ),
     # ---------------------------------------------------------------------------- moments
     "last shift of the mean square left out": Bug(
@@ -432,10 +432,9 @@ BUGS: dict[str, Bug] = {
         (
             (
                 TOP,
-                "always_ff @(posedge clk_i or negedge rst_ni) begin\n    if (!rst_ni) begin\n"
-                "      m_axis_tvalid <= 1'b0;",
-                "always_ff @(posedge clk_i) begin\n    if (!rst_ni) begin\n"
-                "      m_axis_tvalid <= 1'b0;",
+                "always_ff @(posedge clk_i or negedge rst_ni) begin\n"
+                "    if (!rst_ni) m_axis_tvalid <= 1'b0;",
+                "always_ff @(posedge clk_i) begin\n    if (!rst_ni) m_axis_tvalid <= 1'b0;",
             ),
         ),
         "reset",
@@ -445,7 +444,7 @@ BUGS: dict[str, Bug] = {
 
 RULES: dict[str, Rule] = {
     "X on an idle output": Rule(
-        ((TOP, "      m_axis_tdata  <= '0;\n", ""),),
+        ((TOP, "(p_valid[StOut] && out_active[i])", "out_active[i]"),),
         "X on a pin that must have a value",
         needs_x=True,
     ),
