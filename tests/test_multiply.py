@@ -1,4 +1,6 @@
-"""The Booth multiplier that units share: all products of small widths, and ends of wide ones."""
+"""The Booth multiplier that units share: all products of small widths, and ends of wide ones.
+
+Each adds a constant of its own."""
 
 from __future__ import annotations
 
@@ -24,11 +26,11 @@ INSTANCE = """
   logic signed [{a}-1:0] a{n};
   logic signed [{b}-1:0] b{n};
   logic signed [{a}+{b}-1:0] p{n}, want{n};
-  sn_multiply #(.A_W({a}), .B_W({b})) u{n} (.a_i(a{n}), .b_i(b{n}), .p_o(p{n}));
+  sn_multiply #(.A_W({a}), .B_W({b}), .ADD({n})) u{n} (.a_i(a{n}), .b_i(b{n}), .p_o(p{n}));
   initial begin
     for (int i = 0; i < {count}; i++) begin
       {{a{n}, b{n}}} = {bits};
-      #1 want{n} = a{n} * b{n};
+      #1 want{n} = a{n} * b{n} + {n};
       seen++;
       if (p{n} !== want{n}) wrong++;
     end
@@ -78,8 +80,9 @@ def test_every_product(products):
 @pytest.mark.parametrize(
     ("old", "new"),
     [
-        ("W'(ones) - Signs", "-Signs"),
-        ("W'(ones) - Signs", "W'(ones)"),
+        ("W'(ones) + Offset", "Offset"),
+        ("W'(ones) + Offset", "W'(ones)"),
+        ("W'(ADD) - (", "W'(0) - ("),
         ("bits[2*n+1] ^ bits[2*n];", "bits[2*n+1];"),
         ("{(2 * Rows - A_W + 1) {a_i[A_W-1]}}", "{(2 * Rows - A_W + 1) {1'b0}}"),
     ],

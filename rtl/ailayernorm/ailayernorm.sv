@@ -2,12 +2,13 @@
 // AILayerNorm: LayerNorm and RMSNorm over rows of 8-bit PTF activations (SOLE, ICCAD 2023).
 //
 //            pass 1: LANES elements a clock, then once a row           pass 2: LANES elements a clock
-//   s_axis --> row guard --+--> statistics --> moments ---+            m_axis <--[reg]-- affine
-//                          |    sum, sum of  mean, 1/sigma|                                ^  ^
-//                          |      ^ squares               v  rsqrt, mu, sh           x - zp|  |row
-//                          +------|--------------> [ row buffer: x, rows ] ----------------+--+
-//                                 | alpha                          alpha, gamma, beta |
-//   chan_* ------------------> [ channel table, two banks ] --------------------------+
+//   s_axis --> row guard ----> statistics --+--> moments ------+       m_axis <--[reg]-- affine
+//                              sum, sum of  |   mean, 1/sigma  |                         ^  ^  ^
+//                                ^ squares  |                  v  rsqrt, mu, sh          |  |  |
+//                                |          |            [ row buffer: rows ] --+--------+  |  |
+//                                |          +--> [ beats: (x - zp) << alpha ] --|-----------+  |
+//                                | alpha                                  place v gamma, beta  |
+//   chan_* ------------------> [ channel table, two banks ] -----------------------------------+
 //
 //   a = x - zp                                       x uint8, real value scale * 2^alpha * a
 //   Ex  = sum of a << alpha                          12 + clog2(MAX_LEN) bits
@@ -29,10 +30,11 @@
 //
 // Throughput: one beat a clock for ever, rows of any length, when neither side stalls.
 // Latency: from the transfer of a row's last beat to that of its first output beat
-//   LATENCY = 16 + T clocks, T = floor(clog2(LANES) / 3): 16 to LANES 4, 17 to LANES 32, 18 with 64.
-// Storage: a ring of ceil(MAX_LEN/LANES) + 10 + T beats of 9 LANES + 1 bits between the passes (x, and
-//   a bit for what is masked or absent), and as many row entries of 41 bits; the channel table of
-//   2 ceil(MAX_LEN/LANES) words of 10 LANES bits, as many of 8 LANES and of 2 LANES bits.
+//   LATENCY = 14 + T clocks, T = floor(clog2(LANES) / 3): 14 to LANES 4, 15 to LANES 32, 16 with 64.
+// Storage: between the passes a ring of ceil(MAX_LEN/LANES) + 10 + T beats of 12 LANES bits, steps, which
+//   also tell what is masked or absent; with one word less, of a beat its bank and whether it is the
+//   last, 2 bits, and of a row 31; the channel table of 2 ceil(MAX_LEN/LANES) words of 2 LANES bits, and
+//   as many of 8 LANES, twice.
 //
 /// s_axis_tready is a flip-flop. m_axis_tready enables the registers of pass 2 and goes no further.
 
@@ -97,29 +99,34 @@ module ailayernorm #(
   localparam int LenLog   = $clog2(MAX_LEN);
   localparam int SumW     = 12 + LenLog;
   localparam int SquareW  = ((CMP_RANGES == 2) ? 18 : 22) + LenLog;
-  localparam int CfgW     = 1 + 8 + LEN_W + 16 + EXP_W + 3 + 3 + 1;
-  localparam int BeatW    = 9 * LANES;
-  localparam int RowW     = 2 + 1 + 8 + 15 + 10 + 5;
+  localparam int RunW     = LEN_W + 16 + EXP_W + 3 + 3 + 1;
+  localparam int CfgW     = 1 + 8 + RunW;
+  localparam int StepW    = 12;
+  localparam int RowW     = 2 + 15 + 9 + 5;
 
   // Stages of pass 1: valid[s] tells that stage s holds a beat. Stage 0 is the guard's register.
   localparam int Tree       = $clog2(LANES) / 3;
-  localparam int StSum      = Tree + 3;   // sums over the row
+  localparam int StSum      = Tree + 2;   // sums over the row
   localparam int Moments    = 5;
   localparam int StRow      = StSum + Moments;  // the row is closed from here
   localparam int Turnaround = StRow + 2;  // + accept, + the row buffer's count of closed beats
 
   // ---------------------------------------------------------------------------------- stage 0: guard
-  typedef struct packed {
-    logic             bank;
-    logic [7:0]       zp;
+  typedef struct packed {  // what the row's sums need
     logic [LEN_W-1:0] len;
     logic [15:0]      inv_mant;
     logic [EXP_W-1:0] inv_exp;
     logic [2:0]       gfrac;
     logic [2:0]       ofrac;
     logic             rms;
+  } run_t;
+  typedef struct packed {
+    logic       bank;
+    logic [7:0] zp;
+    run_t       run;
   } cfg_t;
-  cfg_t s0_cfg, sum_cfg;
+  cfg_t s0_cfg;
+  run_t sum_run;
 
   // What every beat carries along pass 1.
   typedef struct packed {
@@ -129,7 +136,7 @@ module ailayernorm #(
     logic store;     // has a place in the row buffer
     logic close;     // the row is complete
   } ctl_t;
-  ctl_t s0_ctl, beat_ctl, sum_ctl;
+  ctl_t s0_ctl, s1_ctl, beat_ctl, sum_ctl;
   localparam int CtlW = 5;  // bits of ctl_t: not every tool takes $bits of a type here
 
   logic                  take, s0_valid, s0_last, guard_err_len;
@@ -179,6 +186,8 @@ module ailayernorm #(
   // ----------------------------------------------------------------------- stages to StSum: statistics
   logic [IndexW-1:0]        s0_index, s0_index_q;
   logic [LANES-1:0][1:0]    s1_alpha;
+  logic [LANES-1:0][11:0]   s1_step;
+  logic [LANES-1:0]         s1_keep, s1_active;
   logic signed [SumW-1:0]   sum;
   logic [SquareW-1:0]       square_sum;
   logic [LEN_W-1:0]         count;
@@ -202,18 +211,29 @@ module ailayernorm #(
     .zp_i        (s0_cfg.zp),
     .alpha_i     (s1_alpha),
     .first_i     (beat_ctl.first),
+    .step_o      (s1_step),
     .sum_o       (sum),
     .square_sum_o(square_sum),
     .count_o     (count)
   );
 
   sn_pipe #(
+    .W     (CtlW + 2 * LANES),
+    .STAGES(1)
+  ) u_s1 (
+    .clk_i,
+    .en_i  (1'b1),
+    .data_i({s0_ctl, s0_keep, s0_active}),
+    .data_o({s1_ctl, s1_keep, s1_active})
+  );
+
+  sn_pipe #(
     .W     (CtlW),
-    .STAGES(StSum - 1)
+    .STAGES(StSum - 2)
   ) u_beat_ctl (
     .clk_i,
     .en_i  (1'b1),
-    .data_i(s0_ctl),
+    .data_i(s1_ctl),
     .data_o(beat_ctl)
   );
 
@@ -229,18 +249,18 @@ module ailayernorm #(
 
   // The guard's settings are those of the next row by the time that the sums are there.
   sn_pipe #(
-    .W     (CfgW),
+    .W     (RunW),
     .STAGES(StSum)
-  ) u_sum_cfg (
+  ) u_sum_run (
     .clk_i,
     .en_i  (1'b1),
-    .data_i(s0_cfg),
-    .data_o(sum_cfg)
+    .data_i(s0_cfg.run),
+    .data_o(sum_run)
   );
 
   // ----------------------------------------------------------------------------- the row's own errors
   logic wrong_len;
-  assign wrong_len = count != sum_cfg.len;
+  assign wrong_len = count != sum_run.len;
 
   // Both causes of err_len_o come from one beat at a time. The guard's is held up until the sums of
   // that beat are there, so that no two rows meet in one clock.
@@ -261,10 +281,9 @@ module ailayernorm #(
   logic [Moments:0]    storing;  // ... a beat has a place in the row buffer
   logic [Moments-1:0]  closing_q, storing_q;
   logic signed [14:0]  row_mu;
-  logic [9:0]          row_rsqrt;
+  logic [9:0]          row_rsqrt;  // 513 or more: bit 9 is set
   logic [4:0]          row_sh;
-  logic                row_err_keep, row_err_len, row_bank;
-  logic [7:0]          row_zp;
+  logic                row_err_keep, row_err_len;
 
   always_ff @(posedge clk_i or negedge rst_ni) begin
     if (!rst_ni) begin
@@ -288,41 +307,41 @@ module ailayernorm #(
     .load_i      (closing[0]),
     .sum_i       (sum),
     .square_sum_i(square_sum),
-    .inv_mant_i  (sum_cfg.inv_mant),
-    .inv_exp_i   (sum_cfg.inv_exp),
-    .rms_i       (sum_cfg.rms),
-    .gfrac_i     (sum_cfg.gfrac),
-    .ofrac_i     (sum_cfg.ofrac),
+    .inv_mant_i  (sum_run.inv_mant),
+    .inv_exp_i   (sum_run.inv_exp),
+    .rms_i       (sum_run.rms),
+    .gfrac_i     (sum_run.gfrac),
+    .ofrac_i     (sum_run.ofrac),
     .mu_o        (row_mu),
     .rsqrt_o     (row_rsqrt),
     .sh_o        (row_sh)
   );
 
   sn_pipe #(
-    .W     (11),
+    .W     (2),
     .STAGES(Moments)
   ) u_row (
     .clk_i,
     .en_i  (1'b1),
-    .data_i({sum_ctl.err_keep, sum_ctl.err_len || wrong_len, sum_cfg.bank, sum_cfg.zp}),
-    .data_o({row_err_keep, row_err_len, row_bank, row_zp})
+    .data_i({sum_ctl.err_keep, sum_ctl.err_len || wrong_len}),
+    .data_o({row_err_keep, row_err_len})
   );
 
   // -------------------------------------------------------------------------------------- row buffer
-  // A lane's word: {active, x}; a lane that is not has no x, and bit 0 tells a masked element from none.
-  logic                  advance, rd_valid, rd_last, rd_err_keep, rd_err_len, rd_bank;
-  logic [LANES-1:0][8:0] wr_lane, rd_lane;
-  logic [7:0]            rd_zp;
-  logic signed [14:0]    rd_mu;
-  logic [9:0]            rd_rsqrt;
-  logic [4:0]            rd_sh;
+  // A lane's word is its step. No step is below -2040: where the lane is not active bits 11:3 are those
+  // of -2048, and bit 0 tells a masked element from none.
+  logic                          advance, rd_valid, rd_bank, rd_last, rd_err_keep, rd_err_len;
+  logic [LANES-1:0][StepW-1:0]   wr_lane, p1_lane;
+  logic signed [14:0]            rd_mu;
+  logic [8:0]                    rd_rsqrt;
+  logic [4:0]                    rd_sh;
 
   for (genvar i = 0; i < LANES; i++) begin : gen_wr_lane
-    assign wr_lane[i] = s0_active[i] ? {1'b1, s0_x[i]} : {8'b0, s0_keep[i]};
+    assign wr_lane[i] = s1_active[i] ? s1_step[i] : {1'b1, 10'b0, s1_keep[i]};
   end
 
   sn_row_buffer #(
-    .BEAT_W    (BeatW),
+    .BEAT_W    (1),
     .ROW_W     (RowW),
     .MAX_BEATS (MaxBeats),
     .TURNAROUND(Turnaround)
@@ -332,35 +351,47 @@ module ailayernorm #(
     .take_i     (take),
     .ready_o    (s_axis_tready),
     .wr_en_i    (s0_valid && s0_ctl.store),
-    .wr_beat_i  (wr_lane),
+    .wr_beat_i  (s0_cfg.bank),
     .wr_last_i  (s0_last),
     .done_i     (storing[Moments]),
     .close_i    (closing[Moments]),
-    .close_row_i({row_err_keep, row_err_len, row_bank, row_zp, row_mu, row_rsqrt, row_sh}),
+    .close_row_i({row_err_keep, row_err_len, row_mu, row_rsqrt[8:0], row_sh}),
     .advance_i  (advance),
     .valid_o    (rd_valid),
-    .beat_o     (rd_lane),
+    .beat_o     (rd_bank),
     .last_o     (rd_last),
-    .row_o      ({rd_err_keep, rd_err_len, rd_bank, rd_zp, rd_mu, rd_rsqrt, rd_sh})
+    .row_o      ({rd_err_keep, rd_err_len, rd_mu, rd_rsqrt, rd_sh})
+  );
+
+  // One word more than the row buffer has slots: a slot is free again a clock before the word is read.
+  ailayernorm_beats #(
+    .DEPTH(MaxBeats + Turnaround + 1),
+    .WIDTH(StepW * LANES)
+  ) u_beats (
+    .clk_i,
+    .rst_ni,
+    .wr_en_i  (valid[1] && s1_ctl.store),
+    .wr_data_i(wr_lane),
+    .rd_en_i  (advance && rd_valid),
+    .rd_data_o(p1_lane)
   );
 
   // ---------------------------------------------------------------------------- pass 2: the channels
-  // Stages of pass 2: they move all together; stage 0 is the row buffer's output.
-  localparam int Affine = 3;
+  // Stages of pass 2: they move all together; stage 0 is the row buffer's output, stage 1 that of the
+  // beats and the channels.
+  localparam int Affine = 2;
   localparam int StOut  = 1 + Affine;  // the output register takes from here
   localparam int StBeta = StOut - 1;   // beta is read from here
 
   logic [StOut:0]        p_valid;
   logic [StOut-1:0]      p_valid_q;
   logic [IndexW-1:0]     p0_index_q;
-  logic [LANES-1:0][1:0] p1_alpha;
   logic [LANES-1:0][7:0] p1_gamma, out_beta;
   logic                  beta_bank;
   logic [IndexW-1:0]     beta_index;
-  logic [LANES-1:0][8:0] p0_a, p1_a;
-  logic [LANES-1:0]      p0_keep, p0_active, p1_keep, p1_active, out_keep, out_active;
+  logic [LANES-1:0]      p1_keep, p1_active, out_keep, out_active;
   logic signed [14:0]    p1_mu;
-  logic [9:0]            p1_rsqrt;
+  logic [8:0]            p1_rsqrt;
   logic [4:0]            p1_sh;
   logic                  p1_last, p1_err_keep, p1_err_len, out_last, out_err_keep, out_err_len;
   logic [LANES-1:0][7:0] out;
@@ -395,7 +426,6 @@ module ailayernorm #(
     .rd2_en_i   (advance && rd_valid),
     .rd2_bank_i (rd_bank),
     .rd2_beat_i (p0_index_q),
-    .rd2_alpha_o(p1_alpha),
     .rd2_gamma_o(p1_gamma),
     .rd3_en_i   (advance && p_valid[StBeta]),
     .rd3_bank_i (beta_bank),
@@ -413,21 +443,20 @@ module ailayernorm #(
     .data_o({beta_bank, beta_index})
   );
 
-  for (genvar i = 0; i < LANES; i++) begin : gen_p0
-    assign p0_active[i] = rd_lane[i][8];
-    assign p0_keep[i]   = rd_lane[i][8] || rd_lane[i][0];
-    assign p0_a[i]      = {1'b0, rd_lane[i][7:0]} - {1'b0, rd_zp};
-  end
-
   sn_pipe #(
-    .W     (11 * LANES + 33),
+    .W     (32),
     .STAGES(1)
   ) u_p1 (
     .clk_i,
     .en_i  (advance),
-    .data_i({p0_a, p0_keep, p0_active, rd_mu, rd_rsqrt, rd_sh, rd_last, rd_err_keep, rd_err_len}),
-    .data_o({p1_a, p1_keep, p1_active, p1_mu, p1_rsqrt, p1_sh, p1_last, p1_err_keep, p1_err_len})
+    .data_i({rd_mu, rd_rsqrt, rd_sh, rd_last, rd_err_keep, rd_err_len}),
+    .data_o({p1_mu, p1_rsqrt, p1_sh, p1_last, p1_err_keep, p1_err_len})
   );
+
+  for (genvar i = 0; i < LANES; i++) begin : gen_p1
+    assign p1_active[i] = !p1_lane[i][11] || p1_lane[i][10:3] != '0;
+    assign p1_keep[i]   = p1_active[i] || p1_lane[i][0];
+  end
 
   // ------------------------------------------------------------------------------ affine and output
   ailayernorm_affine #(
@@ -435,8 +464,7 @@ module ailayernorm #(
   ) u_affine (
     .clk_i,
     .en_i   (advance),
-    .a_i    (p1_a),
-    .alpha_i(p1_alpha),
+    .step_i (p1_lane),
     .gamma_i(p1_gamma),
     .mu_i   (p1_mu),
     .rsqrt_i(p1_rsqrt),
@@ -457,25 +485,24 @@ module ailayernorm #(
 
   assign advance = !m_axis_tvalid || m_axis_tready;
 
-  // The outputs are reset whole: no X leaves the unit.
   always_ff @(posedge clk_i or negedge rst_ni) begin
-    if (!rst_ni) begin
-      m_axis_tvalid <= 1'b0;
-      m_axis_tdata  <= '0;
-      m_axis_tkeep  <= '0;
-      m_axis_tlast  <= 1'b0;
-      m_axis_tuser  <= '0;
-    end else if (advance) begin
-      m_axis_tvalid <= p_valid[StOut];
-      if (p_valid[StOut]) begin
-        for (int i = 0; i < LANES; i++) m_axis_tdata[8*i+:8] <= out_active[i] ? out[i] : 8'd0;
-        m_axis_tkeep <= out_keep;
-        m_axis_tlast <= out_last;
-        m_axis_tuser <= {out_err_keep, out_err_len, 5'd0};
+    if (!rst_ni) m_axis_tvalid <= 1'b0;
+    else if (advance) m_axis_tvalid <= p_valid[StOut];
+  end
+
+  // 0 where there is no beat, which the first clock of a reset loads: no X leaves the unit, and
+  // none of these takes a flip-flop with a reset of its own, twice as large.
+  always_ff @(posedge clk_i) begin
+    if (advance) begin
+      for (int i = 0; i < LANES; i++) begin
+        m_axis_tdata[8*i+:8] <= (p_valid[StOut] && out_active[i]) ? out[i] : 8'd0;
       end
+      m_axis_tkeep <= p_valid[StOut] ? out_keep : '0;
+      m_axis_tlast <= p_valid[StOut] && out_last;
+      m_axis_tuser <= p_valid[StOut] ? {out_err_keep, out_err_len, 5'd0} : '0;
     end
   end
 
   logic unused;
-  assign unused = sum_ctl.first;
+  assign unused = ^{s1_ctl, sum_ctl.first, row_rsqrt[9]};
 endmodule

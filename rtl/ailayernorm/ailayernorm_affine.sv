@@ -1,35 +1,34 @@
 // SPDX-License-Identifier: Apache-2.0
 // Affine stage: (x - mean) / sigma * gamma + beta of a beat, with two small multipliers a lane.
 //
-//   gamma x rsqrt --> rnd >> 8 -------[reg]--> A --+
-//                                                  x --[reg]--> num --> rnd >> sh, to 9 bits --[reg]--+
-//   a << alpha << 2, less mu ---------[reg]--------+                                                  v
-//   beta (3 clocks later) --------------------------------------------------------------------------> + --> sat
+//   gamma x rsqrt --> rnd >> 8 --[reg]--> A --+
+//                                             x --[reg]--> num --> rnd >> sh, + beta, sat --> out
+//   step << 2, less mu ----------[reg]--------+                                ^
+//   beta (2 clocks later) -----------------------------------------------------+
 //
 //   A    = rnd(gamma * RSQRT / 2^8)                    10 bits signed
-//   num  = A * (((a << alpha) << 2) - mu)              25 bits signed
+//   num  = A * ((step << 2) - mu)                      25 bits signed; step = (x - zp) << alpha
 //   out  = sat(rnd(num / 2^sh) + beta, -128, 127)      sh = e + gfrac - ofrac; negative: shift left
 //
 /// sh_i is sh + 7, so that one right shift of num << 7 does both. Before beta is added the quotient is
-/// cut to 9 bits: what is beyond them saturates whatever beta is. Latency 3 clocks, one beat a clock;
-/// all holds while en_i is low.
+/// cut to 9 bits: what is beyond them saturates whatever beta is. Latency 2 clocks and what is behind
+/// num's register, one beat a clock; all holds while en_i is low.
 
 module ailayernorm_affine #(
   parameter int LANES = 32
 ) (
-  input  logic                  clk_i,
-  input  logic                  en_i,
+  input  logic                   clk_i,
+  input  logic                   en_i,
   // the beat
-  input  logic [LANES-1:0][8:0] a_i,       // x - zp, signed
-  input  logic [LANES-1:0][1:0] alpha_i,
-  input  logic [LANES-1:0][7:0] gamma_i,   // int8
+  input  logic [LANES-1:0][11:0] step_i,   // (x - zp) << alpha, signed
+  input  logic [LANES-1:0][7:0]  gamma_i,  // int8
   // its row
-  input  logic signed [14:0]    mu_i,
-  input  logic [9:0]            rsqrt_i,
-  input  logic [4:0]            sh_i,
-  // 3 clocks later
-  input  logic [LANES-1:0][7:0] beta_i,    // int8
-  output logic [LANES-1:0][7:0] out_o      // int8
+  input  logic signed [14:0]     mu_i,
+  input  logic [8:0]             rsqrt_i,  // RSQRT - 512
+  input  logic [4:0]             sh_i,
+  // 2 clocks later
+  input  logic [LANES-1:0][7:0]  beta_i,   // int8
+  output logic [LANES-1:0][7:0]  out_o     // int8
 );
   logic [4:0] sh;
 
@@ -44,31 +43,27 @@ module ailayernorm_affine #(
   );
 
   for (genvar i = 0; i < LANES; i++) begin : gen_lane
-    logic [18:0]        scaled;           // gamma * rsqrt
-    logic [9:0]         factor_q;         // A
-    logic signed [11:0] input_step;       // a << alpha
-    logic [14:0]        centred_q;
-    logic [24:0]        num;
-    logic [23:0]        num_q;            // |A| <= 508: bit 24 is as bit 23
-    logic signed [8:0]  quotient_q;
-    logic               half_q;
-    logic signed [9:0]  total;
+    logic [18:0]       scaled;  // gamma * rsqrt + 2^7
+    logic [9:0]        factor_q;  // A
+    logic [14:0]       centred_q;
+    logic [24:0]       num;
+    logic [23:0]       num_q;  // |A| <= 508: bit 24 is as bit 23
+    logic signed [9:0] total;
 
     sn_multiply #(
       .A_W(8),
-      .B_W(11)
+      .B_W(11),
+      .ADD(128)
     ) u_scaled (
       .a_i(gamma_i[i]),
-      .b_i({1'b0, rsqrt_i}),
+      .b_i({2'b01, rsqrt_i}),
       .p_o(scaled)
     );
 
-    assign input_step = 12'($signed(a_i[i])) <<< alpha_i[i];
-
     always_ff @(posedge clk_i) begin
       if (en_i) begin
-        factor_q  <= 10'(scaled[18:8]) + 10'(scaled[7]);
-        centred_q <= 15'($signed({input_step, 2'b0})) - mu_i;
+        factor_q  <= scaled[17:8];
+        centred_q <= 15'($signed({step_i[i], 2'b0})) - mu_i;
       end
     end
 
@@ -93,7 +88,7 @@ module ailayernorm_affine #(
     logic [10:0] by2;
     logic [9:0]  by1;
     logic [4:0]  over;
-    logic        sign;
+    logic        sign, cut, high, low;
 
     assign sign    = num_q[23];
     assign by16    = sh[4] ? {{9{sign}}, num_q[23:8]} : {num_q[16:0], 8'b0};
@@ -107,17 +102,14 @@ module ailayernorm_affine #(
     assign over[1] = !sh[1] && by4[12:10] != {3{sign}};
     assign over[0] = !sh[0] && by2[10:9] != {2{sign}};
 
-    always_ff @(posedge clk_i) begin
-      if (en_i) begin
-        half_q     <= by1[0];
-        quotient_q <= (over == '0) ? by1[9:1] : {sign, {8{!sign}}};
-      end
-    end
+    assign cut   = over != '0;
+    assign total = 10'($signed(by1[9:1])) + 10'($signed(beta_i[i])) + $signed({9'b0, by1[0]});
+    assign high  = cut ? !sign : total > 10'sd127;
+    assign low   = cut ? sign : total < -10'sd128;
 
-    assign total = 10'(quotient_q) + 10'($signed(beta_i[i])) + $signed({9'b0, half_q});
+    assign out_o[i] = high ? 8'h7f : low ? 8'h80 : total[7:0];
+
     logic unused;
-    assign unused = ^{scaled[6:0], num[24]};
-
-    assign out_o[i] = (total > 10'sd127) ? 8'h7f : (total < -10'sd128) ? 8'h80 : total[7:0];
+    assign unused = ^{scaled[18], scaled[7:0], num[24]};
   end
 endmodule

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Channel table: alpha, gamma and beta of each channel, in two banks, read by both passes.
 //
-//   chan_* (a channel a clock) --+--> [ alpha          2 x beats x  2 LANES ] --> pass 1
-//                                +--> [ alpha, gamma   2 x beats x 10 LANES ] --> pass 2
-//                                +--> [ beta           2 x beats x  8 LANES ] --> pass 2, where it is added
+//   chan_* (a channel a clock) --+--> [ alpha   2 x beats x 2 LANES ] --> pass 1
+//                                +--> [ gamma   2 x beats x 8 LANES ] --> pass 2
+//                                +--> [ beta    2 x beats x 8 LANES ] --> pass 2, where it is added
 //
 /// A word holds the channels of a beat, so that each port reads one word a clock; a write changes one
-/// lane of it. alpha is kept twice because the passes work on different rows at the same time. beta is
-/// read when it is added: to take it along from the clock of gamma would cost 24 flip-flops a lane.
+/// lane of it. beta is read when it is added: to take it along from the clock of gamma would cost 16
+/// flip-flops a lane.
 ///
 /// A bank must not be written while a row that names it is in the unit: load one bank while the rows
 /// use the other. Writes take effect at the clock edge, reset or not; contents are not reset.
@@ -37,7 +37,6 @@ module ailayernorm_channels #(
   input  logic                  rd2_en_i,
   input  logic                  rd2_bank_i,
   input  logic [BEAT_W-1:0]     rd2_beat_i,
-  output logic [LANES-1:0][1:0] rd2_alpha_o,
   output logic [LANES-1:0][7:0] rd2_gamma_o,
 
   input  logic                  rd3_en_i,
@@ -60,8 +59,6 @@ module ailayernorm_channels #(
     end
   end
   assign wr_beat = BEAT_W'(chan_addr_i >> LaneW);
-
-  logic [LANES-1:0][9:0] rd2_word;
 
   // With one beat a row, both banks are two words, whatever BEAT_W has to be.
   localparam int AddrW = (MAX_BEATS > 1) ? WordW : 1;
@@ -87,16 +84,16 @@ module ailayernorm_channels #(
 
   sn_ram_1r1w #(
     .DEPTH(Depth),
-    .WIDTH(10 * LANES),
+    .WIDTH(8 * LANES),
     .PARTS(LANES)
-  ) u_factor (
+  ) u_gamma (
     .clk_i,
     .wr_en_i  (wr_en),
     .wr_addr_i(wr_addr[AddrW-1:0]),
-    .wr_data_i({LANES{chan_gamma_i, chan_alpha_i}}),
+    .wr_data_i({LANES{chan_gamma_i}}),
     .rd_en_i  (rd2_en_i),
     .rd_addr_i(rd2_addr[AddrW-1:0]),
-    .rd_data_o(rd2_word)
+    .rd_data_o(rd2_gamma_o)
   );
 
   sn_ram_1r1w #(
@@ -112,10 +109,6 @@ module ailayernorm_channels #(
     .rd_addr_i(rd3_addr[AddrW-1:0]),
     .rd_data_o(rd3_beta_o)
   );
-
-  for (genvar i = 0; i < LANES; i++) begin : gen_word
-    assign {rd2_gamma_o[i], rd2_alpha_o[i]} = rd2_word[i];
-  end
 
   if (AddrW < WordW) begin : gen_unused
     logic unused;

@@ -3,7 +3,7 @@
 //
 //   sum --------> x M --[reg]--> rnd >> --[reg]--> mean --+--> square --[reg]--+
 //                                                         |                    v
-//   square_sum -> x M --[reg]--> rnd >> --[reg]--> ex2 ---|----[reg]---------> - --> max 1 --[reg]--> var
+//   square_sum -> x M --[reg]--> >> --[reg]--> rnd, ex2 --|----[reg]---------> - --> max 1 --[reg]--> var
 //                                                         |
 //                                                         +--[reg]--[reg]--[reg]--> mu_o
 //   var --> leading pair of bits --[reg]--> e, v --> RSQRT[v - 32] --> rsqrt_o,  e + gfrac - ofrac --> sh_o
@@ -39,11 +39,12 @@ module ailayernorm_moments #(
 );
   localparam int MeanW  = 16;
   localparam int Ex2W   = 30;
-  localparam int ProdW  = SUM_W + 17;     // M as a signed number has 17 bits
-  localparam int ProdSqW = SQUARE_W + 18; // both with a sign
-  // The bit below the result, which rounds it, is at 10 + Lz, and at 2 + Lz (6 + Lz).
-  localparam int MeanLow = 10;
-  localparam int Ex2Low  = (CMP_RANGES == 2) ? 2 : 6;
+  localparam int ProdW   = SUM_W + 16;
+  localparam int ProdSqW = SQUARE_W + 17;  // with a sign
+  // The bit below the result, which rounds it, is at 10 + Lz, and at 2 + Lz (6 + Lz), and one lower
+  // where M is taken for its half.
+  localparam int MeanLow = 9;
+  localparam int Ex2Low  = (CMP_RANGES == 2) ? 1 : 5;
 
   // ----------------------------------------------------------------------------- stage 1: times M
   // The sums change with every beat: what is not a whole row's stays away from the multipliers.
@@ -56,23 +57,27 @@ module ailayernorm_moments #(
   logic [ProdW-1:0]        prod;
   logic signed [ProdW-1:0] prod_q;
   logic [ProdSqW-1:0]      prod_sq, prod_sq_q;
-  logic [EXP_W-1:0]        exp_q;
+  logic [15:0]             mant;
+  logic [EXP_W:0]          exp_q;
   logic                    rms_q;
 
+  // M has bit 14, or it is 2^15, which goes as 2^14 with a shift less: a row of digits less each.
+  assign mant = {2'b01, inv_mant_i[13:0]};
+
   sn_multiply #(
-    .A_W(17),
+    .A_W(16),
     .B_W(SUM_W)
   ) u_prod (
-    .a_i({1'b0, inv_mant_i}),
+    .a_i(mant),
     .b_i(sum),
     .p_o(prod)
   );
 
   sn_multiply #(
-    .A_W(17),
+    .A_W(16),
     .B_W(SQUARE_W + 1)
   ) u_prod_sq (
-    .a_i({1'b0, inv_mant_i}),
+    .a_i(mant),
     .b_i({1'b0, square_sum}),
     .p_o(prod_sq)
   );
@@ -80,7 +85,7 @@ module ailayernorm_moments #(
   always_ff @(posedge clk_i) begin
     prod_q    <= prod;
     prod_sq_q <= prod_sq;
-    exp_q     <= inv_exp_i;
+    exp_q     <= (EXP_W + 1)'(inv_exp_i) + (EXP_W + 1)'(!inv_mant_i[15]);
     rms_q     <= rms_i;
   end
 
@@ -88,33 +93,40 @@ module ailayernorm_moments #(
   logic [MeanW:0]          mean_raw;  // with the bit below
   logic [Ex2W:0]           ex2_raw;
   logic signed [MeanW-1:0] mean_q;
-  logic [Ex2W-1:0]         ex2_q;
+  logic [Ex2W:0]           ex2_q;     // rounded in stage 3, for the clock's sake
 
   assign mean_raw = (MeanW + 1)'((prod_q >>> MeanLow) >>> exp_q);
   assign ex2_raw  = (Ex2W + 1)'((prod_sq_q >> Ex2Low) >> exp_q);
 
   always_ff @(posedge clk_i) begin
     mean_q <= rms_q ? '0 : mean_raw[MeanW:1] + MeanW'(mean_raw[0]);
-    ex2_q  <= ex2_raw[Ex2W:1] + Ex2W'(ex2_raw[0]);
+    ex2_q  <= ex2_raw;
   end
 
   // -------------------------------------------------------------------------- stage 3: mean * mean
-  logic [2*MeanW-1:0]      mean_sq;
-  logic [Ex2W:0]           mean_sq_q;  // 2^30 at the most
-  logic [Ex2W-1:0]         ex2_3_q;
+  localparam int SqW = Ex2W + 1;  // 2^30 at the most
+  logic [MeanW-2:0]          low;
+  logic [MeanW-1:0][SqW-1:0] sq_row, sq_sum;
+  logic [SqW-1:0]            mean_sq_q;
+  logic [Ex2W-1:0]           ex2_3_q;
 
-  sn_multiply #(
-    .A_W(MeanW),
-    .B_W(MeanW)
-  ) u_mean_sq (
-    .a_i(mean_q),
-    .b_i(mean_q),
-    .p_o(mean_sq)
-  );
+  // Bits i and j meet twice, at i + j, and so once at i + j + 1: half the rows of a product. What the
+  // sign meets comes off.
+  assign low = mean_q[MeanW-2:0];
+  for (genvar i = 0; i < MeanW - 1; i++) begin : gen_square
+    // Bit i with itself and with all above it.
+    assign sq_row[i] = SqW'({(low >> (i + 1)) & {(MeanW - 1){low[i]}}, 1'b0, low[i]}) << (2 * i);
+  end
+  assign sq_row[MeanW-1] = {mean_q[MeanW-1], {(SqW - 1){1'b0}}};
+
+  assign sq_sum[0] = sq_row[0];
+  for (genvar i = 1; i < MeanW; i++) begin : gen_sum
+    assign sq_sum[i] = sq_sum[i-1] + sq_row[i];
+  end
 
   always_ff @(posedge clk_i) begin
-    mean_sq_q <= mean_sq[Ex2W:0];
-    ex2_3_q   <= ex2_q;
+    mean_sq_q <= sq_sum[MeanW-1] - (SqW'(low & {(MeanW - 1){mean_q[MeanW-1]}}) << MeanW);
+    ex2_3_q   <= ex2_q[Ex2W:1] + Ex2W'(ex2_q[0]);
   end
 
   // --------------------------------------------------------------------------- stage 4: the variance
@@ -177,5 +189,5 @@ module ailayernorm_moments #(
   assign sh_o    = 5'(e_q) + 5'(gfrac) + 5'd7 - 5'(ofrac);
 
   logic unused;
-  assign unused = ^{unused_v, diff[Ex2W], mean_sq[2*MeanW-1:Ex2W+1]};
+  assign unused = ^{unused_v, diff[Ex2W], inv_mant_i[14]};
 endmodule

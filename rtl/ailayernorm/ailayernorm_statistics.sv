@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 // Row statistics: sum and sum of squares of a row's elements, and their number, beat by beat.
 //
-//   x, zp --> a = x - zp --[reg]--+--> << alpha ---------------[reg]--> adder tree --> + --[reg]--> sum_o
-//                                 |                                                ^______|
-//   alpha (the same clock) -------+--> |a| --> DynamicCompress --[reg]--> y^2 << 4 range << 2 alpha
-//                                                                 --> adder tree --> + --[reg]--> square_sum_o
-//   active --> adder tree --> + --[reg]--> count_o
+//   x, zp --> a = x - zp --+--[reg]--> << alpha --+--------------------> adder tree --> + --[reg]--> sum_o
+//                          |              ^       +--> step_o                         ^______|
+//                          |   alpha -----+ (the clock after x)
+//                          |              v
+//                          +--> DynamicCompress --[reg]--> y^2 << 4 range << 2 alpha
+//                                                            --> adder tree --> + --[reg]--> square_sum_o
+//   active --[reg]--> adder tree --> + --[reg]--> count_o
 //
 //   sum        = sum of a << alpha                           12 bits signed an element
 //   square_sum = sum of (y*y << 4*range) << 2*alpha          18 bits (CMP_RANGES = 3: 22)
 //   both, and the count, over the row's unmasked elements so far
 //
-/// Latency floor(clog2(LANES) / 3) + 3 clocks, one beat a clock. The trees add the sum's elements as
+/// Latency floor(clog2(LANES) / 3) + 2 clocks, one beat a clock. The trees add the sum's elements as
 /// a + 2048, unsigned, so that synthesis sees their narrow leaves; LANES * 2048 leaves again as the
 /// total's top bit flips.
 
@@ -29,6 +31,7 @@ module ailayernorm_statistics #(
   input  logic [7:0]              zp_i,
   input  logic [LANES-1:0][1:0]   alpha_i,   // with stage 1, a clock after x_i
   input  logic                    first_i,   // with the last stage: first beat of its row
+  output logic [LANES-1:0][11:0]  step_o,    // with stage 1: a << alpha, 0 where not active
   output logic signed [SUM_W-1:0] sum_o,
   output logic [SQUARE_W-1:0]     square_sum_o,
   output logic [COUNT_W-1:0]      count_o
@@ -39,53 +42,50 @@ module ailayernorm_statistics #(
   localparam int BeatSqW    = ElemSqW + $clog2(LANES);
   localparam int BeatCountW = 1 + $clog2(LANES);
 
-  // ------------------------------------------------------------------------- stages 1 and 2: a lane
+  // --------------------------------------------------------------------------------- stage 1: a lane
   logic [LANES-1:0][BeatW-1:0]      elem;
   logic [LANES-1:0][BeatSqW-1:0]    elem_sq;
   logic [LANES-1:0][BeatCountW-1:0] elem_count;
 
   for (genvar i = 0; i < LANES; i++) begin : gen_lane
-    logic signed [8:0]  a_q;
+    logic signed [8:0]  a, a_q;
     logic               active_q;
-    logic [1:0]         alpha, alpha_q, range, range_q;
-    logic [7:0]         u, square;
+    logic [1:0]         alpha, range, range_q;
+    logic [7:0]         square;
     logic [3:0]         y, y_q;
-    logic signed [11:0] shifted_q;
+    logic signed [11:0] step;
 
-    always_ff @(posedge clk_i) begin
-      a_q      <= active_i[i] ? {1'b0, x_i[i]} - {1'b0, zp_i} : 9'd0;
-      active_q <= active_i[i];
-    end
-
-    // A channel that nobody has loaded may be anything, X in a simulation.
-    assign alpha = active_q ? alpha_i[i] : 2'd0;
-    assign u     = a_q[8] ? 8'(-a_q) : a_q[7:0];
+    assign a = active_i[i] ? {1'b0, x_i[i]} - {1'b0, zp_i} : 9'd0;
 
     ailayernorm_compress #(
       .CMP_RANGES(CMP_RANGES)
     ) u_compress (
-      .u_i    (u),
+      .a_i    (a),
       .y_o    (y),
       .range_o(range)
     );
 
     always_ff @(posedge clk_i) begin
-      shifted_q <= 12'(a_q) <<< alpha;
-      y_q       <= y;
-      range_q   <= range;
-      alpha_q   <= alpha;
+      a_q      <= a;
+      y_q      <= y;
+      range_q  <= range;
+      active_q <= active_i[i];
     end
 
+    // A channel that nobody has loaded may be anything, X in a simulation.
+    assign alpha         = active_q ? alpha_i[i] : 2'd0;
+    assign step          = 12'(a_q) <<< alpha;
+    assign step_o[i]     = step;
     assign square        = ailayernorm_tables_pkg::square(y_q);
-    assign elem[i]       = BeatW'({!shifted_q[11], shifted_q[10:0]});
-    assign elem_sq[i]    = (BeatSqW'(square) << {range_q, 2'b0}) << {alpha_q, 1'b0};
-    assign elem_count[i] = BeatCountW'(active_i[i]);
+    assign elem[i]       = BeatW'({!step[11], step[10:0]});
+    assign elem_sq[i]    = (BeatSqW'(square) << {range_q, 2'b0}) << {alpha, 1'b0};
+    assign elem_count[i] = BeatCountW'(active_q);
   end
 
   // --------------------------------------------------------------------------- the sums over a beat
   logic [BeatW-1:0]      beat_sum;
   logic [BeatSqW-1:0]    beat_square;
-  logic [BeatCountW-1:0] beat_count_early, beat_count;
+  logic [BeatCountW-1:0] beat_count;
 
   sn_reduce_tree #(
     .N  (LANES),
@@ -114,16 +114,6 @@ module ailayernorm_statistics #(
   ) u_count (
     .clk_i,
     .data_i(elem_count),
-    .data_o(beat_count_early)
-  );
-
-  sn_pipe #(
-    .W     (BeatCountW),
-    .STAGES(2)
-  ) u_count_pipe (
-    .clk_i,
-    .en_i  (1'b1),
-    .data_i(beat_count_early),
     .data_o(beat_count)
   );
 

@@ -1,21 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
-// Signed product of two numbers, by radix-4 Booth digits. Combinational.
+// Signed product of two numbers and a constant more, by radix-4 Booth digits. Combinational.
 //
 //   a_i [A_W] --> digits -2 .. 2, half as many as bits --+
 //                                                        x --> rows --> sum --> p_o [A_W + B_W]
 //   b_i [B_W] -------------------------------------------+
 //
 //   a = sum of digit_n * 4^n,   digit_n = -2 a[2n+1] + a[2n] + a[2n-1]
-//   p = sum of (digit_n * b) * 4^n
+//   p = sum of (digit_n * b) * 4^n + ADD
 //
 /// What synthesis makes of a plain product has a row a bit of a. Half the rows of a multiplexer and an
 /// XOR a bit are a third smaller. A negative row is inverted, and its one more is added below; a row's
 /// sign s stands for -s = ~s - 1 in its place, and the ones come off all together. a_i is the operand
-/// whose digits are made: the narrower one as a rule.
+/// whose digits are made: the narrower one as a rule. ADD joins the constant of the signs: half of what
+/// is cut off below, it rounds without an adder.
 
 module sn_multiply #(
   parameter int A_W = 8,
-  parameter int B_W = 8
+  parameter int B_W = 8,
+  parameter int ADD = 0
 ) (
   input  logic [A_W-1:0]     a_i,  // signed
   input  logic [B_W-1:0]     b_i,  // signed
@@ -45,8 +47,8 @@ module sn_multiply #(
   end
 
   // A row's sign is worth 2^(RowW - 1) * 4^n.
-  localparam logic [W-1:0] Signs = W'({Rows{2'b01}}) << (RowW - 1);
-  assign sum[0] = W'(ones) - Signs;
+  localparam logic [W-1:0] Offset = W'(ADD) - (W'({Rows{2'b01}}) << (RowW - 1));
+  assign sum[0] = W'(ones) + Offset;
   for (genvar n = 0; n < Rows; n++) begin : gen_sum
     assign sum[n+1] = sum[n] + row[n];
   end

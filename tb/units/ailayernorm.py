@@ -128,17 +128,18 @@ class AILayerNormUnit(Unit):
         }
 
     def latency(self, parameters: Parameters) -> tuple[int, ...]:
-        return (16 + tree_stages(parameters["LANES"]),)
+        return (14 + tree_stages(parameters["LANES"]),)
 
     def storage(self, parameters: Parameters) -> dict[str, tuple[int, int]]:
         lanes = parameters["LANES"]
         beats = -(-parameters["MAX_LEN"] // lanes)
-        words = beats + 10 + tree_stages(lanes)
+        words = beats + 9 + tree_stages(lanes)
         return {
-            "beats": (words, 9 * lanes + 1),  # x, masked or absent, last
-            "rows": (words, 2 + 1 + 8 + 15 + 10 + 5),  # flags, bank, zp, mu, rsqrt, sh
-            "channels, pass 1": (BANKS * beats, 2 * lanes),
-            "channels, factor": (BANKS * beats, 10 * lanes),  # alpha and gamma
+            "beats": (words + 1, 12 * lanes),  # steps, which also tell what is masked or absent
+            "places": (words, 2),  # of a beat: bank, last
+            "rows": (words, 2 + 15 + 9 + 5),  # flags, mu, rsqrt, sh
+            "channels, alpha": (BANKS * beats, 2 * lanes),
+            "channels, gamma": (BANKS * beats, 8 * lanes),
             "channels, beta": (BANKS * beats, 8 * lanes),
         }
 
@@ -277,6 +278,7 @@ AILAYERNORM = AILayerNormUnit(
         "common/sn_row_guard.sv",
         "common/sn_row_buffer.sv",
         "ailayernorm/ailayernorm_tables_pkg.sv",
+        "ailayernorm/ailayernorm_beats.sv",
         "ailayernorm/ailayernorm_channels.sv",
         "ailayernorm/ailayernorm_compress.sv",
         "ailayernorm/ailayernorm_statistics.sv",

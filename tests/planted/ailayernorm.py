@@ -11,6 +11,7 @@ COMPRESS = "ailayernorm/ailayernorm_compress.sv"
 MOMENTS = "ailayernorm/ailayernorm_moments.sv"
 AFFINE = "ailayernorm/ailayernorm_affine.sv"
 MULTIPLY = "common/sn_multiply.sv"
+BEATS = "ailayernorm/ailayernorm_beats.sv"
 CHANNELS = "ailayernorm/ailayernorm_channels.sv"
 TABLES = "ailayernorm/ailayernorm_tables_pkg.sv"
 
@@ -38,10 +39,21 @@ BUGS: dict[str, Bug] = {
         ((COMPRESS, "(&top) ? top : top + 4'(half)", "top"),), "shapes", VALUE
     ),
     "compress: upper range from 65 on": Bug(
-        ((COMPRESS, "u_i[7:6] != 2'd0;", "u_i > 8'd64;"),), "shapes", VALUE
+        ((COMPRESS, "t[7:6] != 2'd0 ||", "(t > 8'd64 || t == 8'd64 && negative) ||"),),
+        "shapes",
+        VALUE,
     ),
     "compress: magnitude compared as signed": Bug(
-        ((COMPRESS, "u_i[7:6] != 2'd0;", "$signed(u_i) >= 8'sd64;"),), "shapes", VALUE
+        ((COMPRESS, "t[7:6] != 2'd0 ||", "t[7:6] == 2'd1 ||"),), "shapes", VALUE
+    ),
+    "compress: -64 in the lower range": Bug(
+        ((COMPRESS, " || (negative && t[5:0] == 6'd63);", ";"),), "shapes", VALUE, rows=1000
+    ),
+    "compress: magnitude of a negative one short, lower range": Bug(
+        ((COMPRESS, "t[1] || (negative && t[0]);", "t[1];"),), "shapes", VALUE
+    ),
+    "compress: magnitude of a negative one short, upper range": Bug(
+        ((COMPRESS, "t[3] || (negative && t[2:0] == 3'd7);", "t[3];"),), "shapes", VALUE
     ),
     "compress: three ranges where two are asked for": Bug(
         ((COMPRESS, "if (CMP_RANGES == 2) begin : gen_two", "if (1'b0) begin : gen_two"),),
@@ -49,14 +61,14 @@ BUGS: dict[str, Bug] = {
         VALUE,
     ),
     "x - zp for its magnitude": Bug(
-        ((STATISTICS, "a_q[8] ? 8'(-a_q) : a_q[7:0];", "a_q[7:0];"),), "shapes", VALUE
+        ((COMPRESS, "a_i[7:0] ^ {8{negative}};", "a_i[7:0];"),), "shapes", VALUE
     ),
     "range of x - zp with its sign": Bug(
-        ((STATISTICS, "range_q   <= range;", "range_q   <= a_q[8] ? 2'd0 : range;"),),
+        ((STATISTICS, "range_q  <= range;", "range_q  <= a[8] ? 2'd0 : range;"),),
         "shapes",
         VALUE,
     ),
-    "x - zp modulo 256 in pass 1": Bug(
+    "x - zp modulo 256": Bug(
         (
             (
                 STATISTICS,
@@ -67,30 +79,19 @@ BUGS: dict[str, Bug] = {
         "shapes",
         VALUE,
     ),
-    "x - zp modulo 256 in pass 2": Bug(
-        (
-            (
-                TOP,
-                "{1'b0, rd_lane[i][7:0]} - {1'b0, rd_zp};",
-                "9'($signed(rd_lane[i][7:0] - rd_zp));",
-            ),
-        ),
-        "shapes",
-        VALUE,
-    ),
     "alpha left out of the sum": Bug(
-        ((STATISTICS, "12'(a_q) <<< alpha;", "12'(a_q);"),), "shapes", VALUE
+        ((STATISTICS, "({!step[11], step[10:0]})", "(12'(a_q) + 12'd2048)"),), "shapes", VALUE
     ),
     "alpha left out of the squares": Bug(
-        ((STATISTICS, "<< {range_q, 2'b0}) << {alpha_q, 1'b0};", "<< {range_q, 2'b0});"),),
+        ((STATISTICS, "<< {range_q, 2'b0}) << {alpha, 1'b0};", "<< {range_q, 2'b0});"),),
         "shapes",
         VALUE,
     ),
     "squares shifted by alpha, not 2 alpha": Bug(
-        ((STATISTICS, "<< {alpha_q, 1'b0};", "<< alpha_q;"),), "shapes", VALUE
+        ((STATISTICS, "<< {alpha, 1'b0};", "<< alpha;"),), "shapes", VALUE
     ),
     "alpha left out of pass 2": Bug(
-        ((AFFINE, "12'($signed(a_i[i])) <<< alpha_i[i];", "12'($signed(a_i[i]));"),),
+        ((STATISTICS, "assign step_o[i]     = step;", "assign step_o[i]     = 12'(a_q);"),),
         "shapes",
         VALUE,
     ),
@@ -116,21 +117,27 @@ BUGS: dict[str, Bug] = {
     "masked lanes in the sums": Bug(
         (
             (STATISTICS, "active_i[i] ? {1'b0, x_i[i]}", "1'b1 ? {1'b0, x_i[i]}"),
-            (STATISTICS, "active_q <= active_i[i];", "active_q <= 1'b1;"),
+            (STATISTICS, "alpha         = active_q ?", "alpha         = 1'b1 ?"),
             _MASKED_DATA,
         ),
         "masks",
         VALUE,
     ),
     "masked lanes in the count": Bug(
-        ((STATISTICS, "BeatCountW'(active_i[i]);", "BeatCountW'(1);"),), "masks", TUSER
+        ((STATISTICS, "BeatCountW'(active_q);", "BeatCountW'(1);"),), "masks", TUSER
     ),
     "masked lanes not zeroed": Bug(
-        ((TOP, "out_active[i] ? out[i] : 8'd0;", "out[i];"),), "masks", VALUE
+        ((TOP, "(p_valid[StOut] && out_active[i])", "p_valid[StOut]"),), "masks", VALUE
+    ),
+    "masked lane without its keep": Bug(
+        ((TOP, "{1'b1, 10'b0, s1_keep[i]};", "{1'b1, 11'b0};"),), "masks", ""
+    ),
+    "smallest steps taken for masked ones": Bug(
+        ((TOP, "p1_lane[i][10:3] != '0;", "p1_lane[i][10:4] != '0;"),), "levels", "", rows=1000
     ),
     # ---------------------------------------------------------------------------- moments
     "last shift of the mean square left out": Bug(
-        ((MOMENTS, "(CMP_RANGES == 2) ? 2 : 6;", "6;"),), "shapes", VALUE
+        ((MOMENTS, "(CMP_RANGES == 2) ? 1 : 5;", "5;"),), "shapes", VALUE
     ),
     "mean rounded down": Bug(
         ((MOMENTS, "mean_raw[MeanW:1] + MeanW'(mean_raw[0]);", "mean_raw[MeanW:1];"),),
@@ -138,7 +145,7 @@ BUGS: dict[str, Bug] = {
         VALUE,
     ),
     "mean square rounded down": Bug(
-        ((MOMENTS, "ex2_raw[Ex2W:1] + Ex2W'(ex2_raw[0]);", "ex2_raw[Ex2W:1];"),),
+        ((MOMENTS, "ex2_q[Ex2W:1] + Ex2W'(ex2_q[0]);", "ex2_q[Ex2W:1];"),),
         "levels",
         VALUE,
         rows=1000,
@@ -165,15 +172,26 @@ BUGS: dict[str, Bug] = {
         ((MOMENTS, "rms_q ? '0 : mean_raw", "mean_raw"),), "settings", VALUE
     ),
     "M of the next row": Bug(
-        ((TOP, "(sum_cfg.inv_mant),", "(s0_cfg.inv_mant),"),), "random", VALUE
+        ((TOP, "(sum_run.inv_mant),", "(s0_cfg.run.inv_mant),"),), "random", VALUE
     ),
-    "Lz of the next row": Bug(((TOP, "(sum_cfg.inv_exp),", "(s0_cfg.inv_exp),"),), "random", VALUE),
-    "rms of the next row": Bug(((TOP, "(sum_cfg.rms),", "(s0_cfg.rms),"),), "settings", VALUE),
+    "M of 2^15 for its half": Bug(
+        ((MOMENTS, "(EXP_W + 1)'(!inv_mant_i[15]);", "(EXP_W + 1)'(1);"),), "shapes", VALUE
+    ),
+    "square of the mean: its sign not taken off": Bug(
+        ((MOMENTS, " - (SqW'(low & {", " - (SqW'(0 & {"),), "levels", VALUE
+    ),
+    "square of the mean: top pair left out": Bug(
+        ((MOMENTS, "assign sq_row[i] = ", "assign sq_row[i] = (i == MeanW - 3) ? '0 : "),),
+        "levels",
+        VALUE,
+        rows=1000,
+    ),
+    "Lz of the next row": Bug(
+        ((TOP, "(sum_run.inv_exp),", "(s0_cfg.run.inv_exp),"),), "random", VALUE
+    ),
+    "rms of the next row": Bug(((TOP, "(sum_run.rms),", "(s0_cfg.run.rms),"),), "settings", VALUE),
     "gfrac of the next row": Bug(
-        ((TOP, "(sum_cfg.gfrac),", "(s0_cfg.gfrac),"),), "settings", VALUE
-    ),
-    "zp of the row in pass 1": Bug(
-        ((TOP, "- {1'b0, rd_zp};", "- {1'b0, s0_cfg.zp};"),), "settings", VALUE
+        ((TOP, "(sum_run.gfrac),", "(s0_cfg.run.gfrac),"),), "settings", VALUE
     ),
     "variance of 0 kept": Bug(
         ((MOMENTS, "(diff[Ex2W+1] || diff == '0)", "(diff[Ex2W+1])"),), "levels", VALUE, rows=1000
@@ -202,17 +220,18 @@ BUGS: dict[str, Bug] = {
         ((MOMENTS, "5'(e_q) + 5'(gfrac) +", "5'(e_q) +"),), "settings", VALUE
     ),
     # ----------------------------------------------------------------------------- affine
-    "A rounded down": Bug(
-        ((AFFINE, "10'(scaled[18:8]) + 10'(scaled[7])", "10'(scaled[18:8])"),), "shapes", VALUE
+    "A rounded down": Bug(((AFFINE, ".ADD(128)", ".ADD(0)"),), "shapes", VALUE),
+    "RSQRT without its top bit": Bug(
+        ((AFFINE, ".b_i({2'b01, rsqrt_i}),", ".b_i({2'b00, rsqrt_i}),"),), "shapes", VALUE
     ),
     "deviation a bit narrow": Bug(
         (
-            (AFFINE, "logic [14:0]        centred_q;", "logic [13:0]        centred_q;"),
+            (AFFINE, "logic [14:0]       centred_q;", "logic [13:0]       centred_q;"),
             (AFFINE, ".b_i(centred_q)", ".b_i({centred_q[13], centred_q})"),
             (
                 AFFINE,
-                "15'($signed({input_step, 2'b0})) - mu_i;",
-                "14'(15'($signed({input_step, 2'b0})) - mu_i);",
+                "15'($signed({step_i[i], 2'b0})) - mu_i;",
+                "14'(15'($signed({step_i[i], 2'b0})) - mu_i);",
             ),
         ),
         "levels",
@@ -231,11 +250,9 @@ BUGS: dict[str, Bug] = {
         VALUE,
         rows=1000,
     ),
-    "quotient rounded down": Bug(
-        ((AFFINE, "half_q     <= by1[0];", "half_q     <= 1'b0;"),), "shapes", VALUE
-    ),
+    "quotient rounded down": Bug(((AFFINE, "{9'b0, by1[0]}", "10'b0"),), "shapes", VALUE),
     "quotient wraps": Bug(
-        ((AFFINE, "(over == '0) ? by1[9:1]", "1'b1 ? by1[9:1]"),),
+        ((AFFINE, "cut   = over != '0;", "cut   = 1'b0;"),),
         "settings",
         VALUE,
     ),
@@ -243,8 +260,8 @@ BUGS: dict[str, Bug] = {
         (
             (
                 AFFINE,
-                "(over == '0) ? by1[9:1] : {sign, {8{!sign}}};",
-                "(over == '0 && by1[9] == by1[8]) ? by1[9:1] : {{2{sign}}, {7{!sign}}};",
+                "10'($signed(by1[9:1]))",
+                "((by1[9] == by1[8]) ? 10'($signed(by1[9:1])) : {{3{sign}}, {7{!sign}}})",
             ),
         ),
         "settings",
@@ -260,17 +277,15 @@ BUGS: dict[str, Bug] = {
         for bit in range(5)
     },
     "product: ones of negative rows left out": Bug(
-        ((MULTIPLY, "W'(ones) - Signs", "-Signs"),), "shapes", VALUE
+        ((MULTIPLY, "W'(ones) + Offset", "Offset"),), "shapes", VALUE
     ),
     "product: top digit without the sign": Bug(
         ((MULTIPLY, "{(2 * Rows - A_W + 1) {a_i[A_W-1]}}", "{(2 * Rows - A_W + 1) {1'b0}}"),),
         "shapes",
         VALUE,
     ),
-    "no saturation at 127": Bug(((AFFINE, "(total > 10'sd127) ? 8'h7f : ", ""),), "shapes", VALUE),
-    "no saturation at -128": Bug(
-        ((AFFINE, "(total < -10'sd128) ? 8'h80 : ", ""),), "shapes", VALUE
-    ),
+    "no saturation at 127": Bug(((AFFINE, "high ? 8'h7f : ", ""),), "shapes", VALUE),
+    "no saturation at -128": Bug(((AFFINE, "low ? 8'h80 : ", ""),), "shapes", VALUE),
     "beta of the neighbouring lane": Bug(
         ((AFFINE, "$signed(beta_i[i])", "$signed(beta_i[(i+1)%LANES])"),), "smoke", VALUE
     ),
@@ -347,7 +362,7 @@ BUGS: dict[str, Bug] = {
     ),
     # ----------------------------------------------------------------------------- errors
     "wrong count not flagged": Bug(
-        ((TOP, "sum_ctl.err_len || wrong_len,", "sum_ctl.err_len,"),), "random", TUSER
+        ((TOP, "sum_ctl.err_len || wrong_len}", "sum_ctl.err_len}"),), "random", TUSER
     ),
     "no err_len_o for a wrong count": Bug(
         ((TOP, "!sum_ctl.err_len && wrong_len);", "1'b0);"),), "random", ERR_LEN
@@ -374,7 +389,7 @@ BUGS: dict[str, Bug] = {
         {"MAX_LEN": 8},
     ),
     "len of the next row": Bug(
-        ((TOP, "count != sum_cfg.len;", "count != s0_cfg.len;"),), "random", TUSER
+        ((TOP, "count != sum_run.len;", "count != s0_cfg.run.len;"),), "random", TUSER
     ),
     # ----------------------------------------------------------------------- flow control
     "a slot too few": Bug(
@@ -382,13 +397,28 @@ BUGS: dict[str, Bug] = {
         "timing",
         "s_axis_tready fell with no stall outside",
     ),
+    "a word too few": Bug(
+        ((TOP, "MaxBeats + Turnaround + 1", "MaxBeats + Turnaround"),), "stalls", VALUE
+    ),
     # ------------------------------------------------------------------------------ reset
+    "places of the beats not reset": Bug(
+        (
+            (
+                BEATS,
+                "wr_ptr_q, rd_ptr_q;\n\n",
+                "wr_ptr_q = '0, rd_ptr_q = '0;\n\n",
+            ),
+            (BEATS, "      rd_ptr_q <= '0;\n", ""),
+        ),
+        "reset",
+        "",
+    ),
     "index of pass 2 not reset": Bug(
         (
             (
                 TOP,
-                "p0_index_q;\n  logic [LANES-1:0][1:0] p1_alpha",
-                "p0_index_q = '0;\n  logic [LANES-1:0][1:0] p1_alpha",
+                "p0_index_q;\n  logic [LANES-1:0][7:0] p1_gamma",
+                "p0_index_q = '0;\n  logic [LANES-1:0][7:0] p1_gamma",
             ),
             (TOP, "      p0_index_q <= '0;\n    end else if", "    end else if"),
         ),
@@ -432,10 +462,9 @@ BUGS: dict[str, Bug] = {
         (
             (
                 TOP,
-                "always_ff @(posedge clk_i or negedge rst_ni) begin\n    if (!rst_ni) begin\n"
-                "      m_axis_tvalid <= 1'b0;",
-                "always_ff @(posedge clk_i) begin\n    if (!rst_ni) begin\n"
-                "      m_axis_tvalid <= 1'b0;",
+                "always_ff @(posedge clk_i or negedge rst_ni) begin\n"
+                "    if (!rst_ni) m_axis_tvalid <= 1'b0;",
+                "always_ff @(posedge clk_i) begin\n    if (!rst_ni) m_axis_tvalid <= 1'b0;",
             ),
         ),
         "reset",
@@ -445,7 +474,7 @@ BUGS: dict[str, Bug] = {
 
 RULES: dict[str, Rule] = {
     "X on an idle output": Rule(
-        ((TOP, "      m_axis_tdata  <= '0;\n", ""),),
+        ((TOP, "(p_valid[StOut] && out_active[i])", "out_active[i]"),),
         "X on a pin that must have a value",
         needs_x=True,
     ),
