@@ -114,25 +114,20 @@ module sn_row_buffer #(
   end else begin : gen_late
     logic [LATE:0]   reads;  // [n]: a beat was read n clocks of advance_i ago
     logic [LATE:1]   reads_q;
-    logic [PtrW-1:0] ptr;
+    logic [PtrW-1:0] ptr_q;
 
     assign reads  = {reads_q, rd_beat};
     assign rd_all = advance_i && reads[LATE];
 
     always_ff @(posedge clk_i or negedge rst_ni) begin
-      if (!rst_ni) reads_q <= '0;
-      else if (advance_i) reads_q <= reads[LATE-1:0];
+      if (!rst_ni) begin
+        reads_q <= '0;
+        ptr_q   <= '0;
+      end else if (advance_i) begin
+        reads_q <= reads[LATE-1:0];
+        if (reads[LATE]) ptr_q <= next(ptr_q);
+      end
     end
-
-    sn_pipe #(
-      .W     (PtrW),
-      .STAGES(LATE)
-    ) u_ptr (
-      .clk_i,
-      .en_i  (advance_i),
-      .data_i(rd_ptr_q),
-      .data_o(ptr)
-    );
 
     sn_ram_1r1w #(
       .DEPTH(DEPTH),
@@ -143,7 +138,7 @@ module sn_row_buffer #(
       .wr_addr_i(wr_ptr_q),
       .wr_data_i(wr_beat_i[BEAT_W-1:EARLY_W]),
       .rd_en_i  (rd_all),
-      .rd_addr_i(ptr),
+      .rd_addr_i(ptr_q),
       .rd_data_o(beat_o[BEAT_W-1:EARLY_W])
     );
   end

@@ -33,7 +33,7 @@ BUGS: dict[str, Bug] = {
             (
                 TOP,
                 "max_lane[i][7:0]),\n      .frac_i(max_ctl.frac)",
-                "max_lane[i][7:0]),\n      .frac_i(tree_ctl.frac)",
+                "max_lane[i][7:0]),\n      .frac_i(s0_ctl.frac)",
             ),
         ),
         "settings",
@@ -151,7 +151,7 @@ BUGS: dict[str, Bug] = {
         "",
     ),
     "codes of the beat behind": Bug(
-        ((BUFFER, ".rd_addr_i(ptr),", ".rd_addr_i(rd_ptr_q),"),), "smoke", ""
+        ((BUFFER, ".rd_addr_i(ptr_q),", ".rd_addr_i(rd_ptr_q),"),), "smoke", ""
     ),
     "codes read in a stall": Bug(
         ((BUFFER, "rd_all = advance_i && reads[LATE]", "rd_all = reads[LATE]"),), "stalls", ""
