@@ -167,9 +167,11 @@ def _compile(unit, parameters, sim, waves, coverage, sources, folder) -> None:
         # The wheel's makefiles were made where precompiled headers need no option and Python is
         # called python; g++ needs one, and Debian has only python3.
         python = sys.executable.replace(" ", "\\ ")
+        # -O1: Python at the pins takes most of a run whatever the compiler does, and what it does
+        # more takes longer than a run; with coverage half as long again.
         environment = {
             **tools.verilator_env(),
-            "MAKEFLAGS": f"CFG_CXXFLAGS_PCH_I=-include PYTHON3={python}",
+            "MAKEFLAGS": f"CFG_CXXFLAGS_PCH_I=-include OPT_FAST=-O1 PYTHON3={python}",
         }
         # Two thirds of a small build are Verilator's own runtime, the same for every build.
         ccache = tools.ccache()

@@ -17,6 +17,18 @@ VENV = ROOT / ".venv"
 OLDEST = (3, 11)
 
 
+def _keep_bytecode() -> None:
+    """Where the environment wants no bytecode beside the sources, keep it in build/.
+
+    Without any, each of a thousand simulators compiles cocotb's bench anew, which takes longer than
+    most runs.
+    """
+    if os.environ.pop("PYTHONDONTWRITEBYTECODE", None):
+        os.environ.setdefault("PYTHONPYCACHEPREFIX", str(ROOT / "build/pycache"))
+        sys.pycache_prefix = os.environ["PYTHONPYCACHEPREFIX"]
+        sys.dont_write_bytecode = False
+
+
 def _install(python: Path, stamp: Path) -> None:
     print("softnorm: making .venv and installing requirements.txt, once ...", file=sys.stderr)
     subprocess.run([sys.executable, "-m", "venv", "--clear", str(VENV)], check=True)
@@ -43,6 +55,7 @@ def _enter() -> None:
         os.execv(python, [str(python), *sys.argv])
 
 
+_keep_bytecode()
 if os.environ.get("SOFTNORM_PYTHON") != "current":
     _enter()
 sys.path.insert(0, str(ROOT))

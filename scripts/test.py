@@ -37,7 +37,9 @@ def command(arguments: Sequence[str]) -> int:
     os.chdir(ROOT)
     # Threads inside numpy's products would wait for those of the other processes.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    return int(pytest.main(["-n", "auto", *given]))  # the last -n counts
+    # Tests that follow each other share builds and simulators: each process gets a row of them, and
+    # what another has left when its own are done. The last -n counts.
+    return int(pytest.main(["-n", "auto", "--dist", "worksteal", *given]))
 
 
 if __name__ == "__main__":

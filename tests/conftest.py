@@ -12,8 +12,10 @@ import pytest
 from flow import tools
 from flow.build import SIMULATORS, build
 from flow.paths import BUILD, ROOT
-from flow.simulate import simulate
+from flow.simulate import Simulator, initial_bits, prepare
 from tb.units import UNITS
+
+_MOST_SIMULATORS = 3  # a process each, of a hundred megabytes
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -34,14 +36,40 @@ def sim(request) -> str:
     return request.param
 
 
+@pytest.fixture(scope="session")
+def _simulators():
+    """_simulators(build, seed): a simulator process of a build; the last few stay for more runs."""
+    kept = {}
+
+    def close(key):
+        kept.pop(key).__exit__(None, None, None)
+
+    def simulator(made, seed):
+        key = made.folder, initial_bits(seed)
+        if key not in kept:
+            if len(kept) == _MOST_SIMULATORS:
+                close(next(iter(kept)))
+            kept[key] = Simulator(made, seed).__enter__()
+        kept[key] = kept.pop(key)  # the last to be closed
+        return kept[key]
+
+    yield simulator
+    for key in list(kept):
+        close(key)
+
+
 @pytest.fixture
-def run():
-    """run(sim, test, unit=, seed=, rows=, tensors=, **parameters): a simulation that must pass."""
+def run(_simulators):
+    """run(sim, test, unit=, seed=, rows=, tensors=, **parameters): a simulation that must pass.
+
+    In a process that runs of one build share, since to start one takes longer than most runs.
+    """
 
     def run(sim, test, *, unit="e2softmax", seed=1, rows=200, tensors=None, **parameters):
         unit = UNITS[unit]
         made = build(unit, unit.resolve(parameters), sim)
-        result = simulate(made, test, seed, rows=rows, tensors=tensors)
+        asked = prepare(made, test, seed, rows, tensors, None)
+        result = _simulators(made, seed).run(asked)
         assert result.passed, f"{result.report}\nrerun: {result.run.rerun}"
         assert result.values["mismatches"] == 0
         assert result.values["rows"] > 0

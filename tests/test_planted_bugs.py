@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tb.units import UNITS
-from tests.planted import Bug, Rule, simulate_planted
+from tests.planted import SIM, Bug, Rule, simulate_planted
 
 FOLDER = Path(__file__).parent / "planted"
 FILES = {path.stem for path in FOLDER.glob("*.py")} - {"__init__"}
@@ -61,9 +61,8 @@ def test_a_planted_bug_is_caught(unit, name):
 
 
 @pytest.mark.parametrize(("unit", "parameters", "test", "rows"), runs())
-def test_without_a_bug_the_same_tests_pass(unit, parameters, test, rows):
-    result = simulate_planted(unit, parameters, (), test, rows=rows)
-    assert result.passed, result.report
+def test_without_a_bug_the_same_tests_pass(run, unit, parameters, test, rows):
+    run(SIM, test, unit=unit, rows=rows, **parameters)
 
 
 @pytest.mark.parametrize(("unit", "name"), each(RULES))

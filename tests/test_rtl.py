@@ -162,6 +162,11 @@ def test_every_unit_has_vectors():
 
 @pytest.mark.parametrize("path", VECTORS, ids=lambda path: path.stem)
 def test_conformance(sim, path):
+    """On both simulators; of wide builds Icarus takes seconds for these rows, g++ half a minute."""
+    unit, parameters, _ = conform.load(path)
+    wide = parameters["LANES"] >= 16 and parameters != unit.resolve({})
+    if wide and sim == "verilator" and tools.icarus():
+        pytest.skip("Icarus runs it, and Verilator the unit's defaults")
     result = conform.conform_rtl(path, sim)
     assert result.mismatches == 0, result.report
     assert result.rows > 0
