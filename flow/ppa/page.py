@@ -52,8 +52,9 @@ METHOD = """
   bit ({share:g} of a flip-flop) and {energy:g} pJ for a bit read or written, which is an
   assumption (`flow/ppa/measure.py`, `SRAM_AREA=`, `SRAM_ENERGY=`) and no measurement; as
   flip-flops with their multiplexers, mapped like the rest. Every buffer is an `sn_ram_1r1w`.
-- **Energy**: {rows} rows of the unit's shipped tensors go through the mapped netlist without
-  stalls; its outputs must be those of the RTL, to the bit. Toggles of every net times the library's
+- **Energy**: {rows} rows, evenly taken from the unit's shipped tensors, of a LayerNorm from those of
+  one layer, go through the mapped netlist without stalls; its outputs must be those of the RTL, to
+  the bit. Toggles of every net times the library's
   tables of internal energy, pin capacitances and leakage give the energy (`flow/ppa/power.py`). The
   simulation has no delays, so glitches are not counted, and there is no clock gating: every
   flip-flop pays for every clock. Memories as flip-flops pay for their clock pins only. Rows that
