@@ -133,7 +133,7 @@ BUGS: dict[str, Bug] = {
         ((TOP, "{1'b1, 10'b0, s1_keep[i]};", "{1'b1, 11'b0};"),), "masks", ""
     ),
     "smallest steps taken for masked ones": Bug(
-        ((TOP, "p1_lane[i][10:3] != '0;", "p1_lane[i][10:4] != '0;"),), "levels", "", rows=1000
+        ((TOP, "p1_lane[i][10:3] != '0;", "p1_lane[i][10:4] != '0;"),), "settings", ""
     ),
     # ---------------------------------------------------------------------------- moments
     "last shift of the mean square left out": Bug(
