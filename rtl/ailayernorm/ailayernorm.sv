@@ -5,8 +5,8 @@
 //   s_axis --> row guard ----> statistics --+--> moments ------+       m_axis <--[reg]-- affine
 //                              sum, sum of  |   mean, 1/sigma  |                         ^  ^  ^
 //                                ^ squares  |                  v  rsqrt, mu, sh          |  |  |
-//                                |          |            [ row buffer: rows ] --+--------+  |  |
-//                                |          +--> [ beats: (x - zp) << alpha ] --|-----------+  |
+//                                |          |      [ row buffer: rows, bank ] --+--------+  |  |
+//                                |          +--> [      (x - zp) << alpha     ] -|-----------+  |
 //                                | alpha                                  place v gamma, beta  |
 //   chan_* ------------------> [ channel table, two banks ] -----------------------------------+
 //
@@ -31,9 +31,9 @@
 // Throughput: one beat a clock for ever, rows of any length, when neither side stalls.
 // Latency: from the transfer of a row's last beat to that of its first output beat
 //   LATENCY = 14 + T clocks, T = floor(clog2(LANES) / 3): 14 to LANES 4, 15 to LANES 32, 16 with 64.
-// Storage: between the passes a ring of ceil(MAX_LEN/LANES) + 10 + T beats of 12 LANES bits, steps, which
-//   also tell what is masked or absent; with one word less, of a beat its bank and whether it is the
-//   last, 2 bits, and of a row 31; the channel table of 2 ceil(MAX_LEN/LANES) words of 2 LANES bits, and
+// Storage: between the passes a ring of ceil(MAX_LEN/LANES) + 10 + T beats of 12 LANES bits (steps, which
+//   also tell what is masked or absent) and 2 bits (bank, and which is the last), and as many rows of 31
+//   bits; the channel table of 2 ceil(MAX_LEN/LANES) words of 2 LANES bits, and
 //   as many of 8 LANES, twice.
 //
 /// s_axis_tready is a flip-flop. m_axis_tready enables the registers of pass 2 and goes no further.
@@ -188,6 +188,7 @@ module ailayernorm #(
   logic [LANES-1:0][1:0]    s1_alpha;
   logic [LANES-1:0][11:0]   s1_step;
   logic [LANES-1:0]         s1_keep, s1_active;
+  logic                     s1_bank, s1_last;
   logic signed [SumW-1:0]   sum;
   logic [SquareW-1:0]       square_sum;
   logic [LEN_W-1:0]         count;
@@ -218,13 +219,13 @@ module ailayernorm #(
   );
 
   sn_pipe #(
-    .W     (CtlW + 2 * LANES),
+    .W     (CtlW + 2 + 2 * LANES),
     .STAGES(1)
   ) u_s1 (
     .clk_i,
     .en_i  (1'b1),
-    .data_i({s0_ctl, s0_keep, s0_active}),
-    .data_o({s1_ctl, s1_keep, s1_active})
+    .data_i({s0_ctl, s0_cfg.bank, s0_last, s0_keep, s0_active}),
+    .data_o({s1_ctl, s1_bank, s1_last, s1_keep, s1_active})
   );
 
   sn_pipe #(
@@ -329,7 +330,8 @@ module ailayernorm #(
 
   // -------------------------------------------------------------------------------------- row buffer
   // A lane's word is its step. No step is below -2040: where the lane is not active bits 11:3 are those
-  // of -2048, and bit 0 tells a masked element from none.
+  // of -2048, and bit 0 tells a masked element from none. The lanes are read a clock after the bank, with
+  // the channels that are looked up by it: no register has to hold them until those are there.
   logic                          advance, rd_valid, rd_bank, rd_last, rd_err_keep, rd_err_len;
   logic [LANES-1:0][StepW-1:0]   wr_lane, p1_lane;
   logic signed [14:0]            rd_mu;
@@ -341,39 +343,28 @@ module ailayernorm #(
   end
 
   sn_row_buffer #(
-    .BEAT_W    (1),
+    .BEAT_W    (StepW * LANES + 1),
     .ROW_W     (RowW),
     .MAX_BEATS (MaxBeats),
-    .TURNAROUND(Turnaround)
+    .TURNAROUND(Turnaround),
+    .LATE      (1),
+    .EARLY_W   (1)
   ) u_row_buffer (
     .clk_i,
     .rst_ni,
     .take_i     (take),
     .ready_o    (s_axis_tready),
-    .wr_en_i    (s0_valid && s0_ctl.store),
-    .wr_beat_i  (s0_cfg.bank),
-    .wr_last_i  (s0_last),
+    .wr_en_i    (valid[1] && s1_ctl.store),
+    .wr_beat_i  ({wr_lane, s1_bank}),
+    .wr_last_i  (s1_last),
     .done_i     (storing[Moments]),
     .close_i    (closing[Moments]),
     .close_row_i({row_err_keep, row_err_len, row_mu, row_rsqrt[8:0], row_sh}),
     .advance_i  (advance),
     .valid_o    (rd_valid),
-    .beat_o     (rd_bank),
+    .beat_o     ({p1_lane, rd_bank}),
     .last_o     (rd_last),
     .row_o      ({rd_err_keep, rd_err_len, rd_mu, rd_rsqrt, rd_sh})
-  );
-
-  // One word more than the row buffer has slots: a slot is free again a clock before the word is read.
-  ailayernorm_beats #(
-    .DEPTH(MaxBeats + Turnaround + 1),
-    .WIDTH(StepW * LANES)
-  ) u_beats (
-    .clk_i,
-    .rst_ni,
-    .wr_en_i  (valid[1] && s1_ctl.store),
-    .wr_data_i(wr_lane),
-    .rd_en_i  (advance && rd_valid),
-    .rd_data_o(p1_lane)
   );
 
   // ---------------------------------------------------------------------------- pass 2: the channels

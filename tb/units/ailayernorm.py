@@ -133,10 +133,10 @@ class AILayerNormUnit(Unit):
     def storage(self, parameters: Parameters) -> dict[str, tuple[int, int]]:
         lanes = parameters["LANES"]
         beats = -(-parameters["MAX_LEN"] // lanes)
-        words = beats + 9 + tree_stages(lanes)
+        words = beats + 10 + tree_stages(lanes)
         return {
-            "beats": (words + 1, 12 * lanes),  # steps, which also tell what is masked or absent
-            "places": (words, 2),  # of a beat: bank, last
+            "beats": (words, 1 + 1),  # bank, last
+            "beats late": (words, 12 * lanes),  # steps, which also tell what is masked or absent
             "rows": (words, 2 + 15 + 9 + 5),  # flags, mu, rsqrt, sh
             "channels, alpha": (BANKS * beats, 2 * lanes),
             "channels, gamma": (BANKS * beats, 8 * lanes),
@@ -278,7 +278,6 @@ AILAYERNORM = AILayerNormUnit(
         "common/sn_row_guard.sv",
         "common/sn_row_buffer.sv",
         "ailayernorm/ailayernorm_tables_pkg.sv",
-        "ailayernorm/ailayernorm_beats.sv",
         "ailayernorm/ailayernorm_channels.sv",
         "ailayernorm/ailayernorm_compress.sv",
         "ailayernorm/ailayernorm_statistics.sv",

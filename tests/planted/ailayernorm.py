@@ -11,7 +11,6 @@ COMPRESS = "ailayernorm/ailayernorm_compress.sv"
 MOMENTS = "ailayernorm/ailayernorm_moments.sv"
 AFFINE = "ailayernorm/ailayernorm_affine.sv"
 MULTIPLY = "common/sn_multiply.sv"
-BEATS = "ailayernorm/ailayernorm_beats.sv"
 CHANNELS = "ailayernorm/ailayernorm_channels.sv"
 TABLES = "ailayernorm/ailayernorm_tables_pkg.sv"
 
@@ -397,22 +396,7 @@ BUGS: dict[str, Bug] = {
         "timing",
         "s_axis_tready fell with no stall outside",
     ),
-    "a word too few": Bug(
-        ((TOP, "MaxBeats + Turnaround + 1", "MaxBeats + Turnaround"),), "stalls", VALUE
-    ),
     # ------------------------------------------------------------------------------ reset
-    "places of the beats not reset": Bug(
-        (
-            (
-                BEATS,
-                "wr_ptr_q, rd_ptr_q;\n\n",
-                "wr_ptr_q = '0, rd_ptr_q = '0;\n\n",
-            ),
-            (BEATS, "      rd_ptr_q <= '0;\n", ""),
-        ),
-        "reset",
-        "",
-    ),
     "index of pass 2 not reset": Bug(
         (
             (
