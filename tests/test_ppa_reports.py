@@ -165,6 +165,25 @@ def test_the_papers_ratios_stand_beside_ours():
     assert "`e2softmax`: SOLE (ICCAD 2023), whole softmax unit" in text
 
 
+def test_aims_are_met_or_missed_with_a_reason():
+    unit = figures("e2softmax", energy=ENERGY, delay=4.0)
+    other = {kind: 4 * value for kind, value in ENERGY.items()}
+    text = page.page(stored(unit, figures("softermax", logic=2000.0, energy=other, delay=4.7)))
+    lines = table(text, "Aims")[1:]
+    assert [line[2:4] + line[-1:] for line in lines] == [
+        ["area", "3.5x", "missed"],
+        ["energy", "4x", "met"],
+        ["Fmax", "1.2x", "missed"],
+    ]
+    reasons = {pair.unit: pair.missed for pair in compare.pairs()}
+    assert f"`e2softmax`: {reasons['e2softmax']}" in text
+    assert reasons["ailayernorm"] not in text
+    fast = dataclasses.replace(unit, delay=1.0, logic=1.0)
+    met = page.page(stored(fast, figures("softermax", logic=2000.0, energy=other)))
+    assert {line[-1] for line in table(met, "Aims")[1:]} <= {"met"}
+    assert reasons["e2softmax"] not in met
+
+
 def test_parts_have_shares():
     text = page.page(stored(figures(parts={"u_a": 750.0, "": 250.0})))
     assert table(text, "Parts")[1:] == [

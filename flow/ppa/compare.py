@@ -17,20 +17,53 @@ PAIRS = Path(__file__).with_name("pairs.hjson")
 
 @dataclass(frozen=True)
 class Pair:
-    """A unit and what it is compared with; `paper` holds a paper's own ratios, by name."""
+    """A unit and what it is compared with.
+
+    paper   a paper's own ratios, by name
+    aims    ratios that the project aims at, by a name of AIMS
+    missed  why, where an aim is missed
+    """
 
     unit: str
     baseline: str
     paper: dict[str, float | str]
+    aims: dict[str, float]
+    missed: str
 
 
 def pairs(path: Path = PAIRS) -> list[Pair]:
     """Which unit is compared with which. Raises UserError."""
     try:
         text = hjson.loads(path.read_text(encoding="utf-8"), object_pairs_hook=dict)
-        return [Pair(p["unit"], p["baseline"], p.get("paper", {})) for p in text["pairs"]]
+        return [
+            Pair(
+                *(p["unit"], p["baseline"], p.get("paper", {})),
+                *(p.get("aims", {}), p.get("missed", "")),
+            )
+            for p in text["pairs"]
+        ]
     except (OSError, KeyError, hjson.HjsonDecodeError) as error:
         raise UserError(f"cannot read {path}: {error}") from None
+
+
+# What an aim is of: memories count as SRAM, and Fmax as the slowest path does.
+AIMS = {"area": "with_sram", "energy": "energy_with_sram", "Fmax": "delay"}
+AIM_TITLES = ("unit", "baseline", "ratio of", "aim", "measured", "")
+
+
+def aims(found: Sequence[Figures], compared: Sequence[Pair]) -> list[list[str]]:
+    """A line under AIM_TITLES for each aim whose two sides were measured, all at one size."""
+    units = {one.unit: one for one in found if not others(one)}
+    lines = []
+    for pair in compared:
+        one, other = units.get(pair.unit), units.get(pair.baseline)
+        for name, aim in pair.aims.items() if one and other else ():
+            mine, its = getattr(one, AIMS[name]), getattr(other, AIMS[name])
+            if mine is None or its is None:
+                continue
+            word = "met" if its / mine >= aim else "missed"
+            lines.append([pair.unit, pair.baseline, name, f"{aim:g}x", _times(its, mine), word])
+    return lines
 
 
 # Of what is better when it is less; of elements/s/um2 it is the unit's over the baseline's.

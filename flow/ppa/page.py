@@ -10,7 +10,7 @@ from flow.errors import UserError
 from flow.paths import short
 from flow.ppa import fpga, plots, steps
 from flow.ppa.baseline import ALLOWED
-from flow.ppa.compare import RATIO_TITLES, pairs, ratios
+from flow.ppa.compare import AIM_TITLES, RATIO_TITLES, aims, pairs, ratios
 from flow.ppa.measure import ROWS
 from flow.ppa.pareto import Point, points
 from flow.ppa.screen import parts_table
@@ -52,13 +52,13 @@ METHOD = """
   bit ({share:g} of a flip-flop) and {energy:g} pJ for a bit read or written, which is an
   assumption (`flow/ppa/measure.py`, `SRAM_AREA=`, `SRAM_ENERGY=`) and no measurement; as
   flip-flops with their multiplexers, mapped like the rest. Every buffer is an `sn_ram_1r1w`.
-- **Energy**: {rows} rows, evenly taken from the unit's shipped tensors, of a LayerNorm from those of
-  one layer, go through the mapped netlist without stalls; its outputs must be those of the RTL, to
-  the bit. Toggles of every net times the library's
-  tables of internal energy, pin capacitances and leakage give the energy (`flow/ppa/power.py`). The
-  simulation has no delays, so glitches are not counted, and there is no clock gating: every
-  flip-flop pays for every clock. Memories as flip-flops pay for their clock pins only. Rows that
-  do not fill their last beat make an element dearer.
+- **Energy**: {rows} rows, evenly taken from the unit's shipped tensors, of a LayerNorm from those
+  of one layer, go through the mapped netlist without stalls; its outputs must be those of the RTL,
+  to the bit. Toggles of every net times the library's tables of internal energy, pin capacitances
+  and leakage give the energy (`flow/ppa/power.py`). The simulation has no delays, so glitches are
+  not counted, and there is no clock gating: every flip-flop pays for every clock. Memories as
+  flip-flops pay for their clock pins only. Rows that do not fill their last beat make an element
+  dearer.
 - **Parts** are mapped one by one, so that their sum is not quite the area of the whole unit.
 - **Speed**: a row has MAX_LEN elements; elements a second are at Fmax, on the logic's area.
 - A figure that was not measured is `-`.
@@ -93,7 +93,8 @@ def page(store: Store) -> str:
     # The default size first, then what is not of a size, then the other sizes.
     default = SETS["default"][0]
     if default in by_size:
-        parts.append(_of_a_size(by_size.pop(default), *default))
+        cells = by_size.pop(default)
+        parts += [_of_a_size(cells, *default), _aims(cells)]
     if store.cells:
         parts += [_against_lanes(store), _variants(store)]
     parts += [_fpga(store), _steps()]
@@ -137,6 +138,21 @@ def _against_baselines(cells: Sequence[Kept]) -> str:
     return (
         "\n### Against baselines\n\nThe baseline's figure over the unit's; of elements/s/um2 the "
         f"unit's over the baseline's.{said}\n\n{_markdown(titles, lines)}"
+    )
+
+
+def _aims(cells: Sequence[Kept]) -> str:
+    """The project's aims, at the size that they are for, and why one is missed."""
+    every = pairs()
+    lines = aims([one.figures for one in cells], every)
+    if not lines:
+        return ""
+    missed = {line[0] for line in lines if line[-1] == "missed"}
+    reasons = [f"`{p.unit}`: {p.missed}" for p in every if p.missed and p.unit in missed]
+    return (
+        "\n### Aims\n\nThe baseline's figure over the unit's, memories as SRAM.\n\n"
+        + _markdown(AIM_TITLES, lines)
+        + "".join(f"\n{reason}\n" for reason in reasons)
     )
 
 
