@@ -417,7 +417,7 @@ module ailayernorm #(
     .rd2_en_i   (advance && rd_valid),
     .rd2_bank_i (rd_bank),
     .rd2_beat_i (p0_index_q),
-    .rd2_gamma_o(p1_gamma),
+    .rd2_factor_o(p1_gamma),
     .rd3_en_i   (advance && p_valid[StBeta]),
     .rd3_bank_i (beta_bank),
     .rd3_beat_i (beta_index),

@@ -2,7 +2,7 @@
 // Channel table: alpha, gamma and beta of each channel, in two banks, read by both passes.
 //
 //   chan_* (a channel a clock) --+--> [ alpha   2 x beats x 2 LANES ] --> pass 1
-//                                +--> [ gamma   2 x beats x 8 LANES ] --> pass 2
+//                                +--> [ gamma   2 x beats x 8 LANES ] --> pass 2 (FACTOR_W 10: alpha, too)
 //                                +--> [ beta    2 x beats x 8 LANES ] --> pass 2, where it is added
 //
 /// A word holds the channels of a beat, so that each port reads one word a clock; a write changes one
@@ -16,6 +16,7 @@
 module ailayernorm_channels #(
   parameter  int LANES     = 32,
   parameter  int MAX_LEN   = 1024,
+  parameter  int FACTOR_W  = 8,     // bits a lane of rd2_factor_o: 8 gamma, 10 gamma and alpha
   localparam int MAX_BEATS = (MAX_LEN + LANES - 1) / LANES,
   localparam int ADDR_W    = (MAX_LEN > 1) ? $clog2(MAX_LEN) : 1,
   localparam int BEAT_W    = (MAX_BEATS > 1) ? $clog2(MAX_BEATS) : 1
@@ -37,7 +38,7 @@ module ailayernorm_channels #(
   input  logic                  rd2_en_i,
   input  logic                  rd2_bank_i,
   input  logic [BEAT_W-1:0]     rd2_beat_i,
-  output logic [LANES-1:0][7:0] rd2_gamma_o,
+  output logic [LANES-1:0][FACTOR_W-1:0] rd2_factor_o,
 
   input  logic                  rd3_en_i,
   input  logic                  rd3_bank_i,
@@ -59,6 +60,9 @@ module ailayernorm_channels #(
     end
   end
   assign wr_beat = BEAT_W'(chan_addr_i >> LaneW);
+
+  logic [FACTOR_W-1:0] factor;
+  assign factor = FACTOR_W'({chan_gamma_i, chan_alpha_i} >> (10 - FACTOR_W));
 
   // With one beat a row, both banks are two words, whatever BEAT_W has to be.
   localparam int AddrW = (MAX_BEATS > 1) ? WordW : 1;
@@ -84,16 +88,16 @@ module ailayernorm_channels #(
 
   sn_ram_1r1w #(
     .DEPTH(Depth),
-    .WIDTH(8 * LANES),
+    .WIDTH(FACTOR_W * LANES),
     .PARTS(LANES)
-  ) u_gamma (
+  ) u_factor (
     .clk_i,
     .wr_en_i  (wr_en),
     .wr_addr_i(wr_addr[AddrW-1:0]),
-    .wr_data_i({LANES{chan_gamma_i}}),
+    .wr_data_i({LANES{factor}}),
     .rd_en_i  (rd2_en_i),
     .rd_addr_i(rd2_addr[AddrW-1:0]),
-    .rd_data_o(rd2_gamma_o)
+    .rd_data_o(rd2_factor_o)
   );
 
   sn_ram_1r1w #(

@@ -115,7 +115,7 @@ module ailayernorm_moments #(
   assign low = mean_q[MeanW-2:0];
   for (genvar i = 0; i < MeanW - 1; i++) begin : gen_square
     // Bit i with itself and with all above it.
-    assign sq_row[i] = SqW'({(low >> (i + 1)) & {(MeanW - 1){low[i]}}, 1'b0, low[i]}) << (2 * i);
+    assign sq_row[i] = SqW'({({1'b0, low} >> (i + 1)) & {MeanW{low[i]}}, 1'b0, low[i]}) << (2 * i);
   end
   assign sq_row[MeanW-1] = {mean_q[MeanW-1], {(SqW - 1){1'b0}}};
 

@@ -318,7 +318,7 @@ module exact_layernorm #(
   logic [StOut:0]             p_valid;
   logic [StOut-1:0]           p_valid_q;
   logic [IndexW-1:0]          p0_index_q;
-  logic [LANES-1:0][1:0]      p1_alpha;
+  logic [LANES-1:0][9:0]      p1_factor;  // gamma, alpha
   logic [LANES-1:0][7:0]      p1_gamma, out_beta;
   logic                       beta_bank;
   logic [IndexW-1:0]          beta_index;
@@ -344,8 +344,9 @@ module exact_layernorm #(
   end
 
   ailayernorm_channels #(
-    .LANES  (LANES),
-    .MAX_LEN(MAX_LEN)
+    .LANES   (LANES),
+    .MAX_LEN (MAX_LEN),
+    .FACTOR_W(10)
   ) u_channels (
     .clk_i,
     .chan_we_i,
@@ -361,8 +362,7 @@ module exact_layernorm #(
     .rd2_en_i   (advance && rd_valid),
     .rd2_bank_i (rd_bank),
     .rd2_beat_i (p0_index_q),
-    .rd2_alpha_o(p1_alpha),
-    .rd2_gamma_o(p1_gamma),
+    .rd2_factor_o(p1_factor),
     .rd3_en_i   (advance && p_valid[StBeta]),
     .rd3_bank_i (beta_bank),
     .rd3_beat_i (beta_index),
@@ -397,8 +397,9 @@ module exact_layernorm #(
 
   for (genvar i = 0; i < LANES; i++) begin : gen_p1
     logic signed [11:0] v;
-    assign v         = 12'($signed(p1_a[i])) <<< p1_alpha[i];
-    assign p1_dev[i] = DevW'($signed({v, 7'd0})) - DevW'(p1_mean);
+    assign v           = 12'($signed(p1_a[i])) <<< p1_factor[i][1:0];
+    assign p1_gamma[i] = p1_factor[i][9:2];
+    assign p1_dev[i]   = DevW'($signed({v, 7'd0})) - DevW'(p1_mean);
   end
 
   // ------------------------------------------------------------------------------ affine and output
