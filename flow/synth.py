@@ -70,7 +70,7 @@ class Result:
 
     @property
     def row_bits(self) -> int:
-        """Bits that a row of MAX_LEN elements takes in the memory `beats`."""
+        """Bits that a row of MAX_LEN elements takes in the memories of beats."""
         return self.unit.row_bits(self.parameters)
 
     def as_dict(self) -> dict:

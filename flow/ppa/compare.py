@@ -38,7 +38,7 @@ def pairs(path: Path = PAIRS) -> list[Pair]:
         return [
             Pair(
                 *(p["unit"], p["baseline"], p.get("paper", {})),
-                *(p.get("aims", {}), p.get("missed", "")),
+                *(p.get("aims", {}), " ".join(p.get("missed", "").split())),
             )
             for p in text["pairs"]
         ]
