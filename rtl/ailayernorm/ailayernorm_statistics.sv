@@ -89,8 +89,7 @@ module ailayernorm_statistics #(
 
   sn_reduce_tree #(
     .N  (LANES),
-    .W  (BeatW),
-    .SUM(1'b1)
+    .W  (BeatW)
   ) u_sum (
     .clk_i,
     .data_i(elem),
@@ -99,8 +98,7 @@ module ailayernorm_statistics #(
 
   sn_reduce_tree #(
     .N  (LANES),
-    .W  (BeatSqW),
-    .SUM(1'b1)
+    .W  (BeatSqW)
   ) u_square (
     .clk_i,
     .data_i(elem_sq),
@@ -109,8 +107,7 @@ module ailayernorm_statistics #(
 
   sn_reduce_tree #(
     .N  (LANES),
-    .W  (BeatCountW),
-    .SUM(1'b1)
+    .W  (BeatCountW)
   ) u_count (
     .clk_i,
     .data_i(elem_count),

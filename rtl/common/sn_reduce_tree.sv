@@ -1,22 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-// Pipelined binary tree over N unsigned numbers: their maximum, or their sum.
+// Pipelined binary tree over N unsigned numbers: their sum.
 //
 //   data_i [N][W] --+-- level 1 --+-- level 2 --+-- level 3 --[reg]-- level 4 -- ... --> data_o [W]
-//                 a op b        a op b        a op b
+//                 a + b         a + b         a + b
 //
 /// One register behind every third level, counted from those that the caller has before it (ABOVE):
-/// STAGES clocks, one operand set a clock. What is behind the
-/// last of them is not registered: the caller goes on from there, as a rule with one level more that
-/// takes the row so far, and a register. The registers load at every clock, for an enable costs a
-/// multiplexer a bit: where the caller has nothing to reduce it holds data_i, and nothing toggles. All
-/// nodes are W bits wide: for a sum, W holds the total (synthesis drops the upper bits that are
-/// constant near the leaves).
+/// STAGES clocks, one operand set a clock. What is behind the last of them is not registered: the
+/// caller goes on from there, as a rule with one level more that takes the row so far, and a register.
+/// The registers load at every clock, for an enable costs a multiplexer a bit: where the caller has
+/// nothing to add it holds data_i, and nothing toggles. All nodes are W bits wide, which hold the
+/// total; synthesis drops the upper bits that are constant near the leaves.
 
 module sn_reduce_tree #(
   parameter  int N      = 32,
   parameter  int W      = 8,
-  parameter  bit SUM    = 1'b0,      // 0: maximum, 1: sum
-  parameter  int ABOVE  = 0,         // 0 .. 2
+  parameter  int ABOVE  = 0,  // 0 .. 2
   localparam int LEVELS = $clog2(N),
   localparam int STAGES = (LEVELS + ABOVE) / 3  // clocks from data_i to data_o
 ) (
@@ -30,16 +28,12 @@ module sn_reduce_tree #(
 
     if (l == 0) begin : gen_leaf
       assign node = data_i;
-    end else begin : gen_op
+    end else begin : gen_sum
       for (genvar i = 0; i < (N >> l); i++) begin : gen_node
         logic [W-1:0] a, b;
         assign a = gen_level[l-1].out[2*i*W+:W];
         assign b = gen_level[l-1].out[(2*i+1)*W+:W];
-        if (SUM) begin : gen_sum
-          assign node[i*W+:W] = a + b;
-        end else begin : gen_max
-          assign node[i*W+:W] = (a > b) ? a : b;
-        end
+        assign node[i*W+:W] = a + b;
       end
     end
 

@@ -259,8 +259,7 @@ module sn_two_pass #(
 
   sn_reduce_tree #(
     .N  (LANES),
-    .W  (BeatW),
-    .SUM(1'b1)
+    .W  (BeatW)
   ) u_tree (
     .clk_i,
     .data_i(share),

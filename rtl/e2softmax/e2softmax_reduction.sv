@@ -79,7 +79,6 @@ module e2softmax_reduction #(
   sn_reduce_tree #(
     .N    (Pairs),
     .W    (BeatW),
-    .SUM  (1'b1),
     .ABOVE((LANES == 1) ? 0 : 1)
   ) u_tree (
     .clk_i,

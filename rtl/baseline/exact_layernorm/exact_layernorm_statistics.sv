@@ -87,8 +87,7 @@ module exact_layernorm_statistics #(
 
   sn_reduce_tree #(
     .N  (LANES),
-    .W  (BeatW),
-    .SUM(1'b1)
+    .W  (BeatW)
   ) u_sum (
     .clk_i,
     .data_i(elem),
@@ -97,8 +96,7 @@ module exact_layernorm_statistics #(
 
   sn_reduce_tree #(
     .N  (LANES),
-    .W  (BeatSqW),
-    .SUM(1'b1)
+    .W  (BeatSqW)
   ) u_square (
     .clk_i,
     .data_i(elem_sq),
@@ -107,8 +105,7 @@ module exact_layernorm_statistics #(
 
   sn_reduce_tree #(
     .N  (LANES),
-    .W  (BeatCountW),
-    .SUM(1'b1)
+    .W  (BeatCountW)
   ) u_count (
     .clk_i,
     .data_i(elem_count),

@@ -198,8 +198,7 @@ module nnlut_layernorm #(
 
   sn_reduce_tree #(
     .N  (LANES),
-    .W  (BeatSumW),
-    .SUM(1'b1)
+    .W  (BeatSumW)
   ) u_sum (
     .clk_i,
     .data_i(elem),
@@ -208,8 +207,7 @@ module nnlut_layernorm #(
 
   sn_reduce_tree #(
     .N  (LANES),
-    .W  (BeatCountW),
-    .SUM(1'b1)
+    .W  (BeatCountW)
   ) u_count (
     .clk_i,
     .data_i(elem_count),
@@ -372,8 +370,7 @@ module nnlut_layernorm #(
 
   sn_reduce_tree #(
     .N  (LANES),
-    .W  (BeatSqW),
-    .SUM(1'b1)
+    .W  (BeatSqW)
   ) u_square (
     .clk_i,
     .data_i(elem_sq),

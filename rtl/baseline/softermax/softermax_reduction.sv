@@ -39,8 +39,7 @@ module softermax_reduction #(
 
   sn_reduce_tree #(
     .N  (LANES),
-    .W  (BeatW),
-    .SUM(1'b1)
+    .W  (BeatW)
   ) u_tree (
     .clk_i,
     .data_i(leaf),
