@@ -15,11 +15,12 @@ from flow import bulk_icarus, bulk_verilator, rtl, tools
 from flow.bulk_build import bulk_build
 from flow.errors import UserError
 from flow.paths import ROOT
-from flow.ppa import baseline, compare, gates, liberty, measure, netlist, power, simulation, timing
+from flow.ppa import baseline, compare, gates, liberty, netlist, power, simulation, timing
 from tb import stimulus
 from tb.bulk.beats import Drive, Job
 from tb.stimulus import RowMaker
 from tb.units import UNITS
+from tests import ppa_figures
 
 UNIT = UNITS["lut2d"]
 SMALL = UNIT.resolve({"LANES": 1, "MAX_LEN": 8})
@@ -508,24 +509,8 @@ def test_each_difference_is_one(rows, name):
 
 
 def figures(unit="one", logic=1000.0, delay=2.0, **more):
-    return measure.Figures(
-        unit=unit,
-        parameters={"LANES": 2, "MAX_LEN": 64},
-        library="tiny",
-        period=5.0,
-        logic=logic,
-        nand2=2.0,
-        flip_flops=3,
-        memories={"beats": (10, 8)},
-        sram=0.5,
-        delay=delay,
-        start="a",
-        end="b",
-        stages=4,
-        report="",
-        cycles=40,
-        **more,
-    )
+    made_up = ppa_figures.figures(logic=logic, delay=delay, **more)
+    return dataclasses.replace(made_up, unit=unit, parameters={"LANES": 2, "MAX_LEN": 64})
 
 
 def test_figures_follow_from_each_other():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import hjson
@@ -27,8 +27,8 @@ class Pair:
     unit: str
     baseline: str
     paper: dict[str, float | str]
-    aims: dict[str, float]
-    missed: str
+    aims: dict[str, float] = field(default_factory=dict)
+    missed: str = ""
 
 
 def pairs(path: Path = PAIRS) -> list[Pair]:
