@@ -265,7 +265,8 @@ def test_a_batch_goes_on_where_the_one_before_ended(unit):
 # ---------------------------------------------------------------------------------- planted bugs
 
 TOP = "e2softmax/e2softmax.sv"
-ADVANCE = "    end else if (advance) begin\n      div_valid_q"
+VALID = "    end else if (advance) begin\n      p_valid  "
+DATA = "    if (advance) begin\n      m_axis_tdata"
 
 
 def planted(tmp_path, sim, edit, name="e2softmax", **how):
@@ -279,12 +280,12 @@ def planted(tmp_path, sim, edit, name="e2softmax", **how):
     )
 
 
-def waiting(statement):
-    """An edit: what the output does while it waits."""
-    new = ADVANCE.replace(
+def waiting(clocked, statement):
+    """An edit: what a register of the output does while it waits."""
+    new = clocked.replace(
         "(advance)", f"(!advance) begin\n      {statement}\n    end else if (1'b1)"
     )
-    return (TOP, ADVANCE, new)
+    return (TOP, clocked, new)
 
 
 def test_a_wrong_value_is_seen(tmp_path, sim):
@@ -293,8 +294,8 @@ def test_a_wrong_value_is_seen(tmp_path, sim):
 
 
 RULES = {
-    "tvalid": (waiting("m_axis_tvalid <= 1'b0;"), "tvalid fell before tready came"),
-    "tdata": (waiting("m_axis_tdata <= ~m_axis_tdata;"), "payload changed while tvalid waited"),
+    "tvalid": (waiting(VALID, "m_axis_tvalid <= 1'b0;"), "tvalid fell before tready came"),
+    "tdata": (waiting(DATA, "m_axis_tdata <= ~m_axis_tdata;"), "payload changed while tvalid waited"),
 }
 
 
@@ -331,17 +332,17 @@ def test_a_failure_of_one_instance_is_raised_from_all(tmp_path):
 
 
 SHAPES_BROKEN = {
-    "hang": ((TOP, ADVANCE, ADVANCE.replace("advance", "1'b0")), r"stuck: .*\n.* came out"),
+    "hang": ((TOP, VALID, VALID.replace("advance", "1'b0")), r"stuck: .*\n.* came out"),
     "tlast": (
-        (TOP, "m_axis_tlast <= div_last_q;", "m_axis_tlast <= 1'b1;"),
+        (TOP, "m_axis_tlast <= p_valid[2] && div_last;", "m_axis_tlast <= 1'b1;"),
         "more came out|tlast is not where",
     ),
     "no tlast": (
-        (TOP, "m_axis_tlast <= div_last_q;", "m_axis_tlast <= 1'b0;"),
+        (TOP, "m_axis_tlast <= p_valid[2] && div_last;", "m_axis_tlast <= 1'b0;"),
         "stuck|tuser changed within",
     ),
     "tkeep": (
-        (TOP, "m_axis_tkeep[i] <= div_code[i] != CodeAbsent;", "m_axis_tkeep[i] <= 1'b1;"),
+        (TOP, "m_axis_tkeep[i] <= p_valid[2] && div_code[i] != CodeAbsent;", "m_axis_tkeep[i] <= 1'b1;"),
         "row .*, beat .*: tkeep is not that of the beat that went in",
     ),
 }
@@ -368,7 +369,7 @@ def test_rows_of_another_shape_are_an_exception(tmp_path, sim, name):
 
 def test_an_x_is_an_exception(tmp_path, icarus):
     with pytest.raises(RtlError, match="X on an output"):
-        planted(tmp_path, "icarus", (TOP, "      m_axis_tdata  <= '0;\n", ""))
+        planted(tmp_path, "icarus", (TOP, "<= p_valid[2] && div_last;", "<= div_last;"))
 
 
 def test_a_bank_that_is_written_too_early_is_seen(monkeypatch):
