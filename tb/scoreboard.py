@@ -14,6 +14,9 @@ from pyuvm import ConfigDB, uvm_analysis_export, uvm_component
 from tb.contract import InputBeats, ObservedRow, OutputBeats, collect, decode
 from tb.scoring import Scorer, Timing
 
+# Rows that are compared at once. The first mismatch ends a run, and is mostly among the first rows:
+# the batches start small.
+FIRST_BATCH = 8
 BATCH = 256
 
 
@@ -54,6 +57,7 @@ class Scoreboard(uvm_component):
         self.outputs = _RowPort("outputs", self, self._output)
         self._expected: deque[ObservedRow] = deque()
         self._pairs: list[tuple[ObservedRow, ObservedRow]] = []
+        self._batch = FIRST_BATCH
         self.failure: str | None = None
         self.on_failure = lambda: None
         self.mismatches = 0
@@ -94,7 +98,8 @@ class Scoreboard(uvm_component):
             self._fail(f"a row of {len(row.beats)} beats came out and none was expected{where}")
             return
         self._pairs.append((self._expected.popleft(), row))
-        if len(self._pairs) >= BATCH:
+        if len(self._pairs) >= self._batch:
+            self._batch = min(2 * self._batch, BATCH)
             self.compare()
 
     def _fail(self, text: str) -> None:
