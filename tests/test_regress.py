@@ -90,10 +90,10 @@ def test_the_plan_runs_every_unit_test_and_simulator_and_says_why():
 
 def test_seeds_and_filters():
     whole = plan.load_plan()
-    jobs = plan.jobs(whole, "ci", 7, unit="rexp", sim="icarus", test="random")
+    jobs = plan.jobs(whole, "ci", 7, unit="rexp", sim="verilator", test="random")
     assert [one.seed for one in jobs] == [7, 8, 9, 10]
     assert len({one.id for one in jobs}) == 4
-    again = plan.jobs(whole, "ci", 7, unit="rexp", sim="icarus", test="random")
+    again = plan.jobs(whole, "ci", 7, unit="rexp", sim="verilator", test="random")
     assert [one.id for one in again] == [one.id for one in jobs]
     with pytest.raises(UserError, match="no set 'weekly'; there are: ci, full, nightly"):
         plan.jobs(whole, "weekly")
@@ -441,8 +441,8 @@ def test_baselines_are_apart_in_ci_alone():
         for of in whole.sets
         for unit in ("softermax", "rexp")
     }
-    assert runs["ci", "softermax"] < runs["ci", "rexp"] / 2
-    assert runs["full", "softermax"] > runs["full", "rexp"] / 2
+    assert runs["ci", "softermax"] < runs["ci", "rexp"] * 2 / 3
+    assert runs["full", "softermax"] > runs["full", "rexp"] * 2 / 3
 
 
 def test_a_set_of_baselines_that_does_not_exist_is_refused(tmp_path):

@@ -18,7 +18,10 @@ VECTORS = sorted((Path(__file__).parent / "vectors").glob("*.npz"))
 SMALL = {"LANES": 8, "MAX_LEN": 64}
 PLAIN = [name for name, scenario in SCENARIOS.items() if not scenario.tensors]
 
-units = pytest.mark.parametrize("unit", UNITS)
+# Where the bench is looked at rather than a unit: one without a channel table, one with.
+two_units = pytest.mark.parametrize("unit", ["e2softmax", "ailayernorm"])
+# Baselines are built of the same cells, and their builds of 32 lanes take longest.
+units_alone = pytest.mark.parametrize("unit", [u for u in UNITS if not UNITS[u].baseline])
 
 
 # Baselines are built of the same cells; the regression of each change has all their scenarios.
@@ -37,8 +40,9 @@ def test_scenario(run, sim, unit, test):
     run(sim, test, unit=unit, **SMALL)
 
 
-@units
+@units_alone
 def test_real_tensors(run, sim, unit):
+    """Baselines have theirs through the bulk engine, which need not go pin by pin."""
     if sim == "icarus" and unit != "e2softmax":
         pytest.skip("thousands of beats: with Icarus those of the unit that it is fastest with")
     result = run(sim, "default", unit=unit, rows=60, **SMALL | {"MAX_LEN": 384})
@@ -46,7 +50,7 @@ def test_real_tensors(run, sim, unit):
     assert result.values["rows"] == len(shipped) + 60  # every shipped row fits
 
 
-@units
+@two_units
 def test_same_seed_same_stimulus_on_both_simulators(run, unit):
     if tools.icarus() is None:
         pytest.skip("Icarus Verilog is not installed")
@@ -61,7 +65,7 @@ def test_same_seed_same_stimulus_on_both_simulators(run, unit):
         np.testing.assert_array_equal(first[name], second[name], err_msg=name)
 
 
-@units
+@two_units
 def test_another_seed_is_another_stimulus(run, unit):
     rows = []
     for seed in (1, 2):
@@ -121,12 +125,9 @@ def test_corner_shape(run, unit, shape, test):
     run("icarus" if tools.icarus() else "verilator", test, unit=unit, rows=40, **shape)
 
 
-@pytest.mark.parametrize("unit", [name for name, unit in UNITS.items() if not unit.baseline])
+@units_alone
 def test_full_rate_and_latency_at_full_size(run, unit):
-    """One beat a clock at every row length: each clock is accounted for by the timing test.
-
-    Baselines have theirs in small: their builds of 32 lanes take longest.
-    """
+    """One beat a clock at every row length: each clock is accounted for by the timing test."""
     [wide] = [c for c in UNITS[unit].configurations if c.get("MAX_LEN") == 4096]
     for parameters in ({}, wide):
         result = run("verilator", "timing", unit=unit, **parameters)
@@ -184,7 +185,7 @@ def test_conformance(sim, path):
     assert result.rows > 0
 
 
-@units
+@two_units
 def test_coverage_of_a_run_is_saved_and_adds_up(run, unit):
     runs = [run("verilator", test, unit=unit, **SMALL) for test in ("masks", "reset")]
     parts = [Coverage.load(r.run.folder / "coverage.json") for r in runs]
