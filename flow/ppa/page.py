@@ -42,8 +42,9 @@ CURRENT = "All {all} configurations are of the sources beside this page."
 METHOD = """
 ## How it is measured
 
-- **Synthesis**: Yosys with slang, `synth -flatten`, flip-flops and gates of `{library}`, mapped,
-  buffered and sized by ABC for a clock of {period:g} ns, the same for all units (`PERIOD=`).
+- **Synthesis**: Yosys with slang, `synth -flatten`, flip-flops and gates of `{library}`, mapped
+  for area and buffered by ABC, and sized for a clock of {period:g} ns, the same for all units
+  (`PERIOD=`). Where few gates come in sizes, the clock changes little.
 - **Timing**: OpenSTA, an ideal clock. Inputs come from flip-flops and outputs go to flip-flops, as
   in a chain of units; a memory's ports count as flip-flops, which flatters an SRAM. Paths from the
   asynchronous reset are left out. Fmax is one over the slowest path with its set-up time, of the
