@@ -34,20 +34,19 @@ from tests.planted import plant
 SHAPES = {1: 19, 8: 100, 32: 200}
 SMALL = {"LANES": 8, "MAX_LEN": 100}
 TWO_BYTES = [("rexp", {"LANES": lanes, "MAX_LEN": 37, "W": 15}) for lanes in (2, 16)]
+# Where the engine is looked at rather than a unit: one without a channel table, one with.
+TWO = ("e2softmax", "ailayernorm")
 CONFIGURATIONS = [
     *(
         (unit, {"LANES": lanes, "MAX_LEN": most})
         for unit in UNITS
         for lanes, most in SHAPES.items()
-        if lanes == 8 or unit in ("e2softmax", "ailayernorm")  # with and without channels
+        if lanes == 8 or unit in TWO
     ),
     *TWO_BYTES,
 ]
 each_unit = pytest.mark.parametrize("unit", UNITS.values(), ids=UNITS)
-# Where the engine is looked at rather than a unit: one without a channel table, one with.
-two_units = pytest.mark.parametrize(
-    "unit", [UNITS[name] for name in ("e2softmax", "ailayernorm")], ids=lambda unit: unit.name
-)
+two_units = pytest.mark.parametrize("unit", [UNITS[name] for name in TWO], ids=TWO)
 
 
 @pytest.fixture

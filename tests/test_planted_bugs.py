@@ -60,6 +60,15 @@ def test_a_planted_bug_is_caught(unit, name):
     assert "rerun: make sim" in result.report
 
 
+def test_a_bug_in_most_rows_ends_a_run_soon():
+    """Rows are compared while more are driven, not at the end."""
+    bug = BUGS["ailayernorm"]["compress: wraps at 62 and 63"]
+    given = PLANTED["ailayernorm"].SMALL
+    result = simulate_planted("ailayernorm", given, bug.edits, "random", rows=200)
+    assert not result.passed
+    assert 0 < result.values["driven"] < 50
+
+
 @pytest.mark.parametrize(("unit", "parameters", "test", "rows"), runs())
 def test_without_a_bug_the_same_tests_pass(run, unit, parameters, test, rows):
     run(SIM, test, unit=unit, rows=rows, **parameters)

@@ -36,7 +36,7 @@ units_alone = pytest.mark.parametrize("unit", [u for u in UNITS if not UNITS[u].
 )
 def test_scenario(run, sim, unit, test):
     if sim == "icarus" and test not in ("random", "reset"):
-        pytest.skip("Icarus has them all where planted bugs are looked for, and in the regression")
+        pytest.skip("Icarus has it in the regression, in corners or with planted bugs")
     run(sim, test, unit=unit, **SMALL)
 
 
@@ -50,7 +50,7 @@ def test_real_tensors(run, sim, unit):
     assert result.values["rows"] == len(shipped) + 60  # every shipped row fits
 
 
-@two_units
+@pytest.mark.parametrize("unit", UNITS)
 def test_same_seed_same_stimulus_on_both_simulators(run, unit):
     if tools.icarus() is None:
         pytest.skip("Icarus Verilog is not installed")
