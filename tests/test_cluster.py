@@ -173,6 +173,7 @@ def test_what_kills_every_worker_breaks_the_executor(machines):
     machines.scheduler(DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES="0")
     machines.worker()
     with cluster.executor(str(machines.file)) as executor:
+        executor.submit(time.sleep, 1).result(60)  # a nanny ends with a process that dies sooner
         with pytest.raises(BrokenExecutor, match="died while running it"):
             executor.submit(os._exit, 1).result(60)
         assert executor.submit(int, "7").result(60) == 7  # on the nanny's next process
