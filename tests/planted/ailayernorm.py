@@ -46,7 +46,7 @@ BUGS: dict[str, Bug] = {
         ((COMPRESS, "t[7:6] != 2'd0 ||", "t[7:6] == 2'd1 ||"),), "shapes", VALUE
     ),
     "compress: -64 in the lower range": Bug(
-        ((COMPRESS, " || (negative && t[5:0] == 6'd63);", ";"),), "shapes", VALUE, rows=1000
+        ((COMPRESS, " || (negative && t[5:0] == 6'd63);", ";"),), "shapes", VALUE, rows=400
     ),
     "compress: magnitude of a negative one short, lower range": Bug(
         ((COMPRESS, "t[1] || (negative && t[0]);", "t[1];"),), "shapes", VALUE
@@ -98,10 +98,10 @@ BUGS: dict[str, Bug] = {
         ((TABLES, "4'd11: square = 8'd121;", "4'd11: square = 8'd122;"),), "shapes", VALUE
     ),
     "sum a bit narrow": Bug(
-        ((TOP, "SumW     = 12 + LenLog", "SumW     = 11 + LenLog"),), "levels", VALUE, rows=1000
+        ((TOP, "SumW     = 12 + LenLog", "SumW     = 11 + LenLog"),), "levels", VALUE, rows=100
     ),
     "sum of squares a bit narrow": Bug(
-        ((TOP, "? 18 : 22) + LenLog", "? 17 : 22) + LenLog"),), "levels", VALUE, rows=1000
+        ((TOP, "? 18 : 22) + LenLog", "? 17 : 22) + LenLog"),), "levels", VALUE, rows=100
     ),
     "sum of the last row kept": Bug(
         ((STATISTICS, "(first_i ? SUM_W'(0) : sum_o)", "sum_o"),), "smoke", ""
@@ -147,7 +147,7 @@ BUGS: dict[str, Bug] = {
         ((MOMENTS, "ex2_q[Ex2W:1] + Ex2W'(ex2_q[0]);", "ex2_q[Ex2W:1];"),),
         "levels",
         VALUE,
-        rows=1000,
+        rows=100,
     ),
     "mean a bit narrow": Bug(
         (
@@ -159,10 +159,10 @@ BUGS: dict[str, Bug] = {
         ),
         "levels",
         VALUE,
-        rows=1000,
+        rows=100,
     ),
     "mean does not wrap": Bug(
-        ((MOMENTS, "MeanW  = 16;", "MeanW  = 17;"),), "levels", VALUE, rows=1000
+        ((MOMENTS, "MeanW  = 16;", "MeanW  = 17;"),), "levels", VALUE, rows=100
     ),
     "mean square two bits narrow": Bug(
         ((MOMENTS, "Ex2W   = 30;", "Ex2W   = 28;"),), "levels", VALUE
@@ -183,7 +183,7 @@ BUGS: dict[str, Bug] = {
         ((MOMENTS, "assign sq_row[i] = ", "assign sq_row[i] = (i == MeanW - 3) ? '0 : "),),
         "levels",
         VALUE,
-        rows=1000,
+        rows=100,
     ),
     "Lz of the next row": Bug(
         ((TOP, "(sum_run.inv_exp),", "(s0_cfg.run.inv_exp),"),), "random", VALUE
@@ -193,7 +193,7 @@ BUGS: dict[str, Bug] = {
         ((TOP, "(sum_run.gfrac),", "(s0_cfg.run.gfrac),"),), "settings", VALUE
     ),
     "variance of 0 kept": Bug(
-        ((MOMENTS, "(diff[Ex2W+1] || diff == '0)", "(diff[Ex2W+1])"),), "levels", VALUE, rows=1000
+        ((MOMENTS, "(diff[Ex2W+1] || diff == '0)", "(diff[Ex2W+1])"),), "levels", VALUE, rows=400
     ),
     "negative variance kept": Bug(
         ((MOMENTS, "(diff[Ex2W+1] || diff == '0)", "(diff == '0)"),), "shapes", VALUE
@@ -209,7 +209,7 @@ BUGS: dict[str, Bug] = {
         ((TABLES, "7'd40: rsqrt = 10'd680;", "7'd40: rsqrt = 10'd681;"),),
         "levels",
         VALUE,
-        rows=1000,
+        rows=400,
     ),
     "rounding of mu left out": Bug(
         ((MOMENTS, "(17'(mean_q) + 17'sd2) >>> 2", "17'(mean_q) >>> 2"),), "shapes", VALUE
@@ -235,7 +235,7 @@ BUGS: dict[str, Bug] = {
         ),
         "levels",
         VALUE,
-        rows=1000,
+        rows=400,
     ),
     "left shift left out": Bug(
         (
@@ -247,7 +247,7 @@ BUGS: dict[str, Bug] = {
         ),
         "levels",
         VALUE,
-        rows=1000,
+        rows=400,
     ),
     "quotient rounded down": Bug(((AFFINE, "{9'b0, by1[0]}", "10'b0"),), "shapes", VALUE),
     "quotient wraps": Bug(
@@ -271,7 +271,7 @@ BUGS: dict[str, Bug] = {
             ((AFFINE, f"assign over[{bit}] = !sh[{bit}]", f"assign over[{bit}] = 1'b0"),),
             "levels",
             VALUE,
-            rows=1000,
+            rows=100,
         )
         for bit in range(5)
     },
