@@ -12,7 +12,7 @@ help:
 	@echo 'make sim      simulate a unit: UNIT= SIM=verilator|icarus TEST= SEED= ROWS= TENSORS= STIMULUS= SHRINK=1 WAVES=1 COVER=1 BULK=1,'
 	@echo '              and any parameter (LANES=8 MAX_LEN=256 ...); LIST=1 shows units, tests, parameters'
 	@echo 'make conform  VECTORS=<file or folder> [RTL=1] [SIM=]: conformance vectors through model and RTL'
-	@echo 'make test     pytest: models, tools, RTL on both simulators (ARGS="-k name" and the like)'
+	@echo 'make test     pytest: models, tools, RTL on both simulators (ARGS="-k name" and the like); SLOW=1 those of each night, too'
 	@echo 'make regress  [SET=ci|full|nightly] the regression plan in parallel; goes on after an interruption; FAILED=1; CLUSTER='
 	@echo 'make report   [NAME=ci] [OUT=] a regression as static HTML pages in build/report, and as JUnit XML'
 	@echo 'make coverage [NAME=ci] [HOLES=20] functional and code coverage of a regression, its holes; LCOV and UCIS files'

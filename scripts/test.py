@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """The tests: pytest over models, tools and RTL on both simulators.
 
-usage: scripts/test.py [ARGS="<pytest arguments>"] [pytest arguments]
+usage: scripts/test.py [SLOW=1] [ARGS="<pytest arguments>"] [pytest arguments]
 
-Runs one process a core; `-n 0` among the arguments runs all in one. Where Icarus is not installed
-its tests are skipped, which is said here in one line; in CI (CI=true) that is an error. Exit code:
-pytest's, 2 for a missing tool.
+Those marked slow run with SLOW=1 alone: corners and planted bugs of baselines, which are built of
+the units' cells. Runs one process a core; `-n 0` among the arguments runs all in one. Where Icarus
+is not installed its tests are skipped, which is said here in one line; in CI (CI=true) that is an
+error. Exit code: pytest's, 2 for a missing tool.
 """
 
 import bootstrap  # noqa: F401  isort: skip
@@ -17,7 +18,7 @@ from collections.abc import Sequence
 import pytest
 
 from flow import tools
-from flow.cli import main
+from flow.cli import flag, main
 from flow.paths import ROOT
 
 
@@ -26,9 +27,15 @@ def command(arguments: Sequence[str]) -> int:
     if "--help" in arguments or "-h" in arguments:
         print(__doc__.strip())
         return 0
-    given = []
+    given, slow = [], False
     for word in arguments:
-        given += shlex.split(word.removeprefix("ARGS=")) if word.startswith("ARGS=") else [word]
+        name, _, value = word.partition("=")
+        if name == "ARGS":
+            given += shlex.split(value)
+        elif name == "SLOW":
+            slow = flag(name, value)
+        else:
+            given.append(word)
     tools.require_verilator()
     if tools.icarus() is None:
         if os.environ.get("CI") == "true":
@@ -38,8 +45,9 @@ def command(arguments: Sequence[str]) -> int:
     # Threads inside numpy's products would wait for those of the other processes.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     # Tests that follow each other share builds and simulators: each process gets a row of them, and
-    # what another has left when its own are done. The last -n counts.
-    return int(pytest.main(["-n", "auto", "--dist", "worksteal", *given]))
+    # what another has left when its own are done. Of an option given twice the last counts.
+    which = [] if slow else ["-m", "not slow"]
+    return int(pytest.main(["-n", "auto", "--dist", "worksteal", *which, *given]))
 
 
 if __name__ == "__main__":

@@ -25,8 +25,17 @@ BUGS: dict[str, dict[str, Bug]] = {unit: module.BUGS for unit, module in PLANTED
 RULES: dict[str, dict[str, Rule]] = {unit: module.RULES for unit, module in PLANTED.items()}
 
 
+def marks(unit):
+    """Baselines' bugs are looked for each night: their cells are those of the units."""
+    return [pytest.mark.slow] * UNITS[unit].baseline
+
+
 def each(of):
-    return [pytest.param(unit, name, id=f"{unit}: {name}") for unit in of for name in of[unit]]
+    return [
+        pytest.param(unit, name, id=f"{unit}: {name}", marks=marks(unit))
+        for unit in of
+        for name in of[unit]
+    ]
 
 
 def parameters_of(unit, bug):
@@ -41,7 +50,9 @@ def runs():
             given = parameters_of(unit, bug)
             words = [f"{name}={value}" for name, value in bug.parameters.items()]
             about = " ".join([f"{unit}: {bug.test}", *words])
-            found[about] = pytest.param(unit, given, bug.test, bug.rows, id=about)
+            found[about] = pytest.param(
+                *(unit, given, bug.test, bug.rows), id=about, marks=marks(unit)
+            )
     return found.values()
 
 

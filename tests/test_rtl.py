@@ -19,25 +19,27 @@ SMALL = {"LANES": 8, "MAX_LEN": 64}
 PLAIN = [name for name, scenario in SCENARIOS.items() if not scenario.tensors]
 
 # Where the bench is looked at rather than a unit: one without a channel table, one with.
-two_units = pytest.mark.parametrize("unit", ["e2softmax", "ailayernorm"])
-# Baselines are built of the same cells, and their builds of 32 lanes take longest.
+TWO = ("e2softmax", "ailayernorm")
+two_units = pytest.mark.parametrize("unit", TWO)
 units_alone = pytest.mark.parametrize("unit", [u for u in UNITS if not UNITS[u].baseline])
+# Baselines are here to be compared with, of the same cells, and take longer than units.
+EACH = [pytest.param(u, marks=[pytest.mark.slow] * UNITS[u].baseline) for u in UNITS]
 
 
-# Baselines are built of the same cells; the regression of each change has all their scenarios.
+# The regression of each change has all units' scenarios in this build.
 @pytest.mark.parametrize(
     ("unit", "test"),
     [
         (unit, test)
         for unit in UNITS
         for test in PLAIN
-        if test in ("random", "errors") or not UNITS[unit].baseline
+        if test in ("random", "errors") or unit in TWO
     ],
 )
 def test_scenario(run, sim, unit, test):
-    if sim == "icarus" and test not in ("random", "reset"):
+    if sim == "icarus" and (test not in ("random", "reset") or unit not in TWO):
         pytest.skip("Icarus has it in the regression, in corners or with planted bugs")
-    run(sim, test, unit=unit, rows=60 if UNITS[unit].baseline else 200, **SMALL)
+    run(sim, test, unit=unit, **SMALL)
 
 
 @units_alone
@@ -83,9 +85,9 @@ def label(value):
 # Corners of the parameters from each descriptor: no lane tree, one beat a row, a last
 # beat that MAX_LEN cuts, 64 lanes. The defaults and rows of 4096 have tests of their own.
 CORNERS = [
-    pytest.param(unit, given, id=f"{unit} {label(given)}")
-    for unit in UNITS
-    for given in UNITS[unit].configurations
+    pytest.param(*unit.values, given, marks=unit.marks, id=f"{unit.values[0]} {label(given)}")
+    for unit in EACH
+    for given in UNITS[unit.values[0]].configurations
     if given.get("MAX_LEN", 4096) < 4096
 ]
 
@@ -104,16 +106,9 @@ def test_corner_configuration(run, sim, unit, parameters, test):
 
 
 # Shapes of the stream that no descriptor need have: a beat a row on several lanes, 16 lanes, a
-# second beat with one element. Baselines are built of the same cells: one test of each shape.
-@pytest.mark.parametrize(
-    ("unit", "test"),
-    [
-        (unit, test)
-        for unit in UNITS
-        for test in ("random", "errors", "reset", "timing")
-        if test == "random" or not UNITS[unit].baseline
-    ],
-)
+# second beat with one element.
+@pytest.mark.parametrize("test", ["random", "errors", "reset", "timing"])  # on one build in a row
+@pytest.mark.parametrize("unit", EACH)
 @pytest.mark.parametrize(
     "shape",
     [{"LANES": 4, "MAX_LEN": 4}, {"LANES": 16, "MAX_LEN": 100}, {"LANES": 32, "MAX_LEN": 33}],
@@ -124,9 +119,12 @@ def test_corner_shape(run, unit, shape, test):
     run("icarus" if tools.icarus() else "verilator", test, unit=unit, rows=40, **shape)
 
 
-@units_alone
+@two_units
 def test_full_rate_and_latency_at_full_size(run, unit):
-    """One beat a clock at every row length: each clock is accounted for by the timing test."""
+    """One beat a clock at every row length: each clock is accounted for by the timing test.
+
+    The regression has the defaults of all units.
+    """
     [wide] = [c for c in UNITS[unit].configurations if c.get("MAX_LEN") == 4096]
     for parameters in ({}, wide):
         result = run("verilator", "timing", unit=unit, **parameters)
@@ -136,21 +134,13 @@ def test_full_rate_and_latency_at_full_size(run, unit):
         assert measured["latency"] == sum(UNITS[unit].latency(result.run.parameters))
 
 
-@pytest.mark.parametrize(
-    ("unit", "length"),
-    [
-        (unit, length)
-        for unit in UNITS
-        for length in (1, 31, 32, 33, 384, 1024)
-        if length == 33 or not UNITS[unit].baseline
-    ],
-)
+@pytest.mark.parametrize("length", [1, 7, 8, 9, 384, 1024])
+@units_alone
 def test_one_beat_per_clock(run, tmp_path, unit, length):
-    """The rate at one row length alone, on real-shaped data; at 32 lanes, baselines in small."""
-    size = SMALL if UNITS[unit].baseline else {}
+    """The rate at one row length alone, on real-shaped data."""
     rng = np.random.default_rng(length)
     descriptor = UNITS[unit]
-    rows = max(8, 256 // -(-length // 32))
+    rows = max(8, 256 // -(-length // 8))
     limits = np.iinfo(descriptor.in_dtype)
     x = rng.normal((limits.min + limits.max) // 2, 20, (rows, length)).round()
     channels = descriptor.draw_channels(rng, length).values if descriptor.channels else {}
@@ -163,6 +153,7 @@ def test_one_beat_per_clock(run, tmp_path, unit, length):
         channels=dict(channels),
     )
     vectors.save(tmp_path / "rows.npz", file)
+    size = {"LANES": 8, "MAX_LEN": 1024}
     result = run("verilator", "timing_tensors", unit=unit, tensors=tmp_path / "rows.npz", **size)
     assert result.values["measured"]["input beats per clock"] == 1.0
     assert result.values["rows"] == rows
@@ -176,9 +167,9 @@ def test_every_unit_has_vectors():
 def test_conformance(sim, path):
     """On Icarus, which builds in a second; on Verilator those that other tests have builds of."""
     unit, parameters, _ = conform.load(path)
-    built = [unit.resolve(given) for given in ({}, *unit.configurations)]
-    if sim == "verilator" and tools.icarus() and parameters not in built:
-        pytest.skip("Icarus runs it, and Verilator the unit's configurations")
+    built = unit.name in TWO and parameters in [unit.resolve(one) for one in unit.configurations]
+    if sim == "verilator" and tools.icarus() and not built:
+        pytest.skip("Icarus runs it")
     result = conform.conform_rtl(path, sim)
     assert result.mismatches == 0, result.report
     assert result.rows > 0
