@@ -27,11 +27,16 @@ from tb.stimulus import STALLS, Noise, Row
 
 
 class RowItem(uvm_sequence_item):
-    """A row to drive. `aborted` tells, once it is done, that a reset cut it off."""
+    """A row to drive.
+
+    waited   it has been held back until its channels were loaded
+    aborted  tells, once it is done, that a reset cut it off
+    """
 
     def __init__(self, name: str, row: Row):
         super().__init__(name)
         self.row = row
+        self.waited = False
         self.aborted = False
 
     def __str__(self) -> str:
@@ -73,6 +78,8 @@ class RowDriver(uvm_driver):
             item = await self.seq_item_port.get_next_item()
             beats = pack(item.row, self.bench.shape, noise)
             settings = item.row.settings
+            if item.waited:
+                self.waited.add(number)
             if self.channels is not None:
                 bank = await self._bank(number, item.row)
                 claim = self.channels.banks.claim(bank)

@@ -49,10 +49,16 @@ class ChannelDriver(uvm_component):
         self._ahead = [row.channels for row in ahead]
         self._planned.set()
 
-    async def settled(self) -> None:
-        """Return when no row of the plan, as far as banks go round, has to wait for its set."""
+    async def settled(self) -> bool:
+        """Return when no row of the plan, as far as banks go round, has to wait for its set.
+
+        Tells whether that took any time.
+        """
+        waited = False
         while self.banks.to_load(self._ahead) is not None:
+            waited = True
             await self.bench.clocking.edge
+        return waited
 
     async def run_phase(self):
         edge = self.bench.clocking.edge

@@ -98,9 +98,9 @@ class PhaseSequence(uvm_sequence):
     async def body(self):
         rows = self._rows if self._channels is None else self._planned()
         for number, row in enumerate(rows):
-            if self._settle and number == 0 and self._channels is not None:
-                await self._channels.settled()
             item = RowItem(f"row {number}", row)
+            if self._settle and number == 0 and self._channels is not None:
+                item.waited = await self._channels.settled()
             await self.start_item(item)
             await self.finish_item(item)
             self._on_row(item)

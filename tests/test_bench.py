@@ -73,6 +73,11 @@ def test_fresh_channels_for_every_row_are_no_fault(monkeypatch):
         assert len(set(file["channel_set"].tolist())) > 100
 
 
+def test_a_phase_that_waits_for_its_channels_is_no_gap_of_the_unit(run):
+    """Rows so short that their set is still on its way when the second phase begins."""
+    run(SIM, "timing", unit=WITH_TABLE.name, seed=2, rows=40, LANES=4, MAX_LEN=4)
+
+
 def test_a_mismatch_report_says_where_and_what(monkeypatch):
     monkeypatch.setenv("SOFTNORM_FAULT", "TheModelIsWrong")
     made = build(UNIT, UNIT.resolve({"LANES": 4, "MAX_LEN": 32}), SIM)
