@@ -78,12 +78,12 @@ class RowDriver(uvm_driver):
             item = await self.seq_item_port.get_next_item()
             beats = pack(item.row, self.bench.shape, noise)
             settings = item.row.settings
-            if item.waited:
-                self.waited.add(number)
             if self.channels is not None:
-                bank = await self._bank(number, item.row)
+                bank = await self._bank(item)
                 claim = self.channels.banks.claim(bank)
                 settings = {**settings, "bank": bank}
+                if item.waited:
+                    self.waited.add(number)
             # Right behind the last row no clock is lost; after a pause, line up with the clock.
             sync = get_sim_time() != done_at
             await self.source.send((beats, settings), sync=sync)
@@ -93,10 +93,10 @@ class RowDriver(uvm_driver):
                 self.channels.banks.release(claim)
             self.seq_item_port.item_done()
 
-    async def _bank(self, number: int, row: Row) -> int:
+    async def _bank(self, item: RowItem) -> int:
         """The bank that holds the row's channels, once there is one."""
-        while (bank := self.channels.banks.bank_of(row.channels)) is None:
-            self.waited.add(number)
+        while (bank := self.channels.banks.bank_of(item.row.channels)) is None:
+            item.waited = True
             await self.bench.clocking.edge
         return bank
 

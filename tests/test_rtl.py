@@ -83,7 +83,7 @@ def label(value):
 
 
 # Corners of the parameters from each descriptor: no lane tree, one beat a row, a last
-# beat that MAX_LEN cuts, 64 lanes. The defaults and rows of 4096 have tests of their own.
+# beat that MAX_LEN cuts. The defaults and rows of 4096 on 64 lanes have a test of their own.
 CORNERS = [
     pytest.param(*unit.values, given, marks=unit.marks, id=f"{unit.values[0]} {label(given)}")
     for unit in EACH
@@ -123,7 +123,7 @@ def test_corner_shape(run, unit, shape, test):
 def test_full_rate_and_latency_at_full_size(run, unit):
     """One beat a clock at every row length: each clock is accounted for by the timing test.
 
-    The regression has the defaults of all units.
+    The regression of each change has the defaults of the other units, the full one all corners.
     """
     [wide] = [c for c in UNITS[unit].configurations if c.get("MAX_LEN") == 4096]
     for parameters in ({}, wide):
