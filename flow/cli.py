@@ -9,9 +9,10 @@ import re
 import sys
 from collections.abc import Callable, Sequence
 
-from flow.errors import UserError
-from models.vectors import VectorError
-from tb.unit import ParameterError
+from softnorm.models.vectors import VectorError
+from softnorm.units.unit import ParameterError
+
+from .errors import UserError
 
 
 def words(arguments: Sequence[str]) -> dict[str, str]:

@@ -3,10 +3,16 @@
 import os
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[1]  # the checkout; of an installed package its folder
 RTL = ROOT / "rtl"
 DATA = ROOT / "data"
-BUILD = ROOT / "build"  # everything that a command makes; never in the repository
+IN_CHECKOUT = (ROOT / "pyproject.toml").exists()
+# Everything that a command makes; never in the repository.
+BUILD = (
+    ROOT / "build"
+    if IN_CHECKOUT
+    else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "softnorm"
+)
 
 
 def runs() -> Path:

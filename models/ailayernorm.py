@@ -13,8 +13,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from models import checks
-from models.arith import FRACS, INT8, LANES, MAX_LEN_LIMIT, rnd
+from . import checks
+from .arith import FRACS, INT8, LANES, MAX_LEN_LIMIT, rnd
 
 MAX_ALPHA = 3  # 2 bits
 MANTISSA = (1 << 14, 1 << 15)  # of 1/n

@@ -11,8 +11,8 @@ from functools import lru_cache, reduce
 
 import numpy as np
 
-from models import checks
-from models.arith import FRACS, INT8, LANES, MAX_LEN_LIMIT, empty, look_up
+from . import checks
+from .arith import FRACS, INT8, LANES, MAX_LEN_LIMIT, empty, look_up
 
 FORMATS = range(2)  # 0 linear, 1 row-scaled
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models import checks
-from models.ailayernorm import Channels
-from models.arith import FRACS, INT8, LANES, MAX_LEN_LIMIT, rnd
+from . import checks
+from .ailayernorm import Channels
+from .arith import FRACS, INT8, LANES, MAX_LEN_LIMIT, rnd
 
 MEAN_FRAC = 7  # fraction bits of the mean
 LEAST_SHIFT = -2  # of the product; less comes of level rows alone

@@ -11,9 +11,9 @@ from functools import lru_cache
 
 import numpy as np
 
-from models import checks
-from models.arith import FRACS, INT8, LANES, MAX_LEN_LIMIT
-from models.lut_softmax import LutResult
+from . import checks
+from .arith import FRACS, INT8, LANES, MAX_LEN_LIMIT
+from .lut_softmax import LutResult
 
 ONE = 1 << 8  # the output that would stand for 1: they end at 255
 UNIT = FRACS[-1]  # z counts 2^-7

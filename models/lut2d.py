@@ -11,8 +11,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from models.arith import rnd
-from models.lut_softmax import LutResult, LutSoftmax
+from .arith import rnd
+from .lut_softmax import LutResult, LutSoftmax
 
 LAST = 100  # of the exponentials, which go in steps of 0.1
 COLUMNS = 11

@@ -12,8 +12,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from models import checks
-from models.arith import FRACS, INT8, LANES, MAX_LEN_LIMIT, empty, look_up, rnd
+from . import checks
+from .arith import FRACS, INT8, LANES, MAX_LEN_LIMIT, empty, look_up, rnd
 
 # Elements that the fast model works on at a time: its buffers then stay in a 2 MiB L2 cache.
 BLOCK = 1 << 18

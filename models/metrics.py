@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from models import checks
+from . import checks
 
 HALF_LSB = 2.0**-9  # half a step of 8-bit probabilities
 

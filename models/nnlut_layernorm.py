@@ -12,10 +12,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from models import checks
-from models.ailayernorm import MANTISSA, NormResult
-from models.arith import FRACS, INT8, LANES, MAX_LEN_LIMIT, rnd
-from models.exact_layernorm import floor_log2
+from . import checks
+from .ailayernorm import MANTISSA, NormResult
+from .arith import FRACS, INT8, LANES, MAX_LEN_LIMIT, rnd
+from .exact_layernorm import floor_log2
 
 SEGMENTS = 16
 SHIFTS = range(17)  # of a deviation before it is squared

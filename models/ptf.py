@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.ailayernorm import MAX_ALPHA, Channels, reciprocal
-from models.arith import FRACS, INT8
-from models.quantise import check_finite, round_half_up
+from .ailayernorm import MAX_ALPHA, Channels, reciprocal
+from .arith import FRACS, INT8
+from .quantise import check_finite, round_half_up
 
 ALPHAS = range(MAX_ALPHA + 1)
 OCTAVES = range(8)  # of output steps; the unit knows nothing of them

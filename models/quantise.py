@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from models.arith import FRACS, INT8
+from .arith import FRACS, INT8
 
 
 def round_half_up(x: np.ndarray) -> np.ndarray:

@@ -6,7 +6,7 @@ not depend on its input's scale, so input steps will do: `layer_norm((x - zp) * 
 
 import numpy as np
 
-from models import checks
+from . import checks
 
 
 def softmax(x: np.ndarray, mask: np.ndarray | None = None) -> np.ndarray:

@@ -12,9 +12,9 @@ from functools import lru_cache
 
 import numpy as np
 
-from models import checks
-from models.arith import rnd
-from models.lut_softmax import LutResult, LutSoftmax
+from . import checks
+from .arith import rnd
+from .lut_softmax import LutResult, LutSoftmax
 
 
 @lru_cache

@@ -10,10 +10,10 @@ from functools import lru_cache
 
 import numpy as np
 
-from models import checks
-from models.arith import INT8, LANES, MAX_LEN_LIMIT, rnd
-from models.lut_softmax import LutResult
-from models.quantise import quantise_logits
+from . import checks
+from .arith import INT8, LANES, MAX_LEN_LIMIT, rnd
+from .lut_softmax import LutResult
+from .quantise import quantise_logits
 
 ONE = 1 << 7  # the output that stands for 1, in Q(1,7)
 FRACTION = 2  # fraction bits of an input, in Q(6,2)

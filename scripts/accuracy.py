@@ -10,7 +10,7 @@ usage: scripts/accuracy.py [UNIT=name | OUT=folder | FRONTIER=1 | NETWORK=digits
   NETWORK=digits  test accuracy of a small vision transformer on handwritten digits, only
     PRODUCTS=int8   int8 matrix products, calibrated as the units are; the default is float
     RTL=1           each unit's RTL in all layers: its scores must be the model's to the bit
-  NETWORK=minilm  all-MiniLM-L6-v2 (needs requirements-capture.txt) on the STS-B test set, only:
+  NETWORK=minilm  all-MiniLM-L6-v2 (needs the extra `capture`) on the STS-B test set, only:
     STSB=FILE       tab-separated: score, sentence1, sentence2; without it the sentences of data/
     PAIRS=n         this many of the pairs, drawn at random
     ONLY=name       the method of this name, or those with this in theirs
@@ -24,7 +24,7 @@ usage: scripts/accuracy.py [UNIT=name | OUT=folder | FRONTIER=1 | NETWORK=digits
 
 Without a word: the tensors of all units, then the digits. Nothing is retrained for a unit.
 
-The plot needs matplotlib (requirements-plot.txt); without it a plot that is there is left alone.
+The plot needs matplotlib (the extra `plot`); without it a plot that is there is left alone.
 Exit code: 0 done, 1 the RTL gave other bits than the models, 2 bad input.
 """
 
@@ -36,12 +36,16 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from flow import accuracy, capture, digits_accuracy, frontier, minilm, task_accuracy
-from flow.cli import flag, main, number, table, words
-from flow.digits import Vit, load_digits
-from flow.errors import UserError
-from flow.paths import ROOT
-from tb import units
+from softnorm import units
+from softnorm.flow.accuracy import frontier
+from softnorm.flow.accuracy import tables as accuracy
+from softnorm.flow.capture import model as capture
+from softnorm.flow.cli import flag, main, number, table, words
+from softnorm.flow.errors import UserError
+from softnorm.flow.networks import digits_accuracy, minilm
+from softnorm.flow.networks import minilm_accuracy as task_accuracy
+from softnorm.flow.networks.digits import Vit, load_digits
+from softnorm.flow.paths import ROOT
 
 
 def command(arguments: Sequence[str]) -> int:

@@ -10,7 +10,7 @@ usage: scripts/bench.py [PAIRS=5] [ONLY=model|pins|bulk|regression] [OUT=folder]
   bulk        the bulk engine against a bare C++ loop over the same Verilated model, goal >= 0.8,
               and against the pin-level test bench, goal >= 50; rows a second over their length
               and LANES, with a fit, and a plot of it in OUT (default: build/bench) if matplotlib is
-              installed (requirements-plot.txt)
+              installed (the extra `plot`)
   regression  the jobs of a unit in the ci set, as a regression against a plain loop over them;
               three pairs at most
 """
@@ -22,14 +22,15 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from flow.bench_bulk import bulk_against_loop, bulk_against_pins
-from flow.bench_cost import Fit, Scored, fits, plot, rows_scored
-from flow.bench_model import model_against_float
-from flow.bench_pins import pins_against_bare_loop
-from flow.bench_regression import regression_against_loop
-from flow.cli import main, number, table, words
-from flow.errors import UserError
-from flow.paths import BUILD
+from softnorm.flow import tools
+from softnorm.flow.bench.bulk import bulk_against_loop, bulk_against_pins
+from softnorm.flow.bench.cost import Fit, Scored, fits, plot, rows_scored
+from softnorm.flow.bench.model import model_against_float
+from softnorm.flow.bench.pins import pins_against_bare_loop
+from softnorm.flow.bench.regression import regression_against_loop
+from softnorm.flow.cli import main, number, table, words
+from softnorm.flow.errors import UserError
+from softnorm.flow.paths import BUILD
 
 
 def model(pairs: int, folder: Path) -> str:
@@ -125,7 +126,7 @@ def _plotted(results: Sequence[Scored], folder: Path) -> str:
     try:
         drawn = plot(results)
     except ImportError:
-        return "no plot without matplotlib: .venv/bin/pip install -r requirements-plot.txt"
+        return f"no plot without matplotlib; run: {tools.install('plot')}"
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "bulk_cost.svg").write_bytes(drawn)
     return f"plot: {folder / 'bulk_cost.svg'}"

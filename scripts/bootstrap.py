@@ -1,8 +1,9 @@
 """Runs the importing script inside the project's virtual environment, making it first if need be.
 
 Import this before anything that is not in the standard library. `.venv` is made once for each
-content of requirements.txt; two commands started at once do not get in each other's way. Set
-SOFTNORM_PYTHON=current to stay in the Python that is running, with its packages.
+content of requirements.txt, and this checkout installed in it, editable; two commands started at
+once do not get in each other's way. Set SOFTNORM_PYTHON=current to stay in the Python that is
+running, with its packages; softnorm must be one of them.
 """
 
 import fcntl
@@ -29,26 +30,36 @@ def _keep_bytecode() -> None:
         sys.dont_write_bytecode = False
 
 
-def _install(python: Path, stamp: Path) -> None:
-    print("softnorm: making .venv and installing requirements.txt, once ...", file=sys.stderr)
-    subprocess.run([sys.executable, "-m", "venv", "--clear", str(VENV)], check=True)
-    pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([*pip, "-r", str(ROOT / "requirements.txt")], check=True)
-    stamp.touch()
+def _stamp(name: str, *of: object) -> Path:
+    content = b"\0".join(x.read_bytes() if isinstance(x, Path) else str(x).encode() for x in of)
+    return VENV / f"softnorm-{name}-{hashlib.sha256(content).hexdigest()[:16]}"
+
+
+def _install(python: Path, packages: Path, project: Path) -> None:
+    pip = [str(python), "-m", "pip", "--quiet", "--disable-pip-version-check", "install"]
+    if not packages.exists():
+        print("softnorm: making .venv and installing requirements.txt, once ...", file=sys.stderr)
+        subprocess.run([sys.executable, "-m", "venv", "--clear", str(VENV)], check=True)
+        subprocess.run([*pip, "-r", str(ROOT / "requirements.txt")], check=True)
+        packages.touch()
+    # This checkout itself, in place: `import softnorm` is it.
+    here = ["--no-deps", "--no-build-isolation", "--editable", str(ROOT)]
+    subprocess.run([*pip, *here], check=True)
+    project.touch()
 
 
 def _enter() -> None:
     if sys.version_info < OLDEST:
         sys.exit(f"error: Python {OLDEST[0]}.{OLDEST[1]} or newer is needed, this is {sys.version}")
     python = VENV / "bin" / "python"
-    wanted = hashlib.sha256((ROOT / "requirements.txt").read_bytes()).hexdigest()[:16]
-    stamp = VENV / f"softnorm-{wanted}"
-    if not stamp.exists():
+    packages = _stamp("packages", ROOT / "requirements.txt")
+    project = _stamp("project", ROOT / "pyproject.toml", str(ROOT))
+    if not (packages.exists() and project.exists()):
         with (ROOT / ".venv.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            if not stamp.exists():
+            if not (packages.exists() and project.exists()):
                 try:
-                    _install(python, stamp)
+                    _install(python, packages, project)
                 except subprocess.CalledProcessError as error:
                     sys.exit(f"error: `{' '.join(error.cmd)}` failed: see the lines above")
     if Path(sys.prefix) != VENV:
@@ -58,4 +69,3 @@ def _enter() -> None:
 _keep_bytecode()
 if os.environ.get("SOFTNORM_PYTHON") != "current":
     _enter()
-sys.path.insert(0, str(ROOT))

@@ -11,8 +11,12 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from flow import capture, capture_logits, capture_norms, cli, minilm
-from flow.errors import UserError
+from softnorm.flow import cli
+from softnorm.flow.capture import logits as capture_logits
+from softnorm.flow.capture import model as capture
+from softnorm.flow.capture import norms as capture_norms
+from softnorm.flow.errors import UserError
+from softnorm.flow.networks import minilm
 
 JOBS = {"e2softmax": capture_logits, "ailayernorm": capture_norms}
 
@@ -26,8 +30,8 @@ def command(words: Sequence[str]) -> int:
     """Capture and write as the arguments say; return the exit code."""
     parser = argparse.ArgumentParser(
         description=__doc__,
-        epilog="UNIT=ailayernorm ROWS=260 and so on do the same. Needs the packages of "
-        "requirements-capture.txt; its head says how to install them. Exit code: 0 done, 2 bad "
+        epilog="UNIT=ailayernorm ROWS=260 and so on do the same. Needs the extra "
+        "`capture`, which it says how to install. Exit code: 0 done, 2 bad "
         "input or a missing package.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

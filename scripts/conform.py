@@ -15,12 +15,12 @@ import bootstrap  # noqa: F401  isort: skip
 
 from pathlib import Path
 
-from flow.build import check_simulator
-from flow.cli import flag, main, table, words
-from flow.conform import conform_model, conform_rtl, files
-from flow.errors import UserError
-from models import vectors
-from tb import units
+from softnorm import units
+from softnorm.flow.build.pins import check_simulator
+from softnorm.flow.cli import flag, main, table, words
+from softnorm.flow.errors import UserError
+from softnorm.flow.sim.conform import conform_model, conform_rtl, files
+from softnorm.models import vectors
 
 
 def command(arguments) -> int:

@@ -18,10 +18,13 @@ import bootstrap  # noqa: F401  isort: skip
 
 from collections.abc import Sequence
 
-from flow import code_coverage, coverage_exports, finished, plan, waivers
-from flow.cli import main, number, table, words
-from flow.errors import UserError
-from tb import units
+from softnorm import units
+from softnorm.flow.cli import main, number, table, words
+from softnorm.flow.coverage import code as code_coverage
+from softnorm.flow.coverage import exports as coverage_exports
+from softnorm.flow.coverage import waivers
+from softnorm.flow.errors import UserError
+from softnorm.flow.regress import folder, plan
 
 
 def report(
@@ -48,7 +51,7 @@ def command(arguments: Sequence[str]) -> int:
     name = given.pop("NAME", None)
     if given:
         raise UserError(f"there is no {next(iter(given))}; there are: NAME HOLES")
-    regression = finished.find(name)
+    regression = folder.find(name)
     parts = regression.figures()
     if not parts:
         raise UserError(f"{regression.folder} holds no run that passed")

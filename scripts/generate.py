@@ -10,10 +10,10 @@ import bootstrap  # noqa: F401  isort: skip
 
 from collections.abc import Sequence
 
-from flow import generate
-from flow.cli import main
-from flow.errors import UserError
-from flow.paths import ROOT
+from softnorm.flow.cli import main
+from softnorm.flow.errors import UserError
+from softnorm.flow.paths import ROOT
+from softnorm.flow.static import generate
 
 
 def command(arguments: Sequence[str]) -> int:

@@ -6,8 +6,8 @@ import bootstrap  # noqa: F401  isort: skip
 import argparse
 from collections.abc import Sequence
 
-from flow import cli
-from flow.lint import TOOLS, arguments, lint
+from softnorm.flow import cli
+from softnorm.flow.static.lint import TOOLS, arguments, lint
 
 
 def command(words: Sequence[str]) -> int:

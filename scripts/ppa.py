@@ -15,14 +15,14 @@ usage: scripts/ppa.py [NAME=VALUE ...]
   UPDATE=1          with SET=smallest: write that file
   SRAM_AREA=        square micrometres that an SRAM takes a bit (default: 0.15 flip-flops)
   SRAM_ENERGY=1     picojoules that it takes for a bit read or written
-  FPGA=1            LUTs, flip-flops and Fmax in an ECP5 instead (needs requirements-fpga.txt), at
+  FPGA=1            LUTs, flip-flops and Fmax in an ECP5 instead (needs the extra `fpga`), at
                     LANES 8, MAX_LEN 256; takes UNIT=, SET=, parameters and OUT=
   OUT=folder        put the figures into ppa.json there, in place of those that it has of the same
                     configurations, and write ppa.md and its plots of all (without any word: docs)
   PAGE=1            measure nothing: write ppa.md and its plots anew of ppa.json (OUT=docs)
 
 Results are kept in build/ppa by the hash of what they depend on. Plots need matplotlib
-(requirements-plot.txt); without it plots that are there are left alone.
+(the extra `plot`); without it plots that are there are left alone.
 Exit code: 0 done; 1 a tool failed, gates are not their RTL, or CHECK=1 found something; 2 bad input
 or a missing tool.
 """
@@ -34,13 +34,13 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from flow import tools
-from flow.cli import flag, main, table, words
-from flow.errors import UserError
-from flow.paths import BUILD, short
-from flow.ppa import baseline, compare, fpga, liberty, measure, page, screen, sets, store
-from tb import units
-from tb.unit import Unit
+from softnorm import units
+from softnorm.flow import tools
+from softnorm.flow.cli import flag, main, table, words
+from softnorm.flow.errors import UserError
+from softnorm.flow.paths import BUILD, short
+from softnorm.flow.ppa import baseline, compare, fpga, liberty, measure, page, screen, sets, store
+from softnorm.units.unit import Unit
 
 
 def command(arguments: Sequence[str]) -> int:

@@ -11,7 +11,7 @@ usage: scripts/regress.py [NAME=VALUE ...]      (the plan is testplans/regressio
   RESTART=1           drop the results that are there
   JOBS=2              workers; default: one a core, or as many as a cluster has
   CLUSTER=slurm       where to run: local, slurm, lsf, or a Dask scheduler's address or file (needs
-                      requirements-cluster.txt); default: processes of this machine, without Dask
+                      the extra `cluster`); default: processes of this machine, without Dask
   BUDGET=20           stop after so many failures
   DRY=1               say what would be run
 
@@ -30,12 +30,14 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import BrokenExecutor, Executor
 from contextlib import AbstractContextManager
 
-from flow import cases, cluster, plan, regress, report
-from flow.buckets import Bucket
-from flow.build import check_simulator
-from flow.cli import flag, main, number, table, words
-from flow.errors import UserError
-from tb import units
+from softnorm import units
+from softnorm.flow.build.pins import check_simulator
+from softnorm.flow.cli import flag, main, number, table, words
+from softnorm.flow.errors import UserError
+from softnorm.flow.regress import cluster, plan, worker
+from softnorm.flow.regress import regression as regress
+from softnorm.flow.sim import report
+from softnorm.flow.sim.buckets import Bucket
 
 ATTEMPTS = 3  # at running what a lost worker had in hand
 MOST_CASES = 5  # buckets whose simplest case is shrunk and run again with waves
@@ -209,7 +211,7 @@ def command(arguments) -> int:
     def workers() -> AbstractContextManager[Executor]:
         if target:
             return cluster.executor(target, processes)
-        return cases.local_executor(processes)
+        return worker.local_executor(processes)
 
     finished = run(regression, todo, workers, budget, failed=failed) if todo else True
     for bucket in regression.buckets()[:MOST_CASES]:

@@ -16,10 +16,11 @@ import bootstrap  # noqa: F401  isort: skip
 from collections.abc import Sequence
 from pathlib import Path
 
-from flow import dashboard, finished
-from flow.cli import main, words
-from flow.errors import UserError
-from flow.paths import BUILD, short
+from softnorm.flow import dashboard
+from softnorm.flow.cli import main, words
+from softnorm.flow.errors import UserError
+from softnorm.flow.paths import BUILD, short
+from softnorm.flow.regress import folder
 
 
 def command(arguments: Sequence[str]) -> int:
@@ -34,7 +35,7 @@ def command(arguments: Sequence[str]) -> int:
     out = Path(given.pop("OUT", BUILD / "report"))
     if given:
         raise UserError(f"there is no {next(iter(given))}; there are: NAME OUT")
-    regression = finished.find(name)
+    regression = folder.find(name)
     new = dashboard.remember(regression)
     files = dashboard.write(regression, out)
     size = sum(file.stat().st_size for file in files)

@@ -25,23 +25,23 @@ import secrets
 import sys
 from pathlib import Path
 
-from flow import report
-from flow.build import build, check_simulator
-from flow.bulk_build import bulk_build
-from flow.bulk_scenario import simulate_bulk
-from flow.cli import flag, main, number, table, words
-from flow.errors import UserError
-from flow.shrink import shrink
-from flow.simulate import (
+from softnorm import units
+from softnorm.flow.build.bulk import bulk_build
+from softnorm.flow.build.pins import build, check_simulator
+from softnorm.flow.cli import flag, main, number, table, words
+from softnorm.flow.errors import UserError
+from softnorm.flow.sim import report
+from softnorm.flow.sim.bulk import simulate_bulk
+from softnorm.flow.sim.shrink import shrink
+from softnorm.flow.sim.simulate import (
     DEFAULT_ROWS,
     choose_tensors,
     environment_is_quiet,
     load_tensors,
     simulate,
 )
-from tb import units
-from tb.replay import Stimulus
-from tb.scenarios import SCENARIOS
+from softnorm.tb.stimulus.replay import Stimulus
+from softnorm.tb.stimulus.scenarios import SCENARIOS
 
 
 def listing() -> str:

@@ -6,8 +6,8 @@ import bootstrap  # noqa: F401  isort: skip
 import argparse
 from collections.abc import Sequence
 
-from flow import cli
-from flow.synth import arguments, synth
+from softnorm.flow import cli
+from softnorm.flow.static.synth import arguments, synth
 
 
 def command(words: Sequence[str]) -> int:

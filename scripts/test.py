@@ -17,9 +17,9 @@ from collections.abc import Sequence
 
 import pytest
 
-from flow import tools
-from flow.cli import flag, main
-from flow.paths import ROOT
+from softnorm.flow import tools
+from softnorm.flow.cli import flag, main
+from softnorm.flow.paths import ROOT
 
 
 def command(arguments: Sequence[str]) -> int:

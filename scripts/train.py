@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Train the small vision transformer of flow/digits.py on handwritten digits; write its weights.
+"""Train the small vision transformer of flow/networks/digits.py on handwritten digits.
 
 usage: scripts/train.py [NAME=VALUE ...]      (or --seed 2 --steps 1000 ...)
 
@@ -21,9 +21,9 @@ from pathlib import Path
 
 import numpy as np
 
-from flow import digits, digits_train
-from flow.cli import main, number, words
-from flow.errors import UserError
+from softnorm.flow.cli import main, number, words
+from softnorm.flow.errors import UserError
+from softnorm.flow.networks import digits, digits_train
 
 
 def command(arguments: Sequence[str]) -> int:

@@ -1,6 +1,6 @@
 """The test bench: one cocotb + pyuvm environment for every unit behind the stream contract.
 
 Data flows one way: stimulus -> sequence -> driver -> RTL -> monitors -> scoreboard <- model;
-coverage listens and never steers. What is particular to a unit is in its descriptor (`tb.units`);
-nothing else here names one.
+coverage listens and never steers. What is particular to a unit is in its descriptor
+(`softnorm.units`); nothing here names one.
 """

@@ -2,7 +2,7 @@
 
 The flow writes `run.json` into the run's folder and names the folder in SOFTNORM_RUN; the bench
 writes `progress.json`, `coverage.json` and `result.json` beside it. For many runs in one process
-(tb/forked.py) SOFTNORM_PIPE names the pipe through which their folders come.
+(tb/uvm/forked.py) SOFTNORM_PIPE names the pipe through which their folders come.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tb import units
-from tb.unit import Unit
+from softnorm import units
+from softnorm.units.unit import Unit
 
 FOLDER_VARIABLE = "SOFTNORM_RUN"
 PIPE_VARIABLE = "SOFTNORM_PIPE"

@@ -9,11 +9,11 @@ import sys
 
 import pytest
 
-from flow import tools
-from flow.build import SIMULATORS, build
-from flow.paths import BUILD, ROOT
-from flow.simulate import Simulator, initial_bits, prepare
-from tb.units import UNITS
+from softnorm.flow import tools
+from softnorm.flow.build.pins import SIMULATORS, build
+from softnorm.flow.paths import BUILD, ROOT
+from softnorm.flow.sim.simulate import Simulator, initial_bits, prepare
+from softnorm.units import UNITS
 
 _MOST_SIMULATORS = 3  # a process each, of a hundred megabytes
 

@@ -5,8 +5,8 @@ from itertools import product
 import numpy as np
 import pytest
 
-from flow import bench_model
-from models import reference
+from softnorm.flow.bench import model as bench_model
+from softnorm.models import reference
 
 
 def test_every_unit_and_variant_is_timed_once():

@@ -9,11 +9,11 @@ import textwrap
 
 import pytest
 
-from flow import build as build_module
-from flow import tools
-from flow.build import BuildError, build
-from flow.paths import ROOT, RTL
-from tb.units import UNITS
+from softnorm.flow import tools
+from softnorm.flow.build import pins as build_module
+from softnorm.flow.build.pins import BuildError, build
+from softnorm.flow.paths import RTL
+from softnorm.units import UNITS
 
 UNIT = UNITS["e2softmax"]
 SMALL = UNIT.resolve({"LANES": 2, "MAX_LEN": 8})
@@ -68,9 +68,9 @@ def test_two_runs_at_once_share_a_build(tmp_path):
     script = textwrap.dedent(f"""
         import sys
         from pathlib import Path
-        sys.path.insert(0, {str(ROOT)!r})
-        from flow import build, simulate
-        from tb.units import UNITS
+        from softnorm.flow.build import pins as build
+        from softnorm.flow.sim import simulate
+        from softnorm.units import UNITS
         build.BUILD = simulate.BUILD = Path({str(tmp_path / "both")!r})
         unit = UNITS["e2softmax"]
         made = build.build(unit, {SMALL!r}, {SIM!r})

@@ -11,9 +11,9 @@ import sys
 import numpy as np
 import pytest
 
-from flow.cli import words
-from flow.errors import UserError
-from flow.paths import DATA, ROOT
+from softnorm.flow.cli import words
+from softnorm.flow.errors import UserError
+from softnorm.flow.paths import DATA, ROOT
 
 VECTOR = ROOT / "tests/vectors/e2softmax_l8_b1_e0_f4_fmt0_s1.npz"
 SHIPPED = DATA / "e2softmax_minilm.npz"
@@ -155,7 +155,7 @@ def test_help_explains_and_make_knows_the_command(name):
 
 @pytest.mark.parametrize("slow", [False, True])
 def test_slow_tests_are_left_out_unless_asked_for(slow):
-    bugs = "tests/test_planted_bugs.py::test_a_planted_bug_is_caught"
+    bugs = "tests/rtl/test_planted_bugs.py::test_a_planted_bug_is_caught"
     code, out, _ = command("test", f"ARGS=-n 0 --collect-only -q {bugs}", *["SLOW=1"] * slow)
     assert code == 0
     assert "[e2softmax: " in out
@@ -163,8 +163,8 @@ def test_slow_tests_are_left_out_unless_asked_for(slow):
 
 
 def test_list_names_every_unit_and_test():
-    from tb.scenarios import SCENARIOS
-    from tb.units import UNITS
+    from softnorm.tb.stimulus.scenarios import SCENARIOS
+    from softnorm.units import UNITS
 
     code, out, _ = command("sim", "LIST=1")
     assert code == 0

@@ -5,7 +5,7 @@ and what a failure left is copied. Nothing here runs a test or judges one; the p
 regression's folder holds, and say "not run" where it holds nothing.
 """
 
-from flow.dashboard.files import pages, write
-from flow.dashboard.history import HISTORY, remember
+from .files import pages, write
+from .history import HISTORY, remember
 
 __all__ = ["HISTORY", "pages", "remember", "write"]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from flow.dashboard.layout import when
-from flow.dashboard.markup import Html, el
+from .layout import when
+from .markup import Html, el
 
 
 def chart(title: str, lines: Sequence[dict], of: Callable[[dict], float], unit: str = " %") -> Html:

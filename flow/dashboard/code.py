@@ -6,18 +6,18 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
-from flow import code_coverage
-from flow.code_coverage import ALL_KINDS, KINDS, Figures, Point
-from flow.dashboard.markup import Html, el, join, link, rate, slug, table
-from flow.finished import TIME, Finished
-from flow.paths import RTL
-from flow.plan import load_plan
+from ..coverage import code as code_coverage
+from ..coverage.code import ALL_KINDS, KINDS, Figures, Point
+from ..paths import RTL
+from ..regress.folder import TIME, RegressionFolder
+from ..regress.plan import load_plan
+from .markup import Html, el, join, link, rate, slug, table
 
 PLURALS = {"line": "lines", "branch": "branches", "toggle": "toggles", "expression": "expressions"}
 SHOWN = 4  # holes of a kind that a source line names
 
 
-def code_summary(regression: Finished) -> Html:
+def code_summary(regression: RegressionFolder) -> Html:
     """Each unit's coverage against the goals, for the overview; nothing without code coverage."""
     if not regression.has_code:
         return Html("")
@@ -55,7 +55,7 @@ def _kind(one: Figures, kind: str, goal: float | None) -> Html:
     return rate(one.hit(kind), one.total(kind), less="part" if low else "")
 
 
-def code_section(regression: Finished, unit: str) -> Html:
+def code_section(regression: RegressionFolder, unit: str) -> Html:
     """A unit's code coverage down to the source line; nothing while results have none."""
     one = regression.whole.get(unit)
     if one is None or not regression.has_code:
@@ -95,7 +95,7 @@ def code_section(regression: Finished, unit: str) -> Html:
     )
 
 
-def _unchanged(regression: Finished, path: Path) -> bool:
+def _unchanged(regression: RegressionFolder, path: Path) -> bool:
     """Whether a source is what was simulated: marks on another one's lines would be chance."""
     if regression.metadata.get("sources") == regression.digest:
         return True

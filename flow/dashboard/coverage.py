@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from itertools import groupby
 
-from flow.code_coverage import Point
-from flow.dashboard.code import code_section
-from flow.dashboard.layout import page, switcher
-from flow.dashboard.markup import Html, el, link, rate, slug, table
-from flow.finished import Finished, functional_point
-from tb.coverage import Coverage, Coverpoint
-from tb.units import get
+from softnorm.units import get
+from softnorm.units.coverage import Coverage, Coverpoint
+
+from ..coverage.code import Point
+from ..regress.folder import RegressionFolder, functional_point
+from .code import code_section
+from .layout import page, switcher
+from .markup import Html, el, link, rate, slug, table
 
 
-def coverage_page(regression: Finished, unit: str) -> Html:
+def coverage_page(regression: RegressionFolder, unit: str) -> Html:
     """A unit's coverage, down to the bin."""
     covered = regression.covered.get(unit, {})
     code = code_section(regression, unit)
@@ -58,7 +59,7 @@ def item_anchor(item: str) -> str:
 
 
 def _items(
-    regression: Finished, unit: str, covered: Mapping[str, Coverage]
+    regression: RegressionFolder, unit: str, covered: Mapping[str, Coverage]
 ) -> tuple[object, object, object]:
     """Every point over all configurations, and in each: what testpoints refer to."""
     groups: dict[str, dict[str, tuple[int, int]]] = {}
@@ -86,7 +87,7 @@ def _items(
 
 
 def _of_configuration(
-    regression: Finished, unit: str, number: int, configuration: str, name: str
+    regression: RegressionFolder, unit: str, number: int, configuration: str, name: str
 ) -> object:
     point = regression.covered[unit][configuration].points.get(name)
     if point is None:

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from flow import accuracy as measured
-from flow.dashboard.layout import page
-from flow.dashboard.markdown import images, rendered
-from flow.dashboard.markup import Html
-from flow.finished import Finished
-from flow.paths import ROOT
-from flow.ppa import page as ppa_page
-from flow.ppa import store
+from ..accuracy import tables as measured
+from ..paths import ROOT
+from ..ppa import page as ppa_page
+from ..ppa import store
+from ..regress.folder import RegressionFolder
+from .layout import page
+from .markdown import images, rendered
+from .markup import Html
 
 DOCS = ROOT / "docs"
 
 
-def accuracy(regression: Finished) -> Html:
+def accuracy(regression: RegressionFolder) -> Html:
     """The page, of docs/accuracy.md: of the models, so the same for all regressions of a source."""
     return _document(regression, "accuracy.html", _texts()["accuracy.html"])
 
 
-def ppa(regression: Finished) -> Html:
+def ppa(regression: RegressionFolder) -> Html:
     """The page of area, speed and energy: that of docs/ppa.json, by the sources as they are now."""
     return _document(regression, "ppa.html", _texts()["ppa.html"])
 
@@ -39,6 +39,6 @@ def _texts() -> dict[str, str]:
     }
 
 
-def _document(regression: Finished, name: str, text: str) -> Html:
+def _document(regression: RegressionFolder, name: str, text: str) -> Html:
     title, body = text.removeprefix("# ").split("\n", 1)
     return page(regression, name, title, rendered(body, DOCS))

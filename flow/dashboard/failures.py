@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from flow.buckets import Bucket
-from flow.dashboard.kept import Case, Left, rows_of
-from flow.dashboard.layout import page
-from flow.dashboard.markup import Html, el, join, link, state, table
-from flow.finished import Finished
-from flow.plan import configuration
+from ..regress.folder import RegressionFolder
+from ..regress.plan import configuration
+from ..sim.buckets import Bucket
+from .kept import Case, Left, rows_of
+from .layout import page
+from .markup import Html, el, join, link, state, table
 
 LOG_LINES = 30  # of a failure's log, at its end
 
 
-def failures(regression: Finished) -> Html:
+def failures(regression: RegressionFolder) -> Html:
     """The page of them."""
     cases = [Case(number, bucket) for number, bucket in enumerate(regression.buckets(), 1)]
     parts: list[object] = []

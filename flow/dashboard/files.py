@@ -6,22 +6,22 @@ import re
 import shutil
 from pathlib import Path
 
-from flow.dashboard.coverage import coverage_page
-from flow.dashboard.documents import accuracy, plots, ppa
-from flow.dashboard.failures import failures
-from flow.dashboard.history import history_page
-from flow.dashboard.junit import JUNIT, junit
-from flow.dashboard.kept import FOLDER, STEMS, Case
-from flow.dashboard.overview import index
-from flow.dashboard.plans import plan_page
-from flow.dashboard.runs import runs
-from flow.errors import UserError
-from flow.finished import Finished
+from ..errors import UserError
+from ..regress.folder import RegressionFolder
+from .coverage import coverage_page
+from .documents import accuracy, plots, ppa
+from .failures import failures
+from .history import history_page
+from .junit import JUNIT, junit
+from .kept import FOLDER, STEMS, Case
+from .overview import index
+from .plans import plan_page
+from .runs import runs
 
 TEMPLATES = Path(__file__).parent / "templates"
 
 
-def pages(regression: Finished) -> dict[str, str]:
+def pages(regression: RegressionFolder) -> dict[str, str]:
     """Every page by its name."""
     made = {
         "index.html": index(regression),
@@ -37,7 +37,7 @@ def pages(regression: Finished) -> dict[str, str]:
     return made
 
 
-def write(regression: Finished, folder: Path) -> list[Path]:
+def write(regression: RegressionFolder, folder: Path) -> list[Path]:
     """Write the report into `folder`; return its files. Raises UserError if it cannot be written.
 
     Pages and copies of a report that was there before and that this one lacks are removed, nothing

@@ -7,13 +7,13 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from flow.code_coverage import KINDS
-from flow.dashboard.chart import chart
-from flow.dashboard.code import PLURALS
-from flow.dashboard.layout import page, when
-from flow.dashboard.markup import Html, el, percent, table
-from flow.errors import UserError
-from flow.finished import Finished
+from ..coverage.code import KINDS
+from ..errors import UserError
+from ..regress.folder import RegressionFolder
+from .chart import chart
+from .code import PLURALS
+from .layout import page, when
+from .markup import Html, el, percent, table
 
 HISTORY = "history.jsonl"
 LAST = 40  # regressions that a curve goes back
@@ -22,7 +22,7 @@ LAST = 40  # regressions that a curve goes back
 # --- the file -------------------------------------------------------------------------------------
 
 
-def entry(regression: Finished) -> dict:
+def entry(regression: RegressionFolder) -> dict:
     """A regression's line. `code` is there only if code coverage was counted: kind -> hit, all."""
     hit, total = regression.bins
     about = regression.metadata
@@ -48,7 +48,7 @@ def entry(regression: Finished) -> dict:
     return line
 
 
-def remember(regression: Finished) -> bool:
+def remember(regression: RegressionFolder) -> bool:
     """Give a finished regression its line in the history, and return whether it was new.
 
     One that has a line already, and has run something again since, has it replaced.
@@ -80,7 +80,7 @@ def history(folder: Path) -> list[dict]:
 # --- the page -------------------------------------------------------------------------------------
 
 
-def history_page(regression: Finished) -> Html:
+def history_page(regression: RegressionFolder) -> Html:
     """Curves over the last regressions, by set: those of different sets do not compare."""
     lines = history(regression.folder.parent)
     own = entry(regression)["set"]

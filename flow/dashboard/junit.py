@@ -5,15 +5,15 @@ from __future__ import annotations
 import re
 import xml.etree.ElementTree as ElementTree
 
-from flow.dashboard.kept import rows_of
-from flow.dashboard.markup import plain
-from flow.finished import Finished
-from flow.plan import configuration
+from ..regress.folder import RegressionFolder
+from ..regress.plan import configuration
+from .kept import rows_of
+from .markup import plain
 
 JUNIT = "junit.xml"
 
 
-def junit(regression: Finished) -> str:
+def junit(regression: RegressionFolder) -> str:
     """JUnit XML: a suite for each unit, a case for each run, one not run as skipped."""
     about = regression.metadata
     root = ElementTree.Element("testsuites", name=f"softnorm regression {regression.name}")

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from flow.buckets import Bucket
-from flow.dashboard.markup import Html, el, join, link
-from flow.paths import short
+from ..paths import short
+from ..sim.buckets import Bucket
+from .markup import Html, el, join, link
 
 FOLDER = "cases"  # in the report's folder, and in it one for each bucket: b1, b2, ...
 LARGEST = 5 << 20  # bytes of a file that is copied

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-from flow.dashboard.markup import Html, el
-from flow.finished import TIME, Finished
+from ..regress.folder import TIME, RegressionFolder
+from .markup import Html, el
 
 SCRIPTED = ("runs.html", "failures.html")  # pages that page.js adds something to
 OF_UNITS = {"plan": "Test plans", "coverage": "Coverage"}  # pages that each unit has
 
 
-def page(regression: Finished, name: str, title: str, *body: object) -> Html:
+def page(regression: RegressionFolder, name: str, title: str, *body: object) -> Html:
     """A whole page: what every page has around `body`."""
     first = regression.units[:1]
     count = f" ({regression.failed})" if regression.failed else ""
@@ -64,7 +64,7 @@ def _links(places: Iterable[tuple[str, str]], here: str) -> list[Html]:
     ]
 
 
-def switcher(regression: Finished, kind: str, here: str) -> Html:
+def switcher(regression: RegressionFolder, kind: str, here: str) -> Html:
     """Links to the same page of the other units."""
     places = [(f"{kind}_{unit}.html", unit) for unit in regression.units]
     return el("nav", *_links(places, f"{kind}_{here}.html"), class_="units", aria_label="units")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from flow.dashboard.markup import Html, el, join, table
+from .markup import Html, el, join, table
 
 _IMAGE = r"^!\[(.*)\]\((.*)\)$"
 

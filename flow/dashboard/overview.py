@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from flow.dashboard.code import code_summary
-from flow.dashboard.junit import JUNIT
-from flow.dashboard.layout import page, when
-from flow.dashboard.markup import STATES, Html, el, join, link, percent, rate, table
-from flow.dashboard.plans import state_of
-from flow.finished import Finished
-from flow.paths import short
-from flow.testplans import STAGES, plan_of
+from ..paths import short
+from ..regress.folder import RegressionFolder
+from ..regress.testplans import STAGES, plan_of
+from .code import code_summary
+from .junit import JUNIT
+from .layout import page, when
+from .markup import STATES, Html, el, join, link, percent, rate, table
+from .plans import state_of
 
 
-def index(regression: Finished) -> Html:
+def index(regression: RegressionFolder) -> Html:
     """The overview."""
     results = regression.results
     hit, total = regression.bins
@@ -80,7 +80,7 @@ def index(regression: Finished) -> Html:
     return page(regression, "index.html", f"Regression {regression.name}", *parts)
 
 
-def _unit_line(regression: Finished, unit: str) -> list[object]:
+def _unit_line(regression: RegressionFolder, unit: str) -> list[object]:
     results = regression.of(unit)
     points = plan_of(unit).testpoints
     cells: list[object] = [link(unit, f"plan_{unit}.html")]
@@ -106,7 +106,7 @@ def _unit_line(regression: Finished, unit: str) -> list[object]:
     return [*cells, rate(passed, len(results), less="failed"), rows, speed]
 
 
-def _coverage_lines(regression: Finished) -> Iterable[Sequence[object]]:
+def _coverage_lines(regression: RegressionFolder) -> Iterable[Sequence[object]]:
     for unit in regression.units:
         for number, (name, coverage) in enumerate(regression.covered.get(unit, {}).items(), 1):
             target = f"coverage_{unit}.html"
@@ -122,7 +122,7 @@ def _coverage_lines(regression: Finished) -> Iterable[Sequence[object]]:
             yield unit, "no run that passed", "-", 0, ""
 
 
-def _simulator_lines(regression: Finished) -> Iterable[Sequence[object]]:
+def _simulator_lines(regression: RegressionFolder) -> Iterable[Sequence[object]]:
     by_sim: dict[str, list[dict]] = {}
     for result in regression.results.values():
         by_sim.setdefault(result["job"]["sim"], []).append(result)
@@ -134,7 +134,7 @@ def _simulator_lines(regression: Finished) -> Iterable[Sequence[object]]:
         yield sim, len(results), failed, rows, clocks, round(seconds), speed
 
 
-def _about(regression: Finished) -> Html:
+def _about(regression: RegressionFolder) -> Html:
     about = regression.metadata
     command = ["make regress", *about.get("command", [])]
     changed = ", with changes that are not committed" if about.get("changed") else ""

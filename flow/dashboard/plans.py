@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from flow.dashboard.coverage import item_anchor
-from flow.dashboard.layout import page, switcher
-from flow.dashboard.markdown import inline
-from flow.dashboard.markup import STATES, Html, el, join, link, rate, slug, state, table
-from flow.finished import Finished
-from flow.testplans import STAGES, Covergroup, Testpoint, plan_of
-from tb.units import get
+from softnorm.units import get
+
+from ..regress.folder import RegressionFolder
+from ..regress.testplans import STAGES, Covergroup, Testpoint, plan_of
+from .coverage import item_anchor
+from .layout import page, switcher
+from .markdown import inline
+from .markup import STATES, Html, el, join, link, rate, slug, state, table
 
 
 def state_of(point: Testpoint, results: Iterable[dict]) -> str:
@@ -26,7 +27,7 @@ def state_of(point: Testpoint, results: Iterable[dict]) -> str:
     return "passed" if ran == {*point.tests} else "partly run" if ran else "not run"
 
 
-def plan_page(regression: Finished, unit: str) -> Html:
+def plan_page(regression: RegressionFolder, unit: str) -> Html:
     """A unit's test plan with what the results say of it."""
     results = regression.of(unit)
     plan = plan_of(unit)
@@ -108,7 +109,7 @@ def _test_line(test: str, results: Iterable[dict]) -> Html:
     return el("div", *text, style="white-space:nowrap")
 
 
-def _proof(regression: Finished, unit: str, point: Testpoint) -> Html:
+def _proof(regression: RegressionFolder, unit: str, point: Testpoint) -> Html:
     """The coverage items of a testpoint with their state, or what proves it instead."""
     if not point.covers:
         proof = inline(" ".join(point.proof.split()))
@@ -116,7 +117,7 @@ def _proof(regression: Finished, unit: str, point: Testpoint) -> Html:
     return join(_item_line(regression, unit, item) for item in point.covers)
 
 
-def _item_line(regression: Finished, unit: str, item: str) -> Html:
+def _item_line(regression: RegressionFolder, unit: str, item: str) -> Html:
     there = regression.items.get(unit, {})
     bins = [n for key, n in there.items() if key == item or key.startswith(f"{item}.")]
     if not bins:
@@ -132,7 +133,7 @@ def _soft(text: str) -> Html:
 
 
 def _group_rate(
-    regression: Finished, unit: str, number: int, configuration: str, group: Covergroup
+    regression: RegressionFolder, unit: str, number: int, configuration: str, group: Covergroup
 ) -> Html:
     every = regression.covered[unit][configuration].points
     points = {name: point for name, point in every.items() if point.group == group.name}

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from flow.buckets import normalised
-from flow.dashboard.layout import page
-from flow.dashboard.markup import Html, el, join, link, state, table
-from flow.finished import Finished
-from flow.plan import configuration
+from ..regress.folder import RegressionFolder
+from ..regress.plan import configuration
+from ..sim.buckets import normalised
+from .layout import page
+from .markup import Html, el, join, link, state, table
 
 
-def runs(regression: Finished) -> Html:
+def runs(regression: RegressionFolder) -> Html:
     """The page of them, those that have not been run last."""
     kinds = {bucket.message: number for number, bucket in enumerate(regression.buckets(), 1)}
     lines: list[tuple] = []

@@ -10,10 +10,10 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from flow import tools
-from flow.errors import UserError
-from flow.paths import short
-from flow.ppa.measure import Figures
+from .. import tools
+from ..errors import UserError
+from ..paths import short
+from .measure import Figures
 
 FILE = Path(__file__).with_name("agreed.json")
 ALLOWED = 0.03  # share by which a figure may get worse

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import hjson
 
-from flow.errors import UserError
-from flow.ppa.measure import Figures
-from flow.ppa.store import others, size
+from ..errors import UserError
+from .measure import Figures
+from .store import others, size
 
 PAIRS = Path(__file__).with_name("pairs.hjson")
 

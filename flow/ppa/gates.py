@@ -16,13 +16,13 @@ from pathlib import Path
 
 import numpy as np
 
-from flow import tools
-from flow.build import kept
-from flow.bulk_build import HARNESS, BulkBuild, compile_library, ports_header
-from flow.errors import UserError
-from flow.paths import ROOT
-from flow.ppa.liberty import Group, LibertyError, evaluate, function, variables
-from flow.ppa.netlist import MEMORY, Netlist
+from .. import tools
+from ..build.bulk import HARNESS, BulkBuild, compile_library, ports_header
+from ..build.pins import kept
+from ..errors import UserError
+from ..paths import ROOT
+from .liberty import Group, LibertyError, evaluate, function, variables
+from .netlist import MEMORY, Netlist
 
 _ENGINE = ROOT / "tb/gates"
 _PINS = 16  # of a gate, as many as the engine's fan-out lists can name

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from flow.errors import UserError
-from flow.paths import BUILD
+from ..errors import UserError
+from ..paths import BUILD
 
 # Where Debian's package puts it; its name is what a user installs.
 DEFAULT_PACKAGE = "qflow-tech-osu018"

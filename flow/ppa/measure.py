@@ -7,15 +7,16 @@ from dataclasses import asdict, dataclass, field
 
 import numpy as np
 
-from flow.paths import DATA
-from flow.ppa import netlist as gates
-from flow.ppa import power
-from flow.ppa.liberty import Library
-from flow.ppa.simulation import activity
-from flow.ppa.timing import timing
-from models import vectors
-from tb.scenarios import rows_of
-from tb.unit import Parameters, Unit
+from softnorm.models import vectors
+from softnorm.tb.stimulus.scenarios import rows_of
+from softnorm.units.unit import Parameters, Unit
+
+from ..paths import DATA
+from . import netlist as gates
+from . import power
+from .liberty import Library
+from .simulation import activity
+from .timing import timing
 
 PERIOD = 5.0  # nanoseconds, of the default library: what gates are sized for
 # What an SRAM takes, periphery included. Assumptions, not measurements: there is no open memory

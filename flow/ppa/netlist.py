@@ -14,13 +14,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from flow import tools
-from flow.build import kept
-from flow.errors import UserError
-from flow.lint import Source, elaborate, source, warnings
-from flow.paths import RTL
-from flow.ppa.liberty import Library
-from tb.unit import Parameters, Unit
+from softnorm.units.unit import Parameters, Unit
+
+from .. import tools
+from ..build.pins import kept
+from ..errors import UserError
+from ..paths import RTL
+from ..static.lint import Source, elaborate, source, warnings
+from .liberty import Library
 
 MEMORY = "$mem_v2"
 _BOUNDARY = Path(__file__).with_name("memory_boundary.v")

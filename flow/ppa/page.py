@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from flow.accuracy import figure, write_plot
-from flow.errors import UserError
-from flow.paths import short
-from flow.ppa import fpga, plots, steps
-from flow.ppa.baseline import ALLOWED
-from flow.ppa.compare import AIM_TITLES, RATIO_TITLES, aims, pairs, ratios
-from flow.ppa.measure import ROWS
-from flow.ppa.pareto import Point, points
-from flow.ppa.screen import parts_table
-from flow.ppa.sets import SETS
-from flow.ppa.store import DOCS, FILE, Kept, Store, others, plain, size
+from ..accuracy.tables import figure, write_plot
+from ..errors import UserError
+from ..paths import short
+from . import fpga, plots, steps
+from .baseline import ALLOWED
+from .compare import AIM_TITLES, RATIO_TITLES, aims, pairs, ratios
+from .measure import ROWS
+from .pareto import Point, points
+from .screen import parts_table
+from .sets import SETS
+from .store import DOCS, FILE, Kept, Store, others, plain, size
 
 PAGE = "ppa.md"
 

@@ -11,12 +11,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from flow import accuracy
-from flow.digits_accuracy import network_variants
-from flow.errors import UserError
-from flow.paths import ROOT, short
-from flow.ppa.store import Kept
-from tb.units import UNITS
+from softnorm.units import UNITS
+
+from ..accuracy import tables as accuracy
+from ..errors import UserError
+from ..networks.digits_accuracy import network_variants
+from ..paths import ROOT, short
+from .store import Kept
 
 ACCURACY = ROOT / "docs" / accuracy.FIGURES
 

@@ -1,4 +1,4 @@
-"""The plots of docs/ppa.md. matplotlib is needed for nothing else here (requirements-plot.txt)."""
+"""The plots of docs/ppa.md. matplotlib is needed for nothing else here (the extra `plot`)."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ import io
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from flow.accuracy import STYLES
-from flow.frontier import MARKERS
-from flow.ppa.pareto import Point
-from flow.ppa.store import Kept, plain, size
-from tb.units import UNITS
+from softnorm.units import UNITS
+
+from ..accuracy.frontier import MARKERS
+from ..accuracy.tables import STYLES
+from .pareto import Point
+from .store import Kept, plain, size
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

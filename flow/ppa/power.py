@@ -18,10 +18,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
 
-from flow.errors import UserError
-from flow.ppa.liberty import Group, Library, evaluate, function, variables
-from flow.ppa.netlist import MEMORY, Netlist
-from flow.ppa.simulation import Activity
+from ..errors import UserError
+from .liberty import Group, Library, evaluate, function, variables
+from .netlist import MEMORY, Netlist
+from .simulation import Activity
 
 Pair = tuple[float, float]  # of a rising and a falling edge
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from flow.lint import label
-from flow.ppa.measure import Figures
+from ..static.lint import label
+from .measure import Figures
 
 HEADER = (
     *("unit", "configuration", "logic um2", "kNAND2", "flip-flops", "memory bits"),

@@ -7,9 +7,10 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TypeVar
 
-from flow import tools
-from flow.lint import label
-from tb.unit import Parameters, Unit
+from softnorm.units.unit import Parameters, Unit
+
+from .. import tools
+from ..static.lint import label
 
 T = TypeVar("T")
 

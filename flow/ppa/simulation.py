@@ -9,12 +9,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from flow import rtl
-from flow.bulk_build import bulk_build
-from flow.ppa.gates import GateError, gate_build, tables
-from flow.ppa.netlist import Netlist
-from tb.bulk.beats import RtlOutputs
-from tb.unit import Rows
+from softnorm.tb.bulk.beats import RtlOutputs
+from softnorm.units.unit import Rows
+
+from ..build.bulk import bulk_build
+from ..bulk import rtl
+from .gates import GateError, gate_build, tables
+from .netlist import Netlist
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Hashes of what a figure was measured on, so that one of older sources can be told.
 
-Comments, docstrings and blank space are left out: they change no figure.
+Comments, docstrings, imports and blank space are left out: they change no figure.
 """
 
 from __future__ import annotations
@@ -10,13 +10,15 @@ import hashlib
 import io
 import re
 import tokenize
+import tomllib
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
-from flow import tools
-from flow.paths import DATA, ROOT, RTL
-from tb.unit import Unit
+from softnorm.units.unit import Unit
+
+from .. import tools
+from ..paths import DATA, ROOT, RTL
 
 _HERE = Path(__file__).parent
 _GATES = ("netlist.py", "timing.py", "liberty.py", "memory_boundary.v")
@@ -35,9 +37,10 @@ def energy(unit: Unit) -> str:
 
 
 def fpga(unit: Unit) -> str:
-    """Hash of what the figures of an FPGA depend on; its tools stand in requirements files."""
-    wanted = (ROOT / "requirements-fpga.txt").read_text(encoding="utf-8")
-    versions = [tools.versions("yosys")["pyosys"], *re.findall(r"^[^#\s].*?==\S+", wanted, re.M)]
+    """Hash of what the figures of an FPGA depend on; its tools stand in pyproject.toml."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    wanted = project["project"]["optional-dependencies"]["fpga"]
+    versions = [tools.versions("yosys")["pyosys"], *wanted]
     return _digest([*_rtl(unit), _HERE / "fpga.py"], *versions)
 
 
@@ -63,7 +66,7 @@ def _code(path: Path) -> str:
 
 
 def code(text: str, python: bool) -> str:
-    """A source's text without comments, docstrings and blank space at the ends of lines."""
+    """A source's text without comments, docstrings, imports and space at ends of lines."""
     if not python:
         text = re.sub(r"//[^\n]*", "", text)
     else:
@@ -72,6 +75,10 @@ def code(text: str, python: bool) -> str:
             if token.type == tokenize.COMMENT:
                 lines[token.start[0] - 1] = lines[token.start[0] - 1][: token.start[1]]
         for node in ast.walk(ast.parse(text)):
+            if isinstance(node, (ast.Import, ast.ImportFrom)):
+                lines[node.lineno - 1 : node.end_lineno] = [""] * (
+                    node.end_lineno - node.lineno + 1
+                )
             if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)):
                 first = node.body[0] if node.body else None
                 if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import hjson
 
-from flow.errors import UserError
-from flow.paths import short
-from tb.units import UNITS
+from softnorm.units import UNITS
+
+from ..errors import UserError
+from ..paths import short
 
 STEPS = Path(__file__).with_name("steps.hjson")
 FIGURES = ("area", "delay", "energy")  # um2 of the logic, ns, pJ an element

@@ -11,13 +11,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
-from flow.errors import UserError
-from flow.paths import ROOT, short
-from flow.ppa import sources
-from flow.ppa.fpga import FpgaFigures
-from flow.ppa.liberty import Library
-from flow.ppa.measure import Figures, Sram
-from tb.units import UNITS
+from softnorm.units import UNITS
+
+from ..errors import UserError
+from ..paths import ROOT, short
+from . import sources
+from .fpga import FpgaFigures
+from .liberty import Library
+from .measure import Figures, Sram
 
 FILE = "ppa.json"
 DOCS = ROOT / "docs"

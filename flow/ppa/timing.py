@@ -10,10 +10,10 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from flow import tools
-from flow.errors import UserError
-from flow.ppa.liberty import Library
-from flow.ppa.netlist import Netlist
+from .. import tools
+from ..errors import UserError
+from .liberty import Library
+from .netlist import Netlist
 
 REPORT = "timing.rpt"
 

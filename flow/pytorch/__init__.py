@@ -1,6 +1,6 @@
 """The units' bit-exact models in PyTorch networks: any network's softmax and LayerNorms.
 
-    from flow.pytorch import evaluate_with
+    from softnorm.flow.pytorch import evaluate_with
 
     with evaluate_with(model, batches, softmax="<unit> LANES=16", norm="<unit>"):
         outputs = model(**inputs)
@@ -9,23 +9,20 @@ Attention of Hugging Face transformers goes through an attention function of the
 RMSNorms and nn.Softmax modules are found in the network. Calibration runs the float network on
 example batches (docs/pytorch.md). Nothing is retrained, and there is no gradient.
 
-Importing this needs PyTorch, which is optional (requirements-torch.txt): UserError without it.
+Importing this needs PyTorch, which is optional (the extra `torch`): UserError without it.
 """
 
 import importlib.util
-import sys
 
-from flow.errors import UserError
+from .. import tools
+from ..errors import UserError
 
 if importlib.util.find_spec("torch") is None:
-    raise UserError(
-        "the optional package torch is not installed; "
-        f"run: {sys.executable} -m pip install -r requirements-torch.txt"
-    )
+    raise UserError(f"the optional package torch is not installed; run: {tools.install('torch')}")
 
-from flow.pytorch.calibration import Samples, record
-from flow.pytorch.evaluation import Evaluation, evaluate_with
-from flow.pytorch.modules import Choice, UnitNorm, UnitSoftmax, choose
+from .calibration import Samples, record
+from .evaluation import Evaluation, evaluate_with
+from .modules import Choice, UnitNorm, UnitSoftmax, choose
 
 __all__ = [
     "Choice",

@@ -15,7 +15,7 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import nn
 
-from flow.errors import UserError
+from ..errors import UserError
 
 NAME = "softnorm"
 # An additive mask's value that masks: models add the least number of their dtype, -inf or -10000.
@@ -57,7 +57,7 @@ def attention(
     """
     if module not in _softmax_of:
         raise UserError(
-            f'attention "{NAME}" is for flow.pytorch.evaluate_with to switch on: '
+            f'attention "{NAME}" is for softnorm.flow.pytorch.evaluate_with to switch on: '
             "it knows no softmax for this model"
         )
     if dropout:

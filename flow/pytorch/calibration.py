@@ -1,7 +1,7 @@
 """Calibration of units for a PyTorch network: what the float network has on example batches.
 
 A softmax gets the F of the least squared error of its probabilities, each head its own; a LayerNorm
-or RMSNorm is fitted by its outputs (`flow.minilm_units`).
+or RMSNorm is fitted by its outputs (`flow.networks.minilm_units`).
 """
 
 from __future__ import annotations
@@ -15,13 +15,14 @@ import numpy as np
 import torch
 from torch import nn
 
-from flow import minilm
-from flow.errors import UserError
-from flow.minilm_units import AILAYERNORM, fit_norm, fit_plain
-from flow.pytorch import attention
-from flow.pytorch.modules import Choice, UnitNorm, UnitSoftmax, as_array
-from models import reference
-from models.arith import FRACS
+from softnorm.models import reference
+from softnorm.models.arith import FRACS
+
+from ..errors import UserError
+from ..networks import minilm
+from ..networks.minilm_units import AILAYERNORM, fit_norm, fit_plain
+from . import attention
+from .modules import Choice, UnitNorm, UnitSoftmax, as_array
 
 ROWS = 400  # that a LayerNorm is calibrated with
 QUERIES = 8  # of an example, that a softmax is calibrated with

@@ -8,9 +8,10 @@ from collections.abc import Iterable, Mapping, Sequence
 import torch
 from torch import nn
 
-from flow.errors import UserError
-from flow.pytorch import attention
-from flow.pytorch.calibration import (
+from ..errors import UserError
+from ..networks.stand_in import is_softmax
+from . import attention
+from .calibration import (
     Batch,
     Samples,
     check_float,
@@ -21,8 +22,7 @@ from flow.pytorch.calibration import (
     fit_unit_softmax,
     record,
 )
-from flow.pytorch.modules import Choice, UnitNorm, UnitSoftmax, choose
-from flow.stand_in import is_softmax
+from .modules import Choice, UnitNorm, UnitSoftmax, choose
 
 
 class Evaluation:

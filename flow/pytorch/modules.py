@@ -9,12 +9,13 @@ import numpy as np
 import torch
 from torch import nn
 
-from flow import stand_in
-from flow.errors import UserError
-from flow.stand_in import FittedNorm, is_softmax
-from models.arith import FRACS
-from tb import units
-from tb.unit import Parameters, Unit
+from softnorm import units
+from softnorm.models.arith import FRACS
+from softnorm.units.unit import Parameters, Unit
+
+from ..errors import UserError
+from ..networks import stand_in
+from ..networks.stand_in import FittedNorm, is_softmax
 
 # Settings that the flow knows: what calibration finds for a softmax, and which norm a row gets.
 FRAC, RMS = "frac", "rms"

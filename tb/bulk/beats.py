@@ -14,9 +14,10 @@ from types import MappingProxyType
 
 import numpy as np
 
-from tb.contract import InputBeats, OutputBeats, StreamShape
-from tb.stimulus import CLOCK_NS, STALLS, Reset
-from tb.unit import BANKS, ChannelSet, Outputs, Parameters, Rows, Unit
+from softnorm.units.unit import BANKS, ChannelSet, Outputs, Parameters, Rows, Unit
+
+from ..check.contract import InputBeats, OutputBeats, StreamShape
+from ..stimulus.values import CLOCK_NS, STALLS, Reset
 
 NOISES = 61  # beats of noise: a prime, so that they meet every phase of a row
 _PAIRS = 1021  # of a stall pattern, which then comes round
@@ -299,7 +300,7 @@ def pattern(name: str, seeds: tuple[int, ...]) -> np.ndarray:
 class Drive:
     """How rows are driven, beyond what they are.
 
-    phases  (first row, stalls of the source, stalls of the sink), names in tb.stimulus.STALLS; the
+    phases  (first row, stalls of the source, stalls of the sink), names in STALLS; the
             first phase starts with row 0. A pattern starts anew with each phase.
     keeps   (row, beat) -> tkeep in place of the right one
     resets  when resets come
@@ -423,7 +424,7 @@ class Cut:
     row, beat          the next ones to go in; with `part`, the row has begun
     out_row, out_beat  the next ones to come out
     pulses             clocks of err_len_o and err_keep_o since the reset before
-    states             of input and output, in tb.stimulus.STREAM_STATES
+    states             of input and output, in tb.stimulus.values.STREAM_STATES
     """
 
     row: int

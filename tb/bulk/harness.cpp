@@ -28,7 +28,7 @@ struct FatalError : std::exception {};
 
 }  // namespace
 
-// Mirrored by flow/bulk_verilator.py. Arrays are contiguous, the last axis the fastest.
+// Mirrored by flow/bulk/verilator.py. Arrays are contiguous, the last axis the fastest.
 struct Batch {
     uint64_t beats, rows, loads;
     uint64_t noises;     // what the pins carry that means nothing

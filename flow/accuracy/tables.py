@@ -1,0 +1,383 @@
+"""How far every unit is from float64 on the shipped tensors: tables, docs/accuracy.md, its plot.
+
+docs/accuracy.json has the same figures for others to read.
+
+What is run is the bit-exact model, which the RTL equals. Nothing here knows a unit: which variants
+there are, and what their outputs are worth, the descriptors say. matplotlib is needed for the plot
+only (the extra `plot`).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import io
+import itertools
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+
+import numpy as np
+
+from softnorm.models import vectors
+from softnorm.tb.stimulus.scenarios import rows_of
+from softnorm.units.unit import Rows, Unit, Variant
+
+from .. import tools
+from ..errors import UserError
+from ..paths import DATA, ROOT
+
+PAGE, PLOT, FIGURES = "accuracy.md", "accuracy.svg", "accuracy.json"
+NO_MATPLOTLIB = f"no plot without matplotlib; run: {tools.install('plot')}, then again"
+MAX_BINS = 100  # of a histogram; fewer, so that a bin's width is a round number
+# Colour, dash, width. Told apart by dash and darkness, too: a printer may have no colour.
+STYLES = (
+    ("#14507f", "-", 1.6),
+    ("#f08a24", "-", 1.2),
+    ("#2a7f4f", (0, (4, 1.5)), 1.2),
+    ("#8a1c4a", (0, (1, 1)), 1.4),
+    ("#7a5bb5", (0, (6, 1.5, 1, 1.5)), 1.2),
+    ("#6b6b6b", (0, (2, 2)), 1.2),
+)
+
+
+@dataclass(frozen=True)
+class Column:
+    """How a figure of `Unit.accuracy` is shown; a percent is 100 times the figure."""
+
+    title: str
+    about: str
+    percent: bool = False
+
+
+# By the names of models/metrics.py. That of a figure that only counts rows is None: no column.
+COLUMNS: dict[str, Column | None] = {
+    "max_abs_error": Column("max abs", "largest absolute error of an element"),
+    "mean_abs_error": Column(
+        "mean abs",
+        "mean absolute error of the elements; in output steps, rounding alone costs 0.25",
+    ),
+    "row_sum_error_mean": Column(
+        "row sum, bias", "sum of a row's outputs less the exact sum, which is 1"
+    ),
+    "row_sum_error_std": Column("row sum, spread", "the same"),
+    "kl_mean": Column(
+        "KL, nats",
+        "Kullback-Leibler divergence of a row, exact from output, mean over the rows; an output of "
+        "0 counts as half a step, and each row is divided by its sum",
+    ),
+    "argmax_flips": Column(
+        "arg-max flips",
+        "share of rows in which no largest element has the largest output; a tie is no flip",
+        percent=True,
+    ),
+    "row_max_error_mean": Column(
+        "row max abs", "a row's largest absolute error: mean over the rows"
+    ),
+    "statistics: mean_error_mean": Column(
+        "mean, bias",
+        "error of a row's mean, relative to the row's standard deviation; 0 for RMSNorm, which "
+        "takes no mean",
+        percent=True,
+    ),
+    "statistics: mean_error_std": Column("mean, spread", "the same", percent=True),
+    "statistics: std_error_mean": Column(
+        "std, bias",
+        "error of a row's standard deviation (RMSNorm: root mean square), relative to the exact "
+        "one; SOLE reports 0.4 % of its unit, on uniform data (their figure)",
+        percent=True,
+    ),
+    "statistics: std_error_std": Column("std, spread", "the same", percent=True),
+    "rows": None,
+    "statistics: rows": None,
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Line:
+    """A variant measured: figures by the names of `Unit.accuracy`, signed errors [elements]."""
+
+    variant: Variant
+    figures: dict[str, float]
+    errors: np.ndarray
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A unit's variants on its tensors: `rows` rows, `elements` of them unmasked."""
+
+    unit: Unit
+    rows: int
+    elements: int
+    lines: tuple[Line, ...]
+
+
+# --- measuring ------------------------------------------------------------------------------------
+
+
+def measure(unit: Unit, progress: Callable[[str], None] = lambda _: None) -> Measured:
+    """The unit's model, every variant, on its shipped tensors; a word to `progress` for each.
+
+    Raises VectorError for a tensor file that cannot be read.
+    """
+    file = vectors.load(DATA / unit.tensors)
+    lines = []
+    for number, variant in enumerate(unit.variants, 1):
+        parameters = unit.resolve(variant.parameters)
+        rows = _with(rows_of(unit, parameters, file), variant.settings)
+        outputs = unit.predict(parameters, rows)
+        approx, exact = unit.values(parameters, rows, outputs)
+        figures = unit.accuracy(parameters, rows, outputs)
+        lines.append(Line(variant, figures, (approx - exact)[rows.mask]))
+        progress(f"[{number}/{len(unit.variants)}] {label(unit, variant)}")
+    return Measured(unit, len(file.length), int(file.mask.sum()), tuple(lines))
+
+
+def _with(rows: Rows, settings: dict[str, int]) -> Rows:
+    """The rows with these settings in place of their own."""
+    every = {name: np.full(len(rows), value) for name, value in settings.items()}
+    return dataclasses.replace(rows, settings={**rows.settings, **every})
+
+
+# --- the table ------------------------------------------------------------------------------------
+
+
+def figure(value: float, percent: bool = False) -> str:
+    """Three significant digits, the same on every machine.
+
+    Machines differ in the last bits. So the value is first rounded to nine digits, and to 0 below
+    1e-12: one that lies between two results of three digits by construction, as 0.0625 may, does
+    not then fall to either side by chance.
+    """
+    nine = Decimal(f"{round(100 * value if percent else value, 12):.8e}")
+    return (f"{Decimal(f'{nine:.2e}'):f}" if nine else "0") + " %" * percent
+
+
+def cells(measured: Measured) -> tuple[list[str], list[list[str]]]:
+    """(titles, lines) of a unit's table: what varies between its variants, then the figures."""
+    unit, lines = measured.unit, measured.lines
+    parameters = _varied(unit.defaults, (line.variant.parameters for line in lines))
+    settings = _varied(_settings(unit), (line.variant.settings for line in lines))
+    shown = {name: column for name in lines[0].figures if (column := COLUMNS[name])}
+    table = []
+    for line in lines:
+        resolved = unit.resolve(line.variant.parameters)
+        table.append(
+            [
+                *(str(resolved[name]) for name in parameters),
+                *(_word(unit, name, line.variant.settings[name]) for name in settings),
+                *(figure(line.figures[name], column.percent) for name, column in shown.items()),
+            ]
+        )
+    return [*parameters, *settings, *(column.title for column in shown.values())], table
+
+
+def heading(measured: Measured) -> str:
+    """How much a table is of, and what its elements' errors are counted in."""
+    return (
+        f"{measured.rows} rows, {measured.elements:,} unmasked elements. "
+        f"Errors of elements: {measured.unit.value_unit}."
+    )
+
+
+def _varied(known: Iterable[str], given: Iterable[dict[str, object]]) -> list[str]:
+    """Those names that any variant gives, in the unit's order."""
+    named = {name for one in given for name in one}
+    return [name for name in known if name in named]
+
+
+def _settings(unit: Unit) -> dict[str, object]:
+    return {setting.name: setting for setting in unit.settings(unit.defaults)}
+
+
+def _word(unit: Unit, name: str, value: int) -> str:
+    """A setting's value, by its name if it has one."""
+    words = _settings(unit)[name].words
+    return words[value] if words else f"{name}={value}"
+
+
+def label(unit: Unit, variant: Variant) -> str:
+    """A variant in a few words: the unit, parameters that are no defaults, settings."""
+    other = [f"{n}={v}" for n, v in variant.parameters.items() if v != unit.defaults[n]]
+    words = [_word(unit, name, value) for name, value in variant.settings.items()]
+    return ", ".join([unit.title.partition(" (")[0], *([" ".join(other)] if other else []), *words])
+
+
+# --- the page -------------------------------------------------------------------------------------
+
+INTRODUCTION = """\
+# Accuracy
+
+How far the units are from float64 on tensors of a real model, every variant of each. This page and
+its plot are what `make accuracy` writes; a test fails when they are not what the models give.
+
+- What runs is each unit's bit-exact model (`models/`). The RTL equals it at 0 LSB, so the figures
+  are the RTL's too.
+- Inputs are the shipped tensors of all-MiniLM-L6-v2 ([data/README.md](../data/README.md)), masks
+  included. The exact function (`models/reference.py`) gets the same quantised inputs: what it costs
+  to quantise them is not in here.
+- These are errors of single rows. They are no accuracy of a network, and decide no test.
+
+![Distributions of the errors, by unit and variant](accuracy.svg)
+
+Counts are on a logarithmic axis. Parameters that the legend does not name have their defaults.
+
+## Columns
+
+Names in capitals are parameters of the build, small ones are run-time settings; a table shows those
+in which its variants differ. An output step is a difference of 1 in an integer output. Bias and
+spread are the mean and the standard deviation of an error over the rows. No figure sees everything,
+which is why there are several (`models/metrics.py`).
+
+"""
+
+
+def page(results: Sequence[Measured]) -> str:
+    """docs/accuracy.md."""
+    titles = {name: None for result in results for name in result.lines[0].figures}
+    columns = [column for name in titles if (column := COLUMNS[name])]
+    parts = [INTRODUCTION, _markdown(["column", "says"], [[c.title, c.about] for c in columns])]
+    for result in results:
+        unit = result.unit
+        defaults = ", ".join(f"{name} = {value}" for name, value in unit.defaults.items())
+        parts.append(
+            f"\n## {unit.title}\n\n"
+            f"`{(DATA / unit.tensors).relative_to(ROOT).as_posix()}`: {heading(result)}\n"
+            f"Defaults: {defaults}. [Arithmetic](units/{unit.name}.md).\n\n"
+            f"{_markdown(*cells(result))}"
+        )
+    return "".join(parts)
+
+
+def _markdown(titles: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    head, *body = [f"| {' | '.join(line)} |\n" for line in [titles, *lines]]
+    return "".join([head, f"|{'---|' * len(titles)}\n", *body])
+
+
+def data(results: Sequence[Measured]) -> str:
+    """docs/accuracy.json: a line for each variant, all of its parameters, figures as in the table.
+
+    `words` are its settings by name, as the table shows them.
+    """
+    lines = []
+    for result in results:
+        unit = result.unit
+        for line in result.lines:
+            settings = dict(line.variant.settings)
+            entry = {
+                "unit": unit.name,
+                "parameters": unit.resolve(line.variant.parameters),
+                "settings": settings,
+                "words": ", ".join(_word(unit, *setting) for setting in settings.items()),
+                "errors in": unit.value_unit,
+                # As shown: the same on every machine.
+                "figures": {n: float(figure(v)) for n, v in line.figures.items() if COLUMNS[n]},
+            }
+            lines.append(json.dumps(entry))
+    return "[\n" + ",\n".join(lines) + "\n]\n"
+
+
+def write(results: Sequence[Measured], folder: Path) -> list[str]:
+    """Write page, figures and plot into `folder`; return lines that say what was done.
+
+    Without matplotlib a plot that is there stays as it is. Raises UserError for a folder that
+    cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / PAGE).write_text(page(results), encoding="utf-8")
+        (folder / FIGURES).write_text(data(results), encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"cannot write {error.filename}: {error.strerror}") from None
+    return [
+        *(f"written: {folder / name}" for name in (PAGE, FIGURES)),
+        write_plot(lambda: plot(results), folder / PLOT),
+    ]
+
+
+def write_plot(draw: Callable[[], bytes], file: Path) -> str:
+    """Write what `draw` makes; return a line that says so, or that there is no matplotlib.
+
+    Raises UserError for a file that cannot be written.
+    """
+    try:
+        drawn = draw()
+    except ImportError:
+        return NO_MATPLOTLIB
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(drawn)
+    except OSError as error:
+        raise UserError(f"cannot write {error.filename}: {error.strerror}") from None
+    return f"written: {file}"
+
+
+# --- the plot -------------------------------------------------------------------------------------
+
+
+def stamp(results: Sequence[Measured]) -> str:
+    """What the plot carries of the tables that it goes with: a hash of all figures."""
+    return hashlib.sha256(repr([cells(result) for result in results]).encode()).hexdigest()[:16]
+
+
+def plot(results: Sequence[Measured]) -> bytes:
+    """The distributions of the plotted variants' errors as SVG: a panel for each unit of values.
+
+    The same errors make the same bytes. Raises ImportError without matplotlib.
+    """
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    panels: dict[str, list[Measured]] = {}
+    for result in results:
+        panels.setdefault(result.unit.value_unit, []).append(result)
+    style = {"svg.hashsalt": "softnorm", "svg.fonttype": "path", "font.size": 9}
+    with matplotlib.rc_context({**matplotlib.rcParamsDefault, **style}):
+        drawn = Figure(figsize=(7.2, 3.2 * len(panels)), layout="constrained", facecolor="white")
+        drawn.suptitle("Errors of the units on real tensors, against float64", fontsize=11)
+        for axes, (unit, group) in zip(
+            drawn.subplots(len(panels), squeeze=False)[:, 0], panels.items(), strict=True
+        ):
+            _panel(axes, unit, group)
+        file = io.BytesIO()
+        about = {"Date": None, "Creator": "make accuracy", "Description": f"of {stamp(results)}"}
+        drawn.savefig(file, format="svg", metadata=about)
+    return file.getvalue()
+
+
+def _panel(axes, unit: str, group: Sequence[Measured]) -> None:
+    lines = [
+        (label(result.unit, line.variant), line.errors)
+        for result in group
+        for line in result.lines
+        if line.variant.plotted
+    ]
+    width, edges = _bins(max(np.abs(errors).max() for _, errors in lines))
+    for (text, errors), style in zip(lines, itertools.cycle(STYLES), strict=False):
+        counts, _ = np.histogram(errors, edges)
+        colour, dash, thickness = style
+        axes.stairs(counts, edges, label=text, color=colour, linestyle=dash, linewidth=thickness)
+    files = {result.unit.tensors: result.elements for result in group}
+    title = ", ".join(f"{count:,} elements of {file}" for file, count in files.items())
+    axes.set_title(title, loc="left", fontsize=9)
+    axes.set_yscale("log")
+    axes.set_ylim(0.8, None)
+    axes.yaxis.set_major_formatter(lambda count, _: f"{count:,.0f}")
+    axes.set_xlim(edges[0], edges[-1])
+    axes.set_xlabel(f"error: output minus exact ({unit})")
+    axes.set_ylabel(f"elements in a bin of {width:g}")
+    axes.grid(color="#dddddd", linewidth=0.5)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(loc="upper right", borderaxespad=0, handlelength=2.2, frameon=False, fontsize=8)
+
+
+def _bins(largest: float) -> tuple[float, np.ndarray]:
+    """(width, edges) of at most MAX_BINS bins up to +-largest, one of them around 0."""
+    least = 2 * largest / (MAX_BINS - 1)
+    decade = 10.0 ** np.floor(np.log10(least))
+    width = next(decade * step for step in (1, 2, 5, 10) if decade * step >= least)
+    count = int(np.ceil(largest / width - 0.5))
+    return width, (np.arange(-count, count + 2) - 0.5) * width

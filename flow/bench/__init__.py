@@ -1,0 +1,1 @@
+"""Speed: models, bench, bulk engine and regression, each against something plain."""

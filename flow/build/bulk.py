@@ -1,0 +1,201 @@
+"""Builds of the bulk engine: a unit behind a harness that moves whole arrays of beats.
+
+On Verilator a build is a shared library: the unit, the stream's assertions, Verilator's runtime and
+the harness of `tb/bulk`. On Icarus it is a program for vvp: the unit in a test top that reads and
+writes files. Neither harness names a unit: what it must know of one is in a generated header.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from .. import tools
+from .pins import CHECKERS, BuildError, check_simulator, kept
+from ..paths import BUILD, ROOT, RTL
+from softnorm.tb.check.contract import StreamShape
+from softnorm.units.unit import Parameters, Unit
+
+HARNESS = ROOT / "tb/bulk"
+# What a library shows is its interface alone: several are open in one process, and each must use
+# the runtime that is in it.
+_FLAGS = ("-O3", "-std=c++17", "-fPIC", "-fvisibility=hidden", "-fno-gnu-unique")
+_DEFINES = ("VERILATOR=1", *(f"VM_{name}=0" for name in ("COVERAGE", "SC", "TIMING", "TRACE")))
+_DEFINES += tuple(f"VM_TRACE_{name}=0" for name in ("FST", "VCD", "SAIF"))
+
+# What runs once an instance, as Verilator has it: not worth the quarter of the compiler's time that
+# its optimisation would take.
+_ONCE = "once"
+
+
+@dataclass(frozen=True)
+class BulkBuild:
+    """A finished build."""
+
+    unit: Unit
+    parameters: dict[str, int | str]
+    sim: str
+    folder: Path
+    reused: bool
+    seconds: float
+
+    @property
+    def library(self) -> Path:
+        """Verilator's."""
+        return self.folder / "unit.so"
+
+    @property
+    def program(self) -> Path:
+        """Icarus's, for vvp."""
+        return self.folder / "unit.vvp"
+
+
+def bulk_build(
+    unit: Unit,
+    parameters: Parameters,
+    sim: str = "verilator",
+    *,
+    rtl: Path = RTL,
+) -> BulkBuild:
+    """Build `unit` with all of its `parameters`, or find the build that is there.
+
+    `rtl` is the folder of the sources: another one than the project's holds planted bugs. Raises
+    UserError (unknown simulator, missing tool) and BuildError (sources refused).
+    """
+    check_simulator(sim)
+    sources = [rtl / file for file in unit.rtl]
+    if sim == "verilator":
+        sources += [ROOT / file for file in CHECKERS]
+        own = [*HARNESS.glob("*.h"), *HARNESS.glob("*.cpp")]
+        header, make = ports_header(unit, parameters), _verilate
+    else:
+        own = [*HARNESS.glob("*.sv")]
+        header, make = _macros(unit, parameters), _interpret
+    started = time.perf_counter()
+    folder, reused = kept(
+        f"{unit.name}-bulk-{sim}",
+        [unit.name, parameters, sim, tools.versions(sim), header],
+        [*sources, *sorted(own), Path(__file__)],
+        lambda folder: make(unit, parameters, sources, header, folder),
+    )
+    seconds = time.perf_counter() - started
+    return BulkBuild(unit, dict(parameters), sim, folder, reused, seconds)
+
+
+def ports_header(unit: Unit, parameters: Parameters) -> str:
+    """sn_ports.h: the unit's own ports, and the bytes of the common ones."""
+    shape = StreamShape.of(unit, parameters)
+    lists = {
+        "SETTINGS": [setting.port for setting in unit.settings(parameters)],
+        "CHANNELS": [column.port for column in unit.channels],
+    }
+    numbers = {
+        "HAS_CHANNELS": int(bool(unit.channels)),
+        "IN_BYTES": shape.lanes * shape.in_dtype.itemsize,
+        "OUT_BYTES": shape.lanes * shape.out_dtype.itemsize,
+        "KEEP_BYTES": -(-shape.lanes // 8),
+    }
+    lines = [f"#define SN_{k}(X) {' '.join(f'X({port})' for port in v)}" for k, v in lists.items()]
+    lines += [f"#define SN_{name} {value}" for name, value in numbers.items()]
+    return "\n".join(["#pragma once", *lines, ""])
+
+
+def _macros(unit: Unit, parameters: Parameters) -> str:
+    """sn_ports.svh: the same for the test top of SystemVerilog."""
+    shape = StreamShape.of(unit, parameters)
+    ports = []
+    for number, setting in enumerate(unit.settings(parameters)):
+        width = max(1, setting.values[-1].bit_length())
+        ports.append(f".{setting.port}(settings[{32 * number}+:{width}]),")
+    if unit.channels:
+        width = max(1, (shape.max_len - 1).bit_length())
+        ports += [".chan_we_i(chan_we),", ".chan_bank_i(chan_bank),"]
+        ports.append(f".chan_addr_i(chan_addr[{width - 1}:0]),")
+    for number, column in enumerate(unit.channels):
+        low, high = column.values[0], column.values[-1]
+        width = 8 * column.dtype.itemsize if low < 0 else max(1, high.bit_length())
+        ports.append(f".{column.port}(line[{32 * number}+:{width}]),")
+    numbers = unit.rtl_parameters(parameters)
+    macros = {
+        "UNIT": unit.name,
+        "PARAMETERS": ", ".join(f".{name}({value})" for name, value in numbers.items()),
+        "PORTS": " ".join(ports),
+        "DATA_W": 8 * shape.lanes * shape.in_dtype.itemsize,
+        "OUT_W": 8 * shape.lanes * shape.out_dtype.itemsize,
+        "KEEP_W": shape.lanes,
+        "SETTINGS": max(1, len(unit.settings(parameters))),  # no vector has no bits
+        "COLUMNS": len(unit.channels),
+    }
+    return "".join(f"`define SN_{name} {value}\n" for name, value in macros.items())
+
+
+def _run(sim: str, unit: Unit, folder: Path, environment: dict[str, str], *command: str) -> None:
+    """A step of a build, logged. Raises BuildError if it fails."""
+    path = folder / "build.log"
+    ended = tools.run(command, folder, environment)
+    said = [*ended.stdout, *ended.stderr]
+    with path.open("a") as log:
+        log.writelines(f"{line}\n" for line in (" ".join(command), *said))
+    if not ended.ok:
+        text = "\n  ".join([line for line in said if "rror" in line][:10] or said[-10:])
+        raise BuildError(f"{sim} cannot build {unit.name}: see {path}\n  {text}")
+
+
+def _interpret(unit, parameters, sources: Sequence[Path], header: str, folder: Path) -> None:
+    (folder / "sn_ports.svh").write_text(header)
+    run = partial(_run, "icarus", unit, folder, {})
+    run(
+        *("iverilog", "-g2012", "-Wall", "-Wno-timescale", "-I", ".", "-s", "sn_bulk_top"),
+        *("-o", "unit.vvp", *map(str, sources), str(HARNESS / "sn_bulk_top.sv")),
+    )
+
+
+def _verilate(unit, parameters, sources: Sequence[Path], header: str, folder: Path) -> None:
+    environment = tools.verilator_env()
+    numbers = unit.rtl_parameters(parameters)
+    run = partial(_run, "verilator", unit, folder, environment)
+    run(
+        *("verilator", "--cc", "--prefix", "Vtop", "--Mdir", ".", "--top-module", unit.name),
+        *("-O3", "--assert", "--x-assign", "unique", "--x-initial", "unique", "-Wno-fatal"),
+        *("--timescale", "1ns/1ps", "--no-timing", f"-DSN_UNIT={unit.name}"),
+        *(f"-G{name}={value}" for name, value in numbers.items()),
+        *map(str, sources),
+    )
+    made = sorted(path.name for path in folder.glob("Vtop*.cpp"))
+    slow = [name for name in made if name.endswith("__Slow.cpp")]
+    for name, parts in (("model", [one for one in made if one not in slow]), (_ONCE, slow)):
+        text = "".join(f'#include "{part}"\n' for part in parts)
+        (folder / f"{name}.cpp").write_text(text)
+    runtime = Path(environment["VERILATOR_ROOT"]) / "include"
+    units = [folder / "model.cpp", folder / f"{_ONCE}.cpp"]
+    units += [runtime / f"{name}.cpp" for name in ("verilated", "verilated_threads")]
+    options = [f"-D{name}" for name in _DEFINES]
+    options += [f"-I{runtime}", f"-I{runtime / 'vltstd'}", "-include", str(HARNESS / "print.h")]
+    compile_library(unit, folder, header, units, options)
+
+
+def compile_library(
+    unit: Unit, folder: Path, header: str, sources: Sequence[Path], options: Sequence[str] = ()
+) -> None:
+    """Compile a model, whose class is Vtop, and the harness into the build's library.
+
+    `header` is sn_ports.h. Raises BuildError.
+    """
+    environment, compiler = {}, ["g++"]
+    ccache = tools.ccache()
+    if ccache is not None:  # most of the time goes into what is the same for every build
+        environment["CCACHE_DIR"] = str(BUILD / "ccache")
+        compiler.insert(0, str(ccache))
+    (folder / "sn_ports.h").write_text(header)
+    run = partial(_run, "g++", unit, folder, environment)
+    objects = []
+    for source in [*sources, *(HARNESS / f"{name}.cpp" for name in ("harness", "yardstick"))]:
+        objects.append(f"{source.stem}.o")
+        # By its name alone where it is the build's own: the compiler's cache is asked by it.
+        name = source.name if source.parent == folder else str(source)
+        flags = [*_FLAGS, *options, *(["-O0"] if source.stem == _ONCE else [])]
+        run(*compiler, *flags, "-I.", f"-I{HARNESS}", "-c", name, "-o", objects[-1])
+    run("g++", "-shared", "-Wl,-Bsymbolic", "-o", "unit.so", *objects, "-pthread", "-latomic")

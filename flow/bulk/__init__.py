@@ -1,0 +1,1 @@
+"""Whole tensors through the RTL without Python at the pins."""

@@ -1,0 +1,139 @@
+"""A batch through a unit on Icarus: files for the test top of `tb/bulk`, a process a batch."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from softnorm.tb.bulk.beats import Beats, Cut, Job, Loads, Moved, with_clock_low
+from softnorm.tb.stimulus.values import AIM, STREAM_STATES, Reset
+
+from .. import tools
+from ..build.bulk import BulkBuild
+
+
+class Icarus:
+    """Runs jobs of one build; registers and memories start as X each time."""
+
+    def __init__(self, build: BulkBuild, seed: int):
+        """`seed` is Verilator's business."""
+        self._program = build.program
+
+    def close(self) -> None:
+        """Nothing is kept between jobs."""
+
+    def drive(self, job: Job, reset: bool) -> Moved:
+        """Drive a job. Raises ValueError without `reset`: each has a process of its own."""
+        if not reset:
+            raise ValueError("icarus starts every batch with a reset")
+        with tempfile.TemporaryDirectory(prefix="bulk-") as name:
+            folder = Path(name)
+            numbers = _write(job, folder)
+            words = [f"+{key}={value}" for key, value in numbers.items()]
+            ended = tools.run(["vvp", "-n", str(self._program), *words], folder)
+            result = folder / "result.txt"
+            text = result.read_text() if result.exists() else ""
+            if not ended.ok or not text:
+                said = "\n  ".join([*ended.stdout, *ended.stderr][-5:])
+                return Moved(0, 0, 0, 0, 0, f"vvp ended without a result: {said}")
+            *resets, end = text.splitlines()
+            *counts, why = end.split(maxsplit=5)
+            moved = [int(count) for count in counts]
+            _read(job, folder, moved[2])
+            reasons = {"done": "", "stuck": f"stuck: no beat moved for {job.limit} clocks"}
+            cuts = tuple(_cut(*map(int, line.split())) for line in resets)
+            return Moved(*moved, reasons.get(why.strip(), why.strip()), cuts)
+
+
+def _big(values: np.ndarray) -> np.ndarray:
+    """[n] or [n, columns] unsigned as bytes [n, ..] of 32-bit words, the high byte first."""
+    return values.reshape(len(values), math.prod(values.shape[1:])).astype(">u4").view(np.uint8)
+
+
+def _records(beats: Beats, settings: np.ndarray, waits: np.ndarray) -> bytes:
+    """Records of beats for sn_bulk_top.sv, the high byte first."""
+    if not settings.shape[1]:  # as SN_SETTINGS has it
+        settings = np.zeros((len(settings), 1), np.uint32)
+    low = [settings[:, ::-1].astype(">u4").view(np.uint8)]
+    low += [part[:, ::-1] for part in (beats.strb, beats.keep, beats.data)]
+    return np.concatenate([_big(waits), beats.last[:, None], *low], axis=1).tobytes()
+
+
+def _words(reset: Reset) -> list[int]:
+    """A record of resets.bin."""
+    states = [STREAM_STATES.index(one) for one in reset.aim] if reset.aim else [0, 0]
+    aim = [AIM if reset.aim else 0, 3 * states[0] + states[1]]
+    return [reset.clocks, int(with_clock_low(reset)), reset.held, *aim]
+
+
+def _cut(row, beat, part, out_row, out_beat, len_pulses, keep_pulses, source, sink) -> Cut:
+    """A line of result.txt."""
+    pulses, states = (len_pulses, keep_pulses), (source, sink)
+    return Cut(row, beat, bool(part), out_row, out_beat, pulses, states)
+
+
+def _write(job: Job, folder: Path) -> dict[str, int]:
+    """The files of a job; return the numbers that go with them."""
+    beats, count = job.beats, len(job.beats.last)
+    first = np.concatenate([np.ones(min(count, 1), np.uint8), beats.last[:-1]])
+    row = np.cumsum(first, dtype=int) - 1
+    waits = np.zeros(count, np.uint32) if job.loads is None else job.loads.row_loads[row]
+    settings = np.ascontiguousarray(beats.settings[row])
+    (folder / "beats.bin").write_bytes(_records(beats, settings, waits))
+    none = np.zeros(len(job.noise.last), np.uint8)
+    (folder / "noise.bin").write_bytes(_records(job.noise, job.noise.settings, none))
+    phases = job.phases
+    (folder / "pairs.bin").write_bytes(_big(phases.pairs).tobytes())
+    table = np.stack([column for name, column in vars(phases).items() if name != "pairs"], axis=1)
+    (folder / "phases.bin").write_bytes(_big(table).tobytes())
+    resets = np.array([_words(reset) for reset in job.resets], np.uint32).reshape(-1, 5)
+    (folder / "resets.bin").write_bytes(_big(resets).tobytes())
+    writes = _writes(job.loads, *job.lines) if job.loads is not None else np.zeros((0, 1), np.uint8)
+    (folder / "lines.bin").write_bytes(writes.tobytes())
+    return {
+        "beats": count,
+        "rows": len(beats.settings),
+        "writes": len(writes),
+        "noises": len(job.noise.last),
+        "pairs": len(phases.pairs),
+        "phases": len(phases.row),
+        "resets": len(resets),
+        "limit": job.limit,
+        "settle": job.settle,
+    }
+
+
+def _writes(loads: Loads, begin: np.ndarray, count: np.ndarray, lines: np.ndarray) -> np.ndarray:
+    """Records of the writes of a channel table, [writes, bytes]."""
+    lengths = count[loads.chosen].astype(int)
+    load = np.repeat(np.arange(len(lengths)), lengths)
+    channel = np.arange(len(load)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    ends = channel == lengths[load] - 1
+    flags = (loads.bank[load] << 1 | ends).astype(np.uint8)[:, None]
+    line = lines[begin[loads.chosen][load].astype(int) + channel]
+    parts = [_big(loads.after[load]), flags, _big(channel), _big(line[:, ::-1])]
+    return np.concatenate(parts, axis=1)
+
+
+def _read(job: Job, folder: Path, beats: int) -> None:
+    """What the test top wrote of so many beats that came out, into the job's room.
+
+    Words of 32 bits, the low byte first.
+    """
+    room = job.room
+    sizes = [4, -(-room.keep.shape[1] // 4) * 4, -(-room.data.shape[1] // 4) * 4, 8]
+    raw = np.fromfile(folder / "out.bin", np.uint8).reshape(-1, sum(sizes))
+    raw = raw[: min(beats, len(room.last))]
+    flags, keep, data, clocks = np.split(raw, np.cumsum(sizes)[:3], axis=1)
+    there = slice(len(raw))
+    room.user[there] = flags[:, 0] & 127
+    room.last[there] = flags[:, 0] >> 7
+    room.keep[there] = keep[:, : room.keep.shape[1]]
+    room.data[there] = data[:, : room.data.shape[1]]
+    if job.in_clocks is not None:
+        job.out_clocks[there] = np.ascontiguousarray(clocks).view("<u4")
+        moved = np.fromfile(folder / "in.bin", "<u4").reshape(-1, 3)
+        job.in_clocks[moved[:, 0]] = moved[:, 1:]

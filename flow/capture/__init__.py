@@ -1,0 +1,1 @@
+"""Recording of real tensors: attention logits and LayerNorm inputs of a network."""

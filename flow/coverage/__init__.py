@@ -1,0 +1,1 @@
+"""Code coverage: counts of Verilator, waivers, files for other tools."""

@@ -1,0 +1,163 @@
+"""Waivers: what need not be covered, and why, as data of testplans/waivers.hjson."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from itertools import chain
+from pathlib import Path
+
+import hjson
+
+from softnorm.units import UNITS
+
+from ..errors import UserError
+from ..paths import ROOT, RTL
+from .code import KINDS, Figures, Point
+
+WAIVERS = ROOT / "testplans/waivers.hjson"
+
+_WORDS = {
+    "file": {"file", "line", "detail", "kind", "unit", "when", "reason"},
+    "point": {"point", "bin", "unit", "when", "reason"},
+}
+
+
+@dataclass(frozen=True)
+class Waiver:
+    """Points that need not be covered, and why. In a pattern only `*` is special.
+
+    file    a file below rtl/, or covergroup.coverpoint
+    kinds   of which kinds
+    lines   texts of source lines, without the space around them; none: all lines
+    details arms, signals, expressions or bins; none: all of them
+    unit    in this unit only; "" in all
+    when    in configurations with these parameters only: name -> values
+    """
+
+    file: str
+    kinds: tuple[str, ...]
+    lines: tuple[str, ...]
+    details: tuple[str, ...]
+    unit: str
+    when: Mapping[str, tuple[int | str, ...]]
+    reason: str
+
+    def is_about(self, figures: Figures) -> bool:
+        """Whether it can waive a point of these."""
+        return self.unit in ("", figures.unit) and all(
+            figures.parameters.get(name) in values for name, values in self.when.items()
+        )
+
+    def matches(self, point: Point) -> bool:
+        """Whether the point is one of those."""
+        return (
+            point.file == self.file
+            and point.kind in self.kinds
+            and like(self.details, point.detail)
+            and (not self.lines or like(self.lines, _text(point)))
+        )
+
+    def __str__(self) -> str:
+        parts = [f"unit {self.unit}"] if self.unit else []
+        parts += [f"{name} {'|'.join(map(str, values))}" for name, values in self.when.items()]
+        parts += [repr(pattern) for pattern in (*self.lines, *self.details)]
+        return f"{'/'.join(self.kinds)} in {self.file}: {', '.join(parts)}"
+
+
+@cache
+def _source(file: str) -> list[str]:
+    path = RTL / file
+    return path.read_text().splitlines() if path.is_file() else []
+
+
+def _text(point: Point) -> str:
+    lines = _source(point.file)
+    return lines[point.line - 1].strip() if point.line <= len(lines) else ""
+
+
+@cache
+def _pattern(patterns: tuple[str, ...]) -> re.Pattern:
+    every = (".*".join(map(re.escape, pattern.split("*"))) for pattern in patterns)
+    return re.compile("|".join(every))
+
+
+def like(patterns: tuple[str, ...], text: str) -> bool:
+    """Whether a text is one of the patterns; in them only `*` is special. None: any text is."""
+    return not patterns or _pattern(patterns).fullmatch(text) is not None
+
+
+def _several(value: object) -> tuple:
+    return tuple(value) if isinstance(value, list) else (value,)
+
+
+def load_waivers(path: Path = WAIVERS) -> list[Waiver]:
+    """Read waivers. Raises UserError, in one line, for anything that cannot be meant."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        entries = hjson.loads(text, object_pairs_hook=dict)["waivers"]
+    except (OSError, KeyError, hjson.HjsonDecodeError) as error:
+        raise UserError(f"cannot read the waivers {path}: {error}") from None
+    found = []
+    for number, entry in enumerate(entries):
+        where = f"{path.name}, waiver {number}"
+        if ("file" in entry) == ("point" in entry):
+            raise UserError(f"{where}: name a file or a point")
+        what, detail = ("file", "detail") if "file" in entry else ("point", "bin")
+        if unknown := entry.keys() - _WORDS[what]:
+            raise UserError(f"{where}: a waiver of a {what} has no {min(unknown)}")
+        if not str(entry.get("reason", "")).strip():
+            raise UserError(f"{where} has no reason")
+        kinds = _several(entry.get("kind", "functional" if what == "point" else ""))
+        if what == "file" and not {*kinds} <= {*KINDS}:
+            raise UserError(f"{where}: kind must be of {', '.join(KINDS)}")
+        if entry.get("unit", next(iter(UNITS))) not in UNITS:
+            raise UserError(f"{where}: there is no unit {entry['unit']}")
+        if unknown := entry.get("when", {}).keys() - {
+            *chain(*(u.defaults for u in UNITS.values()))
+        }:
+            raise UserError(f"{where}, when: no unit has a parameter {min(unknown)}")
+        if not entry.keys() & {"line", "detail", "bin"}:
+            raise UserError(f"{where} waives all of {entry[what]}: name a line, detail or bin")
+        found.append(
+            Waiver(
+                file=entry[what],
+                kinds=kinds,
+                lines=_several(entry["line"]) if "line" in entry else (),
+                details=_several(entry[detail]) if detail in entry else (),
+                unit=entry.get("unit", ""),
+                when={name: _several(value) for name, value in entry.get("when", {}).items()},
+                reason=" ".join(entry["reason"].split()),
+            )
+        )
+    return found
+
+
+def apply(waivers: Sequence[Waiver], figures: Sequence[Figures]) -> None:
+    """Mark what is waived in each configuration. Raises UserError for one that matches no point.
+
+    What cannot match here is not looked at: a regression may be of some units and configurations.
+    """
+    for waiver in waivers:
+        about = [one for one in figures if waiver.is_about(one)]
+        used = False
+        for one in about:
+            for point, count in one.counts.items():
+                if point.file == waiver.file and waiver.matches(point):
+                    used = True
+                    if not count:
+                        one.waived.setdefault(point, waiver.reason)
+        if about and not used and (waiver.unit or not _is_elsewhere(waiver.file, figures)):
+            raise UserError(f"a waiver matches nothing: {waiver}")
+
+
+def _is_elsewhere(file: str, figures: Iterable[Figures]) -> bool:
+    """Whether a file, or a covergroup, may be of a unit that is not among the figures."""
+    if any(point.file == file for one in figures for point in one.counts):
+        return False
+    units = {one.unit for one in figures}
+    if file.endswith(".sv"):
+        return any(file in unit.rtl for name, unit in UNITS.items() if name not in units)
+    return not {*UNITS} <= units

@@ -1,0 +1,1 @@
+"""Whole networks with the units in the place of softmax and LayerNorm."""

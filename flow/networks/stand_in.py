@@ -1,0 +1,225 @@
+"""Units in the place of a network's softmax and LayerNorms: real tensors in, real tensors out.
+
+`UnitSoftmax` and `UnitNorm` are what `minilm` and `digits` take as softmax and norm. They
+quantise, put rows through a unit, and give back what its outputs are worth. What runs the rows is
+an `Engine`: the bit-exact model, or the RTL in bulk. `fit_softmax` calibrates a softmax; LayerNorms
+are left to the networks. Nothing here names a unit.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from softnorm.models import reference
+from softnorm.models.arith import FRACS
+from softnorm.models.ptf import FoldedNorm, Ptf
+from softnorm.units.softmax import SoftmaxUnit
+from softnorm.units.unit import ChannelSet, Outputs, Parameters, Rows, Unit
+
+from ..build.bulk import bulk_build
+from ..bulk import rtl
+
+# (unit, all of its parameters, rows) -> outputs: what a unit makes of rows.
+Engine = Callable[[Unit, Parameters, Rows], Outputs]
+
+
+def by_model(unit: Unit, parameters: Parameters, rows: Rows) -> Outputs:
+    """The bit-exact model: an `Engine`."""
+    return unit.predict(parameters, rows)
+
+
+@dataclass
+class Passed:
+    """What went through a unit's RTL: rows, beats, clocks; seconds with packing and unpacking."""
+
+    rows: int = 0
+    beats: int = 0
+    clocks: int = 0
+    seconds: float = 0.0
+
+
+class ByRtl:
+    """The RTL of any unit, in Verilator: an `Engine`. Use as a context.
+
+    A unit is built and started at its first rows and stays for those that follow, which find it as
+    the ones before left it. `passed` counts by unit name. Raises what `flow.bulk.rtl.run` raises.
+    """
+
+    def __init__(self, instances: int = 1):
+        """`instances`: of each unit, a thread each, that share its rows."""
+        self.passed: dict[str, Passed] = {}
+        self._instances = instances
+        self._open: dict[object, rtl.Instances] = {}
+        self._stack = ExitStack()
+
+    def __enter__(self) -> ByRtl:
+        return self
+
+    def __exit__(self, *_) -> None:
+        self._open.clear()
+        self._stack.close()
+
+    def start(self, unit: Unit, parameters: Parameters) -> rtl.Instances:
+        """Return the simulated units that take the rows; the first time, build and start them."""
+        key = (unit.name, *parameters.items())
+        if key not in self._open:
+            instances = rtl.Instances(bulk_build(unit, parameters), self._instances)
+            self._open[key] = self._stack.enter_context(instances)
+        return self._open[key]
+
+    def __call__(self, unit: Unit, parameters: Parameters, rows: Rows) -> Outputs:
+        instances = self.start(unit, parameters)
+        started = time.perf_counter()
+        outputs = instances.run(rows, reset=False)
+        passed = self.passed.setdefault(unit.name, Passed())
+        passed.rows += len(rows)
+        passed.beats += outputs.beats
+        passed.clocks += outputs.clocks
+        passed.seconds += time.perf_counter() - started
+        return outputs
+
+
+# --- the units ------------------------------------------------------------------------------------
+
+
+def is_softmax(unit: Unit) -> bool:
+    """Whether the unit stands in for softmax; the others do for LayerNorm."""
+    return isinstance(unit, SoftmaxUnit)
+
+
+@dataclass(frozen=True, eq=False)
+class UnitSoftmax:
+    """A `minilm.Softmax`: logits to int8, through the unit, and back.
+
+    parameters: all of them (`Unit.resolve`). frac: F, integers [layers] or [layers, heads].
+    settings: the others. engine: what runs the rows. gain: what a head's outputs are multiplied by,
+    [layers, heads], None for 1. It is no hardware: a network has it in the weights behind, in the
+    rows that take the head's values.
+    """
+
+    unit: SoftmaxUnit
+    parameters: Parameters
+    frac: np.ndarray
+    settings: Mapping[str, int] = field(default_factory=dict)
+    engine: Engine = by_model
+    gain: np.ndarray | None = None
+
+    def __call__(self, logits: np.ndarray, mask: np.ndarray, layer: int) -> np.ndarray:
+        batch, heads, queries, keys = logits.shape
+        frac = np.reshape(self.frac[layer], (-1, 1, 1))
+        live = None
+        if not mask.all():
+            live = np.ascontiguousarray(np.broadcast_to(mask, logits.shape)).reshape(-1, keys)
+            logits = np.where(mask, logits, 0)  # what is masked may be anything; 0 has an int8
+        x, given = self.unit.quantise(logits, frac)
+        of_rows = {
+            name: np.broadcast_to(value, (batch, heads, queries, 1)).ravel()
+            for name, value in given.items()
+        }
+        rows = rtl.rows_of(
+            *(self.unit, self.parameters, x.reshape(-1, keys), live),
+            settings={**self.settings, **of_rows},
+        )
+        outputs = self.engine(self.unit, self.parameters, rows)
+        real = self.unit.result(self.parameters, outputs).to_real().reshape(logits.shape)
+        if self.gain is not None:
+            real = real * self.gain[layer][:, None, None]
+        return real.astype(logits.dtype)
+
+
+def fit_softmax(
+    unit: SoftmaxUnit,
+    parameters: Parameters,
+    settings: Mapping[str, int],
+    logits: Sequence[np.ndarray],
+    mask: np.ndarray,
+    by: str = "head",
+    gain: bool = False,
+) -> UnitSoftmax:
+    """Return the unit with the F of the least squared error of its probabilities.
+
+    parameters: over the defaults. logits: by layer, real [heads, rows, keys], with mask [rows,
+    keys]. by: "layer" for one F a layer, "head" for one a head; F is a setting of the row. Large
+    logits that saturate here and there may be worth the finer steps of all others, or not. gain:
+    whether each head has one, with which its rows sum to 1 on average.
+    """
+    parameters = unit.resolve(parameters)
+    layers, heads, masks = len(logits), len(logits[0]), mask[:, None, None, :]
+    rows = [one.transpose(1, 0, 2)[:, :, None].astype(np.float64) for one in logits]
+    fitted = UnitSoftmax(unit, parameters, np.zeros((layers, heads), np.int64), settings)
+    sums = np.empty((layers, heads))
+    for layer, x in enumerate(rows):
+        exact = reference.softmax(x, np.broadcast_to(masks, x.shape))
+        errors = []
+        for frac in FRACS:
+            fitted.frac[layer] = frac
+            errors.append(np.square(fitted(x, masks, layer) - exact).sum(axis=(0, 2, 3)))
+        errors = np.array(errors)
+        fitted.frac[layer] = errors.sum(axis=1).argmin() if by == "layer" else errors.argmin(axis=0)
+        sums[layer] = fitted(x, masks, layer).sum(axis=(0, 2, 3)) / len(x)
+    return replace(fitted, gain=1 / sums) if gain else fitted
+
+
+@dataclass(frozen=True, eq=False)
+class FittedNorm:
+    """A LayerNorm as a unit takes it; an output's real value is out * folded.step + offset.
+
+    offset: float64 [channels] or 0. The biases behind have it folded in, as the weights have the
+    step.
+    """
+
+    ptf: Ptf
+    folded: FoldedNorm
+    offset: np.ndarray | float = 0.0
+
+    def run(
+        self, unit: Unit, parameters: Parameters, x: np.ndarray, engine: Engine = by_model
+    ) -> np.ndarray:
+        """Return what the unit, with all of its parameters, makes of real x [rows, channels].
+
+        float64. Settings that follow from a row's length are left to the unit's descriptor.
+        """
+        columns = {
+            column.name: getattr(self.folded.channels, column.name) for column in unit.channels
+        }
+        taken = {setting.name for setting in unit.settings(parameters)}
+        folded = self.folded
+        q, given = unit.quantised(self.ptf.quantise(x), folded.zp, folded.channels.alpha)
+        given |= {s: getattr(folded, s) for s in ("gfrac", "ofrac", "rms") if s in taken}
+        rows = rtl.rows_of(unit, parameters, q, settings=given, channels=ChannelSet(columns))
+        return self.folded.dequantise(engine(unit, parameters, rows).out) + self.offset
+
+
+@dataclass(frozen=True, eq=False)
+class UnitNorm:
+    """A `minilm.Norm` of a unit, for all LayerNorms; parameters and engine as above."""
+
+    unit: Unit
+    parameters: Parameters
+    norms: Sequence[FittedNorm]
+    engine: Engine = by_model
+
+    def __call__(self, x: np.ndarray, n: int) -> np.ndarray:
+        rows = x.reshape(-1, x.shape[-1])
+        real = self.norms[n].run(self.unit, self.parameters, rows, self.engine)
+        return real.reshape(x.shape).astype(x.dtype)
+
+
+# --- the controls ---------------------------------------------------------------------------------
+
+
+def uniform_softmax(logits: np.ndarray, mask: np.ndarray, layer: int) -> np.ndarray:
+    """A control: the same probability for all that count, whatever the logits."""
+    live = np.broadcast_to(mask, logits.shape)
+    return (live / live.sum(axis=-1, keepdims=True)).astype(logits.dtype)
+
+
+def one_hot_softmax(logits: np.ndarray, mask: np.ndarray, layer: int) -> np.ndarray:
+    """A control: 1 for the largest logit that counts, the first of them."""
+    largest = np.where(mask, logits, -np.inf).argmax(axis=-1)
+    return np.eye(logits.shape[-1], dtype=logits.dtype)[largest]

@@ -1,0 +1,1 @@
+"""Regressions: the plan, its workers, results, test plans."""

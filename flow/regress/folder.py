@@ -1,0 +1,265 @@
+"""A regression's folder, to be read: what its report and its coverage are made of.
+
+Nothing here writes into the folder, and nothing minds what the sources have become since: a
+regression that still runs, that was killed, or that is of an older plan is read as far as it got.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import fields
+from functools import cached_property
+from pathlib import Path
+
+from softnorm.units import UNITS, get
+from softnorm.units.coverage import Coverage, Coverpoint
+from softnorm.units.unit import ParameterError
+
+from ..cli import words
+from ..coverage import code as code_coverage
+from ..coverage import waivers
+from ..coverage.code import Figures, Point
+from ..errors import UserError
+from ..paths import short
+from .plan import Job, configuration, jobs, load_plan
+from .provenance import sources_digest
+from .regression import FOLDER
+from .results import Results
+
+TIME = "%Y-%m-%dT%H:%M:%S%z"  # as metadata.json writes it
+
+
+class RegressionFolder(Results):
+    """A regression's folder as it is, to be read only. Raises UserError if it holds none.
+
+    Its jobs are those that it was started with; if today's plan does not give them any more, those
+    that have a result.
+    """
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        try:
+            self._metadata = {"jobs": 0, **json.loads((folder / "metadata.json").read_text())}
+            found = [json.loads(path.read_text()) for path in (folder / "results").glob("*.json")]
+        except (OSError, json.JSONDecodeError) as error:
+            raise UserError(f"{folder} holds no regression that can be read: {error}") from None
+        kept = {result["id"]: result for result in sorted(found, key=_order)}
+        planned = self._planned() or {}
+        if not planned or kept.keys() - planned.keys():  # the plan is another one by now
+            planned = {key: Job(**result["job"]) for key, result in kept.items()}
+        self.jobs = planned
+        self._results = {key: kept[key] for key in self.jobs if key in kept}
+
+    def _planned(self) -> dict[str, Job] | None:
+        """The jobs that it was started with.
+
+        Metadata of before they stood there: what today's plan gives, if it is still as many.
+        """
+        given = self._metadata
+        if "plan" in given:
+            names = [field.name for field in fields(Job)]
+            return {
+                key: Job(**{name: job[name] for name in names})
+                for key, job in given["plan"].items()
+            }
+        try:
+            only = {name.lower(): value for name, value in self.only.items()}
+            planned = jobs(load_plan(), given["set"], given["seed"], **only)
+        except (UserError, ParameterError, KeyError, TypeError):
+            return None
+        return {job.id: job for job in planned} if len(planned) == given["jobs"] else None
+
+    @cached_property
+    def only(self) -> dict[str, str]:
+        """What of its set it is restricted to, as it was typed."""
+        named = words(self._metadata.get("command", []))
+        return {name: named[name] for name in ("UNIT", "SIM", "TEST") if name in named}
+
+    @property
+    def name(self) -> str:
+        """That of its folder."""
+        return self.folder.resolve().name
+
+    @property
+    def metadata(self) -> dict:
+        """What metadata.json said when it was read."""
+        return self._metadata
+
+    @property
+    def tools(self) -> dict[str, str]:
+        """Tools and versions, without what a tool says of itself and leaves empty."""
+        given = self._metadata.get("tools", {})
+        return {name: version.removesuffix(" ()") for name, version in given.items()}
+
+    @property
+    def results(self) -> dict[str, dict]:
+        """The results by id, in the order of the jobs."""
+        return self._results
+
+    @property
+    def failed(self) -> int:
+        """Runs that failed."""
+        return sum(not result["passed"] for result in self._results.values())
+
+    @property
+    def missing(self) -> int:
+        """Runs that were asked for and have no result."""
+        return max(self._metadata["jobs"] - len(self._results), 0)
+
+    @property
+    def verdict(self) -> str:
+        """passed, failed, or partly run."""
+        return "failed" if self.failed else "partly run" if self.missing else "passed"
+
+    def total(self, name: str) -> float:
+        """Sum of a number that results have."""
+        return sum(result.get(name, 0) for result in self._results.values())
+
+    def of(self, unit: str) -> list[dict]:
+        """Results of a unit."""
+        return [result for result in self._results.values() if result["job"]["unit"] == unit]
+
+    @cached_property
+    def units(self) -> list[str]:
+        """Units that it has a job of, in the registry's order."""
+        named = {job.unit for job in self.jobs.values()}
+        return [name for name in UNITS if name in named]
+
+    @cached_property
+    def digest(self) -> str:
+        """Of the sources as they are now."""
+        return sources_digest()
+
+    # --- coverage ---------------------------------------------------------------------------------
+
+    @cached_property
+    def covered(self) -> dict[str, dict[str, Coverage]]:
+        """Functional coverage: unit -> configuration, defaults first -> its runs as one."""
+        found: dict[str, dict[str, Coverage]] = {}
+        every = sorted(
+            self.coverage().items(), key=lambda item: (item[0][1] != "defaults", item[0])
+        )
+        for (unit, name), coverage in every:
+            found.setdefault(unit, {})[name] = coverage
+        return found
+
+    @property
+    def bins(self) -> tuple[int, int]:
+        """(hit, to be hit) bins of functional coverage, each configuration's own."""
+        every = [
+            self.bins_of(unit, name, coverage.points)
+            for unit, named in self.covered.items()
+            for name, coverage in named.items()
+        ]
+        return sum(hit for hit, _ in every), sum(total for _, total in every)
+
+    def bins_of(self, unit: str, name: str, points: Mapping[str, Coverpoint]) -> tuple[int, int]:
+        """(hit, to be hit) bins of coverpoints in a configuration.
+
+        A waiver takes off only what was not hit.
+        """
+        waived = self.waived(unit, name)
+        hit = sum(point.hit for point in points.values())
+        holes = (
+            functional_point(key, point, hole)
+            for key, point in points.items()
+            for hole in point.holes
+        )
+        return hit, hit + sum(hole not in waived for hole in holes)
+
+    @cached_property
+    def items(self) -> dict[str, dict[str, tuple[int, int]]]:
+        """(hit, to be hit) bins of coverpoints over a unit's configurations: unit -> group.point.
+
+        A bin is hit where any configuration hit it.
+        """
+        found: dict[str, dict[str, tuple[int, int]]] = {}
+        for unit, one in self.whole.items():
+            points = found.setdefault(unit, {})
+            for point, count in one.counts.items():
+                if point.kind == "functional" and point not in one.waived:
+                    hit, total = points.get(point.file, (0, 0))
+                    points[point.file] = hit + bool(count), total + 1
+        return found
+
+    @cached_property
+    def measured(self) -> tuple[list[Figures], str]:
+        """Figures of each unit and configuration after waivers; a word if those do not apply.
+
+        Where results have no code coverage, the figures are functional alone.
+        """
+        try:
+            figures = self.figures()
+        except UserError:  # of before there was code coverage
+            parameters = {configuration(vars(job)): job.parameters for job in self.jobs.values()}
+            figures = [
+                Figures(*key, code_coverage.functional(coverage), parameters[key])
+                for key, coverage in self.coverage().items()
+            ]
+        try:
+            path = waivers.WAIVERS
+            found = waivers.load_waivers(path) if path.exists() else []
+            if not any(point.line for one in figures for point in one.counts):
+                found = [waiver for waiver in found if waiver.kinds == ("functional",)]
+            waivers.apply(found, figures)
+        except UserError as error:
+            return figures, f"Waivers are not, or not all, applied: {error}."
+        return figures, ""
+
+    def waived(self, unit: str, name: str) -> Mapping[Point, str]:
+        """What need not be covered in a configuration, with the reason."""
+        key = unit, name
+        return next((f.waived for f in self.measured[0] if (f.unit, f.configuration) == key), {})
+
+    @cached_property
+    def whole(self) -> dict[str, Figures]:
+        """Figures of each unit over all its configurations."""
+        return {one.unit: one for one in code_coverage.merged(self.measured[0])}
+
+    @cached_property
+    def judged(self) -> dict[str, Figures]:
+        """Figures of each unit over the configurations that the plan's goals hold for."""
+        whole = load_plan()
+        parts = [one for one in self.measured[0] if whole.has_goals(get(one.unit), one.parameters)]
+        return {one.unit: one for one in code_coverage.merged(parts)}
+
+    @cached_property
+    def has_code(self) -> bool:
+        """Whether code coverage was counted."""
+        return any(point.line for one in self.whole.values() for point in one.counts)
+
+
+def functional_point(name: str, point: Coverpoint, bin: str) -> Point:
+    """A bin as code_coverage.functional names it."""
+    return Point(f"{point.group}.{name}", 0, "functional", bin)
+
+
+def _order(result: Mapping) -> list[str]:
+    """Units in the registry's order, configurations together."""
+    job = result["job"]
+    units = [*UNITS]
+    unit = units.index(job["unit"]) if job["unit"] in units else len(units)
+    key = unit, *job["parameters"].values(), job["sim"], job["test"], job["seed"]
+    return [str(value).zfill(12) for value in key]
+
+
+def latest(folder: Path = FOLDER) -> Path:
+    """The regression in `folder` that was started, or went on, last: the one last worked on.
+
+    `make regress` writes metadata.json each time. Raises UserError if there is none.
+    """
+    found = list(folder.glob("*/metadata.json"))
+    if not found:
+        raise UserError(f"there is no regression in {short(folder)}: `make regress` makes one")
+    return max(found, key=lambda path: path.stat().st_mtime_ns).parent
+
+
+def find(name: str | None = None, folder: Path = FOLDER) -> RegressionFolder:
+    """The regression of that name, or the latest. Raises UserError if there is none."""
+    if name is None:
+        return RegressionFolder(latest(folder))
+    if not name or not (folder / name / "metadata.json").is_file():
+        there = sorted(path.parent.name for path in folder.glob("*/metadata.json"))
+        raise UserError(f"there is no regression {name!r}; there are: {', '.join(there) or 'none'}")
+    return RegressionFolder(folder / name)

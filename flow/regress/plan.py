@@ -1,0 +1,168 @@
+"""The regression's plan: which runs there are, and why. Read from testplans/regression.hjson."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import hjson
+
+from softnorm.tb.stimulus.scenarios import SCENARIOS
+from softnorm.units import UNITS, get
+from softnorm.units.unit import Parameters, Unit
+
+from ..build.pins import SIMULATORS
+from ..coverage import code as code_coverage
+from ..errors import UserError
+from ..paths import ROOT
+from ..sim.simulate import DEFAULT_ROWS, rerun_line
+from ..static.lint import label
+
+COMMON = ("LANES", "MAX_LEN")  # parameters of every unit
+PLAN = ROOT / "testplans/regression.hjson"
+BASELINES = "baselines"  # in place of a run's list of units
+
+
+@dataclass(frozen=True)
+class Job:
+    """One simulation: all that its result depends on but the sources."""
+
+    unit: str
+    parameters: dict[str, int | str]
+    sim: str
+    test: str
+    seed: int
+    rows: int
+
+    @cached_property
+    def id(self) -> str:
+        """The same for the same job, today and elsewhere."""
+        text = json.dumps(asdict(self), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    @property
+    def build(self) -> tuple:
+        """What the jobs of one build have in common."""
+        return self.unit, tuple(self.parameters.items()), self.sim
+
+    @property
+    def rerun(self) -> str:
+        """The command that repeats it alone."""
+        unit = get(self.unit)
+        return rerun_line(unit, self.sim, self.test, self.seed, self.rows, None, self.parameters)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A regression plan as it is in its file, checked."""
+
+    sets: dict[str, str]
+    configurations: dict[str, dict[str, int | str]]
+    runs: list[dict]
+    goals: dict[str, float] = field(default_factory=dict)  # coverage in percent
+    goals_of: tuple[str, ...] = ()  # names of the configurations that they hold for; none: all
+    apart: tuple[str, ...] = ()  # sets in which baselines have runs of their own
+
+    def has_goals(self, unit: Unit, parameters: Parameters) -> bool:
+        """Whether the goals hold for a configuration."""
+        return not self.goals_of or any(
+            unit.resolve(given) == parameters
+            for name in self.goals_of
+            for given in _configurations(self, unit, name)
+        )
+
+
+def load_plan(path: Path = PLAN) -> Plan:
+    """Read a plan. Raises UserError, in one line, for anything that cannot be meant."""
+    try:
+        text = hjson.loads(path.read_text(encoding="utf-8"), object_pairs_hook=dict)
+        plan = Plan(
+            text["sets"],
+            text["configurations"],
+            text["runs"],
+            text.get("goals", {}),
+            tuple(text.get("goals_of", ())),
+            tuple(text.get("baselines_apart", ())),
+        )
+    except (OSError, KeyError, hjson.HjsonDecodeError) as error:
+        raise UserError(f"cannot read the plan {path}: {error}") from None
+    if wrong := plan.goals.keys() - {*code_coverage.ALL_KINDS}:
+        raise UserError(f"{path.name}, goals: there is no {min(wrong)}")
+    if wrong := {*plan.apart} - plan.sets.keys():
+        raise UserError(f"{path.name}, baselines_apart: there is no {min(wrong)}")
+    for name in plan.goals_of:
+        if name not in ("defaults", "corners", *plan.configurations):
+            raise UserError(f"{path.name}, goals_of: there is no {name}")
+    for number, run in enumerate(plan.runs):
+        where = f"{path.name}, run {number}"
+        for name in ("tests", "configuration", "sims", "seeds", "why"):
+            if name not in run:
+                raise UserError(f"{where} has no {name}")
+        unknown = [test for test in run["tests"] if test not in SCENARIOS]
+        unknown += [sim for sim in run["sims"] if sim not in SIMULATORS]
+        unknown += [name for name in run["seeds"] if name not in plan.sets]
+        if run.get("units") != BASELINES:
+            unknown += [unit for unit in run.get("units", ()) if unit not in UNITS]
+        unknown += [name for name in run.get("at_most", ()) if name not in COMMON]
+        if unknown:
+            raise UserError(f"{where}: there is no {unknown[0]}")
+    return plan
+
+
+def _units(plan: Plan, run: Mapping, of: str) -> list[Unit]:
+    """The units that a run of the plan is for, in a set."""
+    if run.get("units") == BASELINES:
+        return [unit for unit in UNITS.values() if unit.baseline]
+    if "units" in run:
+        return [get(name) for name in run["units"]]
+    return [unit for unit in UNITS.values() if not (unit.baseline and of in plan.apart)]
+
+
+def _configurations(plan: Plan, unit: Unit, wanted: str | Parameters) -> list[Parameters]:
+    if isinstance(wanted, Mapping):
+        return [wanted]
+    if wanted == "defaults":
+        return [{}]
+    if wanted == "corners":
+        return [given for given in unit.configurations if given]
+    if wanted not in plan.configurations:
+        raise UserError(f"the plan has no configuration {wanted!r}")
+    return [plan.configurations[wanted]]
+
+
+def jobs(plan: Plan, of: str, first_seed: int = 1, **only: str) -> list[Job]:
+    """The jobs of a set, each once. `only` may name a unit, a sim and a test.
+
+    Raises UserError or ParameterError for names that do not exist, UserError when nothing is left.
+    """
+    if of not in plan.sets:
+        raise UserError(f"there is no set {of!r}; there are: {', '.join(plan.sets)}")
+    found: dict[str, Job] = {}
+    for run in plan.runs:
+        for unit in _units(plan, run, of):
+            for given in _configurations(plan, unit, run["configuration"]):
+                parameters = unit.resolve(given)
+                if any(parameters[k] > most for k, most in run.get("at_most", {}).items()):
+                    continue
+                for sim in run["sims"]:
+                    for test in run["tests"]:
+                        for seed in range(run["seeds"].get(of, 0)):
+                            rows = run.get("rows", DEFAULT_ROWS)
+                            job = Job(unit.name, parameters, sim, test, first_seed + seed, rows)
+                            if all(getattr(job, name) == value for name, value in only.items()):
+                                found[job.id] = job
+    if not found:
+        words = " ".join(f"{name.upper()}={value}" for name, value in only.items())
+        raise UserError(f"set {of} has no run with {words}")
+    return list(found.values())
+
+
+def configuration(job: Mapping) -> tuple[str, str]:
+    """(unit, its parameters that are not defaults, in words) of a job as a dict."""
+    defaults = get(job["unit"]).defaults
+    given = {k: v for k, v in job["parameters"].items() if v != defaults.get(k)}
+    return job["unit"], label(given)

@@ -1,0 +1,149 @@
+"""Running cases of a regression: what a worker does, here or on another machine."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict
+from multiprocessing import get_context
+
+from softnorm.tb.run import Run, die_with_parent
+from softnorm.units import get
+from softnorm.units.coverage import Coverage
+
+from ..build.pins import Build, BuildError, build
+from ..coverage import code as code_coverage
+from ..errors import UserError
+from ..sim.simulate import COVERAGE_FILE, Result, Simulator, choose_tensors, initial_bits, new_run
+from .plan import Job
+from .provenance import sources_digest
+
+# What a process is started for at most. The larger, the less of the time goes into starting
+# simulators; the smaller, the less is lost with a worker, and the more evenly cores are used.
+_MOST_JOBS = 12
+_MOST_ROWS = {"verilator": 4000, "icarus": 1500}
+
+
+def groups(todo: Sequence[Job], workers: int) -> list[list[Job]]:
+    """Jobs that can share a simulator process, together; one group of each build in turn.
+
+    Two workers that need one build would wait for each other.
+    """
+    most = max(1, min(_MOST_JOBS, len(todo) // (4 * workers)))
+    alike: dict[tuple, list[Job]] = {}
+    for job in todo:
+        alike.setdefault((job.build, initial_bits(job.seed)), []).append(job)
+    of_builds: dict[tuple, list[list[Job]]] = {}
+    for (made, _), jobs in alike.items():
+        of_builds.setdefault(made, []).extend(_cut(jobs, most))
+    return list(_in_turn(list(of_builds.values())))
+
+
+def _cut(jobs: Sequence[Job], most: int) -> Iterator[list[Job]]:
+    group: list[Job] = []
+    for job in jobs:
+        rows = sum(one.rows for one in group) + job.rows
+        if group and (len(group) == most or rows > _MOST_ROWS[job.sim]):
+            yield group
+            group = []
+        group.append(job)
+    yield group
+
+
+def _in_turn(queues: list[list[list[Job]]]) -> Iterator[list[Job]]:
+    while queues:
+        for queue in list(queues):
+            yield queue.pop(0)
+            if not queue:
+                queues.remove(queue)
+
+
+def run_group(jobs: Sequence[Job], sources: str) -> list[dict]:
+    """Build once and simulate jobs of one group; return their results, plain data, in their order.
+
+    Runs in a process of its own, here or elsewhere. A build or a simulator that fails is a result.
+    What passed leaves nothing but its result behind. Verilator's builds count code coverage: `code`
+    is its points' names and the packed counts. `seconds` of the results add up to the group's, and
+    `building` to what of them went into the build.
+
+    Raises UserError when the sources here are not those of the digest `sources`.
+    """
+    started = time.perf_counter()
+    if sources_digest() != sources:
+        raise UserError(
+            "the sources are no longer those that this regression began with, or a worker has "
+            "others: RESTART=1 begins again"
+        )
+    first = jobs[0]
+    try:
+        unit = get(first.unit)
+        made = build(unit, first.parameters, first.sim, coverage=first.sim == "verilator")
+    except BuildError as error:
+        results = [{**_empty(job), "report": str(error)} for job in jobs]
+        built = time.perf_counter()
+    else:
+        built = time.perf_counter()
+        with Simulator(made, first.seed) as simulator:
+            results = [result_of(made, job, simulator.run(new_run_of(made, job))) for job in jobs]
+    # What no single one is to blame for.
+    spent = time.perf_counter() - started
+    share = (spent - sum(result["seconds"] for result in results)) / len(results)
+    building = (built - started) / len(results)
+    return [
+        {**result, "seconds": result["seconds"] + share, "building": building} for result in results
+    ]
+
+
+def new_run_of(made: Build, job: Job) -> Run:
+    """A run of a job on its build."""
+    tensors = choose_tensors(made.unit, job.parameters, job.test, None)
+    return new_run(made, job.test, job.seed, job.rows, tensors, job.rerun)
+
+
+def _empty(job: Job) -> dict:
+    return {
+        "job": asdict(job),
+        "id": job.id,
+        "rerun": job.rerun,
+        "passed": False,
+        "coverage": {},
+        "seconds": 0.0,
+    }
+
+
+def result_of(made: Build, job: Job, done: Result) -> dict:
+    """The result of a job as plain data; the folder of a run that passed is removed."""
+    values = {name: done.values.get(name, 0) for name in ("rows", "elements", "beats", "clocks")}
+    result = {**_empty(job), **values, "passed": done.passed, "report": done.report}
+    result["seconds"] = done.seconds
+    counted = done.run.folder / COVERAGE_FILE
+    if not done.passed:
+        counted.unlink(missing_ok=True)
+        result["driven"] = done.values.get("driven", 0)
+        return {**result, "folder": str(done.run.folder)}
+    result["coverage"] = Coverage.load(done.run.folder / "coverage.json").as_dict()
+    if made.coverage:
+        names, counts = code_coverage.to_table(code_coverage.read(counted))
+        result["code"] = {"names": names, "counts": code_coverage.pack(counts)}
+    shutil.rmtree(done.run.folder)
+    return result
+
+
+def _start_worker(parent: int) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's business
+    die_with_parent(parent)
+
+
+def local_executor(workers: int | None = None) -> ProcessPoolExecutor:
+    """Processes of this machine, as many as there are cores."""
+    # Not threads: the runner of a build changes the environment of its process.
+    return ProcessPoolExecutor(
+        workers or os.cpu_count(),
+        get_context("spawn"),
+        initializer=_start_worker,
+        initargs=(os.getpid(),),
+    )

@@ -1,0 +1,1 @@
+"""One simulation: run, report, shrink a failure; conformance vectors."""

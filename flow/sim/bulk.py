@@ -1,0 +1,230 @@
+"""A scenario in bulk: the rows of a pin-level test through the bulk engine, scored like there.
+
+Stimulus, comparison, coverage, records and clock account are those of the pin-level bench
+(tb/stimulus, tb/check). What differs is who drives: compiled code,
+from arrays. A run leaves the same files in a folder of the same kind.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from softnorm.tb.bulk import beats
+from softnorm.tb.bulk.beats import Cut, Drive, Job, Moved
+from softnorm.tb.check.contract import StreamShape, collect, expect
+from softnorm.tb.check.record import Collector, Recorder, save_result, save_run
+from softnorm.tb.check.scoring import ERRORS, Scorer, Timing
+from softnorm.tb.check.timing import first_irregularity, measured
+from softnorm.tb.run import Run
+from softnorm.tb.stimulus.replay import Stimulus
+from softnorm.tb.stimulus.scenarios import SCENARIOS
+from softnorm.tb.stimulus.values import Row, batch
+
+from ..build.bulk import BulkBuild
+from ..bulk.rtl import Instance
+from .simulate import DEFAULT_ROWS, Result, initial_bits, prepare
+
+_BATCH = 512  # rows that are compared at a time: they are as wide as the longest of them
+
+Progress = Callable[[dict], None]
+
+
+def simulate_bulk(
+    build: BulkBuild,
+    test: str,
+    seed: int,
+    *,
+    rows: int = DEFAULT_ROWS,
+    tensors: Path | None = None,
+    stimulus: Path | None = None,
+    on_progress: Progress | None = None,
+) -> Result:
+    """Run `test` on a build, as `flow.sim.simulate.simulate` does; it raises the same."""
+    run = prepare(build, test, seed, rows, tensors, stimulus)
+    log = run.folder / "sim.log"
+    started = time.perf_counter()
+    report, values = _Bulk(build, run).judged(on_progress)
+    seconds = time.perf_counter() - started
+    if report:
+        report += f"\nlog: {log}\nrerun: {run.rerun}"
+    log.write_text(report or "passed\n")
+    return Result(run, not report, report, values, seconds, log, None)
+
+
+class _Bulk:
+    """One run."""
+
+    def __init__(self, build: BulkBuild, run: Run):
+        self._build, self._run = build, run
+        self._unit, self._parameters = build.unit, build.parameters
+        self._shape = StreamShape.of(build.unit, build.parameters)
+        self._timing = SCENARIOS[run.test].test == "TimingTest"
+        if run.stimulus is not None:
+            self._stimulus = Stimulus.load(run.stimulus, build.unit, build.parameters)
+        else:
+            self._stimulus = Stimulus.of(run)
+        self._scorer = Scorer(build.unit, build.parameters, run.seed)
+        self._collector, self._recorder = Collector(build.unit, build.parameters), Recorder()
+        self._scorer.listeners += [self._collector.sample, self._recorder.record]
+
+    def judged(self, on_progress: Progress | None) -> tuple[str, dict]:
+        """Drive and score; return what is wrong, empty if nothing is, and the result's values."""
+        drawn = self._stimulus.rows
+        if not drawn:
+            return "nothing was compared", {}
+        self._rows = batch(self._unit, self._parameters, drawn)
+        drive, seed = self._drive(drawn), self._run.seed
+        with Instance(self._build, initial_bits(seed)) as instance:
+            started = time.perf_counter()
+            self._job = Job.of(self._unit, self._parameters, self._rows, drive, seed)
+            moved = instance.simulator.drive(self._job, reset=True)
+        lasts = np.flatnonzero(self._job.beats.last)
+        self._starts = np.concatenate([[0], lasts[:-1] + 1])  # first beats of the rows
+        report = self._score(moved, on_progress)
+        seconds = time.perf_counter() - started
+        if report:
+            values = {"driven": len(drawn)}
+            save_result(self._run, values)
+            return report, values
+        real = sum(len(phase.rows) for phase in self._stimulus.phases if phase.real)
+        inside = sum(cut.row + cut.part - cut.out_row for cut in moved.cuts)
+        values = {
+            "rows": self._scorer.rows,
+            "elements": self._scorer.elements,
+            "mismatches": 0,
+            "beats": moved.beats_in,
+            "resets": len(moved.cuts),
+            "aborted": inside,
+            "seconds": seconds,
+            "measured": measured(self._recorder.clocks) if self._timing else {},
+        }
+        return "", save_run(self._run, self._collector, self._recorder, real, values)
+
+    def _drive(self, drawn: list[Row]) -> Drive:
+        """Phases, wrong tkeeps and resets of the stimulus."""
+        phases, at = [], 0
+        for phase in self._stimulus.phases:
+            if phase.rows:
+                phases.append((at, phase.source, phase.sink))
+            at += len(phase.rows)
+        keeps = {(n, beat): keep for n, row in enumerate(drawn) for beat, keep in row.keep.items()}
+        return Drive(phases, keeps, self._stimulus.resets, clocks=True)
+
+    # ------------------------------------------------------------------------------ the verdict
+
+    def _score(self, moved: Moved, on_progress: Progress | None) -> str:
+        """Compare what came out, reset by reset; return what is wrong."""
+        # A broken rule comes first: a mismatch may be no more than what follows from it. Of a hang,
+        # and of beats too many, a wrong row before them says more.
+        ended = f"clock {moved.clocks}: {moved.error}; {moved.beats_in} beats went in, "
+        ended += f"{moved.beats_out} came out"
+        if moved.error and not moved.error.startswith(("stuck", "more came out")):
+            return ended
+        start = first = 0  # row and beat that are next to come out
+        lasts = np.flatnonzero(self._job.room.last[: moved.beats_out]) + 1
+        for cut in moved.cuts:
+            ends = lasts[(lasts > first) & (lasts <= cut.out_beat)]
+            wrong = self._compare(start, first, ends, on_progress) or self._cut(cut)
+            if wrong:
+                return wrong
+            start, first = cut.row + cut.part, cut.out_beat
+        wrong = self._compare(start, first, lasts[lasts > first], on_progress)
+        if wrong or moved.error:
+            return wrong or ended
+        pulses = (moved.len_pulses, moved.keep_pulses)
+        wrong = self._scorer.judge_pulses(dict(zip(ERRORS, pulses, strict=True)))
+        if wrong:
+            return wrong
+        if not self._scorer.rows:
+            return "nothing was compared"
+        if self._stimulus.resets and not moved.cuts:
+            return "no reset came: more rows are needed"
+        if self._timing:
+            latency = self._unit.latency(self._parameters)
+            return first_irregularity(self._recorder.clocks, latency, self._paused()) or ""
+        return ""
+
+    def _compare(
+        self, start: int, first: int, ends: np.ndarray, on_progress: Progress | None
+    ) -> str:
+        """Rows from `start` on, whose outputs are from beat `first` on and end before `ends`."""
+        for at in range(0, len(ends), _BATCH):
+            some = ends[at : at + _BATCH]
+            which = slice(start + at, start + at + len(some))
+            given = beats.driven(self._unit, self._parameters, self._rows, self._job, which)
+            came = beats.came(self._shape, self._job, some, first)
+            timing = self._timing_of(which, given.count, first, came.count)
+            first = int(some[-1])
+            expected = expect(given, self._shape)
+            wrong = self._scorer.compare(expected, collect(came, self._shape), timing)
+            if wrong:
+                return wrong
+            if on_progress is not None:
+                on_progress({"rows": self._scorer.rows, "beats": first})
+        return ""
+
+    def _cut(self, cut: Cut) -> str:
+        """The pulses up to a reset, and its coverage."""
+        self._collector.stream.sample_reset(*cut.states)
+        inside = partial = None
+        rows, driven = (self._unit, self._parameters, self._rows, self._job), beats.driven
+        if cut.row > cut.out_row:
+            inside = driven(*rows, slice(cut.out_row, cut.row))
+        if cut.part:
+            whole = driven(*rows, slice(cut.row, cut.row + 1))
+            count = cut.beat - int(self._starts[cut.row])
+            partial = replace(
+                whole,
+                count=np.array([count]),
+                data=whole.data[:count],
+                keep=whole.keep[:count],
+                strb=whole.strb[:count],
+            )
+        seen = dict(zip(ERRORS, cut.pulses, strict=True))
+        wrong = self._scorer.judge_pulses(seen, inside, partial)
+        self._scorer.restart()
+        return f"{wrong}, between two resets" if wrong else ""
+
+    # ------------------------------------------------------------------------------ the clocks
+
+    def _timing_of(
+        self, which: slice, beats_in: np.ndarray, first: int, beats_out: np.ndarray
+    ) -> Timing:
+        """When rows moved: so many beats each, the outputs from beat `first` on."""
+        in_ends = np.cumsum(beats_in)
+        begin = int(self._starts[which][0])
+        given = self._job.in_clocks[begin : begin + in_ends[-1]].astype(int)
+        out_ends = np.cumsum(beats_out)
+        got = self._job.out_clocks[first : first + out_ends[-1]].astype(int)
+        row = np.repeat(np.arange(len(beats_in)), beats_in)
+        # Between two beats: the clock of tvalid, less the one behind the transfer before.
+        pauses = given[1:, 0] - given[:-1, 1] - 1
+        inner = row[1:] == row[:-1]
+        count = len(beats_in)
+        gaps = np.bincount(row[1:][inner], weights=pauses[inner], minlength=count)
+        out_row = np.repeat(np.arange(count), beats_out)
+        return Timing(
+            gaps.astype(int),
+            np.bincount(row, weights=given[:, 1] - given[:, 0], minlength=count).astype(int),
+            np.bincount(out_row, weights=got[:, 1] - got[:, 0], minlength=count).astype(int),
+            list(zip(_split(given[:, 1], in_ends), _split(got[:, 1], out_ends), strict=True)),
+        )
+
+    def _paused(self) -> dict[int, int]:
+        """Rows before which the source paused, with the clock of their first tvalid."""
+        shown, moved = self._job.in_clocks.astype(int).T
+        starts = self._starts[1:]
+        late = shown[starts] != moved[starts - 1] + 1
+        return {int(n) + 1: int(shown[starts[n]]) for n in np.flatnonzero(late)}
+
+
+def _split(clocks: np.ndarray, ends: np.ndarray) -> list[list[int]]:
+    """Clocks of beats by row."""
+    values, bounds = clocks.tolist(), [0, *ends.tolist()]
+    return [values[a:b] for a, b in itertools.pairwise(bounds)]

@@ -1,0 +1,96 @@
+"""Conformance vectors through the bit-exact model and through the RTL (docs/vectors.md)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from softnorm import units
+from softnorm.models import vectors
+from softnorm.models.vectors import Vectors
+from softnorm.tb.stimulus.scenarios import rows_of
+from softnorm.units.unit import Unit
+
+from ..build.pins import build
+from ..errors import UserError
+from .simulate import simulate
+
+COUNTED_ROWS = 10_000_000  # vectors are driven whole, whatever the scale of random tests
+
+
+@dataclass(frozen=True)
+class Conformance:
+    """Mismatches of one file: elements that differ, and rows whose exponent differs.
+
+    `report` is the test bench's when the RTL did not get through, else empty.
+    """
+
+    rows: int
+    elements: int
+    mismatches: int
+    report: str = ""
+
+
+def files(path: Path) -> list[Path]:
+    """A file, or all .npz of a folder, in order. Raises UserError when there are none."""
+    if path.is_dir():
+        found = sorted(path.glob("*.npz"))
+        if not found:
+            raise UserError(f"{path} holds no .npz file")
+        return found
+    if not path.exists():
+        raise UserError(f"there is no file or folder {path}")
+    return [path]
+
+
+def load(path: Path) -> tuple[Unit, dict[str, int | str], Vectors]:
+    """A vector file with its unit and parameters; one that holds no expected outputs is refused.
+
+    Raises UserError, ParameterError, VectorError.
+    """
+    file = vectors.load(path)
+    unit = units.get(file.unit)
+    if file.out is None or file.exponent is None:
+        raise UserError(f"{path} holds inputs only, nothing to conform to (out, exponent)")
+    return unit, unit.resolve(file.parameters), file
+
+
+def _count(file: Vectors, out: np.ndarray, exponent: np.ndarray) -> int:
+    width = file.x.shape[1]
+    exists = np.arange(width) < file.length[:, None]
+    wide = np.zeros(file.out.shape, out.dtype)
+    # The RTL's come in whole beats; what is beyond a row's end the scoreboard has looked at.
+    wide[:, : out.shape[1]] = out[:, :width]
+    return int(((wide != file.out) & exists).sum() + (exponent != file.exponent).sum())
+
+
+def conform_model(path: Path) -> Conformance:
+    """The model against a file. Raises as `load`."""
+    unit, parameters, file = load(path)
+    outputs = unit.predict(parameters, rows_of(unit, parameters, file))
+    mismatches = _count(file, outputs.out, outputs.exponent)
+    return Conformance(len(file.length), int(file.length.sum()), mismatches)
+
+
+def conform_rtl(path: Path, sim: str, seed: int = 1) -> Conformance:
+    """The RTL, built with the file's parameters, against a file. Raises as `load` and `build`."""
+    unit, parameters, file = load(path)
+    result = simulate(
+        build(unit, parameters, sim), "tensors", seed, rows=COUNTED_ROWS, tensors=path
+    )
+    rows, elements = len(file.length), int(file.length.sum())
+    if not result.passed:
+        return Conformance(
+            rows,
+            elements,
+            max(1, result.values.get("mismatches", 1)),
+            f"{result.report}\nrerun: {result.run.rerun}",
+        )
+    seen = np.load(result.run.folder / "outputs.npz", allow_pickle=False)
+    if len(seen["out"]) != rows:
+        return Conformance(
+            rows, elements, rows, f"{rows} rows went in, {len(seen['out'])} came out"
+        )
+    return Conformance(rows, elements, _count(file, seen["out"], seen["exponent"]))

@@ -1,0 +1,1 @@
+"""What needs no simulation: lint, generic synthesis, generated files."""

@@ -1,0 +1,1 @@
+"""Checks of a run, whoever drives it: contract, comparison, clocks, coverage, records."""

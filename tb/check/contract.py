@@ -1,0 +1,275 @@
+"""The stream contract in numpy: what rows the beats on the pins make, and what must come back.
+
+Written from docs/stream.md, for every unit alike. Pin-level runs use it on what the monitors saw,
+bulk runs on the arrays that were driven and collected.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from softnorm.units.unit import ChannelSet, Parameters, Rows, Unit
+
+from ..stimulus.values import Noise, Row
+
+
+@dataclass(frozen=True)
+class StreamShape:
+    """Geometry of a build: lanes a beat, elements a row, bytes a lane on either side."""
+
+    lanes: int
+    max_len: int
+    in_dtype: np.dtype
+    out_dtype: np.dtype
+
+    @classmethod
+    def of(cls, unit: Unit, parameters: Parameters) -> StreamShape:
+        """The geometry of a unit's build."""
+        return cls(
+            parameters["LANES"], parameters["MAX_LEN"], unit.in_dtype, unit.out_dtype(parameters)
+        )
+
+    @property
+    def max_beats(self) -> int:
+        return -(-self.max_len // self.lanes)
+
+    @property
+    def full(self) -> int:
+        """tkeep of a beat with every lane."""
+        return (1 << self.lanes) - 1
+
+
+@dataclass
+class ObservedRow:
+    """Beats of a row as a monitor saw them.
+
+    beats  [tdata, tlast, tkeep, side band] of each beat; the side band is tstrb of an input,
+           tuser of an output. Strings of 0 and 1, the high bit first, as the simulator hands them
+           over: to turn them into numbers beat by beat would cost more than the rest of the bench.
+    """
+
+    beats: list[list[str]] = field(default_factory=list)
+    settings: dict[str, int] = field(default_factory=dict)  # of an input row
+    channels: ChannelSet | None = None  # what the input row's bank held
+    clocks: list[int] = field(default_factory=list)  # clock of each beat's transfer
+    waits: int = 0  # clocks with tvalid and no tready
+    gaps: int = 0  # clocks without tvalid after the first beat
+
+
+@dataclass(frozen=True)
+class Expected:
+    """A batch of input rows, decoded.
+
+    rows      what the unit computes on, [rows, max width of the batch]
+    keep      [rows, width] bool, elements that come out
+    beats     [rows] int, output beats
+    err_len, err_keep  [rows] bool, the common checks; err_len_o pulses once for each such row
+    keep_pulses  [rows] int, clocks of err_keep_o
+    keep_kinds  [beats with a wrong tkeep] index into KEEP_KINDS
+    """
+
+    rows: Rows
+    keep: np.ndarray
+    beats: np.ndarray
+    err_len: np.ndarray
+    err_keep: np.ndarray
+    keep_pulses: np.ndarray
+    keep_kinds: np.ndarray
+
+
+# Ways for a tkeep to be wrong: no lane; a hole, or no lane 0; a run that ends before the row does.
+KEEP_KINDS = ("empty", "empty at tlast", "hole", "hole at tlast", "short")
+
+
+def _bits(values: Sequence[str], width: int) -> np.ndarray:
+    """[len(values), width] bool from bit strings, bit 0 first."""
+    raw = np.frombuffer("".join(values).encode("ascii"), np.uint8)
+    return raw.reshape(-1, width)[:, ::-1] == ord("1")
+
+
+def _lanes(values: Sequence[str], lanes: int, dtype: np.dtype) -> np.ndarray:
+    """[len(values), lanes] of dtype from bit strings, lane 0 in the low bits."""
+    raw = np.packbits(_bits(values, lanes * dtype.itemsize * 8), axis=1, bitorder="little")
+    return raw.view(dtype.newbyteorder("<"))
+
+
+@dataclass(frozen=True)
+class InputBeats:
+    """Rows that went in, as arrays of beats.
+
+    count  [rows] int, beats of each row
+    data   [beats, lanes] of the unit's input dtype
+    keep, strb  [beats, lanes] bool
+    settings  name -> [rows] int
+    channels, channel_set  as those of `Rows`: what each row's bank held
+    """
+
+    count: np.ndarray
+    data: np.ndarray
+    keep: np.ndarray
+    strb: np.ndarray
+    settings: Mapping[str, np.ndarray]
+    channels: tuple[ChannelSet, ...] = ()
+    channel_set: np.ndarray | None = None
+
+    @classmethod
+    def of(cls, observed: Sequence[ObservedRow], shape: StreamShape) -> InputBeats:
+        """What a monitor saw."""
+        tdata, _, tkeep, tstrb = zip(*(beat for r in observed for beat in r.beats), strict=True)
+        sets = {id(r.channels): r.channels for r in observed if r.channels is not None}
+        numbers = {key: number for number, key in enumerate(sets)}
+        return cls(
+            count=np.array([len(row.beats) for row in observed]),
+            data=_lanes(tdata, shape.lanes, shape.in_dtype),
+            keep=_bits(tkeep, shape.lanes),
+            strb=_bits(tstrb, shape.lanes),
+            settings={
+                name: np.array([r.settings[name] for r in observed])
+                for name in observed[0].settings
+            },
+            channels=tuple(sets.values()),
+            channel_set=np.array([numbers[id(r.channels)] for r in observed]) if sets else None,
+        )
+
+
+@dataclass(frozen=True)
+class OutputBeats:
+    """Rows that came out, as arrays of beats.
+
+    count  [rows] int, beats of each row
+    data   [beats, lanes] of the unit's output dtype
+    keep   [beats, lanes] bool
+    user   [beats] int, tuser; -1 where a bit of it is X
+    """
+
+    count: np.ndarray
+    data: np.ndarray
+    keep: np.ndarray
+    user: np.ndarray
+
+    @classmethod
+    def of(cls, observed: Sequence[ObservedRow], shape: StreamShape) -> OutputBeats:
+        """What a monitor saw."""
+        tdata, _, tkeep, tuser = zip(*(beat for r in observed for beat in r.beats), strict=True)
+        return cls(
+            count=np.array([len(row.beats) for row in observed]),
+            data=_lanes(tdata, shape.lanes, shape.out_dtype),
+            keep=_bits(tkeep, shape.lanes),
+            user=np.array([-1 if bits.strip("01") else int(bits, 2) for bits in tuser]),
+        )
+
+
+def _places(count: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Of rows of so many beats, for all beats in a line: their row, and their number in it."""
+    row = np.repeat(np.arange(len(count)), count)
+    number = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
+    return row, number
+
+
+def expect(given: InputBeats, shape: StreamShape) -> Expected:
+    """What a batch of input rows, at least one, asks of the unit."""
+    lanes, beats, keep = shape.lanes, given.count, given.keep
+    row, number = _places(beats)
+
+    last = number == beats[row] - 1
+    ones = keep.sum(axis=1)
+    a_run = keep.argmin(axis=1) == ones  # first zero right after as many ones as there are
+    wrong = np.where(last, (ones == 0) | ~(a_run | (ones == lanes)), ones != lanes)
+    kind = np.where(ones == 0, 0, np.where(a_run, 4, 2)) + last
+    pulses = np.bincount(row, weights=wrong, minlength=len(beats)).astype(int)
+
+    inside = number[:, None] * lanes + np.arange(lanes) < shape.max_len
+    too_long = np.zeros(len(beats), bool)
+    np.logical_or.at(too_long, row, (keep & ~inside).any(axis=1) | (number >= shape.max_beats))
+
+    stored = number < shape.max_beats
+    out_beats = np.minimum(beats, shape.max_beats)
+    grid = (len(beats), int(out_beats.max()), lanes)
+    x, exists, active = (np.zeros(grid, t) for t in (shape.in_dtype, bool, bool))
+    where = (row[stored], number[stored])
+    exists[where] = (keep & inside)[stored]
+    active[where] = (keep & inside & given.strb)[stored]
+    x[where] = given.data[stored]
+    x[~exists] = 0
+
+    flat = (len(beats), grid[1] * lanes)
+    # One past the last element that exists: a row with holes in its tkeep keeps its places.
+    exists, active, x = exists.reshape(flat), active.reshape(flat), x.reshape(flat)
+    length = flat[1] - exists[:, ::-1].argmax(axis=1)
+    length[~exists.any(axis=1)] = 0
+    width = min(flat[1], shape.max_len)  # nothing exists beyond MAX_LEN
+    return Expected(
+        rows=Rows(
+            x[:, :width],
+            active[:, :width],
+            length,
+            given.settings,
+            channels=given.channels,
+            channel_set=given.channel_set,
+        ),
+        keep=exists,
+        beats=out_beats,
+        err_len=too_long,
+        err_keep=pulses > 0,
+        keep_pulses=pulses,
+        keep_kinds=kind[wrong],
+    )
+
+
+def decode(observed: Sequence[ObservedRow], shape: StreamShape) -> Expected:
+    """`expect` of what a monitor saw."""
+    return expect(InputBeats.of(observed, shape), shape)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A batch of output rows, decoded.
+
+    out, keep  [rows, beats * lanes]
+    user   [rows, beats] int, tuser of each beat; beyond a row's end that of its first
+    beats  [rows] int
+    """
+
+    out: np.ndarray
+    keep: np.ndarray
+    user: np.ndarray
+    beats: np.ndarray
+
+
+def collect(came: OutputBeats, shape: StreamShape) -> Outcome:
+    """The same for the output side."""
+    beats = came.count
+    row, number = _places(beats)
+    grid = (len(beats), int(beats.max()), shape.lanes)
+    out, keep = np.zeros(grid, shape.out_dtype), np.zeros(grid, bool)
+    out[row, number] = came.data
+    keep[row, number] = came.keep
+    user = np.repeat(came.user[np.cumsum(beats) - beats, None], grid[1], axis=1)
+    user[row, number] = came.user
+    flat = (len(beats), grid[1] * shape.lanes)
+    return Outcome(out.reshape(flat), keep.reshape(flat), user, beats)
+
+
+def pack(row: Row, shape: StreamShape, noise: Noise) -> list[tuple[int, int, int]]:
+    """Beats (tdata, tkeep, tstrb) of a row. Lanes that hold no element carry noise."""
+    lanes, n = shape.lanes, len(row.x)
+    beats = -(-n // lanes)
+    size = lanes * shape.in_dtype.itemsize
+    raw = row.x.astype(shape.in_dtype.newbyteorder("<"), copy=False).tobytes()
+    if len(raw) < beats * size:
+        raw += noise.take(beats * size - len(raw))
+    data = [int.from_bytes(raw[at : at + size], "little") for at in range(0, len(raw), size)]
+    keeps = [shape.full] * beats
+    keeps[-1] = (1 << (n - (beats - 1) * lanes)) - 1
+    if row.mask.all():
+        strbs = keeps.copy()
+    else:
+        bits = int.from_bytes(np.packbits(row.mask, bitorder="little").tobytes(), "little")
+        strbs = [bits >> at & shape.full for at in range(0, beats * lanes, lanes)]
+    for beat, keep in row.keep.items():
+        keeps[beat] = keep
+        strbs[beat] &= keep
+    return list(zip(data, keeps, strbs, strict=True))

@@ -1,0 +1,198 @@
+"""Every row that left the unit against the model of the row that went in, at 0 LSB.
+
+What pin-level and bulk runs share: the one takes rows from monitors, the other from arrays. Rows
+are compared in batches, since a model call costs little more for hundreds of rows than for one; the
+first mismatch in stream order is the one reported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from softnorm.units.unit import Outputs, Parameters, Unit
+
+from .contract import Expected, InputBeats, Outcome, StreamShape, expect
+
+ERRORS = ("err_len", "err_keep")  # outputs <name>_o, a clock for each error
+
+
+@dataclass(frozen=True)
+class Timing:
+    """When the rows of a batch moved.
+
+    gaps   [rows] int, clocks without tvalid inside an input row
+    input_waits, output_waits  [rows] int, clocks with tvalid and no tready
+    clocks  of each row (clock of each of its input beats, of each of its output beats)
+    """
+
+    gaps: np.ndarray
+    input_waits: np.ndarray
+    output_waits: np.ndarray
+    clocks: list[tuple[list[int], list[int]]]
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A batch of rows that came out as the model has them: what listeners get."""
+
+    expected: Expected
+    err_len: np.ndarray  # [rows] bool, the unit's own length rule included
+    model: Outputs
+    seen: Outcome
+    timing: Timing
+
+
+class Scorer:
+    """Compares, keeps the counts, and hands compared rows to `listeners` (coverage, accuracy).
+
+    rows, elements  compared so far
+    pulses  clocks of the error outputs that rows compared since the last `restart` account for
+    """
+
+    def __init__(self, unit: Unit, parameters: Parameters, seed: int):
+        self.unit = unit
+        self.parameters = parameters
+        self.seed = seed
+        self.shape = StreamShape.of(unit, parameters)
+        self.listeners: list[Callable[[Compared], None]] = []
+        self.rows = self.elements = 0
+        self.restart()
+
+    def restart(self) -> None:
+        """The unit has been reset, and the error outputs count from 0."""
+        self.pulses = dict.fromkeys(ERRORS, 0)
+
+    def _model(self, expected: Expected) -> tuple[Outputs, np.ndarray]:
+        """The model's answer, and which rows are of a wrong length, its own rule included."""
+        model = self.unit.predict(self.parameters, expected.rows)
+        err_len = expected.err_len if model.err_len is None else expected.err_len | model.err_len
+        return model, err_len
+
+    def compare(self, expected: Expected, seen: Outcome, timing: Timing) -> str | None:
+        """Compare a batch; return the report of its first wrong row, or None."""
+        model, err_len = self._model(expected)
+        self.pulses["err_len"] += int(err_len.sum())
+        self.pulses["err_keep"] += int(expected.keep_pulses.sum())
+        user = (
+            model.exponent.astype(int)
+            | err_len.astype(int) << 5
+            | expected.err_keep.astype(int) << 6
+        )
+        want = self._padded(model, expected)
+        wrong = expected.beats != seen.beats
+        width = min(expected.keep.shape[1], seen.keep.shape[1])
+        wrong |= (expected.keep[:, :width] != seen.keep[:, :width]).any(axis=1)
+        wrong |= (want[:, :width] != seen.out[:, :width]).any(axis=1)
+        wrong |= (user[:, None] != seen.user).any(axis=1)
+        if wrong.any():
+            number = int(wrong.argmax())
+            return self._report(number, expected, seen, want[number], int(user[number]), timing)
+        self.rows += len(expected.beats)
+        self.elements += int(expected.keep.sum())
+        for listener in self.listeners:
+            listener(Compared(expected, err_len, model, seen, timing))
+        return None
+
+    def judge_pulses(
+        self,
+        seen: dict[str, int],
+        inside: InputBeats | None = None,
+        partial: InputBeats | None = None,
+    ) -> str | None:
+        """What is wrong with the clocks of the error outputs since the last `restart`, or None.
+
+        Those of rows that have come out were seen; those of rows `inside`, and of one of which a
+        part has gone in, may have been.
+        """
+        most = dict(self.pulses)
+        if inside is not None:
+            expected = expect(inside, self.shape)
+            most["err_len"] += int(self._model(expected)[1].sum())
+            most["err_keep"] += int(expected.keep_pulses.sum())
+        if partial is not None:
+            most["err_len"] += int(expect(partial, self.shape).err_len.sum())
+            most["err_keep"] += len(partial.keep)
+        for name, clocks in seen.items():
+            least = self.pulses[name]
+            if not least <= clocks <= most[name]:
+                wanted = f"{least}" if least == most[name] else f"{least} to {most[name]}"
+                return f"{name}_o was high for {clocks} clocks, expected {wanted}"
+        return None
+
+    @staticmethod
+    def _padded(model: Outputs, expected: Expected) -> np.ndarray:
+        """The model's outputs over whole beats: lanes without an element put out 0."""
+        want = np.zeros(expected.keep.shape, model.out.dtype)
+        want[:, : model.out.shape[1]] = model.out
+        return want
+
+    def _report(
+        self,
+        number: int,
+        expected: Expected,
+        seen: Outcome,
+        want: np.ndarray,
+        user: int,
+        timing: Timing,
+    ) -> str:
+        """Say what went wrong so that a person can act on it."""
+        lanes, rows = self.shape.lanes, expected.rows
+        keep = expected.keep[number]
+        went_in, came_out = timing.clocks[number]
+        settings = {name: int(values[number]) for name, values in rows.settings.items()}
+        lines = [
+            f"{self.unit.name}: row {self.rows + number} does not match the model",
+            f"  seed {self.seed}, parameters "
+            + " ".join(f"{k}={v}" for k, v in self.parameters.items())
+            + ", settings "
+            + " ".join(f"{k}={v}" for k, v in settings.items()),
+            f"  row: {rows.length[number]} elements in {expected.beats[number]} beats, "
+            f"{int(rows.mask[number].sum())} unmasked; first beat in at clock "
+            f"{went_in[0]}, out at clock {came_out[0]}",
+        ]
+        if seen.beats[number] != expected.beats[number]:
+            lines.append(
+                f"  beats (tlast): expected {expected.beats[number]}, got {seen.beats[number]}"
+            )
+        others = np.flatnonzero(seen.user[number] != user)
+        if others.size:
+            beat = int(others[0])
+            got = int(seen.user[number, beat])
+            lines.append(
+                f"  beat {beat}, tuser {{err_keep, err_len, exponent}}: expected {user:07b}, got "
+                + (f"{got:07b}" if got >= 0 else "an X")
+            )
+        width = min(len(keep), seen.keep.shape[1], lanes * int(seen.beats[number]))
+        bad_keep = np.flatnonzero(keep[:width] != seen.keep[number, :width])
+        if bad_keep.size:
+            beat, lane = divmod(int(bad_keep[0]), lanes)
+            lines.append(
+                f"  beat {beat}, lane {lane}, tkeep: expected {int(keep[bad_keep[0]])}, got "
+                f"{int(seen.keep[number, bad_keep[0]])}"
+            )
+        bad = np.flatnonzero(want[:width] != seen.out[number, :width])
+        if bad.size:
+            at = int(bad[0])
+            beat, lane = divmod(at, lanes)
+            low = beat * lanes
+            # Beyond MAX_LEN, or where a wrong tkeep says so, there is no element.
+            x = np.pad(rows.x[number], (0, lanes))
+            mask = np.pad(rows.mask[number], (0, lanes))
+            lines += [
+                f"  beat {beat}, lane {lane} (element {at}), tdata: expected {want[at]}, got "
+                f"{seen.out[number, at]}; {bad.size} elements of the row differ",
+                f"  input of the element: {x[at]}{'' if mask[at] else ' (masked)'}",
+                f"  beat in:  {' '.join(self._lane_texts(rows, number, low, lanes))}",
+                f"  expected: {' '.join(map(str, want[low : low + lanes]))}",
+                f"  got:      {' '.join(map(str, seen.out[number, low : low + lanes]))}",
+            ]
+        return "\n".join(lines)
+
+    @staticmethod
+    def _lane_texts(rows, number, low, lanes):
+        x, mask = rows.x[number], rows.mask[number]
+        for i in range(low, min(low + lanes, len(x))):
+            yield str(x[i]) if mask[i] else f"({x[i]})"

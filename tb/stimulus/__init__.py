@@ -1,0 +1,1 @@
+"""What is driven: values, scenarios, channel sets, a stimulus as data."""

@@ -1,0 +1,434 @@
+"""Rows to drive: shapes of values, masks, lengths, stall patterns. Plain data, no simulator.
+
+Every function takes the generator it draws from, so one seed gives one stimulus, whichever
+simulator it goes to.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+
+from softnorm.units.unit import ChannelSet, Parameters, Rows, Setting, Unit
+
+
+@dataclass
+class Row:
+    """One row to drive.
+
+    x      [length] of the unit's input dtype
+    mask   [length] bool, True: the element counts
+    settings  name -> int
+    origin where the values come from, for reports
+    channels  what the row's bank must hold, for a unit with a channel table
+    keep   beat number -> tkeep to drive instead of the right one (error injection)
+    """
+
+    x: np.ndarray
+    mask: np.ndarray
+    settings: dict[str, int]
+    origin: str
+    channels: ChannelSet | None = None
+    keep: dict[int, int] = field(default_factory=dict)
+
+
+def batch(unit: Unit, parameters: Parameters, rows: Sequence[Row]) -> Rows:
+    """Rows to drive as one batch, as wide as the longest; their bank, if they have one, is 0.
+
+    Wrong tkeeps are not in it. A channel set that several rows share is in it once.
+    """
+    width = max((len(row.x) for row in rows), default=1)
+    x, mask = np.zeros((len(rows), width), unit.in_dtype), np.zeros((len(rows), width), bool)
+    for number, row in enumerate(rows):
+        x[number, : len(row.x)], mask[number, : len(row.x)] = row.x, row.mask
+    names = [setting.name for setting in unit.settings(parameters)]
+    free = {"bank": 0} if unit.channels else {}  # whoever drives them decides
+    sets = {id(row.channels): row.channels for row in rows if row.channels is not None}
+    numbers = {key: number for number, key in enumerate(sets)}
+    return Rows(
+        x,
+        mask,
+        np.array([len(row.x) for row in rows], int),
+        {n: np.array([{**free, **row.settings}[n] for row in rows], int) for n in names},
+        tuple(sets.values()),
+        np.array([numbers[id(row.channels)] for row in rows], int) if unit.channels else None,
+    )
+
+
+@dataclass
+class Phase:
+    """Rows driven under one pair of stall patterns (names in STALLS).
+
+    real  the rows are a tensor file's: accuracy is of these alone, where there are any
+    """
+
+    rows: Iterable[Row]
+    source: str = "none"
+    sink: str = "none"
+    real: bool = False
+
+
+class Noise:
+    """Random bytes by the piece, from a block drawn once: a draw costs more than a beat."""
+
+    def __init__(self, rng: np.random.Generator):
+        self._block = rng.bytes(1 << 16)
+        self._at = 0
+
+    def take(self, size: int) -> bytes:
+        """The next `size` bytes, at most half the block; it comes round after 64 KiB."""
+        if self._at + size > len(self._block):
+            self._at = self._at + size - len(self._block)  # another phase each time round
+        self._at += size
+        return self._block[self._at - size : self._at]
+
+
+# --------------------------------------------------------------------------------- stall patterns
+
+Pattern = Iterator[tuple[int, int]]
+
+
+def _random(p_stall: float) -> Callable[[np.random.Generator], Pattern]:
+    def pattern(rng: np.random.Generator) -> Pattern:
+        while True:
+            on = int(rng.geometric(p_stall))
+            yield on, int(rng.geometric(1 - p_stall))
+
+    return pattern
+
+
+def _bursts(rng: np.random.Generator) -> Pattern:
+    while True:
+        yield int(rng.integers(1, 60)), int(rng.integers(1, 60))
+
+
+def _starved(rng: np.random.Generator) -> Pattern:
+    while True:
+        yield 1, int(rng.integers(8, 33))
+
+
+def _alternate(rng: np.random.Generator) -> Pattern:
+    while True:
+        yield 1, 1
+
+
+# name -> None (never stalls) or a maker of (clocks on, clocks off) pairs
+STALLS: dict[str, Callable[[np.random.Generator], Pattern] | None] = {
+    "none": None,
+    "rare": _random(0.1),
+    "half": _random(0.5),
+    "heavy": _random(0.9),
+    "bursts": _bursts,
+    "starved": _starved,
+    "alternate": _alternate,
+}
+
+
+# ------------------------------------------------------------------------------------------ resets
+
+CLOCK_NS = 2  # the bench's clock
+AIM = 100  # clocks that a reset waits for the states it aims at
+
+
+# What a stream can be in the middle of when a reset comes.
+STREAM_STATES = ("idle", "between beats", "beat waiting")
+
+
+class Reset(NamedTuple):
+    """When a reset comes after the one before has been released, and for how long it is held.
+
+    clocks  to wait
+    within  ps to wait besides, into a clock
+    held    clocks
+    aim     states of input and output to wait for besides, some clocks at most; None: any will do
+    """
+
+    clocks: int
+    within: int
+    held: int
+    aim: tuple[str, str] | None = None
+
+
+def random_resets(rng: np.random.Generator) -> Iterator[Reset]:
+    """Resets of random length at random times, within clocks too, without an end.
+
+    Every other one aims, at each pair of the streams' states as often as at the others: some of
+    them hardly ever come about by chance.
+    """
+    pairs = list(itertools.product(STREAM_STATES, repeat=2))
+    aims: list[tuple[str, str]] = []
+    for number in itertools.count():
+        clocks = int(rng.choice([rng.integers(1, 12), rng.integers(20, 300)]))
+        # Any place between two clock edges; at an edge the order of events is the tool's.
+        within = int(rng.choice([1, 499 * CLOCK_NS, 501 * CLOCK_NS, 990 * CLOCK_NS]))
+        held = int(rng.integers(1, 5))
+        aims = aims or [pairs[place] for place in rng.permutation(len(pairs))]
+        yield Reset(clocks, within, held, aims.pop() if number % 2 else None)
+
+
+# ------------------------------------------------------------------------------------------ values
+
+
+def _limits(dtype: np.dtype) -> tuple[int, int]:
+    info = np.iinfo(dtype)
+    return int(info.min), int(info.max)
+
+
+def uniform(rng, n, dtype):
+    """Every value equally likely."""
+    low, high = _limits(dtype)
+    return rng.integers(low, high + 1, n)
+
+
+def _gaussian(sigma: float):
+    def values(rng, n, dtype):
+        low, high = _limits(dtype)
+        centre = rng.integers(low, high + 1)
+        return np.clip(np.rint(rng.normal(centre, sigma, n)), low, high)
+
+    values.__doc__ = f"Normal around a random centre, standard deviation {sigma:g}."
+    return values
+
+
+def flat(rng, n, dtype):
+    """All elements equal: the largest sum."""
+    return np.full(n, rng.integers(*_limits(dtype), endpoint=True))
+
+
+def one_hot(rng, n, dtype):
+    """All at the bottom but one at the top: the smallest sum."""
+    low, high = _limits(dtype)
+    x = np.full(n, low)
+    x[rng.integers(n)] = high
+    return x
+
+
+def ramp_up(rng, n, dtype):
+    """Rising: the maximum moves in every beat."""
+    low, high = _limits(dtype)
+    a, b = np.sort(rng.integers(low, high + 1, 2))
+    return np.linspace(a, b, n).astype(int)
+
+
+def ramp_down(rng, n, dtype):
+    """Falling: the maximum never moves."""
+    return ramp_up(rng, n, dtype)[::-1]
+
+
+def ties(rng, n, dtype):
+    """Two or three neighbouring values only."""
+    low, high = _limits(dtype)
+    return np.clip(rng.integers(low, high + 1) + rng.integers(0, 3, n), low, high)
+
+
+def bimodal(rng, n, dtype):
+    """Two narrow heaps far apart."""
+    low, high = _limits(dtype)
+    centre = np.where(rng.random(n) < rng.random(), *rng.integers(low, high + 1, 2))
+    return np.clip(centre + rng.integers(-2, 3, n), low, high)
+
+
+def extremes(rng, n, dtype):
+    """Only the two ends of the range and their neighbours."""
+    low, high = _limits(dtype)
+    return rng.choice([low, low + 1, high - 1, high], n)
+
+
+def steps(rng, n, dtype):
+    """A staircase that climbs at random places by random amounts: few, large maximum updates."""
+    low, high = _limits(dtype)
+    rises = np.where(rng.random(n) < 4 / n, rng.integers(0, 80, n), 0)
+    return np.clip(low + np.cumsum(rises) - rng.integers(0, 4, n), low, high)
+
+
+SHAPES: dict[str, Callable] = {
+    "uniform": uniform,
+    "gaussian 2": _gaussian(2),
+    "gaussian 8": _gaussian(8),
+    "gaussian 30": _gaussian(30),
+    "flat": flat,
+    "one-hot": one_hot,
+    "ramp up": ramp_up,
+    "ramp down": ramp_down,
+    "ties": ties,
+    "bimodal": bimodal,
+    "extremes": extremes,
+    "steps": steps,
+}
+
+
+# ------------------------------------------------------------------------------------------- masks
+
+
+def _no_mask(rng, n, lanes):
+    return np.ones(n, bool)
+
+
+def _some(rng, n, lanes):
+    return rng.random(n) < rng.random()
+
+
+def _causal(rng, n, lanes):
+    return np.arange(n) < rng.integers(1, n + 1)
+
+
+def _leading(rng, n, lanes):
+    beats = -(-n // lanes)
+    return np.arange(n) >= lanes * rng.integers(0, beats) + (beats == 1)
+
+
+def _single(rng, n, lanes):
+    return np.arange(n) == rng.integers(n)
+
+
+def _all(rng, n, lanes):
+    return np.zeros(n, bool)
+
+
+# name -> function(rng, length, lanes) -> [length] bool
+MASKS: dict[str, Callable] = {
+    "none": _no_mask,
+    "some": _some,
+    "causal": _causal,
+    "leading beats": _leading,
+    "all but one": _single,
+    "all": _all,
+}
+
+
+# ----------------------------------------------------------------------------------------- lengths
+
+
+def corner_lengths(lanes: int, max_len: int) -> list[int]:
+    """Lengths at which beat counting goes wrong, all that fit MAX_LEN."""
+    beats = -(-max_len // lanes)
+    corners = {1, lanes - 1, lanes, lanes + 1, 2 * lanes, max_len - 1, max_len, (beats - 1) * lanes}
+    return sorted(n for n in corners if 1 <= n <= max_len)
+
+
+def random_length(rng: np.random.Generator, lanes: int, max_len: int) -> int:
+    """Short rows often, long ones sometimes, corners now and then."""
+    pick = rng.random()
+    if pick < 0.3:
+        return int(rng.choice(corner_lengths(lanes, max_len)))
+    if pick < 0.8:
+        return int(rng.integers(1, min(max_len, 8 * lanes) + 1))
+    return int(rng.integers(1, max_len + 1))
+
+
+_SHAPE_NAMES, _MASK_NAMES = list(SHAPES), list(MASKS)
+
+
+_FRESH_SET = 0.04  # share of random rows before which a channel set is replaced
+_CORNER_SET = 0.25  # share of channel sets at the ends of their ranges
+_INPUT_VALUE = 0.5  # share of rows whose input-like settings are one of the row's inputs
+
+
+class RowMaker:
+    """Makes rows for one unit and build: what the scenarios share.
+
+    Rows of a unit with a channel table use one of two channel sets, which are replaced by fresh
+    ones now and then; `keep_channels` stops that.
+    """
+
+    def __init__(self, rng: np.random.Generator, unit: Unit, parameters: Parameters):
+        self.rng = rng
+        self.unit = unit
+        self.parameters = parameters
+        self.lanes: int = parameters["LANES"]
+        self.max_len: int = parameters["MAX_LEN"]
+        self.settings: tuple[Setting, ...] = unit.settings(parameters)
+        self.drawn = {s.name: s.values for s in self.settings if s.drawn}
+        self.keep_channels = False
+        self._sets = [self._fresh_set() for _ in range(2)] if unit.channels else []
+
+    @property
+    def limits(self) -> tuple[int, int]:
+        """The smallest and the largest input."""
+        return _limits(self.unit.in_dtype)
+
+    def _fresh_set(self) -> ChannelSet:
+        """A random set, or one whose columns are each at one end: the largest sums and products."""
+        rng = self.rng
+        if rng.random() >= _CORNER_SET:
+            return self.unit.draw_channels(rng, self.max_len)
+        return self._end_set([int(rng.integers(2)) for _ in self.unit.channels])
+
+    def _end_set(self, ends: Sequence[int]) -> ChannelSet:
+        """Each column at one end of its range throughout: 0 the lower, 1 the upper."""
+        return ChannelSet(
+            {
+                column.name: np.full(
+                    self.max_len, (column.values[0], column.values[-1])[end], column.dtype
+                )
+                for column, end in zip(self.unit.channels, ends, strict=True)
+            }
+        )
+
+    def end_sets(self) -> list[ChannelSet | None]:
+        """Channel sets with all columns at the lower, and at the upper end; [None] for no table."""
+        columns = len(self.unit.channels)
+        return [self._end_set([end] * columns) for end in (0, 1)] if columns else [None]
+
+    def _channels(self) -> ChannelSet | None:
+        if not self._sets:
+            return None
+        number = int(self.rng.integers(len(self._sets)))
+        if not self.keep_channels and self.rng.random() < _FRESH_SET:
+            self._sets[number] = self._fresh_set()
+        return self._sets[number]
+
+    def _values(self, shape: str, length: int) -> np.ndarray:
+        """A row's inputs [length]. Of inputs wider than a byte, a byte's shape at some scale.
+
+        Drawn over their whole range, hardly a row would be of a middling size. Half of the rows
+        have lower bits besides, half lie far from 0.
+        """
+        rng, dtype = self.rng, self.unit.in_dtype
+        if dtype.itemsize == 1:
+            return SHAPES[shape](rng, length, dtype)
+        low, high = self.limits
+        widest = 8 * (dtype.itemsize - 1)
+        # The whole range, where arithmetic is cut, comes more often than any other scale.
+        step = 1 << min(widest, int(rng.integers(5 * widest // 4)))
+        x = SHAPES[shape](rng, length, np.dtype(np.int8)).astype(np.int64) * step
+        if rng.random() < 0.5:
+            x += rng.integers(step, size=length)
+        if rng.random() < 0.5:
+            x += rng.integers(low, high, endpoint=True)
+        return np.clip(x, low, high)
+
+    def row(
+        self,
+        length: int | None = None,
+        shape: str | None = None,
+        mask: str | None = None,
+        **settings: int,
+    ) -> Row:
+        """A row; what is not given is drawn. Settings that are not given are drawn too."""
+        rng, dtype = self.rng, self.unit.in_dtype
+        if length is None:
+            length = random_length(rng, self.lanes, self.max_len)
+        shape = shape or _SHAPE_NAMES[rng.integers(len(SHAPES))]
+        # Masks get in the way of most other things: half of the rows have none.
+        mask = mask or ("none" if rng.random() < 0.5 else _MASK_NAMES[rng.integers(len(MASKS))])
+        drawn = {name: v[int(rng.integers(len(v)))] for name, v in self.drawn.items()}
+        x = self._values(shape, length).astype(dtype)
+        # A setting with the input's own range means one of the inputs. Drawn freely it is far from
+        # all of a narrow row, and what happens close to it would never be seen.
+        for name, values in self.drawn.items():
+            if (values[0], values[-1]) == self.limits and rng.random() < _INPUT_VALUE:
+                drawn[name] = int(x[rng.integers(length)])
+        masked = MASKS[mask](rng, length, self.lanes)
+        follow = self.unit.complete(self.parameters, masked, rng)
+        return Row(
+            x=x,
+            mask=masked,
+            settings={**drawn, **follow, **settings},
+            origin=f"{shape}, mask {mask}",
+            channels=self._channels(),
+        )

@@ -1,0 +1,1 @@
+"""The pyuvm environment over cocotb-bus pins."""

@@ -1,0 +1,418 @@
+"""Pin layer of the stream: cocotb-bus drivers and monitors, a row as the transaction.
+
+The bench moves at the falling edge, half a clock away from everything the unit does. There it first
+looks at what the last rising edge took, then drives what the next one is to take:
+
+    rising edge n    the unit takes inputs, its outputs change
+    falling edge n   inputs are still those of edge n; outputs are those that edge n+1 will take
+
+so a transfer at edge n is seen at falling edge n from the inputs as they are and the outputs as
+they were one falling edge earlier. This needs outputs that come from flip-flops, which the stream
+contract promises, and holds on every simulator.
+
+Waking a coroutine or reading a pin from Python costs about as much as simulating a clock. One
+coroutine (`Clocking`) wakes for all monitors, and of the pins only tdata and tlast are read for
+every beat; the others keep their value over most beats and are followed by their changes (`Level`).
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+
+import cocotb
+from cocotb.triggers import Event, FallingEdge
+from cocotb_bus.bus import Bus
+from cocotb_bus.drivers import BusDriver
+from cocotb_bus.monitors import BusMonitor
+
+from ..check.contract import ObservedRow
+from ..stimulus.values import Noise
+
+
+class ProtocolError(AssertionError):
+    """A rule of the stream contract broken on the pins."""
+
+
+class Clocking:
+    """The bench's clocking block: counts clocks and calls its subscribers at each falling edge.
+
+    Subscribers run before anything that a driver writes at that edge reaches the pins.
+    """
+
+    def __init__(self, clock):
+        self.edge = FallingEdge(clock)
+        self.number = 0
+        self._subscribers: list[Callable[[], None]] = []
+
+    def subscribe(self, callback: Callable[[], None]) -> None:
+        self._subscribers.append(callback)
+
+    async def run(self) -> None:
+        while True:
+            await self.edge
+            self.number += 1
+            for callback in self._subscribers:
+                callback()
+
+    async def wait(self, clocks: int) -> None:
+        """Return at the falling edge that many clocks on."""
+        for _ in range(clocks):
+            await self.edge
+
+
+class Level:
+    """A pin's value as a bit string, kept up to date by its changes."""
+
+    def __init__(self, handle):
+        self._handle = handle
+        self.value = str(handle.value)
+        cocotb.start_soon(self._follow())
+
+    async def _follow(self):
+        change = self._handle.value_change
+        while True:
+            await change
+            self.value = str(self._handle.value)
+
+
+class ResetLine:
+    """The reset as everyone in the bench sees it: `active`, and callbacks when it is asserted."""
+
+    def __init__(self, handle, clocking: Clocking):
+        self._handle = handle
+        self._clocking = clocking
+        self._callbacks = []
+        self.active = True
+        self.count = 0  # without the first one
+        handle.value = 0
+
+    def on_assert(self, callback: Callable[[], None]) -> None:
+        self._callbacks.append(callback)
+
+    def assert_now(self) -> None:
+        """Assert at once, wherever in the clock that is. Callbacks run last one first."""
+        self._handle.value = 0
+        self.active = True
+        self.count += 1
+        # Who looks at others' state (the scoreboard) registers after them, and must run before they
+        # forget it.
+        for callback in reversed(self._callbacks):
+            callback()
+
+    async def release(self) -> None:
+        """Release at a falling edge, well away from the clock edge that counts."""
+        await self._clocking.edge
+        self._handle.value = 1
+        self.active = False
+
+
+class RowSource(BusDriver):
+    """Drives rows on `s_axis` and the settings with their first beat.
+
+    A transaction is (beats, settings): beats a list of (tdata, tkeep, tstrb) integers, settings a
+    name -> int dict. Away from a row's first beat the settings' pins carry other values, so that a
+    unit that looks at the wrong time is seen. `send` returns once the last beat is taken, or after
+    a reset has cut the row off (`aborted` is then set).
+    """
+
+    _signals = ("tdata", "tkeep", "tstrb", "tlast", "tvalid", "tready")
+
+    def __init__(self, entity, name, clocking, reset: ResetLine, settings: dict[str, range], rng):
+        super().__init__(entity, name, clocking)
+        self._edge = clocking.edge
+        self._reset = reset
+        self._cfg = {name: getattr(entity, f"cfg_{name}_i") for name in settings}
+        self._noise = Noise(rng)
+        # Drawing anew for every row would cost more than driving it.
+        self._cfg_noise = itertools.cycle(
+            [{n: v[int(rng.integers(len(v)))] for n, v in settings.items()} for _ in range(211)]
+        )
+        self._pattern: Iterator[tuple[int, int]] | None = None
+        self._on = 0
+        self._off = 0  # clocks left to keep tvalid low
+        self._ready = Level(self.bus.tready)
+        self._tdata = self.bus.tdata
+        self._held: dict[str, int] = {}  # what is on the pins
+        self._beats: list[tuple[int, int, int]] = []  # of the row under way
+        self._number = 0  # the beat of them that is on the pins, or comes after a stall
+        self._taken = False  # the next rising edge takes it
+        self._done = Event()
+        self.aborted = False
+        self._put("tvalid", 0)
+        clocking.subscribe(self._clock)
+
+    def set_stalls(self, pattern: Iterator[tuple[int, int]] | None) -> None:
+        """Hold tvalid low as the pattern of (on, off) clocks says; None: never."""
+        self._pattern = pattern
+        self._on = 0
+
+    async def _driver_send(self, transaction, sync: bool = True, **_) -> None:
+        if sync:
+            await self._edge
+        self._beats, self._settings = transaction
+        self._number = 0
+        self.aborted = False
+        self._done.clear()
+        self._next_beat()
+        await self._done.wait()
+        while self._reset.active:
+            await self._edge
+
+    def _clock(self) -> None:
+        """At each falling edge: go on when the rising edge took the beat, stop at a reset."""
+        if not self._beats:
+            return
+        if self._reset.active:
+            self.aborted = True
+            self._finish()
+        elif self._off:
+            self._off -= 1
+            if not self._off:
+                self._drive()
+        elif self._taken:
+            self._number += 1
+            if self._number < len(self._beats):
+                self._next_beat()
+            else:
+                self._finish()
+        else:
+            self._taken = self._ready.value == "1"
+
+    def _next_beat(self) -> None:
+        """Put the beat on the pins, after a stall if it is time for one."""
+        if self._pattern is not None and not self._on:
+            self._on, self._off = next(self._pattern)
+        if self._off:
+            self._idle()
+        else:
+            self._drive()
+
+    def _drive(self) -> None:
+        number = self._number
+        data, keep, strb = self._beats[number]
+        self._tdata.value = self._held["tdata"] = data
+        self._put("tkeep", keep)
+        self._put("tstrb", strb)
+        self._put("tlast", int(number == len(self._beats) - 1))
+        self._put("tvalid", 1)
+        if number == 0:
+            self._put_settings(self._settings)
+        elif number == 1:
+            self._put_settings(next(self._cfg_noise))
+        if self._pattern is not None:
+            self._on -= 1
+        self._taken = self._ready.value == "1"
+
+    def _idle(self) -> None:
+        """Nothing on the bus: what is there means nothing, and must not get in."""
+        self._put("tvalid", 0)
+        for name in ("tdata", "tkeep", "tstrb", "tlast"):
+            width = len(getattr(self.bus, name))
+            noise = int.from_bytes(self._noise.take(-(-width // 8)), "little")
+            self._put(name, noise & ((1 << width) - 1))
+
+    def _finish(self) -> None:
+        # The next row, if it follows at once, overrides this at the same edge.
+        self._put("tvalid", 0)
+        self._beats = []
+        self._off = 0
+        self._done.set()
+
+    def _put(self, name: str, value: int) -> None:
+        # Pins that keep their value are left alone: a write costs as much as a read.
+        if self._held.get(name) != value:
+            self._held[name] = value
+            getattr(self.bus, name).value = value
+
+    def _put_settings(self, settings: dict[str, int]) -> None:
+        for name, value in settings.items():
+            if self._held.get(name) != value:
+                self._held[name] = value
+                self._cfg[name].value = value
+
+
+class ReadySink:
+    """Drives `m_axis_tready`. Not a cocotb-bus driver: it has no transactions."""
+
+    def __init__(self, entity, clocking: Clocking):
+        self._ready = Bus(entity, "m_axis", ["tready"]).tready
+        self._edge = clocking.edge
+        self._changed = Event()
+        self._pattern: Iterator[tuple[int, int]] | None = None
+        self._ready.value = 0
+
+    def set_stalls(self, pattern: Iterator[tuple[int, int]] | None) -> None:
+        """Hold tready low as the pattern of (on, off) clocks says; None: never."""
+        self._pattern = pattern
+        self._changed.set()
+
+    async def run(self) -> None:
+        while True:
+            self._changed.clear()
+            pattern = self._pattern
+            if pattern is None:
+                self._ready.value = 1
+                await self._changed.wait()
+            else:
+                await self._follow(pattern)
+            await self._edge
+
+    async def _follow(self, pattern) -> None:
+        for on, off in pattern:
+            for level, clocks in ((1, on), (0, off)):
+                self._ready.value = level
+                for _ in range(clocks):
+                    await self._edge
+                    if self._pattern is not pattern:
+                        return
+
+
+class RowMonitor(BusMonitor):
+    """Collects rows from a stream and holds it to the protocol, on every simulator.
+
+    Rules: no X on tvalid, tready and, with tvalid, on the payload; tvalid stays until tready; the
+    payload is stable while it waits. `has_x` tells that the simulator has X to look for; an
+    output's payload must not show any when it is idle either.
+
+    Callbacks get an `ObservedRow` when tlast has been transferred.
+    """
+
+    _side: tuple[str, ...] = ()  # payload beside tdata and tlast
+
+    def __init__(self, entity, name, clocking: Clocking, reset: ResetLine, *, has_x: bool):
+        self._signals = ("tvalid", "tready", "tlast", "tdata", *self._side)
+        self._clocking = clocking
+        self._line = reset
+        self._has_x = has_x
+        self.beats = 0
+        self.errors: list[ProtocolError] = []
+        self.on_error: Callable[[], None] = lambda: None
+        super().__init__(entity, name, clocking)
+        self._valid, self._ready = Level(self.bus.tvalid), Level(self.bus.tready)
+        self._levels = [Level(getattr(self.bus, pin)) for pin in self._side]
+        self._tdata, self._tlast = self.bus.tdata, self.bus.tlast
+        reset.on_assert(self._drop)
+        self._drop()
+
+    async def _monitor_recv(self):
+        # No coroutine of its own: the clocking block calls.
+        self._clocking.subscribe(self._clock)
+
+    def _drop(self) -> None:
+        """Forget what was in progress."""
+        self._row = ObservedRow()
+        self._waited: list[str] | None = None  # payload that waited for tready at the last edge
+        self.partial = False  # a row has begun and not ended
+        self.waiting = False  # a beat waits for tready
+
+    def _fail(self, rule: str) -> None:
+        self.errors.append(ProtocolError(f"{self.name}: {rule} (clock {self._clocking.number})"))
+        self.on_error()
+
+    def _clock(self) -> None:
+        """Called at each falling edge; judges the rising edge before it with `_judge`."""
+        raise NotImplementedError
+
+    def _first_beat(self, row: ObservedRow) -> None:
+        """Look at what belongs to a row's first beat."""
+
+    @property
+    def row(self) -> ObservedRow:
+        """The row under way."""
+        return self._row
+
+    def _payload(self) -> list[str]:
+        levels = [level.value for level in self._levels]
+        return [str(self._tdata.value), str(self._tlast.value), *levels]
+
+    def _judge(self, valid: str, ready: str, payload: list[str]) -> None:
+        """What a rising edge took: payload is looked at where valid is 1."""
+        # What is left of a bit string without its 0 and 1 at either end is X or Z.
+        if self._has_x and any(bits.strip("01") for bits in (valid, ready, *payload)):
+            self._fail(f"X on a pin that must have a value: {valid} {ready} {payload}")
+            return
+        waited, self._waited = self._waited, None
+        row = self._row
+        if valid != "1":
+            if waited is not None:
+                self._fail("tvalid fell before tready came")
+            row.gaps += self.partial
+            return
+        if waited is not None and payload != waited:
+            self._fail("payload changed while tvalid waited for tready")
+        if not self.partial:
+            self.partial = True
+            self._first_beat(row)
+        self.waiting = ready != "1"
+        if self.waiting:
+            row.waits += 1
+            self._waited = payload
+            return
+        self.beats += 1
+        row.beats.append(payload)
+        row.clocks.append(self._clocking.number)
+        if payload[1] == "1":
+            self.partial = False
+            self._row = ObservedRow()
+            self._recv(row)
+
+
+class InputMonitor(RowMonitor):
+    """`s_axis`, with the settings, and the channels of their bank, as of the first beat."""
+
+    _side = ("tkeep", "tstrb")
+
+    def __init__(self, entity, name, clocking, reset, settings, channels=None, **kwargs):
+        self._cfg = {setting: getattr(entity, f"cfg_{setting}_i") for setting in settings}
+        self._channels = channels  # bank -> ChannelSet, for a unit with a channel table
+        super().__init__(entity, name, clocking, reset, **kwargs)
+
+    def _drop(self) -> None:
+        super()._drop()
+        self._ready_before = "0"
+
+    def _clock(self) -> None:
+        # tready as the rising edge found it; the rest is still on the pins.
+        ready, self._ready_before = self._ready_before, self._ready.value
+        if not self._line.active:
+            valid = self._valid.value
+            self._judge(valid, ready, self._payload() if valid == "1" else [])
+
+    def _first_beat(self, row: ObservedRow) -> None:
+        row.settings = {name: int(handle.value) for name, handle in self._cfg.items()}
+        if self._channels is not None:
+            row.channels = self._channels(row.settings["bank"])
+
+
+class OutputMonitor(RowMonitor):
+    """`m_axis`."""
+
+    _side = ("tkeep", "tuser")
+
+    def _drop(self) -> None:
+        super()._drop()
+        self._before: tuple[str, list[str]] = ("0", [])
+
+    def _clock(self) -> None:
+        if self._line.active:
+            return
+        # tready as the rising edge found it is still on the pin; the rest was there before.
+        valid, payload = self._before
+        now = self._valid.value
+        self._before = (now, self._payload() if now == "1" or self._has_x else [])
+        self._judge(valid, self._ready.value, payload)
+
+
+class PulseCounter:
+    """Clocks in which a pin was high."""
+
+    def __init__(self, handle, clocking: Clocking, reset: ResetLine):
+        self._level = Level(handle)
+        self._line = reset
+        self.count = 0
+        clocking.subscribe(self._clock)
+
+    def _clock(self) -> None:
+        if self._level.value != "0" and not self._line.active:
+            self.count += 1

@@ -1,0 +1,359 @@
+"""docs/accuracy.md is what the models give, all variants are in it, a wrong model shows in it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import re
+import sys
+
+import numpy as np
+import pytest
+
+from softnorm.flow.accuracy import frontier
+from softnorm.flow.accuracy import tables as accuracy
+from softnorm.flow.networks import digits_accuracy
+from softnorm.flow.paths import ROOT
+from softnorm.models import e2softmax, vectors
+from softnorm.tb.stimulus.scenarios import rows_of
+from softnorm.units import UNITS
+from tests.test_commands import command
+
+DOCS = ROOT / "docs"
+each_unit = pytest.mark.parametrize("unit", UNITS.values(), ids=UNITS)
+
+
+@pytest.fixture(scope="module")
+def results():
+    return [accuracy.measure(unit) for unit in UNITS.values()]
+
+
+def figures(unit, **variant):
+    """A unit's figures of the variant with these parameters and settings."""
+    [line] = [
+        line
+        for line in accuracy.measure(unit).lines
+        if {**line.variant.parameters, **line.variant.settings} == variant
+    ]
+    return line.figures
+
+
+def tables(page):
+    """Title of a section -> its table's lines, cells split; the titles first."""
+    found = {}
+    for section in page.split("\n## ")[1:]:
+        title, _, text = section.partition("\n")
+        head, _, *lines = re.findall(r"^\|(.+)\|$", text, re.M)
+        found[title] = [[cell.strip() for cell in line.split("|")] for line in (head, *lines)]
+    return found
+
+
+# --- what is in the repository --------------------------------------------------------------------
+
+
+def test_page_is_what_the_models_give(results):
+    shipped = (DOCS / accuracy.PAGE).read_text(encoding="utf-8")
+    assert shipped == accuracy.page(results), "docs/accuracy.md is out of date: run make accuracy"
+
+
+def test_plot_goes_with_the_page(results):
+    plot = (DOCS / accuracy.PLOT).read_text(encoding="utf-8")
+    assert accuracy.stamp(results) in plot, (
+        "docs/accuracy.svg is of other figures than docs/accuracy.md: run make accuracy, "
+        "with matplotlib (the extra plot)"
+    )
+    assert len(plot) < 200_000
+
+
+def test_figures_for_others_are_what_the_models_give(results):
+    shipped = (DOCS / accuracy.FIGURES).read_text(encoding="utf-8")
+    assert shipped == accuracy.data(results), "docs/accuracy.json is out of date: run make accuracy"
+    lines = json.loads(shipped)
+    assert len(lines) == sum(len(unit.variants) for unit in UNITS.values())
+    one = lines[1]
+    assert (one["unit"], one["words"], one["settings"]) == ("e2softmax", "row-scaled", {"fmt": 1})
+    assert one["parameters"] == UNITS["e2softmax"].defaults
+    assert one["figures"]["mean_abs_error"] == pytest.approx(
+        results[0].lines[1].figures["mean_abs_error"], rel=5e-3
+    )
+
+
+# --- the page -------------------------------------------------------------------------------------
+
+
+@each_unit
+def test_every_variant_has_a_line(unit, results):
+    titles, *lines = tables(accuracy.page(results))[unit.title]
+    assert len(lines) == len(unit.variants)
+    words = {setting.name: setting.words for setting in unit.settings(unit.defaults)}
+    for line, variant in zip(lines, unit.variants, strict=True):
+        cells = dict(zip(titles, line, strict=True))
+        for name, value in variant.parameters.items():
+            assert cells[name] == str(value)
+        for name, value in variant.settings.items():
+            assert cells[name] == words[name][value]
+    assert len({tuple(line[: titles.index("max abs")]) for line in lines}) == len(lines)
+
+
+def test_both_norms_have_lines(results):
+    lines = tables(accuracy.page(results))[UNITS["ailayernorm"].title]
+    kinds = [line[1] for line in lines[1:]]
+    assert kinds.count("LayerNorm") == kinds.count("RMSNorm") == 2
+
+
+def test_every_figure_is_explained(results):
+    page = accuracy.page(results)
+    explained = {title for title, _ in tables(page)["Columns"]}
+    for result in results:
+        titles = tables(page)[result.unit.title][0]
+        assert {*titles[titles.index("max abs") :]} <= explained
+        assert {*result.lines[0].figures} <= {*accuracy.COLUMNS}
+
+
+def test_a_figure_in_the_page_is_the_metric(results):
+    unit = UNITS["e2softmax"]
+    parameters = unit.resolve({})
+    rows = rows_of(unit, parameters, vectors.load(ROOT / "data" / unit.tensors))
+    assert not rows.settings["fmt"].any()  # as in the variant
+    want = unit.accuracy(parameters, rows, unit.predict(parameters, rows))["row_sum_error_std"]
+    titles, line, *_ = tables(accuracy.page(results))[unit.title]
+    shown = float(line[titles.index("row sum, spread")])
+    assert shown == pytest.approx(want, rel=5e-3)
+
+
+@pytest.mark.parametrize(
+    ("value", "percent", "text"),
+    [
+        (0.0, False, "0"),
+        (-0.0, False, "0"),
+        (1e-17, False, "0"),  # what is left where sums cancel
+        (-1e-17, True, "0 %"),
+        (0.11498, False, "0.115"),
+        (-0.00542961, False, "-0.00543"),
+        (0.0570, False, "0.0570"),
+        (0.9999, False, "1.00"),
+        (12.34, False, "12.3"),
+        (7.0, False, "7.00"),
+        (4321.0, False, "4320"),
+        (6.5e-6, False, "0.00000650"),
+        (0.025906, True, "2.59 %"),
+        (1.0, True, "100 %"),
+        (math.inf, False, "Infinity"),
+        (math.nan, False, "NaN"),
+    ],
+)
+def test_a_figure_has_three_digits(value, percent, text):
+    assert accuracy.figure(value, percent) == text
+
+
+@pytest.mark.parametrize("value", [0.00390625 * 29 / 8, 0.0625 / 8, 0.1225, 1.235, -2.345e-3])
+def test_last_bits_do_not_move_a_figure_on_an_edge(value):
+    near = [value]
+    for towards in (-np.inf, np.inf):
+        at = value
+        for _ in range(200):
+            at = np.nextafter(at, towards)
+        near.append(float(at))
+    assert len({accuracy.figure(one) for one in near}) == 1
+
+
+@pytest.mark.parametrize("nudge", [1 - 1e-12, 1 + 1e-12])
+def test_last_bits_do_not_move_the_page(results, nudge):
+    nudged = [
+        dataclasses.replace(
+            result,
+            lines=tuple(
+                dataclasses.replace(line, figures={n: v * nudge for n, v in line.figures.items()})
+                for line in result.lines
+            ),
+        )
+        for result in results
+    ]
+    assert accuracy.page(nudged) == accuracy.page(results)
+
+
+# --- the figures see faults -----------------------------------------------------------------------
+
+
+def cosine(unit):
+    """Mean cosine between a row's outputs and the exact ones, default build."""
+    rows = rows_of(unit, unit.defaults, vectors.load(ROOT / "data" / unit.tensors))
+    outputs = unit.predict(unit.defaults, rows)
+    approx, exact = unit.values(unit.defaults, rows, outputs)
+    norms = np.linalg.norm(approx, axis=1) * np.linalg.norm(exact, axis=1)
+    return ((approx * exact).sum(axis=1) / norms).mean()
+
+
+def test_swapped_divider_constants_show_where_a_cosine_sees_nothing(monkeypatch, results):
+    unit = UNITS["e2softmax"]
+    paper = {"DIV_BITS": 1, "EXP_FRAC": 0, "fmt": 0}
+    right, right_cosine = figures(unit, **paper), cosine(unit)
+    table = e2softmax.div_table
+    monkeypatch.setattr(e2softmax, "div_table", lambda bits: table(bits)[::-1])
+    wrong, wrong_cosine = figures(unit, **paper), cosine(unit)
+    assert abs(wrong_cosine - right_cosine) < 1e-3
+    assert wrong["row_sum_error_std"] > 2 * right["row_sum_error_std"]
+    assert wrong["max_abs_error"] > 2 * right["max_abs_error"]
+    assert accuracy.page([accuracy.measure(unit), *results[1:]]) != accuracy.page(results)
+
+
+# --- the plot -------------------------------------------------------------------------------------
+
+
+def test_plotted_errors_are_those_of_the_table(results):
+    for result in results:
+        assert any(line.variant.plotted for line in result.lines), result.unit.name
+        for line in result.lines:
+            assert line.errors.shape == (result.elements,)
+            size = np.abs(line.errors)
+            assert line.figures["max_abs_error"] == size.max()
+            assert line.figures["mean_abs_error"] == pytest.approx(size.mean())
+
+
+def test_the_same_errors_make_the_same_plot(results):
+    pytest.importorskip("matplotlib", reason="the extra plot is not installed")
+    plot = accuracy.plot(results)
+    assert plot == accuracy.plot(results)
+    assert accuracy.stamp(results).encode() in plot
+    assert len(plot) < 200_000
+
+
+@pytest.mark.parametrize("largest", [0.42, 8.1, 1.0, 1e-5, 0.5, 99.0])
+def test_bins_are_round_and_hold_everything(largest):
+    width, edges = accuracy._bins(largest)
+    assert re.fullmatch(r"[125](\.0+)?e.*", f"{width:e}")
+    assert len(edges) <= accuracy.MAX_BINS + 2
+    assert edges[0] <= -largest < largest <= edges[-1]
+    assert np.allclose(edges, -edges[::-1])
+
+
+# --- the frontier ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("without", ["", "exact_layernorm"])
+def test_the_frontier_is_what_none_beats(results, without):
+    """Spelled out, pair by pair; only units of a kind are compared.
+
+    Without the exact LayerNorm, that a softmax stores less would count if kinds were mixed.
+    """
+    units = [unit for unit in UNITS.values() if unit.name != without]
+    found = frontier.points([result for result in results if result.unit.name != without])
+    units = {unit.name: digits_accuracy.network_variants(unit) for unit in units}
+    assert [point.unit.name for point in found] == [n for n, many in units.items() for _ in many]
+    for one in found:
+        beaten = False
+        for other in found:
+            if other.unit.value_unit == one.unit.value_unit:
+                steps = (
+                    other.error - one.error if abs(other.error / one.error - 1) > 1e-6 else 0,
+                    other.bits - one.bits,
+                    other.tables - one.tables,
+                )
+                beaten |= max(steps) <= 0 and min(steps) < 0
+        assert one.best == (not beaten), one.label
+    for kind in {point.unit.value_unit for point in found}:
+        some = [point for point in found if point.unit.value_unit == kind]
+        assert 0 < sum(point.best for point in some) < len(some)
+
+
+def test_what_a_point_of_the_frontier_stores(results):
+    """By hand: codes of 4 bit in a beat of 32 with a maximum of 8 bit and last; C of 2 bytes."""
+    paper = frontier.points(results)[0]
+    assert paper.variant.parameters == {"DIV_BITS": 1, "EXP_FRAC": 0}
+    assert (paper.bits, paper.tables) == (4 + 9 / 32, 2)
+    assert paper.error == results[0].lines[0].figures["mean_abs_error"]
+
+
+def test_lines_of_the_frontier_are_their_points(results):
+    """Each has the vision transformer's figures of its own variant, and no pair's."""
+    found = frontier.points(results)
+    lines = [digits_accuracy.Line(n, n + 1, 597) for n in range(len(found) + 5)]
+    shown = list(frontier.cells(found, iter(lines)))
+    assert [line[0] for line in shown] == [point.label for point in found]
+    assert [line[5] for line in shown] == [f"{n}/597" for n in range(len(found))]
+    assert {len(line) for line in shown} == {len(frontier.TITLES)}
+    assert len({line[0] for line in shown}) == len(shown)
+
+
+def test_the_frontiers_plot_is_of_these_figures(results):
+    found = frontier.points(results)
+    shipped = (DOCS / frontier.PLOT).read_bytes()
+    assert frontier.stamp(found).encode() in shipped, (
+        "docs/frontier.svg is of other figures: run make accuracy FRONTIER=1, with matplotlib"
+    )
+    pytest.importorskip("matplotlib", reason="the extra plot is not installed")
+    plot = frontier.plot(found)
+    assert plot == frontier.plot(found)
+    assert len(plot) < 200_000
+
+
+# --- the command ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["UNIT=softmin"], "no unit 'softmin'; there are: e2softmax"),
+        (["e2softmax"], "cannot read 'e2softmax': arguments have the form NAME=VALUE"),
+        (["SEED=1"], "accuracy takes UNIT=<unit>, OUT=<folder>, NETWORK=<network>, or nothing"),
+        (["UNIT=rexp", "OUT=here"], "accuracy takes UNIT=<unit>, OUT=<folder>, NETWORK="),
+        (["NETWORK=resnet"], "NETWORK is digits, with RTL=1, PRODUCTS=int8 or no"),
+        (
+            ["NETWORK=digits", "SEED=1"],
+            "NETWORK is digits, with RTL=1, PRODUCTS=int8 or no",
+        ),
+        (["FRONTIER=1", "UNIT=rexp"], "accuracy takes FRONTIER=1 with OUT=<folder> or alone"),
+        (["OUT="], "accuracy takes UNIT=<unit>, OUT=<folder>, NETWORK=<network>, or nothing"),
+        ([f"OUT={ROOT / 'Makefile'}"], "cannot write"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_bad_input_is_one_line(words, message):
+    code, _, err = command("accuracy", *words)
+    assert code == 2
+    assert err.startswith("error: ")
+    assert message in err
+    assert err.count("\n") == 1
+
+
+def test_help():
+    code, out, _ = command("accuracy", "--help")
+    assert code == 0
+    assert "UNIT=" in out
+    assert "exit code" in out.lower()
+
+
+def test_one_unit_is_printed_and_nothing_written():
+    files = [DOCS / accuracy.PAGE, DOCS / accuracy.PLOT]
+    before = [file.stat().st_mtime_ns for file in files]
+    code, out, _ = command("accuracy", "UNIT=lut2d")
+    assert code == 0
+    assert UNITS["lut2d"].title in out
+    assert UNITS["rexp"].title not in out
+    assert "written" not in out
+    assert [file.stat().st_mtime_ns for file in files] == before
+
+
+def test_without_matplotlib_the_page_is_written_and_the_plot_left_alone(tmp_path):
+    # A package of that name that cannot be imported stands before the real one, if there is one.
+    (tmp_path / "matplotlib.py").write_text("raise ImportError('not here')\n")
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / accuracy.PLOT).write_text("a plot")
+    code, printed, err = command("accuracy", f"OUT={out}", PYTHONPATH=str(tmp_path))
+    assert code == 0
+    assert not err
+    assert printed.splitlines()[-1] == accuracy.NO_MATPLOTLIB
+    shipped = (DOCS / accuracy.PAGE).read_text(encoding="utf-8")
+    assert (out / accuracy.PAGE).read_text(encoding="utf-8") == shipped
+    assert (out / accuracy.PLOT).read_text() == "a plot"
+
+
+def test_no_plot_says_how_to_get_one(monkeypatch, results, tmp_path):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    assert accuracy.write(results, tmp_path / "new") == [
+        f"written: {tmp_path / 'new' / accuracy.PAGE}",
+        f"written: {tmp_path / 'new' / accuracy.FIGURES}",
+        accuracy.NO_MATPLOTLIB,
+    ]

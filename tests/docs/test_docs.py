@@ -1,0 +1,352 @@
+"""Documentation stays true: what it names exists, what it shows runs, its constants are right."""
+
+import contextlib
+import functools
+import importlib
+import io
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from softnorm.flow.errors import UserError
+from softnorm.flow.paths import ROOT
+from softnorm.flow.sim.report import table_bytes
+from softnorm.models import vectors
+from softnorm.models.e2softmax import E2Softmax, div_table
+from softnorm.tb.check.contract import StreamShape
+from softnorm.tb.check.coverage import StreamCoverage
+from softnorm.tb.stimulus.scenarios import SCENARIOS
+from softnorm.units import UNITS
+from softnorm.units.unit import ParameterError, Setting
+from tests.rtl.test_planted_bugs import BUGS
+
+E2SOFTMAX = UNITS["e2softmax"]
+ALL_LANES = (1, 2, 4, 8, 16, 32, 64)
+ALL_DIV_BITS = (1, 2, 3, 4)
+
+
+@functools.cache
+def read(name):
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+@functools.cache
+def repository():
+    """Files in the repository, and new ones that git does not ignore."""
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
+    if shutil.which("git") is None or not (ROOT / ".git").exists():
+        return None
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    return sorted({name for name in listed.split("\0") if (ROOT / name).is_file()})
+
+
+PAGES = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "data/README.md"]
+PAGES += sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").rglob("*.md"))
+pages = pytest.mark.parametrize("page", PAGES)
+each_unit = pytest.mark.parametrize("unit", UNITS.values(), ids=UNITS)
+
+
+def page_of(unit):
+    """The page that fixes a unit to the last bit."""
+    return f"docs/units/{unit.name}.md"
+
+
+def blocks(page, language):
+    """Code blocks of a page, in order."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", read(page), re.M | re.S)
+
+
+def section(page, title):
+    """What stands below a heading, up to the next one."""
+    return re.search(rf"^#+ {re.escape(title)}$(.*?)(?=^#+ |\Z)", read(page), re.M | re.S)[1]
+
+
+def inline(text):
+    """Words in backticks."""
+    return re.findall(r"`([^`\n]+)`", text)
+
+
+def code(page):
+    """All code of a page: words in backticks, and blocks."""
+    fenced = re.findall(r"^```\w*\n(.*?)^```$", read(page), re.M | re.S)
+    return [*fenced, *inline(re.sub(r"^```.*?^```$", "", read(page), flags=re.M | re.S))]
+
+
+# --- names ----------------------------------------------------------------------------------------
+
+
+def targets():
+    commands = re.search(r"^COMMANDS := (.+)$", read("Makefile"), re.M)[1].split()
+    return {*commands, "help", "clean"}
+
+
+def test_makefile_and_its_help_name_the_same_targets():
+    shown = re.findall(r"echo 'make (\w+)", read("Makefile"))
+    assert {*shown, "help"} == targets()
+
+
+@pytest.mark.parametrize("command", sorted(targets() - {"help", "clean"}))
+def test_every_command_has_a_script(command):
+    assert (ROOT / f"scripts/{command}.py").is_file()
+
+
+@pages
+def test_make_targets_exist(page):
+    named = {name for text in code(page) for name in re.findall(r"\bmake ([a-z]+)", text)}
+    assert named <= targets()
+
+
+def test_readme_lists_every_command():
+    listed = re.findall(r"^\| `make (\w+)` \|", read("README.md"), re.M)
+    assert sorted(listed) == sorted(targets())
+
+
+@pages
+def test_paths_exist(page):
+    folders = "rtl|models|tb|flow|scripts|tests|testplans|data|docs"
+    for text in code(page):
+        for path in re.findall(rf"(?<![\w/.])(?:{folders})/[\w./]*\w(?![\w*<])", text):
+            assert (ROOT / path).exists(), f"{page} names {path}"
+
+
+@pages
+def test_scenarios_units_and_parameters_exist(page):
+    parameters = {name for unit in UNITS.values() for name in unit.defaults}
+    for text in code(page):
+        for name, value in re.findall(r"\b([A-Z][A-Z_]*)=([\w.<]+)", text):
+            if value.startswith(("<", ".")):
+                continue  # a place to fill in
+            if name == "TEST":
+                assert value in SCENARIOS, f"{page}: TEST={value}"
+            elif name == "UNIT":
+                assert value in UNITS, f"{page}: UNIT={value}"
+            elif name in parameters:
+                assert any(takes(unit, name, value) for unit in UNITS.values()), f"{page}: {name}"
+    for name in re.findall(r"[Ss]cenarios? ((?:`\w+`(?:, | and )?)+)", read(page)):
+        assert set(inline(name)) <= set(SCENARIOS), f"{page}: {name}"
+
+
+def takes(unit, name, value):
+    """Whether a unit has a parameter and takes a value for it."""
+    try:
+        unit.resolve({"MAX_LEN": 4096, **unit.parse({name: value})})
+    except ParameterError:
+        return False
+    return True
+
+
+@pages
+def test_relative_links_resolve(page):
+    for target in re.findall(r"\[[^]\n]*\]\(([^)\s]+)\)", read(page)):
+        if "://" in target:
+            continue
+        path, _, anchor = target.partition("#")
+        file = (ROOT / page).parent / path if path else ROOT / page
+        assert file.resolve().exists(), f"{page} links {target}"
+        if anchor:
+            titles = re.findall(r"^#+ (.+)$", file.read_text(encoding="utf-8"), re.M)
+            anchors = {re.sub(r"[^\w -]", "", t.lower()).replace(" ", "-") for t in titles}
+            assert anchor in anchors, f"{page} links {target}"
+
+
+@each_unit
+def test_planted_bugs_are_listed(unit):
+    table = section(page_of(unit), "Planted bugs")
+    listed = inline("\n".join(re.findall(r"^\| .+$", table, re.M)))
+    assert sorted(listed) == sorted(BUGS[unit.name])
+
+
+def points(page, title):
+    """A table of coverage points: group -> its points."""
+    lines = re.findall(r"^\| (\w+) \| (`.+) \|$", section(page, title), re.M)
+    return {group: inline(listed) for group, listed in lines}
+
+
+def grouped(coverage):
+    groups = {}
+    for name, point in coverage.points.items():
+        groups.setdefault(point.group, []).append(name)
+    return groups
+
+
+@each_unit
+def test_a_units_coverage_points_are_listed(unit):
+    assert points(page_of(unit), "Coverage") == grouped(unit.coverage(unit.defaults))
+
+
+def test_the_streams_coverage_points_are_listed():
+    shape, settings = StreamShape.of(E2SOFTMAX, E2SOFTMAX.defaults), (Setting("<setting>", "", ""),)
+    stream = StreamCoverage(shape, settings).coverage
+    listed = points("docs/verification.md", "Functional coverage")
+    assert listed == grouped(stream)
+
+
+def test_units_are_listed():
+    linked = re.findall(r"^\| \[[^]]+\]\(units/(\w+)\.md\)", read("docs/units.md"), re.M)
+    assert sorted(linked) == sorted(UNITS)
+
+
+# --- examples -------------------------------------------------------------------------------------
+
+
+def test_readme_example_prints_what_it_says():
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        exec(blocks("README.md", "python")[0], {})
+    assert out.getvalue() == blocks("README.md", "text")[0]
+
+
+@pytest.mark.parametrize("page", ["README.md", *map(page_of, UNITS.values())])
+def test_instantiation_template_has_the_ports_and_parameters_of_the_rtl(page):
+    templates = blocks(page, "systemverilog")
+    if page == page_of(E2SOFTMAX):
+        assert not templates  # it stands in the README
+        return
+    [template] = templates
+    unit = UNITS[re.match(r"(\w+) #\(", template)[1]]
+    rtl = read(f"rtl/{unit.rtl[-1]}")
+    header = rtl[rtl.index(f"module {unit.name} ") : rtl.index(");")]
+    ports = re.findall(r"^ +(?:input|output) .*?(\w+)(?:,|\n| *//)", header, re.M)
+    parameters = re.findall(r"^ +parameter +int (\w+)", header, re.M)
+    assert re.findall(r"^ +\.(\w+)", template, re.M) == parameters + ports
+    defaults = {name: int(value) for name, value in re.findall(r"\.([A-Z_]+) *\((\d+)\)", template)}
+    assert defaults == unit.rtl_parameters(unit.defaults)
+
+
+def test_vector_examples_write_files_that_can_be_read(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    tensors, conformance = blocks("docs/vectors.md", "python")
+    exec(tensors, {})
+    rows = vectors.load("my.npz")
+    assert rows.unit in UNITS
+    assert rows.out is None
+    exec(conformance, {})
+    given = vectors.load("my_vectors.npz")
+    result = E2Softmax(**given.parameters)(given.x, given.mask, **given.run_settings)
+    assert (result.out == given.out).all()
+    assert (result.exponent == given.exponent).all()
+
+
+# --- constants ------------------------------------------------------------------------------------
+
+
+@each_unit
+def test_latency_in_the_rtls_header(unit):
+    """The formula in the header, for a row of one beat."""
+    header = read(f"rtl/{unit.rtl[-1]}")
+    formula = re.search(r"LATENCY = ([\dTB +]+) clocks", header)[1]
+    assert "T = floor(clog2(LANES) / 3)" in header
+    for lanes in ALL_LANES:
+        tree = (lanes.bit_length() - 1) // 3
+        value = eval(re.sub(r"(\d) T", r"\1 * T", formula), {"T": tree, "B": 1})
+        assert sum(unit.latency(unit.resolve({"LANES": lanes}))) == value, lanes
+
+
+@each_unit
+def test_latency_in_the_documentation(unit):
+    table = section(page_of(unit), "What the RTL makes of it")
+    lanes = re.search(r"^\| LANES \| (.+) \|$", table, re.M)[1].split(" | ")
+    latency = re.search(r"^\| latency \| (.+) \|$", table, re.M)[1].split(" | ")
+    assert tuple(map(int, lanes)) == ALL_LANES
+    for n, clocks in zip(lanes, latency, strict=True):
+        passes = unit.latency(unit.resolve({"LANES": int(n)}))
+        assert " + ".join(map(str, passes)) == clocks
+
+
+def test_figures_in_the_readme():
+    """Latency, memories and tables of each unit but baselines: a column each, as registered."""
+
+    def cells(start):
+        return re.search(rf"^\| {start}[^|]*\| (.+?) \| `", read("README.md"), re.M)[1].split(" | ")
+
+    def latency(unit):
+        first, *more = unit.latency(unit.defaults)
+        return f"{first + sum(more) - 1} + B" if more else str(first)
+
+    of = [unit for unit in UNITS.values() if not unit.baseline]
+    assert cells("latency") == list(map(latency, of))
+    memories = [sum(words * bits for words, bits in u.storage(u.defaults).values()) for u in of]
+    assert [int(cell.replace(",", "")) for cell in cells("all memories")] == memories
+    assert list(map(float, cells("constant tables"))) == [table_bytes(u, u.defaults) for u in of]
+    bits = [f"{u.row_bits(u.defaults) / 1024:.2f}" for u in of]
+    assert cells("buffers between passes") == bits
+
+
+@each_unit
+def test_storage_in_the_documentation(unit):
+    text = " ".join(section(page_of(unit), "What the RTL makes of it").split())
+    said = re.search(
+        r"At the defaults: ([\dx, ]+); (\d+) bits in all, (\d+) for a row of 1024", text
+    )
+    storage = unit.storage(unit.defaults).values()
+    assert said[1] == ", ".join(f"{words} x {bits}" for words, bits in storage)
+    assert int(said[2]) == sum(words * bits for words, bits in storage)
+    assert int(said[3]) == unit.row_bits(unit.defaults)
+
+
+def rtl_div_table(div_bits):
+    """The constants that function div_c gives for a DIV_BITS, from the text of the RTL."""
+    text = read("rtl/e2softmax/e2softmax_log_div.sv")
+    body = re.search(r"function automatic logic \[7:0\] div_c.*?endfunction", text, re.S)[0]
+    if div_bits == 1:
+        one, zero = re.search(r"j\[0\] \? 8'd(\d+) : 8'd(\d+);", body).groups()
+        return [int(zero), int(one)]
+    case = re.findall(r"case \(.*?endcase", body, re.S)[div_bits - 2]
+    select = {2: r"j\[1:0\]", 3: r"j\[2:0\]", 4: "j"}[div_bits]
+    assert re.match(rf"case \({select}\)", case)
+    items = re.findall(r"(?:(\d)'d(\d+)|(default)): +div_c = 8'd(\d+);", case)
+    assert len(items) == case.count("div_c =") == 1 << div_bits
+    for number, (width, label, default, _) in enumerate(items):
+        if default:
+            assert number == len(items) - 1
+        else:
+            assert (int(width), int(label)) == (div_bits, number)
+    return [int(value) for *_, value in items]
+
+
+@pytest.mark.parametrize("div_bits", ALL_DIV_BITS)
+def test_divider_constants_in_rtl_and_documentation(div_bits):
+    want = div_table(div_bits).tolist()
+    assert rtl_div_table(div_bits) == want
+    lines = re.findall(
+        r"^\| (\d) \| ([\d, ]+) \|$",
+        section("docs/units/e2softmax.md", "The divider's constants"),
+        re.M,
+    )
+    assert {int(bits): list(map(int, row.split(", "))) for bits, row in lines}[div_bits] == want
+    assert len(lines) == len(ALL_DIV_BITS)
+
+
+# --- the repository -------------------------------------------------------------------------------
+
+
+def test_a_missing_torch_is_said(monkeypatch):
+    for name in [name for name in sys.modules if name.startswith("softnorm.flow.pytorch")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(UserError, match=r"torch is not installed; run: .* -e '\.\[torch\]'"):
+        importlib.import_module("softnorm.flow.pytorch")
+
+
+KNOW_UNITS = ("flow/capture", "flow/bench", "flow/networks/minilm")  # what they are for
+
+
+def test_the_bench_and_the_flow_know_no_unit_by_name():
+    names = re.compile(rf"\b({'|'.join(UNITS)})\b")
+    for path in [*(ROOT / "tb").rglob("*.*"), *(ROOT / "flow").rglob("*.py")]:
+        place = str(path.relative_to(ROOT))
+        if path.suffix in (".py", ".sv") and not place.startswith(KNOW_UNITS):
+            assert not names.search(path.read_text(encoding="utf-8")), place
+
+
+def test_no_file_names_a_place_outside_the_repository():
+    if repository() is None:
+        pytest.skip("not a git checkout")
+    foreign = [f"/{name}/".encode() for name in ("work",)] + ["/".join(("shared", "spec")).encode()]
+    for name in repository():
+        content = (ROOT / name).read_bytes()
+        for text in foreign:
+            assert text not in content, f"{name} contains {text.decode()}"

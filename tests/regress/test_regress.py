@@ -1,0 +1,464 @@
+"""The regression: its plan, its results on disk, its failures; killed, it goes on."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from concurrent.futures import BrokenExecutor, Future
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from softnorm.flow import tools
+from softnorm.flow.errors import UserError
+from softnorm.flow.paths import ROOT
+from softnorm.flow.regress import (
+    folder,
+    plan,
+    provenance,
+    worker,
+)
+from softnorm.flow.regress import (
+    regression as regress,
+)
+from softnorm.flow.sim import simulate
+from softnorm.tb.stimulus.scenarios import SCENARIOS
+from softnorm.units import UNITS
+from tests.rtl.planted import plant
+from tests.rtl.test_planted_bugs import BUGS
+
+SIM = "icarus" if tools.icarus() else "verilator"
+MISMATCH = """{unit}: row {row} does not match the model
+    seed {seed}, parameters LANES=4
+    beat 0, lane 3 (element 3), tdata: expected 105, got 104; 3 elements of the row differ
+rerun: make sim"""
+
+
+def job(**changes):
+    unit = changes.get("unit", "lut2d")
+    given = {"LANES": 2, "MAX_LEN": 8, **changes.pop("parameters", {})}
+    plain = {"unit": unit, "sim": SIM, "test": "smoke", "seed": 1, "rows": 20}
+    return plan.Job(parameters=UNITS[unit].resolve(given), **{**plain, **changes})
+
+
+def passed(one, **values):
+    return {
+        "job": asdict(one),
+        "id": one.id,
+        "rerun": one.rerun,
+        "passed": True,
+        "coverage": {},
+        "seconds": 1.0,
+        **values,
+    }
+
+
+def failed(one, report, **values):
+    return {**passed(one, **values), "passed": False, "report": report}
+
+
+class Now:
+    """An executor that does the work at once: each job of a group through `answer`."""
+
+    def __init__(self, answer=None):
+        self.answer, self.asked = answer, []
+
+    def submit(self, work, jobs, sources):
+        self.asked += jobs
+        future = Future()
+        if self.answer is None:
+            future.set_result(work(jobs, sources))
+        else:
+            future.set_result([self.answer(one) for one in jobs])
+        return future
+
+
+# --- the plan -------------------------------------------------------------------------------------
+
+
+def test_the_plan_runs_every_unit_test_and_simulator_and_says_why():
+    whole = plan.load_plan()
+    assert {"ci", "full", "nightly"} == set(whole.sets)
+    for of in whole.sets:
+        jobs = plan.jobs(whole, of)
+        assert {one.unit for one in jobs} == set(UNITS)
+        assert {one.sim for one in jobs} == {"verilator", "icarus"}
+        plain = {name for name, scenario in SCENARIOS.items() if not scenario.tensors}
+        assert {one.test for one in jobs} >= plain | {"default"}
+    assert all(len(run["why"]) > 20 for run in whole.runs)
+    sizes = [len(plan.jobs(whole, of)) for of in ("ci", "full", "nightly")]
+    assert sizes == sorted(sizes)
+
+
+def test_seeds_and_filters():
+    whole = plan.load_plan()
+    jobs = plan.jobs(whole, "ci", 7, unit="rexp", sim="verilator", test="random")
+    assert [one.seed for one in jobs] == [7, 8, 9, 10]
+    assert len({one.id for one in jobs}) == 4
+    again = plan.jobs(whole, "ci", 7, unit="rexp", sim="verilator", test="random")
+    assert [one.id for one in again] == [one.id for one in jobs]
+    with pytest.raises(UserError, match="no set 'weekly'; there are: ci, full, nightly"):
+        plan.jobs(whole, "weekly")
+    with pytest.raises(UserError, match="set ci has no run with SIM=icarus TEST=tensors"):
+        plan.jobs(whole, "ci", sim="icarus", test="tensors")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('tests: ["default"]', 'tests: ["defaults"]', "run 0: there is no defaults"),
+        ('sims: ["verilator"]', 'sims: ["vcs"]', "run 0: there is no vcs"),
+        ("seeds: { ci: 1, full: 2", "seeds: { weekly: 1, full: 2", "run 0: there is no weekly"),
+        ("at_most: { LANES", "at_most: { WIDTH", r"run \d+: there is no WIDTH"),
+        ('why: "what a user', 'because: "what a user', "run 0 has no why"),
+        ("sets: {", "sets: [", "cannot read the plan"),
+    ],
+)
+def test_a_wrong_plan_is_refused_in_one_line(tmp_path, old, new, message):
+    text = plan.PLAN.read_text()
+    assert old in text
+    path = tmp_path / "plan.hjson"
+    path.write_text(text.replace(old, new, 1))
+    with pytest.raises(UserError, match=message):
+        plan.load_plan(path)
+
+
+# --- results --------------------------------------------------------------------------------------
+
+
+def test_what_has_a_result_is_not_run_again(tmp_path):
+    jobs = [job(seed=seed) for seed in range(6)]
+    first = regress.Regression(tmp_path, jobs, {"seed": 0})
+    executor = Now(lambda one: passed(one) if one.seed else failed(one, "bad"))
+    assert first.run(executor, jobs[:4], budget=9)
+    assert [one.seed for one in executor.asked] == [0, 1, 2, 3]
+    second = regress.Regression(tmp_path, jobs, {"seed": 0})
+    assert [one.seed for one in second.left()] == [4, 5]
+    assert [one.seed for one in second.left(failed=True)] == [0]
+    again = Now(passed)
+    assert second.run(again, second.left(), budget=9)
+    assert second.run(again, second.left(failed=True), budget=9)
+    assert [one.seed for one in again.asked] == [4, 5, 0]
+    assert len(second.results) == 6
+    assert all(result["passed"] for result in second.results.values())
+
+
+def test_it_stops_at_its_budget_of_failures(tmp_path):
+    jobs = [job(seed=seed) for seed in range(200)]
+    regression = regress.Regression(tmp_path, jobs, {"seed": 0})
+    executor = Now(lambda one: failed(one, "bad"))
+    assert not regression.run(executor, jobs, budget=3)
+    assert 3 <= len(executor.asked) < 100
+    assert len(regression.results) == len(executor.asked)
+
+
+def test_a_result_that_comes_twice_counts_once(tmp_path):
+    one = job()
+    regression = regress.Regression(tmp_path, [one], {"seed": 1})
+    for _ in range(2):
+        regression.save(passed(one, rows=20))
+    assert sum(result["rows"] for result in regression.results.values()) == 20
+    assert [path.name for path in (tmp_path / "results").iterdir()] == [f"{one.id}.json"]
+
+
+def test_results_of_other_sources_are_not_mixed(tmp_path, monkeypatch):
+    regress.Regression(tmp_path, [job()], {"seed": 1})
+    monkeypatch.setattr(provenance, "sources_digest", lambda: "another")
+    with pytest.raises(UserError, match=r"RESTART=1 drops them, NAME=\.\. starts another"):
+        regress.Regression(tmp_path, [job()], {"seed": 1})
+
+
+def test_metadata_names_sources_tools_seeds_and_command(tmp_path):
+    about = {"seed": 5, "command": ["SET=ci"]}
+    metadata = regress.Regression(tmp_path, [job()], about).metadata
+    assert metadata["seed"] == 5
+    assert metadata["command"] == ["SET=ci"]
+    assert metadata["jobs"] == 1
+    [frozen] = metadata["plan"].values()
+    assert frozen == {**asdict(job()), "command": job().rerun}
+    assert {"cocotb", "pyuvm", "numpy", "verilator"} <= set(metadata["tools"])
+    assert len(metadata["sources"]) == 16
+    assert regress.kept_seed(tmp_path) == 5
+
+
+# --- failures -------------------------------------------------------------------------------------
+
+
+def test_failures_of_one_kind_share_a_bucket(tmp_path):
+    jobs = [job(seed=seed, rows=30 - seed) for seed in range(5)]
+    regression = regress.Regression(tmp_path, jobs, {"seed": 0})
+    for one in jobs[:3]:
+        report = MISMATCH.format(unit="lut2d", row=one.seed * 7, seed=one.seed)
+        regression.save(failed(one, report, driven=10 + one.seed))
+    regression.save(failed(jobs[3], "stuck: no beat moved for 4000 clocks; 31 beats went in"))
+    regression.save(passed(jobs[4]))
+    first, second = regression.buckets()
+    assert first.message == "lut2d: row # does not match the model (tdata)"
+    assert len(first.results) == 3
+    assert first.simplest["job"]["seed"] == 0  # fewest rows driven, though not by its scale
+    assert second.message.startswith("stuck: no beat moved for # clocks")
+
+
+def test_a_passing_run_leaves_its_numbers_only():
+    [good] = worker.run_group([job()], provenance.sources_digest())
+    assert good["passed"]
+    assert good["rows"] == 2
+    assert good["coverage"]["length"]["group"] == "row"
+    assert "folder" not in good
+
+
+def test_runs_of_a_group_fail_by_themselves(tmp_path, monkeypatch):
+    """The second of three cannot even start: the others are as they were alone."""
+    jobs = [job(seed=seed, test="random") for seed in (1, 5, 9)]
+    new_run = worker.new_run_of
+
+    def broken(made, one):
+        run = new_run(made, one)
+        if one.seed == 5:
+            (run.folder / "run.json").write_text("{}")
+        return run
+
+    monkeypatch.setattr(worker, "new_run_of", broken)
+    results = worker.run_group(jobs, provenance.sources_digest())
+    assert [result["passed"] for result in results] == [True, False, True]
+    assert results[1]["report"].splitlines()[-1] == f"rerun: {jobs[1].rerun}"
+    shutil.rmtree(results[1]["folder"])
+    monkeypatch.setattr(worker, "new_run_of", new_run)
+    for one, result in zip(jobs, results, strict=True):
+        [alone] = worker.run_group([one], provenance.sources_digest())
+        assert alone["passed"]
+        if result["passed"]:
+            times = {"seconds": 0, "building": 0}
+            assert alone | times == result | times
+
+
+def test_groups_hold_jobs_of_one_build_that_start_alike():
+    jobs = [job(seed=seed, unit=unit) for unit in ("lut2d", "rexp") for seed in range(40)]
+    made = worker.groups(jobs, workers=1)
+    assert sorted(one.id for group in made for one in group) == sorted(one.id for one in jobs)
+    for group in made:
+        assert len({one.build for one in group}) == 1
+        assert len({simulate.initial_bits(one.seed) for one in group}) == 1
+    assert max(map(len, made)) > 5
+    assert [group[0].unit for group in made[:4]] == ["lut2d", "rexp", "lut2d", "rexp"]
+    assert max(map(len, worker.groups(jobs, workers=16))) == 1  # everybody gets something
+
+
+def test_other_sources_on_a_worker_end_the_regression(tmp_path):
+    regression = regress.Regression(tmp_path, [job()], {"seed": 1})
+    metadata = json.loads((tmp_path / "metadata.json").read_text())
+    (tmp_path / "metadata.json").write_text(json.dumps({**metadata, "sources": "others"}))
+    with pytest.raises(UserError, match="sources are no longer those that this regression"):
+        regression.run(Now(), [job()], budget=9)
+    assert not regression.results
+
+
+def test_a_failing_run_keeps_its_folder_and_is_shrunk_and_run_again_with_waves(
+    monkeypatch, tmp_path
+):
+    bug = BUGS["lut2d"]["d times 8 for times 10"]
+    rtl = plant(bug.edits, tmp_path)
+    for module in (regress, worker):
+        monkeypatch.setattr(module, "build", partial(module.build, rtl=rtl))
+    jobs = [job(test=bug.test, sim=SIM, seed=seed, rows=200 - seed) for seed in (1, 5)]
+    regression = regress.Regression(tmp_path / "here", jobs, {"seed": 1})
+    assert regression.run(Now(), jobs, budget=9)
+    [bucket] = regression.buckets()
+    assert bucket.message == "lut2d: row # does not match the model (tdata)"
+    assert len(bucket.results) == 2
+    folders = {result["folder"] for result in bucket.results}
+    result = regression.look_into(bucket)
+    [again] = regression.buckets()
+    assert again.simplest == result
+    assert again.simplest["id"] == bucket.simplest["id"]
+    waves = next(Path(result["folder"]).glob("dump.*"))
+    assert waves.stat().st_size > 1000
+    assert 0 < result["driven"] < 300
+    shrunk = result["shrunk"]
+    assert (shrunk["rows"], shrunk["elements"]) == (1, 2)
+    assert shrunk["before"]["rows"] > 50
+    assert Path(shrunk["waves"]).stat().st_size > 500
+    assert f"STIMULUS={shrunk['file']}" in shrunk["rerun"]
+    assert "row of 2: " in shrunk["text"]
+    assert shrunk["report"].startswith("lut2d: row 0 does not match the model")
+    kept = {result["folder"], shrunk["log"], shrunk["waves"]}
+    for place in {*folders, *(str(Path(path).parent) for path in kept if "." in path)}:
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def test_a_failure_that_does_not_come_again_is_told(tmp_path):
+    regression = regress.Regression(tmp_path, [job()], {"seed": 1})
+    regression.save(failed(job(), "it was the weather"))
+    [bucket] = regression.buckets()
+    assert regression.look_into(bucket)["alone"] is False
+    assert regression.results[job().id]["alone"] is False
+
+
+def test_a_lost_worker_is_replaced_and_its_jobs_run_again(tmp_path):
+    """The worker that gets seed 3 kills itself, once."""
+    jobs = [job(seed=seed) for seed in range(1, 7)]
+    regression = regress.Regression(tmp_path / "here", jobs, {"seed": 1})
+    marker = tmp_path / "died"
+
+    class Dying(Now):
+        def submit(self, work, jobs, sources):
+            if any(one.seed == 3 for one in jobs) and not marker.exists():
+                marker.touch()
+                raise BrokenExecutor
+            return super().submit(work, jobs, sources)
+
+    with pytest.raises(BrokenExecutor):
+        regression.run(Dying(passed), jobs, budget=9)
+    assert len(regression.results) < len(jobs)
+    executor = Dying(passed)
+    assert regression.run(executor, regression.left(), budget=9)
+    assert len(regression.results) == len(jobs)
+
+
+# --- the whole ------------------------------------------------------------------------------------
+
+
+def command(*words, **how):
+    return subprocess.Popen(
+        [sys.executable, ROOT / "scripts/regress.py", *words],
+        cwd=ROOT,
+        env={**os.environ, "SOFTNORM_PYTHON": "current"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        **how,
+    )
+
+
+def numbers(folder):
+    """What must come out the same however often it was interrupted."""
+    results = [json.loads(path.read_text()) for path in sorted((folder / "results").glob("*.json"))]
+    counts = Counter()
+    for result in results:
+        counts.update(runs=1, passed=result["passed"], rows=result["rows"])
+        for point in result["coverage"].values():
+            counts.update(hits=sum(point["bins"].values()))
+    return counts
+
+
+def test_killed_in_the_middle_it_goes_on_to_the_same_numbers():
+    words = ["SET=nightly", "SEED=1", "UNIT=rexp", f"SIM={SIM}", "TEST=masks", "JOBS=2"]
+    names = [f"test-{os.getpid()}-{kind}" for kind in ("whole", "killed")]
+    whole, killed = (regress.FOLDER / name for name in names)
+    try:
+        process = command(*words, f"NAME={names[0]}")
+        out, err = process.communicate()
+        assert process.returncode == 0, out + err
+        assert "PASS: " in out
+        process = command(*words, f"NAME={names[1]}", start_new_session=True)
+        while not list((killed / "results").glob("*.json")) and process.poll() is None:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        before = numbers(killed)["runs"]
+        assert 0 < before < numbers(whole)["runs"]
+        process = command(*words, f"NAME={names[1]}")
+        out, err = process.communicate()
+        assert process.returncode == 0, out + err
+        assert f"{numbers(whole)['runs'] - before} to do" in out
+        assert numbers(killed) == numbers(whole)
+    finally:
+        for folder in (whole, killed):
+            subprocess.run(["rm", "-rf", str(folder)], check=True)
+
+
+def children(pid):
+    """Processes that a process has started and that run Python."""
+    listed = subprocess.run(
+        ["ps", "-ww", "-o", "pid=,args=", "--ppid", str(pid)],
+        capture_output=True,
+        text=True,
+        check=False,
+    ).stdout
+    return [int(line.split()[0]) for line in listed.splitlines() if "spawn_main" in line]
+
+
+@pytest.mark.skipif(shutil.which("ps") is None, reason="ps is not installed")
+def test_a_worker_that_is_killed_loses_nothing():
+    name = f"test-{os.getpid()}-worker"
+    folder = regress.FOLDER / name
+    words = ["SET=nightly", "SEED=1", "UNIT=rexp", f"SIM={SIM}", "TEST=masks", "JOBS=2"]
+    try:
+        process = command(*words, f"NAME={name}")
+        while not list((folder / "results").glob("*.json")) and process.poll() is None:
+            time.sleep(0.05)
+        os.kill(children(process.pid)[0], signal.SIGKILL)
+        out, err = process.communicate()
+        assert process.returncode == 0, out + err
+        assert "a worker was lost (attempt 1 of 3): going on" in out
+        assert numbers(folder)["passed"] == numbers(folder)["runs"] == 8
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["SET=weekly"], "no set 'weekly'"),
+        (["UNIT=softmin"], "no unit 'softmin'"),
+        (["SETS=ci"], "there is no SETS; there are: SET UNIT"),
+        (["FAILED=yes"], "FAILED must be 0 or 1"),
+        (["BUDGET=0"], "BUDGET must be at least 1"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_bad_input_is_one_line(words, message):
+    process = command(*words, "DRY=1")
+    _, err = process.communicate()
+    assert process.returncode == 2
+    assert message in err
+    assert err.count("\n") == 1
+
+
+def test_goals_hold_for_the_configurations_that_are_named():
+    whole = plan.load_plan()
+    unit = UNITS["rexp"]
+    assert whole.has_goals(unit, unit.resolve({}))
+    assert whole.has_goals(unit, unit.resolve(whole.configurations["small"]))
+    assert not whole.has_goals(unit, unit.resolve({"LANES": 2, "MAX_LEN": 3}))
+    ci = {(job.unit, str(job.parameters)) for job in plan.jobs(whole, "ci")}
+    assert all(whole.has_goals(UNITS[job.unit], job.parameters) for job in plan.jobs(whole, "ci"))
+    # Of baselines the small build alone: that of the defaults takes longer than all of their runs.
+    baselines = sum(unit.baseline for unit in UNITS.values())
+    assert len(ci) == 2 * len(UNITS) - baselines
+
+
+def test_read_later_its_jobs_are_those_that_it_was_started_with(tmp_path):
+    jobs = [job(seed=seed, rows=77) for seed in range(3)]  # no plan has such
+    regress.Regression(tmp_path, jobs, {"seed": 0, "set": "ci"}).save(passed(jobs[1]))
+    read = folder.RegressionFolder(tmp_path)
+    assert read.jobs == {one.id: one for one in jobs}
+    assert (list(read.results), read.missing) == ([jobs[1].id], 2)
+
+
+def test_baselines_are_apart_in_ci_alone():
+    whole = plan.load_plan()
+    runs = {
+        (of, unit): len(plan.jobs(whole, of, unit=unit))
+        for of in whole.sets
+        for unit in ("softermax", "rexp")
+    }
+    assert runs["ci", "softermax"] < runs["ci", "rexp"] * 2 / 3
+    assert runs["full", "softermax"] > runs["full", "rexp"] * 2 / 3
+
+
+def test_a_set_of_baselines_that_does_not_exist_is_refused(tmp_path):
+    path = tmp_path / "plan.hjson"
+    path.write_text(
+        plan.PLAN.read_text().replace('baselines_apart: ["ci"]', 'baselines_apart: ["c"]')
+    )
+    with pytest.raises(UserError, match="baselines_apart: there is no c"):
+        plan.load_plan(path)

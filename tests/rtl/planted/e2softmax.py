@@ -1,0 +1,286 @@
+"""Bugs of E2Softmax, of the cells that all units share, and of what comes with those."""
+
+from tests.rtl.planted import TUSER, VALUE, Bug, Rule
+
+SMALL = {"LANES": 4, "MAX_LEN": 32}
+
+GUARD = "common/sn_row_guard.sv"
+BUFFER = "common/sn_row_buffer.sv"
+TREE = "common/sn_reduce_tree.sv"
+MAX = "common/sn_row_max.sv"
+LARGER = "common/sn_max.sv"
+TOP = "e2softmax/e2softmax.sv"
+LOG2EXP = "e2softmax/e2softmax_log2exp.sv"
+SUM = "e2softmax/e2softmax_reduction.sv"
+DIV = "e2softmax/e2softmax_log_div.sv"
+
+# What the guard lets into lanes that are not active.
+_UNMASKED = (GUARD, "{LANE_W{active[i] && accept}}", "{LANE_W{accept}}")
+
+BUGS: dict[str, Bug] = {
+    # ------------------------------------------------------------------------- arithmetic
+    "divider constants swapped": Bug(
+        ((DIV, "j[0] ? 8'd145 : 8'd209", "j[0] ? 8'd209 : 8'd145"),), "shapes", VALUE
+    ),
+    "log2exp: floor for round": Bug(
+        ((LOG2EXP, "raw[CODE_W:1] + CODE_W'(raw[0])", "raw[CODE_W:1]"),), "shapes", VALUE
+    ),
+    "log2exp: wraps past the last code": Bug(
+        ((LOG2EXP, "|| (&raw[CODE_W:0])", ""),), "random", VALUE
+    ),
+    "log2exp: F of the next row": Bug(
+        (
+            (
+                TOP,
+                "max_lane[i][7:0]),\n      .frac_i(max_ctl.frac)",
+                "max_lane[i][7:0]),\n      .frac_i(s0_ctl.frac)",
+            ),
+        ),
+        "settings",
+        VALUE,
+    ),
+    "correction shift of Sum left out": Bug(
+        ((SUM, "assign decayed = prev >> rise_code_i;", "assign decayed = prev;"),),
+        "shapes",
+        "expected",
+    ),
+    "codes not corrected in pass 2": Bug(
+        ((DIV, "total = TotalW'(correction) +", "total = TotalW'(0) +"),), "shapes", VALUE
+    ),
+    "maximum over masked lanes": Bug(
+        (_UNMASKED,),
+        "masks",
+        VALUE,
+    ),
+    "masked lanes in the sum": Bug(
+        (
+            (SUM, "assign a_only = active_i[2*i] &&", "assign a_only ="),
+            _UNMASKED,
+        ),
+        "masks",
+        "expected",
+    ),
+    "masked lanes not zeroed": Bug(
+        (
+            (
+                TOP,
+                "max_active[i] ? code : max_lane[i][0] ? CodeZero : CodeAbsent;",
+                "(max_active[i] || max_lane[i][0]) ? code : CodeAbsent;",
+            ),
+        ),
+        "masks",
+        VALUE,
+    ),
+    "Sum one bit narrow": Bug(
+        (
+            (TOP, "SumW     = 16 + LenW", "SumW     = 15 + LenW"),
+            (TOP, ".data_i(sum[SumW-1:15-DIV_BITS])", ".data_i({1'b0, sum[SumW-1:15-DIV_BITS]})"),
+        ),
+        "shapes",
+        "expected",
+    ),
+    "maximum compares as signed": Bug(
+        ((TOP, "{!s_axis_tdata[8*i+7], s_axis_tdata[8*i+:7]}", "s_axis_tdata[8*i+:8]"),),
+        "shapes",
+        VALUE,
+    ),
+    "output steps floored": Bug(
+        ((DIV, "(9'(c) + 9'(1 << (Shift - 1))) >> Shift", "9'(c) >> Shift"),), "shapes", VALUE
+    ),
+    "ks applied in row-scaled format": Bug(
+        ((DIV, "row_scaled_i ? '0 : ks_i", "ks_i"),), "settings", VALUE
+    ),
+    "exponent given in linear format": Bug(
+        ((TOP, "rd_fmt ? 5'(rd_ks) : 5'd0", "5'(rd_ks)"),), "settings", TUSER
+    ),
+    "equal pair counted once": Bug(
+        ((SUM, "equal ? code_i[2*i] - 4'd1 : code_i[2*i]", "code_i[2*i]"),), "shapes", "expected"
+    ),
+    "pair of the largest lost": Bug(
+        ((SUM, "sum[16] = equal && code_i[2*i] == 4'd0", "sum[16] = 1'b0"),), "shapes", "expected"
+    ),
+    "sum of the last row kept": Bug(
+        ((SUM, "assign prev = first_i ? '0 : sum_o;", "assign prev = sum_o;"),), "smoke", "expected"
+    ),
+    "maximum of the last row kept": Bug(
+        ((MAX, "assign prev = first_i ? 8'd0 : max_o;", "assign prev = max_o;"),),
+        "smoke",
+        "",
+    ),
+    # ----------------------------------------------------------------------- flow control
+    "ready stuck high": Bug(
+        ((BUFFER, "ready_q  <= free_d != '0;", "ready_q  <= 1'b1;"),), "stalls", ""
+    ),
+    "a slot too few": Bug(
+        (
+            (
+                BUFFER,
+                "DEPTH      = MAX_BEATS + TURNAROUND",
+                "DEPTH      = MAX_BEATS + TURNAROUND - 1",
+            ),
+        ),
+        "timing",
+        "s_axis_tready fell with no stall outside",
+    ),
+    "a slot lost at reset of nothing": Bug(
+        ((BUFFER, "free_q       <= CntW'(DEPTH);", "free_q       <= CntW'(DEPTH + 1);"),),
+        "stalls",
+        "",
+    ),
+    "tready ignored at the output": Bug(
+        ((TOP, "assign advance = !m_axis_tvalid || m_axis_tready;", "assign advance = 1'b1;"),),
+        "stalls",
+        "",
+    ),
+    "tlast a beat early": Bug(
+        ((TOP, "m_axis_tlast <= p_valid[2] && div_last;", "m_axis_tlast <= rd_last;"),),
+        "lengths",
+        "",
+    ),
+    "pass 2 starts a beat early": Bug(
+        (
+            (BUFFER, "close_i ? '0 : open_q + CntW'(done_i)", "'0"),
+            (BUFFER, "(close_i ? open_q + CntW'(done_i) : '0)", "CntW'(done_i)"),
+        ),
+        "lengths",
+        "",
+    ),
+    "slot given back before its codes are read": Bug(
+        ((BUFFER, "CntW'(take_i) + CntW'(rd_all)", "CntW'(take_i) + CntW'(rd_beat)"),),
+        "stalls",
+        "",
+    ),
+    "codes of the beat behind": Bug(
+        ((BUFFER, ".rd_addr_i(ptr_q),", ".rd_addr_i(rd_ptr_q),"),), "smoke", ""
+    ),
+    "codes read in a stall": Bug(
+        ((BUFFER, "rd_all = advance_i && reads[LATE]", "rd_all = reads[LATE]"),), "stalls", ""
+    ),
+    "row entry read a row late": Bug(
+        ((BUFFER, "rd_beat && (start_q || last_o)", "rd_beat && !start_q && last_o"),), "smoke", ""
+    ),
+    "a bubble after each row": Bug(
+        (
+            (
+                TOP,
+                "assign advance = !m_axis_tvalid || m_axis_tready;",
+                "assign advance = !m_axis_tvalid || (m_axis_tready && !m_axis_tlast);",
+            ),
+        ),
+        "timing",
+        "",
+    ),
+    "a clock more to close a row": Bug(
+        (
+            (
+                BUFFER,
+                "closed_q <= closed_q - CntW'(rd_beat) + (close_i ? open_q + CntW'(done_i) : '0);",
+                "late_q   <= close_i ? open_q + CntW'(done_i) : '0;\n"
+                "      closed_q <= closed_q - CntW'(rd_beat) + late_q;",
+            ),
+            (BUFFER, "      open_q       <= '0;", "      open_q       <= '0;\n late_q <= '0;"),
+            (BUFFER, "  logic            ready_q,", "  logic [CntW-1:0] late_q;\n  logic ready_q,"),
+        ),
+        "timing",
+        "latency 9",
+    ),
+    # ----------------------------------------------------------------- settings and errors
+    "settings taken with the last beat": Bug(
+        ((GUARD, "if (first) cfg_o <= cfg_i;", "cfg_o <= cfg_i;"),), "settings", ""
+    ),
+    "long row not flagged": Bug(
+        ((GUARD, "new_len_err = past_end ||", "new_len_err = 1'b0 ||"),), "errors", ""
+    ),
+    "err_len_o at every dropped beat": Bug(
+        ((GUARD, "new_len_err && (first || !row_err_len_o)", "new_len_err"),), "errors", "err_len_o"
+    ),
+    "dropped beats stored": Bug(
+        ((GUARD, "take_o      = accept && !past_end", "take_o      = accept"),), "errors", ""
+    ),
+    "hole in tkeep let pass": Bug(
+        ((GUARD, "(run != '0 || !s_axis_tkeep[0])", "(!s_axis_tkeep[0])"),), "errors", ""
+    ),
+    "empty last beat let pass": Bug(
+        ((GUARD, "(run != '0 || !s_axis_tkeep[0])", "(run != '0)"),), "errors", ""
+    ),
+    "flag of the last row kept": Bug(
+        ((GUARD, "keep_bad || (!first && row_err_keep_o)", "keep_bad || row_err_keep_o"),),
+        "errors",
+        "",
+    ),
+    "tkeep comes out whole": Bug(
+        ((TOP, "p_valid[2] && div_code[i] != CodeAbsent", "p_valid[2]"),),
+        "lengths",
+        "tkeep: expected",
+    ),
+    # ------------------------------------------------------------------------------ reset
+    "middle of a row not reset": Bug(
+        ((GUARD, "      in_row_q   <= 1'b0;\n      valid_o ", "      valid_o "),), "reset", ""
+    ),
+    "start of the ring not reset": Bug(
+        ((BUFFER, "      start_q      <= 1'b1;\n    end else", "    end else"),), "reset", ""
+    ),
+    "stages not reset": Bug(
+        ((TOP, "if (!rst_ni) valid_q <= '0;", "if (!rst_ni) valid_q[0] <= 1'b0;"),), "reset", ""
+    ),
+    "reset waits for a clock": Bug(
+        (
+            (
+                TOP,
+                "always_ff @(posedge clk_i or negedge rst_ni) begin\n    if (!rst_ni) begin\n"
+                "      p_valid ",
+                "always_ff @(posedge clk_i) begin\n    if (!rst_ni) begin\n      p_valid ",
+            ),
+        ),
+        "reset",
+        "in reset",
+    ),
+    # --------------------------------------------------------------------------- sub-units
+    "the smaller of two stays in": Bug(
+        ((LARGER, "b = b && (b_i[j] || !max_o[j]);", "b = b && b_i[j];"),), "smoke", "expected"
+    ),
+    "the larger of two drops out": Bug(
+        ((LARGER, "a = a && (a_i[j] || !max_o[j]);", "a = a && a_i[j];"),), "smoke", "expected"
+    ),
+    "tree drops its last lane": Bug(
+        (
+            (
+                TREE,
+                "assign b = gen_level[l-1].out[(2*i+1)*W+:W];",
+                "assign b = (i == N / 2 - 1) ? a : gen_level[l-1].out[(2*i+1)*W+:W];",
+            ),
+        ),
+        "smoke",
+        "expected",
+    ),
+}
+
+RULES: dict[str, Rule] = {
+    "payload moves": Rule(
+        (
+            (
+                TOP,
+                "      m_axis_tdata <= div_out;",
+                "      m_axis_tdata <= div_out;\n    end else begin\n"
+                "      m_axis_tdata <= ~m_axis_tdata;\n    end\n    if (advance) begin",
+            ),
+        ),
+        "payload changed while tvalid waited for tready",
+    ),
+    "tvalid falls": Rule(
+        (
+            (
+                TOP,
+                "    end else if (advance) begin\n      p_valid",
+                "    end else if (!advance) begin\n      m_axis_tvalid <= 1'b0;\n"
+                "    end else begin\n      p_valid",
+            ),
+        ),
+        "tvalid fell before tready came",
+    ),
+    "X on an idle output": Rule(
+        ((DIV, "(valid_i && k <", "(k <"),),
+        "X on a pin that must have a value",
+        needs_x=True,
+    ),
+}

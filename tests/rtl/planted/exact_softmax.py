@@ -1,0 +1,54 @@
+"""Bugs of the exact softmax. Those of the passes that it shares are REXP's."""
+
+from tests.rtl.planted import VALUE, Bug, Rule
+
+SMALL = {"LANES": 4, "MAX_LEN": 32}
+
+TOP = "baseline/exact_softmax/exact_softmax.sv"
+EXPONENTIAL = "baseline/exact_softmax/exact_softmax_exponential.sv"
+DIVIDER = "baseline/exact_softmax/exact_softmax_divider.sv"
+TABLES = "baseline/exact_softmax/exact_softmax_tables_pkg.sv"
+
+BUGS: dict[str, Bug] = {
+    "E: wrong entry": Bug(((TABLES, "exp_0 = 16'd65025;", "exp_0 = 16'd64025;"),), "shapes", VALUE),
+    "E: reads on beyond its end": Bug(
+        ((EXPONENTIAL, "(beyond_q || z_q[10:9] == 2'b11)", "beyond_q"),), "shapes", VALUE
+    ),
+    "E: a part of the table begins late": Bug(
+        ((EXPONENTIAL, "z_q[8]  ? exact_softmax_tables_pkg::exp_256(z_q[7:1]) :", ""),),
+        "shapes",
+        VALUE,
+    ),
+    "F of the next row": Bug(
+        ((TOP, ".frac_i(elem_frac),", ".frac_i(cfg_frac_i),"),), "settings", VALUE
+    ),
+    "last bit of the division left out": Bug(
+        ((DIVIDER, "q[8:1] + 8'(q[0]);", "q[8:1];"),), "shapes", VALUE
+    ),
+    "a remainder as large as the sum does not fit": Bug(
+        ((DIVIDER, "fits = twice >= {1'b0, sum_i[k]};", "fits = twice > {1'b0, sum_i[k]};"),),
+        "levels",
+        VALUE,
+    ),
+    "remainder not restored": Bug(
+        ((DIVIDER, "fits ? less[RestW-1:0] : twice[RestW-1:0];", "less[RestW-1:0];"),),
+        "smoke",
+        VALUE,
+    ),
+    "remainder a bit narrow": Bug(
+        ((DIVIDER, "RestW = (17 + k < SUM_W) ? 17 + k", "RestW = (17 + k < SUM_W) ? 16 + k"),),
+        "shapes",
+        VALUE,
+    ),
+    "output not cut at 255": Bug(
+        ((DIVIDER, "(&q[8:1]) ? 8'd255 : q[8:1]", "q[8:1]"),), "shapes", VALUE
+    ),
+    "sum of the row that comes next": Bug(
+        ((TOP, "sum_q <= sum[Steps-2:0];", "sum_q <= {(Steps - 1) {p0_sum}};"),), "lengths", VALUE
+    ),
+    "all-masked row divided by 0": Bug(
+        ((TOP, "(row_sum == '0) ? SumW'(1) : row_sum;", "row_sum;"),), "masks", VALUE
+    ),
+}
+
+RULES: dict[str, Rule] = {}

@@ -1,0 +1,77 @@
+"""Bugs of Softermax. Those of the cells and of the flow control that it shares are E2Softmax's."""
+
+from tests.rtl.planted import VALUE, Bug, Rule
+
+SMALL = {"LANES": 4, "MAX_LEN": 32}
+
+TOP = "baseline/softermax/softermax.sv"
+POWER = "baseline/softermax/softermax_power.sv"
+REDUCTION = "baseline/softermax/softermax_reduction.sv"
+RECIPROCAL = "baseline/softermax/softermax_reciprocal.sv"
+NORMALISE = "baseline/softermax/softermax_normalise.sv"
+
+BUGS: dict[str, Bug] = {
+    "maximum rounded down": Bug(
+        ((TOP, "max_up = 9'(max_m) + 9'd3;", "max_up = 9'(max_m);"),), "shapes", VALUE
+    ),
+    "maximum of 32 wraps": Bug(
+        (
+            (
+                TOP,
+                ".data_i({max_ctl, max_up[8:2],",
+                ".data_i({max_ctl, 1'b0, max_up[7:2],",
+            ),
+        ),
+        "shapes",
+        VALUE,
+    ),
+    "sum renormalised by a bit too few": Bug(
+        (
+            (
+                REDUCTION,
+                "rise    = first_i ? '0 : max_i - last_max_i;",
+                "rise    = (first_i || max_i == last_max_i) ? '0 : max_i - last_max_i - 7'd1;",
+            ),
+        ),
+        "shapes",
+        VALUE,
+    ),
+    "numerators renormalised from the next beat's maximum": Bug(
+        ((TOP, ".wr_beat_i  ({pow_m, pow_word}),", ".wr_beat_i  ({max_up[8:2], pow_word}),"),),
+        "shapes",
+        VALUE,
+    ),
+    "sum of a beat rounded down": Bug(
+        ((REDUCTION, "beat_sum[BeatW-1:8] + (BeatW - 8)'(1);", "beat_sum[BeatW-1:8];"),),
+        "shapes",
+        VALUE,
+    ),
+    "sum not cut at its top": Bug(
+        ((REDUCTION, "total[SUM_W] ? '1 : total[SUM_W-1:0];", "total[SUM_W-1:0];"),),
+        "shapes",
+        VALUE,
+        rows=400,
+    ),
+    "line of the next segment": Bug(
+        (
+            (RECIPROCAL, "::intercept(s_q[7:5]);", "::intercept(s_q[7:5] + 3'd1);"),
+            (RECIPROCAL, "::slope(s_q[7:5]);", "::slope(s_q[7:5] + 3'd1);"),
+        ),
+        "shapes",
+        VALUE,
+    ),
+    "slope of the next segment": Bug(
+        ((RECIPROCAL, "::slope(s_q[7:5]);", "::slope(s_q[7:5] + 3'd1);"),), "levels", VALUE
+    ),
+    "reciprocal rounded down": Bug(
+        ((RECIPROCAL, "8'(line[14:8]) + 8'(line[7]);", "8'(line[14:8]);"),), "shapes", VALUE
+    ),
+    "output rounded down": Bug(((NORMALISE, "exact + 25'd8192;", "exact;"),), "shapes", VALUE),
+    "masked elements in the sum": Bug(
+        ((POWER, "active_i ? softermax_tables_pkg", "(active_i | 1'b1) ? softermax_tables_pkg"),),
+        "masks",
+        VALUE,
+    ),
+}
+
+RULES: dict[str, Rule] = {}

@@ -1,0 +1,516 @@
+"""The bulk engine: whole batches through the RTL, held against the models and the pin-level bench.
+
+What it must see is planted: wrong values, a broken rule of the stream, a hang, lost and added
+beats.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import threading
+
+import numpy as np
+import pytest
+
+from softnorm.flow import tools
+from softnorm.flow.bench import bulk as bench_bulk
+from softnorm.flow.bench import cost as bench_cost
+from softnorm.flow.bench.cost import Scored
+from softnorm.flow.build.bulk import bulk_build
+from softnorm.flow.build.pins import SIMULATORS, BuildError, build
+from softnorm.flow.bulk import rtl
+from softnorm.flow.bulk.rtl import Instance, RtlError
+from softnorm.flow.paths import DATA
+from softnorm.flow.sim.simulate import simulate
+from softnorm.models import vectors
+from softnorm.tb.bulk import beats
+from softnorm.tb.check.contract import StreamShape
+from softnorm.tb.stimulus import values as stimulus
+from softnorm.tb.stimulus.scenarios import rows_of
+from softnorm.tb.stimulus.values import STALLS, RowMaker
+from softnorm.units import UNITS
+from softnorm.units.unit import ChannelSet, Outputs, Rows
+from tests.rtl.planted import plant
+
+# No row is whole beats at 8 and 32 lanes, the longest ones of the build included.
+SHAPES = {1: 19, 8: 100, 32: 200}
+SMALL = {"LANES": 8, "MAX_LEN": 100}
+TWO_BYTES = [("rexp", {"LANES": lanes, "MAX_LEN": 37, "W": 15}) for lanes in (2, 16)]
+# Where the engine is looked at rather than a unit: one without a channel table, one with.
+TWO = ("e2softmax", "ailayernorm")
+CONFIGURATIONS = [
+    *(
+        (unit, {"LANES": lanes, "MAX_LEN": most})
+        for unit in UNITS
+        for lanes, most in SHAPES.items()
+        if lanes == 8 or unit in TWO
+    ),
+    *TWO_BYTES,
+]
+each_unit = pytest.mark.parametrize("unit", UNITS.values(), ids=UNITS)
+two_units = pytest.mark.parametrize("unit", [UNITS[name] for name in TWO], ids=TWO)
+
+
+@pytest.fixture
+def icarus():
+    if tools.icarus() is None:
+        pytest.skip("Icarus Verilog is not installed")
+
+
+def batch(unit, parameters, count=150, seed=1) -> Rows:
+    """Rows as random scenarios draw them: values, masks, lengths, settings, channels."""
+    make = RowMaker(np.random.default_rng(seed), unit, parameters)
+    return stimulus.batch(unit, parameters, [make.row() for _ in range(count)])
+
+
+def differences(unit, parameters, rows, outputs) -> int:
+    """Elements, exponents and flags that are not the model's."""
+    model: Outputs = unit.predict(parameters, rows)
+    refused = np.zeros(len(rows), bool) if model.err_len is None else model.err_len
+    assert outputs.out.shape == model.out.shape
+    assert outputs.out.dtype == model.out.dtype
+    assert outputs.len_pulses == outputs.err_len.sum()
+    assert outputs.keep_pulses == 0
+    assert not outputs.err_keep.any()
+    return int(
+        (outputs.out != model.out).sum()
+        + (outputs.exponent != model.exponent).sum()
+        + (outputs.err_len != refused).sum()
+    )
+
+
+# ----------------------------------------------------------------------------------- right results
+
+
+@pytest.mark.parametrize(("name", "given"), CONFIGURATIONS)
+def test_outputs_are_the_models(sim, name, given):
+    unit = UNITS[name]
+    parameters = unit.resolve(given)
+    rows = batch(unit, parameters, 150 if sim == "verilator" else 30)
+    for stalls in (("none", "none"), ("half", "bursts"), ("starved", "rare")):
+        outputs = rtl.run(unit, parameters, rows, sim=sim, stalls=stalls)
+        assert differences(unit, parameters, rows, outputs) == 0, stalls
+
+
+@two_units
+def test_both_simulators_take_the_same_clocks(unit, icarus):
+    parameters = unit.resolve(SMALL)
+    rows = batch(unit, parameters, 40, seed=2)
+    for stalls in (("none", "none"), ("half", "half"), ("bursts", "starved"), ("rare", "heavy")):
+        outputs = [rtl.run(unit, parameters, rows, sim=s, stalls=stalls) for s in SIMULATORS]
+        assert outputs[0].clocks == outputs[1].clocks, stalls
+        np.testing.assert_array_equal(outputs[0].out, outputs[1].out)
+
+
+@each_unit
+def test_every_pair_of_stall_patterns(unit):
+    parameters = unit.resolve(SMALL)
+    rows = batch(unit, parameters, 40)
+    clocks = {}
+    with Instance(bulk_build(unit, parameters)) as instance:
+        for stalls in itertools.product(STALLS, STALLS):
+            outputs = instance.run(rows, stalls=stalls)
+            assert differences(unit, parameters, rows, outputs) == 0, stalls
+            clocks[stalls] = outputs.clocks
+    assert min(clocks.values()) == clocks["none", "none"]
+    assert clocks["heavy", "none"] > 2 * clocks["none", "none"]
+    assert clocks["none", "heavy"] > 2 * clocks["none", "none"]
+
+
+@two_units
+def test_outputs_are_those_of_the_pin_level_bench(unit):
+    parameters = unit.resolve(SMALL)
+    # On the simulator that builds in a second.
+    pins = build(unit, parameters, "icarus" if tools.icarus() else "verilator")
+    result = simulate(pins, "masks", 3)
+    assert result.passed, result.report
+    seen = np.load(result.run.folder / "outputs.npz", allow_pickle=False)
+    assert len(seen["length"]) > 50
+    sets = len(seen[unit.channels[0].name]) if unit.channels else 0
+    rows = Rows(
+        seen["x"],
+        seen["mask"],
+        seen["length"],
+        {setting.name: seen[setting.name] for setting in unit.settings(parameters)},
+        tuple(
+            ChannelSet({column.name: seen[column.name][number] for column in unit.channels})
+            for number in range(sets)
+        ),
+        seen["channel_set"] if unit.channels else None,
+    )
+    outputs = rtl.run(unit, parameters, rows)
+    np.testing.assert_array_equal(outputs.out, seen["out"])
+    np.testing.assert_array_equal(outputs.exponent, seen["exponent"])
+
+
+@each_unit
+def test_real_tensors(unit):
+    parameters = unit.resolve({"LANES": 8})
+    rows = rows_of(unit, parameters, vectors.load(DATA / unit.tensors))
+    outputs = rtl.run(unit, parameters, rows, stalls=("rare", "rare"))
+    assert differences(unit, parameters, rows, outputs) == 0
+
+
+@each_unit
+def test_a_beat_a_clock_and_no_clock_more(unit):
+    """Whole beats, no stalls: a clock a beat and the latency of the last row."""
+    parameters = unit.resolve(SMALL)
+    x = np.zeros((200, 40), unit.in_dtype)
+    channels = unit.draw_channels(np.random.default_rng(1), 40) if unit.channels else None
+    outputs = rtl.run(unit, parameters, x, channels=channels)
+    latency = unit.latency(parameters)
+    # The channels go in while the unit gets ready after its reset, which takes a clock.
+    before = 40 if unit.channels else 1
+    assert outputs.clocks == before + 200 * 5 + sum(latency) + len(latency) * (5 - 1)
+
+
+@each_unit
+def test_rows_over_the_longest_are_cut(unit):
+    parameters = unit.resolve(SMALL)
+    rng = np.random.default_rng(1)
+    low, high = np.iinfo(unit.in_dtype).min, np.iinfo(unit.in_dtype).max
+    x = rng.integers(low, high, (30, 130), endpoint=True).astype(unit.in_dtype)
+    length = rng.integers(90, 131, 30)
+    channels = unit.draw_channels(rng, 100) if unit.channels else None
+    mask = np.arange(130) < np.minimum(length, 100)[:, None]
+    follow = [unit.complete(parameters, one) for one in mask[:, :100]]
+    settings = {name: np.array([one[name] for one in follow]) for name in follow[0]}
+    outputs = rtl.run(unit, parameters, x, settings=settings, channels=channels, length=length)
+    np.testing.assert_array_equal(outputs.err_len, length > 100)
+    assert outputs.len_pulses == (length > 100).sum()
+    cut = rtl.rows_of(
+        unit, parameters, x[:, :100], None, settings, channels, length=np.minimum(length, 100)
+    )
+    model = unit.predict(parameters, cut)
+    np.testing.assert_array_equal(outputs.out[:, :100], model.out)
+    assert not outputs.out[:, 100:].any()
+
+
+def test_rows_of_one_length_are_driven_as_they_lie():
+    """Neither side copies: what is packed is x, what comes back is what was written."""
+    unit = UNITS["e2softmax"]
+    parameters = unit.resolve(SMALL)
+    x = np.zeros((5, 16), np.int8)
+    rows = rtl.rows_of(unit, parameters, x)
+    packed = beats.pack(
+        StreamShape.of(unit, parameters), rows, np.zeros((5, 2)), np.random.default_rng(1)
+    )
+    assert np.shares_memory(packed.data, x)
+    copied = rtl.rows_of(unit, parameters, x, length=np.full(5, 15))
+    packed = beats.pack(
+        StreamShape.of(unit, parameters), copied, np.zeros((5, 2)), np.random.default_rng(1)
+    )
+    assert not np.shares_memory(packed.data, copied.x)
+
+
+def test_no_rows_give_no_outputs():
+    unit = UNITS["e2softmax"]
+    outputs = rtl.run(unit, SMALL, np.zeros((0, 16), np.int8))
+    assert outputs.out.shape == (0, 16)
+    assert outputs.beats == outputs.clocks == 0
+
+
+# -------------------------------------------------------------------------- seeds, state, instances
+
+
+@each_unit
+def test_a_seed_gives_the_same_clocks_again(unit):
+    parameters = unit.resolve(SMALL)
+    rows = batch(unit, parameters, 60)
+    stalls = ("half", "half")
+    first, again, other = (
+        rtl.run(unit, parameters, rows, stalls=stalls, seed=seed) for seed in (5, 5, 6)
+    )
+    assert first.clocks == again.clocks != other.clocks
+    np.testing.assert_array_equal(first.out, other.out)
+
+
+@each_unit
+def test_instances_share_the_rows(unit):
+    parameters = unit.resolve(SMALL)
+    rows = batch(unit, parameters, 151)
+    outputs = rtl.run(unit, parameters, rows, instances=2)
+    assert differences(unit, parameters, rows, outputs) == 0
+    assert outputs.beats == rtl.run(unit, parameters, rows).beats
+
+
+def test_instances_of_several_units_run_in_threads():
+    """Two of each unit at once, each with rows of its own."""
+    wrong, threads = {}, []
+
+    def one(unit, seed):
+        parameters = unit.resolve(SMALL)
+        rows = batch(unit, parameters, 300, seed)
+        with Instance(bulk_build(unit, parameters), seed) as instance:
+            outputs = [instance.run(rows, stalls=("rare", "half"), seed=seed) for _ in range(3)]
+        wrong[unit.name, seed] = [differences(unit, parameters, rows, one) for one in outputs]
+
+    for unit, seed in itertools.product(UNITS.values(), (1, 2)):
+        bulk_build(unit, unit.resolve(SMALL))
+        threads.append(threading.Thread(target=one, args=(unit, seed)))
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == {(unit, seed): [0, 0, 0] for unit in UNITS for seed in (1, 2)}
+
+
+@each_unit
+def test_a_batch_goes_on_where_the_one_before_ended(unit):
+    parameters = unit.resolve(SMALL)
+    rows = batch(unit, parameters, 60)
+    with Instance(bulk_build(unit, parameters)) as instance:
+        first = instance.run(rows)
+        for _ in range(2):
+            outputs = instance.run(rows, reset=False)
+            assert differences(unit, parameters, rows, outputs) == 0
+            assert outputs.clocks <= first.clocks
+
+
+# ---------------------------------------------------------------------------------- planted bugs
+
+TOP = "e2softmax/e2softmax.sv"
+ON_VALID = "    end else if (advance) begin\n      p_valid  "
+ON_PAYLOAD = "    if (advance) begin\n      m_axis_tdata"
+
+
+def planted(tmp_path, sim, edit, name="e2softmax", **how):
+    """A batch through a unit with an edit in its RTL: (unit, parameters, rows, outputs)."""
+    unit = UNITS[name]
+    parameters = unit.resolve(SMALL)
+    rows = batch(unit, parameters, 60)
+    return (
+        *(unit, parameters, rows),
+        rtl.run(unit, parameters, rows, sim=sim, rtl=plant([edit], tmp_path), **how),
+    )
+
+
+def waiting(clocked, statement):
+    """An edit: what a register of the output does while it waits."""
+    new = clocked.replace(
+        "(advance)", f"(!advance) begin\n      {statement}\n    end else if (1'b1)"
+    )
+    return (TOP, clocked, new)
+
+
+def test_a_wrong_value_is_seen(tmp_path, sim):
+    edit = ("rexp/rexp_tables_pkg.sv", "3'd4: t1_w8 = 8'd5;", "3'd4: t1_w8 = 8'd6;")
+    assert differences(*planted(tmp_path, sim, edit, "rexp")) > 0
+
+
+RULES = {
+    "tvalid": (waiting(ON_VALID, "m_axis_tvalid <= 1'b0;"), "tvalid fell before tready came"),
+    "tdata": (
+        waiting(ON_PAYLOAD, "m_axis_tdata <= ~m_axis_tdata;"),
+        "payload changed while tvalid waited",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_a_broken_rule_of_the_stream_is_an_exception(tmp_path, sim, name):
+    edit, report = RULES[name]
+    with pytest.raises(RtlError, match=report) as raised:
+        planted(tmp_path, sim, edit, stalls=("none", "half"))
+    assert "LANES=8" in str(raised.value)
+    assert "seed 1, stalls none half" in str(raised.value)
+    if sim == "verilator":
+        assert "u_check_m_axis" in str(raised.value)
+
+
+def test_an_instance_goes_on_after_an_assertion(tmp_path):
+    """The process lives, and so does the instance: the same batch fails at the same clock."""
+    unit = UNITS["e2softmax"]
+    parameters = unit.resolve(SMALL)
+    made = bulk_build(unit, parameters, rtl=plant([RULES["tvalid"][0]], tmp_path))
+    rows = batch(unit, parameters, 60)
+    said = []
+    with Instance(made) as instance:
+        for reset in (True, False):
+            with pytest.raises(RtlError) as raised:
+                instance.run(rows, stalls=("none", "half"), reset=reset)
+            said.append(str(raised.value).partition(":")[0])
+        assert differences(unit, parameters, rows, instance.run(rows)) == 0
+    assert said[0] == said[1]
+
+
+def test_a_failure_of_one_instance_is_raised_from_all(tmp_path):
+    with pytest.raises(RtlError, match="tvalid fell"):
+        planted(tmp_path, "verilator", RULES["tvalid"][0], stalls=("none", "half"), instances=2)
+
+
+SHAPES_BROKEN = {
+    "hang": ((TOP, ON_VALID, ON_VALID.replace("advance", "1'b0")), r"stuck: .*\n.* came out"),
+    "tlast": (
+        (TOP, "m_axis_tlast <= p_valid[2] && div_last;", "m_axis_tlast <= 1'b1;"),
+        "more came out|tlast is not where",
+    ),
+    "no tlast": (
+        (TOP, "m_axis_tlast <= p_valid[2] && div_last;", "m_axis_tlast <= 1'b0;"),
+        "stuck|tuser changed within",
+    ),
+    "tkeep": (
+        (
+            TOP,
+            "m_axis_tkeep[i] <= p_valid[2] && div_code[i] != CodeAbsent;",
+            "m_axis_tkeep[i] <= 1'b1;",
+        ),
+        "row .*, beat .*: tkeep is not that of the beat that went in",
+    ),
+}
+
+
+def test_a_loop_that_does_not_settle_is_an_exception(tmp_path):
+    """Verilator gives up in the middle of an evaluation: that must not end the process either."""
+    edit = (
+        TOP,
+        "endmodule",
+        "  logic turn;\n  always_comb turn = !(turn & m_axis_tvalid);\n"
+        '  always_ff @(posedge clk_i) if (turn && err_len_o) $display("x");\nendmodule',
+    )
+    with pytest.raises(RtlError, match="converge"):
+        planted(tmp_path, "verilator", edit)
+
+
+@pytest.mark.parametrize("name", SHAPES_BROKEN)
+def test_rows_of_another_shape_are_an_exception(tmp_path, sim, name):
+    edit, report = SHAPES_BROKEN[name]
+    with pytest.raises(RtlError, match=report):
+        planted(tmp_path, sim, edit)
+
+
+def test_an_x_is_an_exception(tmp_path, icarus):
+    with pytest.raises(RtlError, match="X on an output"):
+        planted(tmp_path, "icarus", (TOP, "<= p_valid[2] && div_last;", "<= div_last;"))
+
+
+def test_a_bank_that_is_written_too_early_is_seen(monkeypatch):
+    """The plan of the channel table is held to: with rows still inside, they come out wrong."""
+    unit = UNITS["ailayernorm"]
+    parameters = unit.resolve(SMALL)
+    rows = batch(unit, parameters, 300)
+    assert len(rows.channels) > 4
+    good = beats.plan
+
+    def early(channel_set):
+        loads = good(channel_set)
+        return dataclasses.replace(loads, after=np.zeros_like(loads.after))
+
+    assert differences(unit, parameters, rows, rtl.run(unit, parameters, rows)) == 0
+    monkeypatch.setattr(beats, "plan", early)
+    assert differences(unit, parameters, rows, rtl.run(unit, parameters, rows)) > 0
+
+
+# -------------------------------------------------------------------------------------- bad inputs
+
+
+@pytest.mark.parametrize(
+    ("arguments", "report"),
+    [
+        ({"x": np.zeros(4, np.int8)}, r"x must be \[rows, width\]"),
+        ({"x": np.zeros((1, 4), np.int16)}, "of int8"),
+        ({"mask": np.ones((1, 3), bool)}, "mask must be"),
+        ({"length": np.array([5])}, "lengths must be 1 to 4"),
+        ({"length": np.array([0])}, "lengths must be 1 to 4"),
+        ({"settings": {"frac": 8}}, "setting frac must be 0 to 7"),
+        ({"settings": {"nothing": 1}}, "no setting nothing"),
+    ],
+)
+def test_what_cannot_be_driven_is_refused(arguments, report):
+    given = {"x": np.zeros((1, 4), np.int8), **arguments}
+    with pytest.raises(ValueError, match=report):
+        rtl.run(UNITS["e2softmax"], SMALL, **given)
+
+
+def test_names_of_stalls_are_looked_at():
+    with pytest.raises(ValueError, match="no stalls 'often'; there are: none, rare"):
+        rtl.run(UNITS["e2softmax"], SMALL, np.zeros((1, 4), np.int8), stalls=("none", "often"))
+
+
+@pytest.mark.parametrize(
+    ("channels", "report"),
+    [
+        (None, "needs channels"),
+        ({"alpha": np.full(4, 4, np.uint8)}, "alpha must be 0 to 3"),
+        ({"gamma": np.zeros(3, np.int8)}, r"gamma must be \[4 to 100\], not \(3,\)"),
+        ({"gamma": np.zeros(101, np.int8)}, r"gamma must be \[4 to 100\]"),
+    ],
+)
+def test_channels_that_cannot_be_loaded_are_refused(channels, report):
+    unit = UNITS["ailayernorm"]
+    if channels is not None:
+        drawn = unit.draw_channels(np.random.default_rng(1), 4)
+        channels = ChannelSet({**drawn.values, **channels})
+    with pytest.raises(ValueError, match=report):
+        rtl.run(unit, SMALL, np.zeros((1, 4), np.uint8), channels=channels)
+
+
+def test_icarus_keeps_no_state(icarus):
+    unit = UNITS["e2softmax"]
+    parameters = unit.resolve(SMALL)
+    instance = Instance(bulk_build(unit, parameters, "icarus"))
+    with pytest.raises(ValueError, match="starts every batch with a reset"):
+        instance.run(batch(unit, parameters, 2), reset=False)
+
+
+def test_sources_that_do_not_compile_say_where(tmp_path, sim):
+    made = plant([(TOP, "module e2softmax", "module e2softmax = ;")], tmp_path)
+    unit = UNITS["e2softmax"]
+    with pytest.raises(BuildError, match=r"cannot build e2softmax.*\n.*e2softmax\.sv:\d+"):
+        bulk_build(unit, unit.resolve(SMALL), sim, rtl=made)
+
+
+# -------------------------------------------------------------------------------------------- speed
+
+
+def test_the_bench_measures_what_it_says(monkeypatch):
+    unit = UNITS["ailayernorm"]
+    monkeypatch.setattr(bench_bulk, "UNITS", {unit.name: unit})
+    for module, name, value in (
+        (bench_bulk, "BEATS", 4000),
+        (bench_bulk, "LOOP_LANES", (8,)),
+        (bench_cost, "BEATS", 4000),
+        (bench_cost, "LANES", (8,)),
+        (bench_cost, "LENGTHS", (32, 100)),
+    ):
+        monkeypatch.setattr(module, name, value)
+    (speed,) = bench_bulk.bulk_against_loop(1)
+    assert (speed.unit, speed.lanes) == (unit.name, 8)
+    assert speed.steady_ratio == pytest.approx(speed.steady / speed.loop)
+    assert speed.random_ratio > 0
+    scored = bench_cost.rows_scored((unit.name,), 1)
+    assert [(one.lanes, one.length) for one in scored] == [(8, 32), (8, 100)]
+    for one in scored:
+        assert one.beats_per_s == pytest.approx(one.rows_per_s * -(-one.length // 8))
+        assert 0 < one.model_share < 1
+
+
+def test_the_fit_finds_what_a_row_a_beat_and_an_element_cost():
+    def batch(lanes, length, row, beat, element, count=100):
+        seconds = count * (row + beat * -(-length // lanes) + element * length)
+        return Scored("unit", lanes, length, count, 0.75 * seconds, 0.25 * seconds)
+
+    sizes = list(itertools.product((1, 8, 64), (32, 256, 4096)))
+    for costs in ((1e-6, 2e-7, 5e-9), (0, 2e-7, 5e-9), (1e-6, 0, 5e-9)):
+        fit = bench_cost.fitted([batch(*size, *costs) for size in sizes])
+        np.testing.assert_allclose((fit.row, fit.beat, fit.element), costs, atol=1e-12)
+        assert fit.off == pytest.approx(1)
+    late = [batch(*size, 1e-6, 2e-7, 5e-9) for size in sizes]
+    late[4] = dataclasses.replace(late[4], rtl_s=2 * late[4].rtl_s)
+    fit = bench_cost.fitted(late)
+    assert fit.worst is late[4]
+    assert 1.2 < fit.ratio < 1.8
+
+
+def test_the_plot_shows_each_unit_once():
+    pytest.importorskip("matplotlib", reason="the extra plot is not installed")
+    batches = [
+        Scored(unit, lanes, length, 10, lanes * length * 1e-6, 1e-5)
+        for unit in ("one", "two")
+        for lanes in (1, 8)
+        for length in (32, 64)
+    ]
+    drawn = bench_cost.plot(batches)
+    assert drawn == bench_cost.plot(batches)
+    assert drawn.count(b'<g id="axes_') == 2

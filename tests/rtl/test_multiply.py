@@ -1,0 +1,93 @@
+"""The Booth multiplier that units share: all products of small widths, and ends of wide ones.
+
+Each adds a constant of its own."""
+
+from __future__ import annotations
+
+import subprocess
+
+import pytest
+
+from softnorm.flow import tools
+from softnorm.flow.paths import RTL
+
+CELL = RTL / "common/sn_multiply.sv"
+BENCH = """
+module bench;
+  int wrong = 0, seen = 0;
+{instances}
+  initial begin
+    #1000000 $display("%0d products, %0d wrong", seen, wrong);
+    $finish;
+  end
+endmodule
+"""
+INSTANCE = """
+  logic signed [{a}-1:0] a{n};
+  logic signed [{b}-1:0] b{n};
+  logic signed [{a}+{b}-1:0] p{n}, want{n};
+  sn_multiply #(.A_W({a}), .B_W({b}), .ADD({n})) u{n} (.a_i(a{n}), .b_i(b{n}), .p_o(p{n}));
+  initial begin
+    for (int i = 0; i < {count}; i++) begin
+      {{a{n}, b{n}}} = {bits};
+      #1 want{n} = a{n} * b{n} + {n};
+      seen++;
+      if (p{n} !== want{n}) wrong++;
+    end
+  end
+"""
+SMALL = [(a, b) for a in (2, 3, 4, 5) for b in (2, 3, 6)]
+WIDE = [(8, 11), (10, 15), (17, 29)]
+
+
+def ends(a, b):
+    """Operands as an expression of i: all ones, zeros and the sign bits alone, then draws."""
+    width = a + b
+    signs = f"(i[1] << {b - 1}) ^ (i[2] << {width - 1})"
+    return f"{{{width}{{i[0]}}}} ^ {signs} ^ (i > 7 ? {{$urandom, $urandom}} : 0)"
+
+
+@pytest.fixture
+def products(tmp_path):
+    """products(text of the cell) -> what the bench says of it."""
+    if tools.icarus() is None:
+        pytest.skip("Icarus Verilog is not installed")
+    made = [(a, b, 1 << (a + b), "i") for a, b in SMALL]
+    made += [(a, b, 2000, ends(a, b)) for a, b in WIDE]
+    instances = "".join(
+        INSTANCE.format(n=n, a=a, b=b, count=count, bits=bits)
+        for n, (a, b, count, bits) in enumerate(made)
+    )
+
+    def products(cell: str) -> str:
+        (tmp_path / "cell.sv").write_text(cell)
+        (tmp_path / "bench.sv").write_text(BENCH.replace("{instances}", instances))
+        command = ["iverilog", "-g2012", "-o", "bench.vvp", "bench.sv", "cell.sv"]
+        subprocess.run(command, cwd=tmp_path, check=True)
+        ended = subprocess.run(
+            ["vvp", "-n", "bench.vvp"], cwd=tmp_path, check=True, capture_output=True, text=True
+        )
+        return ended.stdout
+
+    return products
+
+
+def test_every_product(products):
+    count = sum(1 << (a + b) for a, b in SMALL) + 2000 * len(WIDE)
+    assert f"{count} products, 0 wrong" in products(CELL.read_text())
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("W'(ones) + Offset", "Offset"),
+        ("W'(ones) + Offset", "W'(ones)"),
+        ("W'(ADD) - (", "W'(0) - ("),
+        ("bits[2*n+1] ^ bits[2*n];", "bits[2*n+1];"),
+        ("{(2 * Rows - A_W + 1) {a_i[A_W-1]}}", "{(2 * Rows - A_W + 1) {1'b0}}"),
+    ],
+)
+def test_a_planted_bug_is_seen(products, old, new):
+    text = CELL.read_text()
+    assert text.count(old) == 1
+    assert ", 0 wrong" not in products(text.replace(old, new))

@@ -1,0 +1,178 @@
+"""A stimulus as data: it is what the run drives, and driven again it gives the same result."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from softnorm.flow.build.pins import build
+from softnorm.flow.sim.simulate import Simulator, new_run, rerun_line, simulate
+from softnorm.tb.stimulus.replay import Stimulus
+from softnorm.tb.stimulus.values import Phase, Reset
+from softnorm.units import get
+from softnorm.units.unit import ParameterError
+
+
+def made(sim, unit="e2softmax", **given):
+    unit = get(unit)
+    return build(unit, unit.resolve({"LANES": 4, "MAX_LEN": 32, **given}), sim)
+
+
+def figures(result):
+    """What must be the same of two runs."""
+    assert result.passed, result.report
+    values = {k: v for k, v in result.values.items() if k not in ("seconds", "stimulus", "rerun")}
+    coverage = json.loads((result.run.folder / "coverage.json").read_text())["points"]
+    shutil.rmtree(result.run.folder)
+    return values, coverage
+
+
+@pytest.mark.parametrize(
+    ("unit", "test"),
+    [("e2softmax", "reset"), ("ailayernorm", "random"), ("rexp", "errors"), ("lut2d", "timing")],
+)
+def test_a_stimulus_driven_again_gives_the_same(sim, unit, test, tmp_path):
+    on = made(sim, unit)
+    first = simulate(on, test, 3, rows=60)
+    stimulus = Stimulus.of(first.run)
+    path = tmp_path / "stimulus.json"
+    path.write_text(stimulus.to_json(first.run))
+    again = simulate(on, test, 3, rows=60, stimulus=path)
+    assert f"STIMULUS={path}" in again.run.rerun
+    assert figures(again) == figures(first)
+
+
+@pytest.mark.parametrize("test", ["smoke", "random", "reset"])
+def test_a_run_in_a_shared_process_is_as_it_is_alone(sim, test):
+    on = made(sim)
+    with Simulator(on, 2) as simulator:
+        runs = [new_run(on, name, 2, 40, None, "again") for name in ("random", test, "reset")]
+        shared = [simulator.run(run) for run in runs]
+    alone = simulate(on, test, 2, rows=40)
+    assert figures(shared[1]) == figures(alone)
+    for result in (shared[0], shared[2]):
+        assert result.passed, result.report
+        shutil.rmtree(result.run.folder)
+
+
+def test_runs_that_start_with_other_bits_or_with_waves_share_nothing():
+    on = made("verilator")
+    with Simulator(on, 1) as simulator, pytest.raises(ValueError, match="cannot share"):
+        simulator.run(new_run(on, "smoke", 2, 20, None, "again"))
+    unit = get("e2softmax")
+    waving = build(unit, unit.resolve({"LANES": 4, "MAX_LEN": 32}), "verilator", waves=True)
+    with pytest.raises(ValueError, match="runs with waves"):
+        Simulator(waving, 1)
+
+
+def test_a_simulator_that_does_not_start_is_a_failure_with_what_it_said(tmp_path):
+    on = made("verilator")
+    broken = type(on)(**{**vars(on), "folder": tmp_path})
+    (tmp_path / "e2softmax").write_text("#!/bin/sh\necho no such thing\nexit 3\n")
+    (tmp_path / "e2softmax").chmod(0o755)
+    with Simulator(broken, 1) as simulator:
+        result = simulator.run(new_run(on, "smoke", 1, 20, None, "again"))
+    assert not result.passed
+    assert "without a verdict\nno such thing" in result.report
+    shutil.rmtree(result.run.folder)
+
+
+def test_a_run_that_hangs_is_stopped_and_the_next_one_runs():
+    on = made("verilator")
+    with Simulator(on, 1, limit=2) as simulator:
+        endless = simulator.run(new_run(on, "random", 1, 1_000_000, None, "make sim ROWS=.."))
+        after = simulator.run(new_run(on, "smoke", 1, 20, None, "again"))
+    assert endless.report.splitlines() == [
+        "stopped after 2 s: it hangs, or is too long",
+        f"log: {endless.log}",
+        "rerun: make sim ROWS=..",
+    ]
+    assert after.passed, after.report
+    for result in (endless, after):
+        shutil.rmtree(result.run.folder)
+
+
+def id_of(stimulus, row):
+    """The number of a row's channel set."""
+    return [one is row.channels for one in stimulus.channel_sets].index(True)
+
+
+@pytest.fixture
+def stimulus():
+    unit = get("ailayernorm")
+    run = new_run(made("verilator", "ailayernorm"), "errors", 1, 20, None, "again")
+    shutil.rmtree(run.folder)
+    return unit, run, Stimulus.of(run)
+
+
+def test_the_file_holds_all_of_it(stimulus, tmp_path):
+    unit, run, whole = stimulus
+    whole = Stimulus(whole.phases, (Reset(3, 998, 2, ("idle", "beat waiting")), Reset(1, 1, 1)))
+    path = tmp_path / "stimulus.json"
+    path.write_text(whole.to_json(run))
+    read = Stimulus.load(path, unit, run.parameters)
+    assert read.resets == whole.resets
+    assert [(p.source, p.sink) for p in read.phases] == [(p.source, p.sink) for p in whole.phases]
+    assert len(read.channel_sets) == len(whole.channel_sets) > 1
+    assert any(row.keep for row in whole.rows)
+    for ours, theirs in zip(whole.rows, read.rows, strict=True):
+        assert np.array_equal(ours.x, theirs.x)
+        assert ours.x.dtype == theirs.x.dtype
+        assert np.array_equal(ours.mask, theirs.mask)
+        assert (ours.settings, ours.keep, ours.origin) == (
+            theirs.settings,
+            theirs.keep,
+            theirs.origin,
+        )
+        for name, values in ours.channels.values.items():
+            assert np.array_equal(values, theirs.channels.values[name])
+    # Rows of one set have one set: a bank is loaded once for all of them.
+    assert [id_of(read, row) for row in read.rows] == [id_of(whole, row) for row in whole.rows]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"unit": "rexp"}, "is for unit rexp, not ailayernorm"),
+        ({"parameters": {"LANES": 1}}, "is for parameters"),
+        ({"channels": []}, "holds no stimulus that can be read"),
+        ({"phases": 7}, "holds no stimulus that can be read"),
+    ],
+)
+def test_a_file_of_something_else_is_refused(stimulus, change, message, tmp_path):
+    unit, run, whole = stimulus
+    path = tmp_path / "stimulus.json"
+    path.write_text(json.dumps({**json.loads(whole.to_json(run)), **change}))
+    with pytest.raises(ParameterError, match=message):
+        Stimulus.load(path, unit, run.parameters)
+
+
+def test_no_file_is_refused(tmp_path):
+    with pytest.raises(ParameterError, match="holds no stimulus that can be read"):
+        Stimulus.load(tmp_path / "none.json", get("rexp"), {})
+
+
+def test_in_words_it_is_short(stimulus):
+    row = stimulus[2].rows[0]
+    long = type(row)(np.array([5] * 30 + [1, 1], np.int8), np.ones(32, bool), {"zp": 3}, "here")
+    long.mask[4] = False
+    text = str(Stimulus((Phase((long,), "half", "none"),), (Reset(3, 998, 2),)))
+    assert text.splitlines() == [
+        "stalls of the input: half, of the output: none",
+        "  row of 32: 5 x 30, 1, 1",
+        "    masked elements: 4",
+        "    zp=3",
+        "reset after 3 clocks and 998 ps, for 2 clocks",
+    ]
+
+
+def test_the_rerun_line_names_it(tmp_path):
+    unit = get("rexp")
+    parameters = unit.resolve({})
+    line = rerun_line(unit, "icarus", "random", 7, 200, None, parameters, tmp_path / "a.json")
+    assert line == (
+        f"make sim UNIT=rexp SIM=icarus TEST=random SEED=7 STIMULUS={tmp_path / 'a.json'}"
+    )

@@ -1,0 +1,193 @@
+"""The RTL of every unit under every scenario, on both simulators, at 0 LSB against the models."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from softnorm.flow import tools
+from softnorm.flow.build.pins import SIMULATORS
+from softnorm.flow.sim import conform
+from softnorm.models import vectors
+from softnorm.tb.stimulus.scenarios import SCENARIOS
+from softnorm.units import UNITS
+from softnorm.units.coverage import Coverage
+
+VECTORS = sorted((Path(__file__).parents[1] / "vectors").glob("*.npz"))
+SMALL = {"LANES": 8, "MAX_LEN": 64}
+PLAIN = [name for name, scenario in SCENARIOS.items() if not scenario.tensors]
+
+# Where the bench is looked at rather than a unit: one without a channel table, one with.
+TWO = ("e2softmax", "ailayernorm")
+two_units = pytest.mark.parametrize("unit", TWO)
+units_alone = pytest.mark.parametrize("unit", [u for u in UNITS if not UNITS[u].baseline])
+# Baselines are here to be compared with, of the same cells, and take longer than units.
+EACH = [pytest.param(u, marks=[pytest.mark.slow] * UNITS[u].baseline) for u in UNITS]
+
+
+# The regression of each change has all units' scenarios in this build.
+@pytest.mark.parametrize(
+    ("unit", "test"),
+    [
+        (unit, test)
+        for unit in UNITS
+        for test in PLAIN
+        if test in ("random", "errors") or unit in TWO
+    ],
+)
+def test_scenario(run, sim, unit, test):
+    if sim == "icarus" and (test not in ("random", "reset") or unit not in TWO):
+        pytest.skip("Icarus has it in the regression, in corners or with planted bugs")
+    run(sim, test, unit=unit, **SMALL)
+
+
+@units_alone
+def test_real_tensors(run, sim, unit):
+    """Baselines have theirs through the bulk engine, which need not go pin by pin."""
+    if sim == "icarus" and unit != "e2softmax":
+        pytest.skip("thousands of beats: with Icarus those of the unit that it is fastest with")
+    result = run(sim, "default", unit=unit, rows=60, **SMALL | {"MAX_LEN": 384})
+    shipped = np.load(result.run.tensors)["x"]
+    assert result.values["rows"] == len(shipped) + 60  # every shipped row fits
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_same_seed_same_stimulus_on_both_simulators(run, unit):
+    if tools.icarus() is None:
+        pytest.skip("Icarus Verilog is not installed")
+    seen = {}
+    for sim in SIMULATORS:
+        result = run(sim, "random", unit=unit, seed=7, rows=60, **SMALL)
+        with np.load(result.run.folder / "outputs.npz") as file:
+            seen[sim] = (dict(file), result.values["clocks"])
+    (first, clocks), (second, other_clocks) = seen.values()
+    assert clocks == other_clocks
+    for name in first:
+        np.testing.assert_array_equal(first[name], second[name], err_msg=name)
+
+
+@two_units
+def test_another_seed_is_another_stimulus(run, unit):
+    rows = []
+    for seed in (1, 2):
+        result = run("verilator", "random", unit=unit, seed=seed, rows=20, **SMALL)
+        with np.load(result.run.folder / "outputs.npz") as file:
+            rows.append(file["x"].tobytes())
+    assert rows[0] != rows[1]
+
+
+def label(value):
+    """A configuration as a test's name."""
+    return " ".join(f"{k}={v}" for k, v in value.items()) or "defaults"
+
+
+# Corners of the parameters from each descriptor: no lane tree, one beat a row, a last
+# beat that MAX_LEN cuts. The defaults and rows of 4096 on 64 lanes have a test of their own.
+CORNERS = [
+    pytest.param(*unit.values, given, marks=unit.marks, id=f"{unit.values[0]} {label(given)}")
+    for unit in EACH
+    for given in UNITS[unit.values[0]].configurations
+    if given.get("MAX_LEN", 4096) < 4096
+]
+
+
+@pytest.mark.parametrize("test", ["random", "errors", "reset", "timing"])  # on one build in a row
+@pytest.mark.parametrize(("unit", "parameters"), CORNERS)
+def test_corner_configuration(run, sim, unit, parameters, test):
+    """Each on the simulator that has more to say: what resets leave as X is for Icarus to find."""
+    wide = parameters["LANES"] >= 16
+    if wide and test != "random":
+        pytest.skip("shapes of 32 lanes have it, and the regression")
+    drawn = test in ("random", "timing") and not UNITS[unit].baseline
+    if tools.icarus() and sim != ("verilator" if drawn and not wide else "icarus"):
+        pytest.skip("the other simulator runs it")
+    run(sim, test, unit=unit, rows=40 if sim == "icarus" else 200, **parameters)
+
+
+# Shapes of the stream that no descriptor need have: a beat a row on several lanes, 16 lanes, a
+# second beat with one element.
+@pytest.mark.parametrize("test", ["random", "errors", "reset", "timing"])  # on one build in a row
+@pytest.mark.parametrize("unit", EACH)
+@pytest.mark.parametrize(
+    "shape",
+    [{"LANES": 4, "MAX_LEN": 4}, {"LANES": 16, "MAX_LEN": 100}, {"LANES": 32, "MAX_LEN": 33}],
+    ids=label,
+)
+def test_corner_shape(run, unit, shape, test):
+    """On the simulator that builds in a second."""
+    run("icarus" if tools.icarus() else "verilator", test, unit=unit, rows=40, **shape)
+
+
+@two_units
+def test_full_rate_and_latency_at_full_size(run, unit):
+    """One beat a clock at every row length: each clock is accounted for by the timing test.
+
+    The regression of each change has the defaults of the other units, the full one all corners.
+    """
+    [wide] = [c for c in UNITS[unit].configurations if c.get("MAX_LEN") == 4096]
+    for parameters in ({}, wide):
+        result = run("verilator", "timing", unit=unit, **parameters)
+        measured = result.values["measured"]
+        assert measured["input beats per clock"] == 1.0
+        # The smallest seen: of rows of one beat, whatever the passes are.
+        assert measured["latency"] == sum(UNITS[unit].latency(result.run.parameters))
+
+
+@pytest.mark.parametrize("length", [1, 7, 8, 9, 384, 1024])
+@units_alone
+def test_one_beat_per_clock(run, tmp_path, unit, length):
+    """The rate at one row length alone, on real-shaped data."""
+    rng = np.random.default_rng(length)
+    descriptor = UNITS[unit]
+    rows = max(8, 256 // -(-length // 8))
+    limits = np.iinfo(descriptor.in_dtype)
+    x = rng.normal((limits.min + limits.max) // 2, 20, (rows, length)).round()
+    channels = descriptor.draw_channels(rng, length).values if descriptor.channels else {}
+    settings = {s.name: s.values[-1] for s in descriptor.settings(descriptor.defaults) if s.drawn}
+    file = vectors.Vectors(
+        unit=unit,
+        parameters={},
+        settings=settings,
+        x=x.clip(limits.min, limits.max).astype(descriptor.in_dtype),
+        channels=dict(channels),
+    )
+    vectors.save(tmp_path / "rows.npz", file)
+    size = {"LANES": 8, "MAX_LEN": 1024}
+    result = run("verilator", "timing_tensors", unit=unit, tensors=tmp_path / "rows.npz", **size)
+    assert result.values["measured"]["input beats per clock"] == 1.0
+    assert result.values["rows"] == rows
+
+
+def test_every_unit_has_vectors():
+    assert {vectors.load(path).unit for path in VECTORS} == set(UNITS)
+
+
+@pytest.mark.parametrize("path", VECTORS, ids=lambda path: path.stem)
+def test_conformance(sim, path):
+    """On Icarus, which builds in a second; on Verilator those that other tests have builds of."""
+    unit, parameters, _ = conform.load(path)
+    built = unit.name in TWO and parameters in [unit.resolve(one) for one in unit.configurations]
+    if sim == "verilator" and tools.icarus() and not built:
+        pytest.skip("Icarus runs it")
+    result = conform.conform_rtl(path, sim)
+    assert result.mismatches == 0, result.report
+    assert result.rows > 0
+
+
+@two_units
+def test_coverage_of_a_run_is_saved_and_adds_up(run, unit):
+    runs = [run("verilator", test, unit=unit, **SMALL) for test in ("masks", "reset")]
+    parts = [Coverage.load(r.run.folder / "coverage.json") for r in runs]
+    whole = Coverage()
+    for part in reversed(parts):
+        whole.merge(part)
+    other = Coverage()
+    for part in parts:
+        other.merge(part)
+    for name, point in whole.points.items():
+        np.testing.assert_array_equal(point.counts, sum(p.points[name].counts for p in parts))
+        np.testing.assert_array_equal(point.counts, other.points[name].counts)
+    assert parts[0].points["mask"].hit == 6
+    assert parts[1].points["input at reset"].hit == 3

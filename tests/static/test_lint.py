@@ -1,0 +1,182 @@
+"""Lint finds nothing in the sources, finds planted faults, and stops cleanly."""
+
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from softnorm.flow import tools
+from softnorm.flow.errors import UserError
+from softnorm.flow.paths import ROOT, RTL
+from softnorm.flow.static import lint
+from softnorm.units import UNITS
+from softnorm.units.unit import ParameterError
+
+UNIT = UNITS["e2softmax"]
+SMALL = UNIT.resolve({"LANES": 1, "MAX_LEN": 2})
+
+front_ends = pytest.mark.parametrize(
+    "front_end",
+    [
+        pytest.param(
+            name,
+            marks=pytest.mark.skipif(
+                name == "icarus" and tools.icarus() is None, reason="iverilog is not installed"
+            ),
+        )
+        for name in lint.FRONT_ENDS
+    ],
+)
+
+
+@pytest.fixture
+def planted(tmp_path, monkeypatch):
+    """A function that changes a file in a copy of the RTL, and has lint read that copy."""
+    shutil.copytree(RTL, tmp_path / "rtl")
+    monkeypatch.setattr(lint, "RTL", tmp_path / "rtl")
+
+    def plant(file, old, new, parameters=SMALL):
+        path = tmp_path / "rtl" / file
+        text = path.read_text()
+        assert old in text
+        path.write_text(text.replace(old, new))
+        return lint.source(UNIT, parameters)
+
+    return plant
+
+
+# --- the sources as they are ----------------------------------------------------------------------
+
+
+@front_ends
+def test_a_small_configuration_is_clean(front_end):
+    assert lint.clean(lint.FRONT_ENDS[front_end], lint.source(UNIT, SMALL)) == []
+
+
+@front_ends
+def test_wrong_parameters_are_refused(front_end):
+    wrong = {"DIV_BITS": 5}
+    source = lint.source(UNIT, UNIT.defaults | wrong)
+    assert lint.refused(lint.FRONT_ENDS[front_end], source, wrong) == []
+
+
+@pytest.mark.parametrize("unit", UNITS.values(), ids=UNITS)
+def test_a_descriptor_refuses_what_the_rtl_must_refuse(unit):
+    assert unit.bad_configurations
+    for given in unit.bad_configurations:
+        with pytest.raises(ParameterError):
+            unit.resolve(given)
+
+
+def test_all_of_a_descriptors_configurations_are_checked_by_all_front_ends():
+    jobs = lint.checks([UNIT], lint.TOOLS)
+    configurations = len(UNIT.configurations) + len(UNIT.bad_configurations)
+    assert len(jobs) == configurations * len(lint.FRONT_ENDS) + len(("check", "format"))
+
+
+# --- planted faults -------------------------------------------------------------------------------
+
+
+def at_the_end(lines):
+    return "endmodule", f"{lines}\nendmodule"
+
+
+COMBINATIONAL = "common/sn_leading_one.sv"
+CLOCKED = "common/sn_ram_1r1w.sv"
+LATCH = "    pos_o  = '0;\n", ""
+ASKED_FOR_LATCH = at_the_end("logic held; always_latch if (data_i[0]) held = data_i[1];")
+UNUSED = at_the_end("logic never;")
+TRUNCATION = at_the_end("logic [3:0] wide; logic narrow; assign wide = '1; assign narrow = wide;")
+TWO_DRIVERS = at_the_end("always_ff @(posedge clk_i) rd_data_o[0] <= wr_en_i;")
+THROUGH = "assign ready_o = ready_q;", "assign ready_o = ready_q && advance_i;"
+LOOP = "frac_o = '0;", "frac_o = FRAC'(^{frac_o, data_i[0]});"
+
+
+@pytest.mark.parametrize(
+    ("front_end", "file", "fault", "message"),
+    [
+        ("verilator", COMBINATIONAL, LATCH, "LATCH"),
+        ("slang", COMBINATIONAL, LATCH, "inferred-latch"),
+        ("yosys", COMBINATIONAL, LATCH, "Latch inferred"),
+        ("yosys+slang", COMBINATIONAL, LATCH, "logic loop"),  # that is what it makes of it
+        ("yosys", COMBINATIONAL, ASKED_FOR_LATCH, "t:$dlatch"),
+        ("yosys+slang", COMBINATIONAL, ASKED_FOR_LATCH, "t:$dlatch"),
+        ("verilator", COMBINATIONAL, UNUSED, "UNUSEDSIGNAL"),
+        ("slang", COMBINATIONAL, UNUSED, "unused-variable"),
+        ("verilator", COMBINATIONAL, TRUNCATION, "WIDTHTRUNC"),
+        ("slang", COMBINATIONAL, TRUNCATION, "width-trunc"),
+        ("slang", CLOCKED, TWO_DRIVERS, "multiple-always-assigns"),
+        ("yosys", CLOCKED, TWO_DRIVERS, "multiple conflicting drivers"),
+        ("yosys+slang", CLOCKED, TWO_DRIVERS, "multiple conflicting drivers"),
+        ("yosys", "common/sn_row_buffer.sv", THROUGH, "i:* %i"),
+        ("yosys+slang", "common/sn_row_buffer.sv", THROUGH, "i:* %i"),
+        ("yosys", COMBINATIONAL, LOOP, "logic loop"),
+        ("yosys+slang", COMBINATIONAL, LOOP, "logic loop"),
+    ],
+)
+def test_a_planted_fault_is_found(planted, front_end, file, fault, message):
+    findings = lint.clean(lint.FRONT_ENDS[front_end], planted(file, *fault))
+    assert any(message in line for line in findings), findings
+
+
+@front_ends
+def test_a_syntax_error_is_found_where_it_is(planted, front_end):
+    findings = lint.clean(
+        lint.FRONT_ENDS[front_end], planted(COMBINATIONAL, *at_the_end("logic = ;"))
+    )
+    assert any(f"rtl/{COMBINATIONAL}:" in line for line in findings), findings
+
+
+@front_ends
+def test_a_parameter_check_that_is_gone_is_found(planted, front_end):
+    wrong = {"EXP_FRAC": 2}
+    check = "if (EXP_FRAC < 0 || EXP_FRAC > 1)"
+    source = planted("e2softmax/e2softmax.sv", check, "if (0)", UNIT.defaults | wrong)
+    assert lint.refused(lint.FRONT_ENDS[front_end], source, wrong)
+
+
+# --- the command ----------------------------------------------------------------------------------
+
+
+def test_findings_are_counted_and_printed(planted, capsys):
+    planted(COMBINATIONAL, *UNUSED)
+    assert lint.lint([UNIT.name], ["slang"]) == len(UNIT.configurations)
+    assert "rtl/common/sn_leading_one.sv" in capsys.readouterr().out
+
+
+def test_a_missing_icarus_is_one_line_unless_it_is_left_out(monkeypatch):
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    with pytest.raises(UserError, match="apt-get install iverilog"):
+        lint.lint([], ["icarus"])
+    assert lint.lint([], ["slang"]) == 0
+
+
+def test_an_unknown_tool_and_an_unknown_unit_are_refused():
+    with pytest.raises(UserError, match="no tool 'lint'"):
+        lint.lint([], ["lint"])
+    with pytest.raises(ParameterError, match="no unit 'softmin'"):
+        lint.lint(["softmin"], ["slang"])
+
+
+def test_arguments():
+    assert lint.arguments([]) == ([], list(lint.TOOLS))
+    assert lint.arguments(["e2softmax", "ONLY=slang,ruff"]) == (["e2softmax"], ["slang", "ruff"])
+    assert lint.arguments(["UNIT=e2softmax"]) == (["e2softmax"], list(lint.TOOLS))
+    with pytest.raises(UserError, match="not LANES="):
+        lint.arguments(["LANES=8"])
+
+
+def test_exit_code_of_a_users_error():
+    done = subprocess.run(
+        [sys.executable, "scripts/lint.py", "--only", "lint"],
+        cwd=ROOT,
+        env=os.environ | {"SOFTNORM_PYTHON": "current"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "there is no tool 'lint'" in done.stderr

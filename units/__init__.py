@@ -1,0 +1,29 @@
+"""Registry of the units. Adding one is a file beside this and a line here."""
+
+from __future__ import annotations
+
+from .ailayernorm import AILAYERNORM
+from .e2softmax import E2SOFTMAX
+from .exact_layernorm import EXACT_LAYERNORM
+from .exact_softmax import EXACT_SOFTMAX
+from .lut2d import LUT2D
+from .nnlut_layernorm import NNLUT_LAYERNORM
+from .rexp import REXP
+from .softermax import SOFTERMAX
+from .unit import ParameterError, Unit
+
+UNITS: dict[str, Unit] = {
+    unit.name: unit
+    for unit in (
+        *(E2SOFTMAX, AILAYERNORM, REXP, LUT2D),
+        # Baselines:
+        *(SOFTERMAX, EXACT_SOFTMAX, NNLUT_LAYERNORM, EXACT_LAYERNORM),
+    )
+}
+
+
+def get(name: str) -> Unit:
+    """The unit of that name. Raises ParameterError."""
+    if name not in UNITS:
+        raise ParameterError(f"there is no unit {name!r}; there are: {', '.join(UNITS)}")
+    return UNITS[name]

@@ -1,0 +1,318 @@
+"""AILayerNorm: the descriptor (docs/units/ailayernorm.md; RTL in rtl/ailayernorm)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from softnorm.models import metrics, reference
+from softnorm.models.ailayernorm import (
+    MANTISSA,
+    MAX_ALPHA,
+    AILayerNorm,
+    Channels,
+    NormTrace,
+    reciprocal,
+    rsqrt_table,
+)
+from softnorm.models.arith import FRACS
+
+from .coverage import Coverage
+from .softmax import tree_stages
+from .unit import (
+    BANKS,
+    ChannelField,
+    ChannelSet,
+    Outputs,
+    Parameters,
+    Rom,
+    Rows,
+    Setting,
+    TableSize,
+    Unit,
+    Variant,
+)
+
+_WRONG_LENGTH = 0.05  # share of random rows whose cfg_len_i, or reciprocal, is not theirs
+_ZP = (0, 1, 127, 128, 129, 254, 255)  # zero points with a bin of their own
+_CLIPS = ("none", "62, 63", "248 ..")
+SIDES = ("low", "none", "high")
+_SPREADS = ("0", "< 1", "1 .. 4", "4 ..")  # |mean| in standard deviations
+
+
+@dataclass(frozen=True)
+class AILayerNormUnit(Unit):
+    """See `units.unit.Unit`."""
+
+    value_unit = "output steps"
+
+    def settings(self, parameters: Parameters) -> tuple[Setting, ...]:
+        longest = parameters["MAX_LEN"]
+        return (
+            Setting("bank", range(BANKS), "bank of the channel table", drawn=False),
+            Setting("zp", range(256), "input that stands for 0"),
+            Setting("len", range(longest + 1), "unmasked elements of the row", drawn=False),
+            Setting("inv_mant", range(MANTISSA[0], MANTISSA[1] + 1), "M of 1/len", drawn=False),
+            Setting("inv_exp", range(longest.bit_length()), "Lz of 1/len", drawn=False),
+            Setting("gfrac", FRACS, "fraction bits of gamma"),
+            Setting("ofrac", FRACS, "fraction bits of the output"),
+            Setting("rms", range(2), "0 LayerNorm, 1 RMSNorm", words=("LayerNorm", "RMSNorm")),
+        )
+
+    def out_dtype(self, parameters: Parameters) -> np.dtype:
+        return np.dtype(np.int8)
+
+    def complete(
+        self, parameters: Parameters, mask: np.ndarray, rng: np.random.Generator | None = None
+    ) -> dict[str, int]:
+        longest = parameters["MAX_LEN"]
+        length = min(int(mask.sum()), longest)
+        mant, exp = reciprocal(max(length, 1))
+        if rng is not None and rng.random() < _WRONG_LENGTH:
+            length = int(rng.integers(longest + 1))
+            mant, exp = reciprocal(int(rng.integers(1, longest + 1)))
+        return {"len": length, "inv_mant": int(mant), "inv_exp": int(exp)}
+
+    def draw_channels(self, rng: np.random.Generator, count: int) -> ChannelSet:
+        drawn = super().draw_channels(rng, count).values
+        if rng.random() < 0.3:  # a set of one alpha
+            drawn["alpha"][:] = rng.integers(MAX_ALPHA + 1)
+        drawn["gamma"][rng.random(count) < 0.1] = rng.choice([-128, 0, 127])
+        return ChannelSet(drawn)
+
+    def quantised(
+        self, x: np.ndarray, zp: int | np.ndarray, alpha: np.ndarray
+    ) -> tuple[np.ndarray, dict[str, int | np.ndarray]]:
+        """PTF activations as this unit takes them, with the settings that they need.
+
+        x: uint8 [rows, width]. zp: one or [rows]. alpha: [width] or [rows, width].
+        """
+        return x, {"zp": zp}
+
+    def predict(self, parameters: Parameters, rows: Rows) -> Outputs:
+        out, err_len = np.zeros(rows.x.shape, np.int8), np.zeros(len(rows), bool)
+        for chosen, channels, part in by_channels(rows):
+            result = self.model(**parameters)(part.x, channels, part.mask, **named(part))
+            out[chosen], err_len[chosen] = result.out, result.err_len
+        return Outputs(out, np.zeros(len(rows), np.uint8), err_len)
+
+    def values(
+        self, parameters: Parameters, rows: Rows, outputs: Outputs
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Both sides within int8: what saturates is no error of the method."""
+        exact = np.zeros(rows.x.shape)
+        for chosen, channels, part, rms, x in by_norm(rows):
+            gamma, beta = channels.gamma * 1.0, channels.beta * 1.0
+            if rms:
+                normal = reference.rms_norm(x, gamma, part.mask)
+            else:
+                normal = reference.layer_norm(x, gamma, np.zeros_like(beta), part.mask)
+            steps = np.ldexp(1.0, part.settings["ofrac"] - part.settings["gfrac"])[:, None]
+            exact[chosen] = np.where(part.mask, normal * steps + beta, 0)
+        return outputs.out.astype(float), np.clip(exact, -128, 127)
+
+    def accuracy(self, parameters: Parameters, rows: Rows, outputs: Outputs) -> dict[str, float]:
+        """Elements in output steps; statistics as `metrics` says."""
+        exact, seen = np.zeros((2, len(rows))), np.zeros((2, len(rows)))
+        for chosen, channels, part, rms, x in by_norm(rows):
+            exact[:, chosen] = reference.row_statistics(x, part.mask, rms=rms)
+            trace = self.model(**parameters).trace(part.x, channels, part.mask, **named(part))
+            seen[:, chosen] = trace.statistics()
+        values = self.values(parameters, rows, outputs)
+        return {
+            **metrics.layer_norm_errors(*values, rows.mask).as_dict(),
+            **{
+                f"statistics: {name}": value
+                for name, value in metrics.statistic_errors(*seen, *exact).as_dict().items()
+            },
+        }
+
+    def latency(self, parameters: Parameters) -> tuple[int, ...]:
+        return (14 + tree_stages(parameters["LANES"]),)
+
+    def storage(self, parameters: Parameters) -> dict[str, tuple[int, int]]:
+        lanes = parameters["LANES"]
+        beats = -(-parameters["MAX_LEN"] // lanes)
+        words = beats + 10 + tree_stages(lanes)
+        return {
+            "beats": (words, 1 + 1),  # bank, last
+            "beats late": (words, 12 * lanes),  # steps, which also tell what is masked or absent
+            "rows": (words, 2 + 15 + 9 + 5),  # flags, mu, rsqrt, sh
+            "channels, alpha": (BANKS * beats, 2 * lanes),
+            "channels, gamma": (BANKS * beats, 8 * lanes),
+            "channels, beta": (BANKS * beats, 8 * lanes),
+        }
+
+    def tables(self, parameters: Parameters) -> dict[str, TableSize]:
+        return {"square": TableSize(16, 8), "RSQRT": TableSize(96, 10)}
+
+    def roms(self) -> tuple[Rom, ...]:
+        return (
+            Rom("square", np.arange(16) ** 2, 8, "y * y"),
+            Rom("rsqrt", rsqrt_table(), 10, "round(2^10 / sqrt((v + 0.5)/32)), v = i + 32"),
+        )
+
+    # -------------------------------------------------------------------------------- coverage
+
+    def coverage(self, parameters: Parameters) -> Coverage:
+        longest, ranges = parameters["MAX_LEN"], parameters["CMP_RANGES"]
+        c = Coverage()
+        c.group("statistics")
+        c.point("range", range(ranges), "range of DynamicCompress that |x - zp| lies in")
+        c.point("y", range(16), "4-bit code of an element")
+        c.cross(
+            "range x y",
+            ("range", "y"),
+            "each code of each range; the upper ranges start at a quarter",
+            lambda s, y: y >= 4 or s == 0,
+        )
+        c.point("clip", _CLIPS, "magnitudes whose code would round past 15")
+        c.point("alpha", range(MAX_ALPHA + 1), "power of two of an element's channel")
+        c.cross("range x alpha", ("range", "alpha"), "each range at each alpha")
+        c.point("zp", [*_ZP, "other"], "zero point of a row")
+        c.point("sign", ("x < zp", "x = zp", "x > zp"), "side of the zero point")
+        c.group("moments")
+        c.point("rms", ("LayerNorm", "RMSNorm"), "what a row asks for")
+        c.point("Lz", range(longest.bit_length()), "exponent of 1/n")
+        c.point("rsqrt", range(32, 128), "v: entry of RSQRT")
+        c.point("e", range(15), "half the exponent of var")
+        c.point("floor", ("var above 1", "var raised to 1"), "variance at its floor")
+        c.point("negative", ("no", "yes"), "mean square below the mean's square")
+        c.point("cancellation", _SPREADS, "|mean| in standard deviations")
+        c.point("mean", ("negative", "0", "positive"), "sign of the mean")
+        c.group("affine")
+        c.point("sh", range(-7, 22), "right shift of the product")
+        c.point("saturation", SIDES, "output cut to int8")
+        c.cross("rms x saturation", ("rms", "saturation"), "both norms at both ends")
+        c.point("gamma", ("negative", "0", "positive"), "sign of an element's gamma")
+        c.group("length")
+        c.point("count", ("right", "less", "more"), "unmasked elements against cfg_len_i")
+        c.point("bank", range(BANKS), "bank of a row")
+        return c
+
+    def sample(self, coverage: Coverage, parameters: Parameters, rows: Rows) -> None:
+        some = rows.mask.any(axis=1)
+        if not some.any():
+            return
+        for _, channels, part in by_channels(rows.select(some)):
+            settings = part.settings
+            trace = self.model(**parameters).trace(part.x, channels, part.mask, **named(part))
+            self._sample_elements(coverage, trace, channels, part.mask)
+            coverage.sample("zp", _place(_ZP, settings["zp"]))
+            coverage.sample("Lz", settings["inv_exp"])
+            coverage.sample("rsqrt", trace.v - 32)
+            coverage.sample("e", trace.e)
+            coverage.sample("floor", trace.ex2 - trace.mean**2 <= 1)
+            coverage.sample("negative", trace.ex2 < trace.mean**2)
+            ratio = np.abs(trace.mean) / np.sqrt(trace.var)
+            bins = np.searchsorted((0.0, 1.0, 4.0), ratio, side="right")
+            coverage.sample("cancellation", np.where(trace.mean == 0, 0, np.maximum(bins, 1)))
+            coverage.sample("mean", np.sign(trace.mean) + 1)
+            coverage.sample("sh", trace.sh + 7)
+            sides = np.where(part.mask, trace.saturated + 1, -1)
+            coverage.sample("rms x saturation", settings["rms"][:, None], sides)
+            coverage.sample("saturation", sides)
+            coverage.sample("rms", settings["rms"])
+            off = np.sign(trace.n - settings["len"])
+            coverage.sample("count", np.where(off == 0, 0, np.where(off < 0, 1, 2)))
+            coverage.sample("bank", settings["bank"])
+
+    @staticmethod
+    def _sample_elements(
+        coverage: Coverage, trace: NormTrace, channels: Channels, mask: np.ndarray
+    ) -> None:
+        alpha = np.where(mask, channels.alpha.astype(int), -1)
+        coverage.sample("range x y", trace.s, trace.y, axes=("range", "y"))
+        coverage.sample("range x alpha", trace.s, alpha)
+        coverage.sample("alpha", alpha)
+        clip = np.where(trace.u >= 248, 2, np.isin(trace.u, (62, 63)) * 1)
+        coverage.sample("clip", np.where(mask, clip, -1))
+        coverage.sample("sign", np.where(mask, np.sign(trace.a) + 1, -1))
+        coverage.sample("gamma", np.where(mask, np.sign(channels.gamma) + 1, -1))
+
+
+def named(rows: Rows) -> dict[str, np.ndarray]:
+    """The settings as the model names them."""
+    settings = {name: values for name, values in rows.settings.items() if name != "bank"}
+    if "len" in settings:
+        settings["length"] = settings.pop("len")
+    return settings
+
+
+def by_channels(rows: Rows):
+    """(row numbers, Channels, rows) of each channel set that rows use."""
+    width = rows.x.shape[1]
+    for number, one in enumerate(rows.channels):
+        chosen = np.flatnonzero(rows.channel_set == number)
+        if chosen.size:
+            channels = Channels(**{n: v[:width] for n, v in one.values.items()})
+            yield chosen, channels, rows.select(chosen)
+
+
+def by_norm(rows: Rows):
+    """(row numbers, Channels, rows, RMSNorm or not, x in input steps) of each set and norm."""
+    for chosen, channels, part in by_channels(rows):
+        for rms in (False, True):
+            here = np.flatnonzero(part.settings["rms"] == rms)
+            if here.size:
+                some = part.select(here)
+                x = (some.x - some.settings["zp"].astype(float)[:, None]) * 2.0**channels.alpha
+                yield chosen[here], channels, some, rms, x
+
+
+def _place(values: tuple[int, ...], x: np.ndarray) -> np.ndarray:
+    """The place of each x among values, or one past the last."""
+    equal = x[:, None] == np.array(values)
+    return np.where(equal.any(axis=1), equal.argmax(axis=1), len(values))
+
+
+AILAYERNORM = AILayerNormUnit(
+    name="ailayernorm",
+    title="AILayerNorm (SOLE, ICCAD 2023): LayerNorm and RMSNorm of uint8 PTF activations",
+    model=AILayerNorm,
+    rtl=(
+        "common/sn_ram_1r1w.sv",
+        "common/sn_pipe.sv",
+        "common/sn_reduce_tree.sv",
+        "common/sn_multiply.sv",
+        "common/sn_row_guard.sv",
+        "common/sn_row_buffer.sv",
+        "ailayernorm/ailayernorm_tables_pkg.sv",
+        "ailayernorm/ailayernorm_channels.sv",
+        "ailayernorm/ailayernorm_compress.sv",
+        "ailayernorm/ailayernorm_statistics.sv",
+        "ailayernorm/ailayernorm_moments.sv",
+        "ailayernorm/ailayernorm_affine.sv",
+        "ailayernorm/ailayernorm.sv",
+    ),
+    in_dtype=np.dtype(np.uint8),
+    tensors="ailayernorm_minilm.npz",
+    configurations=(
+        {},
+        {"LANES": 1, "MAX_LEN": 1},
+        {"LANES": 1, "MAX_LEN": 64, "CMP_RANGES": 3},
+        {"LANES": 2, "MAX_LEN": 3},
+        {"LANES": 8, "MAX_LEN": 256, "CMP_RANGES": 3},
+        {"LANES": 32, "MAX_LEN": 785},
+        {"LANES": 64, "MAX_LEN": 4096},
+    ),
+    variants=tuple(
+        Variant({"CMP_RANGES": ranges}, {"rms": rms}, plotted=True)
+        for rms in (0, 1)
+        for ranges in (2, 3)
+    ),
+    bad_configurations=(
+        {"LANES": 3},
+        {"LANES": 128},
+        {"MAX_LEN": 31},
+        {"MAX_LEN": 65537},
+        {"CMP_RANGES": 1},
+        {"CMP_RANGES": 4},
+    ),
+    channels=(
+        ChannelField("alpha", np.dtype(np.uint8), range(MAX_ALPHA + 1)),
+        ChannelField("gamma", np.dtype(np.int8), range(-128, 128)),
+        ChannelField("beta", np.dtype(np.int8), range(-128, 128)),
+    ),
+)

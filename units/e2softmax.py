@@ -1,0 +1,184 @@
+"""E2Softmax: the descriptor (docs/units.md, section E2Softmax; RTL in rtl/e2softmax)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from softnorm.models.e2softmax import E2Softmax, SoftmaxResult, log2exp
+
+from .coverage import Coverage
+from .softmax import FRAC, SoftmaxUnit, clog2, maximum_points, sample_maximum, spread, tree_stages
+from .unit import Outputs, Parameters, Rows, Setting, TableSize, Variant
+
+_UPDATES = (0, 1, 2, 3, 8)
+
+
+@dataclass(frozen=True)
+class E2SoftmaxUnit(SoftmaxUnit):
+    """See `units.unit.Unit`."""
+
+    def settings(self, parameters: Parameters) -> tuple[Setting, ...]:
+        about = "output format: 0 linear, 1 row-scaled"
+        return (FRAC, Setting("fmt", range(2), about, words=("linear", "row-scaled")))
+
+    def out_dtype(self, parameters: Parameters) -> np.dtype:
+        return np.dtype(np.uint8)
+
+    def result(self, parameters: Parameters, outputs: Outputs) -> SoftmaxResult:
+        return SoftmaxResult(outputs.out, outputs.exponent)
+
+    def latency(self, parameters: Parameters) -> tuple[int, ...]:
+        return (9 + tree_stages(parameters["LANES"]),)
+
+    def storage(self, parameters: Parameters) -> dict[str, tuple[int, int]]:
+        lanes, max_len = parameters["LANES"], parameters["MAX_LEN"]
+        words = -(-max_len // lanes) + 7 + tree_stages(lanes)
+        code = 4 + parameters["EXP_FRAC"]
+        ks = max(1, clog2(clog2(max_len) + 1))
+        return {
+            "beats": (words, 8 + 1),  # m_t, last
+            "beats late": (words, code * lanes),  # codes
+            "rows": (words, 2 + 8 + 4 + ks + parameters["DIV_BITS"]),
+        }
+
+    def tables(self, parameters: Parameters) -> dict[str, TableSize]:
+        return {"DIV_C": TableSize(1 << parameters["DIV_BITS"], 8)}
+
+    def coverage(self, parameters: Parameters) -> Coverage:
+        lanes, max_len = parameters["LANES"], parameters["MAX_LEN"]
+        div_bits, exp_frac = parameters["DIV_BITS"], parameters["EXP_FRAC"]
+        beats = -(-max_len // lanes)
+        codes = range(16 << exp_frac)
+        # The largest Sum is MAX_LEN * 2^15: it bounds ks, and the bin where ks is at its top.
+        top_ks = max_len.bit_length() - 1
+        top_bin = (max_len << div_bits >> top_ks) - (1 << div_bits)
+        reachable = [set(log2exp(np.arange(256), f, exp_frac).tolist()) for f in range(8)]
+
+        c = Coverage()
+        maximum_points(c, lanes, beats)
+        updates = [u for u in _UPDATES if u < beats]
+        c.point(
+            "updates",
+            [f"{a}.." if a == updates[-1] and a > 1 else a for a in updates],
+            "how often a later beat raised the maximum",
+        )
+        c.group("log2exp")
+        c.point("frac", range(8), "F of a row")
+        c.point("fmt", ("linear", "row-scaled"), "output format of a row")
+        c.point("code", codes, "4-bit (EXP_FRAC = 1: 5-bit) code of an element")
+        c.cross(
+            "frac x code",
+            ("frac", "code"),
+            "each code that F can make (23 d steps over some at small F, d <= 255 ends at large F)",
+            lambda f, y: y in reachable[f],
+        )
+        if beats > 1:  # one-beat rows are never corrected
+            c.point("correction1", codes, "decay of Sum when a beat came (0: maximum unchanged)")
+            c.point("correction2", codes, "correction of a beat's codes in pass 2")
+            for point in ("correction1", "correction2"):
+                c.cross(
+                    f"frac x {point}",
+                    ("frac", point),
+                    f"each {point} that F can make",
+                    lambda f, y: y in reachable[f],
+                )
+        c.group("divider")
+        c.point("ks", range(top_ks + 1), "floor(log2 Sum) - 15")
+        c.point("bin", range(1 << div_bits), "bin of Sum after its leading one")
+        c.point("step", [*range(9 << exp_frac), "zero"], "shift of C that made an element's output")
+        c.cross("fmt x ks", ("fmt", "ks"), "each exponent in both formats")
+        c.cross("fmt x step", ("fmt", "step"), "each output step in both formats")
+        c.cross(
+            "ks x bin",
+            ("ks", "bin"),
+            "each divider bin at each exponent, as far as MAX_LEN equal elements get",
+            lambda ks, j: ks < top_ks or j <= top_bin,
+        )
+        return c
+
+    def sample(self, coverage: Coverage, parameters: Parameters, rows: Rows) -> None:
+        lanes, exp_frac = parameters["LANES"], parameters["EXP_FRAC"]
+        some = rows.mask.any(axis=1)
+        if not some.any():
+            return
+        rows = rows.select(some)
+        frac, fmt = rows.settings["frac"], rows.settings["fmt"]
+        trace = self.model(**parameters).trace(rows.x, rows.mask, **rows.settings)
+
+        sample_maximum(coverage, lanes, trace.argmax, rows.length)
+        last_beat = (rows.length - 1) // lanes
+        bins = len(coverage.points["updates"].bins)
+        coverage.sample("updates", np.minimum(spread(trace.updates, _UPDATES), bins - 1))
+        coverage.sample("frac", frac)
+        coverage.sample("fmt", fmt)
+        # Codes and steps are negative where masked, and not counted there.
+        by_row = frac[:, None]
+        coverage.sample("frac x code", by_row, trace.code, axes=("code",))
+        if "correction1" in coverage.points:
+            # Beats from the row's first unmasked one on: before it there is nothing to correct.
+            beat = np.arange(trace.beat_max.shape[1])
+            live = (beat >= (rows.mask.argmax(axis=1) // lanes)[:, None]) & (
+                beat <= last_beat[:, None]
+            )
+            for point in ("correction1", "correction2"):
+                values = np.where(live, getattr(trace, point).astype(np.int16), -1)
+                coverage.sample(f"frac x {point}", by_row, values, axes=(point,))
+        shift = np.where(fmt == 0, trace.ks.astype(np.int16) << exp_frac, 0)
+        step = np.minimum(trace.k + shift[:, None], 9 << exp_frac)
+        step = np.where(trace.k < 0, -1, step)
+        coverage.sample("fmt x step", fmt[:, None], step, axes=("step",))
+        coverage.sample("fmt x ks", fmt, trace.ks, axes=("ks",))
+        coverage.sample("ks x bin", trace.ks, trace.j, axes=("bin",))
+
+
+E2SOFTMAX = E2SoftmaxUnit(
+    name="e2softmax",
+    title="E2Softmax (SOLE, ICCAD 2023): softmax of int8 logits with 4-bit codes and a log divider",
+    model=E2Softmax,
+    rtl=(
+        "common/sn_ram_1r1w.sv",
+        "common/sn_pipe.sv",
+        "common/sn_reduce_tree.sv",
+        "common/sn_leading_one.sv",
+        "common/sn_max.sv",
+        "common/sn_row_max.sv",
+        "common/sn_row_guard.sv",
+        "common/sn_row_buffer.sv",
+        "e2softmax/e2softmax_log2exp.sv",
+        "e2softmax/e2softmax_reduction.sv",
+        "e2softmax/e2softmax_log_div.sv",
+        "e2softmax/e2softmax.sv",
+    ),
+    in_dtype=np.dtype(np.int8),
+    tensors="e2softmax_minilm.npz",
+    configurations=(
+        {},
+        {"LANES": 1, "MAX_LEN": 1},
+        {"LANES": 1, "MAX_LEN": 64, "DIV_BITS": 2},
+        {"LANES": 2, "MAX_LEN": 3, "EXP_FRAC": 1},
+        {"LANES": 8, "MAX_LEN": 256, "DIV_BITS": 3, "EXP_FRAC": 1},
+        {"LANES": 32, "MAX_LEN": 785, "DIV_BITS": 4},
+        {"LANES": 64, "MAX_LEN": 4096, "DIV_BITS": 4},
+    ),
+    variants=tuple(
+        Variant(
+            {"DIV_BITS": bits, "EXP_FRAC": half},
+            {"fmt": fmt},
+            plotted=(bits, half, fmt) in ((1, 0, 0), (4, 1, 1)),  # the paper's, our best
+        )
+        for half in (0, 1)
+        for bits in (1, 2, 3, 4)
+        for fmt in (0, 1)
+    ),
+    bad_configurations=(
+        {"LANES": 3},
+        {"LANES": 128},
+        {"MAX_LEN": 31},
+        {"MAX_LEN": 65537},
+        {"DIV_BITS": 0},
+        {"DIV_BITS": 5},
+        {"EXP_FRAC": 2},
+    ),
+)

@@ -1,0 +1,165 @@
+"""Exact LayerNorm: the descriptor (docs/units/exact_layernorm.md).
+
+The RTL is in rtl/baseline/exact_layernorm.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from softnorm.models.ailayernorm import MAX_ALPHA
+from softnorm.models.exact_layernorm import ExactLayerNorm
+
+from .ailayernorm import SIDES, AILayerNormUnit, by_channels, named
+from .coverage import Coverage
+from .softmax import clog2, tree_stages
+from .unit import BANKS, ChannelField, Outputs, Parameters, Rom, Rows, Setting, TableSize, Variant
+
+# floor(log2 sigma), in input steps.
+_SIGMAS = ("level row", "< 1", *(f"{1 << k} .." for k in range(11)))
+_QUOTIENTS = ("1", "2", "3")  # of n over root, whole
+_SHIFTS = ("left", "0 .. 7", "8 .. 15", "16 .. 23", "24 ..")
+
+
+@dataclass(frozen=True)
+class ExactLayerNormUnit(AILayerNormUnit):
+    """What AILayerNorm's descriptor says, but for what the exact unit does not need."""
+
+    def settings(self, parameters: Parameters) -> tuple[Setting, ...]:
+        names = ("bank", "zp", "gfrac", "ofrac", "rms")
+        return tuple(one for one in super().settings(parameters) if one.name in names)
+
+    def complete(
+        self, parameters: Parameters, mask: np.ndarray, rng: np.random.Generator | None = None
+    ) -> dict[str, int]:
+        return {}
+
+    def predict(self, parameters: Parameters, rows: Rows) -> Outputs:
+        out = np.zeros(rows.x.shape, np.int8)
+        for chosen, channels, part in by_channels(rows):
+            out[chosen] = self.model(**parameters)(part.x, channels, part.mask, **named(part)).out
+        return Outputs(out, np.zeros(len(rows), np.uint8))
+
+    def latency(self, parameters: Parameters) -> tuple[int, ...]:
+        return (23 + tree_stages(parameters["LANES"]),)
+
+    def storage(self, parameters: Parameters) -> dict[str, tuple[int, int]]:
+        lanes = parameters["LANES"]
+        beats = -(-parameters["MAX_LEN"] // lanes)
+        words = beats + 17 + tree_stages(lanes)
+        return {
+            "beats": (words, 9 * lanes + 1),  # x, masked or absent, last
+            "rows": (words, 2 + 1 + 8 + 19 + 16 + 6),  # flags, bank, zp, mean, R, sh
+            "channels, pass 1": (BANKS * beats, 2 * lanes),
+            "channels, factor": (BANKS * beats, 10 * lanes),  # alpha and gamma
+            "channels, beta": (BANKS * beats, 8 * lanes),
+        }
+
+    def tables(self, parameters: Parameters) -> dict[str, TableSize]:
+        return {}
+
+    def roms(self) -> tuple[Rom, ...]:
+        return ()
+
+    # -------------------------------------------------------------------------------- coverage
+
+    def coverage(self, parameters: Parameters) -> Coverage:
+        c = Coverage()
+        c.group("statistics")
+        c.point("alpha", range(MAX_ALPHA + 1), "power of two of an element's channel")
+        c.point("sign", ("x < zp", "x = zp", "x > zp"), "side of the zero point")
+        c.cross("alpha x sign", ("alpha", "sign"), "both sides at each alpha")
+        c.group("moments")
+        c.point("rms", ("LayerNorm", "RMSNorm"), "what a row asks for")
+        c.point("Lz", range(clog2(parameters["MAX_LEN"] + 1)), "exponent of n")
+        c.point("sigma", _SIGMAS, "standard deviation in input steps, by octaves")
+        c.point("pair", ("01", "10", "11"), "leading pair of bits of D")
+        c.point("quotient", _QUOTIENTS, "whole part of n over root, each normalised")
+        c.point("mean", ("negative", "0", "positive"), "sign of the mean")
+        c.point("mean rounded", ("exact", "down", "up"), "direction")
+        c.group("affine")
+        c.point("sh", _shifts(parameters), "right shift of the product; left on level rows")
+        c.point("saturation", SIDES, "output cut to int8")
+        c.cross("rms x saturation", ("rms", "saturation"), "both norms at both ends")
+        c.point("gamma", ("negative", "0", "positive"), "sign of an element's gamma")
+        c.point("bank", range(BANKS), "bank of a row")
+        return c
+
+    def sample(self, coverage: Coverage, parameters: Parameters, rows: Rows) -> None:
+        some = rows.mask.any(axis=1)
+        if not some.any():
+            return
+        for _, channels, part in by_channels(rows.select(some)):
+            settings, mask = part.settings, part.mask
+            trace = self.model(**parameters).trace(part.x, channels, mask, **named(part))
+            alpha = np.where(mask, channels.alpha.astype(int), -1)
+            signs = np.where(mask, np.sign(trace.a) + 1, -1)
+            coverage.sample("alpha x sign", alpha, signs, axes=("alpha", "sign"))
+            coverage.sample("rms", settings["rms"])
+            coverage.sample("Lz", trace.Lz)
+            centred = np.where(settings["rms"] == 1, 0, trace.S)
+            level = trace.n * trace.Q == centred**2
+            octave = np.clip(trace.e - trace.Lz, -1, len(_SIGMAS) - 3)
+            coverage.sample("sigma", np.where(level, 0, octave + 2))
+            coverage.sample("pair", (trace.D >> 2 * trace.e) - 1)
+            coverage.sample("quotient", (trace.R >> 14) - 1)
+            coverage.sample("mean", np.sign(trace.mean) + 1)
+            # What rounding added, times n.
+            added = (trace.mean * trace.n) - (centred << 7)
+            coverage.sample("mean rounded", np.where(added == 0, 0, np.where(added < 0, 1, 2)))
+            place = np.searchsorted((0, 8, 16, 24), trace.sh, side="right")
+            coverage.sample("sh", place - len(_SHIFTS) + len(_shifts(parameters)))
+            sides = np.where(mask, trace.saturated + 1, -1)
+            coverage.sample("rms x saturation", settings["rms"][:, None], sides)
+            coverage.sample("saturation", sides)
+            coverage.sample("gamma", np.where(mask, np.sign(channels.gamma) + 1, -1))
+            coverage.sample("bank", settings["bank"])
+
+
+def _shifts(parameters: Parameters) -> tuple[str, ...]:
+    """Bins of sh: a level row is short where MAX_LEN is, and its shift not to the left."""
+    return _SHIFTS if parameters["MAX_LEN"] >= 256 else _SHIFTS[1:]
+
+
+EXACT_LAYERNORM = ExactLayerNormUnit(
+    name="exact_layernorm",
+    title="Exact LayerNorm (baseline): the same from exact sums, an integer root and dividers",
+    model=ExactLayerNorm,
+    rtl=(
+        "common/sn_ram_1r1w.sv",
+        "common/sn_pipe.sv",
+        "common/sn_reduce_tree.sv",
+        "common/sn_multiply.sv",
+        "common/sn_row_guard.sv",
+        "common/sn_row_buffer.sv",
+        "common/sn_affine.sv",
+        "ailayernorm/ailayernorm_channels.sv",
+        "baseline/exact_layernorm/exact_layernorm_statistics.sv",
+        "baseline/exact_layernorm/exact_layernorm_divide.sv",
+        "baseline/exact_layernorm/exact_layernorm_root.sv",
+        "baseline/exact_layernorm/exact_layernorm_moments.sv",
+        "baseline/exact_layernorm/exact_layernorm.sv",
+    ),
+    in_dtype=np.dtype(np.uint8),
+    tensors="ailayernorm_minilm.npz",
+    reads=("ailayernorm",),
+    configurations=(
+        {},
+        {"LANES": 1, "MAX_LEN": 1},
+        {"LANES": 2, "MAX_LEN": 3},
+        {"LANES": 8, "MAX_LEN": 4096},
+    ),
+    variants=tuple(Variant({}, {"rms": rms}, plotted=not rms) for rms in (0, 1)),
+    bad_configurations=(
+        {"LANES": 3},
+        {"MAX_LEN": 31},
+        {"MAX_LEN": 65537},
+    ),
+    channels=(
+        ChannelField("alpha", np.dtype(np.uint8), range(MAX_ALPHA + 1)),
+        ChannelField("gamma", np.dtype(np.int8), range(-128, 128)),
+        ChannelField("beta", np.dtype(np.int8), range(-128, 128)),
+    ),
+)

@@ -1,0 +1,122 @@
+"""The exact softmax, a baseline: the descriptor (docs/units/exact_softmax.md)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from softnorm.models import exact_softmax
+from softnorm.models.exact_softmax import PARTS, ExactSoftmax, exponential_tables
+from softnorm.models.lut_softmax import LutResult
+
+from .coverage import Coverage
+from .softmax import clog2, tree_stages
+from .three_pass import TWO_PASS, TwoPassUnit
+from .unit import Outputs, Parameters, Rom, Rows, TableSize, Variant
+
+_ENTRIES = sum(entries for _, _, entries in PARTS)
+
+
+@dataclass(frozen=True)
+class ExactSoftmaxUnit(TwoPassUnit):
+    """See `units.unit.Unit`."""
+
+    code_bits = 16
+
+    def out_dtype(self, parameters: Parameters) -> np.dtype:
+        return np.dtype(np.uint8)
+
+    def result(self, parameters: Parameters, outputs: Outputs) -> LutResult:
+        return LutResult(outputs.out, exact_softmax.ONE)
+
+    def latency(self, parameters: Parameters) -> tuple[int, ...]:
+        tree = tree_stages(parameters["LANES"])
+        return (4, tree + 18)
+
+    def row_word_bits(self, parameters: Parameters) -> int:
+        return 16 + clog2(parameters["MAX_LEN"])
+
+    def tables(self, parameters: Parameters) -> dict[str, TableSize]:
+        return {"E": TableSize(_ENTRIES, 16)}
+
+    def roms(self) -> tuple[Rom, ...]:
+        about = "round(65535 e^(-z/128)), z = "
+        return tuple(
+            Rom(
+                f"exp_{first}",
+                table,
+                16,
+                f"{about}{first} + {step} i" if first else f"{about}i",
+                by_lane=True,
+            )
+            for (first, step, _), table in zip(PARTS, exponential_tables(), strict=True)
+        )
+
+    def coverage(self, parameters: Parameters) -> Coverage:
+        model = self.model(**parameters)
+        c = Coverage()
+        self._maximum_points(c, parameters)
+        c.group("exponential")
+        c.point("frac", range(8), "F of a row")
+        if model.MAX_LEN > 1:
+            c.point("entry", [*range(_ENTRIES), "beyond"], "entry of E that an element reads")
+        c.group("division")
+        # The largest sum bounds its exponent; the smallest is that of the maximum alone.
+        top = (model.MAX_LEN * (2**16 - 1)).bit_length()
+        c.point("S", ["0", *range(16, top + 1)], "bits of the sum")
+        if model.MAX_LEN > 1:
+            c.point("Q", range(10), "bits of an element's quotient")
+            c.point("rounding", ("down", "up"), "last bit of an element's quotient")
+            c.point("rest", ("0", "1 .."), "what the nine steps leave of an element")
+        return c
+
+    def sample(self, coverage: Coverage, parameters: Parameters, rows: Rows) -> None:
+        trace = self.model(**parameters).trace(rows.x, rows.mask, **rows.settings)
+        self._sample_maximum(coverage, parameters, rows)
+        coverage.sample("frac", rows.settings["frac"])
+        if "entry" in coverage.points:
+            coverage.sample("entry", np.where(rows.mask, _entry(trace.z), -1))
+        bits = np.frexp(trace.S.astype(np.float64))[1]
+        coverage.sample("S", np.where(trace.S == 0, 0, bits - 15))
+        if "Q" in coverage.points:
+            coverage.sample("Q", np.where(rows.mask, np.frexp(trace.Q.astype(float))[1], -1))
+            coverage.sample("rounding", np.where(rows.mask, trace.Q & 1, -1))
+            rest = 512 * trace.e.astype(int) - trace.Q * trace.S[:, None]
+            coverage.sample("rest", np.where(rows.mask, rest != 0, -1))
+
+
+def _entry(z: np.ndarray) -> np.ndarray:
+    """Number of the entry of E for each distance z, counted through all parts."""
+    entry = np.full(z.shape, _ENTRIES)
+    before = 0
+    for first, step, entries in PARTS:
+        here = (z >= first) & (z < first + step * entries)
+        entry[here] = before + (z[here] - first) // step
+        before += entries
+    return entry
+
+
+EXACT_SOFTMAX = ExactSoftmaxUnit(
+    name="exact_softmax",
+    title="Exact softmax, a baseline: 16-bit exponentials, a divider in each lane",
+    model=ExactSoftmax,
+    rtl=(
+        *TWO_PASS,
+        "baseline/exact_softmax/exact_softmax_tables_pkg.sv",
+        "baseline/exact_softmax/exact_softmax_exponential.sv",
+        "baseline/exact_softmax/exact_softmax_divider.sv",
+        "baseline/exact_softmax/exact_softmax.sv",
+    ),
+    in_dtype=np.dtype(np.int8),
+    tensors="e2softmax_minilm.npz",
+    reads=("e2softmax",),
+    configurations=(
+        {},
+        {"LANES": 1, "MAX_LEN": 1},
+        {"LANES": 2, "MAX_LEN": 3},
+        {"LANES": 16, "MAX_LEN": 4096},
+    ),
+    variants=(Variant({}, plotted=True),),
+    bad_configurations=({"LANES": 3}, {"MAX_LEN": 65537}),
+)

@@ -1,0 +1,94 @@
+"""What the descriptors of the softmax units share: int8 logits in, probabilities out."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+
+import numpy as np
+
+from softnorm.models import metrics, reference
+from softnorm.models.quantise import quantise_logits
+
+from .coverage import Coverage
+from .unit import Outputs, Parameters, Rows, Setting, Unit
+
+FRAC = Setting("frac", range(8), "fraction bits of the logits")
+
+
+def clog2(n: int) -> int:
+    """The smallest c with 2^c >= n."""
+    return (n - 1).bit_length()
+
+
+def tree_stages(lanes: int) -> int:
+    """Clocks of the RTL's sn_reduce_tree over the lanes."""
+    return clog2(lanes) // 3
+
+
+def spread(counts: np.ndarray, edges: tuple[int, ...]) -> np.ndarray:
+    """Bin numbers of counts: bin b holds edges[b] .. edges[b + 1] - 1, the last all above."""
+    return np.searchsorted(np.asarray(edges), counts, side="right") - 1
+
+
+@dataclass(frozen=True)
+class SoftmaxUnit(Unit):
+    """A unit whose outputs are probabilities; see `units.unit.Unit`."""
+
+    value_unit = "probability"
+
+    def predict(self, parameters: Parameters, rows: Rows) -> Outputs:
+        result = self.model(**parameters)(rows.x, rows.mask, **rows.settings)
+        return Outputs(result.out, result.exponent)
+
+    @abstractmethod
+    def result(self, parameters: Parameters, outputs: Outputs) -> object:
+        """The outputs as the model's result, which knows what they are worth."""
+
+    def quantise(
+        self, logits: np.ndarray, frac: int | np.ndarray
+    ) -> tuple[np.ndarray, dict[str, int | np.ndarray]]:
+        """Real logits of any shape as the unit takes them: int8 of that shape, and settings.
+
+        frac: fraction bits, broadcastable to the logits, for a unit that can choose.
+        """
+        return quantise_logits(np.ldexp(logits, frac), 0), {"frac": frac}
+
+    def logits(self, rows: Rows) -> np.ndarray:
+        """The real logits that the inputs stand for, float64 [rows, width]."""
+        return np.ldexp(rows.x.astype(np.float64), -rows.settings["frac"][:, None])
+
+    def values(
+        self, parameters: Parameters, rows: Rows, outputs: Outputs
+    ) -> tuple[np.ndarray, np.ndarray]:
+        exact = reference.softmax(self.logits(rows), rows.mask)
+        return self.result(parameters, outputs).to_real(), exact
+
+    def accuracy(self, parameters: Parameters, rows: Rows, outputs: Outputs) -> dict[str, float]:
+        zero = self.result(parameters, outputs).half_lsb()
+        values = self.values(parameters, rows, outputs)
+        return metrics.softmax_errors(*values, rows.mask, zero).as_dict()
+
+
+def position_names(n: int) -> list[str]:
+    """Bins of a place among n."""
+    return ["first", "last", "between"][: min(n, 3)]
+
+
+def position(index: np.ndarray, last: np.ndarray) -> np.ndarray:
+    """Bin numbers for `position_names`."""
+    return np.where(index == 0, 0, np.where(index == last, 1, 2))
+
+
+def maximum_points(coverage: Coverage, lanes: int, beats: int) -> None:
+    """Coverpoints on the place of a row's maximum; `sample_maximum` counts."""
+    coverage.group("maximum")
+    coverage.point("max_beat", position_names(beats), "beat that holds the row's first maximum")
+    coverage.point("max_lane", position_names(lanes), "lane that holds the row's first maximum")
+
+
+def sample_maximum(coverage: Coverage, lanes: int, argmax: np.ndarray, length: np.ndarray) -> None:
+    """Count rows' first maxima: argmax and length [rows]."""
+    last = (length - 1) // lanes
+    coverage.sample("max_beat", position(argmax // lanes, last))
+    coverage.sample("max_lane", position(argmax % lanes, np.full_like(last, lanes - 1)))

@@ -1,0 +1,109 @@
+"""What the descriptors share of softmax units that need the maximum before the sum.
+
+Their RTL is built on rtl/common/sn_two_pass.sv, that of the look-up units on sn_three_pass.sv.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from softnorm.models.arith import rnd
+from softnorm.models.lut_softmax import LutResult, LutSoftmax
+
+from .coverage import Coverage
+from .softmax import FRAC, SoftmaxUnit, maximum_points, sample_maximum, tree_stages
+from .unit import Outputs, Parameters, Rows, Setting
+
+TWO_PASS = (
+    "common/sn_ram_1r1w.sv",
+    "common/sn_pipe.sv",
+    "common/sn_reduce_tree.sv",
+    "common/sn_max.sv",
+    "common/sn_row_max.sv",
+    "common/sn_row_guard.sv",
+    "common/sn_row_buffer.sv",
+    "common/sn_two_pass.sv",
+)
+COMMON = (*TWO_PASS, "common/sn_three_pass.sv")
+
+
+@dataclass(frozen=True)
+class TwoPassUnit(SoftmaxUnit):
+    """Maximum, then sum; see `units.unit.Unit`."""
+
+    code_bits: ClassVar[int]  # CODE_W of sn_two_pass
+
+    def settings(self, parameters: Parameters) -> tuple[Setting, ...]:
+        return (FRAC,)
+
+    @abstractmethod
+    def row_word_bits(self, parameters: Parameters) -> int:
+        """ROW_W of sn_two_pass."""
+
+    def storage(self, parameters: Parameters) -> dict[str, tuple[int, int]]:
+        lanes = parameters["LANES"]
+        beats, tree = -(-parameters["MAX_LEN"] // lanes), tree_stages(lanes)
+        return {
+            "beats 1": (beats + 3, 9 * lanes + 1),  # x, masked or absent, last
+            "rows 1": (beats + 3, 2 + 3 + 8),  # flags, F, m
+            "beats 2": (beats + tree + 7, self.code_bits * lanes + 1),  # codes, last
+            "rows 2": (beats + tree + 7, 2 + self.row_word_bits(parameters)),
+        }
+
+    def _maximum_points(self, coverage: Coverage, parameters: Parameters) -> None:
+        lanes = parameters["LANES"]
+        maximum_points(coverage, lanes, -(-parameters["MAX_LEN"] // lanes))
+
+    @staticmethod
+    def _sample_maximum(coverage: Coverage, parameters: Parameters, rows: Rows) -> None:
+        """Count the first maxima of the rows that have an unmasked element."""
+        rows = rows.select(rows.mask.any(axis=1))
+        if not len(rows):
+            return
+        lowest = np.where(rows.mask, rows.x.astype(int), -129)
+        sample_maximum(coverage, parameters["LANES"], lowest.argmax(axis=1), rows.length)
+
+
+@dataclass(frozen=True)
+class ThreePassUnit(TwoPassUnit):
+    """Maximum, sum, selection; see `units.unit.Unit`."""
+
+    code_bits = 4
+
+    def out_dtype(self, parameters: Parameters) -> np.dtype:
+        return np.dtype(self.model(**parameters).out_dtype)
+
+    def result(self, parameters: Parameters, outputs: Outputs) -> LutResult:
+        return LutResult(outputs.out, self.model(**parameters).P)
+
+    def latency(self, parameters: Parameters) -> tuple[int, ...]:
+        tree = tree_stages(parameters["LANES"])
+        return (4, tree + 10)
+
+
+_SUMS = ("0, all masked", "1", "2", "3 .. last - 1", "last", "above last")
+
+
+def sum_point(coverage: Coverage, name: str, model: LutSoftmax, last: int) -> None:
+    """A coverpoint on a sum's index before it saturates to 1..last, as far as rows can reach."""
+    top = largest_sum(model)
+    reachable = (True, top >= 1, top >= 2, top >= 3 and last > 3, top >= last, top > last)
+    bins = [bin_ for bin_, there in zip(_SUMS, reachable, strict=True) if there]
+    coverage.point(name, bins, f"the sum's index against 1 and {last}")
+
+
+def sample_sum(coverage: Coverage, name: str, index: np.ndarray, last: int) -> None:
+    """Count sums' indices before saturation."""
+    bins = coverage.points[name].bins
+    place = np.array([bins.index(bin_) if bin_ in bins else -1 for bin_ in _SUMS])
+    of = np.select([index == 0, index == 1, index == 2, index < last, index == last], range(5), 5)
+    coverage.sample(name, place[of])
+
+
+def largest_sum(model: LutSoftmax) -> int:
+    """The largest index that a sum can have before it saturates."""
+    return rnd(model.MAX_LEN * model.P, model.W)

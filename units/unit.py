@@ -1,0 +1,347 @@
+"""What the flow and the test bench must know about a unit, and how they ask for it.
+
+A unit is a subclass of `Unit` in `units/`, entered in the registry there. It imports numpy and
+the unit's model, never the simulator, so that lint, synthesis and conformance use it as well.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from types import MappingProxyType
+from typing import ClassVar, NamedTuple
+
+import numpy as np
+
+from softnorm.models.vectors import Vectors
+
+from .coverage import Coverage
+
+BANKS = 2  # of a unit's channel table
+
+Parameters = Mapping[str, int | str]
+
+
+class ParameterError(ValueError):
+    """A parameter that the unit does not have, or a value that it does not take."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A run-time setting: input `cfg_<name>_i`, taken with the first beat of each row.
+
+    `drawn` settings are free: random rows draw them. The others follow from the row (see
+    `Unit.complete`), or from where the bench put the row's channels (`bank`). `words` name the
+    values, from the first on, of a setting whose values have names.
+    """
+
+    name: str
+    values: range
+    meaning: str
+    drawn: bool = True
+    words: tuple[str, ...] = ()
+
+    @property
+    def port(self) -> str:
+        return f"cfg_{self.name}_i"
+
+
+@dataclass(frozen=True)
+class ChannelField:
+    """A column of the unit's channel table: input `chan_<name>_i` of its write port."""
+
+    name: str
+    dtype: np.dtype
+    values: range
+
+    @property
+    def port(self) -> str:
+        return f"chan_{self.name}_i"
+
+
+@dataclass(frozen=True, eq=False)
+class ChannelSet:
+    """What a bank of the channel table is to hold: field name -> [channels] array."""
+
+    values: Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Rom:
+    """A table that the RTL gets as a function `name` of its generated package.
+
+    values  [entries] or [entries, columns] unsigned; columns are packed, the first one low
+    bits    of a value
+    about   the equation
+    by_lane every lane reads it: Verilator is to compile it once, and not once a lane
+    """
+
+    name: str
+    values: np.ndarray
+    bits: int
+    about: str
+    by_lane: bool = False
+
+
+class Variant(NamedTuple):
+    """A unit as its accuracy is tabled: parameters and settings over their defaults.
+
+    The distribution of its errors is drawn if it is `plotted`.
+    """
+
+    parameters: Parameters
+    settings: Mapping[str, int] = MappingProxyType({})
+    plotted: bool = False
+
+
+class TableSize(NamedTuple):
+    """Size of a constant table; one that only holds indices is not counted among the values."""
+
+    entries: int
+    bits: int
+    index: bool = False
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A batch of rows as the unit is to see them: what models, coverage and reports work on.
+
+    x       [rows, width] of the unit's input dtype; beyond a row's length, 0
+    mask    [rows, width] bool, True: the element counts; False beyond the length
+    length  [rows] int, elements that exist, masked ones included; 0 .. width
+    settings  name -> [rows] int array
+    channels  the channel sets that rows use, for a unit with a channel table
+    channel_set  [rows] int, a row's index into `channels`; None without a channel table
+    """
+
+    x: np.ndarray
+    mask: np.ndarray
+    length: np.ndarray
+    settings: Mapping[str, np.ndarray]
+    channels: tuple[ChannelSet, ...] = ()
+    channel_set: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.length)
+
+    def select(self, chosen: np.ndarray) -> Rows:
+        """The rows of an index or a bool array [rows]."""
+        return dataclasses.replace(
+            self,
+            x=self.x[chosen],
+            mask=self.mask[chosen],
+            length=self.length[chosen],
+            settings={name: values[chosen] for name, values in self.settings.items()},
+            channel_set=None if self.channel_set is None else self.channel_set[chosen],
+        )
+
+    @classmethod
+    def joined(cls, parts: Sequence[Rows]) -> Rows:
+        """The rows of several batches, as wide as the widest."""
+        sets: list[ChannelSet] = []
+        places = []
+        for part in parts:
+            number = {id(one): at for at, one in enumerate(sets)}
+            for one in part.channels:
+                if id(one) not in number:
+                    number[id(one)] = len(sets)
+                    sets.append(one)
+            if part.channel_set is not None:
+                where = np.array([number[id(one)] for one in part.channels])
+                places.append(where[part.channel_set])
+        return cls(
+            x=padded_together([part.x for part in parts]),
+            mask=padded_together([part.mask for part in parts]),
+            length=np.concatenate([part.length for part in parts]),
+            settings={
+                name: np.concatenate([part.settings[name] for part in parts])
+                for name in parts[0].settings
+            },
+            channels=tuple(sets),
+            channel_set=np.concatenate(places) if places else None,
+        )
+
+
+def padded_together(arrays: Sequence[np.ndarray]) -> np.ndarray:
+    """Arrays [rows, width] one below the other, with zeros up to the largest width."""
+    width = max(array.shape[1] for array in arrays)
+    return np.concatenate([np.pad(a, ((0, 0), (0, width - a.shape[1]))) for a in arrays])
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What the model makes of a batch: out [rows, width] of the output dtype, exponent [rows] int.
+
+    err_len [rows] bool marks rows whose length the unit itself refuses (not the common check
+    against MAX_LEN); units without such a rule leave it None.
+    """
+
+    out: np.ndarray
+    exponent: np.ndarray
+    err_len: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Unit(ABC):
+    """Descriptor of one unit. Fields are data; the methods tie in its model."""
+
+    value_unit: ClassVar[str]  # what `values` are counted in
+
+    name: str  # also the RTL top module
+    title: str
+    model: type  # frozen dataclass whose fields are the RTL parameters, with their defaults
+    rtl: tuple[str, ...]  # files below rtl/, in compile order, common ones included
+    in_dtype: np.dtype
+    tensors: str  # real tensors below data/, what a simulation drives by default
+    # Configurations that lint and synthesis go through: the corners, not a product.
+    configurations: tuple[Parameters, ...] = field(default=({},))
+    # Wrong values over the defaults: lint sees to it that every front end stops at each of them,
+    # with a message from an instance of a missing module <name>_error_<PARAMETER>_must_be_...
+    bad_configurations: tuple[Parameters, ...] = ()
+    # What the accuracy table has a line for.
+    variants: tuple[Variant, ...] = (Variant({}),)
+    # Parameters whose values are words: name -> the words, which the RTL numbers from 0.
+    words: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    # Other units whose tensor files hold inputs for this one, too.
+    reads: tuple[str, ...] = ()
+    # Columns of the channel table; a unit that has one also has settings `bank` and channel ports.
+    channels: tuple[ChannelField, ...] = ()
+
+    @property
+    def baseline(self) -> bool:
+        """Whether it is here for others to be compared with: its RTL is in rtl/baseline/."""
+        return self.folder.startswith("baseline/")
+
+    @property
+    def folder(self) -> str:
+        """The unit's own folder below rtl/: that of its top module, which comes last."""
+        return str(PurePosixPath(self.rtl[-1]).parent)
+
+    # ------------------------------------------------------------------------------ parameters
+
+    @property
+    def defaults(self) -> dict[str, int | str]:
+        """Parameter names and defaults, in the order of the RTL."""
+        return {f.name: f.default for f in dataclasses.fields(self.model)}
+
+    def resolve(self, given: Parameters) -> dict[str, int | str]:
+        """All parameters, `given` over the defaults. Raises ParameterError, one sentence."""
+        unknown = [name for name in given if name not in self.defaults]
+        if unknown:
+            raise ParameterError(
+                f"{self.name} has no parameter {unknown[0]}; it has {', '.join(self.defaults)}"
+            )
+        parameters = {**self.defaults, **given}
+        try:
+            self.model(**parameters)
+        except (TypeError, ValueError) as error:
+            raise ParameterError(f"{self.name}: {error}") from None
+        return parameters
+
+    def parse(self, words: Mapping[str, str]) -> dict[str, int | str]:
+        """`NAME=VALUE` words of a command line as `resolve` takes them. Raises ParameterError."""
+        given = {}
+        for name, word in words.items():
+            try:
+                given[name] = word if name in self.words else int(word)
+            except ValueError:
+                raise ParameterError(f"{name} must be a whole number, not {word!r}") from None
+        return given
+
+    def rtl_parameters(self, parameters: Parameters) -> dict[str, int]:
+        """The same as the RTL takes them: numbers. A word that is none is one past the last."""
+        numbers = dict(parameters)
+        for name, words in self.words.items():
+            word = numbers[name]
+            numbers[name] = words.index(word) if word in words else len(words)
+        return numbers
+
+    # -------------------------------------------------------------------------------- the rows
+
+    @abstractmethod
+    def settings(self, parameters: Parameters) -> tuple[Setting, ...]:
+        """The run-time settings, in the order of the RTL's ports."""
+
+    @abstractmethod
+    def out_dtype(self, parameters: Parameters) -> np.dtype:
+        """Of a lane of m_axis_tdata."""
+
+    def adopted(self, file: Vectors) -> Vectors:
+        """A file of a unit that this one `reads`, as this one takes it: the same real values."""
+        return file
+
+    def complete(
+        self, parameters: Parameters, mask: np.ndarray, rng: np.random.Generator | None = None
+    ) -> dict[str, int]:
+        """Settings that follow from a row's mask [length]; with `rng`, wrong ones now and then."""
+        return {}
+
+    def draw_channels(self, rng: np.random.Generator, count: int) -> ChannelSet:
+        """A random channel set of `count` channels."""
+        return ChannelSet(
+            {
+                column.name: rng.integers(
+                    column.values[0], column.values[-1], count, endpoint=True
+                ).astype(column.dtype)
+                for column in self.channels
+            }
+        )
+
+    @abstractmethod
+    def predict(self, parameters: Parameters, rows: Rows) -> Outputs:
+        """The bit-exact model's answer."""
+
+    @abstractmethod
+    def values(
+        self, parameters: Parameters, rows: Rows, outputs: Outputs
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """(what the outputs are worth, what float64 says): [rows, width] each, 0 where masked."""
+
+    @abstractmethod
+    def accuracy(self, parameters: Parameters, rows: Rows, outputs: Outputs) -> dict[str, float]:
+        """The outputs against float64: named error metrics. Reported, never a pass or fail."""
+
+    # --------------------------------------------------------------------------- the RTL's promises
+
+    @abstractmethod
+    def latency(self, parameters: Parameters) -> tuple[int, ...]:
+        """Clocks of each pass behind the first one, as promised in the RTL's header.
+
+        A pass starts a row that many clocks after the pass before it (or the input) has had the
+        row's last beat, or right behind the row before; then it takes a beat a clock.
+        """
+
+    @abstractmethod
+    def storage(self, parameters: Parameters) -> dict[str, tuple[int, int]]:
+        """Memories: name -> (words, bits a word); synthesis must find the same.
+
+        Names of the buffers between passes that hold beats start with `beats`.
+        """
+
+    def row_bits(self, parameters: Parameters) -> int:
+        """Bits that a row of MAX_LEN elements takes in the buffers between passes, whole beats."""
+        width = sum(
+            bits for name, (_, bits) in self.storage(parameters).items() if name.startswith("beats")
+        )
+        return width * -(-parameters["MAX_LEN"] // parameters["LANES"])
+
+    def tables(self, parameters: Parameters) -> dict[str, TableSize]:
+        """Constant tables of a build, by name."""
+        return {}
+
+    def roms(self) -> tuple[Rom, ...]:
+        """Tables of the generated package `<name>_tables_pkg.sv`; none, no package."""
+        return ()
+
+    # -------------------------------------------------------------------------------- coverage
+
+    @abstractmethod
+    def coverage(self, parameters: Parameters) -> Coverage:
+        """The unit's own coverpoints, empty."""
+
+    @abstractmethod
+    def sample(self, coverage: Coverage, parameters: Parameters, rows: Rows) -> None:
+        """Count a batch of rows that were seen on the pins and compared."""
