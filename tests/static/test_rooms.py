@@ -17,8 +17,8 @@ TOPS = ("models", "units", "tb", "flow")  # from the ground up: each imports tho
 FLOORS = {
     "tb": ("stimulus", "check", "bulk", "uvm"),
     "flow": (
-        *("static", "coverage", "capture", "build", "bulk", "sim"),
-        *("networks", "accuracy", "regress", "bench", "pytorch", "ppa", "dashboard"),
+        *("coverage", "build", "bulk", "sim", "static", "networks", "capture"),
+        *("accuracy", "regress", "pytorch", "ppa", "bench", "dashboard"),
     ),
 }
 OUTSIDE = {
