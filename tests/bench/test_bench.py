@@ -29,7 +29,7 @@ def run_with(fault, unit, monkeypatch, test="smoke"):
     monkeypatch.setenv("SOFTNORM_FAULT", fault)
     made = build(unit, unit.resolve(SMALL), SIM)
     run = new_run(made, test, 1, 200, None, f"make sim TEST={test}")
-    return execute(made, run, "tests.faulty_bench")
+    return execute(made, run, "tests.bench.faulty_bench")
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_a_mismatch_report_says_where_and_what(monkeypatch):
     monkeypatch.setenv("SOFTNORM_FAULT", "TheModelIsWrong")
     made = build(UNIT, UNIT.resolve({"LANES": 4, "MAX_LEN": 32}), SIM)
     run = new_run(made, "smoke", 3, 200, None, "make sim TEST=smoke SEED=3")
-    report = execute(made, run, "tests.faulty_bench").report
+    report = execute(made, run, "tests.bench.faulty_bench").report
     for part in (
         "seed 3, parameters LANES=4 MAX_LEN=32 DIV_BITS=1 EXP_FRAC=0, settings frac=",
         "beat 0, lane 0 (element 0), tdata: expected ",
