@@ -1,16 +1,14 @@
 """The exact LayerNorm's model: against a scalar model, vectors of it, and float64."""
 
 from math import isqrt
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from softnorm.models import exact_layernorm, metrics, reference, vectors
+from softnorm.models import exact_layernorm, metrics, reference
 from softnorm.models.ailayernorm import Channels
 from softnorm.models.exact_layernorm import ExactLayerNorm
 
-VECTORS = sorted((Path(__file__).parents[1] / "vectors").glob("exact_layernorm_*.npz"))
 ROWS = ("n", "S", "Q", "D", "mean", "e", "root", "Lz", "R", "sh")
 
 
@@ -73,19 +71,6 @@ def assert_by_hand(x, channels, mask, settings):
                     [n for n, m in zip(v, mask[r], strict=True) if m] for v in (value, got)
                 )
             assert got == value, (r, name)
-
-
-@pytest.mark.parametrize("path", VECTORS, ids=lambda path: path.stem)
-def test_vectors(path):
-    file = vectors.load(path)
-    channels = Channels(**{name: values[0] for name, values in file.channels.items()})
-    result = ExactLayerNorm(**file.parameters)(file.x, channels, file.mask, **file.run_settings)
-    assert (result.out == file.out).all()
-    assert (result.exponent == file.exponent).all()
-
-
-def test_there_are_vectors():
-    assert len(VECTORS) == 2
 
 
 @pytest.mark.parametrize("width", [1, 2, 3, 16, 255, 1024])

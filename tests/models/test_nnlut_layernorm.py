@@ -2,16 +2,14 @@
 
 from decimal import ROUND_HALF_UP, Context, Decimal
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from softnorm.models import metrics, reference, vectors
+from softnorm.models import metrics, reference
 from softnorm.models.ailayernorm import reciprocal
 from softnorm.models.nnlut_layernorm import NnlutLayerNorm, lines
 
-VECTORS = sorted((Path(__file__).parents[1] / "vectors").glob("nnlut_layernorm_*.npz"))
 ROWS = ("n", "sum", "mean", "squares", "var", "e", "m", "k", "R", "sh")
 LOW, HIGH = -(2**31), 2**31 - 1
 DIGITS = Context(prec=40)
@@ -108,21 +106,6 @@ def assert_by_hand(x, gamma, beta, mask, settings):
         columns = (x[r].tolist(), mask[r].tolist(), gamma.tolist(), beta.tolist())
         for name, value in by_hand(*columns, **one).items():
             assert getattr(trace, name)[r].tolist() == value, (r, name)
-
-
-@pytest.mark.parametrize("path", VECTORS, ids=lambda path: path.stem)
-def test_vectors(path):
-    file = vectors.load(path)
-    columns = (file.channels[name][0] for name in ("gamma", "beta"))
-    settings = file.run_settings
-    settings["length"] = settings.pop("len")
-    result = NnlutLayerNorm(**file.parameters)(file.x, *columns, file.mask, **settings)
-    assert (result.out == file.out).all()
-    assert (result.exponent == file.exponent).all()
-
-
-def test_there_are_vectors():
-    assert len(VECTORS) == 2
 
 
 @pytest.mark.parametrize("width", [1, 2, 3, 16, 255, 1024])
