@@ -1,4 +1,4 @@
-"""Files that are derived from the units' descriptors: table packages and manifests.
+"""Derived files: table packages and manifests of the units' descriptors, drawings of their texts.
 
 They are committed, so that the RTL can be used without this flow; a test fails when one of them is
 not what this module makes.
@@ -11,6 +11,7 @@ from pathlib import Path, PurePath
 
 import numpy as np
 
+from flow import drawings
 from flow.paths import ROOT, RTL
 from tb.unit import Rom, Unit
 from tb.units import UNITS
@@ -21,7 +22,8 @@ VERSION = "0.2.0"
 def files() -> dict[Path, str]:
     """All derived files: path -> content."""
     made = {RTL / package_file(unit): package(unit) for unit in UNITS.values() if unit.roms()}
-    return {**made, ROOT / "softnorm.core": core(), ROOT / "Bender.yml": bender()}
+    made |= {ROOT / "softnorm.core": core(), ROOT / "Bender.yml": bender()}
+    return {**made, **drawings.files()}
 
 
 def write() -> list[Path]:
