@@ -3,7 +3,8 @@
 
 usage: scripts/generate.py
 
-rtl/<unit>/<unit>_tables_pkg.sv, softnorm.core, Bender.yml, docs/drawings/*.svg. Exit code: 0 done, 2 wrong arguments.
+rtl/<unit>/<unit>_tables_pkg.sv, softnorm.core, Bender.yml, docs/drawings/*.svg.
+Exit code: 0 done, 2 wrong arguments.
 """
 
 import bootstrap  # noqa: F401  isort: skip

@@ -1,18 +1,23 @@
 """Drawings: nothing overlaps, they name what is there, and their clocks are those of the RTL."""
 
+import copy
 import itertools
 import re
+import subprocess
+from xml.etree import ElementTree
 
 import pytest
 
-from flow import drawings
-from flow.drawings import blocks
-from flow.drawings.svg import Rect
+from flow import drawings, tools
+from flow.drawings import blocks, timing
+from flow.drawings.svg import Rect, width
+from flow.paths import ROOT, RTL
 from tb.units import UNITS
 
 SOURCES = {path.stem: drawings.read(path) for path in sorted(drawings.SOURCES.glob("*.hjson"))}
 BLOCKS = {name: source for name, source in SOURCES.items() if "grid" in source}
 each_block = pytest.mark.parametrize("name", BLOCKS)
+each_timing = pytest.mark.parametrize("name", [name for name in SOURCES if name not in BLOCKS])
 each_unit = pytest.mark.parametrize("unit", UNITS.values(), ids=UNITS)
 
 
@@ -105,3 +110,184 @@ def test_an_arrow_that_cannot_be_drawn_is_refused(arrow, why):
     source = {"title": "t", "desc": "d", "columns": [60, 60], "grid": "a .\n. b", "boxes": boxes}
     with pytest.raises(ValueError, match=why):
         blocks.layout({**source, "arrows": [arrow]})
+
+
+# --- timing diagrams ------------------------------------------------------------------------------
+
+BENCH = """\
+`timescale 1ns/1ns
+module bench;
+  {declared}
+  {unit} #({parameters}) u_unit (.*);
+  initial forever begin #5 clk_i = 1; #5 clk_i = 0; end
+  initial begin
+    #12 rst_ni = 0; #20 rst_ni = 1; #14;
+    {steps}
+    $finish;
+  end
+endmodule
+"""
+
+
+def simulate(source, folder):
+    """Drive the RTL with what a timing diagram shows at inputs; what outputs are each half clock.
+
+    Inputs that are not drawn are at rest: tkeep and tstrb all ones, tready 1, settings 0.
+    """
+    unit, parameters = UNITS[source["run"]["unit"]], dict(source["run"])
+    del parameters["unit"]
+    lanes = parameters["LANES"]
+    header = (RTL / unit.rtl[-1]).read_text()
+    ports = re.findall(r"^ +(input|output) +logic +(\[.*?\])? *(\w+)", header, re.M)
+    widths = {"[8*LANES-1:0]": 8 * lanes, "[LANES-1:0]": lanes, "[USER_W-1:0]": 7, "[2:0]": 3}
+    widths = {name: widths.get(width, 1) for _, width, name in ports}
+    rest = {"s_axis_tkeep": -1, "s_axis_tstrb": -1, "m_axis_tready": 1, "rst_ni": 1}
+    waves = {n["name"].split("[")[0]: halves(n) for n in source["signal"] if "wave" in n}
+    inputs = [name for side, _, name in ports if side == "input" and name != "clk_i"]
+    outputs = [name for side, _, name in ports if side == "output" and name in waves]
+    steps = []
+    for half in range(len(waves["clk_i"])):
+        for name in inputs:
+            steps.append(f"{name} = {number(waves.get(name), half, rest.get(name, 0))};")
+        steps.append(f'#2 $display("{" %b" * len(outputs)}", {", ".join(outputs)}); #3;')
+    text = BENCH.format(
+        declared="\n  ".join(
+            f"logic [{widths[name] - 1}:0] {name}"
+            + f" = {rest.get(name, 0)}" * (side == "input")
+            + ";"
+            for side, _, name in ports
+        ),
+        unit=unit.name,
+        parameters=", ".join(f".{name}({value})" for name, value in parameters.items()),
+        steps="\n    ".join(steps),
+    )
+    (folder / "bench.sv").write_text(text)
+    files = [str(RTL / file) for file in unit.rtl]
+    build = ["iverilog", "-g2012", "-s", "bench", "-o", "bench.vvp", *files, "bench.sv"]
+    subprocess.run(build, cwd=folder, check=True)
+    run = ["vvp", "-n", "bench.vvp"]
+    said = subprocess.run(run, cwd=folder, check=True, capture_output=True, text=True).stdout
+    lines = [line.split() for line in said.splitlines() if "finish" not in line]
+    return {name: [line[n] for line in lines] for n, name in enumerate(outputs)}
+
+
+def halves(lane):
+    """(sign, word) of a lane in each half clock."""
+    words, states = iter(lane.get("data", ())), []
+    for sign in lane["wave"]:
+        if sign != ".":
+            state = (sign, next(words, "") if sign in "=2345" else "")
+        states += [state] * round(2 * lane.get("period", 1))
+    return states
+
+
+def number(wave, half, otherwise):
+    """What an input is driven with: what is drawn if it is a number."""
+    value = None if wave is None else drawn(*wave[half])
+    return otherwise if value is None else value
+
+
+def drawn(sign, word):
+    """The number that is drawn: a bit, or a binary or hexadecimal word; None if it is none."""
+    if sign in "01":
+        return int(sign)
+    if re.fullmatch("0x[0-9a-f]+", word):
+        return int(word, 16)
+    return int(word, 2) if re.fullmatch("[01]+", word) else None
+
+
+@each_timing
+def test_words_of_a_timing_diagram_fit(name):
+    source = SOURCES[name]
+    size, _, texts = timing.layout(source)
+    for text in texts:
+        assert holds(Rect(0, 0, *size), text.box), f"'{text.text}' leaves the page"
+    for one, two in itertools.combinations(texts, 2):
+        assert not one.box.meets(two.box), f"'{one.text}' and '{two.text}'"
+    for lane in source["signal"]:
+        words = iter(lane.get("data", ()))
+        for sign, _, columns in timing.runs(lane.get("wave", "")):
+            room = columns * lane.get("period", 1) * source["cell"]
+            assert sign in "01xp" or width(next(words)) <= room, lane["name"]
+        assert list(words) == [], f"{lane['name']} has words that are not shown"
+
+
+def differences(source, folder):
+    """Where an output is not the number that is drawn: (port, clock)."""
+    if tools.icarus() is None:
+        pytest.skip("Icarus Verilog is not installed")
+    seen, found, compared = simulate(source, folder), [], 0
+    for lane in source["signal"]:
+        port, high, low = re.fullmatch(r"(\w*)(?:\[(\d+):(\d+)\])?", lane.get("name", "")).groups()
+        for half, state in enumerate(halves(lane) if port in seen else ()):
+            if (value := drawn(*state)) is not None:
+                bits = seen[port][half]
+                bits = bits[len(bits) - 1 - int(high) : len(bits) - int(low)] if high else bits
+                compared += 1
+                if bits != f"{value:0{len(bits)}b}":
+                    found.append((port, half / 2))
+    assert compared > 100
+    return found
+
+
+@each_timing
+def test_a_timing_diagram_is_what_the_rtl_does(name, tmp_path):
+    assert differences(SOURCES[name], tmp_path) == []
+
+
+def test_a_wrong_clock_in_a_timing_diagram_is_seen(tmp_path):
+    source = copy.deepcopy(SOURCES["overlap"])
+    [lane] = [lane for lane in source["signal"] if lane.get("name") == "m_axis_tvalid"]
+    lane["wave"] = lane["wave"].replace(".1", "1.")
+    assert differences(source, tmp_path) == [("m_axis_tvalid", 20.0), ("m_axis_tvalid", 20.5)]
+
+
+def test_latency_in_the_timing_diagram_is_the_descriptors():
+    source = SOURCES["overlap"]
+    unit = UNITS[source["run"]["unit"]]
+    latency = sum(unit.latency(unit.resolve({"LANES": source["run"]["LANES"]})))
+    [spans] = [lane["spans"] for lane in source["signal"] if "spans" in lane]
+    assert [(last - first, text) for first, last, text in spans] == 2 * [
+        (latency, f"latency {latency}")
+    ]
+
+
+# --- the files ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_a_drawing_says_what_it_shows_in_both_schemes(name):
+    root = ElementTree.fromstring(drawings.render(SOURCES[name]))
+    tag = "{http://www.w3.org/2000/svg}"
+    assert root.find(f"{tag}title").text == SOURCES[name]["title"]
+    assert len(root.find(f"{tag}desc").text) > 100
+    assert float(root.get("width")) <= 720
+    style = root.find(f"{tag}style").text
+    dark = re.search(r"prefers-color-scheme:dark\)\{svg\{(.*?)\}", style)[1]
+    light = re.search(r"^svg\{(.*?)font:", style, re.M)[1]
+    defined = {part.split(":")[0] for part in light.split(";")} - {""}
+    assert defined == {part.split(":")[0] for part in dark.split(";")} - {""}
+    assert set(re.findall(r"var\((.*?)\)", style)) <= defined
+    classes = {word for element in root.iter() for word in element.get("class", "").split()}
+    assert classes <= set(re.findall(r"\.([a-z]+)", style))
+    assert not list(root.iter(f"{tag}script"))
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_a_page_shows_the_drawing(name):
+    pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
+    shown = [
+        (page, alt)
+        for page in pages
+        for alt, path in re.findall(r"!\[([^]]*)\]\((.*?)\)", page.read_text(encoding="utf-8"))
+        if (page.parent / path).resolve() == drawings.SOURCES / f"{name}.svg"
+    ]
+    assert shown or name == "system"
+    assert all(len(alt) > 20 for _, alt in shown)
+    if name in UNITS:
+        assert [page for page, _ in shown] == [ROOT / f"docs/units/{name}.md"]
+
+
+def test_every_svg_has_its_text():
+    made = {path.stem for path in drawings.SOURCES.glob("*.svg")}
+    assert made == set(SOURCES)

@@ -11,7 +11,8 @@ from pathlib import Path
 import hjson
 
 from ..paths import ROOT
-from . import blocks, timing
+from .blocks import render as blocks_svg
+from .timing import render as timing_svg
 
 SOURCES = ROOT / "docs/drawings"
 
@@ -28,4 +29,4 @@ def files() -> dict[Path, str]:
 
 def render(source: dict) -> str:
     """The SVG of a drawing."""
-    return (timing if "signal" in source else blocks).render(source)
+    return timing_svg(source) if "signal" in source else blocks_svg(source)

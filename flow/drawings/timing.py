@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from .svg import LINE, MARGIN, Rect, Text, document, paragraph, width
 
-_LANE, _WAVE = 26, 18  # from lane to lane, height of a wave
+_LANE, _SPACE, _WAVE = 26, 12, 18  # from lane to lane, an empty one, height of a wave
 _KINDS = {"=": "plain", "2": "plain", "3": "beat", "4": "row", "5": "error", "x": "zone"}
 
 
@@ -49,7 +49,8 @@ def layout(source: dict) -> tuple[tuple[float, float], list[str], list[Text]]:
     total = left + clocks * cell + MARGIN
     texts = [Text(source["title"], MARGIN, MARGIN + 13, "start", "title")]
     y = MARGIN + 26.0
-    head, shapes, bottom = source.get("head", {}), [], y + 22 + _LANE * len(lanes)
+    head, shapes = source.get("head", {}), []
+    bottom = y + 22 + sum(_LANE if lane else _SPACE for lane in lanes)
     for number in range(0, int(clocks), head.get("every", 1)):
         x = left + number * cell
         shapes.append(f'<path class="grid" d="M{x:g},{y + 20:g}V{bottom:g}"/>')
@@ -63,7 +64,7 @@ def layout(source: dict) -> tuple[tuple[float, float], list[str], list[Text]]:
             _wave(lane, left, y, cell * lane.get("period", 1), shapes, texts)
         for first, last, text in lane.get("spans", ()):
             _span(left + cell * (first + 0.5), left + cell * (last + 0.5), y, text, shapes, texts)
-        y += _LANE
+        y += _LANE if lane else _SPACE
     for line in paragraph(source.get("foot", {}).get("text", ""), total - 2 * MARGIN):
         texts.append(Text(line, MARGIN, y + 16, "start", "muted"))
         y += LINE
