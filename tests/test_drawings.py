@@ -61,6 +61,9 @@ def test_nothing_overlaps(name):
             assert not text.box.meets(rect), f"'{text.text}' lies on {box}"
         for arrow in it.arrows:
             assert not text.box.meets(line(arrow)), f"'{text.text}' lies on {arrow[:2]}"
+        for zone in it.zones:
+            crossed = text.box.meets(zone) and not holds(zone, text.box)
+            assert not crossed, f"'{text.text}' lies on a frame"
     for one, two in itertools.combinations(it.texts, 2):
         assert not one.box.meets(two.box), f"'{one.text}' and '{two.text}'"
 
