@@ -24,7 +24,9 @@ def read(path: Path) -> dict:
 
 def files() -> dict[Path, str]:
     """All drawings: path -> SVG."""
-    return {path.with_suffix(".svg"): render(read(path)) for path in SOURCES.glob("*.hjson")}
+    return {
+        path.with_suffix(".svg"): render(read(path)) for path in sorted(SOURCES.glob("*.hjson"))
+    }
 
 
 def render(source: dict) -> str:

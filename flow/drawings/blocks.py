@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from .svg import LINE, MARGIN, SIZE, Rect, Text, document, paragraph, width
 
 _PAD = 9  # between a box's edge and its text
+_ZONE = 26  # above a zone's first boxes, for its label
 _ARROW = re.compile(
     r"(?P<a>\w+) (?P<way>->|~>) (?P<b>\w+)"
     r"(?: @(?P<at>[\d.]+))?(?P<left> left)?(?:: (?P<label>.+))?"
@@ -55,71 +56,68 @@ def render(source: dict) -> str:
 
 
 def layout(source: dict) -> Layout:
-    """Place everything. Raises ValueError for an arrow that cannot be read."""
-    it = Layout()
-    cells = [line.split() for line in source["grid"].strip().splitlines()]
-    columns, gap, between = source["columns"], source.get("gap", 28), source.get("between", 24)
-    zones = source.get("zones", [])
+    """Place everything. Raises ValueError for an arrow that cannot be drawn."""
+    it, places = Layout(), _places(source["grid"])
+    columns, between = source["columns"], source.get("between", 24)
+    zones = [(zone, zone["around"].split()) for zone in source.get("zones", [])]
     frame = 12 if zones else 0
-    xs = [MARGIN + frame + sum(columns[:n]) + n * between for n in range(len(columns))]
-    total = xs[-1] + columns[-1] + frame + MARGIN
+    left = MARGIN + frame
+    xs = [left + sum(columns[:n]) + n * between for n in range(len(columns))]
+    total = xs[-1] + columns[-1] + left
+    it.texts.append(Text(source["title"], left, MARGIN + 13, "start", "title"))
 
-    # A name's place: first and last row, first and last column.
+    starts = {min(places[name][0] for name in around) for _, around in zones}
+    ends = {max(places[name][1] for name in around) for _, around in zones}
+    tops, bottoms, y = [], [], MARGIN + 27.0
+    for r in range(1 + max(last for _, last, *_ in places.values())):
+        y += (_ZONE if r in starts else 0) + (source.get("gap", 28) if r else 0)
+        alone = [name for name, place in places.items() if place[:2] == (r, r)]
+        lines = max(len(source["boxes"][name]["text"]) for name in alone)
+        tops.append(y)
+        bottoms.append(y + 2 * _PAD + LINE * lines - (LINE - SIZE))
+        y = bottoms[-1] + (frame if r in ends else 0)
+
+    for name, (top, bottom, first, last) in places.items():
+        w = xs[last] + columns[last] - xs[first]
+        it.boxes[name] = rect = Rect(xs[first], tops[top], w, bottoms[bottom] - tops[top])
+        it.inside[name] = _texts(source["boxes"][name], rect)
+    for zone, around in zones:
+        rects = [it.boxes[name] for name in around]
+        x, top = min(r.x for r in rects) - frame, min(r.y for r in rects) - _ZONE
+        w, h = max(r.right for r in rects) + frame - x, max(r.bottom for r in rects) + frame - top
+        it.zones.append(Rect(x, top, w, h))
+        side = (x + w - 10, "end") if zone.get("right") else (x + 10, "start")
+        it.texts.append(Text(zone["label"], side[0], top + 17, side[1], "muted"))
+    framed = {name for name, (_, bottom, *_) in places.items() if bottom in ends}
+    for arrow in source.get("arrows", []):
+        _place_arrow(it, arrow, framed, frame)
+    it.size = (total, _below(it, source, left, y + 8, total - left) + MARGIN)
+    return it
+
+
+def _places(grid: str) -> dict[str, tuple[int, int, int, int]]:
+    """name -> first and last row, first and last column."""
     places: dict[str, tuple[int, int, int, int]] = {}
-    for r, row in enumerate(cells):
-        for c, name in enumerate(row):
+    for r, row in enumerate(grid.strip().splitlines()):
+        for c, name in enumerate(row.split()):
             if name != ".":
                 top, _, left, _ = places.get(name, (r, r, c, c))
-                places[name] = (top, r, min(left, c), c)
-    need = {
-        name: 2 * _PAD + LINE * len(source["boxes"][name]["text"]) - (LINE - SIZE)
-        for name in places
-    }
-    it.texts.append(Text(source["title"], MARGIN + frame, MARGIN + 13, "start", "title"))
-    starts = {min(places[name][0] for name in zone["around"].split()) for zone in zones}
-    ends = {max(places[name][1] for name in zone["around"].split()) for zone in zones}
-    tops, heights, y = [], [], MARGIN + 13 + 14.0
-    for r in range(len(cells)):
-        y += (26 if r in starts else 0) + (gap if r else 0)
-        tops.append(y)
-        heights.append(max(need[n] for n, p in places.items() if p[:2] == (r, r)))
-        y += heights[-1] + (frame if r in ends else 0)
+                places[name] = (top, r, left, c)
+    return places
 
-    for name, (top, bottom, left, right) in places.items():
-        w = xs[right] + columns[right] - xs[left]
-        rect = Rect(xs[left], tops[top], w, tops[bottom] + heights[bottom] - tops[top])
-        it.boxes[name] = rect
-        it.inside[name] = _texts(source["boxes"][name], rect)
-    for zone in zones:
-        rects = [it.boxes[name] for name in zone["around"].split()]
-        x, top = min(r.x for r in rects) - frame, min(r.y for r in rects) - 26
-        it.zones.append(
-            Rect(
-                x,
-                top,
-                max(r.right for r in rects) + frame - x,
-                max(r.bottom for r in rects) + frame - top,
-            )
-        )
-        side = (it.zones[-1].right - 10, "end") if zone.get("right") else (x + 10, "start")
-        it.texts.append(Text(zone["label"], side[0], top + 17, side[1], "muted"))
-    for arrow in source.get("arrows", []):
-        _place_arrow(it, arrow, {n for n, p in places.items() if p[1] in ends}, frame)
 
-    y += 8
-    x = MARGIN + frame
+def _below(it: Layout, source: dict, left: float, y: float, right: float) -> float:
+    """Legend and small print; gives their bottom."""
+    x = left
     for kind, word in source.get("legend", {}).items():
-        if x + 22 + width(word) > total - MARGIN:
-            x, y = MARGIN + frame, y + LINE
         it.swatches.append((Rect(x, y + 5, 14, 12), kind))
         it.texts.append(Text(word, x + 20, y + 15, "start", "muted"))
-        x += 20 + width(word) + 14
+        x += 34 + width(word)
     y += 24 if source.get("legend") else 0
-    for line in paragraph(source.get("foot", ""), total - 2 * (MARGIN + frame)):
-        it.texts.append(Text(line, MARGIN + frame, y + 13, "start", "muted"))
+    for line in paragraph(source.get("foot", ""), right - left):
+        it.texts.append(Text(line, left, y + 13, "start", "muted"))
         y += LINE
-    it.size = (total, y + MARGIN)
-    return it
+    return y
 
 
 def _texts(box: dict, rect: Rect) -> list[Text]:
