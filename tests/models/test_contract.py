@@ -196,3 +196,53 @@ def test_every_unit_has_vectors():
     for path in VECTORS:
         count[vectors.load(path).unit] += 1
     assert min(count.values()) >= 2
+
+
+def _first(change):
+    return lambda arrays: (change(arrays[0]), *arrays[1:])
+
+
+def _last(change):
+    return lambda arrays: (*arrays[:-1], change(arrays[-1]))
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        (_first(lambda x: x.tolist()), TypeError, "x must be a numpy array, got list"),
+        (_first(lambda x: x.astype(float)), TypeError, "x must be .*, got float64: quantise it fi"),
+        (_first(lambda x: x.astype(np.int64)), TypeError, "x must be .*, got int64"),
+        (_first(lambda x: x[0]), ValueError, r"x must be 2-D \[rows, length\], got shape \(64,\)"),
+        (_first(lambda x: x[:, :0]), ValueError, "x has rows of length 0"),
+        (_first(lambda x: np.repeat(x, 2, 1)), ValueError, "x has rows of length 128, more than M"),
+        (_last(lambda mask: mask * 1), TypeError, "mask must be a bool array or None, got int64"),
+        (_last(lambda mask: mask.tolist()), TypeError, "mask must be a bool array .*, got list"),
+        (
+            _last(lambda mask: mask[0]),
+            ValueError,
+            r"mask must have the shape \(3, 64\) of its rows",
+        ),
+    ],
+)
+@each_unit
+def test_wrong_rows_and_masks_are_one_sentence(unit, change, error, message, through):
+    parameters, rows = draw(unit, {"LANES": 8, "MAX_LEN": 64}, rows=3, length=64)
+    through(unit, change)
+    with pytest.raises(error, match=f"^{message}") as caught:
+        unit.predict(parameters, rows)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "error", "message"),
+    [
+        ({"LANES": 3}, ValueError, "LANES must be one of 1, 2, 4, 8, 16, 32, 64, got 3"),
+        ({"LANES": 8.0}, TypeError, r"LANES must be of type int, got 8\.0"),
+        ({"MAX_LEN": 31}, ValueError, "MAX_LEN must be in 32..65536, got 31"),
+        ({"MAX_LEN": 65537}, ValueError, "MAX_LEN must be in 32..65536, got 65537"),
+    ],
+)
+@each_unit
+def test_wrong_sizes_are_one_sentence(unit, parameters, error, message):
+    with pytest.raises(error, match=f"^{message}$"):
+        unit.model(**parameters)

@@ -185,11 +185,8 @@ ZEROS = np.zeros(64, np.int8)
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ({"x": X.astype(np.uint8)}, TypeError, "x must be int32, got uint8"),
-        ({"x": np.zeros((1, 65), np.int32)}, ValueError, "x has rows of length 65, more than MAX_"),
         ({"gamma": ZEROS[:9]}, ValueError, r"gamma must have .* 64 columns of x, got shape \(9,\)"),
         ({"beta": X[0]}, TypeError, "beta must be a int8 array, got int32: quantise it first"),
-        ({"mask": X[0] == 0}, ValueError, r"mask must have the shape \(2, 64\) of its rows"),
         ({"shift": 17}, ValueError, "shift must be in 0..16, got 17"),
         ({"length": 65}, ValueError, "length must be in 0..64, got 65"),
         ({"inv_mant": 16383}, ValueError, "inv_mant must be in 16384..32768, got 16383"),
@@ -202,9 +199,3 @@ def test_arguments(arguments, error, message):
     given = {"x": X, "gamma": ZEROS, "beta": ZEROS, **full(64), **arguments}
     with pytest.raises(error, match=f"^{message}"):
         NnlutLayerNorm(8, 64)(**given)
-
-
-@pytest.mark.parametrize("parameters", [{"LANES": 3}, {"MAX_LEN": 31}])
-def test_parameters(parameters):
-    with pytest.raises(ValueError, match=next(iter(parameters))):
-        NnlutLayerNorm(**parameters)

@@ -142,25 +142,3 @@ def test_quantise():
     assert softermax.dequantise(np.array([4])) == pytest.approx(math.log(2))
     with pytest.raises(ValueError, match="finite"):
         softermax.quantise(np.array([np.nan]))
-
-
-@pytest.mark.parametrize(
-    ("parameters", "message"),
-    [
-        ({"LANES": 3}, "LANES must be one of 1, 2, 4, 8, 16, 32, 64, got 3"),
-        ({"MAX_LEN": 31}, "MAX_LEN must be in 32..65536, got 31"),
-    ],
-)
-def test_parameters(parameters, message):
-    with pytest.raises(ValueError, match=f"^{message}$"):
-        Softermax(**parameters)
-
-
-def test_arguments():
-    x = np.zeros((1, 65), np.int8)
-    with pytest.raises(ValueError, match="more than MAX_LEN = 64"):
-        Softermax(8, 64)(x)
-    with pytest.raises(TypeError, match="x must be int8"):
-        Softermax()(x.astype(float))
-    with pytest.raises(TypeError, match="mask must be a bool array"):
-        Softermax()(x, x)
