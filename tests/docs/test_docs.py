@@ -21,7 +21,7 @@ from softnorm.tb.check.coverage import StreamCoverage
 from softnorm.tb.stimulus.scenarios import SCENARIOS
 from softnorm.units import UNITS
 from softnorm.units.unit import ParameterError, Setting
-from tests.rtl.test_planted_bugs import BUGS
+from tests.rtl.test_mutations import MUTATIONS
 
 E2SOFTMAX = UNITS["e2softmax"]
 ALL_LANES = (1, 2, 4, 8, 16, 32, 64)
@@ -153,10 +153,10 @@ def test_relative_links_resolve(page):
 
 
 @each_unit
-def test_planted_bugs_are_listed(unit):
-    table = section(page_of(unit), "Planted bugs")
+def test_mutations_are_listed(unit):
+    table = section(page_of(unit), "Mutations")
     listed = inline("\n".join(re.findall(r"^\| .+$", table, re.M)))
-    assert sorted(listed) == sorted(BUGS[unit.name])
+    assert sorted(listed) == sorted(MUTATIONS[unit.name])
 
 
 def points(page, title):
