@@ -247,7 +247,7 @@ def test_latency_in_the_rtls_header(unit):
 
 @each_unit
 def test_latency_in_the_documentation(unit):
-    table = section(page_of(unit), "What the RTL makes of it")
+    table = section(page_of(unit), "Implementation")
     lanes = re.search(r"^\| LANES \| (.+) \|$", table, re.M)[1].split(" | ")
     latency = re.search(r"^\| latency \| (.+) \|$", table, re.M)[1].split(" | ")
     assert tuple(map(int, lanes)) == ALL_LANES
@@ -277,7 +277,7 @@ def test_figures_in_the_readme():
 
 @each_unit
 def test_storage_in_the_documentation(unit):
-    text = " ".join(section(page_of(unit), "What the RTL makes of it").split())
+    text = " ".join(section(page_of(unit), "Implementation").split())
     said = re.search(
         r"At the defaults: ([\dx, ]+); (\d+) bits in all, (\d+) for a row of 1024", text
     )
