@@ -197,7 +197,7 @@ def test_older_figures_are_told(monkeypatch):
     assert "All 2 configurations were measured with the present sources." in page.page(kept)
     energy_only = tuple(dataclasses.replace(one, energy="0") for one in kept.cells[:1])
     text = page.page(dataclasses.replace(kept, cells=(*energy_only, kept.cells[1])))
-    assert "have changed since: 1 of 2." in text
+    assert "measured before their sources changed: 1 of 2." in text
     assert [table(text, name)[1][0] for name in ("Area", "Energy")] == ["`rexp`", "`rexp` older"]
     all_old = tuple(dataclasses.replace(one, gates="0", energy="0") for one in kept.cells)
     text = page.page(dataclasses.replace(kept, cells=all_old))
