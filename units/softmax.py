@@ -1,4 +1,4 @@
-"""What the descriptors of the softmax units share: int8 logits in, probabilities out."""
+"""Shared by the descriptors of the softmax units: int8 logits in, probabilities out."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def tree_stages(lanes: int) -> int:
 
 
 def spread(counts: np.ndarray, edges: tuple[int, ...]) -> np.ndarray:
-    """Bin numbers of counts: bin b holds edges[b] .. edges[b + 1] - 1, the last all above."""
+    """Bin numbers of counts: bin b holds edges[b] .. edges[b + 1] - 1, the last one all above."""
     return np.searchsorted(np.asarray(edges), counts, side="right") - 1
 
 
@@ -43,12 +43,12 @@ class SoftmaxUnit(Unit):
 
     @abstractmethod
     def result(self, parameters: Parameters, outputs: Outputs) -> object:
-        """The outputs as the model's result, which knows what they are worth."""
+        """The outputs as the model's result, which can convert them to real values."""
 
     def quantise(
         self, logits: np.ndarray, frac: int | np.ndarray
     ) -> tuple[np.ndarray, dict[str, int | np.ndarray]]:
-        """Real logits of any shape as the unit takes them: int8 of that shape, and settings.
+        """Quantise real logits of any shape: int8 of that shape, and settings.
 
         frac: fraction bits, broadcastable to the logits, for a unit that can choose.
         """
