@@ -1,7 +1,7 @@
 """What the units cost a network: test accuracy of `digits` with them in its place.
 
 Every variant of every unit runs in all layers, bit-exact (`stand_in`): its model, or its RTL
-in bulk. Its settings are calibrated on training images, so the test images decide nothing.
+in bulk. Its settings are calibrated on training images only.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ def best_variant(unit: Unit, model: Vit, images: np.ndarray, calibration: Calibr
 
 
 def rtl_differs(unit: Unit, images: np.ndarray, test: Digits, model: Vit) -> int:
-    """Return how many scores of the test images the RTL, in all layers, gives other bits.
+    """Return for how many scores of the test images the RTL in all layers differs from the models.
 
     The unit has its defaults and is calibrated on `images`.
     """
