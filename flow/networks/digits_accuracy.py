@@ -80,9 +80,9 @@ def stand_in(
 
 @dataclass(frozen=True)
 class Line:
-    """A network on the test images: how many of `images` it gets right, and what stands in.
+    """A network on the test images: number of correct ones of `images`, and its units.
 
-    kept: of how many it says what the float network says.
+    kept: number of images with the same prediction as the float network.
     """
 
     correct: int

@@ -1,4 +1,4 @@
-"""docs/accuracy.md is what the models give, all variants are in it, a wrong model shows in it."""
+"""docs/accuracy.md matches the models, has all variants, and shows a wrong model."""
 
 from __future__ import annotations
 

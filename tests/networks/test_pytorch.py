@@ -1,4 +1,4 @@
-"""The units in PyTorch networks: equal to the models to the bit, masked right, taken out again."""
+"""The units in PyTorch networks: equal to the models to the bit, masked correctly, restored afterwards."""
 
 from __future__ import annotations
 
