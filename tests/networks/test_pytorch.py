@@ -1,4 +1,4 @@
-"""The units in PyTorch networks: equal to the models to the bit, masked correctly, restored afterwards."""
+"""The units in PyTorch networks: bit-exact with the models, masked correctly, restorable."""
 
 from __future__ import annotations
 

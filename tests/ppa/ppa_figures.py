@@ -1,4 +1,4 @@
-"""Invented figures, and reading of tables: for tests of the stored figures and pages of `make ppa`."""
+"""Invented figures and readers of tables, for tests of the figures and pages of `make ppa`."""
 
 import re
 
