@@ -19,8 +19,8 @@ usage: scripts/accuracy.py [UNIT=name | OUT=folder | FRONTIER=1 | NETWORK=digits
     PRODUCTS=int8   int8 matrix products: loss of W8A8 against FP32, and of each method against W8A8
     LAYERS=1        one softmax or LayerNorm at a time, with the error of its outputs; 400 pairs
                     unless PAIRS= says how many
-    SEED=1          seed of samples and of bootstrap resampling
-    CALIBRATION=    calibration sentences: a file with one per line
+    SEED=1          of samples and resamples
+    CALIBRATION=    a file of sentences, one a line, to calibrate with
 
 Without arguments: the tensors of all units, then the digits. Nothing is retrained for a unit.
 

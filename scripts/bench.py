@@ -11,8 +11,8 @@ usage: scripts/bench.py [PAIRS=5] [ONLY=model|pins|bulk|regression] [OUT=folder]
               and against the pin-level test bench, goal >= 50; rows per second over row length
               and LANES, with a fit, and a plot of it in OUT (default: build/bench) if matplotlib is
               installed (the extra `plot`)
-  regression  a unit's jobs of the ci set, run as a regression, against a plain loop over them;
-              at most three pairs
+  regression  the jobs of a unit in the ci set, as a regression against a plain loop over them;
+              three pairs at most
 """
 
 import bootstrap  # noqa: F401  isort: skip

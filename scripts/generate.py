@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Write the files derived from the units' descriptors: table packages and manifests.
+"""Write the files that are derived from the units' descriptors: table packages and manifests.
 
 usage: scripts/generate.py
 

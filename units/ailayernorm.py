@@ -137,7 +137,7 @@ class AILayerNormUnit(Unit):
         words = beats + 10 + tree_stages(lanes)
         return {
             "beats": (words, 1 + 1),  # bank, last
-            "beats late": (words, 12 * lanes),  # steps, or codes for masked and absent
+            "beats late": (words, 12 * lanes),  # steps, which also tell what is masked or absent
             "rows": (words, 2 + 15 + 9 + 5),  # flags, mu, rsqrt, sh
             "channels, alpha": (BANKS * beats, 2 * lanes),
             "channels, gamma": (BANKS * beats, 8 * lanes),

@@ -43,7 +43,7 @@ class SoftmaxUnit(Unit):
 
     @abstractmethod
     def result(self, parameters: Parameters, outputs: Outputs) -> object:
-        """The outputs as the model's result, which can convert them to real values."""
+        """The outputs as the model's result, which knows what they are worth."""
 
     def quantise(
         self, logits: np.ndarray, frac: int | np.ndarray

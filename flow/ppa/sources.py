@@ -32,7 +32,7 @@ def gates(unit: Unit) -> str:
 
 
 def energy(unit: Unit) -> str:
-    """Hash of the sources of energies: the gates, how they are simulated, the rows."""
+    """Hash of what energies depend on: the gates, how they are simulated, the rows."""
     return _digest([_HERE / name for name in _ENERGY], gates(unit), _rows(unit.tensors))
 
 
