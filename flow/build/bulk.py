@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from .. import tools
-from .pins import CHECKERS, BuildError, check_simulator, kept
-from ..paths import BUILD, ROOT, RTL
 from softnorm.tb.check.contract import StreamShape
 from softnorm.units.unit import Parameters, Unit
+
+from .. import tools
+from ..paths import BUILD, ROOT, RTL
+from .pins import CHECKERS, BuildError, check_simulator, kept
 
 HARNESS = ROOT / "tb/bulk"
 # What a library shows is its interface alone: several are open in one process, and each must use
@@ -62,7 +63,7 @@ def bulk_build(
 ) -> BulkBuild:
     """Build `unit` with all of its `parameters`, or find the build that is there.
 
-    `rtl` is the folder of the sources: another one than the project's holds planted bugs. Raises
+    `rtl` is the folder of the sources: the project's, or a copy with a mutation. Raises
     UserError (unknown simulator, missing tool) and BuildError (sources refused).
     """
     check_simulator(sim)
