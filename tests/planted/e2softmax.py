@@ -155,7 +155,9 @@ BUGS: dict[str, Bug] = {
         ((BUFFER, ".rd_addr_i(ptr_q),", ".rd_addr_i(rd_ptr_q),"),), "smoke", ""
     ),
     "codes read in a stall": Bug(
-        ((BUFFER, "rd_all = advance_i && reads[READ_DELAY]", "rd_all = reads[READ_DELAY]"),), "stalls", ""
+        ((BUFFER, "rd_all = advance_i && reads[READ_DELAY]", "rd_all = reads[READ_DELAY]"),),
+        "stalls",
+        "",
     ),
     "row entry read a row late": Bug(
         ((BUFFER, "rd_beat && (start_q || last_o)", "rd_beat && !start_q && last_o"),), "smoke", ""
