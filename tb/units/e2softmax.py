@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.e2softmax import E2Softmax, SoftmaxResult, log2exp
+from models.e2softmax import E2Softmax, SoftmaxResult, div_table, log2exp
 from tb.coverage import Coverage
-from tb.unit import Outputs, Parameters, Rows, Setting, TableSize, Variant
+from tb.unit import Outputs, Parameters, Rom, Rows, Setting, TableSize, Variant
 from tb.units.softmax import (
     FRAC,
     SoftmaxUnit,
@@ -52,6 +52,10 @@ class E2SoftmaxUnit(SoftmaxUnit):
 
     def tables(self, parameters: Parameters) -> dict[str, TableSize]:
         return {"DIV_C": TableSize(1 << parameters["DIV_BITS"], 8)}
+
+    def roms(self) -> tuple[Rom, ...]:
+        about = "DIV_C[j] for DIV_BITS = {}: 1/(1 + s) over bin j of s, by 2^-8"
+        return tuple(Rom(f"div_c{b}", div_table(b), 8, about.format(b)) for b in range(1, 5))
 
     def coverage(self, parameters: Parameters) -> Coverage:
         lanes, max_len = parameters["LANES"], parameters["MAX_LEN"]
@@ -155,6 +159,7 @@ E2SOFTMAX = E2SoftmaxUnit(
         "common/sn_max_front.sv",
         "common/sn_row_buffer.sv",
         "common/sn_row_output.sv",
+        "e2softmax/e2softmax_tables_pkg.sv",
         "e2softmax/e2softmax_log2exp.sv",
         "e2softmax/e2softmax_reduction.sv",
         "e2softmax/e2softmax_log_div.sv",

@@ -22,7 +22,7 @@ _UNMASKED = (GUARD, "{LANE_W{active[i] && accept}}", "{LANE_W{accept}}")
 BUGS: dict[str, Bug] = {
     # ------------------------------------------------------------------------- arithmetic
     "divider constants swapped": Bug(
-        ((DIV, "j[0] ? 8'd145 : 8'd209", "j[0] ? 8'd209 : 8'd145"),), "shapes", VALUE
+        ((DIV, "::div_c1(bin_q);", "::div_c1(!bin_q);"),), "shapes", VALUE
     ),
     "log2exp: floor for round": Bug(
         ((LOG2EXP, "raw[CODE_W:1] + CODE_W'(raw[0])", "raw[CODE_W:1]"),), "shapes", VALUE
@@ -91,7 +91,9 @@ BUGS: dict[str, Bug] = {
         VALUE,
     ),
     "output steps floored": Bug(
-        ((DIV, "(9'(c) + 9'(1 << (Shift - 1))) >> Shift", "9'(c) >> Shift"),), "shapes", VALUE
+        ((DIV, "(9'(whole) + 9'(1 << (Shift - 1))) >> Shift", "9'(whole) >> Shift"),),
+        "shapes",
+        VALUE,
     ),
     "ks applied in row-scaled format": Bug(
         ((DIV, "row_scaled_i ? '0 : ks_i", "ks_i"),), "settings", VALUE
