@@ -102,6 +102,8 @@ module ailayernorm #(
   localparam int RunW     = LEN_W + 16 + EXP_W + 3 + 3 + 1;
   localparam int CfgW     = 1 + 8 + RunW;
   localparam int StepW    = 12;
+  localparam int DevW     = 15;
+  localparam int RsqrtW   = 10;
   localparam int RowW     = 2 + 15 + 9 + 5;
 
   // Stages of pass 1: valid[s] tells that stage s holds a beat. Stage 0 is the guard's register.
@@ -381,6 +383,7 @@ module ailayernorm #(
   logic                  beta_bank;
   logic [IndexW-1:0]     beta_index;
   logic [LANES-1:0]      p1_keep, p1_active, out_keep, out_active;
+  logic [LANES-1:0][DevW-1:0] p1_dev;
   logic signed [14:0]    p1_mu;
   logic [8:0]            p1_rsqrt;
   logic [4:0]            p1_sh;
@@ -447,18 +450,23 @@ module ailayernorm #(
   for (genvar i = 0; i < LANES; i++) begin : gen_p1
     assign p1_active[i] = !p1_lane[i][11] || p1_lane[i][10:3] != '0;
     assign p1_keep[i]   = p1_active[i] || p1_lane[i][0];
+    assign p1_dev[i]    = DevW'($signed({p1_lane[i], 2'b0})) - p1_mu;
   end
 
   // ------------------------------------------------------------------------------ affine and output
-  ailayernorm_affine #(
-    .LANES(LANES)
+  sn_affine #(
+    .LANES    (LANES),
+    .DEV_W    (DevW),
+    .R_W      (RsqrtW),
+    .SH_W     (5),
+    .LEFT     (7),
+    .SHIFT_REG(0)
   ) u_affine (
     .clk_i,
     .en_i   (advance),
-    .step_i (p1_lane),
+    .dev_i  (p1_dev),
     .gamma_i(p1_gamma),
-    .mu_i   (p1_mu),
-    .rsqrt_i(p1_rsqrt),
+    .r_i    ({1'b1, p1_rsqrt}),
     .sh_i   (p1_sh),
     .beta_i (out_beta),
     .out_o  (out)

@@ -9,7 +9,8 @@ TOP = "ailayernorm/ailayernorm.sv"
 STATISTICS = "ailayernorm/ailayernorm_statistics.sv"
 COMPRESS = "ailayernorm/ailayernorm_compress.sv"
 MOMENTS = "ailayernorm/ailayernorm_moments.sv"
-AFFINE = "ailayernorm/ailayernorm_affine.sv"
+AFFINE = "common/sn_affine.sv"
+SHIFT = "common/sn_shift_saturate.sv"
 MULTIPLY = "common/sn_multiply.sv"
 CHANNELS = "ailayernorm/ailayernorm_channels.sv"
 TABLES = "ailayernorm/ailayernorm_tables_pkg.sv"
@@ -221,16 +222,14 @@ BUGS: dict[str, Bug] = {
     # ----------------------------------------------------------------------------- affine
     "A rounded down": Bug(((AFFINE, ".ADD(128)", ".ADD(0)"),), "shapes", VALUE),
     "RSQRT without its top bit": Bug(
-        ((AFFINE, ".b_i({2'b01, rsqrt_i}),", ".b_i({2'b00, rsqrt_i}),"),), "shapes", VALUE
+        ((TOP, "({1'b1, p1_rsqrt}),", "({1'b0, p1_rsqrt}),"),), "shapes", VALUE
     ),
     "deviation a bit narrow": Bug(
         (
-            (AFFINE, "logic [14:0]       centred_q;", "logic [13:0]       centred_q;"),
-            (AFFINE, ".b_i(centred_q)", ".b_i({centred_q[13], centred_q})"),
             (
-                AFFINE,
-                "15'($signed({step_i[i], 2'b0})) - mu_i;",
-                "14'(15'($signed({step_i[i], 2'b0})) - mu_i);",
+                TOP,
+                "DevW'($signed({p1_lane[i], 2'b0})) - p1_mu;",
+                "DevW'($signed(14'(DevW'($signed({p1_lane[i], 2'b0})) - p1_mu)));",
             ),
         ),
         "levels",
@@ -238,20 +237,16 @@ BUGS: dict[str, Bug] = {
         rows=400,
     ),
     "left shift left out": Bug(
-        (
-            (
-                AFFINE,
-                ".data_i(sh_i),",
-                ".data_i((sh_i < 5'd7) ? 5'd7 : sh_i),",
-            ),
-        ),
+        ((TOP, ".sh_i   (p1_sh),", ".sh_i   ((p1_sh < 5'd7) ? 5'd7 : p1_sh),"),),
         "levels",
         VALUE,
         rows=400,
     ),
-    "quotient rounded down": Bug(((AFFINE, "{9'b0, by1[0]}", "10'b0"),), "shapes", VALUE),
+    "quotient rounded down": Bug(
+        ((SHIFT, "half_o = gen_shift[0].d[0];", "half_o = 1'b0;"),), "shapes", VALUE
+    ),
     "quotient wraps": Bug(
-        ((AFFINE, "cut   = over != '0;", "cut   = 1'b0;"),),
+        ((SHIFT, "(over == '0) ?", "1'b1 ?"),),
         "settings",
         VALUE,
     ),
@@ -259,8 +254,9 @@ BUGS: dict[str, Bug] = {
         (
             (
                 AFFINE,
-                "10'($signed(by1[9:1]))",
-                "((by1[9] == by1[8]) ? 10'($signed(by1[9:1])) : {{3{sign}}, {7{!sign}}})",
+                "10'(quotient)",
+                "((quotient[8] == quotient[7]) ? 10'(quotient)"
+                " : {{3{quotient[8]}}, {7{!quotient[8]}}})",
             ),
         ),
         "settings",
@@ -268,7 +264,7 @@ BUGS: dict[str, Bug] = {
     ),
     **{
         f"overflow not seen before the shift by {1 << bit}": Bug(
-            ((AFFINE, f"assign over[{bit}] = !sh[{bit}]", f"assign over[{bit}] = 1'b0"),),
+            ((SHIFT, "over[s] = !sh_i[s]", f"over[s] = s != {bit} && !sh_i[s]"),),
             "levels",
             VALUE,
             rows=100,
@@ -283,8 +279,10 @@ BUGS: dict[str, Bug] = {
         "shapes",
         VALUE,
     ),
-    "no saturation at 127": Bug(((AFFINE, "high ? 8'h7f : ", ""),), "shapes", VALUE),
-    "no saturation at -128": Bug(((AFFINE, "low ? 8'h80 : ", ""),), "shapes", VALUE),
+    "no saturation at 127": Bug(((AFFINE, "(total > 10'sd127) ? 8'h7f : ", ""),), "shapes", VALUE),
+    "no saturation at -128": Bug(
+        ((AFFINE, "(total < -10'sd128) ? 8'h80 : ", ""),), "shapes", VALUE
+    ),
     "beta of the neighbouring lane": Bug(
         ((AFFINE, "$signed(beta_i[i])", "$signed(beta_i[(i+1)%LANES])"),), "smoke", VALUE
     ),

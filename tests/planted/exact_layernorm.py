@@ -5,7 +5,6 @@ from tests.planted import VALUE, Bug, Rule
 # Rows of two beats: those of the longest sums are among those that every setting is tried with.
 SMALL = {"LANES": 4, "MAX_LEN": 8}
 
-AFFINE = "common/sn_affine.sv"
 FOLDER = "baseline/exact_layernorm/exact_layernorm"
 STATISTICS = f"{FOLDER}_statistics.sv"
 MOMENTS = f"{FOLDER}_moments.sv"
@@ -51,23 +50,6 @@ BUGS: dict[str, Bug] = {
     "a remainder that equals the divisor stays": Bug(
         ((DIVIDE, "twice >= {1'b0, divisor_in}", "twice > {1'b0, divisor_in}"),), "smoke", VALUE
     ),
-    "A rounded down": Bug(
-        ((AFFINE, "scaled[R_W+7:8] + R_W'(scaled[7])", "scaled[R_W+7:8]"),), "random", VALUE
-    ),
-    "quotient rounded down": Bug(
-        ((AFFINE, "half_q     <= gen_shift[0].d[0];", "half_q     <= 1'b0;"),), "smoke", VALUE
-    ),
-    "quotient wraps": Bug(
-        ((AFFINE, "(over == '0) ? gen_shift", "1'b1 ? gen_shift"),), "smoke", VALUE
-    ),
-    **{
-        f"overflow not seen before the shift by {1 << bit}": Bug(
-            ((AFFINE, "assign over[s] = !sh[s]", f"assign over[s] = s != {bit} && !sh[s]"),),
-            "settings",
-            VALUE,
-        )
-        for bit in range(5)
-    },
     "beta of the beat behind": Bug(
         ((TOP, ".STAGES(StBeta)", ".STAGES(StBeta - 1)"),), "smoke", VALUE
     ),

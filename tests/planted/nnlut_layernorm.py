@@ -6,9 +6,9 @@ from tests.planted import TUSER, VALUE, Bug, Rule
 SMALL = {"LANES": 4, "MAX_LEN": 8}
 
 FOLDER = "baseline/nnlut_layernorm/nnlut_layernorm"
-AFFINE = "common/sn_affine.sv"
 AVERAGE = f"{FOLDER}_average.sv"
 DEVIATION = f"{FOLDER}_deviation.sv"
+SHIFT = "common/sn_shift_saturate.sv"
 RSQRT = f"{FOLDER}_rsqrt.sv"
 TOP = f"{FOLDER}.sv"
 
@@ -60,7 +60,7 @@ BUGS: dict[str, Bug] = {
         ((TOP, ".STAGES(StBeta)", ".STAGES(StBeta - 1)"),), "smoke", VALUE
     ),
     "overflow not seen before the shift by 32": Bug(
-        ((AFFINE, "assign over[s] = !sh[s]", "assign over[s] = s != 5 && !sh[s]"),),
+        ((SHIFT, "over[s] = !sh_i[s]", "over[s] = s != 5 && !sh_i[s]"),),
         "settings",
         VALUE,
     ),
