@@ -277,6 +277,7 @@ AILAYERNORM = AILayerNormUnit(
         "common/sn_multiply.sv",
         "common/sn_row_guard.sv",
         "common/sn_row_buffer.sv",
+        "common/sn_row_output.sv",
         "common/sn_shift_saturate.sv",
         "common/sn_affine.sv",
         "ailayernorm/ailayernorm_tables_pkg.sv",

@@ -153,6 +153,7 @@ E2SOFTMAX = E2SoftmaxUnit(
         "common/sn_row_max.sv",
         "common/sn_row_guard.sv",
         "common/sn_row_buffer.sv",
+        "common/sn_row_output.sv",
         "e2softmax/e2softmax_log2exp.sv",
         "e2softmax/e2softmax_reduction.sv",
         "e2softmax/e2softmax_log_div.sv",
