@@ -312,8 +312,8 @@ module e2softmax #(
     .ROW_W     (RowW),
     .MAX_BEATS (MaxBeats),
     .TURNAROUND(Turnaround),
-    .LATE      (2),
-    .EARLY_W   (8)
+    .READ_DELAY(2),
+    .FIRST_W   (8)
   ) u_row_buffer (
     .clk_i,
     .rst_ni,

@@ -46,7 +46,7 @@ class E2SoftmaxUnit(SoftmaxUnit):
         ks = max(1, clog2(clog2(max_len) + 1))
         return {
             "beats": (words, 8 + 1),  # m_t, last
-            "beats late": (words, code * lanes),  # codes
+            "beats: codes (read 2 clocks later)": (words, code * lanes),
             "rows": (words, 2 + 8 + 4 + ks + parameters["DIV_BITS"]),
         }
 
