@@ -12,7 +12,7 @@ MOMENTS = "ailayernorm/ailayernorm_moments.sv"
 AFFINE = "common/sn_affine.sv"
 SHIFT = "common/sn_shift_saturate.sv"
 MULTIPLY = "common/sn_multiply.sv"
-CHANNELS = "ailayernorm/ailayernorm_channels.sv"
+COLUMN = "common/sn_channel_column.sv"
 TABLES = "ailayernorm/ailayernorm_tables_pkg.sv"
 
 ERR_LEN = "err_len_o was high for"
@@ -20,10 +20,10 @@ ERR_LEN = "err_len_o was high for"
 # A bank that a pass switches to a row late; `{}` loads it at the end of a row.
 _LATE_BANK = (
     TOP,
-    "  assign p_valid = {p_valid_q, rd_valid};\n",
+    "  assign p2_valid = {p2_valid_q, p2_s0_valid};\n",
     "  logic late_bank_q = 1'b0;\n"
     "  always_ff @(posedge clk_i) if (%s) late_bank_q <= %s;\n"
-    "  assign p_valid = {p_valid_q, rd_valid};\n",
+    "  assign p2_valid = {p2_valid_q, p2_s0_valid};\n",
 )
 _MASKED_DATA = (GUARD, "{LANE_W{active[i] && accept}}", "{LANE_W{accept}}")
 
@@ -64,7 +64,7 @@ BUGS: dict[str, Bug] = {
         ((COMPRESS, "a_i[7:0] ^ {8{negative}};", "a_i[7:0];"),), "shapes", VALUE
     ),
     "range of x - zp with its sign": Bug(
-        ((STATISTICS, "range_q  <= range;", "range_q  <= a[8] ? 2'd0 : range;"),),
+        ((STATISTICS, "range_q <= range;", "range_q <= a[8] ? 2'd0 : range;"),),
         "shapes",
         VALUE,
     ),
@@ -80,7 +80,21 @@ BUGS: dict[str, Bug] = {
         VALUE,
     ),
     "alpha left out of the sum": Bug(
-        ((STATISTICS, "({!step[11], step[10:0]})", "(12'(a_q) + 12'd2048)"),), "shapes", VALUE
+        (
+            (STATISTICS, ".data_i (step_o),", ".data_i (unshifted),"),
+            (
+                STATISTICS,
+                "    assign alpha     =",
+                "    assign unshifted[i] = 12'(a_q);\n    assign alpha     =",
+            ),
+            (
+                STATISTICS,
+                "[LANES-1:0]          active_q;",
+                "[LANES-1:0]          active_q;\n  logic [LANES-1:0][11:0] unshifted;",
+            ),
+        ),
+        "shapes",
+        VALUE,
     ),
     "alpha left out of the squares": Bug(
         ((STATISTICS, "<< {range_q, 2'b0}) << {alpha, 1'b0};", "<< {range_q, 2'b0});"),),
@@ -91,7 +105,7 @@ BUGS: dict[str, Bug] = {
         ((STATISTICS, "<< {alpha, 1'b0};", "<< alpha;"),), "shapes", VALUE
     ),
     "alpha left out of pass 2": Bug(
-        ((STATISTICS, "assign step_o[i]     = step;", "assign step_o[i]     = 12'(a_q);"),),
+        ((TOP, "? p1_s1_step[i] :", "? StepW'($signed(p1_s1_step[i]) >>> p1_s1_alpha[i]) :"),),
         "shapes",
         VALUE,
     ),
@@ -105,35 +119,59 @@ BUGS: dict[str, Bug] = {
         ((TOP, "? 18 : 22) + LenLog", "? 17 : 22) + LenLog"),), "levels", VALUE, rows=100
     ),
     "sum of the last row kept": Bug(
-        ((STATISTICS, "(first_i ? SUM_W'(0) : sum_o)", "sum_o"),), "smoke", ""
+        (
+            (
+                STATISTICS,
+                ".data_i (step_o),\n    .load_i,\n    .first_i,",
+                ".data_i (step_o),\n    .load_i,\n    .first_i(1'b0),",
+            ),
+        ),
+        "smoke",
+        "",
     ),
     "sum of squares of the last row kept": Bug(
-        ((STATISTICS, "(first_i ? SQUARE_W'(0) : square_sum_o)", "square_sum_o"),), "smoke", ""
+        (
+            (
+                STATISTICS,
+                ".data_i (square),\n    .load_i,\n    .first_i,",
+                ".data_i (square),\n    .load_i,\n    .first_i(1'b0),",
+            ),
+        ),
+        "smoke",
+        "",
     ),
     "count of the last row kept": Bug(
-        ((STATISTICS, "(first_i ? COUNT_W'(0) : count_o)", "count_o"),), "smoke", ""
+        (
+            (
+                STATISTICS,
+                ".data_i (active_q),\n    .load_i,\n    .first_i,",
+                ".data_i (active_q),\n    .load_i,\n    .first_i(1'b0),",
+            ),
+        ),
+        "smoke",
+        "",
     ),
     # ------------------------------------------------------------------------------ masks
     "masked lanes in the sums": Bug(
         (
             (STATISTICS, "active_i[i] ? {1'b0, x_i[i]}", "1'b1 ? {1'b0, x_i[i]}"),
-            (STATISTICS, "alpha         = active_q ?", "alpha         = 1'b1 ?"),
+            (STATISTICS, "alpha     = active_q[i] ?", "alpha     = 1'b1 ?"),
             _MASKED_DATA,
         ),
         "masks",
         VALUE,
     ),
     "masked lanes in the count": Bug(
-        ((STATISTICS, "BeatCountW'(active_q);", "BeatCountW'(1);"),), "masks", TUSER
+        ((STATISTICS, ".data_i (active_q),", ".data_i ({LANES{1'b1}}),"),), "masks", TUSER
     ),
     "masked lanes not zeroed": Bug(
-        ((TOP, "(p_valid[StOut] && out_active[i])", "p_valid[StOut]"),), "masks", VALUE
+        ((TOP, "p2_out_active[i] ? p2_out_sum[i] : 8'd0;", "p2_out_sum[i];"),), "masks", VALUE
     ),
     "masked lane without its keep": Bug(
-        ((TOP, "{1'b1, 10'b0, s1_keep[i]};", "{1'b1, 11'b0};"),), "masks", ""
+        ((TOP, "{1'b1, 10'b0, p1_s1_keep[i]};", "{1'b1, 11'b0};"),), "masks", ""
     ),
     "smallest steps taken for masked ones": Bug(
-        ((TOP, "p1_lane[i][10:3] != '0;", "p1_lane[i][10:4] != '0;"),), "settings", ""
+        ((TOP, "lane[i][10:3] != '0;", "lane[i][10:4] != '0;"),), "settings", ""
     ),
     # ---------------------------------------------------------------------------- moments
     "last shift of the mean square left out": Bug(
@@ -163,16 +201,16 @@ BUGS: dict[str, Bug] = {
         rows=100,
     ),
     "mean does not wrap": Bug(
-        ((MOMENTS, "MeanW  = 16;", "MeanW  = 17;"),), "levels", VALUE, rows=100
+        ((MOMENTS, "MeanW   = 16;", "MeanW   = 17;"),), "levels", VALUE, rows=100
     ),
     "mean square two bits narrow": Bug(
-        ((MOMENTS, "Ex2W   = 30;", "Ex2W   = 28;"),), "levels", VALUE
+        ((MOMENTS, "Ex2W    = 30;", "Ex2W    = 28;"),), "levels", VALUE
     ),
     "mean not zeroed for RMSNorm": Bug(
         ((MOMENTS, "rms_q ? '0 : mean_raw", "mean_raw"),), "settings", VALUE
     ),
     "M of the next row": Bug(
-        ((TOP, "(sum_run.inv_mant),", "(s0_cfg.run.inv_mant),"),), "random", VALUE
+        ((TOP, "(p1_sum_run.inv_mant),", "(p1_s0_run.inv_mant),"),), "random", VALUE
     ),
     "M of 2^15 for its half": Bug(
         ((MOMENTS, "(EXP_W + 1)'(!inv_mant_i[15]);", "(EXP_W + 1)'(1);"),), "shapes", VALUE
@@ -187,11 +225,13 @@ BUGS: dict[str, Bug] = {
         rows=100,
     ),
     "Lz of the next row": Bug(
-        ((TOP, "(sum_run.inv_exp),", "(s0_cfg.run.inv_exp),"),), "random", VALUE
+        ((TOP, "(p1_sum_run.inv_exp),", "(p1_s0_run.inv_exp),"),), "random", VALUE
     ),
-    "rms of the next row": Bug(((TOP, "(sum_run.rms),", "(s0_cfg.run.rms),"),), "settings", VALUE),
+    "rms of the next row": Bug(
+        ((TOP, "(p1_sum_run.rms),", "(p1_s0_run.rms),"),), "settings", VALUE
+    ),
     "gfrac of the next row": Bug(
-        ((TOP, "(sum_run.gfrac),", "(s0_cfg.run.gfrac),"),), "settings", VALUE
+        ((TOP, "(p1_sum_run.gfrac),", "(p1_s0_run.gfrac),"),), "settings", VALUE
     ),
     "variance of 0 kept": Bug(
         ((MOMENTS, "(diff[Ex2W+1] || diff == '0)", "(diff[Ex2W+1])"),), "levels", VALUE, rows=400
@@ -222,14 +262,14 @@ BUGS: dict[str, Bug] = {
     # ----------------------------------------------------------------------------- affine
     "A rounded down": Bug(((AFFINE, ".ADD(128)", ".ADD(0)"),), "shapes", VALUE),
     "RSQRT without its top bit": Bug(
-        ((TOP, "({1'b1, p1_rsqrt}),", "({1'b0, p1_rsqrt}),"),), "shapes", VALUE
+        ((TOP, "({1'b1, p2_s1_rsqrt}),", "({1'b0, p2_s1_rsqrt}),"),), "shapes", VALUE
     ),
     "deviation a bit narrow": Bug(
         (
             (
                 TOP,
-                "DevW'($signed({p1_lane[i], 2'b0})) - p1_mu;",
-                "DevW'($signed(14'(DevW'($signed({p1_lane[i], 2'b0})) - p1_mu)));",
+                "DevW'($signed({p2_s1_lane[i], 2'b0})) - p2_s1_mu;",
+                "DevW'($signed(14'(DevW'($signed({p2_s1_lane[i], 2'b0})) - p2_s1_mu)));",
             ),
         ),
         "levels",
@@ -237,7 +277,7 @@ BUGS: dict[str, Bug] = {
         rows=400,
     ),
     "left shift left out": Bug(
-        ((TOP, ".sh_i   (p1_sh),", ".sh_i   ((p1_sh < 5'd7) ? 5'd7 : p1_sh),"),),
+        ((TOP, ".sh_i   (p2_s1_sh),", ".sh_i   ((p2_s1_sh < 5'd7) ? 5'd7 : p2_s1_sh),"),),
         "levels",
         VALUE,
         rows=400,
@@ -295,46 +335,47 @@ BUGS: dict[str, Bug] = {
     ),
     "bank of pass 1 a row late": Bug(
         (
-            (TOP, ".rd1_bank_i (s0_cfg.bank),", ".rd1_bank_i (late_bank_q),"),
-            (*_LATE_BANK[:2], _LATE_BANK[2] % ("s0_valid && s0_ctl.close", "s0_cfg.bank")),
+            (TOP, ".rd_bank_i(p1_s0_bank),", ".rd_bank_i(late_bank_q),"),
+            (*_LATE_BANK[:2], _LATE_BANK[2] % ("p1_s0_valid && p1_s0_ctl.close", "p1_s0_bank")),
         ),
         "random",
         VALUE,
     ),
     "bank of pass 1 from the pins": Bug(
-        ((TOP, ".rd1_bank_i (s0_cfg.bank),", ".rd1_bank_i (cfg_bank_i),"),), "random", VALUE
+        ((TOP, ".rd_bank_i(p1_s0_bank),", ".rd_bank_i(cfg_bank_i),"),), "random", VALUE
     ),
     "bank of pass 2 a row late": Bug(
         (
-            (TOP, ".rd2_bank_i (rd_bank),", ".rd2_bank_i (late_bank_q),"),
-            (*_LATE_BANK[:2], _LATE_BANK[2] % ("advance && rd_valid && rd_last", "rd_bank")),
+            (TOP, ".rd_bank_i(p2_s0_bank),", ".rd_bank_i(late_bank_q),"),
+            (
+                *_LATE_BANK[:2],
+                _LATE_BANK[2] % ("advance && p2_s0_valid && p2_s0_last", "p2_s0_bank"),
+            ),
         ),
         "random",
         VALUE,
     ),
     "bank of the row in pass 1 for pass 2": Bug(
-        ((TOP, ".rd2_bank_i (rd_bank),", ".rd2_bank_i (s0_cfg.bank),"),), "random", VALUE
+        ((TOP, ".rd_bank_i(p2_s0_bank),", ".rd_bank_i(p1_s0_bank),"),), "random", VALUE
     ),
     "written to the other bank": Bug(
-        ((CHANNELS, "{wr_beat, chan_bank_i};", "{wr_beat, !chan_bank_i};"),), "smoke", ""
+        ((COLUMN, "{wr_beat, wr_bank_i};", "{wr_beat, !wr_bank_i};"),), "smoke", ""
     ),
     "written without enable": Bug(
-        ((CHANNELS, "chan_we_i && chan_addr_i[LaneW-1:0]", "chan_addr_i[LaneW-1:0]"),), "random", ""
+        ((COLUMN, "wr_en_i && wr_chan_i[LaneW-1:0]", "wr_chan_i[LaneW-1:0]"),), "random", ""
     ),
     "all lanes of a word written": Bug(
-        ((CHANNELS, "chan_we_i && chan_addr_i[LaneW-1:0] == LaneW'(i);", "chan_we_i;"),),
+        ((COLUMN, "wr_en_i && wr_chan_i[LaneW-1:0] == LaneW'(i);", "wr_en_i;"),),
         "smoke",
         "",
     ),
     "alpha of pass 1 not written while pass 2 reads": Bug(
         (
             (
-                CHANNELS,
-                ".wr_en_i  (wr_en),\n    .wr_addr_i(wr_addr[AddrW-1:0]),\n"
-                "    .wr_data_i({LANES{chan_alpha_i}}),",
-                ".wr_en_i  (wr_en & {LANES{rd2_en_i === 1'b0}}),\n"
-                "    .wr_addr_i(wr_addr[AddrW-1:0]),\n"
-                "    .wr_data_i({LANES{chan_alpha_i}}),",
+                TOP,
+                "u_alpha (\n    .clk_i,\n    .wr_en_i  (chan_we_i),",
+                "u_alpha (\n    .clk_i,\n"
+                "    .wr_en_i  (chan_we_i && (advance && p2_s0_valid) === 1'b0),",
             ),
         ),
         "random",
@@ -342,33 +383,29 @@ BUGS: dict[str, Bug] = {
     ),
     "index of pass 1 not restarted": Bug(
         (
-            (
-                TOP,
-                "s0_index_q;\n  logic [LANES-1:0][1:0]    s1_alpha",
-                "s0_index_q = '0;\n  logic [LANES-1:0][1:0]    s1_alpha",
-            ),
-            (TOP, "s0_ctl.first ? '0 : s0_index_q;", "s0_index_q;"),
+            (TOP, "p1_s0_index, p1_s0_index_q;", "p1_s0_index, p1_s0_index_q = '0;"),
+            (TOP, "p1_s0_ctl.first ? '0 : p1_s0_index_q;", "p1_s0_index_q;"),
         ),
         "random",
         "",
     ),
     "index of pass 2 not restarted": Bug(
-        ((TOP, "rd_last ? '0 : p0_index_q + IndexW'(1);", "p0_index_q + IndexW'(1);"),),
+        ((TOP, "p2_s0_last ? '0 : p2_s0_index_q + IndexW'(1);", "p2_s0_index_q + IndexW'(1);"),),
         "random",
         "",
     ),
     # ----------------------------------------------------------------------------- errors
     "wrong count not flagged": Bug(
-        ((TOP, "sum_ctl.err_len || wrong_len}", "sum_ctl.err_len}"),), "random", TUSER
+        ((TOP, "p1_sum_ctl.err_len || p1_wrong_len}", "p1_sum_ctl.err_len}"),), "random", TUSER
     ),
     "no err_len_o for a wrong count": Bug(
-        ((TOP, "!sum_ctl.err_len && wrong_len);", "1'b0);"),), "random", ERR_LEN
+        ((TOP, "!p1_sum_ctl.err_len && p1_wrong_len);", "1'b0);"),), "random", ERR_LEN
     ),
     "err_len_o twice for a long row of a wrong count": Bug(
-        ((TOP, "!sum_ctl.err_len && wrong_len);", "wrong_len);"),), "errors", ERR_LEN
+        ((TOP, "!p1_sum_ctl.err_len && p1_wrong_len);", "p1_wrong_len);"),), "errors", ERR_LEN
     ),
     "err_len_o at every beat of a wrong count": Bug(
-        ((TOP, "valid[StSum] && sum_ctl.close && !sum_ctl", "valid[StSum] && !sum_ctl"),),
+        ((TOP, "p1_sum_ctl.close && !p1_sum_ctl", "!p1_sum_ctl"),),
         "random",
         ERR_LEN,
     ),
@@ -376,8 +413,8 @@ BUGS: dict[str, Bug] = {
         (
             (
                 TOP,
-                "err_len_o      <= late_err_len_q[StSum-1] ||",
-                "err_len_o      <= guard_err_len ||",
+                "err_len_o    <= p1_err_len_q[StSum-1] ||",
+                "err_len_o    <= guard_err_len ||",
             ),
         ),
         "errors",
@@ -386,7 +423,7 @@ BUGS: dict[str, Bug] = {
         {"MAX_LEN": 6},
     ),
     "len of the next row": Bug(
-        ((TOP, "count != sum_run.len;", "count != s0_cfg.run.len;"),), "random", TUSER
+        ((TOP, "count != p1_sum_run.len;", "count != p1_s0_run.len;"),), "random", TUSER
     ),
     # ----------------------------------------------------------------------- flow control
     "a slot too few": Bug(
@@ -397,31 +434,27 @@ BUGS: dict[str, Bug] = {
     # ------------------------------------------------------------------------------ reset
     "index of pass 2 not reset": Bug(
         (
-            (
-                TOP,
-                "p0_index_q;\n  logic [LANES-1:0][7:0] p1_gamma",
-                "p0_index_q = '0;\n  logic [LANES-1:0][7:0] p1_gamma",
-            ),
-            (TOP, "      p0_index_q <= '0;\n    end else if", "    end else if"),
+            (TOP, "p2_s0_index_q, p2_beta_index;", "p2_s0_index_q = '0, p2_beta_index;"),
+            (TOP, "      p2_s0_index_q <= '0;\n    end else if", "    end else if"),
         ),
         "reset",
         VALUE,
     ),
     "stages of pass 1 not reset": Bug(
         (
-            (TOP, "[StRow-1:0]      valid_q;", "[StRow-1:0]      valid_q = '0;"),
-            (TOP, "if (!rst_ni) valid_q <= '0;", "if (!rst_ni) valid_q[0] <= 1'b0;"),
+            (TOP, "[StRow-1:0]      p1_valid_q;", "[StRow-1:0]      p1_valid_q = '0;"),
+            (TOP, "if (!rst_ni) p1_valid_q <= '0;", "if (!rst_ni) p1_valid_q[0] <= 1'b0;"),
         ),
         "reset",
         "",
     ),
     "stages of the moments not reset": Bug(
         (
-            (TOP, "  closing_q, storing_q;", "  closing_q = '0, storing_q = '0;"),
+            (TOP, " p1_closing_q, p1_storing_q;", " p1_closing_q = '0, p1_storing_q = '0;"),
             (
                 TOP,
-                "      closing_q <= '0;\n      storing_q <= '0;\n",
-                "      closing_q[0] <= 1'b0;\n",
+                "      p1_closing_q <= '0;\n      p1_storing_q <= '0;\n",
+                "      p1_closing_q[0] <= 1'b0;\n",
             ),
         ),
         "reset",
@@ -429,35 +462,17 @@ BUGS: dict[str, Bug] = {
     ),
     "stages of pass 2 not reset": Bug(
         (
-            (TOP, "      p_valid_q;\n", "      p_valid_q = '0;\n"),
-            (TOP, "      p_valid_q  <= '0;\n", ""),
+            (TOP, " p2_valid_q;\n", " p2_valid_q = '0;\n"),
+            (TOP, "      p2_valid_q    <= '0;\n", ""),
         ),
         "reset",
         "",
     ),
     "late err_len not reset": Bug(
-        ((TOP, "      late_err_len_q <= '0;\n", ""),),
+        ((TOP, "      p1_err_len_q <= '0;\n", ""),),
         "smoke",  # what the first reset leaves of it comes out as a pulse
         ERR_LEN,
     ),
-    "reset waits for a clock": Bug(
-        (
-            (
-                TOP,
-                "always_ff @(posedge clk_i or negedge rst_ni) begin\n"
-                "    if (!rst_ni) m_axis_tvalid <= 1'b0;",
-                "always_ff @(posedge clk_i) begin\n    if (!rst_ni) m_axis_tvalid <= 1'b0;",
-            ),
-        ),
-        "reset",
-        "in reset",
-    ),
 }
 
-RULES: dict[str, Rule] = {
-    "X on an idle output": Rule(
-        ((TOP, "(p_valid[StOut] && out_active[i])", "out_active[i]"),),
-        "X on a pin that must have a value",
-        needs_x=True,
-    ),
-}
+RULES: dict[str, Rule] = {}

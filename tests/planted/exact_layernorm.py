@@ -32,7 +32,7 @@ BUGS: dict[str, Bug] = {
     "square of the sum kept for RMSNorm": Bug(
         ((MOMENTS, "rms_i ? '0 : sum_square", "sum_square"),), "smoke", VALUE
     ),
-    "mean rounded down": Bug(((MOMENTS, " + 19'(quotient[0]);", ";"),), "random", VALUE),
+    "mean rounded down": Bug(((MOMENTS, " + MeanW'(quotient[0]);", ";"),), "random", VALUE),
     "leading pair of D off by one": Bug(
         ((MOMENTS, "if (var_q[2*i+:2] != 2'd0)", "if (var_q[2*i+1])"),), "smoke", VALUE
     ),
@@ -54,7 +54,7 @@ BUGS: dict[str, Bug] = {
         ((TOP, ".STAGES(StBeta)", ".STAGES(StBeta - 1)"),), "smoke", VALUE
     ),
     "gfrac of the next row": Bug(
-        ((TOP, ".gfrac_i     (sum_cfg.gfrac),", ".gfrac_i     (s0_cfg.gfrac),"),), "random", VALUE
+        ((TOP, "(p1_sum_run.gfrac),", "(p1_s0_run.gfrac),"),), "random", VALUE
     ),
     "a slot too few": Bug(
         ((TOP, "Turnaround = StRow + 2;", "Turnaround = StRow + 1;"),),

@@ -24,7 +24,7 @@ BUGS: dict[str, Bug] = {
     ),
     "deviation wraps": Bug(((DEVIATION, "(diff[32] == diff[31]) ?", "1'b1 ?"),), "random", VALUE),
     "what is squared wraps": Bug(
-        ((DEVIATION, "if (shifted[31:15] == '0 || shifted[31:15] == '1)", "if (1'b1)"),),
+        ((SHIFT, "(over == '0) ?", "(over == '0 || OUT_W == 16) ?"),),
         "settings",
         VALUE,
     ),
@@ -50,8 +50,8 @@ BUGS: dict[str, Bug] = {
     ),
     "gamma and beta change places": Bug(
         (
-            (TOP, ".chan_gamma_i,", ".chan_gamma_i(chan_beta_i),"),
-            (TOP, ".chan_beta_i,", ".chan_beta_i(chan_gamma_i),"),
+            (TOP, ".wr_data_i(chan_gamma_i),", ".wr_data_i(chan_beta_i ^ 8'd0),"),
+            (TOP, ".wr_data_i(chan_beta_i),", ".wr_data_i(chan_gamma_i),"),
         ),
         "smoke",
         VALUE,
@@ -65,12 +65,18 @@ BUGS: dict[str, Bug] = {
         VALUE,
     ),
     "mean of a beat that does not close": Bug(
-        ((TOP, "(valid[StSum] && sum_ctl.close),", "(valid[StSum] && sum_ctl.first),"),),
+        (
+            (
+                TOP,
+                "(p1_valid[StSum] && p1_sum_ctl.close),",
+                "(p1_valid[StSum] && p1_sum_ctl.first),",
+            ),
+        ),
         "smoke",
         VALUE,
     ),
     "wrong count not flagged": Bug(
-        ((TOP, "mean_ctl.err_len || mean_wrong_len,", "mean_ctl.err_len,"),), "random", TUSER
+        ((TOP, "p1_row_ctl.err_len || p1_row_wrong_len,", "p1_row_ctl.err_len,"),), "random", TUSER
     ),
     "pass 2 does not wait for ring 2": Bug(
         ((TOP, ".advance_i  (ring2_ready),", ".advance_i  (1'b1),"),), "stalls", ""
