@@ -92,6 +92,7 @@ module ailayernorm #(
   localparam int LenLog   = $clog2(MAX_LEN);
   localparam int SumW     = 12 + LenLog;
   localparam int SquareW  = ((CMP_RANGES == 2) ? 18 : 22) + LenLog;
+  localparam int PlaceW   = $clog2($clog2(MAX_LEN + 1) + 1);  // of Lz + 1
   localparam int StepW    = 12;
   localparam int DevW     = 15;  // of a step less mu, and of mu
   localparam int RsqrtW   = 10;
@@ -301,6 +302,7 @@ module ailayernorm #(
     .SUM_W     (SumW),
     .SQUARE_W  (SquareW),
     .EXP_W     (EXP_W),
+    .PLACE_W   (PlaceW),
     .CMP_RANGES(CMP_RANGES)
   ) u_moments (
     .clk_i,

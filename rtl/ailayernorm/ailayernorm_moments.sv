@@ -21,6 +21,7 @@ module ailayernorm_moments #(
   parameter  int SUM_W      = 22,
   parameter  int SQUARE_W   = 28,
   parameter  int EXP_W      = 4,  // bits of Lz
+  parameter  int PLACE_W    = 4,  // bits of Lz + 1
   parameter  int CMP_RANGES = 2,
   localparam int STAGES     = 5
 ) (
@@ -60,7 +61,7 @@ module ailayernorm_moments #(
   logic signed [ProdW-1:0] prod_q;
   logic [ProdSqW-1:0]      prod_sq, prod_sq_q;
   logic [15:0]             mant;
-  logic [EXP_W:0]          exp_q;
+  logic [PLACE_W-1:0]      exp_q;
   logic                    rms_q;
 
   // M has bit 14, or it is 2^15, which goes as 2^14 with a shift less: a row of digits less each.
@@ -87,7 +88,7 @@ module ailayernorm_moments #(
   always_ff @(posedge clk_i) begin
     prod_q    <= prod;
     prod_sq_q <= prod_sq;
-    exp_q     <= (EXP_W + 1)'(inv_exp_i) + (EXP_W + 1)'(!inv_mant_i[15]);
+    exp_q     <= PLACE_W'(inv_exp_i) + PLACE_W'(!inv_mant_i[15]);
     rms_q     <= rms_i;
   end
 

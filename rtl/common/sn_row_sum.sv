@@ -31,7 +31,6 @@ module sn_row_sum #(
 
   logic [LANES-1:0][BeatW-1:0] elem;
   logic [BeatW-1:0]            beat_sum;
-  logic [SUM_W-1:0]            beat_sum_wide;
 
   for (genvar i = 0; i < LANES; i++) begin : gen_elem
     assign elem[i] = BeatW'(data_i[i]) ^ (BeatW'(SIGNED) << (ELEM_W - 1));
@@ -47,12 +46,14 @@ module sn_row_sum #(
   );
 
   if (SIGNED) begin : gen_signed
-    assign beat_sum_wide = SUM_W'($signed({!beat_sum[BeatW-1], beat_sum[BeatW-2:0]}));
+    logic signed [BeatW-1:0] beat_sum_signed;
+    assign beat_sum_signed = {!beat_sum[BeatW-1], beat_sum[BeatW-2:0]};
+    always_ff @(posedge clk_i) begin
+      if (load_i) sum_o <= (first_i ? SUM_W'(0) : sum_o) + SUM_W'(beat_sum_signed);
+    end
   end else begin : gen_unsigned
-    assign beat_sum_wide = SUM_W'(beat_sum);
-  end
-
-  always_ff @(posedge clk_i) begin
-    if (load_i) sum_o <= (first_i ? SUM_W'(0) : sum_o) + beat_sum_wide;
+    always_ff @(posedge clk_i) begin
+      if (load_i) sum_o <= (first_i ? SUM_W'(0) : sum_o) + SUM_W'(beat_sum);
+    end
   end
 endmodule

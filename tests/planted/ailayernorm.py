@@ -213,7 +213,7 @@ BUGS: dict[str, Bug] = {
         ((TOP, "(p1_sum_run.inv_mant),", "(p1_s0_run.inv_mant),"),), "random", VALUE
     ),
     "M of 2^15 for its half": Bug(
-        ((MOMENTS, "(EXP_W + 1)'(!inv_mant_i[15]);", "(EXP_W + 1)'(1);"),), "shapes", VALUE
+        ((MOMENTS, "PLACE_W'(!inv_mant_i[15]);", "PLACE_W'(1);"),), "shapes", VALUE
     ),
     "square of the mean: its sign not taken off": Bug(
         ((MOMENTS, " - (SqW'(low & {", " - (SqW'(0 & {"),), "levels", VALUE

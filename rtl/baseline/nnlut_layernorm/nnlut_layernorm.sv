@@ -88,6 +88,7 @@ module nnlut_layernorm #(
   localparam int LenLog   = $clog2(MAX_LEN);
   localparam int SumW     = 32 + LenLog;
   localparam int SquareW  = 31 + LenLog;
+  localparam int PlaceW   = $clog2($clog2(MAX_LEN + 1) + 1);  // of Lz + 1
   localparam int XW       = 32;          // of x, mean and d
   localparam int LaneW    = 1 + XW;      // a lane's word in either ring
   localparam int RW       = 16;
@@ -228,9 +229,10 @@ module nnlut_layernorm #(
   assign p1_wrong_len = p1_count != p1_sum_len;
 
   nnlut_layernorm_average #(
-    .SUM_W(SumW),
-    .OUT_W(XW),
-    .EXP_W(EXP_W)
+    .SUM_W  (SumW),
+    .OUT_W  (XW),
+    .EXP_W  (EXP_W),
+    .PLACE_W(PlaceW)
   ) u_mean (
     .clk_i,
     .load_i    (p1_valid[StSum] && p1_sum_ctl.close),
@@ -397,9 +399,10 @@ module nnlut_layernorm #(
   );
 
   nnlut_layernorm_average #(
-    .SUM_W(SquareW + 1),
-    .OUT_W(33),
-    .EXP_W(EXP_W)
+    .SUM_W  (SquareW + 1),
+    .OUT_W  (33),
+    .EXP_W  (EXP_W),
+    .PLACE_W(PlaceW)
   ) u_var (
     .clk_i,
     .load_i    (p2_valid[StSquares] && p2_sum_last),

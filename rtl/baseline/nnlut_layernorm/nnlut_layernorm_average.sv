@@ -9,9 +9,10 @@
 // a whole row's stays away from the multiplier. Latency two clocks, a row a clock.
 
 module nnlut_layernorm_average #(
-  parameter int SUM_W = 42,
-  parameter int OUT_W = 32,
-  parameter int EXP_W = 4  // bits of Lz
+  parameter int SUM_W   = 42,
+  parameter int OUT_W   = 32,
+  parameter int EXP_W   = 4,  // bits of Lz
+  parameter int PLACE_W = 4   // bits of Lz + 1
 ) (
   input  logic                    clk_i,
   input  logic                    load_i,  // a row's sum is complete
@@ -28,7 +29,7 @@ module nnlut_layernorm_average #(
   logic [ProdW-1:0]            prod;
   logic signed [ProdW-1:0]     prod_q;
   logic [15:0]                 mant;
-  logic [EXP_W:0]              exp_q;
+  logic [PLACE_W-1:0]          exp_q;
   logic signed [ProdW-Low-1:0] raw;      // with the bit below
   logic signed [ProdW-Low-1:0] rounded;
   logic                        fits;
@@ -49,7 +50,7 @@ module nnlut_layernorm_average #(
 
   always_ff @(posedge clk_i) begin
     prod_q <= prod;
-    exp_q  <= (EXP_W + 1)'(inv_exp_i) + (EXP_W + 1)'(!inv_mant_i[15]);
+    exp_q  <= PLACE_W'(inv_exp_i) + PLACE_W'(!inv_mant_i[15]);
   end
 
   assign raw     = (ProdW - Low)'(prod_q >>> Low) >>> exp_q;
