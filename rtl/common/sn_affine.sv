@@ -10,8 +10,9 @@
 //   out  = sat(rnd(num / 2^sh) + beta, -128, 127)      sh >= -LEFT; negative: shift left
 //
 // sh_i is sh + LEFT. Before beta is added the quotient is saturated to 9 bits: what does not fit there
-// saturates with any beta. SHIFT_REG = 1 puts a register behind the shifter, for a wide num. Latency
-// 2 + SHIFT_REG clocks, one beat a clock; all holds while en_i is low.
+// saturates with any beta. SHIFT_REG = 1 puts a register behind the shifter, for a wide num; without it
+// the sum does not wait for that saturation. Latency 2 + SHIFT_REG clocks, one beat a clock; all holds
+// while en_i is low.
 
 module sn_affine #(
   parameter int LANES     = 32,
@@ -53,8 +54,10 @@ module sn_affine #(
     logic [DEV_W-1:0]  dev_q;
     logic [NumW:0]     num;
     logic [NumW-1:0]   num_q;
-    logic signed [8:0] shifted, quotient;
-    logic              shifted_half, half;
+    logic [8:0]        shifted, shifted_low;
+    logic              shifted_half, shifted_over;
+    logic signed [8:0] quotient;
+    logic              half, over, high, low;
     logic signed [9:0] total;
 
     sn_multiply #(
@@ -96,23 +99,29 @@ module sn_affine #(
       .num_i (num_q),
       .sh_i  (sh),
       .out_o (shifted),
+      .low_o (shifted_low),
+      .over_o(shifted_over),
       .half_o(shifted_half)
     );
 
-    sn_pipe #(
-      .W     (9 + 1),
-      .STAGES(SHIFT_REG)
-    ) u_quotient (
-      .clk_i,
-      .en_i,
-      .data_i({shifted, shifted_half}),
-      .data_o({quotient, half})
-    );
+    if (SHIFT_REG == 1) begin : gen_reg
+      assign over = 1'b0;
+      always_ff @(posedge clk_i) begin
+        if (en_i) begin
+          quotient <= shifted;
+          half     <= shifted_half;
+        end
+      end
+    end else begin : gen_wire
+      assign {quotient, half, over} = {shifted_low, shifted_half, shifted_over};
+    end
 
     assign total    = 10'(quotient) + 10'($signed(beta_i[i])) + $signed({9'b0, half});
-    assign out_o[i] = (total > 10'sd127) ? 8'h7f : (total < -10'sd128) ? 8'h80 : total[7:0];
+    assign high     = over ? !num_q[NumW-1] : total > 10'sd127;
+    assign low      = over ? num_q[NumW-1] : total < -10'sd128;
+    assign out_o[i] = high ? 8'h7f : low ? 8'h80 : total[7:0];
 
     logic unused;
-    assign unused = ^{scaled[R_W+8], scaled[7:0], num[NumW]};
+    assign unused = ^{scaled[R_W+8], scaled[7:0], num[NumW], shifted, shifted_low, shifted_over};
   end
 endmodule

@@ -4,7 +4,8 @@
 //   num_i << (LEFT + 1) --> >> 2^(SH_W-1) --> .. --> >> 2 --> >> 1 --> OUT_W bits and half_o
 //                                sh_i[SH_W-1]      sh_i[1]  sh_i[0]
 //
-//   q = floor(num_i * 2^LEFT / 2^sh_i),  out_o = sat(q),  q + half_o = rnd(num_i * 2^LEFT / 2^sh_i)
+//   q = floor(num_i * 2^LEFT / 2^sh_i),  q + half_o = rnd(num_i * 2^LEFT / 2^sh_i)
+//   over_o: q does not fit;  out_o = sat(q);  low_o = q's low bits, which are there a multiplexer earlier
 //
 // Largest step first. Before the step by 2^s at most 2^(s+1) - 1 more bits can be shifted out, so only
 // OUT_W + 2^(s+1) bits are kept: the quotient, half_o and those. If a step does not shift, the bits that
@@ -26,6 +27,8 @@ module sn_shift_saturate #(
   input  logic [W-1:0]     num_i,  // signed
   input  logic [SH_W-1:0]  sh_i,
   output logic [OUT_W-1:0] out_o,  // signed
+  output logic [OUT_W-1:0] low_o,
+  output logic             over_o,
   output logic             half_o
 );
   logic            sign;
@@ -44,5 +47,7 @@ module sn_shift_saturate #(
   end
 
   assign half_o = gen_shift[0].d[0];
-  assign out_o  = (over == '0) ? gen_shift[0].d[OUT_W:1] : {sign, {(OUT_W - 1) {!sign}}};
+  assign low_o  = gen_shift[0].d[OUT_W:1];
+  assign over_o = over != '0;
+  assign out_o  = over_o ? {sign, {(OUT_W - 1) {!sign}}} : low_o;
 endmodule

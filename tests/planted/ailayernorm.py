@@ -286,7 +286,7 @@ BUGS: dict[str, Bug] = {
         ((SHIFT, "half_o = gen_shift[0].d[0];", "half_o = 1'b0;"),), "shapes", VALUE
     ),
     "quotient wraps": Bug(
-        ((SHIFT, "(over == '0) ?", "1'b1 ?"),),
+        ((SHIFT, "over_o = over != '0;", "over_o = 1'b0;"),),
         "settings",
         VALUE,
     ),
@@ -319,10 +319,8 @@ BUGS: dict[str, Bug] = {
         "shapes",
         VALUE,
     ),
-    "no saturation at 127": Bug(((AFFINE, "(total > 10'sd127) ? 8'h7f : ", ""),), "shapes", VALUE),
-    "no saturation at -128": Bug(
-        ((AFFINE, "(total < -10'sd128) ? 8'h80 : ", ""),), "shapes", VALUE
-    ),
+    "no saturation at 127": Bug(((AFFINE, "high ? 8'h7f : ", ""),), "shapes", VALUE),
+    "no saturation at -128": Bug(((AFFINE, "low ? 8'h80 : ", ""),), "shapes", VALUE),
     "beta of the neighbouring lane": Bug(
         ((AFFINE, "$signed(beta_i[i])", "$signed(beta_i[(i+1)%LANES])"),), "smoke", VALUE
     ),

@@ -24,7 +24,7 @@ BUGS: dict[str, Bug] = {
     ),
     "deviation wraps": Bug(((DEVIATION, "(diff[32] == diff[31]) ?", "1'b1 ?"),), "random", VALUE),
     "what is squared wraps": Bug(
-        ((SHIFT, "(over == '0) ?", "(over == '0 || OUT_W == 16) ?"),),
+        ((SHIFT, "over_o = over != '0;", "over_o = over != '0 && OUT_W != 16;"),),
         "settings",
         VALUE,
     ),

@@ -29,7 +29,8 @@ module nnlut_layernorm_deviation #(
     logic signed [32:0] diff;
     logic signed [31:0] d_q;
     logic [15:0]        y, y_q;
-    logic               unused_half;
+    logic [15:0]        unused_low;
+    logic               unused_over, unused_half;
     logic [31:0]        square;  // 2^30 at the most
     logic [30:0]        square_q;
 
@@ -49,6 +50,8 @@ module nnlut_layernorm_deviation #(
       .num_i (d_q),
       .sh_i  (shift_q),
       .out_o (y),
+      .low_o (unused_low),
+      .over_o(unused_over),
       .half_o(unused_half)
     );
 
@@ -67,7 +70,7 @@ module nnlut_layernorm_deviation #(
     end
 
     logic unused;
-    assign unused = ^{square[31], unused_half};
+    assign unused = ^{square[31], unused_low, unused_over, unused_half};
 
     assign d_o[i]      = d_q;
     assign square_o[i] = square_q;
