@@ -91,7 +91,7 @@ class ChannelConfig(AgentConfig):
 
 @dataclass(kw_only=True)
 class EnvConfig:
-    """A unit and its agents. `name` and `rerun` go into reports, `seed` besides."""
+    """A unit and its agents. `name`, `seed` and `rerun` go into reports; `rng` is for sequences."""
 
     unit: Unit
     parameters: Parameters
@@ -100,6 +100,7 @@ class EnvConfig:
     errors: AgentConfig
     reset: AgentConfig
     channels: ChannelConfig | None = None
+    rng: Rng | None = None
     seed: int = 0
     name: str = ""
     rerun: str = ""
@@ -146,6 +147,7 @@ class EnvConfig:
             errors=AgentConfig(**common),
             reset=AgentConfig(**common),
             channels=channels,
+            rng=rng,
             **about,
         )
 
