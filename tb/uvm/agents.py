@@ -1,18 +1,19 @@
 """Agents of the two streams, and the monitor of the error outputs.
 
-SourceAgent:  RowItem -> seqr -> RowDriver ----> s_axis, cfg_* ----> SourceMonitor -> ap, cut_ap, rule_ap
-SinkAgent:  ReadyItem -> seqr -> ReadyDriver -> m_axis_tready  m_axis -> SinkMonitor -> the same
-ErrorMonitor:                                              err_* -> PulseCounter -> ap
+RowItem --> seqr -> RowDriver --> DrivenPins => s_axis, cfg_*   PinsIn --> SourceMonitor -> ports
+ReadyItem > seqr -> ReadyDriver > ReadyPin ==> m_axis_tready   PinsOut -> SinkMonitor ---> ports
+                                               err_*     PulseCounter ---> ErrorMonitor -> ap
+
+Ports of a stream's monitor: ap, the rows; cut_ap, what resets found; rule_ap, broken rules.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cocotb
 from cocotb.utils import get_sim_time
 from pyuvm import uvm_analysis_port, uvm_driver, uvm_monitor, uvm_sequence_item
-
-import cocotb
 
 from ..check.contract import ObservedRow, pack
 from ..check.coverage import state_of
@@ -124,6 +125,7 @@ class StreamMonitor(uvm_monitor):
         return pins_type(
             *(cfg.entity, cfg.prefix, cfg.clocking, cfg.reset, *args),
             has_x=cfg.has_x,
+            at_rise=cfg.at_rise,
             on_row=self.publish,
             on_error=self._rule,
         )

@@ -137,21 +137,25 @@ class ChannelMonitor(uvm_monitor):
         self.cfg = cfg = self.cdb_get("cfg")
         top = cfg.entity
         self.writes = 0
+        self._before: tuple | None = None  # on the pins one falling edge earlier
         self._enable = Level(top.chan_we_i)
         self._bank, self._address = top.chan_bank_i, top.chan_addr_i
         self._pins = [(column, getattr(top, column.port)) for column in cfg.fields]
         cfg.clocking.subscribe(self._clock)
 
     def _clock(self) -> None:
-        if self._enable.value == "1":
-            self.written(
-                int(self._bank.value),
-                int(self._address.value),
-                {
-                    column.name: np.array(int(pin.value), np.uint8).view(column.dtype)
-                    for column, pin in self._pins
-                },
-            )
+        now = self._write() if self._enable.value == "1" else None
+        # Pins that move at the rising edge had these values before the next one, not the last.
+        write, self._before = (self._before, now) if self.cfg.at_rise else (now, None)
+        if write is not None:
+            self.written(*write)
+
+    def _write(self) -> tuple[int, int, dict[str, np.ndarray]]:
+        values = {
+            column.name: np.array(int(pin.value), np.uint8).view(column.dtype)
+            for column, pin in self._pins
+        }
+        return int(self._bank.value), int(self._address.value), values
 
     def written(self, bank: int, address: int, values: dict[str, np.ndarray]) -> None:
         """A channel has been written."""

@@ -54,6 +54,8 @@ class AgentConfig:
 
     entity     handle of the instance whose pins these are: the top, or a unit anywhere inside it
     is_active  PASSIVE: monitors only
+    at_rise    whoever drives the unit's inputs moves at the rising edge, as circuits do; this
+               bench's drivers move at the falling one
     rng        of what drives
     """
 
@@ -61,6 +63,7 @@ class AgentConfig:
     clocking: Clocking
     reset: ResetLine
     is_active: uvm_active_passive_enum = ACTIVE
+    at_rise: bool = False
     rng: Rng | None = None
 
 
@@ -123,13 +126,17 @@ class EnvConfig:
         rng: Rng | None = None,
         **about,
     ) -> EnvConfig:
-        """All that is around the unit whose instance `entity` is, its ports named as its own."""
+        """All that is around the unit whose instance `entity` is, with the names of its ports.
+
+        Where it is passive, everything is taken to move at the rising edge.
+        """
         shape = StreamShape.of(unit, parameters)
         common = {
             "entity": entity,
             "clocking": clocking,
             "reset": reset,
             "is_active": is_active,
+            "at_rise": is_active == PASSIVE,
             "rng": rng,
         }
         channels = table = None

@@ -10,8 +10,8 @@ from cocotb.triggers import Event
 from pyuvm import uvm_env
 
 from ..check.record import save_run
-from ..run import Run
 from ..check.timing import Clocks
+from ..run import Run
 from .agents import ErrorMonitor, SinkAgent, SourceAgent
 from .channel_agent import ChannelAgent
 from .config import ACTIVE

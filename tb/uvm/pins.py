@@ -12,7 +12,9 @@ looks at what the last rising edge took, then drives what the next one is to tak
 
 so a transfer at edge n is seen at falling edge n from the inputs as they are and the outputs as
 they were one falling edge earlier. This needs outputs that come from flip-flops, which the stream
-contract promises, and holds on every simulator.
+contract promises, and holds on every simulator. Where somebody else drives the inputs, from
+flip-flops or right behind the rising edge, they too are as they were one falling edge earlier
+(`at_rise`).
 
 Waking a coroutine or reading a pin from Python costs about as much as simulating a clock. One
 coroutine (`Clocking`) wakes for all monitors, and of the pins only tdata and tlast are read for
@@ -297,10 +299,12 @@ class WatchedPins(BusMonitor):
     payload is stable while it waits. `has_x` tells that the simulator has X to look for; an
     output's payload must not show any when it is idle either.
 
+    `at_rise` tells that the stream's inputs to the unit move at the rising edge, as its outputs do.
     `on_row` gets an `ObservedRow` when tlast has been transferred, `on_error` each broken rule.
     """
 
     _side: tuple[str, ...] = ()  # payload beside tdata and tlast
+    _x_when_idle = False  # look for X on the payload without tvalid too
 
     def __init__(
         self,
@@ -310,6 +314,7 @@ class WatchedPins(BusMonitor):
         reset: ResetLine,
         *,
         has_x: bool,
+        at_rise: bool,
         on_row: Callable[[ObservedRow], None],
         on_error: Callable[[ProtocolError], None],
     ):
@@ -317,6 +322,7 @@ class WatchedPins(BusMonitor):
         self._clocking = clocking
         self._line = reset
         self._has_x = has_x
+        self._at_rise = at_rise
         self._on_error = on_error
         self.beats = 0
         super().__init__(entity, name, clocking, callback=on_row)
@@ -328,12 +334,13 @@ class WatchedPins(BusMonitor):
 
     async def _monitor_recv(self):
         # No coroutine of its own: the clocking block calls.
-        self._clocking.subscribe(self._clock)
+        self._clocking.subscribe(self._clock_at_rise if self._at_rise else self._clock)
 
     def _drop(self) -> None:
         """Forget what was in progress."""
         self._row = ObservedRow()
         self._waited: list[str] | None = None  # payload that waited for tready at the last edge
+        self._earlier: tuple[str, str, list[str]] = ("0", "0", [])  # of `_clock_at_rise`
         self.partial = False  # a row has begun and not ended
         self.waiting = False  # a beat waits for tready
 
@@ -343,6 +350,15 @@ class WatchedPins(BusMonitor):
     def _clock(self) -> None:
         """Called at each falling edge; judges the rising edge before it with `_judge`."""
         raise NotImplementedError
+
+    def _clock_at_rise(self) -> None:
+        """The same where all pins move at the rising edge: it found them as they were before."""
+        if self._line.active:
+            return
+        earlier, valid = self._earlier, self._valid.value
+        payload = self._payload() if valid == "1" or self._x_when_idle else []
+        self._judge(*earlier)
+        self._earlier = (valid, self._ready.value, payload)
 
     def _first_beat(self, row: ObservedRow) -> None:
         """Look at what belongs to a row's first beat."""
@@ -410,15 +426,27 @@ class PinsIn(WatchedPins):
             self._judge(valid, ready, self._payload() if valid == "1" else [])
 
     def _first_beat(self, row: ObservedRow) -> None:
-        row.settings = {name: int(handle.value) for name, handle in self._cfg.items()}
+        row.settings = self._settings_before if self._at_rise else self._settings()
         if self._channels is not None:
             row.channels = self._channels(row.settings["bank"])
+
+    def _clock_at_rise(self) -> None:
+        super()._clock_at_rise()
+        if self._earlier[0] == "1":
+            self._settings_before = self._settings()
+
+    def _settings(self) -> dict[str, int]:
+        return {name: int(handle.value) for name, handle in self._cfg.items()}
 
 
 class PinsOut(WatchedPins):
     """An output stream."""
 
     _side = ("tkeep", "tuser")
+
+    @property
+    def _x_when_idle(self) -> bool:
+        return self._has_x
 
     def _drop(self) -> None:
         super()._drop()

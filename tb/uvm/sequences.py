@@ -129,7 +129,7 @@ class ChannelSequence(uvm_sequence):
 
 
 class ResetSequence(uvm_sequence):
-    """Resets, each at its time after the one before and, where it aims, in a state of the streams."""
+    """Resets, each so long after the one before and, where it aims, in a state of the streams."""
 
     def __init__(self, name: str):
         super().__init__(name)
