@@ -160,6 +160,7 @@ SOFTERMAX = SoftermaxUnit(
         "common/sn_row_max.sv",
         "common/sn_row_guard.sv",
         "common/sn_row_buffer.sv",
+        "common/sn_row_output.sv",
         "baseline/softermax/softermax_tables_pkg.sv",
         "baseline/softermax/softermax_power.sv",
         "baseline/softermax/softermax_reduction.sv",

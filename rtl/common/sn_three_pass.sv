@@ -117,9 +117,10 @@ module sn_three_pass #(
   logic                      p1_valid_q, p1_last, p1_err_keep, p1_err_len;
   logic [LANES-1:0][3:0]     p1_code;
   logic [15:0][VALUE_W-1:0]  line;
+  logic [LANES-1:0][OUT_W-1:0] p1_out;
+  logic [LANES-1:0]          p1_keep;
 
   assign line_load_o = advance && p0_valid;
-  assign advance     = !m_axis_tvalid || m_axis_tready;
 
   sn_pipe #(
     .W     (4 * LANES + 3),
@@ -139,26 +140,33 @@ module sn_three_pass #(
     end
   end
 
-  // The outputs are reset whole: no X leaves the unit.
-  always_ff @(posedge clk_i or negedge rst_ni) begin
-    if (!rst_ni) begin
-      p1_valid_q    <= 1'b0;
-      m_axis_tvalid <= 1'b0;
-      m_axis_tdata  <= '0;
-      m_axis_tkeep  <= '0;
-      m_axis_tlast  <= 1'b0;
-      m_axis_tuser  <= '0;
-    end else if (advance) begin
-      p1_valid_q    <= p0_valid;
-      m_axis_tvalid <= p1_valid_q;
-      if (p1_valid_q) begin
-        for (int i = 0; i < LANES; i++) begin
-          m_axis_tdata[OUT_W*i+:OUT_W] <= OUT_W'(line[p1_code[i]]);
-          m_axis_tkeep[i]              <= p1_code[i] != CodeAbsent;
-        end
-        m_axis_tlast <= p1_last;
-        m_axis_tuser <= {p1_err_keep, p1_err_len, 5'd0};
-      end
-    end
+  for (genvar i = 0; i < LANES; i++) begin : gen_lane
+    assign p1_out[i]  = OUT_W'(line[p1_code[i]]);
+    assign p1_keep[i] = p1_code[i] != CodeAbsent;
   end
+
+  always_ff @(posedge clk_i or negedge rst_ni) begin
+    if (!rst_ni) p1_valid_q <= 1'b0;
+    else if (advance) p1_valid_q <= p0_valid;
+  end
+
+  sn_row_output #(
+    .LANES(LANES),
+    .OUT_W(OUT_W)
+  ) u_output (
+    .clk_i,
+    .rst_ni,
+    .advance_o(advance),
+    .valid_i  (p1_valid_q),
+    .data_i   (p1_out),
+    .keep_i   (p1_keep),
+    .last_i   (p1_last),
+    .user_i   ({p1_err_keep, p1_err_len, 5'd0}),
+    .m_axis_tdata,
+    .m_axis_tkeep,
+    .m_axis_tlast,
+    .m_axis_tuser,
+    .m_axis_tvalid,
+    .m_axis_tready
+  );
 endmodule

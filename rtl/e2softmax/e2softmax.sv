@@ -312,8 +312,8 @@ module e2softmax #(
     .ROW_W     (RowW),
     .MAX_BEATS (MaxBeats),
     .TURNAROUND(Turnaround),
-    .LATE      (2),
-    .EARLY_W   (8)
+    .READ_DELAY(2),
+    .FIRST_W   (8)
   ) u_row_buffer (
     .clk_i,
     .rst_ni,
@@ -337,6 +337,7 @@ module e2softmax #(
   logic [2:1]            p_valid;
   logic                  div_last;
   logic [USER_W-1:0]     div_user;
+  logic [LANES-1:0]      div_keep;
   logic [LANES-1:0][7:0] div_out;
 
   e2softmax_log_div #(
@@ -353,7 +354,6 @@ module e2softmax #(
     .row_scaled_i(rd_fmt),
     .ks_i        (rd_ks),
     .bin_i       (rd_bin),
-    .valid_i     (p_valid[2]),
     .code_i      (div_code),
     .out_o       (div_out)
   );
@@ -368,25 +368,32 @@ module e2softmax #(
     .data_o({div_last, div_user})
   );
 
-  assign advance = !m_axis_tvalid || m_axis_tready;
+  for (genvar i = 0; i < LANES; i++) begin : gen_keep
+    assign div_keep[i] = div_code[i] != CodeAbsent;
+  end
 
   always_ff @(posedge clk_i or negedge rst_ni) begin
-    if (!rst_ni) begin
-      p_valid       <= '0;
-      m_axis_tvalid <= 1'b0;
-    end else if (advance) begin
-      p_valid       <= {p_valid[1], rd_valid};
-      m_axis_tvalid <= p_valid[2];
-    end
+    if (!rst_ni) p_valid <= '0;
+    else if (advance) p_valid <= {p_valid[1], rd_valid};
   end
 
-  // 0 where there is no beat: the first clock of a reset makes the payload 0, with no reset of its own.
-  always_ff @(posedge clk_i) begin
-    if (advance) begin
-      m_axis_tdata <= div_out;
-      m_axis_tlast <= p_valid[2] && div_last;
-      m_axis_tuser <= p_valid[2] ? div_user : '0;
-      for (int i = 0; i < LANES; i++) m_axis_tkeep[i] <= p_valid[2] && div_code[i] != CodeAbsent;
-    end
-  end
+  sn_row_output #(
+    .LANES(LANES),
+    .OUT_W(8)
+  ) u_output (
+    .clk_i,
+    .rst_ni,
+    .advance_o(advance),
+    .valid_i  (p_valid[2]),
+    .data_i   (div_out),
+    .keep_i   (div_keep),
+    .last_i   (div_last),
+    .user_i   (div_user),
+    .m_axis_tdata,
+    .m_axis_tkeep,
+    .m_axis_tlast,
+    .m_axis_tuser,
+    .m_axis_tvalid,
+    .m_axis_tready
+  );
 endmodule

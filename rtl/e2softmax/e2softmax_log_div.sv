@@ -36,9 +36,8 @@ module e2softmax_log_div #(
   input  logic [KS_W-1:0]              ks_i,
   input  logic [DIV_BITS-1:0]          bin_i,
   // two clocks later
-  input  logic                         valid_i,
   input  logic [LANES-1:0][CODE_W-1:0] code_i,
-  output logic [LANES-1:0][7:0]        out_o  // 0 without valid_i
+  output logic [LANES-1:0][7:0]        out_o
 );
   localparam int Steps  = 9 << EXP_FRAC;  // from here on the output is 0
   localparam int StepW  = CODE_W + 1;     // a code plus a saturated base: at most 15 + 9 (31 + 18)
@@ -141,6 +140,6 @@ module e2softmax_log_div #(
   for (genvar i = 0; i < LANES; i++) begin : gen_lane
     logic [StepW-1:0] k;
     assign k        = StepW'(code_i[i]) + StepW'(base_q);
-    assign out_o[i] = (valid_i && k < StepW'(Steps)) ? step[k[CODE_W-1:0]] : 8'd0;
+    assign out_o[i] = (k < StepW'(Steps)) ? step[k[CODE_W-1:0]] : 8'd0;
   end
 endmodule

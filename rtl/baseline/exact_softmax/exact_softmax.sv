@@ -137,8 +137,7 @@ module exact_softmax #(
   logic [LANES-1:0][7:0]      div_out;
   logic                       div_last, div_err_keep, div_err_len;
 
-  assign advance = !m_axis_tvalid || m_axis_tready;
-  assign sum     = {sum_q, p0_sum};
+  assign sum = {sum_q, p0_sum};
 
   always_ff @(posedge clk_i) begin
     if (advance) sum_q <= sum[Steps-2:0];
@@ -170,24 +169,28 @@ module exact_softmax #(
     .data_o({div_keep, div_last, div_err_keep, div_err_len})
   );
 
-  // The outputs are reset whole: no X leaves the unit.
   always_ff @(posedge clk_i or negedge rst_ni) begin
-    if (!rst_ni) begin
-      valid_q       <= '0;
-      m_axis_tvalid <= 1'b0;
-      m_axis_tdata  <= '0;
-      m_axis_tkeep  <= '0;
-      m_axis_tlast  <= 1'b0;
-      m_axis_tuser  <= '0;
-    end else if (advance) begin
-      valid_q       <= {valid_q[Steps-1:1], p0_valid};
-      m_axis_tvalid <= valid_q[Steps];
-      if (valid_q[Steps]) begin
-        m_axis_tdata <= div_out;
-        m_axis_tkeep <= div_keep;
-        m_axis_tlast <= div_last;
-        m_axis_tuser <= {div_err_keep, div_err_len, 5'd0};
-      end
-    end
+    if (!rst_ni) valid_q <= '0;
+    else if (advance) valid_q <= {valid_q[Steps-1:1], p0_valid};
   end
+
+  sn_row_output #(
+    .LANES(LANES),
+    .OUT_W(8)
+  ) u_output (
+    .clk_i,
+    .rst_ni,
+    .advance_o(advance),
+    .valid_i  (valid_q[Steps]),
+    .data_i   (div_out),
+    .keep_i   (div_keep),
+    .last_i   (div_last),
+    .user_i   ({div_err_keep, div_err_len, 5'd0}),
+    .m_axis_tdata,
+    .m_axis_tkeep,
+    .m_axis_tlast,
+    .m_axis_tuser,
+    .m_axis_tvalid,
+    .m_axis_tready
+  );
 endmodule

@@ -325,8 +325,6 @@ module softermax #(
     .out_o    (norm_out)
   );
 
-  assign advance = !m_axis_tvalid || m_axis_tready;
-
   always_ff @(posedge clk_i) begin
     if (advance && rd_valid) begin
       norm_last_q <= rd_last;
@@ -334,24 +332,28 @@ module softermax #(
     end
   end
 
-  // The outputs are reset whole: no X leaves the unit.
   always_ff @(posedge clk_i or negedge rst_ni) begin
-    if (!rst_ni) begin
-      norm_valid_q  <= 1'b0;
-      m_axis_tvalid <= 1'b0;
-      m_axis_tdata  <= '0;
-      m_axis_tkeep  <= '0;
-      m_axis_tlast  <= 1'b0;
-      m_axis_tuser  <= '0;
-    end else if (advance) begin
-      norm_valid_q  <= rd_valid;
-      m_axis_tvalid <= norm_valid_q;
-      if (norm_valid_q) begin
-        m_axis_tdata <= norm_out;
-        m_axis_tkeep <= norm_keep;
-        m_axis_tlast <= norm_last_q;
-        m_axis_tuser <= norm_user_q;
-      end
-    end
+    if (!rst_ni) norm_valid_q <= 1'b0;
+    else if (advance) norm_valid_q <= rd_valid;
   end
+
+  sn_row_output #(
+    .LANES(LANES),
+    .OUT_W(8)
+  ) u_output (
+    .clk_i,
+    .rst_ni,
+    .advance_o(advance),
+    .valid_i  (norm_valid_q),
+    .data_i   (norm_out),
+    .keep_i   (norm_keep),
+    .last_i   (norm_last_q),
+    .user_i   (norm_user_q),
+    .m_axis_tdata,
+    .m_axis_tkeep,
+    .m_axis_tlast,
+    .m_axis_tuser,
+    .m_axis_tvalid,
+    .m_axis_tready
+  );
 endmodule

@@ -6,6 +6,7 @@ SMALL = {"LANES": 4, "MAX_LEN": 32}
 
 GUARD = "common/sn_row_guard.sv"
 BUFFER = "common/sn_row_buffer.sv"
+OUTPUT = "common/sn_row_output.sv"
 TREE = "common/sn_reduce_tree.sv"
 MAX = "common/sn_row_max.sv"
 LARGER = "common/sn_max.sv"
@@ -128,12 +129,12 @@ BUGS: dict[str, Bug] = {
         "",
     ),
     "tready ignored at the output": Bug(
-        ((TOP, "assign advance = !m_axis_tvalid || m_axis_tready;", "assign advance = 1'b1;"),),
+        ((OUTPUT, "advance_o = !m_axis_tvalid || m_axis_tready;", "advance_o = 1'b1;"),),
         "stalls",
         "",
     ),
     "tlast a beat early": Bug(
-        ((TOP, "m_axis_tlast <= p_valid[2] && div_last;", "m_axis_tlast <= rd_last;"),),
+        ((TOP, ".last_i   (div_last),", ".last_i   (rd_last),"),),
         "lengths",
         "",
     ),
@@ -154,7 +155,9 @@ BUGS: dict[str, Bug] = {
         ((BUFFER, ".rd_addr_i(ptr_q),", ".rd_addr_i(rd_ptr_q),"),), "smoke", ""
     ),
     "codes read in a stall": Bug(
-        ((BUFFER, "rd_all = advance_i && reads[LATE]", "rd_all = reads[LATE]"),), "stalls", ""
+        ((BUFFER, "rd_all = advance_i && reads[READ_DELAY]", "rd_all = reads[READ_DELAY]"),),
+        "stalls",
+        "",
     ),
     "row entry read a row late": Bug(
         ((BUFFER, "rd_beat && (start_q || last_o)", "rd_beat && !start_q && last_o"),), "smoke", ""
@@ -162,9 +165,9 @@ BUGS: dict[str, Bug] = {
     "a bubble after each row": Bug(
         (
             (
-                TOP,
-                "assign advance = !m_axis_tvalid || m_axis_tready;",
-                "assign advance = !m_axis_tvalid || (m_axis_tready && !m_axis_tlast);",
+                OUTPUT,
+                "advance_o = !m_axis_tvalid || m_axis_tready;",
+                "advance_o = !m_axis_tvalid || (m_axis_tready && !m_axis_tlast);",
             ),
         ),
         "timing",
@@ -209,7 +212,7 @@ BUGS: dict[str, Bug] = {
         "",
     ),
     "tkeep comes out whole": Bug(
-        ((TOP, "p_valid[2] && div_code[i] != CodeAbsent", "p_valid[2]"),),
+        ((TOP, "div_keep[i] = div_code[i] != CodeAbsent;", "div_keep[i] = 1'b1;"),),
         "lengths",
         "tkeep: expected",
     ),
@@ -226,10 +229,9 @@ BUGS: dict[str, Bug] = {
     "reset waits for a clock": Bug(
         (
             (
-                TOP,
-                "always_ff @(posedge clk_i or negedge rst_ni) begin\n    if (!rst_ni) begin\n"
-                "      p_valid ",
-                "always_ff @(posedge clk_i) begin\n    if (!rst_ni) begin\n      p_valid ",
+                OUTPUT,
+                "always_ff @(posedge clk_i or negedge rst_ni) begin",
+                "always_ff @(posedge clk_i) begin",
             ),
         ),
         "reset",
@@ -259,10 +261,10 @@ RULES: dict[str, Rule] = {
     "payload moves": Rule(
         (
             (
-                TOP,
-                "      m_axis_tdata <= div_out;",
-                "      m_axis_tdata <= div_out;\n    end else begin\n"
-                "      m_axis_tdata <= ~m_axis_tdata;\n    end\n    if (advance) begin",
+                OUTPUT,
+                "      m_axis_tdata <= valid_i ? data_i : '0;",
+                "      m_axis_tdata <= valid_i ? data_i : '0;\n    end else begin\n"
+                "      m_axis_tdata <= ~m_axis_tdata;\n    end\n    if (advance_o) begin",
             ),
         ),
         "payload changed while tvalid waited for tready",
@@ -270,16 +272,15 @@ RULES: dict[str, Rule] = {
     "tvalid falls": Rule(
         (
             (
-                TOP,
-                "    end else if (advance) begin\n      p_valid",
-                "    end else if (!advance) begin\n      m_axis_tvalid <= 1'b0;\n"
-                "    end else begin\n      p_valid",
+                OUTPUT,
+                "else if (advance_o) m_axis_tvalid <= valid_i;",
+                "else m_axis_tvalid <= advance_o && valid_i;",
             ),
         ),
         "tvalid fell before tready came",
     ),
     "X on an idle output": Rule(
-        ((DIV, "(valid_i && k <", "(k <"),),
+        ((OUTPUT, "valid_i ? data_i : '0;", "data_i;"),),
         "X on a pin that must have a value",
         needs_x=True,
     ),
