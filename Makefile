@@ -3,7 +3,7 @@
 
 PYTHON ?= python3
 SHELL := /bin/bash
-COMMANDS := sim conform test regress coverage report lint synth ppa accuracy generate bench capture train
+COMMANDS := sim conform test regress coverage report lint synth ppa accuracy generate bench capture train new-unit
 
 .DEFAULT_GOAL := help
 .PHONY: help clean $(COMMANDS)
@@ -24,12 +24,13 @@ help:
 	@echo 'make generate write derived files: table packages and manifests'
 	@echo 'make capture  [UNIT=e2softmax|ailayernorm] record real tensors anew (needs the extra capture)'
 	@echo 'make train    [SEED=1] [STEPS=4000] [OUT=] train the small vision transformer of make accuracy anew'
+	@echo 'make new-unit NAME=mynorm KIND=softmax|layernorm: the files of a new unit, which passes its tests at once'
 	@echo 'make clean    remove build/ (builds, runs, reports); the virtual environment stays'
 	@echo
 	@echo 'Each makes .venv first if it is not there. The same without make: python3 scripts/sim.py --help'
 
 $(COMMANDS):
-	@$(PYTHON) scripts/$@.py $(filter-out PYTHON=%,$(MAKEOVERRIDES))
+	@$(PYTHON) scripts/$(subst -,_,$@).py $(filter-out PYTHON=%,$(MAKEOVERRIDES))
 
 clean:
 	rm -rf build

@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from .. import tools
-from .pins import CHECKERS, BuildError, check_simulator, kept
-from ..paths import BUILD, ROOT, RTL
 from softnorm.tb.check.contract import StreamShape
 from softnorm.units.unit import Parameters, Unit
+
+from .. import tools
+from ..paths import BUILD, ROOT, RTL
+from .pins import CHECKERS, BuildError, check_simulator, kept
 
 HARNESS = ROOT / "tb/bulk"
 # What a library shows is its interface alone: several are open in one process, and each must use

@@ -20,10 +20,11 @@ from pathlib import Path
 
 from cocotb_tools.runner import get_runner
 
+from softnorm.units.unit import Parameters, Unit
+
 from .. import tools
 from ..errors import UserError
 from ..paths import BUILD, ROOT, RTL
-from softnorm.units.unit import Parameters, Unit
 
 SIMULATORS = ("verilator", "icarus")
 CHECKERS = ("tb/sv/sn_stream_checker.sv", "tb/sv/sn_stream_bind.sv")  # Icarus has no assertions
