@@ -145,6 +145,7 @@ E2SOFTMAX = E2SoftmaxUnit(
         "common/sn_max.sv",
         "common/sn_row_max.sv",
         "common/sn_row_guard.sv",
+        "common/sn_max_front.sv",
         "common/sn_row_buffer.sv",
         "common/sn_row_output.sv",
         "e2softmax/e2softmax_log2exp.sv",

@@ -159,6 +159,7 @@ SOFTERMAX = SoftermaxUnit(
         "common/sn_max.sv",
         "common/sn_row_max.sv",
         "common/sn_row_guard.sv",
+        "common/sn_max_front.sv",
         "common/sn_row_buffer.sv",
         "common/sn_row_output.sv",
         "baseline/softermax/softermax_tables_pkg.sv",

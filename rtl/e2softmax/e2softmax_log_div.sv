@@ -10,13 +10,13 @@
 //   out = rnd(C / 2^(k_i + ks))  linear;    rnd(C / 2^k_i)  row-scaled, exponent ks
 //   EXP_FRAC = 1: k_i counts half octaves, an odd one scales C by 181/256 first
 //
-/// C is below 2^8, so rnd(C / 2^n) is 0 from n = 9 on: a beat needs only the 9 (18) values
-/// rnd(C / 2^n), made once, and each lane selects one of them. The codes above the last step give 0
-/// whatever the correction, which is why the row buffer may use the top two for masked and absent
-/// elements (e2softmax).
-///
-/// Two clocks from the beat's maximum, none from its codes; one beat a clock; all holds while advance_i
-/// is low.
+// C is below 2^8, so rnd(C / 2^n) is 0 from n = 9 on: a beat needs only the 9 (18) values
+// rnd(C / 2^n), made once, and each lane selects one of them. The codes above the last step give 0
+// whatever the correction, which is why the row buffer may use the top two for masked and absent
+// elements (e2softmax).
+//
+// Two clocks from the beat's maximum, none from its codes; one beat a clock; all holds while advance_i
+// is low.
 
 module e2softmax_log_div #(
   parameter  int LANES    = 32,

@@ -5,9 +5,9 @@
 //
 //   k = (m_L - m_t) + (e - 5),  q = p >> k,  out = rnd(q * r / 2^14)
 //
-/// base_i is m_L + (e - 5). A numerator of 2^15 comes with a sum of at least 1.0, and so a k of at
-/// least 1: q has 15 bits. All ones, which is no numerator, stands for an element that is not there.
-/// Latency one clock, one beat a clock; all holds while advance_i is low.
+// base_i is m_L + (e - 5). A numerator of 2^15 comes with a sum of at least 1.0, and so a k of at
+// least 1: q has 15 bits. All ones, which is no numerator, stands for an element that is not there.
+// Latency one clock, one beat a clock; all holds while advance_i is low.
 
 module softermax_normalise #(
   parameter int LANES = 32

@@ -5,6 +5,7 @@ from tests.rtl.planted import TUSER, VALUE, Bug, Rule
 SMALL = {"LANES": 4, "MAX_LEN": 32}
 
 GUARD = "common/sn_row_guard.sv"
+FRONT = "common/sn_max_front.sv"
 BUFFER = "common/sn_row_buffer.sv"
 OUTPUT = "common/sn_row_output.sv"
 TREE = "common/sn_reduce_tree.sv"
@@ -33,8 +34,8 @@ BUGS: dict[str, Bug] = {
         (
             (
                 TOP,
-                "max_lane[i][7:0]),\n      .frac_i(max_ctl.frac)",
-                "max_lane[i][7:0]),\n      .frac_i(s0_ctl.frac)",
+                "max_lane[i][7:0]),\n      .frac_i(p1_max_ctl.frac)",
+                "max_lane[i][7:0]),\n      .frac_i(p1_in_ctl.frac)",
             ),
         ),
         "settings",
@@ -65,8 +66,8 @@ BUGS: dict[str, Bug] = {
         (
             (
                 TOP,
-                "max_active[i] ? code : max_lane[i][0] ? CodeZero : CodeAbsent;",
-                "(max_active[i] || max_lane[i][0]) ? code : CodeAbsent;",
+                "p1_max_lane[i][8] ? code[i] : p1_max_lane[i][0] ? CodeZero : CodeAbsent;",
+                "(p1_max_lane[i][8] || p1_max_lane[i][0]) ? code[i] : CodeAbsent;",
             ),
         ),
         "masks",
@@ -75,13 +76,17 @@ BUGS: dict[str, Bug] = {
     "Sum one bit narrow": Bug(
         (
             (TOP, "SumW     = 16 + LenW", "SumW     = 15 + LenW"),
-            (TOP, ".data_i(sum[SumW-1:15-DIV_BITS])", ".data_i({1'b0, sum[SumW-1:15-DIV_BITS]})"),
+            (
+                TOP,
+                ".data_i(p1_sum[SumW-1:15-DIV_BITS])",
+                ".data_i({1'b0, p1_sum[SumW-1:15-DIV_BITS]})",
+            ),
         ),
         "shapes",
         "expected",
     ),
     "maximum compares as signed": Bug(
-        ((TOP, "{!s_axis_tdata[8*i+7], s_axis_tdata[8*i+:7]}", "s_axis_tdata[8*i+:8]"),),
+        ((FRONT, "{!s_axis_tdata[8*i+7], s_axis_tdata[8*i+:7]}", "s_axis_tdata[8*i+:8]"),),
         "shapes",
         VALUE,
     ),
@@ -92,7 +97,7 @@ BUGS: dict[str, Bug] = {
         ((DIV, "row_scaled_i ? '0 : ks_i", "ks_i"),), "settings", VALUE
     ),
     "exponent given in linear format": Bug(
-        ((TOP, "rd_fmt ? 5'(rd_ks) : 5'd0", "5'(rd_ks)"),), "settings", TUSER
+        ((TOP, "p2_rd_fmt ? 5'(p2_rd_ks) : 5'd0", "5'(p2_rd_ks)"),), "settings", TUSER
     ),
     "equal pair counted once": Bug(
         ((SUM, "equal ? code_i[2*i] - 4'd1 : code_i[2*i]", "code_i[2*i]"),), "shapes", "expected"
@@ -134,7 +139,7 @@ BUGS: dict[str, Bug] = {
         "",
     ),
     "tlast a beat early": Bug(
-        ((TOP, ".last_i   (div_last),", ".last_i   (rd_last),"),),
+        ((TOP, ".last_i   (p2_div_last),", ".last_i   (p2_rd_last),"),),
         "lengths",
         "",
     ),
@@ -212,7 +217,7 @@ BUGS: dict[str, Bug] = {
         "",
     ),
     "tkeep comes out whole": Bug(
-        ((TOP, "div_keep[i] = div_code[i] != CodeAbsent;", "div_keep[i] = 1'b1;"),),
+        ((TOP, "p2_div_keep[i] = p2_div_code[i] != CodeAbsent;", "p2_div_keep[i] = 1'b1;"),),
         "lengths",
         "tkeep: expected",
     ),
@@ -224,7 +229,7 @@ BUGS: dict[str, Bug] = {
         ((BUFFER, "      start_q      <= 1'b1;\n    end else", "    end else"),), "reset", ""
     ),
     "stages not reset": Bug(
-        ((TOP, "if (!rst_ni) valid_q <= '0;", "if (!rst_ni) valid_q[0] <= 1'b0;"),), "reset", ""
+        ((FRONT, "if (!rst_ni) valid_q <= '0;", "if (!rst_ni) valid_q[0] <= 1'b0;"),), "reset", ""
     ),
     "reset waits for a clock": Bug(
         (
