@@ -21,7 +21,7 @@ help:
 	@echo 'make ppa      [UNIT=] [LANES=] [SET=default|smallest|full|variants] [LIBERTY=] [FPGA=1] [OUT=docs] area, speed and energy'
 	@echo 'make accuracy [UNIT=] error against float64 on the real tensors; all units: docs/accuracy.md, its plot'
 	@echo 'make bench    speed: models, test bench, bulk engine, regression, each against something plain'
-	@echo 'make generate write derived files: table packages and manifests'
+	@echo 'make generate write derived files: table packages, manifests, drawings'
 	@echo 'make capture  [UNIT=e2softmax|ailayernorm] record real tensors anew (needs the extra capture)'
 	@echo 'make train    [SEED=1] [STEPS=4000] [OUT=] train the small vision transformer of make accuracy anew'
 	@echo 'make new-unit NAME=mynorm KIND=softmax|layernorm: the files of a new unit, which passes its tests at once'

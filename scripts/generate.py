@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""Write the files that are derived from the units' descriptors: table packages and manifests.
+"""Write derived files: table packages and manifests of the descriptors, drawings of their texts.
 
 usage: scripts/generate.py
 
-rtl/<unit>/<unit>_tables_pkg.sv, softnorm.core, Bender.yml. Exit code: 0 done, 2 wrong arguments.
+rtl/<unit>/<unit>_tables_pkg.sv, softnorm.core, Bender.yml, docs/drawings/*.svg.
+Exit code: 0 done, 2 wrong arguments.
 """
 
 import bootstrap  # noqa: F401  isort: skip
