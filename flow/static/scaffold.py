@@ -26,16 +26,17 @@ KINDS = ("softmax", "layernorm")
 # template -> the file that it becomes
 PLACES = {
     "page.md.in": "docs/units/{name}.md",
+    "drawing.hjson.in": "docs/drawings/{name}.hjson",
     "model.py.in": "models/{name}.py",
     "test.py.in": "tests/models/test_{name}.py",
     "unit.sv.in": "rtl/{name}/{name}.sv",
     "descriptor.py.in": "units/{name}.py",
     "testplan.hjson.in": "testplans/{name}.hjson",
-    "mutations.py.in": "tests/rtl/planted/{name}.py",
+    "mutations.py.in": "tests/rtl/mutations/{name}.py",
 }
 REGISTRY = "units/__init__.py"
 LIST = "docs/units.md"
-MANIFESTS = ("softnorm.core", "Bender.yml")
+DERIVED = ("softnorm.core", "Bender.yml", "docs/drawings/{name}.svg")  # of make generate
 
 _KEYWORDS = {word.lower() for word in TokenKind.__members__ if word.endswith("Keyword")}
 
@@ -104,7 +105,7 @@ def new_unit(name: str, kind: str) -> list[Path]:
     Raises UserError.
     """
     made = files(name, kind)
-    changed = [*made, *(ROOT / manifest for manifest in MANIFESTS)]
+    changed = [*made, *(ROOT / place.format(name=name) for place in DERIVED)]
     before = {path: path.read_bytes() if path.exists() else None for path in changed}
     python = [str(path) for path in made if path.suffix == ".py"]
     ruff = [sys.executable, "-m", "ruff"]
