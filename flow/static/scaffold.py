@@ -36,6 +36,7 @@ PLACES = {
 }
 REGISTRY = "units/__init__.py"
 LIST = "docs/units.md"
+SITE = "mkdocs.yml"
 DERIVED = ("softnorm.core", "Bender.yml", "docs/drawings/{name}.svg")  # of make generate
 
 _KEYWORDS = {word.lower() for word in TokenKind.__members__ if word.endswith("Keyword")}
@@ -68,7 +69,12 @@ def files(name: str, kind: str) -> dict[Path, str]:
         ROOT / place.format(name=name): _filled(TEMPLATES / kind / template, tokens)
         for template, place in PLACES.items()
     }
-    return {**made, ROOT / REGISTRY: _registered(name), ROOT / LIST: _listed(name, title, kind)}
+    return {
+        **made,
+        ROOT / REGISTRY: _registered(name),
+        ROOT / LIST: _listed(name, title, kind),
+        ROOT / SITE: _navigated(name, title),
+    }
 
 
 def _filled(template: Path, tokens: Mapping[str, str]) -> str:
@@ -97,6 +103,15 @@ def _listed(name: str, title: str, kind: str) -> str:
     of = {"softmax": "softmax of int8 logits", "layernorm": "LayerNorm of uint8 activations"}
     line = f"| [{title}](units/{name}.md) | {of[kind]} | a starting point, of `make new-unit` |\n"
     return text[: table.end()] + line + text[table.end() :]
+
+
+def _navigated(name: str, title: str) -> str:
+    """The site's navigation with the page behind those of the other units."""
+    text = (ROOT / SITE).read_text(encoding="utf-8")
+    pages = re.findall(r"^ +- .*: units/\w+\.md\n", text, re.M)
+    if not pages:
+        raise UserError(f"{SITE} has no pages of units: mend it first")
+    return text.replace(pages[-1], f"{pages[-1]}      - {title}: units/{name}.md\n")
 
 
 def new_unit(name: str, kind: str) -> list[Path]:
