@@ -278,6 +278,7 @@ AILAYERNORM = AILayerNormUnit(
         "common/sn_multiply.sv",
         "common/sn_row_guard.sv",
         "common/sn_row_buffer.sv",
+        "common/sn_row_output.sv",
         "ailayernorm/ailayernorm_tables_pkg.sv",
         "ailayernorm/ailayernorm_channels.sv",
         "ailayernorm/ailayernorm_compress.sv",

@@ -39,7 +39,7 @@ class E2SoftmaxUnit(SoftmaxUnit):
         ks = max(1, clog2(clog2(max_len) + 1))
         return {
             "beats": (words, 8 + 1),  # m_t, last
-            "beats late": (words, code * lanes),  # codes
+            "beats: codes (read 2 clocks later)": (words, code * lanes),
             "rows": (words, 2 + 8 + 4 + ks + parameters["DIV_BITS"]),
         }
 
@@ -145,7 +145,9 @@ E2SOFTMAX = E2SoftmaxUnit(
         "common/sn_max.sv",
         "common/sn_row_max.sv",
         "common/sn_row_guard.sv",
+        "common/sn_max_front.sv",
         "common/sn_row_buffer.sv",
+        "common/sn_row_output.sv",
         "e2softmax/e2softmax_log2exp.sv",
         "e2softmax/e2softmax_reduction.sv",
         "e2softmax/e2softmax_log_div.sv",

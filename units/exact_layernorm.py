@@ -134,6 +134,7 @@ EXACT_LAYERNORM = ExactLayerNormUnit(
         "common/sn_multiply.sv",
         "common/sn_row_guard.sv",
         "common/sn_row_buffer.sv",
+        "common/sn_row_output.sv",
         "common/sn_affine.sv",
         "ailayernorm/ailayernorm_channels.sv",
         "baseline/exact_layernorm/exact_layernorm_statistics.sv",

@@ -221,6 +221,7 @@ NNLUT_LAYERNORM = NnlutLayerNormUnit(
         "common/sn_multiply.sv",
         "common/sn_row_guard.sv",
         "common/sn_row_buffer.sv",
+        "common/sn_row_output.sv",
         "common/sn_affine.sv",
         "baseline/nnlut_layernorm/nnlut_layernorm_tables_pkg.sv",
         "baseline/nnlut_layernorm/nnlut_layernorm_channels.sv",

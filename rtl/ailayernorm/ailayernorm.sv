@@ -347,8 +347,8 @@ module ailayernorm #(
     .ROW_W     (RowW),
     .MAX_BEATS (MaxBeats),
     .TURNAROUND(Turnaround),
-    .LATE      (1),
-    .EARLY_W   (1)
+    .READ_DELAY(1),
+    .FIRST_W   (1)
   ) u_row_buffer (
     .clk_i,
     .rst_ni,

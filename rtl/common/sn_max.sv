@@ -8,9 +8,9 @@
 //   max[j]    = a[j] of a, if a is level with max above j, or b[j] of b, likewise
 //   a remains = a[j] == max[j]
 //
-/// A compare knows its result only at the last bit, and what waits for it waits for all. Here the top
-/// bits go on to the next of a chain of maxima while the lower ones are still being made: a level of a
-/// tree costs the delay of a bit or two, at two thirds of the area.
+// A compare knows its result only at the last bit, and what waits for it waits for all. Here the top
+// bits go on to the next of a chain of maxima while the lower ones are still being made: a level of a
+// tree costs the delay of a bit or two, at two thirds of the area.
 
 module sn_max #(
   parameter int W = 8

@@ -8,11 +8,11 @@
 //   a = sum of digit_n * 4^n,   digit_n = -2 a[2n+1] + a[2n] + a[2n-1]
 //   p = sum of (digit_n * b) * 4^n + ADD
 //
-/// What synthesis makes of a plain product has a row a bit of a. Half the rows of a multiplexer and an
-/// XOR a bit are a third smaller. A negative row is inverted, and its one more is added below; a row's
-/// sign s stands for -s = ~s - 1 in its place, and the ones come off all together. a_i is the operand
-/// whose digits are made: the narrower one as a rule. ADD joins the constant of the signs: half of what
-/// is cut off below, it rounds without an adder.
+// What synthesis makes of a plain product has a row a bit of a. Half the rows of a multiplexer and an
+// XOR a bit are a third smaller. A negative row is inverted, and its one more is added below; a row's
+// sign s stands for -s = ~s - 1 in its place, and the ones come off all together. a_i is the operand
+// whose digits are made: the narrower one as a rule. ADD joins the constant of the signs: half of what
+// is cut off below, it rounds without an adder.
 
 module sn_multiply #(
   parameter int A_W = 8,

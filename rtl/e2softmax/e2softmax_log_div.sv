@@ -10,13 +10,13 @@
 //   out = rnd(C / 2^(k_i + ks))  linear;    rnd(C / 2^k_i)  row-scaled, exponent ks
 //   EXP_FRAC = 1: k_i counts half octaves, an odd one scales C by 181/256 first
 //
-/// C is below 2^8, so rnd(C / 2^n) is 0 from n = 9 on: a beat needs only the 9 (18) values
-/// rnd(C / 2^n), made once, and each lane selects one of them. The codes above the last step give 0
-/// whatever the correction, which is why the row buffer may use the top two for masked and absent
-/// elements (e2softmax).
-///
-/// Two clocks from the beat's maximum, none from its codes; one beat a clock; all holds while advance_i
-/// is low.
+// C is below 2^8, so rnd(C / 2^n) is 0 from n = 9 on: a beat needs only the 9 (18) values
+// rnd(C / 2^n), made once, and each lane selects one of them. The codes above the last step give 0
+// whatever the correction, which is why the row buffer may use the top two for masked and absent
+// elements (e2softmax).
+//
+// Two clocks from the beat's maximum, none from its codes; one beat a clock; all holds while advance_i
+// is low.
 
 module e2softmax_log_div #(
   parameter  int LANES    = 32,
@@ -36,9 +36,8 @@ module e2softmax_log_div #(
   input  logic [KS_W-1:0]              ks_i,
   input  logic [DIV_BITS-1:0]          bin_i,
   // two clocks later
-  input  logic                         valid_i,
   input  logic [LANES-1:0][CODE_W-1:0] code_i,
-  output logic [LANES-1:0][7:0]        out_o  // 0 without valid_i
+  output logic [LANES-1:0][7:0]        out_o
 );
   localparam int Steps  = 9 << EXP_FRAC;  // from here on the output is 0
   localparam int StepW  = CODE_W + 1;     // a code plus a saturated base: at most 15 + 9 (31 + 18)
@@ -141,6 +140,6 @@ module e2softmax_log_div #(
   for (genvar i = 0; i < LANES; i++) begin : gen_lane
     logic [StepW-1:0] k;
     assign k        = StepW'(code_i[i]) + StepW'(base_q);
-    assign out_o[i] = (valid_i && k < StepW'(Steps)) ? step[k[CODE_W-1:0]] : 8'd0;
+    assign out_o[i] = (k < StepW'(Steps)) ? step[k[CODE_W-1:0]] : 8'd0;
   end
 endmodule

@@ -5,7 +5,9 @@ from tests.rtl.mutations import TUSER, VALUE, Bug, Mutation, Rule
 SMALL = {"LANES": 4, "MAX_LEN": 32}
 
 GUARD = "common/sn_row_guard.sv"
+FRONT = "common/sn_max_front.sv"
 BUFFER = "common/sn_row_buffer.sv"
+OUTPUT = "common/sn_row_output.sv"
 TREE = "common/sn_reduce_tree.sv"
 MAX = "common/sn_row_max.sv"
 LARGER = "common/sn_max.sv"
@@ -32,8 +34,8 @@ MUTATIONS: dict[str, Mutation] = {
         (
             (
                 TOP,
-                "max_lane[i][7:0]),\n      .frac_i(max_ctl.frac)",
-                "max_lane[i][7:0]),\n      .frac_i(s0_ctl.frac)",
+                "max_lane[i][7:0]),\n      .frac_i(p1_max_ctl.frac)",
+                "max_lane[i][7:0]),\n      .frac_i(p1_in_ctl.frac)",
             ),
         ),
         "settings",
@@ -64,8 +66,8 @@ MUTATIONS: dict[str, Mutation] = {
         (
             (
                 TOP,
-                "max_active[i] ? code : max_lane[i][0] ? CodeZero : CodeAbsent;",
-                "(max_active[i] || max_lane[i][0]) ? code : CodeAbsent;",
+                "p1_max_lane[i][8] ? code[i] : p1_max_lane[i][0] ? CodeZero : CodeAbsent;",
+                "(p1_max_lane[i][8] || p1_max_lane[i][0]) ? code[i] : CodeAbsent;",
             ),
         ),
         "masks",
@@ -74,13 +76,17 @@ MUTATIONS: dict[str, Mutation] = {
     "Sum one bit narrow": Bug(
         (
             (TOP, "SumW     = 16 + LenW", "SumW     = 15 + LenW"),
-            (TOP, ".data_i(sum[SumW-1:15-DIV_BITS])", ".data_i({1'b0, sum[SumW-1:15-DIV_BITS]})"),
+            (
+                TOP,
+                ".data_i(p1_sum[SumW-1:15-DIV_BITS])",
+                ".data_i({1'b0, p1_sum[SumW-1:15-DIV_BITS]})",
+            ),
         ),
         "shapes",
         "expected",
     ),
     "maximum compares as signed": Bug(
-        ((TOP, "{!s_axis_tdata[8*i+7], s_axis_tdata[8*i+:7]}", "s_axis_tdata[8*i+:8]"),),
+        ((FRONT, "{!s_axis_tdata[8*i+7], s_axis_tdata[8*i+:7]}", "s_axis_tdata[8*i+:8]"),),
         "shapes",
         VALUE,
     ),
@@ -91,7 +97,7 @@ MUTATIONS: dict[str, Mutation] = {
         ((DIV, "row_scaled_i ? '0 : ks_i", "ks_i"),), "settings", VALUE
     ),
     "exponent given in linear format": Bug(
-        ((TOP, "rd_fmt ? 5'(rd_ks) : 5'd0", "5'(rd_ks)"),), "settings", TUSER
+        ((TOP, "p2_rd_fmt ? 5'(p2_rd_ks) : 5'd0", "5'(p2_rd_ks)"),), "settings", TUSER
     ),
     "equal pair counted once": Bug(
         ((SUM, "equal ? code_i[2*i] - 4'd1 : code_i[2*i]", "code_i[2*i]"),), "shapes", "expected"
@@ -128,12 +134,12 @@ MUTATIONS: dict[str, Mutation] = {
         "",
     ),
     "tready ignored at the output": Bug(
-        ((TOP, "assign advance = !m_axis_tvalid || m_axis_tready;", "assign advance = 1'b1;"),),
+        ((OUTPUT, "advance_o = !m_axis_tvalid || m_axis_tready;", "advance_o = 1'b1;"),),
         "stalls",
         "",
     ),
     "tlast a beat early": Bug(
-        ((TOP, "m_axis_tlast <= p_valid[2] && div_last;", "m_axis_tlast <= rd_last;"),),
+        ((TOP, ".last_i   (p2_div_last),", ".last_i   (p2_rd_last),"),),
         "lengths",
         "",
     ),
@@ -154,7 +160,9 @@ MUTATIONS: dict[str, Mutation] = {
         ((BUFFER, ".rd_addr_i(ptr_q),", ".rd_addr_i(rd_ptr_q),"),), "smoke", ""
     ),
     "codes read in a stall": Bug(
-        ((BUFFER, "rd_all = advance_i && reads[LATE]", "rd_all = reads[LATE]"),), "stalls", ""
+        ((BUFFER, "rd_all = advance_i && reads[READ_DELAY]", "rd_all = reads[READ_DELAY]"),),
+        "stalls",
+        "",
     ),
     "row entry read a row late": Bug(
         ((BUFFER, "rd_beat && (start_q || last_o)", "rd_beat && !start_q && last_o"),), "smoke", ""
@@ -162,9 +170,9 @@ MUTATIONS: dict[str, Mutation] = {
     "a bubble after each row": Bug(
         (
             (
-                TOP,
-                "assign advance = !m_axis_tvalid || m_axis_tready;",
-                "assign advance = !m_axis_tvalid || (m_axis_tready && !m_axis_tlast);",
+                OUTPUT,
+                "advance_o = !m_axis_tvalid || m_axis_tready;",
+                "advance_o = !m_axis_tvalid || (m_axis_tready && !m_axis_tlast);",
             ),
         ),
         "timing",
@@ -209,7 +217,7 @@ MUTATIONS: dict[str, Mutation] = {
         "",
     ),
     "tkeep comes out whole": Bug(
-        ((TOP, "p_valid[2] && div_code[i] != CodeAbsent", "p_valid[2]"),),
+        ((TOP, "p2_div_keep[i] = p2_div_code[i] != CodeAbsent;", "p2_div_keep[i] = 1'b1;"),),
         "lengths",
         "tkeep: expected",
     ),
@@ -221,15 +229,14 @@ MUTATIONS: dict[str, Mutation] = {
         ((BUFFER, "      start_q      <= 1'b1;\n    end else", "    end else"),), "reset", ""
     ),
     "stages not reset": Bug(
-        ((TOP, "if (!rst_ni) valid_q <= '0;", "if (!rst_ni) valid_q[0] <= 1'b0;"),), "reset", ""
+        ((FRONT, "if (!rst_ni) valid_q <= '0;", "if (!rst_ni) valid_q[0] <= 1'b0;"),), "reset", ""
     ),
     "reset waits for a clock": Bug(
         (
             (
-                TOP,
-                "always_ff @(posedge clk_i or negedge rst_ni) begin\n    if (!rst_ni) begin\n"
-                "      p_valid ",
-                "always_ff @(posedge clk_i) begin\n    if (!rst_ni) begin\n      p_valid ",
+                OUTPUT,
+                "always_ff @(posedge clk_i or negedge rst_ni) begin",
+                "always_ff @(posedge clk_i) begin",
             ),
         ),
         "reset",
@@ -259,10 +266,10 @@ RULES: dict[str, Rule] = {
     "payload moves": Rule(
         (
             (
-                TOP,
-                "      m_axis_tdata <= div_out;",
-                "      m_axis_tdata <= div_out;\n    end else begin\n"
-                "      m_axis_tdata <= ~m_axis_tdata;\n    end\n    if (advance) begin",
+                OUTPUT,
+                "      m_axis_tdata <= valid_i ? data_i : '0;",
+                "      m_axis_tdata <= valid_i ? data_i : '0;\n    end else begin\n"
+                "      m_axis_tdata <= ~m_axis_tdata;\n    end\n    if (advance_o) begin",
             ),
         ),
         "payload changed while tvalid waited for tready",
@@ -270,16 +277,15 @@ RULES: dict[str, Rule] = {
     "tvalid falls": Rule(
         (
             (
-                TOP,
-                "    end else if (advance) begin\n      p_valid",
-                "    end else if (!advance) begin\n      m_axis_tvalid <= 1'b0;\n"
-                "    end else begin\n      p_valid",
+                OUTPUT,
+                "else if (advance_o) m_axis_tvalid <= valid_i;",
+                "else m_axis_tvalid <= advance_o && valid_i;",
             ),
         ),
         "tvalid fell before tready came",
     ),
     "X on an idle output": Rule(
-        ((DIV, "(valid_i && k <", "(k <"),),
+        ((OUTPUT, "valid_i ? data_i : '0;", "data_i;"),),
         "X on a pin that must have a value",
         needs_x=True,
     ),

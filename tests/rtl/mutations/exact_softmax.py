@@ -44,7 +44,7 @@ MUTATIONS: dict[str, Mutation] = {
         ((DIVIDER, "(&q[8:1]) ? 8'd255 : q[8:1]", "q[8:1]"),), "shapes", VALUE
     ),
     "sum of the row that comes next": Bug(
-        ((TOP, "sum_q <= sum[Steps-2:0];", "sum_q <= {(Steps - 1) {p0_sum}};"),), "lengths", VALUE
+        ((TOP, "_q <= p3_sum[Steps-2:0];", "_q <= {(Steps - 1) {p3_rd_sum}};"),), "lengths", VALUE
     ),
     "all-masked row divided by 0": Bug(
         ((TOP, "(row_sum == '0) ? SumW'(1) : row_sum;", "row_sum;"),), "masks", VALUE

@@ -84,14 +84,14 @@ MUTATIONS: dict[str, Mutation] = {
         ((ROW, " + TopW'(sum_i[W-1]));", ");"),), "shapes", VALUE
     ),
     "F of the next row": Bug(
-        ((PASSES, ".data_i({q0_d, q0_cfg}),", ".data_i({q0_d, s0_ctl.cfg}),"),), "settings", VALUE
+        ((PASSES, "elem_cfg_o <= p2_rd_cfg;", "elem_cfg_o <= p1_in_ctl.cfg;"),), "settings", VALUE
     ),
     "outputs of the next row": Bug(
         ((LINE, "if (load_i) line_o <=", "line_o <="),), "stalls", VALUE
     ),
     # ------------------------------------------------------------------------------ masks
     "masked elements take the largest output": Bug(
-        ((PASSES, "!code_active[i] ? Zero", "!code_active[i] ? 4'd10"),), "masks", VALUE
+        ((PASSES, "!p2_code_active[i] ? Zero", "!p2_code_active[i] ? 4'd10"),), "masks", VALUE
     ),
 }
 

@@ -12,16 +12,10 @@ NORMALISE = "baseline/softermax/softermax_normalise.sv"
 
 MUTATIONS: dict[str, Mutation] = {
     "maximum rounded down": Bug(
-        ((TOP, "max_up = 9'(max_m) + 9'd3;", "max_up = 9'(max_m);"),), "shapes", VALUE
+        ((TOP, "max_up = 9'(p1_max_m) + 9'd3;", "max_up = 9'(p1_max_m);"),), "shapes", VALUE
     ),
     "maximum of 32 wraps": Bug(
-        (
-            (
-                TOP,
-                ".data_i({max_ctl, max_up[8:2],",
-                ".data_i({max_ctl, 1'b0, max_up[7:2],",
-            ),
-        ),
+        ((TOP, "p1_pow_m   <= p1_max_up[8:2];", "p1_pow_m   <= {1'b0, p1_max_up[7:2]};"),),
         "shapes",
         VALUE,
     ),
@@ -37,7 +31,13 @@ MUTATIONS: dict[str, Mutation] = {
         VALUE,
     ),
     "numerators renormalised from the next beat's maximum": Bug(
-        ((TOP, ".wr_beat_i  ({pow_m, pow_word}),", ".wr_beat_i  ({max_up[8:2], pow_word}),"),),
+        (
+            (
+                TOP,
+                ".wr_beat_i  ({p1_pow_m, p1_pow_word}),",
+                ".wr_beat_i  ({p1_max_up[8:2], p1_pow_word}),",
+            ),
+        ),
         "shapes",
         VALUE,
     ),
@@ -66,7 +66,7 @@ MUTATIONS: dict[str, Mutation] = {
     "reciprocal rounded down": Bug(
         ((RECIPROCAL, "8'(line[14:8]) + 8'(line[7]);", "8'(line[14:8]);"),), "shapes", VALUE
     ),
-    "output rounded down": Bug(((NORMALISE, "exact + 25'd8192;", "exact;"),), "shapes", VALUE),
+    "output rounded down": Bug(((NORMALISE, ".ADD(1 << 13)", ".ADD(0)"),), "shapes", VALUE),
     "masked elements in the sum": Bug(
         ((POWER, "active_i ? softermax_tables_pkg", "(active_i | 1'b1) ? softermax_tables_pkg"),),
         "masks",
