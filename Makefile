@@ -3,7 +3,7 @@
 
 PYTHON ?= python3
 SHELL := /bin/bash
-COMMANDS := sim conform test regress coverage report lint synth ppa accuracy generate bench capture train new-unit site
+COMMANDS := sim conform test regress coverage report lint synth ppa accuracy generate bench capture train site new-unit
 
 .DEFAULT_GOAL := help
 .PHONY: help clean $(COMMANDS)

@@ -24,7 +24,7 @@ next:
   make lint UNIT={name}
   make sim UNIT={name} LANES=4 MAX_LEN=32
   make test ARGS="tests/models/test_{name}.py"
-  make test ARGS="-k {name} tests/rtl/test_planted_bugs.py"
+  make test ARGS="-k {name} tests/rtl/test_mutations.py"
 docs/walkthrough.md goes on from here; docs/architecture.md lists what a finished unit has."""
 
 

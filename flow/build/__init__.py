@@ -1,1 +1,1 @@
-"""Builds of a unit for a simulator, kept as long as nothing that they depend on changes."""
+"""A unit made ready to run: built for a simulator, pin by pin or in bulk."""

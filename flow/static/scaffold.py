@@ -26,16 +26,18 @@ KINDS = ("softmax", "layernorm")
 # template -> the file that it becomes
 PLACES = {
     "page.md.in": "docs/units/{name}.md",
+    "drawing.hjson.in": "docs/drawings/{name}.hjson",
     "model.py.in": "models/{name}.py",
     "test.py.in": "tests/models/test_{name}.py",
     "unit.sv.in": "rtl/{name}/{name}.sv",
     "descriptor.py.in": "units/{name}.py",
     "testplan.hjson.in": "testplans/{name}.hjson",
-    "mutations.py.in": "tests/rtl/planted/{name}.py",
+    "mutations.py.in": "tests/rtl/mutations/{name}.py",
 }
 REGISTRY = "units/__init__.py"
 LIST = "docs/units.md"
-MANIFESTS = ("softnorm.core", "Bender.yml")
+SITE = "mkdocs.yml"
+DERIVED = ("softnorm.core", "Bender.yml", "docs/drawings/{name}.svg")  # of make generate
 
 _KEYWORDS = {word.lower() for word in TokenKind.__members__ if word.endswith("Keyword")}
 
@@ -67,7 +69,12 @@ def files(name: str, kind: str) -> dict[Path, str]:
         ROOT / place.format(name=name): _filled(TEMPLATES / kind / template, tokens)
         for template, place in PLACES.items()
     }
-    return {**made, ROOT / REGISTRY: _registered(name), ROOT / LIST: _listed(name, title, kind)}
+    return {
+        **made,
+        ROOT / REGISTRY: _registered(name),
+        ROOT / LIST: _listed(name, title, kind),
+        ROOT / SITE: _navigated(name, title),
+    }
 
 
 def _filled(template: Path, tokens: Mapping[str, str]) -> str:
@@ -98,13 +105,22 @@ def _listed(name: str, title: str, kind: str) -> str:
     return text[: table.end()] + line + text[table.end() :]
 
 
+def _navigated(name: str, title: str) -> str:
+    """The site's navigation with the page behind those of the other units."""
+    text = (ROOT / SITE).read_text(encoding="utf-8")
+    pages = re.findall(r"^ +- .*: units/\w+\.md\n", text, re.M)
+    if not pages:
+        raise UserError(f"{SITE} has no pages of units: mend it first")
+    return text.replace(pages[-1], f"{pages[-1]}      - {title}: units/{name}.md\n")
+
+
 def new_unit(name: str, kind: str) -> list[Path]:
     """Make a unit; return the files that are new or changed. All of them are, or none.
 
     Raises UserError.
     """
     made = files(name, kind)
-    changed = [*made, *(ROOT / manifest for manifest in MANIFESTS)]
+    changed = [*made, *(ROOT / place.format(name=name) for place in DERIVED)]
     before = {path: path.read_bytes() if path.exists() else None for path in changed}
     python = [str(path) for path in made if path.suffix == ".py"]
     ruff = [sys.executable, "-m", "ruff"]

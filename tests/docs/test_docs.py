@@ -1,4 +1,4 @@
-"""Documentation stays true: what it names exists, what it shows runs, its constants are right."""
+"""Documentation: names exist, examples run, constants are right."""
 
 import contextlib
 import functools

@@ -34,7 +34,7 @@ def passes(checkout, line):
 def test_it_says_what_it_wrote(made):
     checkout, name, said = made
     written = [line.removeprefix("written: ") for line in said.splitlines() if "written: " in line]
-    assert len(written) == len(set(written)) == len(scaffold.PLACES) + 4
+    assert len(written) == len(set(written)) == len(scaffold.PLACES) + 6
     for path in written:
         assert (checkout.root / path).is_file()
         text = (checkout.root / path).read_text().lower()
@@ -64,13 +64,13 @@ def test_it_simulates(made):
 def test_its_tests_pass(made):
     """Its model's; those of derived files, pages and plans; its mutation is caught."""
     checkout, name, _ = made
-    files = "models/ static/test_generate.py static/test_manifests.py rtl/test_planted_bugs.py"
-    files += " docs/test_docs.py regress/test_testplans.py"
-    chosen = f"({name} or test_generate or test_manifests) and not without_a_bug"
+    files = "models/ static/test_generate.py static/test_manifests.py rtl/test_mutations.py"
+    files += " docs/test_docs.py docs/test_drawings.py regress/test_testplans.py"
+    chosen = f"({name} or test_generate or test_manifests) and not without_a_mutation"
     command = f"cd tests && python -m pytest -q -n 0 -k '{chosen}' {files}"
     said = passes(checkout, command)
     assert "skipped" not in said
-    assert "test_a_planted_bug_is_caught" in passes(checkout, f"{command} --collect-only")
+    assert "test_a_mutation_is_caught" in passes(checkout, f"{command} --collect-only")
 
 
 @pytest.mark.parametrize(
