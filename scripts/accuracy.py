@@ -6,7 +6,7 @@ usage: scripts/accuracy.py [UNIT=name | OUT=folder | FRONTIER=1 | NETWORK=digits
   UNIT=name       print this unit's table of the tensors only, and write nothing
   OUT=docs        folder to write accuracy.md, accuracy.json and accuracy.svg to; no network
   FRONTIER=1      every variant's errors against the bits and tables that it stores, and those that
-                  none beats; writes frontier.svg and its table to OUT=, and nothing else
+                  none beats; writes frontier.svg to OUT=, and nothing else
   NETWORK=digits  test accuracy of a small vision transformer on handwritten digits, only
     PRODUCTS=int8   int8 matrix products, calibrated as the units are; the default is float
     RTL=1           each unit's RTL in all layers: its scores must be the model's to the bit
@@ -84,12 +84,8 @@ def _frontier(given: dict[str, str]) -> int:
     lines = digits_accuracy.measure(units.UNITS.values(), images, load_digits("test"), Vit())
     float_line = next(lines)
     print(f"float in the vision transformer: {float_line.correct}/{float_line.images}\n")
-    shown = list(frontier.cells(found, lines))
-    print(table(shown, frontier.TITLES))
-    by = kept.command("accuracy", {"FRONTIER": "1"})
-    one = kept.new(kept.of_network("digits"), frontier.TITLES, shown)
-    print(f"\n{kept.put(kept.NETWORKS, {by: one}, out)}")
-    print(accuracy.write_plot(lambda: frontier.plot(found), out / frontier.PLOT))
+    print(table(list(frontier.cells(found, lines)), frontier.TITLES))
+    print("\n" + accuracy.write_plot(lambda: frontier.plot(found), out / frontier.PLOT))
     return 0
 
 

@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
-"""Write the files that are derived from the units' descriptors: table packages and manifests.
+"""Write what is derived: table packages, manifests, and what the pages have of measured figures.
 
 usage: scripts/generate.py
 
-rtl/<unit>/<unit>_tables_pkg.sv, softnorm.core, Bender.yml. Exit code: 0 done, 2 wrong arguments.
+rtl/<unit>/<unit>_tables_pkg.sv, softnorm.core, Bender.yml, of the units' descriptors; in README.md
+and docs/ what stands between markers, of docs/*.json (flow/pages). Nothing is measured.
+Exit code: 0 done, 2 wrong arguments.
 """
 
 import bootstrap  # noqa: F401  isort: skip
@@ -12,6 +14,7 @@ from collections.abc import Sequence
 
 from softnorm.flow.cli import main
 from softnorm.flow.errors import UserError
+from softnorm.flow.pages import made
 from softnorm.flow.paths import ROOT
 from softnorm.flow.static import generate
 
@@ -23,10 +26,11 @@ def command(arguments: Sequence[str]) -> int:
         return 0
     if arguments:
         raise UserError("generate takes no arguments")
-    changed = generate.write()
+    files = {**generate.files(), **made.files()}
+    changed = generate.write(files)
     for path in changed:
         print(f"written: {path.relative_to(ROOT)}")
-    print(f"{len(generate.files())} derived files, {len(changed)} of them changed")
+    print(f"{len(files)} derived files, {len(changed)} of them changed")
     return 0
 
 

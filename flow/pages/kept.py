@@ -14,15 +14,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from softnorm.units.unit import Unit
+from softnorm.units.unit import Parameters, Unit
 
 from .. import tools
 from ..errors import UserError
 from ..paths import DATA, ROOT, RTL, short
 from ..ppa import sources
+from ..static.synth import Result
 
 DOCS = ROOT / "docs"
 NETWORKS, SYNTH, FIGURES = "networks.json", "synth.json", "figures.json"
+BULK = "make bench ONLY=bulk"
 
 
 @dataclass(frozen=True)
@@ -51,8 +53,8 @@ class Kept:
 
 def new(
     of: str,
-    titles: Sequence[str],
-    lines: Iterable[Sequence[object]],
+    titles: Sequence[str] = (),
+    lines: Iterable[Sequence[object]] = (),
     facts: Mapping[str, int | float | str] | None = None,
 ) -> Kept:
     """What was measured today, on sources of this hash."""
@@ -106,8 +108,25 @@ def text(every: Mapping[str, Kept]) -> str:
         lines = ",\n".join(json.dumps(line, ensure_ascii=False) for line in one["lines"])
         one["lines"] = []
         head = json.dumps(one, ensure_ascii=False)
-        parts.append(f"{json.dumps(by)}: " + head.replace('"lines": []', f'"lines": [\n{lines}\n]'))
+        if lines:
+            head = head.replace('"lines": []', f'"lines": [\n{lines}\n]')
+        parts.append(f"{json.dumps(by)}: {head}")
     return "{\n" + ",\n".join(parts) + "\n}\n"
+
+
+def of_synthesis(result: Result) -> tuple[str, Kept]:
+    """What `make synth` has found of a configuration, by the command that finds it."""
+    unit = result.unit
+    found = {"gates": result.gates, "flip-flops": result.flip_flops}
+    return synthesis(unit, result.parameters), new(of_gates(unit), facts=found)
+
+
+def synthesis(unit: Unit, parameters: Parameters) -> str:
+    """The command for a configuration: what is not the unit's default."""
+    others = {
+        name: str(value) for name, value in parameters.items() if value != unit.defaults[name]
+    }
+    return command("synth", {"UNIT": unit.name, **others})
 
 
 # --- hashes of what figures depend on -------------------------------------------------------------

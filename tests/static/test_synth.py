@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -92,10 +93,11 @@ def test_a_planted_fault_is_an_error(tmp_path, monkeypatch, fault, message):
 
 
 def test_arguments():
-    assert synth.arguments([]) == (None, {})
-    assert synth.arguments(["e2softmax"]) == ("e2softmax", {})
-    assert synth.arguments(["LANES=8", "e2softmax"]) == ("e2softmax", {"LANES": 8})
-    assert synth.arguments(["UNIT=e2softmax", "LANES=8"]) == ("e2softmax", {"LANES": 8})
+    assert synth.arguments([]) == (None, {}, None)
+    assert synth.arguments(["e2softmax"]) == ("e2softmax", {}, None)
+    assert synth.arguments(["LANES=8", "e2softmax"]) == ("e2softmax", {"LANES": 8}, None)
+    assert synth.arguments(["UNIT=e2softmax", "LANES=8"]) == ("e2softmax", {"LANES": 8}, None)
+    assert synth.arguments(["OUT=docs"]) == (None, {}, Path("docs"))
     for wrong in (["LANES=8"], ["e2softmax", "rexp"], ["e2softmax", "LANES=many"]):
         with pytest.raises((UserError, ParameterError)):
             synth.arguments(wrong)
