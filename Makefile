@@ -3,7 +3,7 @@
 
 PYTHON ?= python3
 SHELL := /bin/bash
-COMMANDS := sim conform test regress coverage report lint synth ppa accuracy generate bench capture train
+COMMANDS := sim conform test regress coverage report lint synth ppa accuracy generate bench capture train site
 
 .DEFAULT_GOAL := help
 .PHONY: help clean $(COMMANDS)
@@ -24,6 +24,7 @@ help:
 	@echo 'make generate write derived files: table packages and manifests'
 	@echo 'make capture  [UNIT=e2softmax|ailayernorm] record real tensors anew (needs the extra capture)'
 	@echo 'make train    [SEED=1] [STEPS=4000] [OUT=] train the small vision transformer of make accuracy anew'
+	@echo 'make site     the documentation as a site with search, in build/site (needs the extra docs)'
 	@echo 'make clean    remove build/ (builds, runs, reports); the virtual environment stays'
 	@echo
 	@echo 'Each makes .venv first if it is not there. The same without make: python3 scripts/sim.py --help'

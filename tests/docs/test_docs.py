@@ -5,15 +5,17 @@ import functools
 import importlib
 import io
 import re
+import shlex
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from softnorm.flow.errors import UserError
 from softnorm.flow.paths import ROOT
-from softnorm.flow.sim.report import table_bytes
+from softnorm.flow.static import generate, site
 from softnorm.models import vectors
 from softnorm.models.e2softmax import E2Softmax, div_table
 from softnorm.tb.check.contract import StreamShape
@@ -22,6 +24,7 @@ from softnorm.tb.stimulus.scenarios import SCENARIOS
 from softnorm.units import UNITS
 from softnorm.units.unit import ParameterError, Setting
 from tests.rtl.test_planted_bugs import BUGS
+from tests.test_commands import command
 
 E2SOFTMAX = UNITS["e2softmax"]
 ALL_LANES = (1, 2, 4, 8, 16, 32, 64)
@@ -43,7 +46,7 @@ def repository():
     return sorted({name for name in listed.split("\0") if (ROOT / name).is_file()})
 
 
-PAGES = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "data/README.md"]
+PAGES = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "data/README.md"]
 PAGES += sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").rglob("*.md"))
 pages = pytest.mark.parametrize("page", PAGES)
 each_unit = pytest.mark.parametrize("unit", UNITS.values(), ids=UNITS)
@@ -88,9 +91,9 @@ def test_makefile_and_its_help_name_the_same_targets():
     assert {*shown, "help"} == targets()
 
 
-@pytest.mark.parametrize("command", sorted(targets() - {"help", "clean"}))
-def test_every_command_has_a_script(command):
-    assert (ROOT / f"scripts/{command}.py").is_file()
+@pytest.mark.parametrize("name", sorted(targets() - {"help", "clean"}))
+def test_every_command_has_a_script(name):
+    assert (ROOT / f"scripts/{name}.py").is_file()
 
 
 @pages
@@ -99,9 +102,33 @@ def test_make_targets_exist(page):
     assert named <= targets()
 
 
-def test_readme_lists_every_command():
-    listed = re.findall(r"^\| `make (\w+)` \|", read("README.md"), re.M)
+def test_every_command_is_listed():
+    listed = re.findall(r"^\| \[`make (\w+)`\]\(#[\w-]+\) \|", read("docs/commands.md"), re.M)
     assert sorted(listed) == sorted(targets())
+
+
+@pytest.mark.parametrize("name", sorted(targets() - {"help", "clean"}))
+def test_a_commands_words_are_those_of_its_help(name):
+    """All words but a unit's parameters, in the first column of the command's table."""
+    code, told, _ = command(name, "--help")
+    assert code == 0
+    words = re.findall(r"\b([A-Z][A-Z_]*)=", told.replace("NAME=VALUE", ""))
+    words += [word.upper() for word in re.findall(r"--([a-z]+)\b", told) if word != "help"]
+    others = {"LANES", "MAX_LEN", "CI", "SOFTNORM_FORGE"}
+    cells = "\n".join(re.findall(r"^\| (`.+?) \|", section("docs/commands.md", name), re.M))
+    assert set(re.findall(r"`([A-Z_]+)=", cells)) == set(words) - others
+
+
+@pages
+def test_words_of_shown_commands_exist(page):
+    """Those of each line of a shell block that starts with `make`."""
+    for line in re.findall(r"^make (\w+ .+)$", "".join(blocks(page, "sh")), re.M):
+        name, *given = shlex.split(line, comments=True)
+        cells = section("docs/commands.md", name) if given else ""
+        for word in given:
+            title = word.partition("=")[0]
+            known = title in parameter_names() or f"`{title}=" in cells
+            assert known, f"{page}: make {line}"
 
 
 @pages
@@ -114,7 +141,7 @@ def test_paths_exist(page):
 
 @pages
 def test_scenarios_units_and_parameters_exist(page):
-    parameters = {name for unit in UNITS.values() for name in unit.defaults}
+    parameters = parameter_names()
     for text in code(page):
         for name, value in re.findall(r"\b([A-Z][A-Z_]*)=([\w.<]+)", text):
             if value.startswith(("<", ".")):
@@ -127,6 +154,10 @@ def test_scenarios_units_and_parameters_exist(page):
                 assert any(takes(unit, name, value) for unit in UNITS.values()), f"{page}: {name}"
     for name in re.findall(r"[Ss]cenarios? ((?:`\w+`(?:, | and )?)+)", read(page)):
         assert set(inline(name)) <= set(SCENARIOS), f"{page}: {name}"
+
+
+def parameter_names():
+    return {name for unit in UNITS.values() for name in unit.defaults}
 
 
 def takes(unit, name, value):
@@ -192,11 +223,33 @@ def test_units_are_listed():
 # --- examples -------------------------------------------------------------------------------------
 
 
-def test_readme_example_prints_what_it_says():
-    out = io.StringIO()
-    with contextlib.redirect_stdout(out):
-        exec(blocks("README.md", "python")[0], {})
-    assert out.getvalue() == blocks("README.md", "text")[0]
+def test_python_examples_print_what_they_say():
+    """One after the other, as a reader types them."""
+    model, files, rtl = blocks("docs/python.md", "python")
+    names = {}
+
+    def printed(example):
+        out = io.StringIO()
+        with contextlib.redirect_stdout(out):
+            exec(example, names)
+        return out.getvalue()
+
+    assert printed(model) == blocks("docs/python.md", "text")[0]
+    assert printed(files).splitlines() == [Path(file).name for file in E2SOFTMAX.rtl]
+    assert printed(rtl).startswith("True ")
+
+
+def test_quick_start_prints_what_it_says():
+    """`...` stands for lines that are left out."""
+    shown = [block.splitlines() for block in blocks("README.md", "text")]
+    runs = [shlex.split(line) for line in re.findall(r"^make (.+)$", read("README.md"), re.M)]
+    assert len(shown) == len(runs) == 2
+    for (name, *words), lines in zip(runs, shown, strict=True):
+        code, out, _ = command(name, *words)
+        assert code == 0
+        given = iter([line.split() for line in out.splitlines()])
+        for line in lines:
+            assert line == "..." or line.split() in given, line  # in this order
 
 
 @pytest.mark.parametrize("page", ["README.md", *map(page_of, UNITS.values())])
@@ -256,23 +309,15 @@ def test_latency_in_the_documentation(unit):
         assert " + ".join(map(str, passes)) == clocks
 
 
-def test_figures_in_the_readme():
-    """Latency, memories and tables of each unit but baselines: a column each, as registered."""
-
-    def cells(start):
-        return re.search(rf"^\| {start}[^|]*\| (.+?) \| `", read("README.md"), re.M)[1].split(" | ")
+def test_latency_in_the_readme():
+    """A column for each unit but baselines, as registered."""
 
     def latency(unit):
         first, *more = unit.latency(unit.defaults)
         return f"{first + sum(more) - 1} + B" if more else str(first)
 
-    of = [unit for unit in UNITS.values() if not unit.baseline]
-    assert cells("latency") == list(map(latency, of))
-    memories = [sum(words * bits for words, bits in u.storage(u.defaults).values()) for u in of]
-    assert [int(cell.replace(",", "")) for cell in cells("all memories")] == memories
-    assert list(map(float, cells("constant tables"))) == [table_bytes(u, u.defaults) for u in of]
-    bits = [f"{u.row_bits(u.defaults) / 1024:.2f}" for u in of]
-    assert cells("buffers between passes") == bits
+    cells = re.search(r"^\| latency[^|]*\| (.+?) \| `", read("README.md"), re.M)[1].split(" | ")
+    assert cells == [latency(unit) for unit in UNITS.values() if not unit.baseline]
 
 
 @each_unit
@@ -320,7 +365,57 @@ def test_divider_constants_in_rtl_and_documentation(div_bits):
     assert len(lines) == len(ALL_DIV_BITS)
 
 
+# --- the site -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("page", "written", "want"),
+    [
+        ("index.md", "[a](docs/stream.md#ports)", "[a](stream.md#ports)"),
+        ("index.md", "![a](docs/accuracy.svg)", "![a](accuracy.svg)"),
+        ("index.md", "[a](data/README.md)", "[a](data.md)"),
+        ("index.md", "[a](https://host/x)", "[a](https://host/x)"),
+        ("index.md", "[a](docs/nothing.md)", "[a](docs/nothing.md)"),
+        ("index.md", "[a](LICENSE)", "a"),
+        ("data.md", "[a](../docs/units.md)", "[a](units.md)"),
+        ("units/rexp.md", "[a](../../data/README.md)", "[a](../data.md)"),
+        ("units/rexp.md", "[a](lut2d.md), [b](#c)", "[a](lut2d.md), [b](#c)"),
+        ("stream.md", "[a](../rtl/common)", "a"),
+    ],
+)
+def test_links_of_the_site(page, written, want):
+    assert site.relinked(written, page) == want
+
+
+def test_links_of_the_site_lead_to_the_forge():
+    forge = "https://host/me/softnorm/blob/main"
+    assert site.relinked("[a](../rtl/common)", "stream.md", forge) == f"[a]({forge}/rtl/common)"
+
+
+def test_the_site_has_every_page_in_its_navigation():
+    listed = re.findall(r"^ +- (?:[^:\n]+: )?([\w/]+\.md)$", read("mkdocs.yml"), re.M)
+    assert sorted(listed) == sorted(site.in_site(page) for page in PAGES)
+
+
+def test_the_site_takes_nothing_from_the_network():
+    pytest.importorskip("material", reason="the extra docs is not installed")
+    code, out, err = command("site")
+    assert code == 0, out + err
+    folder = ROOT / "build/site"
+    for page in folder.rglob("*.html"):
+        text = page.read_text(encoding="utf-8")
+        fetched = re.findall(r"<(?:script|img|iframe)[^>]* src=\"?(https?:[^\" >]+)", text)
+        fetched += re.findall(r"<link[^>]* href=\"?(https?:[^\" >]+)", text)
+        assert not fetched, page
+    assert "AILayerNorm" in (folder / "search/search_index.json").read_text(encoding="utf-8")
+
+
 # --- the repository -------------------------------------------------------------------------------
+
+
+def test_one_version():
+    cited = re.search(r"^version: (.+)$", read("CITATION.cff"), re.M)[1]
+    assert cited == generate.version()
 
 
 def test_a_missing_torch_is_said(monkeypatch):
