@@ -11,7 +11,7 @@ usage: scripts/ppa.py [NAME=VALUE ...]
   PERIOD=5          nanoseconds that gates are sized for
   PARTS=0           neither parts nor memories as flip-flops: half of the time
   POWER=0           no energy: nothing is simulated
-  CHECK=1           with SET=smallest: fail if area or delay is over flow/ppa/agreed.json
+  CHECK=1           with SET=smallest: fail if area or delay is over flow/ppa/reference.json
   UPDATE=1          with SET=smallest: write that file
   SRAM_AREA=        square micrometres that an SRAM takes a bit (default: 0.15 flip-flops)
   SRAM_ENERGY=1     picojoules that it takes for a bit read or written

@@ -155,8 +155,8 @@ def test_help_explains_and_make_knows_the_command(name):
 
 @pytest.mark.parametrize("slow", [False, True])
 def test_slow_tests_are_left_out_unless_asked_for(slow):
-    bugs = "tests/rtl/test_planted_bugs.py::test_a_planted_bug_is_caught"
-    code, out, _ = command("test", f"ARGS=-n 0 --collect-only -q {bugs}", *["SLOW=1"] * slow)
+    mutations = "tests/rtl/test_mutations.py::test_a_mutation_is_caught"
+    code, out, _ = command("test", f"ARGS=-n 0 --collect-only -q {mutations}", *["SLOW=1"] * slow)
     assert code == 0
     assert "[e2softmax: " in out
     assert ("[softermax: " in out) == slow

@@ -62,7 +62,7 @@ def bulk_build(
 ) -> BulkBuild:
     """Build `unit` with all of its `parameters`, or find the build that is there.
 
-    `rtl` is the folder of the sources: another one than the project's holds planted bugs. Raises
+    `rtl` is the folder of the sources: the project's, or a copy with a mutation. Raises
     UserError (unknown simulator, missing tool) and BuildError (sources refused).
     """
     check_simulator(sim)

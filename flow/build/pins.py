@@ -70,7 +70,7 @@ def build(
 ) -> Build:
     """Build `unit` with all of its `parameters`, or find the build that is there.
 
-    `rtl` is the folder of the sources: another one than the project's holds planted bugs. With
+    `rtl` is the folder of the sources: the project's, or a copy with a mutation. With
     `coverage` the unit counts its lines, branches, toggles and expressions; only Verilator can.
     Raises UserError (unknown simulator, missing tool) and BuildError (sources refused).
     """

@@ -1,7 +1,7 @@
-"""What the smallest configuration took when it was last agreed to: a change that costs is seen.
+"""Reference figures: CI fails if a change makes a unit larger or slower than these.
 
-flow/ppa/agreed.json holds area and delay of each unit. Only `make ppa SET=smallest UPDATE=1`
-writes it.
+flow/ppa/reference.json holds area and delay of each unit at its smallest size. Only
+`make ppa SET=smallest UPDATE=1` writes it.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from ..errors import UserError
 from ..paths import short
 from .measure import Figures
 
-FILE = Path(__file__).with_name("agreed.json")
-ALLOWED = 0.03  # share by which a figure may get worse
+FILE = Path(__file__).with_name("reference.json")
+ALLOWED = 0.03  # fraction by which a figure may get worse
 
 _RENEW = "make ppa SET=smallest UPDATE=1"
 
@@ -41,27 +41,27 @@ def written(found: Sequence[Figures]) -> str:
 
 
 def check(found: Sequence[Figures], path: Path = FILE) -> int:
-    """Print what got worse; the exit code: 1 if anything did. Raises what `worse` does."""
+    """Print what got worse; return 1 if anything did, else 0. Raises what `worse` does."""
     lines = worse(found, path)
     print("\n".join(["", *lines]) if lines else f"\nnothing worse than {short(path)}")
     return 1 if lines else 0
 
 
 def worse(found: Sequence[Figures], path: Path = FILE) -> list[str]:
-    """What got worse than the file says by more than ALLOWED, or is not in it: a line each.
+    """One line for each figure that is worse than the reference by more than ALLOWED, or missing.
 
-    Raises UserError for a file that cannot be read, or that is of another library or period.
+    Raises UserError for a file that cannot be read, or that has another library or period.
     """
     try:
-        agreed = json.loads(path.read_text())
+        reference = json.loads(path.read_text())
         for name in ("library", "period"):
-            if agreed[name] != getattr(found[0], name):
+            if reference[name] != getattr(found[0], name):
                 raise UserError(
-                    f"{path.name} is of {name} {agreed[name]}, not {getattr(found[0], name)}"
+                    f"{path.name} is of {name} {reference[name]}, not {getattr(found[0], name)}"
                 )
         lines = []
         for one in found:
-            before = agreed["units"].get(one.unit)
+            before = reference["units"].get(one.unit)
             if before is None or before["parameters"] != one.parameters:
                 lines.append(f"{one.unit}: not in {path.name}; add it with `{_RENEW}`")
                 continue

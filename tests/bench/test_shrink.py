@@ -1,4 +1,4 @@
-"""The shrinker: on failures that are made up, where the least is known, and on planted bugs."""
+"""The shrinker: on invented failures, whose smallest stimulus is known, and on mutations."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from softnorm.flow.sim.shrink import shrink
 from softnorm.flow.sim.simulate import Result, new_run, simulate
 from softnorm.tb.stimulus.replay import Stimulus
 from softnorm.units import get
-from tests.rtl.planted import plant
-from tests.rtl.test_planted_bugs import BUGS
+from tests.rtl.mutations import plant
+from tests.rtl.test_mutations import MUTATIONS
 
 
 class Judge:
@@ -144,25 +144,25 @@ def test_what_does_not_fail_cannot_be_shrunk(least):
 
 
 @pytest.mark.parametrize(
-    ("unit", "bug", "rows", "elements"),
+    ("unit", "mutation", "rows", "elements"),
     [
         ("e2softmax", "hole in tkeep let pass", 1, 1),
         ("e2softmax", "tready ignored at the output", 4, 64),  # an assertion ends it
         ("ailayernorm", "compress: wraps at 62 and 63", 1, 2),
     ],
 )
-def test_a_planted_bug_shrinks_to_a_few_rows(unit, bug, rows, elements, tmp_path):
-    bug = BUGS[unit][bug]
-    rtl = plant(bug.edits, tmp_path)
+def test_a_mutation_shrinks_to_a_few_rows(unit, mutation, rows, elements, tmp_path):
+    mutation = MUTATIONS[unit][mutation]
+    rtl = plant(mutation.edits, tmp_path)
     described = get(unit)
     on = build(described, described.resolve({"LANES": 8, "MAX_LEN": 64}), "verilator", rtl=rtl)
     failing = next(
-        result for seed in range(1, 6) if not (result := simulate(on, bug.test, seed)).passed
+        result for seed in range(1, 6) if not (result := simulate(on, mutation.test, seed)).passed
     )
     found = shrink(on, failing.run)
     assert len(found.stimulus.rows) <= rows
     assert found.stimulus.elements <= elements
-    again = simulate(on, bug.test, failing.run.seed, stimulus=found.file)
+    again = simulate(on, mutation.test, failing.run.seed, stimulus=found.file)
     assert not again.passed
     assert again.report.splitlines()[0] == found.result.report.splitlines()[0]
     for folder in (failing.run.folder, again.run.folder, Path(found.file).parent):

@@ -23,7 +23,7 @@ from softnorm.tb.check.coverage import StreamCoverage
 from softnorm.tb.stimulus.scenarios import SCENARIOS
 from softnorm.units import UNITS
 from softnorm.units.unit import ParameterError, Setting
-from tests.rtl.test_planted_bugs import BUGS
+from tests.rtl.test_mutations import MUTATIONS
 from tests.test_commands import command
 
 E2SOFTMAX = UNITS["e2softmax"]
@@ -184,10 +184,10 @@ def test_relative_links_resolve(page):
 
 
 @each_unit
-def test_planted_bugs_are_listed(unit):
-    table = section(page_of(unit), "Planted bugs")
+def test_mutations_are_listed(unit):
+    table = section(page_of(unit), "Mutations")
     listed = inline("\n".join(re.findall(r"^\| .+$", table, re.M)))
-    assert sorted(listed) == sorted(BUGS[unit.name])
+    assert sorted(listed) == sorted(MUTATIONS[unit.name])
 
 
 def points(page, title):
@@ -300,7 +300,7 @@ def test_latency_in_the_rtls_header(unit):
 
 @each_unit
 def test_latency_in_the_documentation(unit):
-    table = section(page_of(unit), "What the RTL makes of it")
+    table = section(page_of(unit), "Implementation")
     lanes = re.search(r"^\| LANES \| (.+) \|$", table, re.M)[1].split(" | ")
     latency = re.search(r"^\| latency \| (.+) \|$", table, re.M)[1].split(" | ")
     assert tuple(map(int, lanes)) == ALL_LANES
@@ -322,7 +322,7 @@ def test_latency_in_the_readme():
 
 @each_unit
 def test_storage_in_the_documentation(unit):
-    text = " ".join(section(page_of(unit), "What the RTL makes of it").split())
+    text = " ".join(section(page_of(unit), "Implementation").split())
     said = re.search(
         r"At the defaults: ([\dx, ]+); (\d+) bits in all, (\d+) for a row of 1024", text
     )

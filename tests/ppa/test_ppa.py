@@ -557,14 +557,14 @@ def test_pairs_name_units_and_a_source():
     ],
 )
 def test_what_got_worse_is_said(tmp_path, logic, delay, says):
-    file = tmp_path / "agreed.json"
+    file = tmp_path / "reference.json"
     file.write_text(baseline.written([figures()]))
     lines = baseline.worse([figures(logic=logic, delay=delay)], file)
     assert (says in lines[0]) if says else lines == []
 
 
 def test_a_baseline_that_does_not_fit_is_refused(tmp_path):
-    file = tmp_path / "agreed.json"
+    file = tmp_path / "reference.json"
     with pytest.raises(UserError, match="UPDATE=1"):
         baseline.worse([figures()], file)
     file.write_text(baseline.written([figures()]).replace("tiny", "other"))
@@ -576,15 +576,15 @@ def test_a_baseline_that_does_not_fit_is_refused(tmp_path):
 
 @pytest.mark.parametrize(("growth", "code"), [(1.0, 0), (1.04, 1)])
 def test_a_check_exits_with_1_where_something_got_worse(tmp_path, capsys, growth, code):
-    file = tmp_path / "agreed.json"
+    file = tmp_path / "reference.json"
     file.write_text(baseline.written([figures()]))
     assert baseline.check([figures(logic=1000 * growth)], file) == code
     assert ("4.0 % more than 1000" in capsys.readouterr().out) == bool(code)
 
 
-def test_the_agreed_figures_are_of_every_unit():
-    agreed = json.loads(baseline.FILE.read_text())
-    assert sorted(agreed["units"]) == sorted(UNITS)
+def test_reference_figures_are_of_every_unit():
+    reference = json.loads(baseline.FILE.read_text())
+    assert sorted(reference["units"]) == sorted(UNITS)
 
 
 def test_wrong_words_are_refused():

@@ -32,8 +32,8 @@ from softnorm.flow.regress import (
 from softnorm.flow.sim import simulate
 from softnorm.tb.stimulus.scenarios import SCENARIOS
 from softnorm.units import UNITS
-from tests.rtl.planted import plant
-from tests.rtl.test_planted_bugs import BUGS
+from tests.rtl.mutations import plant
+from tests.rtl.test_mutations import MUTATIONS
 
 SIM = "icarus" if tools.icarus() else "verilator"
 MISMATCH = """{unit}: row {row} does not match the model
@@ -264,11 +264,11 @@ def test_other_sources_on_a_worker_end_the_regression(tmp_path):
 def test_a_failing_run_keeps_its_folder_and_is_shrunk_and_run_again_with_waves(
     monkeypatch, tmp_path
 ):
-    bug = BUGS["lut2d"]["d times 8 for times 10"]
-    rtl = plant(bug.edits, tmp_path)
+    mutation = MUTATIONS["lut2d"]["d times 8 for times 10"]
+    rtl = plant(mutation.edits, tmp_path)
     for module in (regress, worker):
         monkeypatch.setattr(module, "build", partial(module.build, rtl=rtl))
-    jobs = [job(test=bug.test, sim=SIM, seed=seed, rows=200 - seed) for seed in (1, 5)]
+    jobs = [job(test=mutation.test, sim=SIM, seed=seed, rows=200 - seed) for seed in (1, 5)]
     regression = regress.Regression(tmp_path / "here", jobs, {"seed": 1})
     assert regression.run(Now(), jobs, budget=9)
     [bucket] = regression.buckets()

@@ -31,7 +31,7 @@ from softnorm.tb.stimulus.scenarios import rows_of
 from softnorm.tb.stimulus.values import STALLS, RowMaker
 from softnorm.units import UNITS
 from softnorm.units.unit import ChannelSet, Outputs, Rows
-from tests.rtl.planted import plant
+from tests.rtl.mutations import plant
 
 # No row is whole beats at 8 and 32 lanes, the longest ones of the build included.
 SHAPES = {1: 19, 8: 100, 32: 200}
@@ -268,7 +268,7 @@ def test_a_batch_goes_on_where_the_one_before_ended(unit):
             assert outputs.clocks <= first.clocks
 
 
-# ---------------------------------------------------------------------------------- planted bugs
+# ---------------------------------------------------------------------------------- mutations
 
 TOP = "e2softmax/e2softmax.sv"
 ON_VALID = "    end else if (advance) begin\n      p_valid  "

@@ -23,7 +23,7 @@ from softnorm.tb.stimulus.replay import Stimulus
 from softnorm.tb.stimulus.values import STREAM_STATES, Reset, Row, RowMaker, batch
 from softnorm.units import UNITS
 from softnorm.units.coverage import Coverage
-from tests.rtl.planted import simulate_planted
+from tests.rtl.mutations import simulate_mutated
 
 SMALL = {"LANES": 8, "MAX_LEN": 100}
 TINY = {"LANES": 4, "MAX_LEN": 32}
@@ -191,9 +191,9 @@ def test_a_reset_comes_when_it_is_asked_for(sim):
     assert first.row < second.row <= third.row
 
 
-# ---------------------------------------------------------------------------------- planted bugs
+# ---------------------------------------------------------------------------------- mutations
 
-E2SOFTMAX = importlib.import_module("tests.rtl.planted.e2softmax")
+E2SOFTMAX = importlib.import_module("tests.rtl.mutations.e2softmax")
 SOME = (
     "exponent given in linear format",
     "settings taken with the last beat",
@@ -210,13 +210,17 @@ SOME = (
 
 
 @pytest.mark.parametrize("name", SOME)
-def test_a_planted_bug_is_caught_in_bulk(name):
-    bug = E2SOFTMAX.BUGS[name]
-    result = simulate_planted(
-        "e2softmax", {**E2SOFTMAX.SMALL, **bug.parameters}, bug.edits, bug.test, bulk=True
+def test_a_mutation_is_caught_in_bulk(name):
+    mutation = E2SOFTMAX.MUTATIONS[name]
+    result = simulate_mutated(
+        "e2softmax",
+        {**E2SOFTMAX.SMALL, **mutation.parameters},
+        mutation.edits,
+        mutation.test,
+        bulk=True,
     )
-    assert not result.passed, f"test {bug.test} passes with the bug in place"
-    assert bug.report in result.report
+    assert not result.passed, f"test {mutation.test} passes with the bug in place"
+    assert mutation.report in result.report
     assert "BULK=1" in result.report
     assert json.loads((result.run.folder / "result.json").read_text())["driven"] > 0
 
@@ -226,7 +230,7 @@ def test_a_broken_rule_is_named_in_bulk(name):
     rule = E2SOFTMAX.RULES[name]
     if rule.needs_x and tools.icarus() is None:
         pytest.skip("Verilator has no X")
-    result = simulate_planted("e2softmax", E2SOFTMAX.SMALL, rule.edits, "stalls", bulk=True)
+    result = simulate_mutated("e2softmax", E2SOFTMAX.SMALL, rule.edits, "stalls", bulk=True)
     assert not result.passed
     assert rule.report.replace("X on a pin that must have a value", "X on an output") in (
         result.report

@@ -87,7 +87,7 @@ def test_every_product(products):
         ("{(2 * Rows - A_W + 1) {a_i[A_W-1]}}", "{(2 * Rows - A_W + 1) {1'b0}}"),
     ],
 )
-def test_a_planted_bug_is_seen(products, old, new):
+def test_a_mutation_is_seen(products, old, new):
     text = CELL.read_text()
     assert text.count(old) == 1
     assert ", 0 wrong" not in products(text.replace(old, new))

@@ -39,7 +39,7 @@ EACH = [pytest.param(u, marks=[pytest.mark.slow] * UNITS[u].baseline) for u in U
 )
 def test_scenario(run, sim, unit, test):
     if sim == "icarus" and (test not in ("random", "reset") or unit not in TWO):
-        pytest.skip("Icarus has it in the regression, in corners or with planted bugs")
+        pytest.skip("on Icarus this runs in the regression, in corners or with mutations")
     run(sim, test, unit=unit, **SMALL)
 
 

@@ -1,6 +1,6 @@
 """Bugs of NN-LUT LayerNorm; those of the cells that it shares with other units are there."""
 
-from tests.rtl.planted import TUSER, VALUE, Bug, Rule
+from tests.rtl.mutations import TUSER, VALUE, Bug, Mutation, Rule
 
 # Rows of two beats: those of the longest sums are among those that every setting is tried with.
 SMALL = {"LANES": 4, "MAX_LEN": 8}
@@ -12,7 +12,7 @@ DEVIATION = f"{FOLDER}_deviation.sv"
 RSQRT = f"{FOLDER}_rsqrt.sv"
 TOP = f"{FOLDER}.sv"
 
-BUGS: dict[str, Bug] = {
+MUTATIONS: dict[str, Mutation] = {
     "averages rounded down": Bug(
         ((AVERAGE, "(raw + (ProdW - Low)'(1)) >>> 1;", "raw >>> 1;"),), "random", VALUE
     ),

@@ -1,6 +1,6 @@
 """Bugs of AILayerNorm; those of the cells that it shares with E2Softmax are there."""
 
-from tests.rtl.planted import TUSER, VALUE, Bug, Rule
+from tests.rtl.mutations import TUSER, VALUE, Bug, Mutation, Rule
 
 SMALL = {"LANES": 4, "MAX_LEN": 32}
 
@@ -26,7 +26,7 @@ _LATE_BANK = (
 )
 _MASKED_DATA = (GUARD, "{LANE_W{active[i] && accept}}", "{LANE_W{accept}}")
 
-BUGS: dict[str, Bug] = {
+MUTATIONS: dict[str, Mutation] = {
     # ------------------------------------------------------------------------- statistics
     "compress: wraps at 62 and 63": Bug(
         ((COMPRESS, "(&top) ? top", "(&top && upper) ? top"),), "shapes", VALUE

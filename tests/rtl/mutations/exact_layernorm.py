@@ -1,6 +1,6 @@
 """Bugs of the exact LayerNorm; those of the cells that it shares with other units are there."""
 
-from tests.rtl.planted import VALUE, Bug, Rule
+from tests.rtl.mutations import VALUE, Bug, Mutation, Rule
 
 # Rows of two beats: those of the longest sums are among those that every setting is tried with.
 SMALL = {"LANES": 4, "MAX_LEN": 8}
@@ -13,7 +13,7 @@ DIVIDE = f"{FOLDER}_divide.sv"
 ROOT = f"{FOLDER}_root.sv"
 TOP = f"{FOLDER}.sv"
 
-BUGS: dict[str, Bug] = {
+MUTATIONS: dict[str, Mutation] = {
     "square of the magnitude's low byte": Bug(
         (
             (

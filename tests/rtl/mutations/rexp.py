@@ -1,6 +1,6 @@
 """Bugs of REXP, and of the three passes that it shares with the 2D-LUT."""
 
-from tests.rtl.planted import TUSER, VALUE, Bug, Rule
+from tests.rtl.mutations import TUSER, VALUE, Bug, Mutation, Rule
 
 # XS = 16, so that sums go past it: at XS = 320 the output of every sum from 171 on is the same.
 SMALL = {"LANES": 4, "MAX_LEN": 32, "XS": 16}
@@ -16,7 +16,7 @@ WIDE = {"W": 15, "XS": 16}
 
 # An element of all-masked rows alone has j = 0 before it is saturated, and its output is 0 whatever
 # TA says: that the lower end is not clamped cannot be seen, and is not planted.
-BUGS: dict[str, Bug] = {
+MUTATIONS: dict[str, Mutation] = {
     # ------------------------------------------------------------------------- arithmetic
     "T1: last bin is the one before": Bug(
         ((ELEM, "Last = 4'(ENTRIES - 1);", "Last = 4'(ENTRIES - 2);"),), "shapes", VALUE

@@ -1,6 +1,6 @@
 """Bugs of the exact softmax. Those of the passes that it shares are REXP's."""
 
-from tests.rtl.planted import VALUE, Bug, Rule
+from tests.rtl.mutations import VALUE, Bug, Mutation, Rule
 
 SMALL = {"LANES": 4, "MAX_LEN": 32}
 
@@ -9,7 +9,7 @@ EXPONENTIAL = "baseline/exact_softmax/exact_softmax_exponential.sv"
 DIVIDER = "baseline/exact_softmax/exact_softmax_divider.sv"
 TABLES = "baseline/exact_softmax/exact_softmax_tables_pkg.sv"
 
-BUGS: dict[str, Bug] = {
+MUTATIONS: dict[str, Mutation] = {
     "E: wrong entry": Bug(((TABLES, "exp_0 = 16'd65025;", "exp_0 = 16'd64025;"),), "shapes", VALUE),
     "E: reads on beyond its end": Bug(
         ((EXPONENTIAL, "(beyond_q || z_q[10:9] == 2'b11)", "beyond_q"),), "shapes", VALUE

@@ -1,6 +1,6 @@
 """Bugs of the 2D-LUT; those of the three passes are with REXP."""
 
-from tests.rtl.planted import VALUE, Bug, Rule
+from tests.rtl.mutations import VALUE, Bug, Mutation, Rule
 
 # Rows of more than 64 elements: a row of T2 that is not clamped wraps from there on, and below,
 # beyond 60, the table itself gives row 60.
@@ -15,7 +15,7 @@ TABLES = "lut2d/lut2d_tables_pkg.sv"
 # Not planted, because no output tells: an index cut at 101 to 127 (E and COL are 0 from there on),
 # a row clamped to 59 (its entries are those of row 60, at each W), and one that is not raised to 1
 # (an all-masked row's).
-BUGS: dict[str, Bug] = {
+MUTATIONS: dict[str, Mutation] = {
     # ------------------------------------------------------------------------- arithmetic
     "d times 8 for times 10": Bug(
         ((ELEM, "{1'b0, d_i, 3'b0} + {3'b0, d_i, 1'b0};", "{1'b0, d_i, 3'b0};"),), "shapes", VALUE

@@ -1,6 +1,6 @@
 """Bugs of E2Softmax, of the cells that all units share, and of what comes with those."""
 
-from tests.rtl.planted import TUSER, VALUE, Bug, Rule
+from tests.rtl.mutations import TUSER, VALUE, Bug, Mutation, Rule
 
 SMALL = {"LANES": 4, "MAX_LEN": 32}
 
@@ -17,7 +17,7 @@ DIV = "e2softmax/e2softmax_log_div.sv"
 # What the guard lets into lanes that are not active.
 _UNMASKED = (GUARD, "{LANE_W{active[i] && accept}}", "{LANE_W{accept}}")
 
-BUGS: dict[str, Bug] = {
+MUTATIONS: dict[str, Mutation] = {
     # ------------------------------------------------------------------------- arithmetic
     "divider constants swapped": Bug(
         ((DIV, "j[0] ? 8'd145 : 8'd209", "j[0] ? 8'd209 : 8'd145"),), "shapes", VALUE

@@ -1,6 +1,6 @@
 """Bugs of Softermax. Those of the cells and of the flow control that it shares are E2Softmax's."""
 
-from tests.rtl.planted import VALUE, Bug, Rule
+from tests.rtl.mutations import VALUE, Bug, Mutation, Rule
 
 SMALL = {"LANES": 4, "MAX_LEN": 32}
 
@@ -10,7 +10,7 @@ REDUCTION = "baseline/softermax/softermax_reduction.sv"
 RECIPROCAL = "baseline/softermax/softermax_reciprocal.sv"
 NORMALISE = "baseline/softermax/softermax_normalise.sv"
 
-BUGS: dict[str, Bug] = {
+MUTATIONS: dict[str, Mutation] = {
     "maximum rounded down": Bug(
         ((TOP, "max_up = 9'(max_m) + 9'd3;", "max_up = 9'(max_m);"),), "shapes", VALUE
     ),

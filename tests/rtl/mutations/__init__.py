@@ -1,12 +1,12 @@
-"""Bugs planted in a copy of the RTL: what a unit's file of them holds, and how one is simulated.
+"""Mutations, bugs planted in a copy of the RTL: what a list holds, how one is simulated.
 
-`tests/rtl/planted/<unit>.py` has
+`tests/rtl/mutations/<unit>.py` has
 
-BUGS   name -> Bug
-SMALL  parameters that they are simulated with: small, so that each takes a second or two
-RULES  name -> Rule, where the unit has any: broken rules of the stream contract
+MUTATIONS  name -> Mutation
+SMALL      parameters of their simulations: small, so that each takes a second or two
+RULES      name -> Rule, for some units: mutations that break a rule of the stream contract
 
-A bug of a cell that several units use is planted in one of them.
+A cell that several units share is mutated in only one of them.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ Edit = tuple[str, str, str]  # file below rtl/, old, new
 
 
 @dataclass(frozen=True)
-class Bug:
+class Mutation:
     """Edits, the test that catches it, a piece of its report.
 
-    parameters  over the unit's SMALL, for a bug that shows nowhere else
-    rows        scale of the random rows, for a bug that shows in few of them
+    parameters  in addition to the unit's SMALL, where the bug shows only with them
+    rows        scale of the random rows, larger where the bug shows in few of them
     """
 
     edits: tuple[Edit, ...]
@@ -50,12 +50,15 @@ class Bug:
     rows: int = DEFAULT_ROWS
 
 
+Bug = Mutation  # short name in the lists
+
+
 @dataclass(frozen=True)
 class Rule:
     """Edits that break a rule of the stream contract, and how the bench names it.
 
-    Assertions hold the rules on Verilator, and the monitors everywhere: each must name what is
-    broken. `needs_x` tells that the rule is about X, which Verilator does not have.
+    On Verilator the assertions check the rules, on both simulators the monitors do; each must name
+    the broken rule. `needs_x` marks a rule about X, which Verilator does not have.
     """
 
     edits: tuple[Edit, ...]
@@ -64,18 +67,18 @@ class Rule:
 
 
 def plant(edits: Sequence[Edit], folder: Path) -> Path:
-    """A copy of the RTL below `folder`, with the edits; each must find its place, and one only."""
+    """Copy the RTL into `folder` and apply the edits; each must match in exactly one place."""
     rtl = folder / "rtl"
     shutil.copytree(RTL, rtl)
     for file, old, new in edits:
         path = rtl / file
         text = path.read_text()
-        assert text.count(old) == 1, f"{file} no longer has one {old!r}: plant the bug anew"
+        assert text.count(old) == 1, f"{file} no longer has one {old!r}: update this mutation"
         path.write_text(text.replace(old, new))
     return rtl
 
 
-def simulate_planted(
+def simulate_mutated(
     unit: str,
     given: Mapping[str, int | str],
     edits: Sequence[Edit],
@@ -86,7 +89,7 @@ def simulate_planted(
     rows: int = DEFAULT_ROWS,
     bulk: bool = False,
 ) -> Result:
-    """Run `test` on a unit with the edits."""
+    """Run `test` on a unit whose RTL has the edits."""
     descriptor = UNITS[unit]
     with tempfile.TemporaryDirectory() as folder:
         rtl = plant(edits, Path(folder)) if edits else RTL
