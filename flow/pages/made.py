@@ -163,27 +163,35 @@ class Made:
             if store.size(one.figures) == SIZE
         }
         simulated = {unit.name: self.one(kept.FIGURES, figures.command(unit)) for unit in units}
-        compared = [
-            f"{one.facts['elements']:,}, {one.facts['mismatches']}" for one in simulated.values()
-        ]
-        rates = [f"{one.facts['beats a clock']:.3f}" for one in simulated.values()]
-        rows = {
-            "elements compared with the bit-exact model, and different": compared,
-            "beats a clock, rows of any length": rates,
-            "latency in clocks, B the beats of a row": list(map(latency, units)),
-            "area, buffers as SRAM, against its baselines": [_areas(unit, cells) for unit in units],
-            "mean absolute error against float64": list(map(self._error, units)),
-        }
-        older = [
-            *(
-                unit.name
-                for unit in units
-                if simulated[unit.name].sources != kept.of_simulation(unit)
+        facts = [one.facts for one in simulated.values()]
+        compared = [f"{one['elements']:,}, {one['mismatches']}" for one in facts]
+        clocks = [latency(unit, one["latency"]) for unit, one in zip(units, facts, strict=True)]
+        rows = (
+            ("elements compared with the model, of them different", compared, "figures"),
+            (
+                "beats a clock, no stalls, rows of any length",
+                [f"{one['beats a clock']:.3f}" for one in facts],
+                "figures",
             ),
-            *(f"area of {name}" for name, one in cells.items() if one.older),
+            ("latency in clocks, B the beats of a row", clocks, "figures"),
+            (
+                "area of a baseline over the unit's, memories as SRAM",
+                [_area(unit, cells) for unit in units],
+                "ppa",
+            ),
+            ("mean absolute error against float64", list(map(self._error, units)), "accuracy"),
+        )
+        simulations = [
+            f"simulation of {unit.name}"
+            for unit in units
+            if simulated[unit.name].sources != kept.of_simulation(unit)
         ]
-        titles = ["32 lanes, rows to 1024, defaults", *map(short, units)]
-        return _markdown(titles, [[name, *row] for name, row in rows.items()]) + _aged(older)
+        areas = [f"area of {name}" for name, one in cells.items() if one.older]
+        if len(areas) == len(cells):
+            areas = ["all areas"]
+        titles = ["32 lanes, rows to 1024, defaults", *map(short, units), "measured by"]
+        lines = [[name, *row, f"`make {by}`"] for name, row, by in rows]
+        return _markdown(titles, lines) + _aged([*simulations, *areas])
 
     def _error(self, unit: Unit) -> str:
         """The default build's mean absolute error, in its first variant."""
@@ -348,10 +356,9 @@ def short(unit: Unit) -> str:
     return name if unit.baseline else name.removesuffix(" softmax")
 
 
-def latency(unit: Unit) -> str:
-    """Clocks from a row's last beat in to its first one out, by default."""
-    first, *more = unit.latency(unit.defaults)
-    return f"{first + sum(more) - 1} + B" if more else str(first)
+def latency(unit: Unit, least: int) -> str:
+    """Clocks from a row's last beat in to its first one out; `least` of them in a row of a beat."""
+    return f"{least - 1} + B" if len(unit.latency(unit.defaults)) > 1 else str(least)
 
 
 def frontier_points(folder: Path = kept.DOCS) -> list[frontier.Point]:
@@ -377,15 +384,14 @@ def digits_row(digits: kept.Kept, unit: Unit, variant: Variant) -> dict[str, str
     )
 
 
-def _areas(unit: Unit, cells: Mapping[str, store.Kept]) -> str:
-    """The unit's area as a share of each baseline's."""
-    shown = []
+def _area(unit: Unit, cells: Mapping[str, store.Kept]) -> str:
+    """How many times the unit's area that of the first baseline beside it is."""
     for pair in pairs():
         mine, other = cells.get(pair.unit), cells.get(pair.baseline)
         if pair.unit == unit.name and mine and other:
-            share = mine.figures.with_sram / other.figures.with_sram
-            shown.append(f"{share:.2f} of {short(UNITS[pair.baseline])}")
-    return ", ".join(shown) or "-"
+            ratio = other.figures.with_sram / mine.figures.with_sram
+            return f"{ratio:.2f}x ({short(UNITS[pair.baseline])})"
+    return "-"
 
 
 def _aged(names: Sequence[str]) -> str:
