@@ -426,7 +426,12 @@ def test_a_missing_torch_is_said(monkeypatch):
         importlib.import_module("softnorm.flow.pytorch")
 
 
-KNOW_UNITS = ("flow/capture", "flow/bench", "flow/networks/minilm", "flow/pages/made")  # what they are for
+KNOW_UNITS = (
+    "flow/capture",
+    "flow/bench",
+    "flow/networks/minilm",
+    "flow/pages/made",
+)  # what they are for
 
 
 def test_the_bench_and_the_flow_know_no_unit_by_name():
