@@ -33,11 +33,13 @@ def command(arguments: Sequence[str]) -> int:
         raise UserError("site takes no arguments")
     if importlib.util.find_spec("material") is None:
         raise UserError(f"MkDocs is not installed; run: {tools.install('docs')}")
-    build = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet"]
+    build = [sys.executable, "-m", "mkdocs", "build", "--strict"]
     # Without it the theme prints what it thinks of MkDocs 2.
     environment = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
-    done = subprocess.run(build, cwd=ROOT, env=environment, check=False)
+    to = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    done = subprocess.run(build, cwd=ROOT, env=environment, check=False, **to)
     if done.returncode:
+        print(done.stdout)
         return 1
     print(f"written: {short(BUILD / 'site/index.html')}")
     return 0

@@ -20,7 +20,7 @@ BESIDE = {
     "SECURITY.md": "security.md",
     "data/README.md": "data.md",
 }
-_LINK = re.compile(r"(?<!!)\[([^]\n]*)\]\(([^)\s#]+)(#[^)\s]*)?\)|(!\[[^]\n]*\]\()([^)\s]+)\)")
+_LINK = re.compile(r"(?<!!)\[([^][]*)\]\(([^)\s#]+)(#[^)\s]*)?\)|(!\[[^]\n]*\]\()([^)\s]+)\)")
 
 
 def in_site(path: str) -> str | None:

@@ -171,7 +171,7 @@ def takes(unit, name, value):
 
 @pages
 def test_relative_links_resolve(page):
-    for target in re.findall(r"\[[^]\n]*\]\(([^)\s]+)\)", read(page)):
+    for target in re.findall(r"\[[^][]*\]\(([^)\s]+)\)", read(page)):
         if "://" in target:
             continue
         path, _, anchor = target.partition("#")
