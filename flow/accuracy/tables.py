@@ -1,10 +1,9 @@
-"""How far every unit is from float64 on the shipped tensors: tables, docs/accuracy.md, its plot.
+"""Errors of every unit against float64 on the shipped tensors: tables, docs/accuracy.md, its plot.
 
-docs/accuracy.json has the same figures for others to read.
+docs/accuracy.json has the same figures in machine-readable form.
 
-What is run is the bit-exact model, which the RTL equals. Nothing here knows a unit: which variants
-there are, and what their outputs are worth, the descriptors say. matplotlib is needed for the plot
-only (the extra `plot`).
+The bit-exact models run here, which the RTL equals. Nothing here names a unit: the descriptors give
+the variants and convert outputs to real values. Only the plot needs matplotlib (the extra `plot`).
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ from ..paths import DATA, ROOT
 PAGE, PLOT, FIGURES = "accuracy.md", "accuracy.svg", "accuracy.json"
 NO_MATPLOTLIB = f"no plot without matplotlib; run: {tools.install('plot')}, then again"
 MAX_BINS = 100  # of a histogram; fewer, so that a bin's width is a round number
-# Colour, dash, width. Told apart by dash and darkness, too: a printer may have no colour.
+# Colour, dash, width. They differ in dash and darkness too, for printing without colour.
 STYLES = (
     ("#14507f", "-", 1.6),
     ("#f08a24", "-", 1.2),
@@ -45,14 +44,14 @@ STYLES = (
 
 @dataclass(frozen=True)
 class Column:
-    """How a figure of `Unit.accuracy` is shown; a percent is 100 times the figure."""
+    """How a figure of `Unit.accuracy` is shown; with `percent`, multiplied by 100."""
 
     title: str
     about: str
     percent: bool = False
 
 
-# By the names of models/metrics.py. That of a figure that only counts rows is None: no column.
+# By the names of models/metrics.py. None: a figure that only counts rows has no column.
 COLUMNS: dict[str, Column | None] = {
     "max_abs_error": Column("max abs", "largest absolute error of an element"),
     "mean_abs_error": Column(
@@ -60,13 +59,13 @@ COLUMNS: dict[str, Column | None] = {
         "mean absolute error of the elements; in output steps, rounding alone costs 0.25",
     ),
     "row_sum_error_mean": Column(
-        "row sum, bias", "sum of a row's outputs less the exact sum, which is 1"
+        "row sum, bias", "sum of a row's outputs minus the exact sum, which is 1"
     ),
-    "row_sum_error_std": Column("row sum, spread", "the same"),
+    "row_sum_error_std": Column("row sum, spread", "spread of the same error"),
     "kl_mean": Column(
         "KL, nats",
-        "Kullback-Leibler divergence of a row, exact from output, mean over the rows; an output of "
-        "0 counts as half a step, and each row is divided by its sum",
+        "Kullback-Leibler divergence of the output from the exact row, mean over the rows; an "
+        "output of 0 counts as half a step, and each row is divided by its sum",
     ),
     "argmax_flips": Column(
         "arg-max flips",
@@ -79,17 +78,17 @@ COLUMNS: dict[str, Column | None] = {
     "statistics: mean_error_mean": Column(
         "mean, bias",
         "error of a row's mean, relative to the row's standard deviation; 0 for RMSNorm, which "
-        "takes no mean",
+        "has no mean",
         percent=True,
     ),
-    "statistics: mean_error_std": Column("mean, spread", "the same", percent=True),
+    "statistics: mean_error_std": Column("mean, spread", "spread of the same error", percent=True),
     "statistics: std_error_mean": Column(
         "std, bias",
         "error of a row's standard deviation (RMSNorm: root mean square), relative to the exact "
-        "one; SOLE reports 0.4 % of its unit, on uniform data (their figure)",
+        "one; SOLE reports 0.4 % for its unit, on uniform data (their figure)",
         percent=True,
     ),
-    "statistics: std_error_std": Column("std, spread", "the same", percent=True),
+    "statistics: std_error_std": Column("std, spread", "spread of the same error", percent=True),
     "rows": None,
     "statistics: rows": None,
 }
@@ -118,7 +117,7 @@ class Measured:
 
 
 def measure(unit: Unit, progress: Callable[[str], None] = lambda _: None) -> Measured:
-    """The unit's model, every variant, on its shipped tensors; a word to `progress` for each.
+    """Run every variant of the unit's model on its shipped tensors; report each to `progress`.
 
     Raises VectorError for a tensor file that cannot be read.
     """
@@ -136,7 +135,7 @@ def measure(unit: Unit, progress: Callable[[str], None] = lambda _: None) -> Mea
 
 
 def _with(rows: Rows, settings: dict[str, int]) -> Rows:
-    """The rows with these settings in place of their own."""
+    """The same rows with these settings instead of their own."""
     every = {name: np.full(len(rows), value) for name, value in settings.items()}
     return dataclasses.replace(rows, settings={**rows.settings, **every})
 
@@ -148,15 +147,15 @@ def figure(value: float, percent: bool = False) -> str:
     """Three significant digits, the same on every machine.
 
     Machines differ in the last bits. So the value is first rounded to nine digits, and to 0 below
-    1e-12: one that lies between two results of three digits by construction, as 0.0625 may, does
-    not then fall to either side by chance.
+    1e-12. Otherwise a value exactly between two three-digit results, like 0.0625, could be rounded
+    up on one machine and down on another.
     """
     nine = Decimal(f"{round(100 * value if percent else value, 12):.8e}")
     return (f"{Decimal(f'{nine:.2e}'):f}" if nine else "0") + " %" * percent
 
 
 def cells(measured: Measured) -> tuple[list[str], list[list[str]]]:
-    """(titles, lines) of a unit's table: what varies between its variants, then the figures."""
+    """(titles, lines) of a unit's table: parameters and settings that vary, then the figures."""
     unit, lines = measured.unit, measured.lines
     parameters = _varied(unit.defaults, (line.variant.parameters for line in lines))
     settings = _varied(_settings(unit), (line.variant.settings for line in lines))
@@ -175,7 +174,7 @@ def cells(measured: Measured) -> tuple[list[str], list[list[str]]]:
 
 
 def heading(measured: Measured) -> str:
-    """How much a table is of, and what its elements' errors are counted in."""
+    """Number of rows and elements of a table, and the unit of its errors."""
     return (
         f"{measured.rows} rows, {measured.elements:,} unmasked elements. "
         f"Errors of elements: {measured.unit.value_unit}."
@@ -183,7 +182,7 @@ def heading(measured: Measured) -> str:
 
 
 def _varied(known: Iterable[str], given: Iterable[dict[str, object]]) -> list[str]:
-    """Those names that any variant gives, in the unit's order."""
+    """Names that at least one variant sets, in the unit's order."""
     named = {name for one in given for name in one}
     return [name for name in known if name in named]
 
@@ -199,7 +198,7 @@ def _word(unit: Unit, name: str, value: int) -> str:
 
 
 def label(unit: Unit, variant: Variant) -> str:
-    """A variant in a few words: the unit, parameters that are no defaults, settings."""
+    """A short label: the unit, parameters other than the defaults, settings."""
     other = [f"{n}={v}" for n, v in variant.parameters.items() if v != unit.defaults[n]]
     words = [_word(unit, name, value) for name, value in variant.settings.items()]
     return ", ".join([unit.title.partition(" (")[0], *([" ".join(other)] if other else []), *words])
@@ -210,26 +209,27 @@ def label(unit: Unit, variant: Variant) -> str:
 INTRODUCTION = """\
 # Accuracy
 
-How far the units are from float64 on tensors of a real model, every variant of each. This page and
-its plot are what `make accuracy` writes; a test fails when they are not what the models give.
+Errors of the units against float64 on tensors of a real model, for every variant of each unit.
+`make accuracy` writes this page and its plot; a test fails if they differ from the models' results.
 
-- What runs is each unit's bit-exact model (`models/`). The RTL equals it at 0 LSB, so the figures
-  are the RTL's too.
+- Figures are computed with each unit's bit-exact model (`models/`). The RTL gives the same bits, so
+  they hold for the RTL too.
 - Inputs are the shipped tensors of all-MiniLM-L6-v2 ([data/README.md](../data/README.md)), masks
-  included. The exact function (`models/reference.py`) gets the same quantised inputs: what it costs
-  to quantise them is not in here.
-- These are errors of single rows. They are no accuracy of a network, and decide no test.
+  included. The exact function (`models/reference.py`) gets the same quantised inputs, so the error
+  of quantising the inputs is not included.
+- These are errors of single rows, not the accuracy of a network ([networks.md](networks.md)). No
+  test depends on them.
 
 ![Distributions of the errors, by unit and variant](accuracy.svg)
 
-Counts are on a logarithmic axis. Parameters that the legend does not name have their defaults.
+The count axis is logarithmic. Parameters that are not in the legend have their default values.
 
 ## Columns
 
-Names in capitals are parameters of the build, small ones are run-time settings; a table shows those
-in which its variants differ. An output step is a difference of 1 in an integer output. Bias and
-spread are the mean and the standard deviation of an error over the rows. No figure sees everything,
-which is why there are several (`models/metrics.py`).
+Names in capitals are build parameters, those in small letters run-time settings; a table shows only
+those in which its variants differ. An output step is a difference of 1 in an integer output. Bias
+and spread are the mean and the standard deviation of an error over the rows. Each figure misses
+some errors, which is why there are several (`models/metrics.py`).
 
 """
 
@@ -238,7 +238,7 @@ def page(results: Sequence[Measured]) -> str:
     """docs/accuracy.md."""
     titles = {name: None for result in results for name in result.lines[0].figures}
     columns = [column for name in titles if (column := COLUMNS[name])]
-    parts = [INTRODUCTION, _markdown(["column", "says"], [[c.title, c.about] for c in columns])]
+    parts = [INTRODUCTION, _markdown(["column", "meaning"], [[c.title, c.about] for c in columns])]
     for result in results:
         unit = result.unit
         defaults = ", ".join(f"{name} = {value}" for name, value in unit.defaults.items())
@@ -257,9 +257,9 @@ def _markdown(titles: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
 
 
 def data(results: Sequence[Measured]) -> str:
-    """docs/accuracy.json: a line for each variant, all of its parameters, figures as in the table.
+    """docs/accuracy.json: one line per variant, with all parameters, figures as in the table.
 
-    `words` are its settings by name, as the table shows them.
+    `words` holds its settings as the table shows them.
     """
     lines = []
     for result in results:
@@ -272,7 +272,7 @@ def data(results: Sequence[Measured]) -> str:
                 "settings": settings,
                 "words": ", ".join(_word(unit, *setting) for setting in settings.items()),
                 "errors in": unit.value_unit,
-                # As shown: the same on every machine.
+                # Rounded as in the table: the same on every machine.
                 "figures": {n: float(figure(v)) for n, v in line.figures.items() if COLUMNS[n]},
             }
             lines.append(json.dumps(entry))
@@ -280,9 +280,9 @@ def data(results: Sequence[Measured]) -> str:
 
 
 def write(results: Sequence[Measured], folder: Path) -> list[str]:
-    """Write page, figures and plot into `folder`; return lines that say what was done.
+    """Write page, figures and plot into `folder`; return one line about each.
 
-    Without matplotlib a plot that is there stays as it is. Raises UserError for a folder that
+    Without matplotlib an existing plot is left as it is. Raises UserError for a folder that
     cannot be written.
     """
     try:
@@ -298,7 +298,7 @@ def write(results: Sequence[Measured], folder: Path) -> list[str]:
 
 
 def write_plot(draw: Callable[[], bytes], file: Path) -> str:
-    """Write what `draw` makes; return a line that says so, or that there is no matplotlib.
+    """Write the plot of `draw`; return a line that says so, or that matplotlib is missing.
 
     Raises UserError for a file that cannot be written.
     """
@@ -318,14 +318,14 @@ def write_plot(draw: Callable[[], bytes], file: Path) -> str:
 
 
 def stamp(results: Sequence[Measured]) -> str:
-    """What the plot carries of the tables that it goes with: a hash of all figures."""
+    """A hash of all figures, stored in the plot: a test checks that plot and tables agree."""
     return hashlib.sha256(repr([cells(result) for result in results]).encode()).hexdigest()[:16]
 
 
 def plot(results: Sequence[Measured]) -> bytes:
-    """The distributions of the plotted variants' errors as SVG: a panel for each unit of values.
+    """Error distributions of the plotted variants as SVG, one panel for each unit of values.
 
-    The same errors make the same bytes. Raises ImportError without matplotlib.
+    The same errors give the same bytes. Raises ImportError without matplotlib.
     """
     import matplotlib
     from matplotlib.figure import Figure

@@ -48,7 +48,7 @@ def pairs(path: Path = PAIRS) -> list[Pair]:
 
 # What an aim is of: memories count as SRAM, and Fmax as the slowest path does.
 AIMS = {"area": "with_sram", "energy": "energy_with_sram", "Fmax": "delay"}
-AIM_TITLES = ("unit", "baseline", "ratio of", "aim", "measured", "")
+AIM_TITLES = ("unit", "baseline", "ratio of", "goal", "measured", "")
 
 
 def aims(found: Sequence[Figures], compared: Sequence[Pair]) -> list[list[str]]:

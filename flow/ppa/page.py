@@ -1,4 +1,4 @@
-"""docs/ppa.md and its plots: made of what docs/ppa.json keeps, by `make ppa`."""
+"""docs/ppa.md and its plots, written by `make ppa` from docs/ppa.json."""
 
 from __future__ import annotations
 
@@ -22,47 +22,48 @@ PAGE = "ppa.md"
 INTRODUCTION = """\
 # Area, speed and energy
 
-What the units take in a real cell library and in an FPGA, by open tools that anyone can run. This
-page and its plots are made of `docs/ppa.json`, where each `make ppa .. OUT=docs` puts what it has
-measured; `make ppa PAGE=1` writes them anew and measures nothing. The library needs two packages of
-Debian, `apt-get install --no-install-recommends qflow-tech-osu018 opensta`, or is another one's
-file (`LIBERTY=`).
+Area, speed and energy of the units in a real cell library and in an FPGA, measured with open tools.
+`make ppa .. OUT=docs` stores its measurements in `docs/ppa.json` and writes this page and its plots
+from it; `make ppa PAGE=1` only writes them. The default library and the timing tool are two Debian
+packages, `apt-get install --no-install-recommends qflow-tech-osu018 opensta`; `LIBERTY=` takes any
+other library.
 
-Compare figures of this page with each other, and with nothing else: no placement, no wires, no
-clock tree, one corner. Ratios between designs in one flow are what it is for.
+Use the figures only to compare designs on this page with each other: there is no placement, no
+wiring and no clock tree, and only one corner.
 
 {older}
 """
 OLDER = (
-    "Rows with the word older were measured on sources that have changed since: {count} of {all}. "
-    "The others are of the sources beside this page."
+    "Rows marked *older* were measured before their sources changed: {count} of {all}. "
+    "All others were measured with the present sources."
 )
-CURRENT = "All {all} configurations are of the sources beside this page."
+CURRENT = "All {all} configurations were measured with the present sources."
 
 METHOD = """
 ## How it is measured
 
 - **Synthesis**: Yosys with slang, `synth -flatten`, flip-flops and gates of `{library}`, mapped
   for area and buffered by ABC, and sized for a clock of {period:g} ns, the same for all units
-  (`PERIOD=`). Where few gates come in sizes, the clock changes little.
+  (`PERIOD=`). In a library with few drive strengths the clock has little effect.
 - **Timing**: OpenSTA, an ideal clock. Inputs come from flip-flops and outputs go to flip-flops, as
-  in a chain of units; a memory's ports count as flip-flops, which flatters an SRAM. Paths from the
-  asynchronous reset are left out. Fmax is one over the slowest path with its set-up time, of the
-  netlist that was made for that clock.
-- **Buffers** are counted three ways, side by side: not at all (logic); as SRAM of {sram:.1f} um2 a
-  bit ({share:g} of a flip-flop) and {energy:g} pJ for a bit read or written, which is an
-  assumption (`flow/ppa/measure.py`, `SRAM_AREA=`, `SRAM_ENERGY=`) and no measurement; as
-  flip-flops with their multiplexers, mapped like the rest. Every buffer is an `sn_ram_1r1w`.
-- **Energy**: {rows} rows, evenly taken from the unit's shipped tensors, of a LayerNorm from those
-  of one layer, go through the mapped netlist without stalls; its outputs must be those of the RTL,
-  to the bit. Toggles of every net times the library's tables of internal energy, pin capacitances
-  and leakage give the energy (`flow/ppa/power.py`). The simulation has no delays, so glitches are
-  not counted, and there is no clock gating: every flip-flop pays for every clock. Memories as
-  flip-flops pay for their clock pins only. Rows that do not fill their last beat make an element
-  dearer.
-- **Parts** are mapped one by one, so that their sum is not quite the area of the whole unit.
-- **Speed**: a row has MAX_LEN elements; elements a second are at Fmax, on the logic's area.
-- A figure that was not measured is `-`.
+  in a chain of units; memory ports count as flip-flops, which is optimistic for an SRAM. Paths from
+  the asynchronous reset are ignored. Fmax is the inverse of the slowest path including set-up time,
+  in the netlist sized for that clock.
+- **Buffers** are counted in three ways: not at all ("logic"); as SRAM with {sram:.1f} um2 per bit
+  ({share:g} of a flip-flop) and {energy:g} pJ per bit read or written, which is an assumption, not
+  a measurement (`flow/ppa/measure.py`, `SRAM_AREA=`, `SRAM_ENERGY=`); as flip-flops with their
+  multiplexers, mapped like the rest. Every buffer is an `sn_ram_1r1w`.
+- **Energy**: {rows} rows, evenly spaced in the unit's shipped tensors (for a LayerNorm, in those of
+  one layer), go through the mapped netlist without stalls; its outputs must equal the RTL's to the
+  bit. The energy follows from the toggles of every net and the library's internal energies, pin
+  capacitances and leakage (`flow/ppa/power.py`). The simulation has no delays, so glitches are not
+  counted. There is no clock gating, so every flip-flop uses clock energy in every clock. Memories
+  as flip-flops count with their clock pins only. A row that does not fill its last beat has a
+  higher energy per element.
+- **Parts** are mapped separately, so their sum differs slightly from the area of the unit.
+- **Speed**: a row has MAX_LEN elements; elements/s/um2 is the throughput at Fmax divided by the
+  area of the logic.
+- `-` means not measured.
 """
 
 
@@ -103,20 +104,21 @@ def page(store: Store) -> str:
         parts.append(_of_a_size(by_size[place], *place))
     if store.cells:
         parts.append(
-            "\n## Kept small\n\nCI fails when the smallest size (`make ppa SET=smallest CHECK=1`) "
-            f"gets larger or slower by more than {100 * ALLOWED:.0f} %.\n"
+            "\n## Check in CI\n\nCI compares the smallest size with reference figures "
+            "(`make ppa SET=smallest CHECK=1`) and fails if a unit gets larger or slower by more "
+            f"than {100 * ALLOWED:.0f} %.\n"
         )
     return "".join(parts)
 
 
 def _name(one: Kept, older: bool | None = None) -> str:
-    """A unit's cell, which says if the row's figures are of older sources."""
+    """A unit's table cell, marked if the row's figures are older than their sources."""
     word = " older" if (one.older if older is None else older) else ""
     return f"`{one.figures.unit}`{word}"
 
 
 def _against_baselines(cells: Sequence[Kept]) -> str:
-    """Units of one size beside their baselines, and the papers whose ratios stand there."""
+    """Ratios of units to their baselines at one size, and the papers of the paper ratios."""
     compared = ratios([one.figures for one in cells], pairs())
     if not compared:
         return ""
@@ -131,19 +133,19 @@ def _against_baselines(cells: Sequence[Kept]) -> str:
         if paper != "-":
             papers.append(f"`{unit}`: {paper}.")
     said = (
-        " The paper's ratios are the paper's own, from its flow and process. " + " ".join(papers)
+        " Paper ratios are the paper's own figures, from its flow and process. " + " ".join(papers)
         if papers
         else ""
     )
     titles = (*RATIO_TITLES[:2], *RATIO_TITLES[4:-1])
     return (
-        "\n### Against baselines\n\nThe baseline's figure over the unit's; of elements/s/um2 the "
-        f"unit's over the baseline's.{said}\n\n{_markdown(titles, lines)}"
+        "\n### Ratios to baselines\n\nThe baseline's figure divided by the unit's; for "
+        f"elements/s/um2 the unit's divided by the baseline's.{said}\n\n{_markdown(titles, lines)}"
     )
 
 
 def _aims(cells: Sequence[Kept]) -> str:
-    """The project's aims, at the size that they are for, and why one is missed."""
+    """The project's goals, at the size that they apply to, and why one is missed."""
     every = pairs()
     lines = aims([one.figures for one in cells], every)
     if not lines:
@@ -151,7 +153,7 @@ def _aims(cells: Sequence[Kept]) -> str:
     missed = {line[0] for line in lines if line[-1] == "missed"}
     reasons = [f"`{p.unit}`: {p.missed}" for p in every if p.missed and p.unit in missed]
     return (
-        "\n### Aims\n\nThe baseline's figure over the unit's, memories as SRAM.\n\n"
+        "\n### Goals\n\nThe baseline's figure divided by the unit's, with memories as SRAM.\n\n"
         + _markdown(AIM_TITLES, lines)
         + "".join(f"\n{reason}\n" for reason in reasons)
     )
@@ -161,15 +163,16 @@ def _against_lanes(store: Store) -> str:
     if not plots.shown_lanes(store.cells):
         return ""
     return (
-        "\n## Against LANES\n\nOf `make ppa SET=full`; the tables stand by size.\n\n"
+        "\n## Area and Fmax against LANES\n\nMeasured by `make ppa SET=full`; the tables below are "
+        "ordered by size.\n\n"
         f"![Area and Fmax of the units against LANES]({plots.LANES})\n"
     )
 
 
 VARIANT_TITLES = (
     *("unit", "parameters", "output format", "mean abs error", "errors in"),
-    *("logic, um2", "with SRAM, um2", "Fmax, MHz", "pJ an element", "with SRAM, pJ"),
-    *("least area", "least energy"),
+    *("logic, um2", "with SRAM, um2", "Fmax, MHz", "pJ per element", "with SRAM, pJ"),
+    *("best by area", "best by energy"),
 )
 
 
@@ -179,10 +182,11 @@ def _variants(store: Store) -> str:
         return ""
     return (
         "\n## Accuracy against area and energy\n\nEvery variant of the units and every output "
-        "format, of `make ppa SET=variants`, with the error that `make accuracy` measures on the "
-        "shipped tensors ([accuracy.md](accuracy.md)). A format is a setting of a row: its gates "
-        "are the same, and the energy is that of the shipped rows' own format. Least: no other "
-        "of its kind is as good in both and better in one.\n\n"
+        "format, measured by `make ppa SET=variants`, with the error on the shipped tensors "
+        "([accuracy.md](accuracy.md)). The output format is a run-time setting: all formats share "
+        "the same gates, and the energy is measured with the format of the shipped rows. *Best* "
+        "(Pareto-optimal): no other variant with errors in the same unit is as good in both error "
+        "and area (or energy) and better in one.\n\n"
         f"![Mean absolute error against area and energy]({plots.PARETO})\n\n"
         f"{_markdown(VARIANT_TITLES, [_variant(one) for one in found])}"
     )
@@ -213,11 +217,12 @@ def _fpga(store: Store) -> str:
         lines.append([f"`{name}`{' older' * one.older}", lanes, longest, words, *rest])
     titles = (*fpga.HEADER[:3], "parameters", *fpga.HEADER[3:])
     return (
-        f"\n## FPGA\n\nOf `make ppa FPGA=1`, in an {fpga.DEVICE}: Yosys' `synth_ecp5`, placed and "
-        f"routed alone by nextpnr with seed {fpga.SEED}, without pins, since the units have more "
-        "ports than it. Fmax is of the paths from register to register; another seed moves it by "
-        "some percent. LUTs are TRELLIS_COMB, those of carries and of small memories included; "
-        "flip-flops TRELLIS_FF, block RAMs DP16KD, multipliers MULT18X18D.\n\n"
+        f"\n## FPGA\n\nMeasured by `make ppa FPGA=1` in an {fpga.DEVICE}: synthesised by Yosys' "
+        f"`synth_ecp5`, placed and routed by nextpnr with seed {fpga.SEED}. The unit is alone in "
+        "the device and its ports are not connected to pins, because it has more ports than the "
+        "device has pins. Fmax covers paths between registers; another seed changes it by some "
+        "percent. LUTs are TRELLIS_COMB, including those of carries and small memories; flip-flops "
+        "TRELLIS_FF, block RAMs DP16KD, multipliers MULT18X18D.\n\n"
         f"{_markdown(titles, lines)}"
     )
 
@@ -227,9 +232,9 @@ def _steps() -> str:
     if not found:
         return ""
     return (
-        "\n## What each optimisation bought\n\nStep by step, each measured with and without it on "
-        "the sources of its time (`flow/ppa/steps.hjson`): areas of the logic, energies without "
-        f"memories.\n\n{_markdown(steps.TITLES, steps.lines(found))}"
+        "\n## Effect of each optimisation\n\nEach step is measured with and without it, on the "
+        "sources at the time of the change (`flow/ppa/steps.hjson`): areas of the logic, energies "
+        f"without memories.\n\n{_markdown(steps.TITLES, steps.lines(found))}"
     )
 
 
@@ -273,7 +278,7 @@ def _of_a_size(cells: Sequence[Kept], lanes: int, longest: int) -> str:
                 *(_number(value, ".1f") for value in sums),
             ]
         )
-    parts += ["\n### Energy\n\nPicojoules an element.\n\n", _markdown(titles, lines)]
+    parts += ["\n### Energy\n\nPicojoules per element.\n\n", _markdown(titles, lines)]
     parts.append(_against_baselines(cells))
     lines = [
         [_name(kept), f"`{part}`", *rest]
@@ -302,9 +307,9 @@ def drawn(store: Store) -> list[str]:
 
 
 def write(store: Store, folder: Path = DOCS) -> list[str]:
-    """Write file, page and plots into `folder`; return lines that say what was done.
+    """Write file, page and plots into `folder`; return one line about each.
 
-    Without matplotlib plots that are there stay as they are. Raises UserError for a folder that
+    Without matplotlib existing plots are left as they are. Raises UserError for a folder that
     cannot be written.
     """
     said = []

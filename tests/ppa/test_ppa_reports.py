@@ -157,7 +157,7 @@ def test_figures_stand_by_size_and_what_is_missing_is_a_dash():
 
 def test_the_papers_ratios_stand_beside_ours():
     text = page.page(stored(figures("e2softmax"), figures("softermax", logic=3000.0)))
-    line = cells(text, "Against baselines")
+    line = cells(text, "Ratios to baselines")
     assert (line["unit"], line["baseline"]) == ("`e2softmax`", "`softermax`")
     assert (line["area, logic"], line["paper: area"], line["energy, logic"]) == (
         *("3.00x", "2.82x", "-"),
@@ -169,7 +169,7 @@ def test_aims_are_met_or_missed_with_a_reason():
     unit = figures("e2softmax", energy=ENERGY, delay=4.0)
     other = {kind: 4 * value for kind, value in ENERGY.items()}
     text = page.page(stored(unit, figures("softermax", logic=2000.0, energy=other, delay=4.7)))
-    lines = table(text, "Aims")[1:]
+    lines = table(text, "Goals")[1:]
     assert [line[2:4] + line[-1:] for line in lines] == [
         ["area", "3.5x", "missed"],
         ["energy", "4x", "met"],
@@ -180,7 +180,7 @@ def test_aims_are_met_or_missed_with_a_reason():
     assert reasons["ailayernorm"] not in text
     fast = dataclasses.replace(unit, delay=1.0, logic=1.0)
     met = page.page(stored(fast, figures("softermax", logic=2000.0, energy=other)))
-    assert {line[-1] for line in table(met, "Aims")[1:]} <= {"met"}
+    assert {line[-1] for line in table(met, "Goals")[1:]} <= {"met"}
     assert reasons["e2softmax"] not in met
 
 
@@ -194,15 +194,15 @@ def test_parts_have_shares():
 
 def test_older_figures_are_told(monkeypatch):
     kept = stored(figures(energy=ENERGY), figures("softermax", energy=ENERGY))
-    assert "All 2 configurations are of the sources beside this page." in page.page(kept)
+    assert "All 2 configurations were measured with the present sources." in page.page(kept)
     energy_only = tuple(dataclasses.replace(one, energy="0") for one in kept.cells[:1])
     text = page.page(dataclasses.replace(kept, cells=(*energy_only, kept.cells[1])))
-    assert "have changed since: 1 of 2." in text
+    assert "measured before their sources changed: 1 of 2." in text
     assert [table(text, name)[1][0] for name in ("Area", "Energy")] == ["`rexp`", "`rexp` older"]
     all_old = tuple(dataclasses.replace(one, gates="0", energy="0") for one in kept.cells)
     text = page.page(dataclasses.replace(kept, cells=all_old))
     assert table(text, "Area")[1][0] == "`rexp` older"
-    assert table(text, "Against baselines")[1][:2] == ["`rexp` older", "`softermax` older"]
+    assert table(text, "Ratios to baselines")[1][:2] == ["`rexp` older", "`softermax` older"]
 
 
 def test_only_units_as_they_are_by_default_are_compared():
@@ -254,7 +254,7 @@ def test_a_variant_without_energy_is_not_least_in_it():
     [one, other] = pareto.points(stored(figures("e2softmax")).cells)
     assert (one.energy, other.least_energy, other.least_area) == (None, False, True)
     line = cells(page.page(stored(figures("e2softmax"))), "Accuracy against area and energy", 1)
-    assert (line["with SRAM, pJ"], line["least area"], line["least energy"]) == ("-", "yes", "")
+    assert (line["with SRAM, pJ"], line["best by area"], line["best by energy"]) == ("-", "yes", "")
 
 
 def test_rms_norm_is_no_variant_of_layer_norm():
@@ -317,7 +317,7 @@ def kept_by_hand(tmp_path):
 def test_steps_are_shown_with_what_they_bought(kept_by_hand, monkeypatch):
     found = steps.steps(kept_by_hand(STEP))
     monkeypatch.setattr(steps, "steps", lambda: found)
-    assert table(page.page(stored(figures())), "What each optimisation bought")[1] == [
+    assert table(page.page(stored(figures())), "Effect of each optimisation")[1] == [
         *("shorter trees", "`rexp`", "LANES=8", "1,000", "750", "25.0 %", "2.00", "2.50"),
         *("-25.0 %", "-", "-", "-", "fewer registers"),
     ]
