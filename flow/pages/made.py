@@ -105,14 +105,12 @@ class Made:
         """A number in a sentence. Raises UserError."""
         table, *place = name.split(": ")
         one, older = self.table(table)
-        if len(place) == 1 and place[0] in one.facts:
-            found = f"{one.facts[place[0]]:,}" if isinstance(one.facts[place[0]], int) else ""
-            found = found or str(one.facts[place[0]])
-        elif len(place) == 2 and place[1] in one.titles:
+        if len(place) == 1 and place[0] in one.facts:  # what it was run with: the same when older
+            return f"{one.facts[place[0]]:,}"
+        if len(place) == 2 and place[1] in one.titles:
             found = one.row(*place[0].split(" + "))[place[1]]
-        else:
-            raise UserError(f"there is no number {name!r}")
-        return f"{found} ({OLDER})" if older else found
+            return f"{found} ({OLDER})" if older else found
+        raise UserError(f"there is no number {name!r}")
 
     def table(self, name: str) -> tuple[kept.Kept, bool]:
         """What is kept under a short name, and whether it is older than the sources."""
