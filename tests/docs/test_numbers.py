@@ -82,7 +82,7 @@ def uncovered(page, text):
     for match in NUMBER.finditer(prose(text)):
         if not any(start <= match.start() and match.end() <= end for start, end in places):
             line = text.count("\n", 0, match.start())
-            found.append(f"{page}:{line + 1}: {match[0]}: {text.splitlines()[line]}")
+            found.append(f"{page}:{line + 1}: {match[0]}: {text.splitlines()[line][:120]}")
     return found
 
 
