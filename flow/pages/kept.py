@@ -132,13 +132,20 @@ def synthesis(unit: Unit, parameters: Parameters) -> str:
 # --- hashes of what figures depend on -------------------------------------------------------------
 
 
+def models() -> str:
+    """Hash of what the bit-exact models give: docs/accuracy.json, which a test holds to them."""
+    return hashlib.sha256((DOCS / "accuracy.json").read_bytes()).hexdigest()
+
+
 def of_network(name: str, units: Iterable[Unit] = ()) -> str:
-    """Of what the figures of a network depend on: models, network, its data; RTL of these units."""
-    files = [*(ROOT / "models").glob("*.py"), *(ROOT / "flow/networks").glob("*.py")]
+    """Of what a network's figures depend on: what the models give, calibration, network, its data,
+    and the RTL of these units."""
+    files = [*(ROOT / "flow/networks").glob("*.py")]
+    files += [ROOT / "models/ptf.py", ROOT / "models/quantise.py"]
     data = sorted(DATA.glob(f"{name}*.npz")) or [DATA / "sentences.txt"]
     contents = [hashlib.sha256(path.read_bytes()).hexdigest() for path in data]
     rtl = {RTL / file for unit in units for file in unit.rtl}
-    return sources.digest([*sorted(files), *sorted(rtl)], *contents)
+    return sources.digest([*sorted(files), *sorted(rtl)], models(), *contents)
 
 
 def of_gates(unit: Unit) -> str:
@@ -148,10 +155,10 @@ def of_gates(unit: Unit) -> str:
 
 
 def of_simulation(unit: Unit) -> str:
-    """Of what a simulation's counts depend on: the RTL, the model, the stimulus, the tensors."""
-    files = [*(ROOT / "models").glob("*.py"), *(ROOT / "tb/stimulus").glob("*.py")]
+    """Of what a simulation's counts depend on: the RTL, what the model gives, the stimulus."""
+    files = [*(RTL / name for name in unit.rtl), *sorted((ROOT / "tb/stimulus").glob("*.py"))]
     tensors = hashlib.sha256((DATA / unit.tensors).read_bytes()).hexdigest()
-    return sources.digest([*(RTL / name for name in unit.rtl), *sorted(files)], tensors)
+    return sources.digest(files, models(), tensors)
 
 
 def of_bulk(units: Iterable[Unit]) -> str:

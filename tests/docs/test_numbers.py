@@ -226,29 +226,37 @@ def test_figures_of_other_sources_are_said_to_be_older(copied):
     assert made.OLDER in made.Made(copied).number("digits: float + float: correct")
 
 
-def test_the_hash_is_of_what_a_figure_depends_on(monkeypatch):
-    known = sources._code
-    for name, sees in (
-        ("e2softmax.py", {"network", "simulation"}),
-        ("e2softmax.sv", {"gates", "simulation", "rtl"}),
+UNIT = made.UNITS["e2softmax"]
+HASHES = {
+    "network": lambda: kept.of_network("digits"),
+    "rtl": lambda: kept.of_network("digits", [UNIT]),
+    "gates": lambda: kept.of_gates(UNIT),
+    "simulation": lambda: kept.of_simulation(UNIT),
+    "bulk": lambda: kept.of_bulk([UNIT]),
+}
+
+
+@pytest.mark.parametrize(
+    ("changed", "sees"),
+    [
+        ("what the models give", {"network", "rtl", "simulation"}),
+        ("ptf.py", {"network", "rtl"}),
         ("stand_in.py", {"network", "rtl"}),
+        ("e2softmax.sv", {"rtl", "gates", "simulation", "bulk"}),
         ("synth.py", {"gates"}),
-    ):
-        unit = made.UNITS["e2softmax"]
-        hashes = {
-            "network": lambda: kept.of_network("digits"),
-            "rtl": lambda unit=unit: kept.of_network("digits", [unit]),
-            "gates": lambda unit=unit: kept.of_gates(unit),
-            "simulation": lambda unit=unit: kept.of_simulation(unit),
-        }
-        before = {kind: of() for kind, of in hashes.items()}
-        with monkeypatch.context() as patch:
-            patch.setattr(
-                sources, "_code", lambda path, name=name: "x" if path.name == name else known(path)
-            )
-            changed = {kind for kind, of in hashes.items() if of() != before[kind]}
-        assert sees <= changed, name
-        assert ("gates" in changed) == ("gates" in sees)
+        ("scenarios.py", {"simulation"}),
+        ("harness.cpp", {"bulk"}),
+    ],
+)
+def test_the_hash_is_of_what_a_figure_depends_on(changed, sees, monkeypatch):
+    before = {name: of() for name, of in HASHES.items()}
+    known = sources._code
+    monkeypatch.setattr(
+        sources, "_code", lambda path: "other" if path.name == changed else known(path)
+    )
+    if changed == "what the models give":
+        monkeypatch.setattr(kept, "models", lambda: "other")
+    assert {name for name, of in HASHES.items() if of() != before[name]} == sees
 
 
 # --- the mechanism --------------------------------------------------------------------------------
