@@ -22,7 +22,7 @@ help:
 	@echo 'make accuracy [UNIT=] error against float64 on the real tensors; all units: docs/accuracy.md, its plot'
 	@echo 'make bench    speed: models, test bench, bulk engine, regression, each against something plain'
 	@echo 'make figures  [UNIT=] [OUT=docs] rates and latencies of the units, for the pages: docs/figures.json'
-	@echo 'make generate write derived files: table packages, manifests, figures in the pages'
+	@echo 'make generate write derived files: table packages, manifests, drawings, figures in the pages'
 	@echo 'make capture  [UNIT=e2softmax|ailayernorm] record real tensors anew (needs the extra capture)'
 	@echo 'make train    [SEED=1] [STEPS=4000] [OUT=] train the small vision transformer of make accuracy anew'
 	@echo 'make site     the documentation as a site with search, in build/site (needs the extra docs)'

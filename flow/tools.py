@@ -46,6 +46,11 @@ def package(name: str) -> Path:
     return Path(spec.origin).parent
 
 
+def is_installed(name: str) -> bool:
+    """Return whether a Python package can be imported."""
+    return importlib.util.find_spec(name) is not None
+
+
 def install(extra: str) -> str:
     """Return the command that installs an extra of pyproject.toml into this Python."""
     where = f"-e '.[{extra}]'" if IN_CHECKOUT else f"'softnorm[{extra}]'"

@@ -328,7 +328,7 @@ class AILayerNorm:
         self, x: object, channels: object, mask: object, *settings: object
     ) -> dict[str, np.ndarray]:
         """Check a call's arguments; return its settings by name, each int64 [rows]."""
-        checks.check_rows("x", x, np.uint8, self.MAX_LEN)
+        x = checks.check_rows("x", x, np.uint8, self.MAX_LEN)
         if not isinstance(channels, Channels):
             raise TypeError(f"channels must be Channels, got {type(channels).__name__}")
         if channels.alpha.shape != x.shape[1:]:
@@ -337,7 +337,7 @@ class AILayerNorm:
                 f"got {channels.alpha.size}"
             )
         checks.check_mask(mask, x.shape)
-        limits = {
+        limits: dict[str, tuple[int, int]] = {
             "zp": (0, 255),
             "length": (0, self.MAX_LEN),
             "inv_mant": MANTISSA,
@@ -346,13 +346,7 @@ class AILayerNorm:
             "ofrac": (FRACS[0], FRACS[-1]),
             "rms": (0, 1),
         }
-        return {
-            name: np.broadcast_to(
-                np.asarray(checks.check_setting(name, value, *limits[name], len(x)), np.int64),
-                len(x),
-            )
-            for name, value in zip(limits, settings, strict=True)
-        }
+        return checks.check_settings(limits, settings, len(x))
 
 
 class _Fast:

@@ -1,5 +1,7 @@
 """Parameter ranges, rounding and fast array tricks that the models of several units share."""
 
+from typing import overload
+
 import numpy as np
 
 LANES = (1, 2, 4, 8, 16, 32, 64)  # elements a beat
@@ -8,6 +10,14 @@ FRACS = range(8)  # fraction bits that a 3-bit setting can name
 INT8 = (-128, 127)
 
 
+@overload
+def rnd(a: int, n: int) -> int: ...
+@overload
+def rnd(a: np.ndarray, n: int | np.ndarray) -> np.ndarray: ...
+@overload
+def rnd(a: int, n: np.ndarray) -> np.ndarray: ...
+@overload
+def rnd(a: int | np.ndarray, n: int | np.ndarray) -> int | np.ndarray: ...
 def rnd(a: int | np.ndarray, n: int | np.ndarray) -> int | np.ndarray:
     """Return a / 2^n rounded half up, for integers a of either sign and n >= 0."""
     return (a + ((1 << n) >> 1)) >> n

@@ -5,7 +5,8 @@ says what is wrong and what to do about it.
 """
 
 import operator
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
+from typing import SupportsIndex, cast
 
 import numpy as np
 
@@ -23,8 +24,8 @@ def check_parameter(name: str, value: object, allowed: Collection[object]) -> No
         raise ValueError(f"{name} must be {_one_of(allowed)}, got {value}")
 
 
-def check_rows(name: str, array: object, dtype: type, max_len: int) -> None:
-    """Check a batch of rows: a [rows, length] array of `dtype` with 1 <= length <= `max_len`.
+def check_rows(name: str, array: object, dtype: type, max_len: int) -> np.ndarray:
+    """Return a batch of rows: a [rows, length] array of `dtype` with 1 <= length <= `max_len`.
 
     Raises TypeError for anything but a numpy array of that dtype, ValueError for a wrong shape.
     """
@@ -44,6 +45,7 @@ def check_rows(name: str, array: object, dtype: type, max_len: int) -> None:
             f"{name} has rows of length {array.shape[1]}, more than MAX_LEN = {max_len}: "
             "shorten them or raise MAX_LEN"
         )
+    return array
 
 
 def check_mask(mask: object, shape: tuple[int, ...]) -> None:
@@ -69,7 +71,7 @@ def check_setting(name: str, value: object, low: int, high: int, rows: int) -> i
     (a bool counts as 0 or 1), ValueError for a wrong shape or a value outside low..high.
     """
     try:
-        setting = operator.index(value)
+        setting = operator.index(cast(SupportsIndex, value))
         smallest = largest = setting
     except TypeError:
         if not isinstance(value, np.ndarray) or value.dtype.kind not in "iub":
@@ -83,11 +85,26 @@ def check_setting(name: str, value: object, low: int, high: int, rows: int) -> i
                 f"got shape {value.shape}"
             ) from None
         setting = value.astype(np.int64)
-        smallest, largest = (setting.min(), setting.max()) if rows else (low, low)
+        smallest, largest = (int(setting.min()), int(setting.max())) if rows else (low, low)
     if smallest < low or largest > high:
         outside = smallest if smallest < low else largest
         raise ValueError(f"{name} must be in {low}..{high}, got {outside}")
     return setting
+
+
+def check_settings(
+    limits: Mapping[str, tuple[int, int]], settings: Sequence[object], rows: int
+) -> dict[str, np.ndarray]:
+    """Return run-time settings by name, each as int64 [rows].
+
+    limits: name -> (lowest, highest), in the order of `settings`. Raises as `check_setting`.
+    """
+    return {
+        name: np.broadcast_to(
+            np.asarray(check_setting(name, value, low, high, rows), np.int64), rows
+        )
+        for (name, (low, high)), value in zip(limits.items(), settings, strict=True)
+    }
 
 
 def _one_of(allowed: Collection[object]) -> str:

@@ -8,6 +8,7 @@ approximate division. DIV_BITS > 1, EXP_FRAC = 1 and fmt = 1 are additions of th
 import math
 from dataclasses import dataclass
 from functools import lru_cache, reduce
+from typing import overload
 
 import numpy as np
 
@@ -33,6 +34,10 @@ def log2exp(d: int | np.ndarray, frac: int | np.ndarray, exp_frac: int = 0) -> n
     return np.minimum(31 if exp_frac else 15, (23 * d + (1 << (shift - 1))) >> shift)
 
 
+@overload
+def weight(code: int, exp_frac: int = 0) -> int: ...
+@overload
+def weight(code: np.ndarray, exp_frac: int = 0) -> np.ndarray: ...
 def weight(code: int | np.ndarray, exp_frac: int = 0) -> int | np.ndarray:
     """Return 2^-code, or 2^(-code/2) for exp_frac = 1, as an integer in units of 2^-15."""
     if not exp_frac:
@@ -253,7 +258,7 @@ class E2Softmax:
     def _check(
         self, x: object, mask: object, frac: object, fmt: object
     ) -> tuple[int | np.ndarray, int | np.ndarray]:
-        checks.check_rows("x", x, np.int8, self.MAX_LEN)
+        x = checks.check_rows("x", x, np.int8, self.MAX_LEN)
         checks.check_mask(mask, x.shape)
         return (
             checks.check_setting("frac", frac, FRACS[0], FRACS[-1], len(x)),

@@ -206,7 +206,7 @@ class ExactLayerNorm:
         self, x: object, channels: object, mask: object, *settings: object
     ) -> dict[str, np.ndarray]:
         """Check a call's arguments; return its settings by name, each int64 [rows]."""
-        checks.check_rows("x", x, np.uint8, self.MAX_LEN)
+        x = checks.check_rows("x", x, np.uint8, self.MAX_LEN)
         if not isinstance(channels, Channels):
             raise TypeError(f"channels must be Channels, got {type(channels).__name__}")
         if channels.alpha.shape != x.shape[1:]:
@@ -216,11 +216,10 @@ class ExactLayerNorm:
             )
         checks.check_mask(mask, x.shape)
         fracs = (FRACS[0], FRACS[-1])
-        limits = {"zp": (0, 255), "gfrac": fracs, "ofrac": fracs, "rms": (0, 1)}
-        return {
-            name: np.broadcast_to(
-                np.asarray(checks.check_setting(name, value, *limits[name], len(x)), np.int64),
-                len(x),
-            )
-            for name, value in zip(limits, settings, strict=True)
+        limits: dict[str, tuple[int, int]] = {
+            "zp": (0, 255),
+            "gfrac": fracs,
+            "ofrac": fracs,
+            "rms": (0, 1),
         }
+        return checks.check_settings(limits, settings, len(x))

@@ -123,7 +123,7 @@ class LutSoftmax(ABC):
         """Return the outputs of one n by i."""
 
     def _check(self, x: object, mask: object, frac: object) -> int | np.ndarray:
-        checks.check_rows("x", x, np.int8, self.MAX_LEN)
+        x = checks.check_rows("x", x, np.int8, self.MAX_LEN)
         checks.check_mask(mask, x.shape)
         return checks.check_setting("frac", frac, FRACS[0], FRACS[-1], len(x))
 
@@ -154,13 +154,13 @@ class LutSoftmax(ABC):
         for start in range(0, len(x), step):
             block = slice(start, start + step)
             unmasked = x[block]
-            if mask is not None:  # a masked element takes part as -128, which no maximum notices
+            if ones is not None:  # a masked element takes part as -128, which no maximum notices
                 ceiling = np.uint8(128) - ones[block]  # 127 or, where masked, -128
                 unmasked = np.minimum(unmasked, ceiling.view(np.int8))
             m = unmasked.max(axis=1, keepdims=True)
             np.subtract(m.view(np.uint8), x[block].view(np.uint8), out=d[block])  # modulo 256
             share = _take(shares, d[block])
-            if mask is not None:
+            if ones is not None:
                 share *= ones[block]
             total = share.sum(axis=1, dtype=np.uint32)  # below 2^16 * 2^15
             n[block] = np.clip(rnd(total.astype(np.int64), self.W), 1, self._last_sum)
@@ -172,8 +172,8 @@ class LutSoftmax(ABC):
             for start in range(0, len(rows), step):
                 some = rows[start : start + step]
                 out[some] = _take(outputs, d[some])
-        if mask is not None:
-            out *= ones
+        if ones is not None:
+            np.multiply(out, ones, out)
         return out
 
 

@@ -228,7 +228,7 @@ class NnlutLayerNorm:
         self, x: object, gamma: object, beta: object, mask: object, *settings: object
     ) -> dict[str, np.ndarray]:
         """Check a call's arguments; return its settings by name, each int64 [rows]."""
-        checks.check_rows("x", x, np.int32, self.MAX_LEN)
+        x = checks.check_rows("x", x, np.int32, self.MAX_LEN)
         for name, array in (("gamma", gamma), ("beta", beta)):
             if not isinstance(array, np.ndarray) or array.dtype != np.int8:
                 got = getattr(array, "dtype", type(array).__name__)
@@ -239,7 +239,7 @@ class NnlutLayerNorm:
                     f"got shape {array.shape}"
                 )
         checks.check_mask(mask, x.shape)
-        limits = {
+        limits: dict[str, tuple[int, int]] = {
             "shift": (SHIFTS[0], SHIFTS[-1]),
             "length": (0, self.MAX_LEN),
             "inv_mant": MANTISSA,
@@ -247,10 +247,4 @@ class NnlutLayerNorm:
             "gfrac": (FRACS[0], FRACS[-1]),
             "ofrac": (FRACS[0], FRACS[-1]),
         }
-        return {
-            name: np.broadcast_to(
-                np.asarray(checks.check_setting(name, value, *limits[name], len(x)), np.int64),
-                len(x),
-            )
-            for name, value in zip(limits, settings, strict=True)
-        }
+        return checks.check_settings(limits, settings, len(x))

@@ -10,7 +10,7 @@ def round_half_up(x: np.ndarray) -> np.ndarray:
     return np.floor(np.asarray(x, np.float64) + 0.5)
 
 
-def check_finite(name: str, x: np.ndarray) -> np.ndarray:
+def check_finite(name: str, x: float | np.ndarray) -> np.ndarray:
     """Return x as float64. Raises ValueError if any of it is NaN or infinite."""
     x = np.asarray(x, np.float64)
     if not np.isfinite(x).all():

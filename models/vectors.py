@@ -27,6 +27,7 @@ import zipfile
 import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -81,7 +82,7 @@ class Vectors:
     channels: dict[str, np.ndarray] = field(default_factory=dict)
     channel_set: np.ndarray | None = None
     extra: dict[str, np.ndarray] = field(default_factory=dict)
-    meta: dict[str, object] = field(default_factory=dict)
+    meta: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         settle = object.__setattr__  # the dataclass is frozen
@@ -94,24 +95,24 @@ class Vectors:
         rows, width = self.x.shape
         if not rows or not width:
             raise VectorError(f"x is {rows} rows of width {width}, needs at least one of each")
-        if self.length is None:
-            settle(self, "length", np.full(rows, width, np.int32))
-        settle(self, "length", _integers("length", self.length, rows, 1, width))
-        within = np.arange(width) < self.length[:, None]
-        if self.mask is None:
-            settle(self, "mask", within)
-        _check_array("mask", self.mask, (np.bool_,), self.x.shape)
-        beyond = np.flatnonzero((self.mask & ~within).any(axis=1))
+        length = np.full(rows, width, np.int32) if self.length is None else self.length
+        length = _integers("length", length, rows, 1, width)
+        settle(self, "length", length)
+        within = np.arange(width) < length[:, None]
+        mask = within if self.mask is None else self.mask
+        _check_array("mask", mask, (np.bool_,), self.x.shape)
+        settle(self, "mask", mask)
+        beyond = np.flatnonzero((mask & ~within).any(axis=1))
         if beyond.size:
             raise VectorError(
-                f"mask of row {beyond[0]} is True beyond the row's length {self.length[beyond[0]]}"
+                f"mask of row {beyond[0]} is True beyond the row's length {length[beyond[0]]}"
             )
 
         if (self.out is None) != (self.exponent is None):
             raise VectorError("out and exponent go together, give both or none")
         if self.out is not None:
             _check_array("out", self.out, OUT_DTYPES, self.x.shape)
-            wrong = np.flatnonzero(((self.out != 0) & ~self.mask).any(axis=1))
+            wrong = np.flatnonzero(((self.out != 0) & ~mask).any(axis=1))
             if wrong.size:
                 raise VectorError(f"out of row {wrong[0]} is not 0 at a masked element")
             exponent = _integers("exponent", self.exponent, rows, 0, MAX_EXPONENT)
@@ -211,7 +212,7 @@ def _from_arrays(arrays: dict[str, np.ndarray]) -> Vectors:
     )
 
 
-def _parse_meta(array: np.ndarray) -> dict[str, object]:
+def _parse_meta(array: np.ndarray) -> dict[str, Any]:
     if array.dtype.kind != "U" or array.ndim:
         raise VectorError(f"meta must be one JSON text, is {array.dtype} of shape {array.shape}")
     try:
@@ -246,7 +247,7 @@ def _named_integers(what: str, values: object) -> dict[str, int]:
     return {name: int(value) for name, value in values.items()}
 
 
-def _check_array(name: str, array: object, dtypes: tuple[type, ...], shape: tuple) -> None:
+def _check_array(name: str, array: Any, dtypes: tuple[type, ...], shape: tuple) -> np.ndarray:
     """Check a dtype and a shape; a word in the shape stands for any size."""
     if not isinstance(array, np.ndarray):
         raise VectorError(f"{name} must be a numpy array, is {type(array).__name__}")
@@ -259,6 +260,7 @@ def _check_array(name: str, array: object, dtypes: tuple[type, ...], shape: tupl
     if not fits:
         wanted = ", ".join(map(str, shape))
         raise VectorError(f"{name} must have shape [{wanted}], has {list(array.shape)}")
+    return array
 
 
 def _sets(name: str, array: object, width: int) -> np.ndarray:
@@ -266,7 +268,7 @@ def _sets(name: str, array: object, width: int) -> np.ndarray:
     if name not in CHANNEL_DTYPES:
         raise VectorError(f"{name} is no channel parameter, use {', '.join(CHANNEL_DTYPES)}")
     one = isinstance(array, np.ndarray) and array.ndim == 1
-    _check_array(name, array, (CHANNEL_DTYPES[name],), (width,) if one else ("sets", width))
+    array = _check_array(name, array, (CHANNEL_DTYPES[name],), (width,) if one else ("sets", width))
     if not len(array):
         raise VectorError(f"{name} is 0 sets of channels, needs at least one")
     if name == "alpha" and array.max() > MAX_ALPHA:

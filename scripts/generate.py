@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""Write what is derived: table packages, manifests, and what the pages have of measured figures.
+"""Write what is derived: table packages, manifests, drawings, and measured figures in the pages.
 
 usage: scripts/generate.py
 
-rtl/<unit>/<unit>_tables_pkg.sv, softnorm.core, Bender.yml, of the units' descriptors; in README.md
-and docs/ what stands between markers, of docs/*.json (flow/pages). Nothing is measured.
+rtl/<unit>/<unit>_tables_pkg.sv, softnorm.core, Bender.yml, of the units' descriptors;
+docs/drawings/*.svg, of their texts; in README.md and docs/ what stands between markers, of
+docs/*.json (flow/pages). Nothing is measured.
 Exit code: 0 done, 2 wrong arguments.
 """
 

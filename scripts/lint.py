@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Check the RTL with every front end in every configuration, and the Python with ruff."""
+"""Check the RTL with every front end in every configuration, the Python with ruff and pyright."""
 
 import bootstrap  # noqa: F401  isort: skip
 

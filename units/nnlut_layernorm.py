@@ -51,7 +51,7 @@ class NnlutLayerNormUnit(AILayerNormUnit):
         if file.unit == self.name:
             return file
         alpha = file.channels["alpha"][file.channel_set]
-        zp = np.broadcast_to(file.run_settings["zp"], len(file.length))
+        zp = np.broadcast_to(file.run_settings["zp"], len(file.x))
         x, given = self.quantised(file.x, zp, alpha)
         return dataclasses.replace(
             file,
@@ -100,7 +100,9 @@ class NnlutLayerNormUnit(AILayerNormUnit):
             **metrics.layer_norm_errors(*values, rows.mask).as_dict(),
             **{
                 f"statistics: {name}": value
-                for name, value in metrics.statistic_errors(*seen, *exact).as_dict().items()
+                for name, value in metrics.statistic_errors(seen[0], seen[1], *exact)
+                .as_dict()
+                .items()
             },
         }
 

@@ -41,7 +41,7 @@ class SoftermaxUnit(SoftmaxUnit):
     def adopted(self, file: Vectors) -> Vectors:
         if file.unit == self.name:
             return file
-        frac = np.broadcast_to(file.run_settings["frac"], len(file.length))
+        frac = np.broadcast_to(file.run_settings["frac"], len(file.x))
         logits = np.ldexp(file.x.astype(np.float64), -frac[:, None])
         x = softermax.quantise(logits)
         return dataclasses.replace(file, unit=self.name, x=x, settings={}, row_settings={})

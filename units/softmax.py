@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -42,7 +43,7 @@ class SoftmaxUnit(Unit):
         return Outputs(result.out, result.exponent)
 
     @abstractmethod
-    def result(self, parameters: Parameters, outputs: Outputs) -> object:
+    def result(self, parameters: Parameters, outputs: Outputs) -> Any:
         """The outputs as the model's result, which knows what they are worth."""
 
     def quantise(

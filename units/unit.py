@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from types import MappingProxyType
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -22,7 +22,7 @@ from .coverage import Coverage
 
 BANKS = 2  # of a unit's channel table
 
-Parameters = Mapping[str, int | str]
+Parameters = Mapping[str, Any]  # name -> int, or str of one with names for its values
 
 
 class ParameterError(ValueError):
@@ -127,7 +127,7 @@ class Rows:
     def __len__(self) -> int:
         return len(self.length)
 
-    def select(self, chosen: np.ndarray) -> Rows:
+    def select(self, chosen: np.ndarray | np.bool) -> Rows:
         """The rows of an index or a bool array [rows]."""
         return dataclasses.replace(
             self,
@@ -223,7 +223,7 @@ class Unit(ABC):
     # ------------------------------------------------------------------------------ parameters
 
     @property
-    def defaults(self) -> dict[str, int | str]:
+    def defaults(self) -> dict[str, Any]:
         """Parameter names and defaults, in the order of the RTL."""
         return {f.name: f.default for f in dataclasses.fields(self.model)}
 

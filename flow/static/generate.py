@@ -1,4 +1,4 @@
-"""Files that are derived from the units' descriptors: table packages and manifests.
+"""Derived files: table packages and manifests of the units' descriptors, drawings of their texts.
 
 They are committed, so that the RTL can be used without this flow; a test fails when one of them is
 not what this module makes.
@@ -15,6 +15,7 @@ import numpy as np
 from softnorm.units import UNITS
 from softnorm.units.unit import Rom, Unit
 
+from .. import drawings
 from ..paths import ROOT, RTL
 
 
@@ -26,7 +27,8 @@ def version() -> str:
 def files() -> dict[Path, str]:
     """All derived files: path -> content."""
     made = {RTL / package_file(unit): package(unit) for unit in UNITS.values() if unit.roms()}
-    return {**made, ROOT / "softnorm.core": core(), ROOT / "Bender.yml": bender()}
+    made |= {ROOT / "softnorm.core": core(), ROOT / "Bender.yml": bender()}
+    return {**made, **drawings.files()}
 
 
 def write(files: Mapping[Path, str]) -> list[Path]:

@@ -1,4 +1,4 @@
-"""Lint: every unit in every configuration of its descriptor through every front end, and ruff.
+"""Lint: every unit in every configuration through every front end; Python: ruff and pyright.
 
 A finding is any line that a tool says about sources that ought to be clean, or the acceptance of
 parameters that ought to stop it.
@@ -7,6 +7,7 @@ parameters that ought to stop it.
 from __future__ import annotations
 
 import itertools
+import os
 import re
 import sys
 import time
@@ -21,6 +22,7 @@ from softnorm.units.unit import Parameters, Unit
 from .. import cli, tools
 from ..errors import UserError
 from ..paths import ROOT, RTL
+from . import types
 
 
 @dataclass(frozen=True)
@@ -206,7 +208,7 @@ _RUFF = {
     "check": ("check", "--quiet", "--output-format=concise", "."),
     "format": ("format", "--check", "--quiet", "--output-format=concise", "."),
 }
-TOOLS = ("verilator", "icarus", "slang", "yosys", "ruff")
+TOOLS = ("verilator", "icarus", "slang", "yosys", "ruff", "pyright")
 
 
 def _require(tool: str) -> None:
@@ -214,6 +216,9 @@ def _require(tool: str) -> None:
         tools.require_verilator()
     elif tool == "icarus":
         tools.require_icarus()
+    elif tool == "pyright":
+        if not types.installed():
+            raise UserError(f"pyright is not installed; run: {tools.install('types')}")
     else:
         tools.package({"slang": "pyslang", "yosys": "pyosys", "ruff": "ruff"}[tool])
 
@@ -265,6 +270,8 @@ def checks(units: Collection[Unit], only: Collection[str]) -> dict[str, Callable
             jobs[f"{unit.name}  {label(given)} must be refused  {name}"] = job
     if "ruff" in only:
         jobs |= {f"python  ruff {command}": partial(ruff, command) for command in _RUFF}
+    if "pyright" in only:
+        jobs["python  pyright"] = types.check
     return jobs
 
 
@@ -289,6 +296,8 @@ def lint(names: Sequence[str] = (), only: Collection[str] = TOOLS) -> int:
     bad = [name for name in jobs if findings[name]]
     for name in bad:
         print(f"\n{name}", *findings[name], sep="\n    ")
+    if "pyright" not in only:
+        print(f"\nlint: types are not checked; for that run: {tools.install('types')}")
     print(f"\nlint: {len(jobs)} checks, {len(bad)} with findings, {time.monotonic() - start:.1f} s")
     return len(bad)
 
@@ -299,7 +308,9 @@ def arguments(words: Sequence[str]) -> tuple[list[str], list[str]]:
     given = cli.words([word for word in words if "=" in word])
     if "UNIT" in given:
         names.append(given.pop("UNIT"))
-    only = given.pop("ONLY", ",".join(TOOLS)).split(",")
+    # pyright is large: only CI must have it.
+    usual = [tool for tool in TOOLS if tool != "pyright" or types.installed() or "CI" in os.environ]
+    only = given.pop("ONLY", ",".join(usual)).split(",")
     if given:
         raise UserError(f"lint takes UNIT= and ONLY=, not {next(iter(given))}=")
     return names, only

@@ -1,16 +1,14 @@
 """The exact LayerNorm's model: against a scalar model, vectors of it, and float64."""
 
 from math import isqrt
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from softnorm.models import exact_layernorm, metrics, reference, vectors
+from softnorm.models import exact_layernorm, metrics, reference
 from softnorm.models.ailayernorm import Channels
 from softnorm.models.exact_layernorm import ExactLayerNorm
 
-VECTORS = sorted((Path(__file__).parents[1] / "vectors").glob("exact_layernorm_*.npz"))
 ROWS = ("n", "S", "Q", "D", "mean", "e", "root", "Lz", "R", "sh")
 
 
@@ -73,19 +71,6 @@ def assert_by_hand(x, channels, mask, settings):
                     [n for n, m in zip(v, mask[r], strict=True) if m] for v in (value, got)
                 )
             assert got == value, (r, name)
-
-
-@pytest.mark.parametrize("path", VECTORS, ids=lambda path: path.stem)
-def test_vectors(path):
-    file = vectors.load(path)
-    channels = Channels(**{name: values[0] for name, values in file.channels.items()})
-    result = ExactLayerNorm(**file.parameters)(file.x, channels, file.mask, **file.run_settings)
-    assert (result.out == file.out).all()
-    assert (result.exponent == file.exponent).all()
-
-
-def test_there_are_vectors():
-    assert len(VECTORS) == 2
 
 
 @pytest.mark.parametrize("width", [1, 2, 3, 16, 255, 1024])
@@ -184,11 +169,8 @@ ZEROS = Channels(X[0], X[0].view(np.int8), X[0].view(np.int8))
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ({"x": X.view(np.int8)}, TypeError, "x must be uint8, got int8"),
-        ({"x": np.zeros((1, 65), np.uint8)}, ValueError, "x has rows of length 65, more than MAX_"),
         ({"x": X[:, :63]}, ValueError, "channels must have .* each of the 63 columns of x, got 64"),
         ({"channels": (X, X, X)}, TypeError, "channels must be Channels, got tuple"),
-        ({"mask": X[0] == 0}, ValueError, r"mask must have the shape \(2, 64\) of its rows"),
         ({"zp": 256}, ValueError, "zp must be in 0..255, got 256"),
         ({"gfrac": 8}, ValueError, "gfrac must be in 0..7, got 8"),
         ({"ofrac": -1}, ValueError, "ofrac must be in 0..7, got -1"),
@@ -199,11 +181,3 @@ def test_arguments(arguments, error, message):
     given = {"x": X, "channels": ZEROS, "zp": 0, "gfrac": 0, "ofrac": 0, **arguments}
     with pytest.raises(error, match=f"^{message}"):
         ExactLayerNorm(8, 64)(**given)
-
-
-@pytest.mark.parametrize(
-    ("parameters", "error"), [({"LANES": 3}, ValueError), ({"MAX_LEN": 31}, ValueError)]
-)
-def test_parameters(parameters, error):
-    with pytest.raises(error):
-        ExactLayerNorm(**parameters)

@@ -2,16 +2,14 @@
 
 from decimal import ROUND_HALF_UP, Context, Decimal
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from softnorm.models import metrics, reference, vectors
+from softnorm.models import metrics, reference
 from softnorm.models.ailayernorm import reciprocal
 from softnorm.models.nnlut_layernorm import NnlutLayerNorm, lines
 
-VECTORS = sorted((Path(__file__).parents[1] / "vectors").glob("nnlut_layernorm_*.npz"))
 ROWS = ("n", "sum", "mean", "squares", "var", "e", "m", "k", "R", "sh")
 LOW, HIGH = -(2**31), 2**31 - 1
 DIGITS = Context(prec=40)
@@ -110,21 +108,6 @@ def assert_by_hand(x, gamma, beta, mask, settings):
             assert getattr(trace, name)[r].tolist() == value, (r, name)
 
 
-@pytest.mark.parametrize("path", VECTORS, ids=lambda path: path.stem)
-def test_vectors(path):
-    file = vectors.load(path)
-    columns = (file.channels[name][0] for name in ("gamma", "beta"))
-    settings = file.run_settings
-    settings["length"] = settings.pop("len")
-    result = NnlutLayerNorm(**file.parameters)(file.x, *columns, file.mask, **settings)
-    assert (result.out == file.out).all()
-    assert (result.exponent == file.exponent).all()
-
-
-def test_there_are_vectors():
-    assert len(VECTORS) == 2
-
-
 @pytest.mark.parametrize("width", [1, 2, 3, 16, 255, 1024])
 def test_random_rows_by_hand(width):
     rng = np.random.default_rng(width)
@@ -202,11 +185,8 @@ ZEROS = np.zeros(64, np.int8)
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ({"x": X.astype(np.uint8)}, TypeError, "x must be int32, got uint8"),
-        ({"x": np.zeros((1, 65), np.int32)}, ValueError, "x has rows of length 65, more than MAX_"),
         ({"gamma": ZEROS[:9]}, ValueError, r"gamma must have .* 64 columns of x, got shape \(9,\)"),
         ({"beta": X[0]}, TypeError, "beta must be a int8 array, got int32: quantise it first"),
-        ({"mask": X[0] == 0}, ValueError, r"mask must have the shape \(2, 64\) of its rows"),
         ({"shift": 17}, ValueError, "shift must be in 0..16, got 17"),
         ({"length": 65}, ValueError, "length must be in 0..64, got 65"),
         ({"inv_mant": 16383}, ValueError, "inv_mant must be in 16384..32768, got 16383"),
@@ -219,9 +199,3 @@ def test_arguments(arguments, error, message):
     given = {"x": X, "gamma": ZEROS, "beta": ZEROS, **full(64), **arguments}
     with pytest.raises(error, match=f"^{message}"):
         NnlutLayerNorm(8, 64)(**given)
-
-
-@pytest.mark.parametrize("parameters", [{"LANES": 3}, {"MAX_LEN": 31}])
-def test_parameters(parameters):
-    with pytest.raises(ValueError, match=next(iter(parameters))):
-        NnlutLayerNorm(**parameters)

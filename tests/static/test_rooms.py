@@ -17,7 +17,7 @@ TOPS = ("models", "units", "tb", "flow")  # from the ground up: each imports tho
 FLOORS = {
     "tb": ("stimulus", "check", "bulk", "uvm"),
     "flow": (
-        *("coverage", "build", "bulk", "sim", "static", "networks", "capture"),
+        *("drawings", "coverage", "build", "bulk", "sim", "static", "networks", "capture"),
         *("accuracy", "regress", "pytorch", "ppa", "bench", "pages", "dashboard"),
     ),
 }
