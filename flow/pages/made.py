@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,7 +63,6 @@ _STSB = "STSB=sts-test.tsv"
 TABLES = {
     "digits": "NETWORK=digits",
     "digits int8": "NETWORK=digits PRODUCTS=int8",
-    "digits rtl": "NETWORK=digits RTL=1",
     "minilm": f"NETWORK=minilm {_STSB}",
     "minilm int8": f"NETWORK=minilm PRODUCTS=int8 {_STSB}",
     "minilm rtl": f"NETWORK=minilm RTL=1 {_STSB}",
@@ -180,16 +179,13 @@ class Made:
             ("mean absolute error against float64", list(map(self._error, units)), "accuracy"),
         )
         simulations = [
-            f"simulation of {unit.name}"
-            for unit in units
-            if simulated[unit.name].sources != kept.of_simulation(unit)
+            unit.name for unit in units if simulated[unit.name].sources != kept.of_simulation(unit)
         ]
-        areas = [f"area of {name}" for name, one in cells.items() if one.older]
-        if len(areas) == len(cells):
-            areas = ["all areas"]
+        areas = [name for name, one in cells.items() if one.older]
+        older = [*_some("simulation", simulations, units), *_some("area", areas, cells)]
         titles = ["32 lanes, rows to 1024, defaults", *map(short, units), "measured by"]
         lines = [[name, *row, f"`make {by}`"] for name, row, by in rows]
-        return _markdown(titles, lines) + _aged([*simulations, *areas])
+        return _markdown(titles, lines) + _aged(older)
 
     def _error(self, unit: Unit) -> str:
         """The default build's mean absolute error, in its first variant."""
@@ -390,6 +386,11 @@ def _area(unit: Unit, cells: Mapping[str, store.Kept]) -> str:
             ratio = other.figures.with_sram / mine.figures.with_sram
             return f"{ratio:.2f}x ({short(UNITS[pair.baseline])})"
     return "-"
+
+
+def _some(what: str, names: Sequence[str], of: Collection) -> list[str]:
+    """Names of what is older, in a few words where it is all."""
+    return [f"all {what}s"] if len(names) == len(of) else [f"{what} of {name}" for name in names]
 
 
 def _aged(names: Sequence[str]) -> str:
