@@ -1,1 +1,1 @@
-"""What happens around the units: building, running, reporting, and capturing real tensors."""
+"""Everything around the units: building, running, measuring, reporting, capturing real tensors."""

@@ -1,8 +1,8 @@
-"""The one exception whose message is meant for the person at the command line."""
+"""The exception whose message is shown to the user on the command line."""
 
 
 class UserError(Exception):
-    """Something the user can put right: the message is one sentence that says what and how.
+    """An error that the user can fix: the message is one sentence that says what is wrong and how.
 
     A command prints it without a traceback and exits with `exit_code`.
     """

@@ -19,8 +19,8 @@ from .arith import FRACS, INT8, LANES, MAX_LEN_LIMIT, rnd
 MAX_ALPHA = 3  # 2 bits
 MANTISSA = (1 << 14, 1 << 15)  # of 1/n
 
-# Bits of a row's mean (signed) and mean square. No row with a right reciprocal needs more; with a
-# wrong one, which the unit cannot tell, they wrap.
+# Bits of a row's mean (signed) and mean square. No row with a correct reciprocal needs more; with
+# a wrong one, which the unit cannot detect, they wrap.
 MEAN_BITS = 16
 EX2_BITS = 30
 
@@ -94,7 +94,7 @@ class Channels:
 
 @dataclass(frozen=True, eq=False)
 class NormResult:
-    """What the unit puts out for a batch of rows.
+    """The unit's outputs for a batch of rows.
 
     out: int8 [rows, length], 0 where masked, in units of 2^-ofrac. err_len: bool [rows], the row's
     number of unmasked elements is not the configured one.
@@ -124,7 +124,7 @@ class NormTrace(NormResult):
     y: int8, u's 4-bit code, -1 where masked
     s: int8, the number of u's range, -1 where masked
     A: int16, gamma / sigma
-    num: int64, A times what the element exceeds the mean by; means nothing where masked
+    num: int64, A times the element's deviation from the mean; undefined where masked
     saturated: int8, -1 or 1 if the output was clipped at -128 or 127, else 0
 
     Rows, int64 [rows]:
@@ -168,7 +168,7 @@ class NormTrace(NormResult):
 
 @dataclass(frozen=True, eq=False)
 class _Statistics:
-    """What stage 1 leaves of each row; the fields of NormTrace, int64 [rows]."""
+    """Results of stage 1 for each row; the fields of NormTrace, int64 [rows]."""
 
     mean: np.ndarray
     ex2: np.ndarray
@@ -224,12 +224,11 @@ class AILayerNorm:
         gfrac, ofrac: 0..7, fraction bits of gamma and of the output
         rms: 0 LayerNorm, 1 RMSNorm
 
-        A row that is shorter than the array is given by a mask that is False beyond its end. A row
-        whose unmasked elements are not `length` sets err_len, and its outputs are what the
-        equations make of the reciprocal that was given, in 16 bits of mean and 30 of mean square,
-        which hold every row with a right one. An all-masked row gives zeros, and err_len
-        like any other: it is right for a length of 0 alone, which has no reciprocal, and needs
-        none. Raises TypeError or ValueError, with what to do about it.
+        For a row shorter than the array, the mask is False beyond its end. A row whose number of
+        unmasked elements is not `length` sets err_len; its outputs follow the equations with the
+        given reciprocal, with 16 bits of mean and 30 of mean square, which are enough for every
+        correct one. An all-masked row gives zeros, without err_len only if the length is 0, which
+        has no reciprocal and needs none. Raises TypeError or ValueError, with what to do about it.
         """
         settings = self._check(x, channels, mask, zp, length, inv_mant, inv_exp, gfrac, ofrac, rms)
         fast = _Fast(self, np.ascontiguousarray(x), channels, mask, settings)
@@ -312,7 +311,7 @@ class AILayerNorm:
         if self.CMP_RANGES == 2:
             square_sum = square_sum << 4
         ex2 = rnd(square_sum * mant, 7 + log) % (1 << EX2_BITS)
-        var = np.maximum(ex2 - mean * mean, 1)  # the floor of 1 plays epsilon's part
+        var = np.maximum(ex2 - mean * mean, 1)  # the minimum of 1 takes the role of epsilon
         e = (np.frexp(var)[1].astype(np.int64) - 1) >> 1
         return _Statistics(
             mean=mean,

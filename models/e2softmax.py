@@ -76,7 +76,7 @@ def div_table(div_bits: int) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class SoftmaxResult:
-    """What the unit puts out for a batch of rows.
+    """The unit's outputs for a batch of rows.
 
     out: uint8 [rows, length], 0 where masked. exponent: uint8 [rows], tuser's exponent (0 in the
     linear format). An element's real value is out * 2^-(8 + exponent).
@@ -161,9 +161,9 @@ class E2Softmax:
         needed. mask: bool [rows, length], True is unmasked; None masks nothing. frac: 0..7, fmt:
         0 (linear) or 1 (row-scaled), each one integer or an integer array [rows].
 
-        A row that is shorter than the array is given by a mask that is False beyond its end: a lane
-        without an element and a masked lane alike count neither in a maximum nor in a sum, a beat
-        of nothing else leaves both alone, and both put out 0. An all-masked row gives zeros and
+        For a row shorter than the array, the mask is False beyond its end. Lanes without an element
+        and masked lanes count neither in the maximum nor in the sum and output 0; a beat of such
+        lanes changes neither. An all-masked row gives zeros and
         exponent 0. Raises TypeError or ValueError, with what to do about it.
         """
         frac, fmt = self._check(x, mask, frac, fmt)

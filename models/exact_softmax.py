@@ -1,8 +1,8 @@
 """Bit-exact model of the exact softmax, a baseline: a table of exponentials and a true divider.
 
-No paper's: the yardstick for what approximation buys (docs/units/exact_softmax.md). An exponential
-is rounded to 16 bits, a quotient to 8, and nothing else is lost.
-`ExactSoftmax.trace` is the statement of the unit.
+Not from a paper: it shows what approximations save (docs/units/exact_softmax.md). Exponentials are
+rounded to 16 bits, quotients to 8; there are no other errors.
+`ExactSoftmax.trace` is the readable statement of the unit.
 """
 
 import math

@@ -5,28 +5,28 @@ usage: scripts/accuracy.py [UNIT=name | OUT=folder | FRONTIER=1 | NETWORK=digits
 
   UNIT=name       print this unit's table of the tensors only, and write nothing
   OUT=docs        folder to write accuracy.md, accuracy.json and accuracy.svg to; no network
-  FRONTIER=1      every variant's errors against the bits and tables that it stores, and those that
-                  none beats; writes frontier.svg to OUT=, and nothing else
-  NETWORK=digits  test accuracy of a small vision transformer on handwritten digits, only
-    PRODUCTS=int8   int8 matrix products, calibrated as the units are; the default is float
-    RTL=1           each unit's RTL in all layers: its scores must be the model's to the bit
-  NETWORK=minilm  all-MiniLM-L6-v2 (needs the extra `capture`) on the STS-B test set, only:
+  FRONTIER=1      every variant's errors against its storage and tables, Pareto-optimal ones marked;
+                  writes only frontier.svg to OUT=
+  NETWORK=digits  only the test accuracy of a small vision transformer on handwritten digits:
+    PRODUCTS=int8   int8 matrix products, calibrated like the units; default: float
+    RTL=1           each unit's RTL in all layers: its scores must equal the model's to the bit
+  NETWORK=minilm  only all-MiniLM-L6-v2 (needs the extra `capture`) on the STS-B test set:
     STSB=FILE       tab-separated: score, sentence1, sentence2; without it the sentences of data/
-    PAIRS=n         this many of the pairs, drawn at random
-    ONLY=name       the method of this name, or those with this in theirs
-    RTL=1           the units' RTL in all layers: embeddings must be the models' to the bit;
+    PAIRS=n         only n pairs, drawn at random
+    ONLY=name       only the methods with this text in their names
+    RTL=1           the units' RTL in all layers: embeddings must equal the models' to the bit;
                     without ONLY= four methods: each softmax unit and AILayerNorm, and the best pair
-    PRODUCTS=int8   int8 matrix products: what W8A8 alone loses to FP32, and methods to it
+    PRODUCTS=int8   int8 matrix products: loss of W8A8 against FP32, and of each method against W8A8
     LAYERS=1        one softmax or LayerNorm at a time, with the error of its outputs; 400 pairs
                     unless PAIRS= says how many
     SEED=1          of samples and resamples
     CALIBRATION=    a file of sentences, one a line, to calibrate with
     OUT=docs        of either network: put the table into networks.json there, too
 
-Without a word: the tensors of all units, then the digits. Nothing is retrained for a unit.
+Without arguments: the tensors of all units, then the digits. Nothing is retrained for a unit.
 
-The plot needs matplotlib (the extra `plot`); without it a plot that is there is left alone.
-Exit code: 0 done, 1 the RTL gave other bits than the models, 2 bad input.
+The plot needs matplotlib (the extra `plot`); without it an existing plot is left as it is.
+Exit code: 0 done, 1 the RTL differs from the models, 2 bad input.
 """
 
 import bootstrap  # noqa: F401  isort: skip
@@ -99,7 +99,7 @@ def _network(name: str, given: dict[str, str]) -> int:
     in_int8 = _in_int8(given)
     if name != "digits" or given or (with_rtl and in_int8):
         raise UserError(
-            "NETWORK is digits, with RTL=1, PRODUCTS=int8 or no other word, or minilm (--help)"
+            "NETWORK must be minilm, or digits (optionally with RTL=1 or PRODUCTS=int8); see --help"
         )
     return _digits_rtl(by, out) if with_rtl else _digits(in_int8, by, out)
 

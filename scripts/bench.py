@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Speed, as ratios of two things timed in turn: medians over pairs, since machines are noisy.
+"""Speed, as ratios of two programs timed alternately; medians over pairs, since machines are noisy.
 
 usage: scripts/bench.py [PAIRS=5] [ONLY=model|pins|bulk|regression] [OUT=folder]
 
@@ -8,7 +8,7 @@ usage: scripts/bench.py [PAIRS=5] [ONLY=model|pins|bulk|regression] [OUT=folder]
   pins        the pyuvm test bench against a bare cocotb loop that toggles the same pins;
               goal >= 0.5
   bulk        the bulk engine against a bare C++ loop over the same Verilated model, goal >= 0.8,
-              and against the pin-level test bench, goal >= 50; rows a second over their length
+              and against the pin-level test bench, goal >= 50; rows per second over row length
               and LANES, with a fit, and a plot of it in OUT (default: build/bench) if matplotlib is
               installed (the extra `plot`); its figures go into figures.json there
   regression  the jobs of a unit in the ci set, as a regression against a plain loop over them;

@@ -1,9 +1,9 @@
-"""Runs the importing script inside the project's virtual environment, making it first if need be.
+"""Run the importing script inside the project's virtual environment; make that first if needed.
 
-Import this before anything that is not in the standard library. `.venv` is made once for each
-content of requirements.txt, and this checkout installed in it, editable; two commands started at
-once do not get in each other's way. Set SOFTNORM_PYTHON=current to stay in the Python that is
-running, with its packages; softnorm must be one of them.
+Import this before anything outside the standard library. `.venv` is made again when
+requirements.txt changes, with this checkout installed in it (editable); a lock lets several
+commands start at once. SOFTNORM_PYTHON=current uses the running Python and its packages, which must
+include softnorm.
 """
 
 import fcntl
@@ -19,7 +19,7 @@ OLDEST = (3, 11)
 
 
 def _keep_bytecode() -> None:
-    """Where the environment wants no bytecode beside the sources, keep it in build/.
+    """If the environment forbids bytecode beside the sources, keep it in build/.
 
     Without any, each of a thousand simulators compiles cocotb's bench anew, which takes longer than
     most runs.
@@ -42,7 +42,7 @@ def _install(python: Path, packages: Path, project: Path) -> None:
         subprocess.run([sys.executable, "-m", "venv", "--clear", str(VENV)], check=True)
         subprocess.run([*pip, "-r", str(ROOT / "requirements.txt")], check=True)
         packages.touch()
-    # This checkout itself, in place: `import softnorm` is it.
+    # This checkout, editable: `import softnorm` imports it.
     here = ["--no-deps", "--no-build-isolation", "--editable", str(ROOT)]
     subprocess.run([*pip, *here], check=True)
     project.touch()

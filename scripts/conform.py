@@ -3,12 +3,12 @@
 
 usage: scripts/conform.py VECTORS=<file or folder> [RTL=1] [SIM=verilator|icarus]
 
-  VECTORS   .npz files as docs/vectors.md describes them; each names its unit and parameters
+  VECTORS   .npz files in the format of docs/vectors.md; each names its unit and parameters
   RTL=1     also drive them through the RTL, built with the file's parameters
   SIM       verilator (default) or icarus
 
-Prints rows, elements and mismatches of each file. Files of units that are not here are named and
-left out. Exit code: 0 no mismatch, 1 some, 2 bad input or a missing tool.
+Prints rows, elements and mismatches of each file. Files of unknown units are listed and skipped.
+Exit code: 0 no mismatch, 1 mismatches, 2 bad input or a missing tool.
 """
 
 import bootstrap  # noqa: F401  isort: skip

@@ -1,16 +1,16 @@
 #!/usr/bin/env python3
-"""Coverage of a regression: functional bins, lines, branches, toggles, expressions; its holes.
+"""Coverage of a regression: functional bins, lines, branches, toggles, expressions, and the holes.
 
 usage: scripts/coverage.py [NAME=ci] [HOLES=20]
 
-  NAME=ci     the regression's folder, build/regress/<name>; default: the one last worked on
-  HOLES=20    how many holes to list; 0 none
+  NAME=ci     the regression's folder, build/regress/<name>; default: the most recent one
+  HOLES=20    number of holes to list
 
-The regression is what `make regress` ran (Verilator counts the code coverage; functional bins are
-of both simulators). Figures are after the waivers of testplans/waivers.hjson. Of the same figures
-coverage.info (LCOV: genhtml reads it) and coverage.xml (UCIS) are written into the regression's
-folder. Goals are those of testplans/regression.hjson, for each unit over the configurations that
-it names; others are listed, and their holes are not.
+`make regress` makes the regression. Code coverage comes from Verilator, functional bins from both
+simulators, after the waivers of testplans/waivers.hjson. The command also writes coverage.info
+(LCOV, for genhtml) and coverage.xml (UCIS) into the regression's folder. Goals are set in
+testplans/regression.hjson, for each unit over the configurations named there; other configurations
+are listed without their holes.
 Exit code: 0 goals met, 1 below a goal, 2 bad input, or a waiver that matches nothing.
 """
 

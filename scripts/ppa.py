@@ -6,25 +6,25 @@ usage: scripts/ppa.py [NAME=VALUE ...]
   UNIT=name         this unit only (default: all)
   SET=default       LANES 32, MAX_LEN 1024; or smallest; or full: LANES 8 .. 64, MAX_LEN 256, 1024;
                     or variants: every variant of each unit at LANES 32, MAX_LEN 1024
-  LANES=, MAX_LEN=  and any other parameter, in place of the set's
+  LANES=, MAX_LEN=  or any other parameter, instead of the set's
   LIBERTY=file      cell library, also as .gz (default: osu018 of Debian's qflow-tech-osu018)
-  PERIOD=5          nanoseconds that gates are sized for
-  PARTS=0           neither parts nor memories as flip-flops: half of the time
-  POWER=0           no energy: nothing is simulated
-  CHECK=1           with SET=smallest: fail if area or delay is over flow/ppa/reference.json
+  PERIOD=5          clock period in nanoseconds that gates are sized for
+  PARTS=0           skip parts and memories as flip-flops; takes half the time
+  POWER=0           skip energy; nothing is simulated
+  CHECK=1           with SET=smallest: fail if area or delay exceeds flow/ppa/reference.json
   UPDATE=1          with SET=smallest: write that file
-  SRAM_AREA=        square micrometres that an SRAM takes a bit (default: 0.15 flip-flops)
-  SRAM_ENERGY=1     picojoules that it takes for a bit read or written
+  SRAM_AREA=        SRAM area per bit in square micrometres (default: 0.15 flip-flops)
+  SRAM_ENERGY=1     SRAM energy in picojoules per bit read or written
   FPGA=1            LUTs, flip-flops and Fmax in an ECP5 instead (needs the extra `fpga`), at
                     LANES 8, MAX_LEN 256; takes UNIT=, SET=, parameters and OUT=
-  OUT=folder        put the figures into ppa.json there, in place of those that it has of the same
-                    configurations, and write ppa.md and its plots of all (without any word: docs)
-  PAGE=1            measure nothing: write ppa.md and its plots anew of ppa.json (OUT=docs)
+  OUT=folder        replace the figures of these configurations in the folder's ppa.json, and write
+                    ppa.md and its plots from all of its figures (without any argument: docs)
+  PAGE=1            measure nothing; write ppa.md and its plots from ppa.json (OUT=docs)
 
-Results are kept in build/ppa by the hash of what they depend on. Plots need matplotlib
-(the extra `plot`); without it plots that are there are left alone.
-Exit code: 0 done; 1 a tool failed, gates are not their RTL, or CHECK=1 found something; 2 bad input
-or a missing tool.
+Results are cached in build/ppa by a hash of their sources. Plots need matplotlib (the extra
+`plot`); without it existing plots are left as they are.
+Exit code: 0 done; 1 a tool failed, a netlist differs from its RTL, or CHECK=1 found a worse figure;
+2 bad input or a missing tool.
 """
 
 import bootstrap  # noqa: F401  isort: skip

@@ -1,22 +1,22 @@
 #!/usr/bin/env python3
-"""The regression: units, configurations, simulators, tests and seeds of a plan, in parallel.
+"""Run a regression: units, configurations, simulators, tests and seeds of a plan, in parallel.
 
 usage: scripts/regress.py [NAME=VALUE ...]      (the plan is testplans/regression.hjson)
 
   SET=full            a set of the plan: ci, full, nightly
   UNIT= SIM= TEST=    only these
-  SEED=1              the first seed of each run, or `random` for fresh ones (printed, and kept)
+  SEED=1              the first seed of each run, or `random` for fresh ones (printed and stored)
   NAME=full           the regression's folder, build/regress/<name>; default: the set's name
-  FAILED=1            run again what failed
-  RESTART=1           drop the results that are there
-  JOBS=2              workers; default: one a core, or as many as a cluster has
+  FAILED=1            run the failed jobs again
+  RESTART=1           delete existing results first
+  JOBS=2              workers; default: one per core, or as many as a cluster has
   CLUSTER=slurm       where to run: local, slurm, lsf, or a Dask scheduler's address or file (needs
                       the extra `cluster`); default: processes of this machine, without Dask
-  BUDGET=20           stop after so many failures
-  DRY=1               say what would be run
+  BUDGET=20           stop after this many failures
+  DRY=1               only list the runs
 
-A regression that was interrupted, or killed, goes on where it was: give the same words again.
-Exit code: 0 all passed, 1 something failed or is left, 2 bad input or a missing tool.
+To continue an interrupted or killed regression, give the same command again.
+Exit code: 0 all passed, 1 a run failed or is missing, 2 bad input or a missing tool.
 """
 
 import bootstrap  # noqa: F401  isort: skip

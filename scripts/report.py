@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
-"""A regression as static HTML pages, with JUnit XML beside them.
+"""Write a regression as static HTML pages and JUnit XML.
 
 usage: scripts/report.py [NAME=VALUE ...]
 
-  NAME=ci             the regression in build/regress/<name>; default: the one last worked on
-  OUT=build/report    folder to write to; index.html is where to start
+  NAME=ci             the regression in build/regress/<name>; default: the most recent one
+  OUT=build/report    folder to write to; start at index.html
 
-The pages need no network and no server. Accuracy and area are what docs/ holds of them. A finished
-regression also gets a line in build/regress/history.jsonl, which history.html draws.
-Exit code: 0 done, whatever the regression's own verdict is, 2 bad input.
+The pages need no network and no server. Accuracy and area come from docs/. A finished regression
+also gets a line in build/regress/history.jsonl, which history.html plots.
+Exit code: 0 written, even if the regression failed, 2 bad input.
 """
 
 import bootstrap  # noqa: F401  isort: skip

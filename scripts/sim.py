@@ -1,18 +1,18 @@
 #!/usr/bin/env python3
-"""One simulation: a unit's RTL under the test bench, every element against the bit-exact model.
+"""One simulation: a unit's RTL in the test bench, every element compared with the bit-exact model.
 
-usage: scripts/sim.py [NAME=VALUE ...]      (the same words as after `make sim`)
+usage: scripts/sim.py [NAME=VALUE ...]      (same arguments as `make sim`)
 
   UNIT=e2softmax      the unit; LIST=1 shows all, with tests and parameters
   SIM=verilator       or icarus
   TEST=default        the test; default is the shipped real tensors plus a short random mix
   SEED=1              any whole number, or `random` for a fresh one (it is printed)
   ROWS=200            scale of the random parts
-  TENSORS=FILE        rows to drive in place of the shipped ones (docs/vectors.md)
-  STIMULUS=FILE       rows to drive in place of the test's: what SHRINK=1 leaves
-  SHRINK=1            if it fails, reduce what it drives to the least that still fails
-  WAVES=1             keep waves (VCD or FST, for GTKWave or Surfer); slower
-  BULK=1              the same rows, scoreboard and coverage without Python at the pins: faster
+  TENSORS=FILE        rows to drive instead of the shipped ones (docs/vectors.md)
+  STIMULUS=FILE       rows to drive instead of the test's; SHRINK=1 writes such a file
+  SHRINK=1            if the run fails, reduce its stimulus to the smallest that still fails
+  WAVES=1             write waves (VCD or FST, for GTKWave or Surfer); slower
+  BULK=1              faster: same rows, scoreboard and coverage, but no Python at the pins
   COVER=1             list every coverpoint and its holes
   LANES=32 ...        any parameter of the unit
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Synthesise units to generic cells and check that their memories are what they promise."""
+"""Synthesise units to generic cells and check their memories against the storage formula."""
 
 import bootstrap  # noqa: F401  isort: skip
 

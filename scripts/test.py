@@ -3,9 +3,9 @@
 
 usage: scripts/test.py [SLOW=1] [ARGS="<pytest arguments>"] [pytest arguments]
 
-Those marked slow run with SLOW=1 alone: corners and planted bugs of baselines, which are built of
-the units' cells. Runs one process a core; `-n 0` among the arguments runs all in one. Where Icarus
-is not installed its tests are skipped, which is said here in one line; in CI (CI=true) that is an
+SLOW=1 also runs the tests marked slow: corner configurations and mutations of the baselines, which
+reuse the units' cells. Runs one process per core; `-n 0` among the arguments runs all in one. If
+Icarus is not installed, its tests are skipped with a one-line note; in CI (CI=true) that is an
 error. Exit code: pytest's, 2 for a missing tool.
 """
 

@@ -3,13 +3,13 @@
 
 usage: scripts/train.py [NAME=VALUE ...]      (or --seed 2 --steps 1000 ...)
 
-  SEED=1          of the first weights, the order and the distortions
+  SEED=1          seed of initial weights, order and distortions
   STEPS=4000      of 50 images each
   OUT=FILE        the weights to write; default: data/digits_vit.npz
-  IMAGES=FILE     train nothing; write data/digits.npz anew, to FILE (needs scikit-learn)
+  IMAGES=FILE     do not train; write the data of data/digits.npz to FILE (needs scikit-learn)
 
-Numpy only. The same seed on the same machine gives the same file; another BLAS adds in another
-order and gives other weights. Ctrl-C ends it with the best weights so far, which are written.
+Needs only numpy. The same seed on the same machine gives the same file; a BLAS that adds in another
+order gives other weights. Ctrl-C ends the training and writes the best weights so far.
 Exit code: 0 done, 2 bad input, 130 interrupted.
 """
 

@@ -1,4 +1,4 @@
-"""What tests share: simulators that are here, builds by configuration, commands in this process."""
+"""Shared fixtures: installed simulators, builds by configuration, commands in this process."""
 
 from __future__ import annotations
 

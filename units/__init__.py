@@ -1,4 +1,4 @@
-"""Registry of the units. Adding one is a file beside this and a line here."""
+"""Registry of the units. To add one, put its file into this folder and a line here."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ from .unit import (
     Variant,
 )
 
-_WRONG_LENGTH = 0.05  # share of random rows whose cfg_len_i, or reciprocal, is not theirs
+_WRONG_LENGTH = 0.05  # fraction of random rows with a wrong cfg_len_i or reciprocal
 _ZP = (0, 1, 127, 128, 129, 254, 255)  # zero points with a bin of their own
 _CLIPS = ("none", "62, 63", "248 ..")
 SIDES = ("low", "none", "high")
@@ -84,7 +84,7 @@ class AILayerNormUnit(Unit):
     def quantised(
         self, x: np.ndarray, zp: int | np.ndarray, alpha: np.ndarray
     ) -> tuple[np.ndarray, dict[str, int | np.ndarray]]:
-        """PTF activations as this unit takes them, with the settings that they need.
+        """PTF activations in this unit's format, with their settings.
 
         x: uint8 [rows, width]. zp: one or [rows]. alpha: [width] or [rows, width].
         """
@@ -100,7 +100,7 @@ class AILayerNormUnit(Unit):
     def values(
         self, parameters: Parameters, rows: Rows, outputs: Outputs
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Both sides within int8: what saturates is no error of the method."""
+        """Both clipped to int8: saturation is not an error of the method."""
         exact = np.zeros(rows.x.shape)
         for chosen, channels, part, rms, x in by_norm(rows):
             gamma, beta = channels.gamma * 1.0, channels.beta * 1.0
@@ -262,7 +262,7 @@ def by_norm(rows: Rows):
 
 
 def _place(values: tuple[int, ...], x: np.ndarray) -> np.ndarray:
-    """The place of each x among values, or one past the last."""
+    """The index of each x in values, or one past the last."""
     equal = x[:, None] == np.array(values)
     return np.where(equal.any(axis=1), equal.argmax(axis=1), len(values))
 

@@ -1,9 +1,8 @@
 """Functional coverage as arrays: coverpoints and crosses whose samples are index arrays.
 
-One histogram addition counts a whole batch of rows, elements or beats, so the same coverage serves
-a simulation that hands over a few rows and one that hands over a million. Bins are named; a bin
-that cannot be reached is not made, with the reason where it is left out. Counts add, so merging the
-files of many runs does not depend on their order.
+One histogram addition counts a whole batch of rows, elements or beats, so coverage stays cheap for
+a few rows and for a million. Bins are named; unreachable bins do not exist, and the code says why.
+Counts add up, so files of many runs can be merged in any order.
 """
 
 from __future__ import annotations
@@ -39,14 +38,14 @@ class Coverage:
     """Coverpoints by name. Make them with `point` and `cross`, count with `sample`."""
 
     points: dict[str, Coverpoint] = field(default_factory=dict)
-    # Of each cross its axes, their sizes, and for each combination its bin, -1 where there is none.
+    # For each cross: its axes, their sizes, and the bin of each combination (-1: none).
     _crosses: dict[str, tuple[tuple[str, ...], tuple[int, ...], np.ndarray]] = field(
         default_factory=dict
     )
     _group: str = ""
 
     def group(self, name: str) -> None:
-        """Points made from here on belong to covergroup `name`."""
+        """Points made after this call belong to covergroup `name`."""
         self._group = name
 
     def point(self, name: str, bins: Iterable[object], about: str) -> None:
@@ -80,10 +79,10 @@ class Coverage:
         )
 
     def sample(self, name: str, *indices: np.ndarray, axes: Sequence[str] = ()) -> None:
-        """Count bin numbers: one array for a coverpoint, one an axis for a cross.
+        """Count bin numbers: one array for a coverpoint, one per axis for a cross.
 
-        The arrays broadcast against each other; where one of them is negative nothing is counted.
-        `axes` names crossed points that the same samples are to be counted in as well. Raises
+        The arrays broadcast against each other; negative numbers are not counted. `axes` names
+        the crossed points in which the same samples are counted too. Raises
         ValueError for a number without a bin.
         """
         names, sizes, table = self._crosses.get(name) or self._single(name)
@@ -99,7 +98,7 @@ class Coverage:
             key = key * size + index
         if skip.any():
             key = key[~np.broadcast_to(skip, key.shape)]
-        # One histogram of all combinations; what belongs to a point is a sum over it.
+        # One histogram of all combinations; the counts of a point are sums over it.
         counts = np.bincount(key.ravel(), minlength=int(np.prod(sizes)))
         if counts[table < 0].any():
             raise ValueError(f"cross {name!r}: a combination that was left out as unreachable")
@@ -113,7 +112,7 @@ class Coverage:
         return (name,), (size,), np.arange(size)
 
     def merge(self, other: Coverage) -> None:
-        """Add another run's counts; points that are not here yet come over whole."""
+        """Add another run's counts; missing points are copied."""
         for name, theirs in other.points.items():
             if name not in self.points:
                 self.points[name] = Coverpoint(
@@ -134,7 +133,7 @@ class Coverage:
         return sum(len(point.bins) for point in self.points.values())
 
     def as_dict(self) -> dict:
-        """Every bin with its count, as JSON takes it."""
+        """Every bin with its count, for JSON."""
         return {
             name: {
                 "group": point.group,
@@ -146,7 +145,7 @@ class Coverage:
 
     @classmethod
     def from_dict(cls, points: dict) -> Coverage:
-        """What `as_dict` gave (without the crosses' maps: to merge and to report)."""
+        """Read what `as_dict` gave (without the crosses' maps, for merging and reports)."""
         coverage = cls()
         for name, point in points.items():
             coverage.group(point["group"])
@@ -155,7 +154,7 @@ class Coverage:
         return coverage
 
     def save(self, path: Path, about: dict) -> None:
-        """Write JSON: `about` says which run, then every bin with its count."""
+        """Write JSON: `about`, which identifies the run, then every bin with its count."""
         text = json.dumps({"about": about, "points": self.as_dict()}, indent=1)
         path.write_text(text + "\n")
 

@@ -25,7 +25,7 @@ _SHIFTS = ("left", "0 .. 7", "8 .. 15", "16 .. 23", "24 ..")
 
 @dataclass(frozen=True)
 class ExactLayerNormUnit(AILayerNormUnit):
-    """What AILayerNorm's descriptor says, but for what the exact unit does not need."""
+    """AILayerNorm's descriptor without what the exact unit does not need."""
 
     def settings(self, parameters: Parameters) -> tuple[Setting, ...]:
         names = ("bank", "zp", "gfrac", "ofrac", "rms")
@@ -119,7 +119,7 @@ class ExactLayerNormUnit(AILayerNormUnit):
 
 
 def _shifts(parameters: Parameters) -> tuple[str, ...]:
-    """Bins of sh: a level row is short where MAX_LEN is, and its shift not to the left."""
+    """Bins of sh. Rows of equal elements shift left only if MAX_LEN is large enough."""
     return _SHIFTS if parameters["MAX_LEN"] >= 256 else _SHIFTS[1:]
 
 

@@ -27,14 +27,14 @@ from .coverage import Coverage
 from .softmax import clog2, tree_stages
 from .unit import BANKS, ChannelField, Outputs, Parameters, Rom, Rows, Setting, TableSize, Variant
 
-_FINER = 8  # bits by which inputs of AILayerNorm become finer
-_SHIFT = 5  # of these: no deviation of theirs needs more than 16 bits
+_FINER = 8  # additional fraction bits of AILayerNorm's inputs
+_SHIFT = 5  # for these inputs: none of their deviations needs more than 16 bits
 _SHIFTS = ("1 .. 7", "8 .. 15", "16 .. 23", "24 .. 31", "32 ..")
 
 
 @dataclass(frozen=True)
 class NnlutLayerNormUnit(AILayerNormUnit):
-    """What AILayerNorm's descriptor says of lengths, channels and outputs, on 32-bit inputs."""
+    """Lengths, channels and outputs as in AILayerNorm's descriptor, with 32-bit inputs."""
 
     def settings(self, parameters: Parameters) -> tuple[Setting, ...]:
         bank, _, *lengths, gfrac, ofrac, _ = super().settings(parameters)
@@ -66,7 +66,7 @@ class NnlutLayerNormUnit(AILayerNormUnit):
     def quantised(
         self, x: np.ndarray, zp: int | np.ndarray, alpha: np.ndarray
     ) -> tuple[np.ndarray, dict[str, int]]:
-        """Integers of one scale, 256 of an input step."""
+        """Integers of one scale: 256 per input step."""
         centred = (x.astype(np.int32) - np.reshape(zp, (-1, 1))) << alpha.astype(np.int32)
         return (centred << _FINER).astype(np.int32), {"shift": _SHIFT}
 
@@ -80,7 +80,7 @@ class NnlutLayerNormUnit(AILayerNormUnit):
     def values(
         self, parameters: Parameters, rows: Rows, outputs: Outputs
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Both sides within int8: what saturates is no error of the method."""
+        """Both clipped to int8: saturation is not an error of the method."""
         exact = np.zeros(rows.x.shape)
         for chosen, gamma, beta, part in _by_channels(rows):
             normal = reference.layer_norm(part.x, gamma * 1.0, np.zeros(len(beta)), part.mask)
@@ -175,10 +175,10 @@ class NnlutLayerNormUnit(AILayerNormUnit):
 
 
 def _sample(coverage: Coverage, trace: NnlutTrace, rows: Rows) -> None:
-    """Count what the trace of some rows has."""
+    """Count the trace of some rows."""
     settings, mask = rows.settings, rows.mask
     coverage.sample("mean", np.sign(trace.mean) + 1)
-    # At an end: cut, or a level row's there.
+    # At an end: saturated, or a row of equal elements there.
     low, high = INT32
     coverage.sample("mean cut", np.where(trace.mean == low, 0, np.where(trace.mean == high, 2, 1)))
     d = trace.d.astype(np.int64)

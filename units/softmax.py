@@ -1,4 +1,4 @@
-"""What the descriptors of the softmax units share: int8 logits in, probabilities out."""
+"""Shared by the descriptors of the softmax units: int8 logits in, probabilities out."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def tree_stages(lanes: int) -> int:
 
 
 def spread(counts: np.ndarray, edges: tuple[int, ...]) -> np.ndarray:
-    """Bin numbers of counts: bin b holds edges[b] .. edges[b + 1] - 1, the last all above."""
+    """Bin numbers of counts: bin b holds edges[b] .. edges[b + 1] - 1, the last one all above."""
     return np.searchsorted(np.asarray(edges), counts, side="right") - 1
 
 
@@ -49,7 +49,7 @@ class SoftmaxUnit(Unit):
     def quantise(
         self, logits: np.ndarray, frac: int | np.ndarray
     ) -> tuple[np.ndarray, dict[str, int | np.ndarray]]:
-        """Real logits of any shape as the unit takes them: int8 of that shape, and settings.
+        """Quantise real logits of any shape: int8 of that shape, and settings.
 
         frac: fraction bits, broadcastable to the logits, for a unit that can choose.
         """

@@ -1,4 +1,4 @@
-"""What the descriptors share of softmax units that need the maximum before the sum.
+"""Shared by the descriptors of softmax units that need the maximum before the sum.
 
 Their RTL is built on rtl/common/sn_two_pass.sv, that of the look-up units on sn_three_pass.sv.
 """
@@ -89,7 +89,7 @@ _SUMS = ("0, all masked", "1", "2", "3 .. last - 1", "last", "above last")
 
 
 def sum_point(coverage: Coverage, name: str, model: LutSoftmax, last: int) -> None:
-    """A coverpoint on a sum's index before it saturates to 1..last, as far as rows can reach."""
+    """A coverpoint on a sum's index before it saturates to 1..last, limited to reachable values."""
     top = largest_sum(model)
     reachable = (True, top >= 1, top >= 2, top >= 3 and last > 3, top >= last, top > last)
     bins = [bin_ for bin_, there in zip(_SUMS, reachable, strict=True) if there]

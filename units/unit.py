@@ -1,4 +1,4 @@
-"""What the flow and the test bench must know about a unit, and how they ask for it.
+"""The descriptor of a unit: everything that flow and test bench need to know about it.
 
 A unit is a subclass of `Unit` in `units/`, entered in the registry there. It imports numpy and
 the unit's model, never the simulator, so that lint, synthesis and conformance use it as well.
@@ -26,16 +26,16 @@ Parameters = Mapping[str, Any]  # name -> int, or str of one with names for its 
 
 
 class ParameterError(ValueError):
-    """A parameter that the unit does not have, or a value that it does not take."""
+    """A parameter that the unit does not have, or a value that it does not allow."""
 
 
 @dataclass(frozen=True)
 class Setting:
-    """A run-time setting: input `cfg_<name>_i`, taken with the first beat of each row.
+    """A run-time setting: input `cfg_<name>_i`, sampled with the first beat of each row.
 
     `drawn` settings are free: random rows draw them. The others follow from the row (see
-    `Unit.complete`), or from where the bench put the row's channels (`bank`). `words` name the
-    values, from the first on, of a setting whose values have names.
+    `Unit.complete`), or from the bank that holds the row's channels (`bank`). `words` are the
+    names of the values 0, 1, ..., if they have names.
     """
 
     name: str
@@ -64,19 +64,19 @@ class ChannelField:
 
 @dataclass(frozen=True, eq=False)
 class ChannelSet:
-    """What a bank of the channel table is to hold: field name -> [channels] array."""
+    """Content for a bank of the channel table: field name -> [channels] array."""
 
     values: Mapping[str, np.ndarray]
 
 
 @dataclass(frozen=True)
 class Rom:
-    """A table that the RTL gets as a function `name` of its generated package.
+    """A constant table; the RTL gets it as function `name` of its generated package.
 
     values  [entries] or [entries, columns] unsigned; columns are packed, the first one low
     bits    of a value
     about   the equation
-    by_lane every lane reads it: Verilator is to compile it once, and not once a lane
+    by_lane every lane reads it: Verilator compiles it once, not once per lane
     """
 
     name: str
@@ -87,9 +87,9 @@ class Rom:
 
 
 class Variant(NamedTuple):
-    """A unit as its accuracy is tabled: parameters and settings over their defaults.
+    """A row of the accuracy table: parameters and settings that differ from the defaults.
 
-    The distribution of its errors is drawn if it is `plotted`.
+    If `plotted`, the plot shows its error distribution.
     """
 
     parameters: Parameters
@@ -98,7 +98,7 @@ class Variant(NamedTuple):
 
 
 class TableSize(NamedTuple):
-    """Size of a constant table; one that only holds indices is not counted among the values."""
+    """Size of a constant table; tables of indices are not counted with the values."""
 
     entries: int
     bits: int
@@ -107,7 +107,7 @@ class TableSize(NamedTuple):
 
 @dataclass(frozen=True)
 class Rows:
-    """A batch of rows as the unit is to see them: what models, coverage and reports work on.
+    """A batch of input rows, as used by models, coverage and reports.
 
     x       [rows, width] of the unit's input dtype; beyond a row's length, 0
     mask    [rows, width] bool, True: the element counts; False beyond the length
@@ -140,7 +140,7 @@ class Rows:
 
     @classmethod
     def joined(cls, parts: Sequence[Rows]) -> Rows:
-        """The rows of several batches, as wide as the widest."""
+        """The rows of several batches, padded to the widest."""
         sets: list[ChannelSet] = []
         places = []
         for part in parts:
@@ -166,17 +166,17 @@ class Rows:
 
 
 def padded_together(arrays: Sequence[np.ndarray]) -> np.ndarray:
-    """Arrays [rows, width] one below the other, with zeros up to the largest width."""
+    """Concatenate arrays [rows, width], padded with zeros to the largest width."""
     width = max(array.shape[1] for array in arrays)
     return np.concatenate([np.pad(a, ((0, 0), (0, width - a.shape[1]))) for a in arrays])
 
 
 @dataclass(frozen=True)
 class Outputs:
-    """What the model makes of a batch: out [rows, width] of the output dtype, exponent [rows] int.
+    """The model's outputs: out [rows, width] of the output dtype, exponent [rows] int.
 
-    err_len [rows] bool marks rows whose length the unit itself refuses (not the common check
-    against MAX_LEN); units without such a rule leave it None.
+    err_len [rows] bool marks rows that fail the unit's own length check (not the common one
+    against MAX_LEN); None for units without such a check.
     """
 
     out: np.ndarray
@@ -188,36 +188,36 @@ class Outputs:
 class Unit(ABC):
     """Descriptor of one unit. Fields are data; the methods tie in its model."""
 
-    value_unit: ClassVar[str]  # what `values` are counted in
+    value_unit: ClassVar[str]  # unit of `values`
 
     name: str  # also the RTL top module
     title: str
     model: type  # frozen dataclass whose fields are the RTL parameters, with their defaults
-    rtl: tuple[str, ...]  # files below rtl/, in compile order, common ones included
+    rtl: tuple[str, ...]  # files below rtl/, in compile order, including common ones
     in_dtype: np.dtype
     tensors: str  # real tensors below data/, what a simulation drives by default
-    # Configurations that lint and synthesis go through: the corners, not a product.
+    # Configurations for lint and synthesis: corners, not all combinations.
     configurations: tuple[Parameters, ...] = field(default=({},))
-    # Wrong values over the defaults: lint sees to it that every front end stops at each of them,
+    # Wrong parameter values: lint checks that every front end stops at each of them,
     # with a message from an instance of a missing module <name>_error_<PARAMETER>_must_be_...
     bad_configurations: tuple[Parameters, ...] = ()
-    # What the accuracy table has a line for.
+    # Rows of the accuracy table.
     variants: tuple[Variant, ...] = (Variant({}),)
     # Parameters whose values are words: name -> the words, which the RTL numbers from 0.
     words: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    # Other units whose tensor files hold inputs for this one, too.
+    # Other units whose tensor files are inputs for this one too.
     reads: tuple[str, ...] = ()
-    # Columns of the channel table; a unit that has one also has settings `bank` and channel ports.
+    # Columns of the channel table; such a unit also has the setting `bank` and channel ports.
     channels: tuple[ChannelField, ...] = ()
 
     @property
     def baseline(self) -> bool:
-        """Whether it is here for others to be compared with: its RTL is in rtl/baseline/."""
+        """Whether it is a baseline, which others are compared with: its RTL is in rtl/baseline/."""
         return self.folder.startswith("baseline/")
 
     @property
     def folder(self) -> str:
-        """The unit's own folder below rtl/: that of its top module, which comes last."""
+        """The unit's folder below rtl/: that of its top module, the last file."""
         return str(PurePosixPath(self.rtl[-1]).parent)
 
     # ------------------------------------------------------------------------------ parameters
@@ -252,7 +252,7 @@ class Unit(ABC):
         return given
 
     def rtl_parameters(self, parameters: Parameters) -> dict[str, int]:
-        """The same as the RTL takes them: numbers. A word that is none is one past the last."""
+        """The same as numbers for the RTL. An unknown word becomes one past the last number."""
         numbers = dict(parameters)
         for name, words in self.words.items():
             word = numbers[name]
@@ -267,16 +267,16 @@ class Unit(ABC):
 
     @abstractmethod
     def out_dtype(self, parameters: Parameters) -> np.dtype:
-        """Of a lane of m_axis_tdata."""
+        """Type of one lane of m_axis_tdata."""
 
     def adopted(self, file: Vectors) -> Vectors:
-        """A file of a unit that this one `reads`, as this one takes it: the same real values."""
+        """Convert a tensor file of a unit that this one `reads`, keeping the real values."""
         return file
 
     def complete(
         self, parameters: Parameters, mask: np.ndarray, rng: np.random.Generator | None = None
     ) -> dict[str, int]:
-        """Settings that follow from a row's mask [length]; with `rng`, wrong ones now and then."""
+        """Settings derived from a row's mask [length]; with `rng`, sometimes wrong ones."""
         return {}
 
     def draw_channels(self, rng: np.random.Generator, count: int) -> ChannelSet:
@@ -292,37 +292,37 @@ class Unit(ABC):
 
     @abstractmethod
     def predict(self, parameters: Parameters, rows: Rows) -> Outputs:
-        """The bit-exact model's answer."""
+        """Run the bit-exact model."""
 
     @abstractmethod
     def values(
         self, parameters: Parameters, rows: Rows, outputs: Outputs
     ) -> tuple[np.ndarray, np.ndarray]:
-        """(what the outputs are worth, what float64 says): [rows, width] each, 0 where masked."""
+        """(outputs as real values, float64 result): [rows, width] each, 0 where masked."""
 
     @abstractmethod
     def accuracy(self, parameters: Parameters, rows: Rows, outputs: Outputs) -> dict[str, float]:
-        """The outputs against float64: named error metrics. Reported, never a pass or fail."""
+        """Error metrics against float64, by name. They are reported and decide no test."""
 
     # --------------------------------------------------------------------------- the RTL's promises
 
     @abstractmethod
     def latency(self, parameters: Parameters) -> tuple[int, ...]:
-        """Clocks of each pass behind the first one, as promised in the RTL's header.
+        """Latency in clocks of each pass after the first, as promised in the RTL's header.
 
-        A pass starts a row that many clocks after the pass before it (or the input) has had the
-        row's last beat, or right behind the row before; then it takes a beat a clock.
+        A pass starts a row this many clocks after the previous pass (or the input) has finished
+        it, or right after the row before; then it takes one beat per clock.
         """
 
     @abstractmethod
     def storage(self, parameters: Parameters) -> dict[str, tuple[int, int]]:
-        """Memories: name -> (words, bits a word); synthesis must find the same.
+        """Memories: name -> (words, bits per word); synthesis checks them.
 
         Names of the buffers between passes that hold beats start with `beats`.
         """
 
     def row_bits(self, parameters: Parameters) -> int:
-        """Bits that a row of MAX_LEN elements takes in the buffers between passes, whole beats."""
+        """Buffer bits between the passes for a row of MAX_LEN elements, in whole beats."""
         width = sum(
             bits for name, (_, bits) in self.storage(parameters).items() if name.startswith("beats")
         )
@@ -333,15 +333,15 @@ class Unit(ABC):
         return {}
 
     def roms(self) -> tuple[Rom, ...]:
-        """Tables of the generated package `<name>_tables_pkg.sv`; none, no package."""
+        """Tables of the generated package `<name>_tables_pkg.sv`; without any, no package."""
         return ()
 
     # -------------------------------------------------------------------------------- coverage
 
     @abstractmethod
     def coverage(self, parameters: Parameters) -> Coverage:
-        """The unit's own coverpoints, empty."""
+        """The unit's own coverpoints, with counts of 0."""
 
     @abstractmethod
     def sample(self, coverage: Coverage, parameters: Parameters, rows: Rows) -> None:
-        """Count a batch of rows that were seen on the pins and compared."""
+        """Count a batch of rows that the monitors saw and the scoreboard compared."""

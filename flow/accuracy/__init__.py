@@ -1,1 +1,1 @@
-"""Error of the units' models against float64 on real tensors, and what it buys."""
+"""Errors of the units' models against float64 on real tensors, and their cost in storage."""

@@ -1,8 +1,8 @@
-"""Accuracy against what is stored: every unit and variant, those that none beats, and a plot.
+"""Accuracy against storage: every unit and variant, the Pareto frontier, and a plot.
 
-A variant costs the bits that its buffers between passes hold for an element, and its constant
-tables. It is on the frontier of its kind, softmax or LayerNorm, if none is better in one of error,
-bits and table bytes without being worse in another. Operations are not in it.
+The cost of a variant is its buffer bits per element between the passes, and its constant tables. It
+is on the frontier of its kind, softmax or LayerNorm, if no other variant is at least as good in
+error, bits and table bytes and better in one of them. Operations are not counted.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ def cells(
 
 
 def stamp(found: Sequence[Point]) -> str:
-    """What the plot carries of the figures that are in it: a hash of them."""
+    """A hash of the plotted figures, stored in the plot."""
     shown = [
         (point.label, accuracy.figure(point.error), point.bits, point.tables, point.best)
         for point in found

@@ -1,1 +1,1 @@
-"""Speed: models, bench, bulk engine and regression, each against something plain."""
+"""Speed of models, bench, bulk engine and regression, each against a plain alternative."""

@@ -1,8 +1,8 @@
 """Speed of the bulk engine: against a bare C++ loop, and against the pin-level bench.
 
-The bare loop (tb/bulk/yardstick.cpp) toggles the clock of the same Verilated unit under one beat
-that stays; it reads nothing, checks nothing and has no stimulus. The bulk engine makes beats of
-rows, drives and collects them, and gives arrays back. Opening an instance is in no figure.
+The bare loop (tb/bulk/yardstick.cpp) toggles the clock of the same Verilated unit with one constant
+input beat; it reads and checks nothing. The bulk engine packs rows into beats, drives and collects
+them, and returns arrays. The time to open an instance is not included.
 """
 
 from __future__ import annotations

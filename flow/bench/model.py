@@ -1,7 +1,7 @@
-"""Time of the units' bit-exact models beside the float32 functions that they stand in for.
+"""Time of the units' bit-exact models against the float32 functions that they replace.
 
-A model that is no slower than the float it replaces can run wherever the float ran: whole networks,
-long random tests. The two are timed in turn in one process, so that a busy machine slows both.
+A model as fast as the float function can replace it anywhere: in whole networks, in long random
+tests. Both are timed alternately in one process, so that a busy machine slows both.
 """
 
 import statistics

@@ -2,7 +2,7 @@
 
 On Verilator a build is a shared library: the unit, the stream's assertions, Verilator's runtime and
 the harness of `tb/bulk`. On Icarus it is a program for vvp: the unit in a test top that reads and
-writes files. Neither harness names a unit: what it must know of one is in a generated header.
+writes files. Neither harness names a unit: a generated header describes its ports.
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from .. import tools
-from .pins import CHECKERS, BuildError, check_simulator, kept
-from ..paths import BUILD, ROOT, RTL
 from softnorm.tb.check.contract import StreamShape
 from softnorm.units.unit import Parameters, Unit
+
+from .. import tools
+from ..paths import BUILD, ROOT, RTL
+from .pins import CHECKERS, BuildError, check_simulator, kept
 
 HARNESS = ROOT / "tb/bulk"
 # What a library shows is its interface alone: several are open in one process, and each must use
@@ -60,7 +61,7 @@ def bulk_build(
     *,
     rtl: Path = RTL,
 ) -> BulkBuild:
-    """Build `unit` with all of its `parameters`, or find the build that is there.
+    """Build `unit` with all of its `parameters`, or return an existing build.
 
     `rtl` is the folder of the sources: the project's, or a copy with a mutation. Raises
     UserError (unknown simulator, missing tool) and BuildError (sources refused).

@@ -1,7 +1,7 @@
-"""Builds of a unit for a simulator, kept and used again while nothing they depend on has changed.
+"""Builds of a unit for a simulator, reused until something that they depend on changes.
 
-A build lives in a folder named by the hash of its sources, parameters, options and tool versions. A
-lock beside it lets two runs at once share one build: the second waits for the first.
+A build's folder is named by a hash of sources, parameters, options and tool versions. A lock file
+lets concurrent runs share one build: the second waits for the first.
 """
 
 from __future__ import annotations
@@ -20,10 +20,11 @@ from pathlib import Path
 
 from cocotb_tools.runner import get_runner
 
+from softnorm.units.unit import Parameters, Unit
+
 from .. import tools
 from ..errors import UserError
 from ..paths import BUILD, ROOT, RTL
-from softnorm.units.unit import Parameters, Unit
 
 SIMULATORS = ("verilator", "icarus")
 CHECKERS = ("tb/sv/sn_stream_checker.sv", "tb/sv/sn_stream_bind.sv")  # Icarus has no assertions
@@ -68,7 +69,7 @@ def build(
     coverage: bool = False,
     rtl: Path = RTL,
 ) -> Build:
-    """Build `unit` with all of its `parameters`, or find the build that is there.
+    """Build `unit` with all of its `parameters`, or return an existing build.
 
     `rtl` is the folder of the sources: the project's, or a copy with a mutation. With
     `coverage` the unit counts its lines, branches, toggles and expressions; only Verilator can.
@@ -99,10 +100,10 @@ def kept(
     make: Callable[[Path], None],
     below: str = "sim",
 ) -> tuple[Path, bool]:
-    """The folder of what `make` makes, in build/<below>, and whether it was there before.
+    """The folder in build/<below> that `make` fills, and whether it existed before.
 
-    It is made anew when `about`, which JSON can hold, or a source has changed. Processes that ask
-    for it at once share it. What `make` raises is raised, and its folder left to look at.
+    It is made again if `about` (JSON data) or a source has changed. Concurrent processes share it.
+    Exceptions of `make` are passed on, and its folder is kept for inspection.
     """
     digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode())
     for source in sources:

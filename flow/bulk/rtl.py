@@ -1,4 +1,4 @@
-"""A unit's RTL as a function of arrays: rows in, outputs out, whichever simulator is below.
+"""A unit's RTL as a function of arrays: rows in, outputs out, on either simulator.
 
     from flow import rtl
     outputs = rtl.run(unit, {"LANES": 8}, x, mask, {"frac": 4, "fmt": 1})
@@ -123,8 +123,8 @@ def run(
 ) -> RtlOutputs:
     """The rows through the unit, from reset; x is `Rows`, or arrays as `rows_of` takes them.
 
-    `seed` decides where stalls fall and what idle pins carry. With several `instances` each gets a
-    share of the rows, in a thread of its own; `clocks` is then the sum of theirs. Raises RtlError;
+    `seed` determines the stalls and the data on idle pins. With several `instances` each gets a
+    share of the rows, in a thread of its own, and `clocks` is their sum. Raises RtlError;
     what `rows_of` and `bulk_build` raise.
     """
     parameters = unit.resolve(parameters)
@@ -166,7 +166,7 @@ class Instance:
     def run(
         self, rows: Rows, *, stalls: Stalls = ("none", "none"), seed: int = 1, reset: bool = True
     ) -> RtlOutputs:
-        """The rows through the unit. Without `reset` it goes on as the batch before left it.
+        """Run the rows. Without `reset` the unit continues in the state after the previous batch.
 
         Raises RtlError, after which the next batch starts with a reset; ValueError for rows or
         stalls that cannot be driven.

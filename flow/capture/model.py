@@ -1,4 +1,4 @@
-"""What every capture of a real model's tensors shares: sentences in, a vector file out.
+"""Shared by all captures of a real model's tensors: sentences in, a vector file out.
 
 The text runs through the model in batches padded to their longest sentence, as a server would run
 it. `capture_logits` and `capture_norms` say what they keep of it.

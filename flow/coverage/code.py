@@ -1,6 +1,6 @@
-"""Code coverage: what Verilator counted, merged, without what is waived.
+"""Code coverage: Verilator's counts, merged, without waived points.
 
-Verilator writes one line a point: `C '<keys>' <count>`. Points are keyed here by file below rtl/,
+Verilator writes one line per point: `C '<keys>' <count>`. Points are keyed here by file below rtl/,
 line, kind and detail, so all instances of a module are one, whatever their parameters, and so are
 the blocks of a generate loop. Counts add: merging does not depend on order.
 
@@ -33,7 +33,7 @@ ALL_KINDS = ("functional", *KINDS)
 
 
 class Point(NamedTuple):
-    """What is to be covered. Of functional coverage `file` is the covergroup and coverpoint."""
+    """A point to cover. For functional coverage `file` is the covergroup and coverpoint."""
 
     file: str
     line: int
@@ -42,7 +42,7 @@ class Point(NamedTuple):
 
     @property
     def place(self) -> str:
-        """Where it is, for a person."""
+        """Its place, for printing."""
         return f"rtl/{self.file}:{self.line}" if self.line else self.file
 
 
@@ -85,7 +85,7 @@ class CodeCoverage:
 
 
 def read(path: Path, rtl: Path = RTL) -> CodeCoverage:
-    """What Verilator wrote. Points outside `rtl` are left out. Raises ValueError for other text."""
+    """Read Verilator's file, without points outside `rtl`. Raises ValueError for other text."""
     coverage = CodeCoverage()
     for number, line in enumerate(path.read_text().splitlines(), 1):
         if line.startswith("#") or not line:
@@ -187,7 +187,7 @@ class Figures:
         return sum(1 for point, n in self.counts.items() if point.kind == kind and n)
 
     def total(self, kind: str) -> int:
-        """Points that are to be covered: a waiver takes off only what was not."""
+        """Number of points to cover: a waiver only removes uncovered ones."""
         every = sum(1 for point in self.counts if point.kind == kind)
         return every - sum(1 for point in self.waived if point.kind == kind)
 
@@ -203,7 +203,7 @@ class Figures:
 
 
 def merged(figures: Iterable[Figures]) -> list[Figures]:
-    """Of each unit all configurations as one: covered in any, waived if in all that have it."""
+    """Merge each unit's configurations: covered if in any, waived if in all that have the point."""
     units: dict[str, list[Figures]] = {}
     for one in figures:
         units.setdefault(one.unit, []).append(one)
@@ -224,7 +224,7 @@ def merged(figures: Iterable[Figures]) -> list[Figures]:
 
 
 def under(figures: Iterable[Figures], goals: Mapping[str, float]) -> list[str]:
-    """What is below its goal: `unit kind percent < goal`."""
+    """Coverage below its goal: `unit kind percent < goal`."""
     found = []
     for one in figures:
         for kind, goal in goals.items():

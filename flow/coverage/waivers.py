@@ -1,4 +1,4 @@
-"""Waivers: what need not be covered, and why, as data of testplans/waivers.hjson."""
+"""Waivers: points that need not be covered, and why, from testplans/waivers.hjson."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def _several(value: object) -> tuple:
 
 
 def load_waivers(path: Path = WAIVERS) -> list[Waiver]:
-    """Read waivers. Raises UserError, in one line, for anything that cannot be meant."""
+    """Read waivers. Raises UserError, in one line, for an invalid entry."""
     try:
         text = path.read_text(encoding="utf-8")
         entries = hjson.loads(text, object_pairs_hook=dict)["waivers"]
@@ -138,7 +138,7 @@ def load_waivers(path: Path = WAIVERS) -> list[Waiver]:
 def apply(waivers: Sequence[Waiver], figures: Sequence[Figures]) -> None:
     """Mark what is waived in each configuration. Raises UserError for one that matches no point.
 
-    What cannot match here is not looked at: a regression may be of some units and configurations.
+    Waivers of other units and configurations are ignored: a regression may have only some.
     """
     for waiver in waivers:
         about = [one for one in figures if waiver.is_about(one)]

@@ -1,8 +1,8 @@
 """A regression as a folder of static HTML, and as JUnit XML: what `make report` writes.
 
-The pages need no network, no server and no script: links are relative, the style lies beside them,
-and what a failure left is copied. Nothing here runs a test or judges one; the pages show what the
-regression's folder holds, and say "not run" where it holds nothing.
+The pages need no network, no server and no script: links are relative, the style sheet
+lies beside them, and files of failures are copied. Nothing here runs or judges a test: the pages
+show the content of the regression's folder, and "not run" where there is none.
 """
 
 from .files import pages, write

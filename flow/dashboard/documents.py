@@ -1,4 +1,4 @@
-"""Pages out of the documentation: accuracy; area, speed and energy."""
+"""Report pages from the documentation: accuracy; area, speed and energy."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ DOCS = ROOT / "docs"
 
 
 def accuracy(regression: RegressionFolder) -> Html:
-    """The page, of docs/accuracy.md: of the models, so the same for all regressions of a source."""
+    """The page of docs/accuracy.md: it depends on the models only, not on the regression."""
     return _document(regression, "accuracy.html", _texts()["accuracy.html"])
 
 
 def ppa(regression: RegressionFolder) -> Html:
-    """The page of area, speed and energy: that of docs/ppa.json, by the sources as they are now."""
+    """The page of area, speed and energy, from docs/ppa.json and the present sources."""
     return _document(regression, "ppa.html", _texts()["ppa.html"])
 
 

@@ -51,7 +51,7 @@ def entry(regression: RegressionFolder) -> dict:
 def remember(regression: RegressionFolder) -> bool:
     """Give a finished regression its line in the history, and return whether it was new.
 
-    One that has a line already, and has run something again since, has it replaced.
+    If it already has a line and has been continued since, the line is replaced.
     """
     if regression.missing or not regression.results:
         return False
@@ -81,7 +81,7 @@ def history(folder: Path) -> list[dict]:
 
 
 def history_page(regression: RegressionFolder) -> Html:
-    """Curves over the last regressions, by set: those of different sets do not compare."""
+    """Curves over the last regressions, one per set, since sets are not comparable."""
     lines = history(regression.folder.parent)
     own = entry(regression)["set"]
     sets = sorted({line["set"] for line in lines}, key=lambda name: (name != own, name))

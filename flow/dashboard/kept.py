@@ -1,4 +1,4 @@
-"""What a failure left behind (logs, waves, stimulus), and its names in the report's folder."""
+"""Files of a failure (logs, waves, stimulus), and their names in the report's folder."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ class Case:
 
     @property
     def does_not_come_again(self) -> bool:
-        """Whether it was run again by itself, and did not fail then."""
+        """Whether it passed when it was run again alone."""
         return self.result.get("alone") is False
 
 

@@ -1,7 +1,7 @@
 """What the units cost a network: test accuracy of `digits` with them in its place.
 
 Every variant of every unit runs in all layers, bit-exact (`stand_in`): its model, or its RTL
-in bulk. Its settings are calibrated on training images, so the test images decide nothing.
+in bulk. Its settings are calibrated on training images only.
 """
 
 from __future__ import annotations
@@ -80,9 +80,9 @@ def stand_in(
 
 @dataclass(frozen=True)
 class Line:
-    """A network on the test images: how many of `images` it gets right, and what stands in.
+    """A network on the test images: number of correct ones of `images`, and its units.
 
-    kept: of how many it says what the float network says.
+    kept: number of images with the same prediction as the float network.
     """
 
     correct: int
@@ -109,7 +109,7 @@ def best_variant(unit: Unit, model: Vit, images: np.ndarray, calibration: Calibr
 
 
 def rtl_differs(unit: Unit, images: np.ndarray, test: Digits, model: Vit) -> int:
-    """Return how many scores of the test images the RTL, in all layers, gives other bits.
+    """Return for how many scores of the test images the RTL in all layers differs from the models.
 
     The unit has its defaults and is calibrated on `images`.
     """

@@ -1,10 +1,11 @@
-"""What the units cost a whole network: MiniLM on STS-B, nothing retrained.
+"""Accuracy of a whole network with the units: MiniLM on STS-B, nothing retrained.
 
-A method's softmax and LayerNorms (`minilm_units`) stand in for the float ones, as bit-exact
-models; or as RTL, whose embeddings are then held against the models' bit for bit. It is held
-against human scores, by Spearman's correlation, and against the float model, whose noise the scores
-do not hide. The data set is not in the repository; without it the second part runs on sentences
-that are. Run it: make accuracy NETWORK=minilm STSB=path/to/sts-test.tsv
+A method's softmax and LayerNorms (`minilm_units`) replace the float ones, as bit-exact models or
+as RTL, whose embeddings are then compared with the models' bit for bit. Results are compared
+with human scores, by Spearman's correlation, and with the float model, since the noise of human
+scores would hide small differences. The data set is not in the repository; without it only the
+second comparison is made, on the shipped sentences. Command: make accuracy NETWORK=minilm
+STSB=path/to/sts-test.tsv
 """
 
 from __future__ import annotations

@@ -241,7 +241,7 @@ class Made:
             ]
             for name, x in rows.items()
         ]
-        titles = ["785 logits a row", "mean sum of a row's outputs, linear", "row-scaled"]
+        titles = ["785 logits per row", "mean sum of a row's outputs, linear", "row-scaled"]
         return _markdown(titles, lines)
 
     def frontier(self, best: bool) -> str:

@@ -1,4 +1,4 @@
-"""A unit beside its baseline, in one flow at one size, and what a paper says of the same."""
+"""A unit compared with its baseline, in the same flow at the same size, and a paper's ratios."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class Pair:
     """A unit and what it is compared with.
 
     paper   a paper's own ratios, by name
-    aims    ratios that the project aims at, by a name of AIMS
-    missed  why, where an aim is missed
+    aims    the project's goals for the ratios, by a name of AIMS
+    missed  the reason, if a goal is missed
     """
 
     unit: str
@@ -88,7 +88,7 @@ RATIO_TITLES = (
 def ratios(found: Sequence[Figures], compared: Sequence[Pair]) -> list[list[str]]:
     """A line under RATIO_TITLES for each pair and size whose two sides were measured.
 
-    Both sides are the units as they are by default. What was not measured is "-".
+    Both sides have their default parameters. "-" means not measured.
     """
     by_size = {(one.unit, *size(one)): one for one in found if not others(one)}
     lines = []

@@ -31,7 +31,7 @@ Bit = int | str  # a net's number, or "0", "1", "x"
 
 
 class GateError(UserError):
-    """The gates do not do what the RTL does, or something that no table can hold."""
+    """The netlist differs from the RTL, or has something that a table cannot represent."""
 
     exit_code = 1
 

@@ -269,12 +269,12 @@ class Library:
 
     @cached_property
     def nand2(self) -> str:
-        """The smallest NAND of two inputs: what areas are counted in."""
+        """The smallest NAND of two inputs, the unit of area."""
         return self._smallest("NAND gate of two inputs", self._truth(2, (1, 1, 1, 0)))
 
     @cached_property
     def driver(self) -> str:
-        """What drives the inputs: the inverter of about four times the least strength."""
+        """Driver of the inputs: an inverter of about four times the smallest strength."""
         inverters = self._truth(1, (1, 0))
         if not inverters:
             raise LibertyError(f"{self.path} has no inverter")
@@ -315,7 +315,7 @@ class Library:
 
     @cached_property
     def voltage(self) -> float:
-        """Of the supply, in volts."""
+        """Supply voltage in volts."""
         conditions = self.group.first("operating_conditions")
         volts = self.group.number("nom_voltage")
         return volts or (conditions.number("voltage") if conditions else 0.0)

@@ -31,7 +31,7 @@ ROWS = 512  # of the shipped tensors, evenly taken, that energies are measured o
 
 @dataclass(frozen=True)
 class Sram:
-    """What the third count of the buffers takes for a bit.
+    """Assumed area and energy of an SRAM bit.
 
     area    of a bit, square micrometres
     energy  of a bit read or written, picojoules
@@ -54,7 +54,7 @@ class Figures:
     logic      all but the memories; `nand2` is the library's smallest NAND of two inputs
     buffers    memories as flip-flops; None: not asked for
     parts      area by instance in the top module ("" is the top's own), mapped apart
-    delay      what the slowest path needs of a clock
+    delay      of the slowest path, including set-up time
     cycles     clocks a row of MAX_LEN takes, last output beat included
     energy     picojoules an element, by what takes it, on real rows; {} not asked for. "sram" and
                "flip_flops" are the memories', counted as one or the other

@@ -1,7 +1,7 @@
-"""Accuracy against area and energy: every variant and output format, and those that none beats.
+"""Accuracy against area and energy: every variant and output format, and the Pareto frontier.
 
-Errors are of docs/accuracy.json, what `make accuracy` measured on the shipped tensors; they hold
-for a unit's default size, since E2Softmax's depend on LANES.
+Errors come from docs/accuracy.json (`make accuracy`, shipped tensors). They apply to a unit's
+default size, since E2Softmax's errors depend on LANES.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ class Point:
 
     error  mean absolute error of an element, `errors_in` says in what
     words  the output format, "" if there is only one
-    least_area, least_energy   no other of its kind has a smaller error without being larger, or
-                               taking more energy
+    least_area, least_energy   Pareto-optimal: no other of its kind is as good in both error and
+                               area (or energy) and better in one
     """
 
     kept: Kept

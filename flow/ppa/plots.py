@@ -22,12 +22,12 @@ PARETO, LANES = "ppa_pareto.svg", "ppa_lanes.svg"
 
 
 def stamp(shown: object) -> str:
-    """What a plot carries of the figures that are in it: a hash of them."""
+    """A hash of the plotted figures, stored in the plot."""
     return hashlib.sha256(repr(shown).encode()).hexdigest()[:16]
 
 
 def shown_points(found: Sequence[Point]) -> list[tuple]:
-    """What the Pareto plot is of."""
+    """The points of the Pareto plot."""
     return [
         (
             *(one.kept.figures.unit, one.errors_in, one.error, round(one.area)),
@@ -90,7 +90,7 @@ def _pareto_row(row: Sequence[Axes], shown: Sequence[tuple]) -> None:
 
 
 def shown_lanes(cells: Sequence[Kept]) -> list[tuple]:
-    """What the curves are of: (unit, MAX_LEN, [(LANES, area, Fmax)]), of two points or more."""
+    """The curves: (unit, MAX_LEN, [(LANES, area, Fmax)]), of two points or more."""
     curves: dict[tuple[str, int], list] = {}
     for one in plain(cells):
         lanes, longest = size(one.figures)

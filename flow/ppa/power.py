@@ -1,12 +1,12 @@
-"""Energy of a netlist from what its nets did: liberty tables times counted toggles.
+"""Energy of a netlist: counted toggles of its nets times the library's tables.
 
   switching   C V^2 / 2 for each toggle of a net, C the pins on it
   internal    the cells' internal_power tables, at each pin's load and transition time
   leakage     the cells' leakage, over the simulated time
 
-No wires, no clock tree: what the clock costs is the clock pins of the flip-flops. No glitches,
-since the simulation has no delays. Transition times are carried through the netlist as static
-timing does it, the slowest of a cell's arcs at each output.
+There are no wires and no clock tree: clock energy is that of the flip-flops' clock pins. There are
+no glitches, since the simulation has no delays. Transition times propagate through the netlist as
+in static timing, with the slowest arc of a cell at each output.
 """
 
 from __future__ import annotations
@@ -285,7 +285,7 @@ def _templates(library: Library) -> dict[str, Group]:
 def energy(netlist: Netlist, activity: Activity, period: float) -> Energy:
     """Joules that the logic took for what a simulation counted, at `period` nanoseconds a clock.
 
-    Memories are left out, but for the nets on their ports. Raises PowerError.
+    Memories are not included, except the nets on their ports. Raises PowerError.
     """
     circuit = _Circuit(netlist)
     library = circuit.library

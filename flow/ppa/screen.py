@@ -1,4 +1,4 @@
-"""What `make ppa` prints of figures."""
+"""Tables that `make ppa` prints."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which configurations are measured, and the measuring of many."""
+"""Sets of configurations, and measuring them in parallel."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def measure(
     one: Callable[[Unit, Parameters], T],
     progress: Callable[[str], None],
 ) -> list[T]:
-    """Measure configurations, one a core at a time, in the order they were asked for."""
+    """Measure configurations in the given order, one per core at a time."""
     jobs = {
         f"{unit.name}  {label(parameters)}": partial(one, unit, parameters)
         for unit, parameters in wanted

@@ -1,4 +1,4 @@
-"""The mapped netlist on real rows: its outputs against the RTL's, and how often each net toggles.
+"""The mapped netlist on real rows: compares its outputs with the RTL's, counts each net's toggles.
 
 There are no delays: a net settles at once, twice a clock, so that glitches are not counted.
 """
@@ -35,7 +35,7 @@ class Activity:
 
 
 def activity(netlist: Netlist, rows: Rows) -> Activity:
-    """Drive the rows through gates and RTL, nothing stalls. Raises GateError if they differ."""
+    """Drive the rows through netlist and RTL without stalls. Raises GateError if they differ."""
     unit, parameters = netlist.unit, netlist.parameters
     made = tables(netlist)
     first = rows.select(np.arange(1))  # behind it, nothing is as the reset left it
@@ -65,7 +65,7 @@ def activity(netlist: Netlist, rows: Rows) -> Activity:
 
 
 def difference(got: RtlOutputs, want: RtlOutputs) -> str:
-    """What differs first, in words; "" where nothing does."""
+    """The first difference, in words; "" if there is none."""
     for name in ("out", "exponent", "err_len", "err_keep"):
         one, other = getattr(got, name), getattr(want, name)
         if not np.array_equal(one, other):

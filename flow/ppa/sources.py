@@ -1,6 +1,6 @@
-"""Hashes of what a figure was measured on, so that one of older sources can be told.
+"""Hashes of the sources of each figure, to detect figures of older sources.
 
-Comments, docstrings, imports and blank space are left out: they change no figure.
+Comments, docstrings, imports and blank space are ignored: they change no figure.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _ENERGY = ("measure.py", "simulation.py", "power.py")
 
 
 def gates(unit: Unit) -> str:
-    """Hash of what areas and delays depend on: the unit's RTL, the flow to gates, Yosys."""
+    """Hash of the sources of areas and delays: the unit's RTL, the flow to gates, Yosys."""
     files = [*_rtl(unit), *(_HERE / name for name in _GATES)]
     return digest(files, tools.versions("yosys")["pyosys"])
 
@@ -37,7 +37,7 @@ def energy(unit: Unit) -> str:
 
 
 def fpga(unit: Unit) -> str:
-    """Hash of what the figures of an FPGA depend on; its tools stand in pyproject.toml."""
+    """Hash of the sources of FPGA figures; the tools' versions are in pyproject.toml."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     wanted = project["project"]["optional-dependencies"]["fpga"]
     versions = [tools.versions("yosys")["pyosys"], *wanted]

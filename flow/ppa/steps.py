@@ -1,4 +1,4 @@
-"""What each optimisation bought, step by step: flow/ppa/steps.hjson, which is kept by hand."""
+"""Effect of each optimisation: flow/ppa/steps.hjson, which is written by hand."""
 
 from __future__ import annotations
 

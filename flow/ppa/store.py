@@ -1,7 +1,7 @@
-"""docs/ppa.json: figures of many runs, kept, of which the page, its plots and the report are made.
+"""docs/ppa.json: stored figures of many runs, from which page, plots and report are made.
 
-A run replaces what it has measured and nothing else. Each figure has hashes of the sources that it
-is of: what has since become older shows.
+A run replaces only the figures that it has measured. Each figure has hashes of its sources, so that
+outdated figures can be marked.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ DOCS = ROOT / "docs"
 
 @dataclass(frozen=True)
 class Flow:
-    """What all areas and energies of a file have in common: others cannot be compared with them.
+    """Flow settings shared by all areas and energies of a file, so that they can be compared.
 
     library      its name
     period       nanoseconds that gates are sized for
@@ -63,12 +63,12 @@ class Kept:
 
     @property
     def older(self) -> bool:
-        """Whether what areas and delays depend on has changed since."""
+        """Whether the sources of areas and delays have changed since."""
         return self.gates != sources.gates(UNITS[self.figures.unit])
 
     @property
     def older_energy(self) -> bool:
-        """Whether what energies depend on has changed since."""
+        """Whether the sources of energies have changed since."""
         return self.energy != sources.energy(UNITS[self.figures.unit])
 
 
@@ -81,7 +81,7 @@ class KeptFpga:
 
     @property
     def older(self) -> bool:
-        """Whether what they depend on has changed since."""
+        """Whether their sources have changed since."""
         return self.of != sources.fpga(UNITS[self.figures.unit])
 
 
@@ -94,7 +94,7 @@ class Store:
     fpga: tuple[KeptFpga, ...] = ()
 
     def check(self, flow: Flow, path: Path) -> None:
-        """Raise UserError if figures of this flow cannot stand beside those of the file."""
+        """Raise UserError if this flow differs from that of the file."""
         if self.flow is not None and self.flow != flow:
             raise UserError(
                 f"{short(path)} is of {self.flow}, not of {flow}; give another folder as OUT="
@@ -117,7 +117,7 @@ class Store:
         return replace(self, fpga=_ordered(kept.values()))
 
     def text(self) -> str:
-        """The file: a line for each configuration, so that a change of one shows as one."""
+        """The file's text: one line per configuration, so that diffs are small."""
         cells = [{**_shown(one.figures), "sources": [one.gates, one.energy]} for one in self.cells]
         fpga = [{**asdict(one.figures), "sources": [one.of]} for one in self.fpga]
         parts = [f'"flow": {json.dumps(self.flow and asdict(self.flow))}']

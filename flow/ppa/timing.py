@@ -1,4 +1,4 @@
-"""Static timing of a netlist with OpenSTA: how fast it is, and which path says so.
+"""Static timing of a netlist with OpenSTA: its speed and its slowest path.
 
 One clock, ideal: no skew and no wires. Inputs come from flip-flops, outputs go to flip-flops, as in
 a chain of units. Paths from the asynchronous reset are left out.
@@ -28,7 +28,7 @@ class TimingError(UserError):
 class Timing:
     """The slowest path.
 
-    delay   what it needs of a clock, set-up time included, in nanoseconds
+    delay   including set-up time, in nanoseconds
     start   register (or input) where it begins; `end` where it ends
     stages  cells on it, the register where it begins among them
     report  file with the whole path and those behind it

@@ -1,4 +1,4 @@
-"""An attention function for Hugging Face transformers whose softmax is anyone's.
+"""An attention function for Hugging Face transformers with a replaceable softmax.
 
 It is registered with their AttentionInterface under NAME, with the mask function that their eager
 attention has: without one a causal model would get no mask at all. Which softmax a module gets is
@@ -86,7 +86,7 @@ def attention(
 
 @contextlib.contextmanager
 def attending(model: nn.Module, softmax: Softmax) -> Iterator[None]:
-    """All attention of transformers in the model goes through `softmax` while inside.
+    """Within the context, all attention of transformers in the model uses `softmax`.
 
     Raises UserError for a network whose attention does not go through their AttentionInterface.
     """

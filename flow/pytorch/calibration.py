@@ -1,4 +1,4 @@
-"""Calibration of units for a PyTorch network: what the float network has on example batches.
+"""Calibration of units for a PyTorch network, from the float network's tensors on example batches.
 
 A softmax gets the F of the least squared error of its probabilities, each head its own; a LayerNorm
 or RMSNorm is fitted by its outputs (`flow.networks.minilm_units`).
@@ -62,8 +62,8 @@ class RealNorm:
 def real_norm(module: nn.Module) -> RealNorm | None:
     """Return a module as a LayerNorm or RMSNorm over the last axis, None if it is neither.
 
-    What it computes is tried out, for a class's name does not tell: T5LayerNorm is an RMSNorm, and
-    GemmaRMSNorm multiplies by 1 + weight.
+    A trial run finds what it computes, since class names are not reliable: T5LayerNorm is an
+    RMSNorm, and GemmaRMSNorm multiplies by 1 + weight.
     """
     weight = getattr(module, "weight", None)
     shape = getattr(module, "normalized_shape", ()) if weight is None else weight.shape

@@ -1,7 +1,7 @@
-"""A regression's folder, to be read: what its report and its coverage are made of.
+"""Reading of a regression's folder, for its report and coverage.
 
-Nothing here writes into the folder, and nothing minds what the sources have become since: a
-regression that still runs, that was killed, or that is of an older plan is read as far as it got.
+Nothing here writes into the folder or depends on the present sources: a regression that is still
+running, was killed, or has an older plan is read as far as it has got.
 """
 
 from __future__ import annotations
@@ -245,7 +245,7 @@ def _order(result: Mapping) -> list[str]:
 
 
 def latest(folder: Path = FOLDER) -> Path:
-    """The regression in `folder` that was started, or went on, last: the one last worked on.
+    """The regression in `folder` that was last started or continued.
 
     `make regress` writes metadata.json each time. Raises UserError if there is none.
     """

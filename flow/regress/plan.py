@@ -1,4 +1,4 @@
-"""The regression's plan: which runs there are, and why. Read from testplans/regression.hjson."""
+"""The regression plan: its runs, and the reason for each. Read from testplans/regression.hjson."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ BASELINES = "baselines"  # in place of a run's list of units
 
 @dataclass(frozen=True)
 class Job:
-    """One simulation: all that its result depends on but the sources."""
+    """One simulation: everything that its result depends on, except the sources."""
 
     unit: str
     parameters: dict[str, int | str]
@@ -77,7 +77,7 @@ class Plan:
 
 
 def load_plan(path: Path = PLAN) -> Plan:
-    """Read a plan. Raises UserError, in one line, for anything that cannot be meant."""
+    """Read a plan. Raises UserError, in one line, for an invalid entry."""
     try:
         text = hjson.loads(path.read_text(encoding="utf-8"), object_pairs_hook=dict)
         plan = Plan(

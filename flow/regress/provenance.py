@@ -1,4 +1,4 @@
-"""What results were made of: sources, commit, tools."""
+"""Provenance of results: sources, commit, tools."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def metadata() -> dict:
 
 
 def sources_digest(root: Path = ROOT) -> str:
-    """A hash of all that results depend on: RTL, models, bench, tensors, tools."""
+    """A hash of everything that results depend on: RTL, models, bench, tensors, tools."""
     digest = hashlib.sha256()
     for name in _SOURCES:
         place = root / name

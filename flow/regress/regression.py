@@ -1,9 +1,8 @@
 """The regression: units x configurations x tests x seeds of a plan, run in parallel, resumable.
 
-A regression lives in a folder: `metadata.json` says what it is a regression of, `results/` has one
-file for each run that has ended, written whole or not at all. So it can be killed at any moment and
-go on later: what has a result is not run again. Results are kept by the run's identity, so nothing
-is counted twice, whoever ran it.
+A regression has a folder: `metadata.json` describes it, `results/` has one file per finished run,
+written atomically. So it can be killed at any moment and continued later: finished runs are not
+repeated. Results are keyed by run, so that none is counted twice.
 """
 
 from __future__ import annotations

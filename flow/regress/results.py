@@ -1,4 +1,4 @@
-"""What a regression's folder holds, as one: jobs, results, failures by kind, coverage."""
+"""Content of a regression's folder: jobs, results, failures by kind, coverage."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""Test plans: what is to be shown of a unit, by which tests, and which coverage proves it.
+"""Test plans: what to verify of a unit, with which tests, and which coverage proves it.
 
 The files are dvsim's format with two keys of our own in a testpoint, exactly one of which is there:
 
   covers  coverage items that prove it: `group.point`, or a covergroup's name for all of its points
-  proof   why none does: the check that proves it instead
+  proof   the check that proves it, if no coverage item can
 
 dvsim wants the names of covergroups to end in `_cg`. They do in the files, and nowhere else.
 """
@@ -105,7 +105,7 @@ def complaints(
     stream: Sequence[Coverage],
     own: Sequence[Coverage] = (),
 ) -> list[str]:
-    """What a plan lacks or names wrongly, a line each; none if it is as it should be.
+    """Errors of a plan, one line each.
 
     `tests` are those that exist. `stream` is the coverage of the stream contract and `own` the
     unit's, of each configuration: no configuration has to have every point, but each point of each

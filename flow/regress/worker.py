@@ -1,4 +1,4 @@
-"""Running cases of a regression: what a worker does, here or on another machine."""
+"""A regression's worker, on this or another machine: builds and runs jobs."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ def bucketed(results: Iterable[dict]) -> list[Bucket]:
 
 
 def normalised(report: str) -> str:
-    """What failures of one cause have in common: the first line and what differed, no numbers."""
+    """The text that failures of one cause share: first line and what differed, without numbers."""
     lines = report.splitlines() or [""]
     kinds = [
         re.sub(r"^.*?(tdata|tkeep|tuser|beats \(tlast\)).*$", r"\1", line)

@@ -1,8 +1,8 @@
-"""A scenario in bulk: the rows of a pin-level test through the bulk engine, scored like there.
+"""A scenario on the bulk engine: the rows of a pin-level test, scored by the same code.
 
-Stimulus, comparison, coverage, records and clock account are those of the pin-level bench
-(tb/stimulus, tb/check). What differs is who drives: compiled code,
-from arrays. A run leaves the same files in a folder of the same kind.
+Stimulus, comparison, coverage, records and clock checks are those of the pin-level bench
+(tb/stimulus, tb/check). Only the driver differs: compiled code that works on arrays. A run writes
+the same files as a pin-level run.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a simulation prints when it is done."""
+"""Text that a simulation prints at its end."""
 
 from __future__ import annotations
 

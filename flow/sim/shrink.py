@@ -1,4 +1,4 @@
-"""The shrinker: reduce what a failing run drives to the least that still fails in the same way.
+"""The shrinker: reduce a failing run's stimulus to the smallest that still fails in the same way.
 
 Delta debugging (Zeller and Hildebrandt, "Simplifying and isolating failure-inducing input", 2002)
 over rows, then resets, then the elements of each row, with simpler stalls, settings, masks and
@@ -71,8 +71,8 @@ def shrink(
 ) -> Shrunk | None:
     """Shrink what `run` drives on `build`; None if it does not fail (again).
 
-    Ends after `most` candidates or that many seconds with the least so far. `on_progress` is told
-    the number of candidates, and the rows and elements of the least.
+    Ends after `most` candidates or that many seconds with the smallest so far. `on_progress` gets
+    the number of candidates, and rows and elements of the smallest.
     """
     if run.stimulus is None:
         stimulus = Stimulus.of(run)
@@ -84,7 +84,7 @@ def shrink(
 
 
 class _Shrinker:
-    """Holds the least stimulus that fails, and replaces it by lesser ones."""
+    """Holds the smallest failing stimulus, and replaces it by smaller ones."""
 
     def __init__(
         self, build: Build, simulator: Simulator, run: Run, most: int, seconds: float, on_progress
@@ -100,7 +100,7 @@ class _Shrinker:
         self._result: Result | None = None  # of the best
 
     def shrink(self, stimulus: Stimulus) -> Shrunk | None:
-        """The whole of it: every way to reduce in turn until none of them gets anywhere."""
+        """Try every reduction in turn until none makes progress."""
         if not self._take_first([stimulus]):
             return None
         before = (len(stimulus.rows), stimulus.elements)

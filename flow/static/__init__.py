@@ -1,1 +1,1 @@
-"""What needs no simulation: lint, generic synthesis, generated files."""
+"""What needs no simulation: lint, generic synthesis, generated files, the site."""

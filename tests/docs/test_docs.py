@@ -1,4 +1,4 @@
-"""Documentation stays true: what it names exists, what it shows runs, its constants are right."""
+"""Documentation: names exist, examples run, constants are right."""
 
 import contextlib
 import functools
@@ -88,30 +88,35 @@ def targets():
 
 
 def test_makefile_and_its_help_name_the_same_targets():
-    shown = re.findall(r"echo 'make (\w+)", read("Makefile"))
+    shown = re.findall(r"echo 'make ([\w-]+)", read("Makefile"))
     assert {*shown, "help"} == targets()
+
+
+def script(name):
+    """The name of a command's script."""
+    return name.replace("-", "_")
 
 
 @pytest.mark.parametrize("name", sorted(targets() - {"help", "clean"}))
 def test_every_command_has_a_script(name):
-    assert (ROOT / f"scripts/{name}.py").is_file()
+    assert (ROOT / f"scripts/{script(name)}.py").is_file()
 
 
 @pages
 def test_make_targets_exist(page):
-    named = {name for text in code(page) for name in re.findall(r"\bmake ([a-z]+)", text)}
+    named = {name for text in code(page) for name in re.findall(r"\bmake ([a-z][a-z-]*)", text)}
     assert named <= targets()
 
 
 def test_every_command_is_listed():
-    listed = re.findall(r"^\| \[`make (\w+)`\]\(#[\w-]+\) \|", read("docs/commands.md"), re.M)
+    listed = re.findall(r"^\| \[`make ([\w-]+)`\]\(#[\w-]+\) \|", read("docs/commands.md"), re.M)
     assert sorted(listed) == sorted(targets())
 
 
 @pytest.mark.parametrize("name", sorted(targets() - {"help", "clean"}))
 def test_a_commands_words_are_those_of_its_help(name):
     """All words but a unit's parameters, in the first column of the command's table."""
-    code, told, _ = command(name, "--help")
+    code, told, _ = command(script(name), "--help")
     assert code == 0
     words = re.findall(r"\b([A-Z][A-Z_]*)=", told.replace("NAME=VALUE", ""))
     words += [word.upper() for word in re.findall(r"--([a-z]+)\b", told) if word != "help"]
@@ -123,7 +128,7 @@ def test_a_commands_words_are_those_of_its_help(name):
 @pages
 def test_words_of_shown_commands_exist(page):
     """Those of each line of a shell block that starts with `make`."""
-    for line in re.findall(r"^make (\w+ .+)$", "".join(blocks(page, "sh")), re.M):
+    for line in re.findall(r"^make ([\w-]+ .+)$", "".join(blocks(page, "sh")), re.M):
         name, *given = shlex.split(line, comments=True)
         cells = section("docs/commands.md", name) if given else ""
         for word in given:

@@ -1,4 +1,4 @@
-"""Vector files: what is written is what is read, and a wrong file is refused in one clear line."""
+"""Vector files: written and read back unchanged; a wrong file is refused with one clear line."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""The units in PyTorch networks: equal to the models to the bit, masked right, taken out again."""
+"""The units in PyTorch networks: bit-exact with the models, masked correctly, restorable."""
 
 from __future__ import annotations
 

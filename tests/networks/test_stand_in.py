@@ -1,4 +1,4 @@
-"""Units in a network's place: what goes in and out, row by row, by the model and by the RTL."""
+"""Units in a network: inputs and outputs row by row, with the model and with the RTL."""
 
 from __future__ import annotations
 

@@ -278,7 +278,7 @@ def test_samples_give_sentences_equal_shares(network):
     assert samples.mask.any(axis=1).all()
 
 
-PLANTED = 99.0  # fidelity on these pairs that sound units reach and the planted faults do not
+SOUND = 99.0  # fidelity on these pairs: correct units reach it, mutated ones do not
 
 
 @needs_model
@@ -289,7 +289,7 @@ def test_swapped_divider_constants_are_seen(network, monkeypatch):
     table = e2softmax.div_table(1)
     monkeypatch.setattr(e2softmax, "div_table", lambda bits: table[::-1])
     wrong = fidelity(network, softmax)
-    assert wrong < PLANTED < sound
+    assert wrong < SOUND < sound
 
 
 @needs_model

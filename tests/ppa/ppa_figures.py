@@ -1,4 +1,4 @@
-"""Figures made up, and tables read back: for tests of what `make ppa` keeps and shows."""
+"""Invented figures and readers of tables, for tests of the figures and pages of `make ppa`."""
 
 import re
 

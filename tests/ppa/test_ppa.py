@@ -1,4 +1,4 @@
-"""Area, timing, energy: known answers on a library made by hand, faults that must be seen."""
+"""Area, timing, energy: known answers on a hand-made library, and faults that must be detected."""
 
 import dataclasses
 import itertools

@@ -1,4 +1,4 @@
-"""Units in an FPGA: what is read of nextpnr, what does not fit, a unit through both tools."""
+"""Units in an FPGA: nextpnr's reports, designs that do not fit, a unit through both tools."""
 
 import json
 import sys

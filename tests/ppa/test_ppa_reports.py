@@ -1,4 +1,4 @@
-"""What `make ppa` keeps and shows: runs merged, older figures told, the page and its plots."""
+"""Stored figures of `make ppa`: merged runs, marks of older figures, the page and its plots."""
 
 import dataclasses
 import json

@@ -211,7 +211,7 @@ def test_a_worker_that_stays_has_the_sources_of_each_session(machines):
     machines.scheduler()
     machines.worker()
     mark = "import softnorm.flow.errors; softnorm.flow.errors.marked = True"
-    look = "hasattr(__import__('softnorm.flow.errors').errors, 'marked')"
+    look = "hasattr(__import__('softnorm.flow.errors').flow.errors, 'marked')"
     with cluster.executor(str(machines.file)) as executor:
         executor.submit(exec, mark).result(60)
         assert executor.submit(eval, look).result(60)

@@ -1,4 +1,4 @@
-"""The regression: its plan, its results on disk, its failures; killed, it goes on."""
+"""The regression: plan, results on disk, failures, continuation after a kill."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The bulk engine: whole batches through the RTL, held against the models and the pin-level bench.
+"""The bulk engine: whole batches through the RTL, compared with the models and the pin-level bench.
 
-What it must see is planted: wrong values, a broken rule of the stream, a hang, lost and added
+Mutations check that it reports wrong values, broken rules of the stream, hangs, lost and added
 beats.
 """
 

@@ -1,4 +1,4 @@
-"""What the scenarios drive, without a simulator: directed rows reach what they are made for."""
+"""Stimulus of the scenarios, without a simulator: directed rows hit their bins."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lint finds nothing in the sources, finds planted faults, and stops cleanly."""
+"""Lint finds nothing in the sources, finds faults put into a copy, and stops cleanly."""
 
 import os
 import shutil

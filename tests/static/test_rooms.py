@@ -1,4 +1,4 @@
-"""The rooms of the code: who may import whom, no import back up, no circle."""
+"""Import rules between folders: allowed directions, no cycles."""
 
 from __future__ import annotations
 

@@ -1,0 +1,1 @@
+"""A unit made ready to run: built for a simulator, pin by pin or in bulk."""
