@@ -22,6 +22,7 @@ from softnorm.flow.paths import ROOT
 from softnorm.flow.ppa import sources
 from softnorm.flow.sim import simulate
 from softnorm.tb.bulk import beats
+from tests.test_commands import command
 
 PAGES = ["README.md", *sorted(str(p.relative_to(ROOT)) for p in (ROOT / "docs").rglob("*.md"))]
 NUMBER = re.compile(r"(?<![\w.])(?:\d[\d,]*\d|\d)(?:\.\d+)?(?:e[-+]?\d+)?(?!\w)")
@@ -328,3 +329,17 @@ def test_a_commands_key_is_the_command_without_places():
     assert kept.command("accuracy", given) == (
         "make accuracy NETWORK=minilm STSB=sts.tsv ONLY='A, b'"
     )
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["SEED=1"], "figures takes UNIT=<unit> and OUT=<folder>"),
+        (["UNIT=softmin"], "no unit 'softmin'"),
+    ],
+)
+def test_bad_words_are_one_line(words, message):
+    code, _, err = command("figures", *words)
+    assert code == 2
+    assert message in err
+    assert err.count("\n") == 1

@@ -8,6 +8,7 @@ import pytest
 
 from softnorm.flow import tools
 from softnorm.flow.errors import UserError
+from softnorm.flow.pages import kept
 from softnorm.flow.paths import RTL
 from softnorm.flow.static import lint, synth
 from softnorm.units import UNITS
@@ -51,7 +52,12 @@ def test_a_wrong_storage_is_an_error(monkeypatch, capsys, tmp_path):
 
 
 def test_the_table_and_the_files_say_the_same(capsys, tmp_path, result):
-    assert synth.synth(UNIT.name, GIVEN, tmp_path) == 0
+    found = []
+    assert synth.synth(UNIT.name, GIVEN, tmp_path, found.extend) == 0
+    [(by, kept_)] = map(kept.of_synthesis, found)
+    assert by == f"make synth UNIT={UNIT.name} LANES=1 MAX_LEN=2"
+    assert kept_.facts == {"gates": result.gates, "flip-flops": result.flip_flops}
+    assert kept_.sources == kept.of_gates(UNIT)
     lines = capsys.readouterr().out.splitlines()
     title = next(n for n, line in enumerate(lines) if line.startswith("unit"))
     # The line of dashes under the titles says how wide each column is.
