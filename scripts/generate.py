@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Write derived files: table packages and manifests of the descriptors, drawings of their texts.
 
 usage: scripts/generate.py
