@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Python does the work: each target only calls a script, and `python3 scripts/<name>.py` is the same.
 # Variables given on the command line go on as NAME=VALUE words.
 

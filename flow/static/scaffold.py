@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The files of a new unit: a small one that meets the stream contract and passes its tests at once.
 
 `templates/<kind>/` holds them, with @name@, @Name@ and @NAME@ in the places of the unit's name.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The package: what the wheel and the sdist hold, and that they work far from the checkout."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """make new-unit: what it makes passes at once, in a copy of the checkout; what it refuses."""
 
 from __future__ import annotations
