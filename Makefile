@@ -3,7 +3,8 @@
 
 PYTHON ?= python3
 SHELL := /bin/bash
-COMMANDS := sim conform test regress coverage report lint synth ppa accuracy generate bench capture train site new-unit
+COMMANDS := sim conform test regress coverage report lint synth ppa accuracy figures generate bench \
+  capture train site new-unit
 
 .DEFAULT_GOAL := help
 .PHONY: help clean $(COMMANDS)
@@ -21,7 +22,8 @@ help:
 	@echo 'make ppa      [UNIT=] [LANES=] [SET=default|smallest|full|variants] [LIBERTY=] [FPGA=1] [OUT=docs] area, speed and energy'
 	@echo 'make accuracy [UNIT=] error against float64 on the real tensors; all units: docs/accuracy.md, its plot'
 	@echo 'make bench    speed: models, test bench, bulk engine, regression, each against something plain'
-	@echo 'make generate write derived files: table packages, manifests, drawings'
+	@echo 'make figures  [UNIT=] [OUT=docs] rates and latencies of the units, for the pages: docs/figures.json'
+	@echo 'make generate write derived files: table packages, manifests, drawings, figures in the pages'
 	@echo 'make capture  [UNIT=e2softmax|ailayernorm] record real tensors anew (needs the extra capture)'
 	@echo 'make train    [SEED=1] [STEPS=4000] [OUT=] train the small vision transformer of make accuracy anew'
 	@echo 'make new-unit NAME=mynorm KIND=softmax|layernorm: the files of a new unit, which passes its tests at once'

@@ -21,6 +21,7 @@ usage: scripts/accuracy.py [UNIT=name | OUT=folder | FRONTIER=1 | NETWORK=digits
                     unless PAIRS= says how many
     SEED=1          of samples and resamples
     CALIBRATION=    a file of sentences, one a line, to calibrate with
+    OUT=docs        of either network: put the table into networks.json there, too
 
 Without arguments: the tensors of all units, then the digits. Nothing is retrained for a unit.
 
@@ -45,6 +46,7 @@ from softnorm.flow.errors import UserError
 from softnorm.flow.networks import digits_accuracy, minilm
 from softnorm.flow.networks import minilm_accuracy as task_accuracy
 from softnorm.flow.networks.digits import Vit, load_digits
+from softnorm.flow.pages import kept
 from softnorm.flow.paths import ROOT
 
 
@@ -89,15 +91,33 @@ def _frontier(given: dict[str, str]) -> int:
 
 def _network(name: str, given: dict[str, str]) -> int:
     """The table of one network."""
+    by = kept.command("accuracy", {"NETWORK": name, **given})
+    out = Path(given.pop("OUT")) if "OUT" in given else None
     if name == "minilm":
-        return _minilm(given)
+        return _minilm(given, by, out)
     with_rtl = flag("RTL", given.pop("RTL", "0"))
     in_int8 = _in_int8(given)
     if name != "digits" or given or (with_rtl and in_int8):
         raise UserError(
             "NETWORK must be minilm, or digits (optionally with RTL=1 or PRODUCTS=int8); see --help"
         )
-    return _digits_rtl() if with_rtl else _digits(in_int8)
+    return _digits_rtl(by, out) if with_rtl else _digits(in_int8, by, out)
+
+
+def _keep(
+    by: str,
+    network: str,
+    out: Path | None,
+    titles: Sequence[str],
+    lines: Sequence[Sequence[object]],
+    with_rtl: bool = False,
+    **facts: int,
+) -> None:
+    """Put a table into networks.json of the folder `out`, if there is one."""
+    if out is not None:
+        built = units.UNITS.values() if with_rtl else ()
+        one = kept.new(kept.of_network(network, built), titles, lines, facts)
+        print(kept.put(kept.NETWORKS, {by: one}, out))
 
 
 def _in_int8(given: dict[str, str]) -> bool:
@@ -108,7 +128,7 @@ def _in_int8(given: dict[str, str]) -> bool:
     return products == "int8"
 
 
-def _minilm(given: dict[str, str]) -> int:
+def _minilm(given: dict[str, str], by: str, out: Path | None) -> int:
     """MiniLM on STS-B; without the data set, on sentences that were not calibrated with."""
     stsb = Path(given.pop("STSB")) if "STSB" in given else None
     seed = number("SEED", given.pop("SEED", str(task_accuracy.SEED)))
@@ -142,12 +162,22 @@ def _minilm(given: dict[str, str]) -> int:
         flush=True,
     )
     wrong = False
+    counts = {
+        "pairs": len(pairs.places),
+        "sentences": len(pairs.sentences),
+        "calibrated on": len(calibration),
+        "resamples": task_accuracy.RESAMPLES,
+        "seed": seed,
+    }
     if one_at_a_time:
+        if out is not None and len(methods) > 1:
+            raise UserError("LAYERS=1 with OUT= takes the ONLY= of one method")
         for method in methods:
             lines = task_accuracy.by_layer(pairs, calibration, method, seed)
             print(f"\n{method.name}, one at a time\n")
             shown = task_accuracy.layer_cells(lines)
             print(table(shown, task_accuracy.LAYER_TITLES), flush=True)
+            _keep(by, "minilm", out, task_accuracy.LAYER_TITLES, shown, **counts)
     else:
 
         def progress(line: str) -> None:
@@ -164,13 +194,18 @@ def _minilm(given: dict[str, str]) -> int:
         print(f"\n{table(task_accuracy.cells(results), task_accuracy.TITLES)}\n")
         if with_rtl:
             print("against the bit-exact models\n")
-            print(f"{table(task_accuracy.rtl_cells(results), task_accuracy.RTL_TITLES)}\n")
+            through = task_accuracy.rtl_cells(results)
+            print(f"{table(through, task_accuracy.RTL_TITLES)}\n")
+            _keep(by, "minilm", out, task_accuracy.RTL_TITLES, through, True, **counts)
+        else:
+            shown = task_accuracy.cells(results)
+            _keep(by, "minilm", out, task_accuracy.TITLES, shown, **counts)
         wrong = any(one.rtl is not None and one.rtl.other_bits for one in results)
     print(f"wall time {time.perf_counter() - started:.1f} s")
     return int(wrong)
 
 
-def _digits_rtl() -> int:
+def _digits_rtl(by: str, out: Path | None) -> int:
     """Each unit's RTL in the network against its model; the exit code is 1 where they differ."""
     images = load_digits("training").images[: digits_accuracy.CALIBRATION]
     test, wrong, cells = load_digits("test"), 0, []
@@ -181,11 +216,13 @@ def _digits_rtl() -> int:
         seconds = f"{time.perf_counter() - started:.1f}"
         cells.append((unit.name, len(test), 10 * len(test), differs, seconds))
     print("\nRTL in all layers of the vision transformer, against the bit-exact model\n")
-    print(table(cells, ("unit", "images", "scores", "other bits", "seconds")))
+    titles = ("unit", "images", "scores", "other bits", "seconds")
+    print(table(cells, titles))
+    _keep(by, "digits", out, titles, cells, True)
     return 1 if wrong else 0
 
 
-def _digits(in_int8: bool = False) -> int:
+def _digits(in_int8: bool = False, by: str = "", out: Path | None = None) -> int:
     images = load_digits("training").images[: digits_accuracy.CALIBRATION]
     lines = digits_accuracy.measure(
         units.UNITS.values(), images, load_digits("test"), Vit(), in_int8
@@ -202,7 +239,9 @@ def _digits(in_int8: bool = False) -> int:
     ]
     products = "; products int8 from the second line on" if in_int8 else ""
     print(f"\na small vision transformer on handwritten digits, test images{products}\n")
-    print(table(cells, ("softmax", "LayerNorm", "correct", "accuracy", "as float")))
+    titles = ("softmax", "LayerNorm", "correct", "accuracy", "as float")
+    print(table(cells, titles))
+    _keep(by, "digits", out, titles, cells, images=len(images))
     return 0
 
 

@@ -10,7 +10,7 @@ usage: scripts/bench.py [PAIRS=5] [ONLY=model|pins|bulk|regression] [OUT=folder]
   bulk        the bulk engine against a bare C++ loop over the same Verilated model, goal >= 0.8,
               and against the pin-level test bench, goal >= 50; rows per second over row length
               and LANES, with a fit, and a plot of it in OUT (default: build/bench) if matplotlib is
-              installed (the extra `plot`)
+              installed (the extra `plot`); its figures go into figures.json there
   regression  the jobs of a unit in the ci set, as a regression against a plain loop over them;
               three pairs at most
 """
@@ -23,14 +23,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from softnorm.flow import tools
-from softnorm.flow.bench.bulk import bulk_against_loop, bulk_against_pins
+from softnorm.flow.bench.bulk import LoopSpeed, PinSpeed, bulk_against_loop, bulk_against_pins
 from softnorm.flow.bench.cost import Fit, Scored, fits, plot, rows_scored
 from softnorm.flow.bench.model import model_against_float
 from softnorm.flow.bench.pins import pins_against_bare_loop
 from softnorm.flow.bench.regression import regression_against_loop
 from softnorm.flow.cli import main, number, table, words
 from softnorm.flow.errors import UserError
+from softnorm.flow.pages import kept
 from softnorm.flow.paths import BUILD
+from softnorm.units import UNITS
 
 
 def model(pairs: int, folder: Path) -> str:
@@ -75,12 +77,13 @@ def pins(pairs: int, folder: Path) -> str:
 def bulk(pairs: int, folder: Path) -> str:
     """The bulk engine's tables; writes the plot."""
     loop = []
-    for one in bulk_against_loop(pairs):
+    loops, against_pins = bulk_against_loop(pairs), bulk_against_pins(pairs)
+    for one in loops:
         steady = (f"{one.steady:.0f}", f"{one.steady_ratio:.2f}")
         random = (f"{one.random:.0f}", f"{one.random_ratio:.2f}")
         loop.append((one.unit, one.lanes, f"{one.loop:.0f}", *steady, *random))
     pin = []
-    for one in bulk_against_pins(pairs):
+    for one in against_pins:
         alone = (f"{one.bulk:.0f}", f"{one.ratio:.0f}")
         compared = (f"{one.compared:.0f}", f"{one.compared_ratio:.0f}")
         scenario = (f"{one.scenario:.0f}", f"{one.scenario_ratio:.0f}")
@@ -108,7 +111,49 @@ def bulk(pairs: int, folder: Path) -> str:
         + "\n".join(map(_fit_line, fits(results)))
         + "\n"
         + _plotted(results, folder)
+        + "\n"
+        + _kept(loops, against_pins, results, folder)
     )
+
+
+def _kept(
+    loops: Sequence[LoopSpeed],
+    against_pins: Sequence[PinSpeed],
+    results: Sequence[Scored],
+    folder: Path,
+) -> str:
+    """Keep ratios and fits for the pages; what was written."""
+    lines = []
+    for fit in fits(results):
+        shares = [100 * one.model_share for one in results if one.unit == fit.unit]
+        costs = (
+            f"{1e6 * fit.row:.2f} us",
+            f"{1e9 * fit.beat:.0f} ns",
+            f"{1e9 * fit.element:.1f} ns",
+        )
+        worst = f"{fit.ratio:.1f} times, LANES={fit.worst.lanes}, {fit.worst.length} elements"
+        lines.append([fit.unit, *costs, f"{min(shares):.0f} to {max(shares):.0f} %", worst])
+    ratios = {
+        "of the bare loop, its own beat": [one.steady_ratio for one in loops],
+        "of the bare loop, random rows": [one.random_ratio for one in loops],
+        "times the pin-level bench, real tensors": [one.ratio for one in against_pins],
+        "the same, every element compared": [one.compared_ratio for one in against_pins],
+        "the same, a whole scenario": [one.scenario_ratio for one in against_pins],
+    }
+    facts = {}
+    for name, found in ratios.items():
+        digits = 2 if name.startswith("of") else 0
+        facts[name] = f"{min(found):.{digits}f} to {max(found):.{digits}f}"
+    titles = (
+        "unit",
+        "seconds = rows *",
+        "+ beats *",
+        "+ elements *",
+        "model's share",
+        "furthest off",
+    )
+    one = kept.new(kept.of_bulk(UNITS.values()), titles, lines, facts)
+    return kept.put(kept.FIGURES, {kept.BULK: one}, folder)
 
 
 def _fit_line(fit: Fit) -> str:

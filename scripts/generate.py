@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
-"""Write derived files: table packages and manifests of the descriptors, drawings of their texts.
+"""Write what is derived: table packages, manifests, drawings, and measured figures in the pages.
 
 usage: scripts/generate.py
 
-rtl/<unit>/<unit>_tables_pkg.sv, softnorm.core, Bender.yml, docs/drawings/*.svg.
+rtl/<unit>/<unit>_tables_pkg.sv, softnorm.core, Bender.yml, of the units' descriptors;
+docs/drawings/*.svg, of their texts; in README.md and docs/ what stands between markers, of
+docs/*.json (flow/pages). Nothing is measured.
 Exit code: 0 done, 2 wrong arguments.
 """
 
@@ -13,6 +15,7 @@ from collections.abc import Sequence
 
 from softnorm.flow.cli import main
 from softnorm.flow.errors import UserError
+from softnorm.flow.pages import made
 from softnorm.flow.paths import ROOT
 from softnorm.flow.static import generate
 
@@ -24,10 +27,11 @@ def command(arguments: Sequence[str]) -> int:
         return 0
     if arguments:
         raise UserError("generate takes no arguments")
-    changed = generate.write()
+    files = {**generate.files(), **made.files()}
+    changed = generate.write(files)
     for path in changed:
         print(f"written: {path.relative_to(ROOT)}")
-    print(f"{len(generate.files())} derived files, {len(changed)} of them changed")
+    print(f"{len(files)} derived files, {len(changed)} of them changed")
     return 0
 
 

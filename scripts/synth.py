@@ -7,15 +7,16 @@ import argparse
 from collections.abc import Sequence
 
 from softnorm.flow import cli
-from softnorm.flow.static.synth import arguments, synth
+from softnorm.flow.pages import kept
+from softnorm.flow.static.synth import Result, arguments, synth
 
 
 def command(words: Sequence[str]) -> int:
     """Synthesise what the arguments say; return the exit code."""
     parser = argparse.ArgumentParser(
-        usage="%(prog)s [-h] [UNIT [NAME=VALUE ...]]",
+        usage="%(prog)s [-h] [UNIT [NAME=VALUE ...]] [OUT=folder]",
         description=__doc__,
-        epilog="UNIT=name does the same. "
+        epilog="UNIT=name does the same. OUT=docs puts the figures into synth.json there. "
         "Exit code: 0 done, 1 a configuration failed, 2 wrong arguments or no pyosys.",
     )
     parser.add_argument(
@@ -24,7 +25,13 @@ def command(words: Sequence[str]) -> int:
         metavar="UNIT [NAME=VALUE ...]",
         help="one unit (default: all), and parameters that replace its list of configurations",
     )
-    return 1 if synth(*arguments(parser.parse_args(words).words)) else 0
+    name, parameters, out = arguments(parser.parse_args(words).words)
+
+    def keep(results: list[Result]) -> None:
+        if out is not None:
+            print(kept.put(kept.SYNTH, dict(map(kept.of_synthesis, results)), out))
+
+    return 1 if synth(name, parameters, keep=keep) else 0
 
 
 if __name__ == "__main__":

@@ -28,12 +28,12 @@ _ENERGY = ("measure.py", "simulation.py", "power.py")
 def gates(unit: Unit) -> str:
     """Hash of the sources of areas and delays: the unit's RTL, the flow to gates, Yosys."""
     files = [*_rtl(unit), *(_HERE / name for name in _GATES)]
-    return _digest(files, tools.versions("yosys")["pyosys"])
+    return digest(files, tools.versions("yosys")["pyosys"])
 
 
 def energy(unit: Unit) -> str:
     """Hash of what energies depend on: the gates, how they are simulated, the rows."""
-    return _digest([_HERE / name for name in _ENERGY], gates(unit), _rows(unit.tensors))
+    return digest([_HERE / name for name in _ENERGY], gates(unit), _rows(unit.tensors))
 
 
 def fpga(unit: Unit) -> str:
@@ -41,14 +41,15 @@ def fpga(unit: Unit) -> str:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     wanted = project["project"]["optional-dependencies"]["fpga"]
     versions = [tools.versions("yosys")["pyosys"], *wanted]
-    return _digest([*_rtl(unit), _HERE / "fpga.py"], *versions)
+    return digest([*_rtl(unit), _HERE / "fpga.py"], *versions)
 
 
 def _rtl(unit: Unit) -> list[Path]:
     return [RTL / name for name in unit.rtl]
 
 
-def _digest(files: Iterable[Path], *more: str) -> str:
+def digest(files: Iterable[Path], *more: str) -> str:
+    """Hash of these files' code and of these words."""
     found = hashlib.sha256("\0".join(more).encode())
     for file in files:
         found.update(f"\0{file.name}\0{_code(file)}".encode())

@@ -7,7 +7,7 @@ not what this module makes.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePath
 
 import numpy as np
@@ -31,10 +31,10 @@ def files() -> dict[Path, str]:
     return {**made, **drawings.files()}
 
 
-def write() -> list[Path]:
-    """Write what differs; return those files."""
+def write(files: Mapping[Path, str]) -> list[Path]:
+    """Write what differs of these files; return those."""
     changed = []
-    for path, text in files().items():
+    for path, text in files.items():
         if not path.exists() or path.read_text() != text:
             path.write_text(text)
             changed.append(path)

@@ -11,7 +11,7 @@ import json
 import re
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -192,13 +192,17 @@ def row(result: Result, configuration: Parameters) -> tuple[object, ...]:
 
 
 def synth(
-    name: str | None = None, given: Parameters | None = None, folder: Path = BUILD / "synth"
+    name: str | None = None,
+    given: Parameters | None = None,
+    folder: Path = BUILD / "synth",
+    keep: Callable[[list[Result]], None] = lambda _: None,
 ) -> int:
     """Synthesise configurations, print progress and a table, write a JSON file for each.
 
     With `given`, the one configuration with these parameters over the defaults; else all that the
-    unit's descriptor lists; without a name, those of all units. Returns how many failed. Raises
-    ParameterError for a unit or parameter that does not exist, and UserError without pyosys.
+    unit's descriptor lists; without a name, those of all units. `keep` gets the results. Returns
+    how many failed. Raises ParameterError for a unit or parameter that does not exist, and
+    UserError without pyosys.
     """
     tools.package("pyosys")
     units = [get(name)] if name else list(UNITS.values())
@@ -228,6 +232,7 @@ def synth(
         print(
             "bits a row: what MAX_LEN elements take in the buffer between the passes, whole beats"
         )
+        keep([results[key] for key in wanted if key in results])
     for key, error in failures.items():
         print(f"\n{key}\n    {error}")
     print(
@@ -245,16 +250,19 @@ def _try(unit: Unit, parameters: Parameters) -> Result | SynthesisError:
         return error
 
 
-def arguments(words: Sequence[str]) -> tuple[str | None, dict[str, int | str]]:
-    """Return (unit, parameters) of `[UNIT] [NAME=VALUE ...]`, as `UNIT=name`, too.
+def arguments(
+    words: Sequence[str],
+) -> tuple[str | None, dict[str, int | str], Path | None]:
+    """Return (unit, parameters, OUT=) of `[UNIT] [NAME=VALUE ...]`, as `UNIT=name`, too.
 
     Raises UserError for anything else, and for parameters without a unit; ParameterError for a
     unit that does not exist or a value that is no number.
     """
     names = [word for word in words if "=" not in word]
     given = cli.words([word for word in words if "=" in word])
+    out = Path(given.pop("OUT")) if "OUT" in given else None
     if "UNIT" in given:
         names.append(given.pop("UNIT"))
     if len(names) > 1 or (given and not names):
         raise UserError("give one unit, then its parameters as NAME=VALUE, or nothing")
-    return (names[0], get(names[0]).parse(given)) if names else (None, {})
+    return (names[0], get(names[0]).parse(given), out) if names else (None, {}, out)

@@ -14,6 +14,7 @@ import pytest
 from softnorm.flow.accuracy import frontier
 from softnorm.flow.accuracy import tables as accuracy
 from softnorm.flow.networks import digits_accuracy
+from softnorm.flow.pages import made
 from softnorm.flow.paths import ROOT
 from softnorm.models import e2softmax, vectors
 from softnorm.tb.stimulus.scenarios import rows_of
@@ -263,6 +264,12 @@ def test_what_a_point_of_the_frontier_stores(results):
     assert paper.variant.parameters == {"DIV_BITS": 1, "EXP_FRAC": 0}
     assert (paper.bits, paper.tables) == (4 + 9 / 32, 2)
     assert paper.error == results[0].lines[0].figures["mean_abs_error"]
+
+
+def test_the_kept_figures_have_the_same_frontier(results):
+    """docs/networks.md is made of three digits of each error."""
+    exact = [(point.label, point.best) for point in frontier.points(results)]
+    assert [(point.label, point.best) for point in made.frontier_points()] == exact
 
 
 def test_lines_of_the_frontier_are_their_points(results):

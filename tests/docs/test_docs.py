@@ -15,6 +15,7 @@ import pytest
 
 from softnorm.flow.errors import UserError
 from softnorm.flow.paths import ROOT
+from softnorm.flow.sim.report import table_bytes
 from softnorm.flow.static import generate, site
 from softnorm.models import vectors
 from softnorm.models.e2softmax import E2Softmax, div_table
@@ -315,53 +316,40 @@ def test_latency_in_the_documentation(unit):
         assert " + ".join(map(str, passes)) == clocks
 
 
-def test_latency_in_the_readme():
-    """A column for each unit but baselines, as registered."""
-
-    def latency(unit):
-        first, *more = unit.latency(unit.defaults)
-        return f"{first + sum(more) - 1} + B" if more else str(first)
-
-    cells = re.search(r"^\| latency[^|]*\| (.+?) \| `", read("README.md"), re.M)[1].split(" | ")
-    assert cells == [latency(unit) for unit in UNITS.values() if not unit.baseline]
-
-
 @each_unit
 def test_storage_in_the_documentation(unit):
     text = " ".join(section(page_of(unit), "Implementation").split())
     said = re.search(
-        r"At the defaults: ([\dx, ]+); (\d+) bits in all, (\d+) for a row of 1024", text
+        r"At the defaults: ([\dx, ]+); (\d+) bits in all, (\d+) for a row of 1024: ([\d.]+) per "
+        r"element",
+        text,
     )
     storage = unit.storage(unit.defaults).values()
     assert said[1] == ", ".join(f"{words} x {bits}" for words, bits in storage)
     assert int(said[2]) == sum(words * bits for words, bits in storage)
     assert int(said[3]) == unit.row_bits(unit.defaults)
+    assert said[4] == f"{unit.row_bits(unit.defaults) / 1024:.2f}"
 
 
-def rtl_div_table(div_bits):
-    """The constants that function div_c gives for a DIV_BITS, from the text of the RTL."""
-    text = read("rtl/e2softmax/e2softmax_log_div.sv")
-    body = re.search(r"function automatic logic \[7:0\] div_c.*?endfunction", text, re.S)[0]
-    if div_bits == 1:
-        one, zero = re.search(r"j\[0\] \? 8'd(\d+) : 8'd(\d+);", body).groups()
-        return [int(zero), int(one)]
-    case = re.findall(r"case \(.*?endcase", body, re.S)[div_bits - 2]
-    select = {2: r"j\[1:0\]", 3: r"j\[2:0\]", 4: "j"}[div_bits]
-    assert re.match(rf"case \({select}\)", case)
-    items = re.findall(r"(?:(\d)'d(\d+)|(default)): +div_c = 8'd(\d+);", case)
-    assert len(items) == case.count("div_c =") == 1 << div_bits
-    for number, (width, label, default, _) in enumerate(items):
-        if default:
-            assert number == len(items) - 1
-        else:
-            assert (int(width), int(label)) == (div_bits, number)
-    return [int(value) for *_, value in items]
+@pytest.mark.parametrize(
+    ("name", "said", "parameters"),
+    [
+        ("ailayernorm", r"Tables: (\d+) bytes", {}),
+        ("nnlut_layernorm", r"Tables: (\d+) bytes", {}),
+        ("lut2d", r": (\d+) bytes at W = 8", {"W": 8}),
+        ("rexp", r"at W = 8 it is (\d+) bytes for XS = 16", {"W": 8, "XS": 16}),
+        ("rexp", r"and (\d+) for XS = 256", {"W": 8, "XS": 256}),
+    ],
+)
+def test_bytes_of_tables_in_the_documentation(name, said, parameters):
+    unit = UNITS[name]
+    text = " ".join(read(page_of(unit)).split())
+    assert int(re.search(said, text)[1]) == table_bytes(unit, unit.resolve(parameters))
 
 
 @pytest.mark.parametrize("div_bits", ALL_DIV_BITS)
-def test_divider_constants_in_rtl_and_documentation(div_bits):
+def test_divider_constants_in_the_documentation(div_bits):
     want = div_table(div_bits).tolist()
-    assert rtl_div_table(div_bits) == want
     lines = re.findall(
         r"^\| (\d) \| ([\d, ]+) \|$",
         section("docs/units/e2softmax.md", "The divider's constants"),
@@ -432,7 +420,12 @@ def test_a_missing_torch_is_said(monkeypatch):
         importlib.import_module("softnorm.flow.pytorch")
 
 
-KNOW_UNITS = ("flow/capture", "flow/bench", "flow/networks/minilm")  # what they are for
+KNOW_UNITS = (
+    "flow/capture",
+    "flow/bench",
+    "flow/networks/minilm",
+    "flow/pages/made",
+)  # what they are for
 
 
 def test_the_bench_and_the_flow_know_no_unit_by_name():

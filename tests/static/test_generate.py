@@ -18,14 +18,13 @@ def test_the_committed_file_is_the_derived_one(path):
     assert path.read_text() == generate.files()[path], "run: make generate"
 
 
-def test_writing_mends_what_was_changed(monkeypatch, tmp_path):
+def test_writing_mends_what_was_changed(tmp_path):
     files = {tmp_path / "a": "one\n", tmp_path / "b": "two\n"}
-    monkeypatch.setattr(generate, "files", lambda: files)
     (tmp_path / "a").write_text("one\n")
     (tmp_path / "b").write_text("2\n")
-    assert generate.write() == [tmp_path / "b"]
+    assert generate.write(files) == [tmp_path / "b"]
     assert (tmp_path / "b").read_text() == "two\n"
-    assert generate.write() == []
+    assert generate.write(files) == []
 
 
 def test_common_files_come_in_an_order_that_every_unit_agrees_with():
@@ -76,8 +75,19 @@ def exact():
 
 
 def test_every_package_is_looked_at():
-    looked_at = {"ailayernorm", "rexp", "lut2d", "softermax", "exact_softmax", "nnlut_layernorm"}
+    softmaxes = {"e2softmax", "rexp", "lut2d", "softermax", "exact_softmax"}
+    looked_at = softmaxes | {"ailayernorm", "nnlut_layernorm"}
     assert {unit for unit in UNITS if UNITS[unit].roms()} == looked_at
+
+
+def test_e2softmax_tables():
+    found = tables("e2softmax")
+    assert found.keys() == {f"div_c{bits}" for bits in range(1, 5)}
+    assert flat(found["div_c1"]) == [209, 145]  # the paper's 0.818 and 0.568
+    for bits in range(2, 5):
+        bins = 1 << bits
+        means = [bins * (Decimal(bins + j + 1) / (bins + j)).ln() for j in range(bins)]
+        assert flat(found[f"div_c{bits}"]) == [half_up(256 * mean) for mean in means]
 
 
 def test_ailayernorm_tables():

@@ -18,7 +18,7 @@ FLOORS = {
     "tb": ("stimulus", "check", "bulk", "uvm"),
     "flow": (
         *("drawings", "coverage", "build", "bulk", "sim", "static", "networks", "capture"),
-        *("accuracy", "regress", "pytorch", "ppa", "bench", "dashboard"),
+        *("accuracy", "regress", "pytorch", "ppa", "bench", "pages", "dashboard"),
     ),
 }
 OUTSIDE = {

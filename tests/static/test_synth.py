@@ -2,11 +2,13 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 
 from softnorm.flow import tools
 from softnorm.flow.errors import UserError
+from softnorm.flow.pages import kept
 from softnorm.flow.paths import RTL
 from softnorm.flow.static import lint, synth
 from softnorm.units import UNITS
@@ -52,7 +54,12 @@ def test_a_wrong_storage_is_an_error(monkeypatch, capsys, tmp_path):
 
 
 def test_the_table_and_the_files_say_the_same(capsys, tmp_path, result):
-    assert synth.synth(UNIT.name, GIVEN, tmp_path) == 0
+    found = []
+    assert synth.synth(UNIT.name, GIVEN, tmp_path, found.extend) == 0
+    [(by, kept_)] = map(kept.of_synthesis, found)
+    assert by == f"make synth UNIT={UNIT.name} LANES=1 MAX_LEN=2"
+    assert kept_.facts == {"gates": result.gates, "flip-flops": result.flip_flops}
+    assert kept_.sources == kept.of_gates(UNIT)
     lines = capsys.readouterr().out.splitlines()
     title = next(n for n, line in enumerate(lines) if line.startswith("unit"))
     # The line of dashes under the titles says how wide each column is.
@@ -94,10 +101,11 @@ def test_a_planted_fault_is_an_error(tmp_path, monkeypatch, fault, message):
 
 
 def test_arguments():
-    assert synth.arguments([]) == (None, {})
-    assert synth.arguments(["e2softmax"]) == ("e2softmax", {})
-    assert synth.arguments(["LANES=8", "e2softmax"]) == ("e2softmax", {"LANES": 8})
-    assert synth.arguments(["UNIT=e2softmax", "LANES=8"]) == ("e2softmax", {"LANES": 8})
+    assert synth.arguments([]) == (None, {}, None)
+    assert synth.arguments(["e2softmax"]) == ("e2softmax", {}, None)
+    assert synth.arguments(["LANES=8", "e2softmax"]) == ("e2softmax", {"LANES": 8}, None)
+    assert synth.arguments(["UNIT=e2softmax", "LANES=8"]) == ("e2softmax", {"LANES": 8}, None)
+    assert synth.arguments(["OUT=docs"]) == (None, {}, Path("docs"))
     for wrong in (["LANES=8"], ["e2softmax", "rexp"], ["e2softmax", "LANES=many"]):
         with pytest.raises((UserError, ParameterError)):
             synth.arguments(wrong)

@@ -1,6 +1,6 @@
 """Bugs of REXP, and of the three passes that it shares with the 2D-LUT."""
 
-from tests.rtl.mutations import TUSER, VALUE, Bug, Mutation, Rule
+from tests.rtl.mutations import TUSER, VALUE, Mutation, Rule
 
 # XS = 16, so that sums go past it: at XS = 320 the output of every sum from 171 on is the same.
 SMALL = {"LANES": 4, "MAX_LEN": 32, "XS": 16}
@@ -18,49 +18,49 @@ WIDE = {"W": 15, "XS": 16}
 # TA says: that the lower end is not clamped cannot be seen, and is not planted.
 MUTATIONS: dict[str, Mutation] = {
     # ------------------------------------------------------------------------- arithmetic
-    "T1: last bin is the one before": Bug(
+    "T1: last bin is the one before": Mutation(
         ((ELEM, "Last = 4'(ENTRIES - 1);", "Last = 4'(ENTRIES - 2);"),), "shapes", VALUE
     ),
-    "index cut one late": Bug(
+    "index cut one late": Mutation(
         ((ELEM, "(index > 8'(Last)) ? Last", "(index > 8'(Last) + 8'd1) ? Last"),), "shapes", VALUE
     ),
-    "index wraps": Bug(
+    "index wraps": Mutation(
         ((ELEM, "(index > 8'(Last)) ? Last : index[3:0];", "index[3:0];"),), "shapes", VALUE
     ),
-    "index floored where it is to be rounded": Bug(
+    "index floored where it is to be rounded": Mutation(
         ((ELEM, "if (INDEX_MODE == 0)", "if (INDEX_MODE == 1)"),), "shapes", VALUE
     ),
-    "index rounded where it is to be floored": Bug(
+    "index rounded where it is to be floored": Mutation(
         ((ELEM, "if (INDEX_MODE == 0)", "if (INDEX_MODE == 1)"),),
         "shapes",
         VALUE,
         {"INDEX_MODE": "floor"},
     ),
-    "T1: wrong entry": Bug(
+    "T1: wrong entry": Mutation(
         ((TABLES, "3'd4: t1_w8 = 8'd5;", "3'd4: t1_w8 = 8'd6;"),), "shapes", VALUE
     ),
-    "T1: wrong entry, W = 15": Bug(
+    "T1: wrong entry, W = 15": Mutation(
         ((TABLES, "4'd9: t1_w15 = 15'd4;", "4'd9: t1_w15 = 15'd5;"),), "shapes", VALUE, WIDE
     ),
-    "TA: wrong entry": Bug(
+    "TA: wrong entry": Mutation(
         ((TABLES, "9'd4: ta_w8 = 8'd51;", "9'd4: ta_w8 = 8'd52;"),), "levels", VALUE
     ),
-    "TA: wrong entry, W = 15": Bug(
+    "TA: wrong entry, W = 15": Mutation(
         ((TABLES, "9'd9: ta_w15 = 15'd3277;", "9'd9: ta_w15 = 15'd3276;"),), "levels", VALUE, WIDE
     ),
-    "sum not cut at XS": Bug(
+    "sum not cut at XS": Mutation(
         ((RECIPROCAL, "    else if (top > CmpW'(XS)) index = 9'(XS - 1);\n", ""),), "levels", VALUE
     ),
-    "sum not cut at XS, W = 15": Bug(
+    "sum not cut at XS, W = 15": Mutation(
         ((RECIPROCAL, "    else if (top > CmpW'(XS)) index = 9'(XS - 1);\n", ""),),
         "levels",
         VALUE,
         WIDE,
     ),
-    "sum cut one late": Bug(
+    "sum cut one late": Mutation(
         ((RECIPROCAL, "top > CmpW'(XS)", "top > CmpW'(XS + 1)"),), "levels", VALUE
     ),
-    "sum cut one early": Bug(
+    "sum cut one early": Mutation(
         (
             (
                 RECIPROCAL,
@@ -71,27 +71,27 @@ MUTATIONS: dict[str, Mutation] = {
         "levels",
         VALUE,
     ),
-    "top bits of the sum rounded down": Bug(
+    "top bits of the sum rounded down": Mutation(
         ((RECIPROCAL, " + TopW'(sum_i[W-1]));", ");"),), "shapes", VALUE
     ),
-    "product rounded down": Bug(((LINE, " + (2 * W)'(1 << (W - 1));", ";"),), "shapes", VALUE),
-    "product rounded down, W = 15": Bug(
+    "product rounded down": Mutation(((LINE, " + (2 * W)'(1 << (W - 1));", ";"),), "shapes", VALUE),
+    "product rounded down, W = 15": Mutation(
         ((LINE, " + (2 * W)'(1 << (W - 1));", ";"),), "shapes", VALUE, WIDE
     ),
-    "upper byte of a lane lost": Bug(
+    "upper byte of a lane lost": Mutation(
         ((OUTPUT, "OUT_W'(line[p3_sel_code[i]]);", "OUT_W'(8'(line[p3_sel_code[i]]));"),),
         "smoke",
         VALUE,
         WIDE,
     ),
-    "F of the next row": Bug(
+    "F of the next row": Mutation(
         ((PASSES, "elem_cfg_o <= p2_rd_cfg;", "elem_cfg_o <= p1_in_ctl.cfg;"),), "settings", VALUE
     ),
-    "maximum of the row in pass 1": Bug(
+    "maximum of the row in pass 1": Mutation(
         ((PASSES, "elem_d_o[i] <= p2_rd_m -", "elem_d_o[i] <= p1_max_m -"),), "smoke", VALUE
     ),
     # ------------------------------------------------------------------------------ masks
-    "masked elements in the sum": Bug(
+    "masked elements in the sum": Mutation(
         (
             (
                 PASSES,
@@ -102,15 +102,15 @@ MUTATIONS: dict[str, Mutation] = {
         "masks",
         VALUE,
     ),
-    "masked elements not zeroed": Bug(
+    "masked elements not zeroed": Mutation(
         ((PASSES, "Absent : !p2_code_active[i] ? Zero : elem", "Absent : elem"),),
         "masks",
         VALUE,
     ),
-    "masked elements take the code of the maximum": Bug(
+    "masked elements take the code of the maximum": Mutation(
         ((PASSES, "!p2_code_active[i] ? Zero", "!p2_code_active[i] ? 4'd0"),), "masks", VALUE
     ),
-    "masked elements are absent": Bug(
+    "masked elements are absent": Mutation(
         (
             (
                 PASSES,
@@ -121,27 +121,27 @@ MUTATIONS: dict[str, Mutation] = {
         "masks",
         "tkeep: expected",
     ),
-    "absent elements are there": Bug(
+    "absent elements are there": Mutation(
         ((PASSES, "!p2_code_keep[i] ? Absent : !p2_code_active", "!p2_code_active"),),
         "lengths",
         "tkeep: expected",
     ),
     # -------------------------------------------------------------------- the three passes
-    "sum of the last row kept": Bug(
+    "sum of the last row kept": Mutation(
         ((PASSES, "(p2_sum_first ? '0 : p2_sum)", "p2_sum"),), "smoke", ""
     ),
-    "every beat is its row's first": Bug(
+    "every beat is its row's first": Mutation(
         ((PASSES, "p2_rd_first <= p2_rd_last;", "p2_rd_first <= 1'b1;"),), "shapes", VALUE
     ),
-    "a row's first beat is not": Bug(
+    "a row's first beat is not": Mutation(
         ((PASSES, "p2_rd_first <= p2_rd_last;", "p2_rd_first <= 1'b0;"),), "smoke", VALUE
     ),
-    "first flag comes without a beat": Bug(
+    "first flag comes without a beat": Mutation(
         ((PASSES, "if (p2_rd_go) p2_rd_first <= p2_rd_last;", "p2_rd_first <= p2_rd_last;"),),
         "stalls",
         "",
     ),
-    "flags of the row in pass 1": Bug(
+    "flags of the row in pass 1": Mutation(
         (
             (
                 PASSES,
@@ -152,7 +152,7 @@ MUTATIONS: dict[str, Mutation] = {
         "errors",
         TUSER,
     ),
-    "flags of the first beat": Bug(
+    "flags of the first beat": Mutation(
         (
             (
                 PASSES,
@@ -169,7 +169,7 @@ MUTATIONS: dict[str, Mutation] = {
         "errors",
         TUSER,
     ),
-    "flags swapped": Bug(
+    "flags swapped": Mutation(
         (
             (
                 OUTPUT,
@@ -180,7 +180,7 @@ MUTATIONS: dict[str, Mutation] = {
         "errors",
         TUSER,
     ),
-    "pass 2 does not wait for ring 2": Bug(
+    "pass 2 does not wait for ring 2": Mutation(
         (
             (PASSES, "p2_rd_go = p2_rd_valid && ring2_ready;", "p2_rd_go = p2_rd_valid;"),
             (PASSES, ".advance_i  (ring2_ready),", ".advance_i  (1'b1),"),
@@ -188,31 +188,31 @@ MUTATIONS: dict[str, Mutation] = {
         "stalls",
         "",
     ),
-    "pass 2 goes on while ring 1 holds": Bug(
+    "pass 2 goes on while ring 1 holds": Mutation(
         ((PASSES, "p2_rd_go = p2_rd_valid && ring2_ready;", "p2_rd_go = p2_rd_valid;"),),
         "stalls",
         "",
     ),
-    "ring 1 goes on while pass 2 waits": Bug(
+    "ring 1 goes on while pass 2 waits": Mutation(
         ((PASSES, ".advance_i  (ring2_ready),", ".advance_i  (1'b1),"),), "stalls", ""
     ),
-    "tlast a beat early": Bug(
+    "tlast a beat early": Mutation(
         ((OUTPUT, ".last_i   (p3_sel_last),", ".last_i   (p3_rd_last),"),), "lengths", ""
     ),
-    "outputs of the next row": Bug(
+    "outputs of the next row": Mutation(
         ((LINE, "if (load_i) line_o[n] <=", "line_o[n] <="),), "stalls", VALUE
     ),
-    "ring 1 a slot too few": Bug(
+    "ring 1 a slot too few": Mutation(
         ((PASSES, "Turnaround1 = StMax + 2;", "Turnaround1 = StMax + 1;"),),
         "timing",
         "s_axis_tready fell with no stall outside",
     ),
-    "ring 2 a slot too few": Bug(
+    "ring 2 a slot too few": Mutation(
         ((PASSES, "Turnaround2 = StRow + 1;", "Turnaround2 = StRow;"),),
         "timing",
         "latency 4 + 10",
     ),
-    "a clock more in pass 2": Bug(
+    "a clock more in pass 2": Mutation(
         (
             (
                 PASSES,
@@ -238,7 +238,7 @@ MUTATIONS: dict[str, Mutation] = {
         "timing",
         "latency 4 + 10",
     ),
-    "a clock more in pass 1": Bug(
+    "a clock more in pass 1": Mutation(
         (
             (
                 PASSES,
@@ -275,7 +275,7 @@ MUTATIONS: dict[str, Mutation] = {
         "latency 4 + 10",
     ),
     # ------------------------------------------------------------------------------ reset
-    "first flag not reset": Bug(
+    "first flag not reset": Mutation(
         (
             (
                 PASSES,
@@ -287,7 +287,7 @@ MUTATIONS: dict[str, Mutation] = {
         "reset",
         VALUE,
     ),
-    "stages of pass 2 not reset": Bug(
+    "stages of pass 2 not reset": Mutation(
         (
             (PASSES, "logic [StRow:1]   p2_valid;", "logic [StRow:1]   p2_valid = '0;"),
             (PASSES, "      p2_valid    <= '0;\n", ""),
@@ -295,7 +295,7 @@ MUTATIONS: dict[str, Mutation] = {
         "reset",
         "",
     ),
-    "stage of pass 3 not reset": Bug(
+    "stage of pass 3 not reset": Mutation(
         (
             (
                 OUTPUT,

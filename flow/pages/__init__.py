@@ -1,0 +1,1 @@
+"""Numbers in the pages: what was measured is kept in docs/*.json, and written into the pages."""

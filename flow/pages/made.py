@@ -1,0 +1,416 @@
+"""What stands in the pages between markers, by name: tables and numbers made of docs/*.json.
+
+A number's name is a table, a line and a column of it (`minilm: REXP and AILayerNorm: lost`), or a
+table and a fact (`minilm: pairs`). Where a line begins with two cells that tell it from others,
+` + ` stands between them. What was measured on sources that have changed since is said to be older.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from softnorm.models.e2softmax import E2Softmax
+from softnorm.units import UNITS
+from softnorm.units.unit import Unit, Variant
+
+from ..accuracy import frontier, tables
+from ..errors import UserError
+from ..networks import digits_accuracy
+from ..paths import ROOT
+from ..ppa import store
+from ..ppa.compare import pairs
+from ..sim.report import table_bytes
+from . import figures, kept, markers
+
+SIZE = (32, 1024)  # LANES, MAX_LEN of the units' defaults
+OLDER = "older"
+SINCE = f"{OLDER}, sources have changed since"
+
+
+def files(folder: Path = kept.DOCS) -> dict[Path, str]:
+    """Every page that has markers, as it has to be: path -> text. Raises UserError.
+
+    folder: of the figures that it is made of.
+    """
+    made = Made(folder)
+    found = {}
+    for path in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]:
+        text = path.read_text(encoding="utf-8")
+        if "<!--" in text:
+            try:
+                found[path] = markers.filled(text, made.block, made.number)
+            except UserError as error:
+                raise UserError(f"{path.relative_to(ROOT)}: {error}") from None
+    return found
+
+
+@dataclass(frozen=True)
+class Table:
+    """Where what a command measured is kept, and the hash that it has to have to be new."""
+
+    file: str
+    by: str
+    sources: Callable[[], str | None]
+
+
+_STSB = "STSB=sts-test.tsv"
+TABLES = {
+    "digits": "NETWORK=digits",
+    "digits int8": "NETWORK=digits PRODUCTS=int8",
+    "minilm": f"NETWORK=minilm {_STSB}",
+    "minilm int8": f"NETWORK=minilm PRODUCTS=int8 {_STSB}",
+    "minilm rtl": f"NETWORK=minilm RTL=1 {_STSB}",
+    "minilm layers": "NETWORK=minilm LAYERS=1 STSB=sts-dev.tsv "
+    "ONLY='E2Softmax DIV_BITS=3 EXP_FRAC=1 row-scaled and AILayerNorm CMP_RANGES=3'",
+}
+PYTORCH = "by hand: MiniLM in PyTorch"
+
+
+def _network(words: str) -> Table:
+    name = re.match(r"NETWORK=(\w+)", words)[1]
+    built = UNITS.values() if "RTL=1" in words else ()
+    return Table(kept.NETWORKS, f"make accuracy {words}", lambda: kept.of_network(name, built))
+
+
+def _tables() -> dict[str, Table]:
+    every = {name: _network(words) for name, words in TABLES.items()}
+    every["bulk"] = Table(kept.FIGURES, kept.BULK, lambda: kept.of_bulk(UNITS.values()))
+    every["pytorch"] = Table(kept.FIGURES, PYTORCH, lambda: None)
+    return every
+
+
+class Made:
+    """What is made of the figures in a folder."""
+
+    def __init__(self, folder: Path = kept.DOCS):
+        names = (kept.NETWORKS, kept.SYNTH, kept.FIGURES)
+        self._folder = folder
+        self._kept = {name: kept.load(name, folder) for name in names}
+        self._tables = _tables()
+
+    def block(self, name: str) -> str:
+        """What stands between a block's markers. Raises UserError for a name that is none."""
+        if name not in BLOCKS:
+            raise UserError(f"nothing makes {name!r}; there are: {', '.join(BLOCKS)}")
+        return BLOCKS[name](self)
+
+    def number(self, name: str) -> str:
+        """A number in a sentence. Raises UserError."""
+        table, *place = name.split(": ")
+        one, older = self.table(table)
+        if len(place) == 1 and place[0] in one.facts:  # what it was run with: the same when older
+            return f"{one.facts[place[0]]:,}"
+        if len(place) == 2 and place[1] in one.titles:
+            found = one.row(*place[0].split(" + "))[place[1]]
+            return f"{found} ({OLDER})" if older else found
+        raise UserError(f"there is no number {name!r}")
+
+    def table(self, name: str) -> tuple[kept.Kept, bool]:
+        """What is kept under a short name, and whether it is older than the sources."""
+        if name not in self._tables:
+            raise UserError(f"there is no table {name!r}; there are: {', '.join(self._tables)}")
+        table = self._tables[name]
+        one = self.one(table.file, table.by)
+        return one, one.sources is None or one.sources != table.sources()
+
+    def one(self, file: str, by: str) -> kept.Kept:
+        """What a command has measured. Raises UserError."""
+        if by not in self._kept[file]:
+            raise UserError(f"docs/{file} has no figures of {by!r}")
+        return self._kept[file][by]
+
+    def shown(
+        self,
+        name: str,
+        columns: Mapping[str, str],
+        wanted: Sequence[str] = (),
+        facts: Sequence[str] = (),
+    ) -> str:
+        """A kept table: columns (title there -> title here), lines by how they begin, all without
+        `wanted`; then the command, the day, and these facts."""
+        one, _ = self.table(name)
+        lines = [one.row(*first.split(" + ")) for first in wanted] or [
+            dict(zip(one.titles, line, strict=True)) for line in one.lines
+        ]
+        cells = [[_named(line[title]) for title in columns] for line in lines]
+        counts = [f"{one.facts[fact]:,} {fact}" for fact in facts]
+        return _markdown(list(columns.values()), cells) + self._by(name, *counts)
+
+    def _by(self, name: str, *more: str) -> str:
+        """The line below a kept table."""
+        one, older = self.table(name)
+        by = self._tables[name].by
+        words = [f"`{by}`" if by.startswith("make") else by, *more, one.measured]
+        return f"\n{', '.join(words)}" + f" ({SINCE})" * older
+
+    # --- blocks -----------------------------------------------------------------------------------
+
+    def summary(self) -> str:
+        """The README's: units in columns."""
+        units = [unit for unit in UNITS.values() if not unit.baseline]
+        cells = {
+            one.figures.unit: one
+            for one in store.plain(store.load(self._folder).cells)
+            if store.size(one.figures) == SIZE
+        }
+        simulated = {unit.name: self.one(kept.FIGURES, figures.command(unit)) for unit in units}
+        facts = [one.facts for one in simulated.values()]
+        compared = [f"{one['elements']:,}, {one['mismatches']}" for one in facts]
+        clocks = [latency(unit, one["latency"]) for unit, one in zip(units, facts, strict=True)]
+        rows = (
+            ("elements compared with the model, of them different", compared, "figures"),
+            (
+                "beats a clock, no stalls, rows of any length",
+                [f"{one['beats a clock']:.3f}" for one in facts],
+                "figures",
+            ),
+            ("latency in clocks, B the beats of a row", clocks, "figures"),
+            (
+                "area of a baseline over the unit's, memories as SRAM",
+                [_area(unit, cells) for unit in units],
+                "ppa",
+            ),
+            ("mean absolute error against float64", list(map(self._error, units)), "accuracy"),
+        )
+        simulations = [
+            unit.name for unit in units if simulated[unit.name].sources != kept.of_simulation(unit)
+        ]
+        areas = [name for name, one in cells.items() if one.older]
+        older = [*_some("simulation", simulations, units), *_some("area", areas, cells)]
+        titles = ["32 lanes, rows to 1024, defaults", *map(short, units), "measured by"]
+        lines = [[name, *row, f"`make {by}`"] for name, row, by in rows]
+        return _markdown(titles, lines) + _aged(older)
+
+    def _error(self, unit: Unit) -> str:
+        """The default build's mean absolute error, in its first variant."""
+        for entry in json.loads((self._folder / tables.FIGURES).read_text(encoding="utf-8")):
+            if entry["unit"] == unit.name and entry["parameters"] == unit.defaults:
+                shown = tables.figure(entry["figures"]["mean_abs_error"])
+                return f"{shown} {entry['errors in']}".removesuffix(" probability")
+        raise UserError(f"docs/{tables.FIGURES} has no figures of {unit.name}")
+
+    def units(self) -> str:
+        """Generic cells and what is stored, of all units by default."""
+        lines, older = [], []
+        for unit in UNITS.values():
+            one = self.one(kept.SYNTH, kept.synthesis(unit, unit.defaults))
+            if one.sources != kept.of_gates(unit):
+                older.append(short(unit))
+            gates = [f"{one.facts[name]:,}" for name in ("gates", "flip-flops")]
+            bits = sum(words * width for words, width in unit.storage(unit.defaults).values())
+            stored = [f"{bits:,}", _bits(unit, unit.defaults)]
+            lines.append([short(unit), *gates, *stored, f"{table_bytes(unit, unit.defaults):,g}"])
+        titles = ["generic cells, 32 lanes, rows to 1024", "gates", "flip-flops", "memory bits"]
+        titles += ["buffer bits an element", "table bytes"]
+        return _markdown(titles, lines) + _aged(older)
+
+    def options(self) -> str:
+        """What E2Softmax's parameters cost, in the cell library."""
+        unit = UNITS["e2softmax"]
+        lines, older = [], []
+        for one in store.load(self._folder).cells:
+            found = one.figures
+            if found.unit == unit.name and store.size(found) == SIZE:
+                options = [str(found.parameters[name]) for name in ("DIV_BITS", "EXP_FRAC")]
+                area = [f"{found.logic:,.0f}", f"{found.with_sram:,.0f}"]
+                stored = [f"{found.flip_flops:,}", _bits(unit, found.parameters)]
+                lines.append([*options, *area, *stored])
+                older += [", ".join(options)] * one.older
+        titles = ["DIV_BITS", "EXP_FRAC", "logic, um2", "with SRAM, um2", "flip-flops"]
+        older = ["all"] if len(older) == len(lines) else older
+        return _markdown([*titles, "buffer bits an element"], lines) + _aged(older)
+
+    def level_rows(self) -> str:
+        """Sums of long, level rows in both formats of E2Softmax, by the model."""
+        rng = np.random.default_rng(1)
+        normal = np.rint(rng.normal(0, 0.5, (1000, 785)) * 16).astype(np.int8)
+        rows = {
+            "all equal": np.zeros((1, 785), np.int8),
+            "normal, standard deviation 0.5, F = 4 (1000 rows)": normal,
+        }
+        lines = [
+            [
+                name,
+                *(f"{E2Softmax()(x, frac=4, fmt=f).to_real().sum(1).mean():.3f}" for f in (0, 1)),
+            ]
+            for name, x in rows.items()
+        ]
+        titles = ["785 logits per row", "mean sum of a row's outputs, linear", "row-scaled"]
+        return _markdown(titles, lines)
+
+    def frontier(self, best: bool) -> str:
+        """Errors against what is stored: of docs/accuracy.json, descriptors and the digits."""
+        digits, older = self.table("digits")
+        lines = []
+        for point in frontier_points(self._folder):
+            plain = point.variant.parameters.items() <= point.unit.defaults.items()
+            if point.best == best and (best or plain):
+                row = digits_row(digits, point.unit, point.variant)
+                head = point.unit.title.partition(" (")[0]
+                name = short(point.unit) + point.label.removeprefix(head)
+                stored = [f"{point.bits:.2f}", f"{point.tables:.0f}", tables.figure(point.error)]
+                lines.append([name, *stored, row["correct"], row["as float"]])
+        titles = ["on the frontier" if best else "not on it", "bits", "table bytes", "mean abs"]
+        titles += ["digits: correct", "says what float says"]
+        return _markdown(titles, lines) + _aged(["digits"] * older)
+
+    def bulk(self) -> str:
+        """What a row costs in bulk, and how fast that is beside others."""
+        one, _ = self.table("bulk")
+        ratios = [[name, str(value)] for name, value in one.facts.items()]
+        speeds = _markdown(["speed of the bulk engine, all units", "ratio"], ratios)
+        return f"{speeds}\n{self.shown('bulk', {name: name for name in one.titles})}"
+
+    def rtl(self) -> str:
+        """What went through the RTL in MiniLM, a line for each method."""
+        one, _ = self.table("minilm rtl")
+        scores, _ = self.table("minilm")
+        lines: list[list[str]] = []
+        for cells in one.lines:
+            line = dict(zip(one.titles, cells, strict=True))
+            passed = f"{short(UNITS[line['unit']])}: {int(line['rows']):,}"
+            if not line["method"]:
+                lines[-1][2] += f"; {passed}"
+                continue
+            row = scores.row(line["method"])
+            differ = f"{line['other bits']} of {int(line['values']):,}"
+            lines.append([line["method"], differ, passed, row["STS-B"], row["fidelity"]])
+        titles = ["method", "values with other bits", "rows through the RTL", "STS-B", "fidelity"]
+        return _markdown(titles, lines) + self._by("minilm rtl", f"{one.facts['pairs']:,} pairs")
+
+
+def _digits(made: Made, table: str, wanted: Sequence[str]) -> str:
+    titles = {"softmax": "softmax", "LayerNorm": "LayerNorm", "correct": "correct"}
+    return made.shown(
+        table, {**titles, "accuracy": "accuracy", "as float": "says what float says"}, wanted
+    )
+
+
+_FINE = "E2Softmax DIV_BITS=3 EXP_FRAC=1 row-scaled"
+_MINILM = {name: name for name in ("method", "STS-B", "lost", "95 %", "fidelity", "cosine")}
+_BEST = "e2softmax DIV_BITS=4 EXP_FRAC=1 fmt=1"
+BLOCKS: dict[str, Callable[[Made], str]] = {
+    "summary": Made.summary,
+    "units": Made.units,
+    "e2softmax options": Made.options,
+    "level rows": Made.level_rows,
+    "digits": lambda made: _digits(
+        made,
+        "digits",
+        [
+            *("float + float", "e2softmax DIV_BITS=1 EXP_FRAC=0 fmt=0", _BEST),
+            *("float + ailayernorm CMP_RANGES=2 rms=0", "float + nnlut_layernorm"),
+            *("float + exact_layernorm rms=0", "e2softmax + ailayernorm"),
+            *(f"{_BEST} + ailayernorm CMP_RANGES=3 rms=0", "rexp W=8", "lut2d W=8", "softermax"),
+            *("exact_softmax", "rexp W=2", "lut2d W=2", "uniform", "one-hot"),
+        ],
+    ),
+    "digits int8": lambda made: _digits(
+        made,
+        "digits int8",
+        [
+            *("e2softmax DIV_BITS=1 EXP_FRAC=0 fmt=0", "float + ailayernorm CMP_RANGES=2 rms=0"),
+            *("e2softmax + ailayernorm", f"{_BEST} + ailayernorm CMP_RANGES=3 rms=0"),
+            *("rexp + ailayernorm", "lut2d + ailayernorm"),
+        ],
+    ),
+    "minilm": lambda made: made.shown("minilm", _MINILM, facts=["pairs", "sentences"]),
+    "minilm layers": lambda made: made.shown(
+        "minilm layers",
+        {name: name for name in ("replaced", "fidelity", "cosine", "mse", "relative")},
+        facts=["pairs"],
+    ),
+    "minilm rtl": Made.rtl,
+    "minilm int8": lambda made: made.shown(
+        "minilm int8",
+        _MINILM,
+        [
+            *("W8A8", "E2Softmax and AILayerNorm", f"{_FINE} and AILayerNorm CMP_RANGES=3"),
+            *("REXP and AILayerNorm", "REXP, gain a head, and AILayerNorm"),
+            "2D-LUT and AILayerNorm",
+        ],
+    ),
+    "frontier": lambda made: f"{made.frontier(True)}\n{made.frontier(False)}",
+    "bulk": Made.bulk,
+    "pytorch": lambda made: made.shown(
+        "pytorch", {name: name for name in ("in place", "a pass", "against eager", "calibration")}
+    ),
+}
+
+
+def short(unit: Unit) -> str:
+    """A unit's name as the pages have it."""
+    name = re.split(r" \(|, a baseline|:", unit.title)[0]
+    return name if unit.baseline else name.removesuffix(" softmax")
+
+
+def latency(unit: Unit, least: int) -> str:
+    """Clocks from a row's last beat in to its first one out; `least` of them in a row of a beat."""
+    return f"{least - 1} + B" if len(unit.latency(unit.defaults)) > 1 else str(least)
+
+
+def frontier_points(folder: Path = kept.DOCS) -> list[frontier.Point]:
+    """The points of the frontier, errors as docs/accuracy.json has them."""
+    kept_ = json.loads((folder / tables.FIGURES).read_text(encoding="utf-8"))
+    results = []
+    for unit in UNITS.values():
+        lines = [
+            tables.Line(variant, entry["figures"], np.empty(0))
+            for entry, variant in zip(
+                (one for one in kept_ if one["unit"] == unit.name), unit.variants, strict=True
+            )
+        ]
+        results.append(tables.Measured(unit, 0, 0, tuple(lines)))
+    return frontier.points(results)
+
+
+def digits_row(digits: kept.Kept, unit: Unit, variant: Variant) -> dict[str, str]:
+    """The line of a unit alone in the vision transformer."""
+    name = digits_accuracy.label(unit, variant)
+    return (
+        digits.row("float", name) if digits_accuracy.is_softmax(unit) is False else digits.row(name)
+    )
+
+
+def _area(unit: Unit, cells: Mapping[str, store.Kept]) -> str:
+    """How many times the unit's area that of the first baseline beside it is."""
+    for pair in pairs():
+        mine, other = cells.get(pair.unit), cells.get(pair.baseline)
+        if pair.unit == unit.name and mine and other:
+            ratio = other.figures.with_sram / mine.figures.with_sram
+            return f"{ratio:.2f}x ({short(UNITS[pair.baseline])})"
+    return "-"
+
+
+def _some(what: str, names: Sequence[str], of: Collection) -> list[str]:
+    """Names of what is older, in a few words where it is all."""
+    return [f"all {what}s"] if len(names) == len(of) else [f"{what} of {name}" for name in names]
+
+
+def _aged(names: Sequence[str]) -> str:
+    """The line below a table of which some is older."""
+    return f"\n{SINCE.capitalize()}: {', '.join(names)}." if names else ""
+
+
+def _bits(unit: Unit, parameters: Mapping[str, int | str]) -> str:
+    """Bits of an element in the buffers between the passes, in a row of MAX_LEN."""
+    return f"{unit.row_bits(parameters) / parameters['MAX_LEN']:.2f}"
+
+
+def _named(cell: str) -> str:
+    """A cell with the unit's name as the pages have it."""
+    if cell in ("uniform", "one-hot"):
+        return f"control: {cell}"
+    name, space, rest = cell.partition(" ")
+    return f"{short(UNITS[name])}{space}{rest}" if name in UNITS else cell
+
+
+def _markdown(titles: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    head, *body = [f"| {' | '.join(line)} |\n" for line in [titles, *lines]]
+    return "".join([head, f"|{'---|' * len(titles)}\n", *body])
