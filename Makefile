@@ -3,8 +3,7 @@
 
 PYTHON ?= python3
 SHELL := /bin/bash
-COMMANDS := sim conform test regress coverage report lint synth ppa accuracy figures generate bench \
-  capture train site new-unit
+COMMANDS := sim conform test regress coverage report lint synth ppa accuracy figures generate bench capture train site new-unit
 
 .DEFAULT_GOAL := help
 .PHONY: help clean $(COMMANDS)
