@@ -106,7 +106,7 @@ def test_a_step_that_fails_leaves_nothing_behind(tmp_path, monkeypatch):
     """The generator stops; every file is as it was."""
     root = Checkout(tmp_path).root
     monkeypatch.setattr(scaffold, "ROOT", root)
-    (root / "scripts/generate.py").write_text("import sys\nsys.exit('error: no generator')\n")
+    monkeypatch.setattr(scaffold, "_GENERATE", "import sys; sys.exit('error: no generator')")
 
     def state():
         files = (path for path in root.rglob("*") if path.is_file())
