@@ -3,7 +3,8 @@
 
 PYTHON ?= python3
 SHELL := /bin/bash
-COMMANDS := sim conform test regress coverage report lint synth ppa accuracy figures generate bench capture train site
+COMMANDS := sim conform test regress coverage report lint synth ppa accuracy figures generate bench \
+  capture train site new-unit
 
 .DEFAULT_GOAL := help
 .PHONY: help clean $(COMMANDS)
@@ -25,13 +26,14 @@ help:
 	@echo 'make generate write derived files: table packages, manifests, drawings, figures in the pages'
 	@echo 'make capture  [UNIT=e2softmax|ailayernorm] record real tensors anew (needs the extra capture)'
 	@echo 'make train    [SEED=1] [STEPS=4000] [OUT=] train the small vision transformer of make accuracy anew'
+	@echo 'make new-unit NAME=mynorm KIND=softmax|layernorm: the files of a new unit, which passes its tests at once'
 	@echo 'make site     the documentation as a site with search, in build/site (needs the extra docs)'
 	@echo 'make clean    remove build/ (builds, runs, reports); the virtual environment stays'
 	@echo
 	@echo 'Each makes .venv first if it is not there. The same without make: python3 scripts/sim.py --help'
 
 $(COMMANDS):
-	@$(PYTHON) scripts/$@.py $(filter-out PYTHON=%,$(MAKEOVERRIDES))
+	@$(PYTHON) scripts/$(subst -,_,$@).py $(filter-out PYTHON=%,$(MAKEOVERRIDES))
 
 clean:
 	rm -rf build

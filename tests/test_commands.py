@@ -22,7 +22,7 @@ SHIPPED = DATA / "e2softmax_minilm.npz"
 def command(name, *words, **environment):
     """Run scripts/<name>.py in this Python; return (exit code, stdout, stderr)."""
     done = subprocess.run(
-        [sys.executable, ROOT / "scripts" / f"{name}.py", *map(str, words)],
+        [sys.executable, ROOT / "scripts" / f"{name.replace('-', '_')}.py", *map(str, words)],
         cwd=ROOT,
         env={**os.environ, "SOFTNORM_PYTHON": "current", **environment},
         capture_output=True,

@@ -137,7 +137,8 @@ class AILayerNormUnit(Unit):
         words = beats + 10 + tree_stages(lanes)
         return {
             "beats": (words, 1 + 1),  # bank, last
-            "beats late": (words, 12 * lanes),  # steps, which also tell what is masked or absent
+            # A step also tells what is masked or absent.
+            "beats: steps (read a clock later)": (words, 12 * lanes),
             "rows": (words, 2 + 15 + 9 + 5),  # flags, mu, rsqrt, sh
             "channels, alpha": (BANKS * beats, 2 * lanes),
             "channels, gamma": (BANKS * beats, 8 * lanes),
@@ -278,12 +279,15 @@ AILAYERNORM = AILayerNormUnit(
         "common/sn_multiply.sv",
         "common/sn_row_guard.sv",
         "common/sn_row_buffer.sv",
+        "common/sn_row_output.sv",
+        "common/sn_channel_column.sv",
+        "common/sn_row_sum.sv",
+        "common/sn_shift_saturate.sv",
+        "common/sn_affine.sv",
         "ailayernorm/ailayernorm_tables_pkg.sv",
-        "ailayernorm/ailayernorm_channels.sv",
         "ailayernorm/ailayernorm_compress.sv",
         "ailayernorm/ailayernorm_statistics.sv",
         "ailayernorm/ailayernorm_moments.sv",
-        "ailayernorm/ailayernorm_affine.sv",
         "ailayernorm/ailayernorm.sv",
     ),
     in_dtype=np.dtype(np.uint8),

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from softnorm.models.e2softmax import E2Softmax, SoftmaxResult, log2exp
+from softnorm.models.e2softmax import E2Softmax, SoftmaxResult, div_table, log2exp
 
 from .coverage import Coverage
 from .softmax import FRAC, SoftmaxUnit, clog2, maximum_points, sample_maximum, spread, tree_stages
-from .unit import Outputs, Parameters, Rows, Setting, TableSize, Variant
+from .unit import Outputs, Parameters, Rom, Rows, Setting, TableSize, Variant
 
 _UPDATES = (0, 1, 2, 3, 8)
 
@@ -39,12 +39,16 @@ class E2SoftmaxUnit(SoftmaxUnit):
         ks = max(1, clog2(clog2(max_len) + 1))
         return {
             "beats": (words, 8 + 1),  # m_t, last
-            "beats late": (words, code * lanes),  # codes
+            "beats: codes (read 2 clocks later)": (words, code * lanes),
             "rows": (words, 2 + 8 + 4 + ks + parameters["DIV_BITS"]),
         }
 
     def tables(self, parameters: Parameters) -> dict[str, TableSize]:
         return {"DIV_C": TableSize(1 << parameters["DIV_BITS"], 8)}
+
+    def roms(self) -> tuple[Rom, ...]:
+        about = "DIV_C[j] for DIV_BITS = {}: 1/(1 + s) over bin j of s, by 2^-8"
+        return tuple(Rom(f"div_c{b}", div_table(b), 8, about.format(b)) for b in range(1, 5))
 
     def coverage(self, parameters: Parameters) -> Coverage:
         lanes, max_len = parameters["LANES"], parameters["MAX_LEN"]
@@ -145,7 +149,10 @@ E2SOFTMAX = E2SoftmaxUnit(
         "common/sn_max.sv",
         "common/sn_row_max.sv",
         "common/sn_row_guard.sv",
+        "common/sn_max_front.sv",
         "common/sn_row_buffer.sv",
+        "common/sn_row_output.sv",
+        "e2softmax/e2softmax_tables_pkg.sv",
         "e2softmax/e2softmax_log2exp.sv",
         "e2softmax/e2softmax_reduction.sv",
         "e2softmax/e2softmax_log_div.sv",

@@ -48,12 +48,13 @@ class ExactLayerNormUnit(AILayerNormUnit):
     def storage(self, parameters: Parameters) -> dict[str, tuple[int, int]]:
         lanes = parameters["LANES"]
         beats = -(-parameters["MAX_LEN"] // lanes)
-        words = beats + 17 + tree_stages(lanes)
+        words = beats + 18 + tree_stages(lanes)
         return {
-            "beats": (words, 9 * lanes + 1),  # x, masked or absent, last
-            "rows": (words, 2 + 1 + 8 + 19 + 16 + 6),  # flags, bank, zp, mean, R, sh
-            "channels, pass 1": (BANKS * beats, 2 * lanes),
-            "channels, factor": (BANKS * beats, 10 * lanes),  # alpha and gamma
+            "beats": (words, 1 + 1),  # bank, last
+            "beats: x (read a clock later)": (words, 9 * lanes),  # masked or absent, too
+            "rows": (words, 2 + 8 + 19 + 16 + 6),  # flags, zp, mean, R, sh
+            "channels, alpha": (BANKS * beats, 2 * lanes),
+            "channels, gamma and alpha": (BANKS * beats, 10 * lanes),
             "channels, beta": (BANKS * beats, 8 * lanes),
         }
 
@@ -134,8 +135,11 @@ EXACT_LAYERNORM = ExactLayerNormUnit(
         "common/sn_multiply.sv",
         "common/sn_row_guard.sv",
         "common/sn_row_buffer.sv",
+        "common/sn_row_output.sv",
+        "common/sn_channel_column.sv",
+        "common/sn_row_sum.sv",
+        "common/sn_shift_saturate.sv",
         "common/sn_affine.sv",
-        "ailayernorm/ailayernorm_channels.sv",
         "baseline/exact_layernorm/exact_layernorm_statistics.sv",
         "baseline/exact_layernorm/exact_layernorm_divide.sv",
         "baseline/exact_layernorm/exact_layernorm_root.sv",

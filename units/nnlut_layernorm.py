@@ -118,8 +118,10 @@ class NnlutLayerNormUnit(AILayerNormUnit):
             "beats 1": (beats + tree + 5, 33 * lanes + 1),  # x, masked or absent, last
             # Flags, bank, shift, M, Lz, gfrac, ofrac, mean.
             "rows 1": (beats + tree + 5, 2 + 1 + 5 + 16 + exp + 3 + 3 + 32),
-            "beats 2": (beats + tree + 10, 33 * lanes + 1),  # d, masked or absent, last
-            "rows 2": (beats + tree + 10, 2 + 1 + 16 + 6),  # flags, bank, R, sh
+            "beats 2": (beats + tree + 11, 1 + 1),  # bank, last
+            # d also tells what is masked or absent.
+            "beats 2: d (read a clock later)": (beats + tree + 11, 33 * lanes),
+            "rows 2": (beats + tree + 11, 2 + 16 + 6),  # flags, R, sh
             "gamma": (BANKS * beats, 8 * lanes),
             "beta": (BANKS * beats, 8 * lanes),
         }
@@ -221,9 +223,12 @@ NNLUT_LAYERNORM = NnlutLayerNormUnit(
         "common/sn_multiply.sv",
         "common/sn_row_guard.sv",
         "common/sn_row_buffer.sv",
+        "common/sn_row_output.sv",
+        "common/sn_channel_column.sv",
+        "common/sn_row_sum.sv",
+        "common/sn_shift_saturate.sv",
         "common/sn_affine.sv",
         "baseline/nnlut_layernorm/nnlut_layernorm_tables_pkg.sv",
-        "baseline/nnlut_layernorm/nnlut_layernorm_channels.sv",
         "baseline/nnlut_layernorm/nnlut_layernorm_average.sv",
         "baseline/nnlut_layernorm/nnlut_layernorm_deviation.sv",
         "baseline/nnlut_layernorm/nnlut_layernorm_rsqrt.sv",

@@ -17,16 +17,9 @@
 //   out = sat(rnd(A * ((a << alpha << 2) - mu) / 2^sh) + beta),  A = rnd(gamma * RSQRT / 2^8)
 //   cfg_rms_i = 1: mean = 0, which is RMSNorm        out int8, real value out * 2^-ofrac
 //
-// Contract (the same for every unit of the library, docs/stream.md):
-//   - s_axis: LANES bytes a beat. tkeep marks the row's elements; tkeep with tstrb = 0 is a masked
-//     element: it counts nowhere and comes out as 0. tie s_axis_tstrb to s_axis_tkeep if unused.
-//   - m_axis: one beat for each stored input beat, same tkeep; tuser = {err_keep, err_len,
-//     exponent[4:0]}, constant over the row; the exponent is 0.
-//   - cfg_*_i are taken with the first beat of each row. cfg_len_i is the row's number of unmasked
-//     elements, cfg_inv_mant_i = round(2^(15 + Lz) / n) and cfg_inv_exp_i = Lz = floor(log2 n) its
-//     reciprocal. A row of another number sets err_len in tuser and pulses err_len_o.
-//   - chan_*: channel chan_addr_i of bank chan_bank_i is written at each clock with chan_we_i. Do not
-//     write a bank that a row inside, or the row going in, names in cfg_bank_i.
+// Contract: docs/stream.md. Beside it, cfg_len_i is the row's number of unmasked elements, n, and
+// cfg_inv_mant_i = round(2^(15 + Lz) / n), cfg_inv_exp_i = Lz = floor(log2 n) its reciprocal. A row of
+// another number sets err_len in tuser and pulses err_len_o. tuser's exponent is 0.
 //
 // Throughput: one beat a clock for ever, rows of any length, when neither side stalls.
 // Latency: from the transfer of a row's last beat to that of its first output beat
@@ -36,7 +29,7 @@
 //   bits; the channel table of 2 ceil(MAX_LEN/LANES) words of 2 LANES bits, and
 //   as many of 8 LANES, twice.
 //
-/// s_axis_tready is a flip-flop. m_axis_tready enables the registers of pass 2 and goes no further.
+// s_axis_tready is a flip-flop. m_axis_tready enables the registers of pass 2 and goes no further.
 
 module ailayernorm #(
   parameter  int LANES      = 32,    // 1, 2, 4, 8, 16, 32, 64: elements a beat
@@ -99,12 +92,14 @@ module ailayernorm #(
   localparam int LenLog   = $clog2(MAX_LEN);
   localparam int SumW     = 12 + LenLog;
   localparam int SquareW  = ((CMP_RANGES == 2) ? 18 : 22) + LenLog;
-  localparam int RunW     = LEN_W + 16 + EXP_W + 3 + 3 + 1;
-  localparam int CfgW     = 1 + 8 + RunW;
+  localparam int PlaceW   = $clog2($clog2(MAX_LEN + 1) + 1);  // of Lz + 1
   localparam int StepW    = 12;
-  localparam int RowW     = 2 + 15 + 9 + 5;
+  localparam int DevW     = 15;  // of a step less mu, and of mu
+  localparam int RsqrtW   = 10;
+  localparam int ShW      = 5;
+  localparam int ErrW     = 2;   // {err_keep, err_len}
 
-  // Stages of pass 1: valid[s] tells that stage s holds a beat. Stage 0 is the guard's register.
+  // Stages of pass 1: p1_valid[s] tells that stage s holds a beat. Stage 0 is the guard's register.
   localparam int Tree       = $clog2(LANES) / 3;
   localparam int StSum      = Tree + 2;   // sums over the row
   localparam int Moments    = 5;
@@ -112,21 +107,19 @@ module ailayernorm #(
   localparam int Turnaround = StRow + 2;  // + accept, + the row buffer's count of closed beats
 
   // ---------------------------------------------------------------------------------- stage 0: guard
-  typedef struct packed {  // what the row's sums need
+  localparam int ZpW   = 8;
+  localparam int MantW = 16;
+  localparam int FracW = 3;
+  localparam int RunW  = LEN_W + MantW + EXP_W + FracW + FracW + 1;
+  typedef struct packed {  // settings that the row's sums need
     logic [LEN_W-1:0] len;
-    logic [15:0]      inv_mant;
+    logic [MantW-1:0] inv_mant;
     logic [EXP_W-1:0] inv_exp;
-    logic [2:0]       gfrac;
-    logic [2:0]       ofrac;
+    logic [FracW-1:0] gfrac;
+    logic [FracW-1:0] ofrac;
     logic             rms;
   } run_t;
-  typedef struct packed {
-    logic       bank;
-    logic [7:0] zp;
-    run_t       run;
-  } cfg_t;
-  cfg_t s0_cfg;
-  run_t sum_run;
+  run_t p1_s0_run, p1_sum_run;
 
   // What every beat carries along pass 1.
   typedef struct packed {
@@ -136,20 +129,22 @@ module ailayernorm #(
     logic store;     // has a place in the row buffer
     logic close;     // the row is complete
   } ctl_t;
-  ctl_t s0_ctl, s1_ctl, beat_ctl, sum_ctl;
-  localparam int CtlW = 5;  // bits of ctl_t: not every tool takes $bits of a type here
+  ctl_t p1_s0_ctl, p1_s1_ctl, p1_beat_ctl, p1_sum_ctl;
+  localparam int CtlW = 5;  // flags of ctl_t: not every tool takes $bits of a type here
 
-  logic                  take, s0_valid, s0_last, guard_err_len;
-  logic [LANES-1:0][7:0] s0_x;
-  logic [LANES-1:0]      s0_keep, s0_active;
-  logic [StRow:0]        valid;
-  logic [StRow-1:0]      valid_q;
+  logic                  take, p1_s0_last, p1_s0_bank, guard_err_len;
+  logic [ZpW-1:0]        p1_s0_zp;
+  logic [LANES-1:0][7:0] p1_s0_x;
+  logic [LANES-1:0]      p1_s0_keep, p1_s0_active;
+  logic [StRow:0]        p1_valid;
+  logic [StRow-1:0]      p1_valid_q;
+  logic                  p1_s0_valid;
 
   sn_row_guard #(
     .LANES  (LANES),
     .MAX_LEN(MAX_LEN),
     .LANE_W (8),
-    .CFG_W  (CfgW)
+    .CFG_W  (1 + ZpW + RunW)
   ) u_guard (
     .clk_i,
     .rst_ni,
@@ -162,41 +157,57 @@ module ailayernorm #(
     .cfg_i         ({cfg_bank_i, cfg_zp_i, cfg_len_i, cfg_inv_mant_i, cfg_inv_exp_i, cfg_gfrac_i,
                      cfg_ofrac_i, cfg_rms_i}),
     .take_o        (take),
-    .valid_o       (s0_valid),
-    .store_o       (s0_ctl.store),
-    .first_o       (s0_ctl.first),
-    .stored_last_o (s0_last),
-    .close_o       (s0_ctl.close),
-    .data_o        (s0_x),
-    .keep_o        (s0_keep),
-    .active_o      (s0_active),
-    .cfg_o         (s0_cfg),
-    .row_err_len_o (s0_ctl.err_len),
-    .row_err_keep_o(s0_ctl.err_keep),
+    .valid_o       (p1_s0_valid),
+    .store_o       (p1_s0_ctl.store),
+    .first_o       (p1_s0_ctl.first),
+    .stored_last_o (p1_s0_last),
+    .close_o       (p1_s0_ctl.close),
+    .data_o        (p1_s0_x),
+    .keep_o        (p1_s0_keep),
+    .active_o      (p1_s0_active),
+    .cfg_o         ({p1_s0_bank, p1_s0_zp, p1_s0_run}),
+    .row_err_len_o (p1_s0_ctl.err_len),
+    .row_err_keep_o(p1_s0_ctl.err_keep),
     .err_len_o     (guard_err_len),
     .err_keep_o
   );
 
   always_ff @(posedge clk_i or negedge rst_ni) begin
-    if (!rst_ni) valid_q <= '0;
-    else valid_q <= valid[StRow-1:0];
+    if (!rst_ni) p1_valid_q <= '0;
+    else p1_valid_q <= p1_valid[StRow-1:0];
   end
-  assign valid = {valid_q, s0_valid};
+  assign p1_valid = {p1_valid_q, p1_s0_valid};
 
   // ----------------------------------------------------------------------- stages to StSum: statistics
-  logic [IndexW-1:0]        s0_index, s0_index_q;
-  logic [LANES-1:0][1:0]    s1_alpha;
-  logic [LANES-1:0][11:0]   s1_step;
-  logic [LANES-1:0]         s1_keep, s1_active;
-  logic                     s1_bank, s1_last;
-  logic signed [SumW-1:0]   sum;
-  logic [SquareW-1:0]       square_sum;
-  logic [LEN_W-1:0]         count;
+  logic [IndexW-1:0]           p1_s0_index, p1_s0_index_q;
+  logic [LANES-1:0][1:0]       p1_s1_alpha;
+  logic [LANES-1:0][StepW-1:0] p1_s1_step;
+  logic [LANES-1:0]            p1_s1_keep, p1_s1_active;
+  logic                        p1_s1_bank, p1_s1_last;
+  logic signed [SumW-1:0]      p1_sum;
+  logic [SquareW-1:0]          p1_square_sum;
+  logic [LEN_W-1:0]            p1_count;
 
-  assign s0_index = s0_ctl.first ? '0 : s0_index_q;
+  assign p1_s0_index = p1_s0_ctl.first ? '0 : p1_s0_index_q;
   always_ff @(posedge clk_i) begin
-    if (s0_valid) s0_index_q <= s0_index + IndexW'(1);
+    if (p1_s0_valid) p1_s0_index_q <= p1_s0_index + IndexW'(1);
   end
+
+  sn_channel_column #(
+    .LANES  (LANES),
+    .MAX_LEN(MAX_LEN),
+    .W      (2)
+  ) u_alpha (
+    .clk_i,
+    .wr_en_i  (chan_we_i),
+    .wr_bank_i(chan_bank_i),
+    .wr_chan_i(chan_addr_i),
+    .wr_data_i(chan_alpha_i),
+    .rd_en_i  (p1_s0_valid),
+    .rd_bank_i(p1_s0_bank),
+    .rd_beat_i(p1_s0_index),
+    .rd_data_o(p1_s1_alpha)
+  );
 
   ailayernorm_statistics #(
     .LANES     (LANES),
@@ -206,27 +217,26 @@ module ailayernorm #(
     .CMP_RANGES(CMP_RANGES)
   ) u_statistics (
     .clk_i,
-    .load_i      (valid[StSum-1]),
-    .x_i         (s0_x),
-    .active_i    (s0_active),
-    .zp_i        (s0_cfg.zp),
-    .alpha_i     (s1_alpha),
-    .first_i     (beat_ctl.first),
-    .step_o      (s1_step),
-    .sum_o       (sum),
-    .square_sum_o(square_sum),
-    .count_o     (count)
+    .load_i      (p1_valid[StSum-1]),
+    .x_i         (p1_s0_x),
+    .active_i    (p1_s0_active),
+    .zp_i        (p1_s0_zp),
+    .alpha_i     (p1_s1_alpha),
+    .first_i     (p1_beat_ctl.first),
+    .step_o      (p1_s1_step),
+    .sum_o       (p1_sum),
+    .square_sum_o(p1_square_sum),
+    .count_o     (p1_count)
   );
 
-  sn_pipe #(
-    .W     (CtlW + 2 + 2 * LANES),
-    .STAGES(1)
-  ) u_s1 (
-    .clk_i,
-    .en_i  (1'b1),
-    .data_i({s0_ctl, s0_cfg.bank, s0_last, s0_keep, s0_active}),
-    .data_o({s1_ctl, s1_bank, s1_last, s1_keep, s1_active})
-  );
+  always_ff @(posedge clk_i) begin
+    p1_s1_ctl    <= p1_s0_ctl;
+    p1_s1_bank   <= p1_s0_bank;
+    p1_s1_last   <= p1_s0_last;
+    p1_s1_keep   <= p1_s0_keep;
+    p1_s1_active <= p1_s0_active;
+    p1_sum_ctl   <= p1_beat_ctl;
+  end
 
   sn_pipe #(
     .W     (CtlW),
@@ -234,18 +244,8 @@ module ailayernorm #(
   ) u_beat_ctl (
     .clk_i,
     .en_i  (1'b1),
-    .data_i(s1_ctl),
-    .data_o(beat_ctl)
-  );
-
-  sn_pipe #(
-    .W     (CtlW),
-    .STAGES(1)
-  ) u_sum_ctl (
-    .clk_i,
-    .en_i  (1'b1),
-    .data_i(beat_ctl),
-    .data_o(sum_ctl)
+    .data_i(p1_s1_ctl),
+    .data_o(p1_beat_ctl)
   );
 
   // The guard's settings are those of the next row by the time that the sums are there.
@@ -255,116 +255,118 @@ module ailayernorm #(
   ) u_sum_run (
     .clk_i,
     .en_i  (1'b1),
-    .data_i(s0_cfg.run),
-    .data_o(sum_run)
+    .data_i(p1_s0_run),
+    .data_o(p1_sum_run)
   );
 
   // ----------------------------------------------------------------------------- the row's own errors
-  logic wrong_len;
-  assign wrong_len = count != sum_run.len;
+  logic p1_wrong_len;
+  assign p1_wrong_len = p1_count != p1_sum_run.len;
 
   // Both causes of err_len_o come from one beat at a time. The guard's is held up until the sums of
   // that beat are there, so that no two rows meet in one clock.
-  logic [StSum-1:0] late_err_len_q;
+  logic [StSum-1:0] p1_err_len_q;
   always_ff @(posedge clk_i or negedge rst_ni) begin
     if (!rst_ni) begin
-      late_err_len_q <= '0;
-      err_len_o      <= 1'b0;
+      p1_err_len_q <= '0;
+      err_len_o    <= 1'b0;
     end else begin
-      late_err_len_q <= StSum'({late_err_len_q, guard_err_len});
-      err_len_o      <= late_err_len_q[StSum-1] ||
-                        (valid[StSum] && sum_ctl.close && !sum_ctl.err_len && wrong_len);
+      p1_err_len_q <= StSum'({p1_err_len_q, guard_err_len});
+      err_len_o    <= p1_err_len_q[StSum-1] ||
+                      (p1_valid[StSum] && p1_sum_ctl.close && !p1_sum_ctl.err_len && p1_wrong_len);
     end
   end
 
   // --------------------------------------------------------------------- stages to StRow: once a row
-  logic [Moments:0]    closing;  // [s]: s stages behind StSum a row becomes complete
-  logic [Moments:0]    storing;  // ... a beat has a place in the row buffer
-  logic [Moments-1:0]  closing_q, storing_q;
-  logic signed [14:0]  row_mu;
-  logic [9:0]          row_rsqrt;  // 513 or more: bit 9 is set
-  logic [4:0]          row_sh;
-  logic                row_err_keep, row_err_len;
+  logic [Moments:0]       p1_closing;  // [s]: s stages behind StSum a row becomes complete
+  logic [Moments:0]       p1_storing;  // ... a beat has a place in the row buffer
+  logic [Moments-1:0]     p1_closing_q, p1_storing_q;
+  logic signed [DevW-1:0] p1_row_mu;
+  logic [RsqrtW-1:0]      p1_row_rsqrt;  // 513 or more: the top bit is set
+  logic [ShW-1:0]         p1_row_sh;
+  logic [ErrW-1:0]        p1_row_err;
 
   always_ff @(posedge clk_i or negedge rst_ni) begin
     if (!rst_ni) begin
-      closing_q <= '0;
-      storing_q <= '0;
+      p1_closing_q <= '0;
+      p1_storing_q <= '0;
     end else begin
-      closing_q <= closing[Moments-1:0];
-      storing_q <= storing[Moments-1:0];
+      p1_closing_q <= p1_closing[Moments-1:0];
+      p1_storing_q <= p1_storing[Moments-1:0];
     end
   end
-  assign closing = {closing_q, valid[StSum] && sum_ctl.close};
-  assign storing = {storing_q, valid[StSum] && sum_ctl.store};
+  assign p1_closing = {p1_closing_q, p1_valid[StSum] && p1_sum_ctl.close};
+  assign p1_storing = {p1_storing_q, p1_valid[StSum] && p1_sum_ctl.store};
 
   ailayernorm_moments #(
     .SUM_W     (SumW),
     .SQUARE_W  (SquareW),
     .EXP_W     (EXP_W),
+    .PLACE_W   (PlaceW),
     .CMP_RANGES(CMP_RANGES)
   ) u_moments (
     .clk_i,
-    .load_i      (closing[0]),
-    .sum_i       (sum),
-    .square_sum_i(square_sum),
-    .inv_mant_i  (sum_run.inv_mant),
-    .inv_exp_i   (sum_run.inv_exp),
-    .rms_i       (sum_run.rms),
-    .gfrac_i     (sum_run.gfrac),
-    .ofrac_i     (sum_run.ofrac),
-    .mu_o        (row_mu),
-    .rsqrt_o     (row_rsqrt),
-    .sh_o        (row_sh)
+    .load_i      (p1_closing[0]),
+    .sum_i       (p1_sum),
+    .square_sum_i(p1_square_sum),
+    .inv_mant_i  (p1_sum_run.inv_mant),
+    .inv_exp_i   (p1_sum_run.inv_exp),
+    .rms_i       (p1_sum_run.rms),
+    .gfrac_i     (p1_sum_run.gfrac),
+    .ofrac_i     (p1_sum_run.ofrac),
+    .mu_o        (p1_row_mu),
+    .rsqrt_o     (p1_row_rsqrt),
+    .sh_o        (p1_row_sh)
   );
 
   sn_pipe #(
-    .W     (2),
+    .W     (ErrW),
     .STAGES(Moments)
   ) u_row (
     .clk_i,
     .en_i  (1'b1),
-    .data_i({sum_ctl.err_keep, sum_ctl.err_len || wrong_len}),
-    .data_o({row_err_keep, row_err_len})
+    .data_i({p1_sum_ctl.err_keep, p1_sum_ctl.err_len || p1_wrong_len}),
+    .data_o(p1_row_err)
   );
 
   // -------------------------------------------------------------------------------------- row buffer
   // A lane's word is its step. No step is below -2040: where the lane is not active bits 11:3 are those
   // of -2048, and bit 0 tells a masked element from none. The lanes are read a clock after the bank, with
   // the channels that are looked up by it: no register has to hold them until those are there.
-  logic                          advance, rd_valid, rd_bank, rd_last, rd_err_keep, rd_err_len;
-  logic [LANES-1:0][StepW-1:0]   wr_lane, p1_lane;
-  logic signed [14:0]            rd_mu;
-  logic [8:0]                    rd_rsqrt;
-  logic [4:0]                    rd_sh;
+  logic                        advance, p2_s0_valid, p2_s0_bank, p2_s0_last;
+  logic [LANES-1:0][StepW-1:0] p1_s1_lane, p2_s1_lane;
+  logic [ErrW-1:0]             p2_s0_err;
+  logic signed [DevW-1:0]      p2_s0_mu;
+  logic [RsqrtW-2:0]           p2_s0_rsqrt;
+  logic [ShW-1:0]              p2_s0_sh;
 
-  for (genvar i = 0; i < LANES; i++) begin : gen_wr_lane
-    assign wr_lane[i] = s1_active[i] ? s1_step[i] : {1'b1, 10'b0, s1_keep[i]};
+  for (genvar i = 0; i < LANES; i++) begin : gen_p1_lane
+    assign p1_s1_lane[i] = p1_s1_active[i] ? p1_s1_step[i] : {1'b1, 10'b0, p1_s1_keep[i]};
   end
 
   sn_row_buffer #(
     .BEAT_W    (StepW * LANES + 1),
-    .ROW_W     (RowW),
+    .ROW_W     (ErrW + DevW + RsqrtW - 1 + ShW),
     .MAX_BEATS (MaxBeats),
     .TURNAROUND(Turnaround),
-    .LATE      (1),
-    .EARLY_W   (1)
+    .READ_DELAY(1),
+    .FIRST_W   (1)
   ) u_row_buffer (
     .clk_i,
     .rst_ni,
     .take_i     (take),
     .ready_o    (s_axis_tready),
-    .wr_en_i    (valid[1] && s1_ctl.store),
-    .wr_beat_i  ({wr_lane, s1_bank}),
-    .wr_last_i  (s1_last),
-    .done_i     (storing[Moments]),
-    .close_i    (closing[Moments]),
-    .close_row_i({row_err_keep, row_err_len, row_mu, row_rsqrt[8:0], row_sh}),
+    .wr_en_i    (p1_valid[1] && p1_s1_ctl.store),
+    .wr_beat_i  ({p1_s1_lane, p1_s1_bank}),
+    .wr_last_i  (p1_s1_last),
+    .done_i     (p1_storing[Moments]),
+    .close_i    (p1_closing[Moments]),
+    .close_row_i({p1_row_err, p1_row_mu, p1_row_rsqrt[RsqrtW-2:0], p1_row_sh}),
     .advance_i  (advance),
-    .valid_o    (rd_valid),
-    .beat_o     ({p1_lane, rd_bank}),
-    .last_o     (rd_last),
-    .row_o      ({rd_err_keep, rd_err_len, rd_mu, rd_rsqrt, rd_sh})
+    .valid_o    (p2_s0_valid),
+    .beat_o     ({p2_s1_lane, p2_s0_bank}),
+    .last_o     (p2_s0_last),
+    .row_o      ({p2_s0_err, p2_s0_mu, p2_s0_rsqrt, p2_s0_sh})
   );
 
   // ---------------------------------------------------------------------------- pass 2: the channels
@@ -374,54 +376,45 @@ module ailayernorm #(
   localparam int StOut  = 1 + Affine;  // the output register takes from here
   localparam int StBeta = StOut - 1;   // beta is read from here
 
-  logic [StOut:0]        p_valid;
-  logic [StOut-1:0]      p_valid_q;
-  logic [IndexW-1:0]     p0_index_q;
-  logic [LANES-1:0][7:0] p1_gamma, out_beta;
-  logic                  beta_bank;
-  logic [IndexW-1:0]     beta_index;
-  logic [LANES-1:0]      p1_keep, p1_active, out_keep, out_active;
-  logic signed [14:0]    p1_mu;
-  logic [8:0]            p1_rsqrt;
-  logic [4:0]            p1_sh;
-  logic                  p1_last, p1_err_keep, p1_err_len, out_last, out_err_keep, out_err_len;
-  logic [LANES-1:0][7:0] out;
+  logic [StOut:0]             p2_valid;
+  logic [StOut-1:0]           p2_valid_q;
+  logic [IndexW-1:0]          p2_s0_index_q, p2_beta_index;
+  logic                       p2_beta_bank;
+  logic [LANES-1:0][7:0]      p2_s1_gamma, p2_out_beta, p2_out_sum, p2_out;
+  logic [LANES-1:0][DevW-1:0] p2_s1_dev;
+  logic [LANES-1:0]           p2_s1_keep, p2_s1_active, p2_out_keep, p2_out_active;
+  logic signed [DevW-1:0]     p2_s1_mu;
+  logic [RsqrtW-2:0]          p2_s1_rsqrt;
+  logic [ShW-1:0]             p2_s1_sh;
+  logic                       p2_s1_last, p2_out_last;
+  logic [ErrW-1:0]            p2_s1_err, p2_out_err;
 
-  assign p_valid = {p_valid_q, rd_valid};
+  assign p2_valid = {p2_valid_q, p2_s0_valid};
 
   always_ff @(posedge clk_i or negedge rst_ni) begin
     if (!rst_ni) begin
-      p_valid_q  <= '0;
-      p0_index_q <= '0;
+      p2_valid_q    <= '0;
+      p2_s0_index_q <= '0;
     end else if (advance) begin
-      p_valid_q <= p_valid[StOut-1:0];
-      if (rd_valid) p0_index_q <= rd_last ? '0 : p0_index_q + IndexW'(1);
+      p2_valid_q <= p2_valid[StOut-1:0];
+      if (p2_s0_valid) p2_s0_index_q <= p2_s0_last ? '0 : p2_s0_index_q + IndexW'(1);
     end
   end
 
-  ailayernorm_channels #(
+  sn_channel_column #(
     .LANES  (LANES),
-    .MAX_LEN(MAX_LEN)
-  ) u_channels (
+    .MAX_LEN(MAX_LEN),
+    .W      (8)
+  ) u_gamma (
     .clk_i,
-    .chan_we_i,
-    .chan_bank_i,
-    .chan_addr_i,
-    .chan_alpha_i,
-    .chan_gamma_i,
-    .chan_beta_i,
-    .rd1_en_i   (s0_valid),
-    .rd1_bank_i (s0_cfg.bank),
-    .rd1_beat_i (s0_index),
-    .rd1_alpha_o(s1_alpha),
-    .rd2_en_i   (advance && rd_valid),
-    .rd2_bank_i (rd_bank),
-    .rd2_beat_i (p0_index_q),
-    .rd2_factor_o(p1_gamma),
-    .rd3_en_i   (advance && p_valid[StBeta]),
-    .rd3_bank_i (beta_bank),
-    .rd3_beat_i (beta_index),
-    .rd3_beta_o (out_beta)
+    .wr_en_i  (chan_we_i),
+    .wr_bank_i(chan_bank_i),
+    .wr_chan_i(chan_addr_i),
+    .wr_data_i(chan_gamma_i),
+    .rd_en_i  (advance && p2_s0_valid),
+    .rd_bank_i(p2_s0_bank),
+    .rd_beat_i(p2_s0_index_q),
+    .rd_data_o(p2_s1_gamma)
   );
 
   sn_pipe #(
@@ -430,70 +423,95 @@ module ailayernorm #(
   ) u_beta_place (
     .clk_i,
     .en_i  (advance),
-    .data_i({rd_bank, p0_index_q}),
-    .data_o({beta_bank, beta_index})
+    .data_i({p2_s0_bank, p2_s0_index_q}),
+    .data_o({p2_beta_bank, p2_beta_index})
   );
 
-  sn_pipe #(
-    .W     (32),
-    .STAGES(1)
-  ) u_p1 (
+  sn_channel_column #(
+    .LANES  (LANES),
+    .MAX_LEN(MAX_LEN),
+    .W      (8)
+  ) u_beta (
     .clk_i,
-    .en_i  (advance),
-    .data_i({rd_mu, rd_rsqrt, rd_sh, rd_last, rd_err_keep, rd_err_len}),
-    .data_o({p1_mu, p1_rsqrt, p1_sh, p1_last, p1_err_keep, p1_err_len})
+    .wr_en_i  (chan_we_i),
+    .wr_bank_i(chan_bank_i),
+    .wr_chan_i(chan_addr_i),
+    .wr_data_i(chan_beta_i),
+    .rd_en_i  (advance && p2_valid[StBeta]),
+    .rd_bank_i(p2_beta_bank),
+    .rd_beat_i(p2_beta_index),
+    .rd_data_o(p2_out_beta)
   );
 
-  for (genvar i = 0; i < LANES; i++) begin : gen_p1
-    assign p1_active[i] = !p1_lane[i][11] || p1_lane[i][10:3] != '0;
-    assign p1_keep[i]   = p1_active[i] || p1_lane[i][0];
+  always_ff @(posedge clk_i) begin
+    if (advance) begin
+      p2_s1_mu    <= p2_s0_mu;
+      p2_s1_rsqrt <= p2_s0_rsqrt;
+      p2_s1_sh    <= p2_s0_sh;
+      p2_s1_last  <= p2_s0_last;
+      p2_s1_err   <= p2_s0_err;
+    end
+  end
+
+  for (genvar i = 0; i < LANES; i++) begin : gen_p2_s1
+    assign p2_s1_active[i] = !p2_s1_lane[i][11] || p2_s1_lane[i][10:3] != '0;
+    assign p2_s1_keep[i]   = p2_s1_active[i] || p2_s1_lane[i][0];
+    assign p2_s1_dev[i]    = DevW'($signed({p2_s1_lane[i], 2'b0})) - p2_s1_mu;
   end
 
   // ------------------------------------------------------------------------------ affine and output
-  ailayernorm_affine #(
-    .LANES(LANES)
+  sn_affine #(
+    .LANES    (LANES),
+    .DEV_W    (DevW),
+    .R_W      (RsqrtW),
+    .SH_W     (ShW),
+    .LEFT     (7),
+    .SHIFT_REG(0)
   ) u_affine (
     .clk_i,
     .en_i   (advance),
-    .step_i (p1_lane),
-    .gamma_i(p1_gamma),
-    .mu_i   (p1_mu),
-    .rsqrt_i(p1_rsqrt),
-    .sh_i   (p1_sh),
-    .beta_i (out_beta),
-    .out_o  (out)
+    .dev_i  (p2_s1_dev),
+    .gamma_i(p2_s1_gamma),
+    .r_i    ({1'b1, p2_s1_rsqrt}),
+    .sh_i   (p2_s1_sh),
+    .beta_i (p2_out_beta),
+    .out_o  (p2_out_sum)
   );
 
   sn_pipe #(
-    .W     (2 * LANES + 3),
+    .W     (LANES + LANES + 1 + ErrW),
     .STAGES(Affine)
   ) u_out (
     .clk_i,
     .en_i  (advance),
-    .data_i({p1_keep, p1_active, p1_last, p1_err_keep, p1_err_len}),
-    .data_o({out_keep, out_active, out_last, out_err_keep, out_err_len})
+    .data_i({p2_s1_keep, p2_s1_active, p2_s1_last, p2_s1_err}),
+    .data_o({p2_out_keep, p2_out_active, p2_out_last, p2_out_err})
   );
 
-  assign advance = !m_axis_tvalid || m_axis_tready;
-
-  always_ff @(posedge clk_i or negedge rst_ni) begin
-    if (!rst_ni) m_axis_tvalid <= 1'b0;
-    else if (advance) m_axis_tvalid <= p_valid[StOut];
+  for (genvar i = 0; i < LANES; i++) begin : gen_p2_out
+    assign p2_out[i] = p2_out_active[i] ? p2_out_sum[i] : 8'd0;
   end
 
-  // 0 where there is no beat, which the first clock of a reset loads: no X leaves the unit, and
-  // none of these takes a flip-flop with a reset of its own, twice as large.
-  always_ff @(posedge clk_i) begin
-    if (advance) begin
-      for (int i = 0; i < LANES; i++) begin
-        m_axis_tdata[8*i+:8] <= (p_valid[StOut] && out_active[i]) ? out[i] : 8'd0;
-      end
-      m_axis_tkeep <= p_valid[StOut] ? out_keep : '0;
-      m_axis_tlast <= p_valid[StOut] && out_last;
-      m_axis_tuser <= p_valid[StOut] ? {out_err_keep, out_err_len, 5'd0} : '0;
-    end
-  end
+  sn_row_output #(
+    .LANES(LANES),
+    .OUT_W(8)
+  ) u_output (
+    .clk_i,
+    .rst_ni,
+    .advance_o(advance),
+    .valid_i  (p2_valid[StOut]),
+    .data_i   (p2_out),
+    .keep_i   (p2_out_keep),
+    .last_i   (p2_out_last),
+    .user_i   ({p2_out_err, 5'd0}),
+    .m_axis_tdata,
+    .m_axis_tkeep,
+    .m_axis_tlast,
+    .m_axis_tuser,
+    .m_axis_tvalid,
+    .m_axis_tready
+  );
 
   logic unused;
-  assign unused = ^{s1_ctl, sum_ctl.first, row_rsqrt[9]};
+  assign unused = ^{p1_s1_ctl, p1_sum_ctl.first, p1_row_rsqrt[RsqrtW-1]};
 endmodule

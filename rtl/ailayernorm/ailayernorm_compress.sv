@@ -8,11 +8,11 @@
 //                    else    y = min(15, (u + 8) >> 4), range 1     u is about 16 * y
 //   CMP_RANGES = 3:  u < 16: y = u, range 0; the others as above, as ranges 1 and 2
 //
-/// SOLE, section 3.3; the third range is this project's. Rounding up from 15 has to clip, at u = 62
-/// and 63 and from 248 on: as it would wrap, it would make 0 of the largest squares.
-///
-/// A negative a is only inverted: t = |a| - 1. The missing 1 goes into the carry that rounds, where
-/// it decides nothing but what is one short of a step; an adder of 8 bits is saved. Combinational.
+// SOLE, section 3.3; the third range is this project's. Rounding up from 15 has to clip, at u = 62
+// and 63 and from 248 on: as it would wrap, it would make 0 of the largest squares.
+//
+// A negative a is only inverted: t = |a| - 1. The missing 1 goes into the carry that rounds, where
+// it decides nothing but what is one short of a step; an adder of 8 bits is saved. Combinational.
 
 module ailayernorm_compress #(
   parameter int CMP_RANGES = 2

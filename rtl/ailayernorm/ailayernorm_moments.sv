@@ -14,13 +14,14 @@
 //   e    = floor(log2 var) >> 1,  v = floor(var * 2^(5 - 2e)),  1/sigma = RSQRT[v - 32] * 2^-(6 + e)
 //   mu   = rnd(mean / 4)
 //
-/// M and Lz stand for 1/n: 1/n is about M * 2^-(15 + Lz). With the M and Lz of the row's own n, mean
-/// needs 16 bits and ex2 30; with another's they wrap. Latency STAGES clocks, a row a clock.
+// M and Lz stand for 1/n: 1/n is about M * 2^-(15 + Lz). With the M and Lz of the row's own n, mean
+// needs 16 bits and ex2 30; with another's they wrap. Latency STAGES clocks, a row a clock.
 
 module ailayernorm_moments #(
   parameter  int SUM_W      = 22,
   parameter  int SQUARE_W   = 28,
   parameter  int EXP_W      = 4,  // bits of Lz
+  parameter  int PLACE_W    = 4,  // bits of Lz + 1
   parameter  int CMP_RANGES = 2,
   localparam int STAGES     = 5
 ) (
@@ -37,8 +38,10 @@ module ailayernorm_moments #(
   output logic [9:0]              rsqrt_o,
   output logic [4:0]              sh_o         // e + gfrac - ofrac, plus 7
 );
-  localparam int MeanW  = 16;
-  localparam int Ex2W   = 30;
+  localparam int MeanW   = 16;
+  localparam int Ex2W    = 30;
+  localparam int MuW     = 15;
+  localparam int FracW   = 3;
   localparam int ProdW   = SUM_W + 16;
   localparam int ProdSqW = SQUARE_W + 17;  // with a sign
   // The bit below the result, which rounds it, is at 10 + Lz, and at 2 + Lz (6 + Lz), and one lower
@@ -58,7 +61,7 @@ module ailayernorm_moments #(
   logic signed [ProdW-1:0] prod_q;
   logic [ProdSqW-1:0]      prod_sq, prod_sq_q;
   logic [15:0]             mant;
-  logic [EXP_W:0]          exp_q;
+  logic [PLACE_W-1:0]      exp_q;
   logic                    rms_q;
 
   // M has bit 14, or it is 2^15, which goes as 2^14 with a shift less: a row of digits less each.
@@ -85,7 +88,7 @@ module ailayernorm_moments #(
   always_ff @(posedge clk_i) begin
     prod_q    <= prod;
     prod_sq_q <= prod_sq;
-    exp_q     <= (EXP_W + 1)'(inv_exp_i) + (EXP_W + 1)'(!inv_mant_i[15]);
+    exp_q     <= PLACE_W'(inv_exp_i) + PLACE_W'(!inv_mant_i[15]);
     rms_q     <= rms_i;
   end
 
@@ -160,13 +163,13 @@ module ailayernorm_moments #(
   end
 
   // ------------------------------------------------------------------------------------- beside it
-  logic signed [14:0] mu;
-  logic [2:0]         gfrac, ofrac;
+  logic signed [MuW-1:0] mu;
+  logic [FracW-1:0]      gfrac, ofrac;
 
-  assign mu = 15'((17'(mean_q) + 17'sd2) >>> 2);
+  assign mu = MuW'((17'(mean_q) + 17'sd2) >>> 2);
 
   sn_pipe #(
-    .W     (15),
+    .W     (MuW),
     .STAGES(3)
   ) u_mu (
     .clk_i,
@@ -176,7 +179,7 @@ module ailayernorm_moments #(
   );
 
   sn_pipe #(
-    .W     (6),
+    .W     (FracW + FracW),
     .STAGES(STAGES)
   ) u_fracs (
     .clk_i,

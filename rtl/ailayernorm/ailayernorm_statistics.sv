@@ -13,9 +13,7 @@
 //   square_sum = sum of (y*y << 4*range) << 2*alpha          18 bits (CMP_RANGES = 3: 22)
 //   both, and the count, over the row's unmasked elements so far
 //
-/// Latency floor(clog2(LANES) / 3) + 2 clocks, one beat a clock. The trees add the sum's elements as
-/// a + 2048, unsigned, so that synthesis sees their narrow leaves; LANES * 2048 leaves again as the
-/// total's top bit flips.
+// Latency floor(clog2(LANES) / 3) + 2 clocks, one beat a clock.
 
 module ailayernorm_statistics #(
   parameter int LANES      = 32,
@@ -36,24 +34,17 @@ module ailayernorm_statistics #(
   output logic [SQUARE_W-1:0]     square_sum_o,
   output logic [COUNT_W-1:0]      count_o
 );
-  localparam int ElemW      = 12;
-  localparam int ElemSqW    = (CMP_RANGES == 2) ? 18 : 22;
-  localparam int BeatW      = ElemW + $clog2(LANES);
-  localparam int BeatSqW    = ElemSqW + $clog2(LANES);
-  localparam int BeatCountW = 1 + $clog2(LANES);
+  localparam int SqW = (CMP_RANGES == 2) ? 18 : 22;  // of a compressed square
 
   // --------------------------------------------------------------------------------- stage 1: a lane
-  logic [LANES-1:0][BeatW-1:0]      elem;
-  logic [LANES-1:0][BeatSqW-1:0]    elem_sq;
-  logic [LANES-1:0][BeatCountW-1:0] elem_count;
+  logic [LANES-1:0][SqW-1:0] square;
+  logic [LANES-1:0]          active_q;
 
   for (genvar i = 0; i < LANES; i++) begin : gen_lane
     logic signed [8:0]  a, a_q;
-    logic               active_q;
     logic [1:0]         alpha, range, range_q;
-    logic [7:0]         square;
     logic [3:0]         y, y_q;
-    logic signed [11:0] step;
+    logic [7:0]         y_square;
 
     assign a = active_i[i] ? {1'b0, x_i[i]} - {1'b0, zp_i} : 9'd0;
 
@@ -66,63 +57,55 @@ module ailayernorm_statistics #(
     );
 
     always_ff @(posedge clk_i) begin
-      a_q      <= a;
-      y_q      <= y;
-      range_q  <= range;
-      active_q <= active_i[i];
+      a_q     <= a;
+      y_q     <= y;
+      range_q <= range;
     end
 
     // A channel that nobody has loaded may be anything, X in a simulation.
-    assign alpha         = active_q ? alpha_i[i] : 2'd0;
-    assign step          = 12'(a_q) <<< alpha;
-    assign step_o[i]     = step;
-    assign square        = ailayernorm_tables_pkg::square(y_q);
-    assign elem[i]       = BeatW'({!step[11], step[10:0]});
-    assign elem_sq[i]    = (BeatSqW'(square) << {range_q, 2'b0}) << {alpha, 1'b0};
-    assign elem_count[i] = BeatCountW'(active_q);
+    assign alpha     = active_q[i] ? alpha_i[i] : 2'd0;
+    assign step_o[i] = 12'(a_q) <<< alpha;
+    assign y_square  = ailayernorm_tables_pkg::square(y_q);
+    assign square[i] = (SqW'(y_square) << {range_q, 2'b0}) << {alpha, 1'b0};
   end
 
-  // --------------------------------------------------------------------------- the sums over a beat
-  logic [BeatW-1:0]      beat_sum;
-  logic [BeatSqW-1:0]    beat_square;
-  logic [BeatCountW-1:0] beat_count;
-
-  sn_reduce_tree #(
-    .N  (LANES),
-    .W  (BeatW)
-  ) u_sum (
-    .clk_i,
-    .data_i(elem),
-    .data_o(beat_sum)
-  );
-
-  sn_reduce_tree #(
-    .N  (LANES),
-    .W  (BeatSqW)
-  ) u_square (
-    .clk_i,
-    .data_i(elem_sq),
-    .data_o(beat_square)
-  );
-
-  sn_reduce_tree #(
-    .N  (LANES),
-    .W  (BeatCountW)
-  ) u_count (
-    .clk_i,
-    .data_i(elem_count),
-    .data_o(beat_count)
-  );
+  always_ff @(posedge clk_i) active_q <= active_i;
 
   // ------------------------------------------------------------------------------------ over the row
-  logic signed [BeatW-1:0] beat_sum_signed;
-  assign beat_sum_signed = {!beat_sum[BeatW-1], beat_sum[BeatW-2:0]};
+  sn_row_sum #(
+    .LANES (LANES),
+    .ELEM_W(12),
+    .SUM_W (SUM_W),
+    .SIGNED(1)
+  ) u_sum (
+    .clk_i,
+    .data_i (step_o),
+    .load_i,
+    .first_i,
+    .sum_o  (sum_o)
+  );
 
-  always_ff @(posedge clk_i) begin
-    if (load_i) begin
-      sum_o        <= (first_i ? SUM_W'(0) : sum_o) + SUM_W'(beat_sum_signed);
-      square_sum_o <= (first_i ? SQUARE_W'(0) : square_sum_o) + SQUARE_W'(beat_square);
-      count_o      <= (first_i ? COUNT_W'(0) : count_o) + COUNT_W'(beat_count);
-    end
-  end
+  sn_row_sum #(
+    .LANES (LANES),
+    .ELEM_W(SqW),
+    .SUM_W (SQUARE_W)
+  ) u_square_sum (
+    .clk_i,
+    .data_i (square),
+    .load_i,
+    .first_i,
+    .sum_o  (square_sum_o)
+  );
+
+  sn_row_sum #(
+    .LANES (LANES),
+    .ELEM_W(1),
+    .SUM_W (COUNT_W)
+  ) u_count (
+    .clk_i,
+    .data_i (active_q),
+    .load_i,
+    .first_i,
+    .sum_o  (count_o)
+  );
 endmodule

@@ -4,8 +4,8 @@
 //   data_i = 0 .. 0 1 f f . . .      pos_o = i,  frac_o = f f        (FRAC = 2)
 //                   ^ bit i + FRAC
 //
-/// The FRAC low bits of data_i are only ever fraction: the leading one is searched above them, so
-/// pos_o counts from bit FRAC. No one found: pos_o = 0 and frac_o = 0. Combinational.
+// The FRAC low bits of data_i are only ever fraction: the leading one is searched above them, so
+// pos_o counts from bit FRAC. No one found: pos_o = 0 and frac_o = 0. Combinational.
 
 module sn_leading_one #(
   parameter  int W    = 11,  // places searched

@@ -8,9 +8,15 @@
 //   max[j]    = a[j] of a, if a is level with max above j, or b[j] of b, likewise
 //   a remains = a[j] == max[j]
 //
-/// A compare knows its result only at the last bit, and what waits for it waits for all. Here the top
-/// bits go on to the next of a chain of maxima while the lower ones are still being made: a level of a
-/// tree costs the delay of a bit or two, at two thirds of the area.
+//   W = 4:   a = 0110    b = 0101
+//   bit 3:   0           0           max 0, both remain
+//   bit 2:   1           1           max 1, both remain
+//   bit 1:   1           0           max 1, b is out
+//   bit 0:   0           not asked   max 0: 0110
+//
+// A carry-chain comparator has its result only after all W bits, so that a tree of them adds W bit
+// delays a level. From the top bit down the next level starts on the upper bits at once: a level costs
+// the delay of one or two bits, at two thirds of the area.
 
 module sn_max #(
   parameter int W = 8

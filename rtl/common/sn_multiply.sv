@@ -8,11 +8,20 @@
 //   a = sum of digit_n * 4^n,   digit_n = -2 a[2n+1] + a[2n] + a[2n-1]
 //   p = sum of (digit_n * b) * 4^n + ADD
 //
-/// What synthesis makes of a plain product has a row a bit of a. Half the rows of a multiplexer and an
-/// XOR a bit are a third smaller. A negative row is inverted, and its one more is added below; a row's
-/// sign s stands for -s = ~s - 1 in its place, and the ones come off all together. a_i is the operand
-/// whose digits are made: the narrower one as a rule. ADD joins the constant of the signs: half of what
-/// is cut off below, it rounds without an adder.
+// A plain product has a row for each bit of a, this one a row for two: rows of a multiplexer and an
+// XOR, a third smaller in all. a_i is the operand whose digits are made: the narrower one as a rule.
+//
+// A negative partial product is the bitwise inverse plus 1; the +1 goes into the row `ones`. Rows are
+// not sign-extended: each has its sign bit inverted, and the sum of those bits' weights is subtracted
+// once, in Offset. ADD joins that constant: half of what is cut off below, it rounds without an adder.
+//
+//   A_W = B_W = 4:  a = 6 = 0110 = -2 + 2 * 4,  b = -5 = 1011,  2 b = 10110,  ADD = 0
+//
+//   row[0]   digit -2: ~10110 = 01001, sign inverted        0001 1001
+//   row[1]   digit  2:  10110,         sign inverted, * 4   0001 1000
+//   ones     row[0] was inverted                            0000 0001
+//   Offset   -(2^4 + 2^6)                                   1011 0000
+//   p                                                       1110 0010 = -30
 
 module sn_multiply #(
   parameter int A_W = 8,

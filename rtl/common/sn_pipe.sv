@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Delay line of STAGES registers for data that travels beside a chain of valid bits.
 //
-/// All stages load while en_i is set: tie it to 1 where nothing ever waits, since an enable costs a
-/// multiplexer a bit. A bubble repeats what is before it, so it toggles nothing. STAGES = 0 is a wire.
-/// The data is not reset: whoever reads it looks at the valid bit first.
+// For delays of several clocks; a single register is an always_ff in its owner.
+//
+// All stages load while en_i is set: tie it to 1 where nothing ever waits, since an enable costs a
+// multiplexer a bit. During a bubble the register before the line holds its value, so that the line
+// loads the same data again and nothing toggles. STAGES = 0 is a wire. The data is not reset: whoever
+// reads it looks at the valid bit first.
 
 module sn_pipe #(
   parameter int W      = 8,

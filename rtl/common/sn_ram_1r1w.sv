@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Memory with one write port and one registered read port: the only memory of the library.
 //
-/// Put a foundry or FPGA macro in place of this module to use one; nothing else holds a memory.
-/// The word appears on rd_data_o after the clock edge that saw rd_en_i and stays until the next
-/// read. Reading the address that is being written in the same clock gives no defined word: the
-/// owners never do it. A word has PARTS equal parts with a write enable each. Contents are not
-/// reset.
+// Put a foundry or FPGA macro in place of this module to use one; nothing else holds a memory.
+// The word appears on rd_data_o after the clock edge that saw rd_en_i and stays until the next
+// read. Reading the address that is being written in the same clock gives no defined word: the
+// owners never do it. A word has PARTS equal parts with a write enable each. Contents are not
+// reset.
 
 module sn_ram_1r1w #(
   parameter  int DEPTH = 16,

@@ -4,12 +4,12 @@
 //   data_i [N][W] --+-- level 1 --+-- level 2 --+-- level 3 --[reg]-- level 4 -- ... --> data_o [W]
 //                 a + b         a + b         a + b
 //
-/// One register behind every third level, counted from those that the caller has before it (ABOVE):
-/// STAGES clocks, one operand set a clock. What is behind the last of them is not registered: the
-/// caller goes on from there, as a rule with one level more that takes the row so far, and a register.
-/// The registers load at every clock, for an enable costs a multiplexer a bit: where the caller has
-/// nothing to add it holds data_i, and nothing toggles. All nodes are W bits wide, which hold the
-/// total; synthesis drops the upper bits that are constant near the leaves.
+// One register behind every third level, counted from those that the caller has before it (ABOVE):
+// STAGES clocks, one operand set a clock. What is behind the last of them is not registered: the
+// caller goes on from there, as a rule with one level more that takes the row so far, and a register.
+// The registers load at every clock, for an enable costs a multiplexer a bit: where the caller has
+// nothing to add it holds data_i, and nothing toggles. All nodes are W bits wide, which hold the
+// total; synthesis drops the upper bits that are constant near the leaves.
 
 module sn_reduce_tree #(
   parameter  int N      = 32,

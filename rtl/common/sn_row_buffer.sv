@@ -6,15 +6,15 @@
 //   wr_* ----> [ beat memory, DEPTH x BEAT_W ] ----> beat_o, last_o   one beat a clock
 //   close_* -> [ row memory,  DEPTH x ROW_W  ] ----> row_o            held over the row's beats
 //
-// With LATE, the upper BEAT_W - EARLY_W bits of beat_o come LATE clocks of advance_i behind the rest:
-// what pass 2 needs of a beat only then is read then, from a memory of its own, in place of being
-// carried along in registers.
+// With READ_DELAY, the lower FIRST_W bits of beat_o come first, and the rest READ_DELAY clocks of
+// advance_i later: what pass 2 needs of a beat only then is read then, from a memory of its own, in
+// place of being carried along in registers.
 //
-// DEPTH = MAX_BEATS + TURNAROUND + LATE slots, one ring for all rows. A slot is taken when a beat is
-// accepted and given back when all of it is read, so pass 1 never stalls and nothing can overflow.
-// With TURNAROUND the clocks from accepting a row's last beat to reading its first one, the ring holds
-// one whole row plus what arrives in that time: enough for a beat a clock for ever, in any mix of
-// row lengths, where two row-sized halves would need nearly twice the bits.
+// DEPTH = MAX_BEATS + TURNAROUND + READ_DELAY slots, one ring for all rows. A slot is taken when a
+// beat is accepted and given back when all of it is read, so pass 1 never stalls and nothing can
+// overflow. With TURNAROUND the clocks from accepting a row's last beat to reading its first one, the
+// ring holds one whole row plus what arrives in that time: enough for a beat a clock for ever, in any
+// mix of row lengths, where two row-sized halves would need nearly twice the bits.
 //
 // A row has at least one stored beat, so DEPTH entries of row memory are always enough.
 
@@ -23,9 +23,9 @@ module sn_row_buffer #(
   parameter  int ROW_W      = 16,
   parameter  int MAX_BEATS  = 32,
   parameter  int TURNAROUND = 9,
-  parameter  int LATE       = 0,
-  parameter  int EARLY_W    = BEAT_W,  // with LATE 0 all of it
-  localparam int DEPTH      = MAX_BEATS + TURNAROUND + LATE
+  parameter  int READ_DELAY = 0,
+  parameter  int FIRST_W    = BEAT_W,  // with READ_DELAY 0 all of it
+  localparam int DEPTH      = MAX_BEATS + TURNAROUND + READ_DELAY
 ) (
   input  logic              clk_i,
   input  logic              rst_ni,
@@ -98,48 +98,48 @@ module sn_row_buffer #(
 
   sn_ram_1r1w #(
     .DEPTH(DEPTH),
-    .WIDTH(EARLY_W + 1)
+    .WIDTH(FIRST_W + 1)
   ) u_beats (
     .clk_i,
     .wr_en_i,
     .wr_addr_i(wr_ptr_q),
-    .wr_data_i({wr_last_i, wr_beat_i[EARLY_W-1:0]}),
+    .wr_data_i({wr_last_i, wr_beat_i[FIRST_W-1:0]}),
     .rd_en_i  (rd_beat),
     .rd_addr_i(rd_ptr_q),
-    .rd_data_o({last_o, beat_o[EARLY_W-1:0]})
+    .rd_data_o({last_o, beat_o[FIRST_W-1:0]})
   );
 
-  if (LATE == 0) begin : gen_all
+  if (READ_DELAY == 0) begin : gen_all
     assign rd_all = rd_beat;
-  end else begin : gen_late
-    logic [LATE:0]   reads;  // [n]: a beat was read n clocks of advance_i ago
-    logic [LATE:1]   reads_q;
-    logic [PtrW-1:0] ptr_q;
+  end else begin : gen_rest
+    logic [READ_DELAY:0] reads;  // [n]: a beat was read n clocks of advance_i ago
+    logic [READ_DELAY:1] reads_q;
+    logic [PtrW-1:0]     ptr_q;
 
     assign reads  = {reads_q, rd_beat};
-    assign rd_all = advance_i && reads[LATE];
+    assign rd_all = advance_i && reads[READ_DELAY];
 
     always_ff @(posedge clk_i or negedge rst_ni) begin
       if (!rst_ni) begin
         reads_q <= '0;
         ptr_q   <= '0;
       end else if (advance_i) begin
-        reads_q <= reads[LATE-1:0];
-        if (reads[LATE]) ptr_q <= next(ptr_q);
+        reads_q <= reads[READ_DELAY-1:0];
+        if (reads[READ_DELAY]) ptr_q <= next(ptr_q);
       end
     end
 
     sn_ram_1r1w #(
       .DEPTH(DEPTH),
-      .WIDTH(BEAT_W - EARLY_W)
-    ) u_late (
+      .WIDTH(BEAT_W - FIRST_W)
+    ) u_rest (
       .clk_i,
       .wr_en_i,
       .wr_addr_i(wr_ptr_q),
-      .wr_data_i(wr_beat_i[BEAT_W-1:EARLY_W]),
+      .wr_data_i(wr_beat_i[BEAT_W-1:FIRST_W]),
       .rd_en_i  (rd_all),
       .rd_addr_i(ptr_q),
-      .rd_data_o(beat_o[BEAT_W-1:EARLY_W])
+      .rd_data_o(beat_o[BEAT_W-1:FIRST_W])
     );
   end
 

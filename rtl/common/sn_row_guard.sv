@@ -14,8 +14,8 @@
 //     stored; the row is complete when its tlast has come, like any other.
 //   - cfg_i is taken with the row's first beat and held for the row.
 //
-/// Throughput one beat a clock, latency one clock. There is no stall after this point: whoever owns
-/// s_axis_tready (sn_row_buffer) gives it only when the beat has a place to go.
+// Throughput one beat a clock, latency one clock. There is no stall after this point: whoever owns
+// s_axis_tready (sn_row_buffer) gives it only when the beat has a place to go.
 
 module sn_row_guard #(
   parameter  int LANES     = 32,

@@ -23,7 +23,7 @@
 //   LATENCY = T + 13 + B clocks.
 // Storage: that of sn_two_pass, with CODE_W = 4.
 //
-/// m_axis_tready enables the registers of pass 3 and goes no further.
+// m_axis_tready enables the registers of pass 3 and goes no further.
 
 module sn_three_pass #(
   parameter  int         LANES     = 32,
@@ -74,8 +74,8 @@ module sn_three_pass #(
 );
   localparam logic [3:0] CodeAbsent = 4'd15;
 
-  logic                  advance, p0_valid, p0_last, p0_err_keep, p0_err_len;
-  logic [LANES-1:0][3:0] p0_code;
+  logic                  advance, p3_rd_valid, p3_rd_last, p3_rd_err_keep, p3_rd_err_len;
+  logic [LANES-1:0][3:0] p3_rd_code;
 
   sn_two_pass #(
     .LANES      (LANES),
@@ -105,31 +105,36 @@ module sn_three_pass #(
     .row_sum_o,
     .row_word_i,
     .advance_i     (advance),
-    .valid_o       (p0_valid),
-    .code_o        (p0_code),
-    .last_o        (p0_last),
-    .row_err_keep_o(p0_err_keep),
-    .row_err_len_o (p0_err_len),
+    .valid_o       (p3_rd_valid),
+    .code_o        (p3_rd_code),
+    .last_o        (p3_rd_last),
+    .row_err_keep_o(p3_rd_err_keep),
+    .row_err_len_o (p3_rd_err_len),
     .row_word_o    (line_word_o)
   );
 
   // ---------------------------------------------------------------------- pass 3: selection, output
-  logic                      p1_valid_q, p1_last, p1_err_keep, p1_err_len;
-  logic [LANES-1:0][3:0]     p1_code;
-  logic [15:0][VALUE_W-1:0]  line;
+  logic                        p3_sel_valid, p3_sel_last, p3_sel_err_keep, p3_sel_err_len;
+  logic [LANES-1:0][3:0]       p3_sel_code;
+  logic [LANES-1:0]            p3_sel_keep;
+  logic [LANES-1:0][OUT_W-1:0] p3_sel_out;
+  logic [15:0][VALUE_W-1:0]    line;
 
-  assign line_load_o = advance && p0_valid;
-  assign advance     = !m_axis_tvalid || m_axis_tready;
+  assign line_load_o = advance && p3_rd_valid;
 
-  sn_pipe #(
-    .W     (4 * LANES + 3),
-    .STAGES(1)
-  ) u_p1 (
-    .clk_i,
-    .en_i  (advance),
-    .data_i({p0_code, p0_last, p0_err_keep, p0_err_len}),
-    .data_o({p1_code, p1_last, p1_err_keep, p1_err_len})
-  );
+  always_ff @(posedge clk_i or negedge rst_ni) begin
+    if (!rst_ni) p3_sel_valid <= 1'b0;
+    else if (advance) p3_sel_valid <= p3_rd_valid;
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (advance) begin
+      p3_sel_code     <= p3_rd_code;
+      p3_sel_last     <= p3_rd_last;
+      p3_sel_err_keep <= p3_rd_err_keep;
+      p3_sel_err_len  <= p3_rd_err_len;
+    end
+  end
 
   for (genvar n = 0; n < 16; n++) begin : gen_line
     if (n < ENTRIES) begin : gen_used
@@ -139,26 +144,28 @@ module sn_three_pass #(
     end
   end
 
-  // The outputs are reset whole: no X leaves the unit.
-  always_ff @(posedge clk_i or negedge rst_ni) begin
-    if (!rst_ni) begin
-      p1_valid_q    <= 1'b0;
-      m_axis_tvalid <= 1'b0;
-      m_axis_tdata  <= '0;
-      m_axis_tkeep  <= '0;
-      m_axis_tlast  <= 1'b0;
-      m_axis_tuser  <= '0;
-    end else if (advance) begin
-      p1_valid_q    <= p0_valid;
-      m_axis_tvalid <= p1_valid_q;
-      if (p1_valid_q) begin
-        for (int i = 0; i < LANES; i++) begin
-          m_axis_tdata[OUT_W*i+:OUT_W] <= OUT_W'(line[p1_code[i]]);
-          m_axis_tkeep[i]              <= p1_code[i] != CodeAbsent;
-        end
-        m_axis_tlast <= p1_last;
-        m_axis_tuser <= {p1_err_keep, p1_err_len, 5'd0};
-      end
-    end
+  for (genvar i = 0; i < LANES; i++) begin : gen_lane
+    assign p3_sel_out[i]  = OUT_W'(line[p3_sel_code[i]]);
+    assign p3_sel_keep[i] = p3_sel_code[i] != CodeAbsent;
   end
+
+  sn_row_output #(
+    .LANES(LANES),
+    .OUT_W(OUT_W)
+  ) u_output (
+    .clk_i,
+    .rst_ni,
+    .advance_o(advance),
+    .valid_i  (p3_sel_valid),
+    .data_i   (p3_sel_out),
+    .keep_i   (p3_sel_keep),
+    .last_i   (p3_sel_last),
+    .user_i   ({p3_sel_err_keep, p3_sel_err_len, 5'd0}),
+    .m_axis_tdata,
+    .m_axis_tkeep,
+    .m_axis_tlast,
+    .m_axis_tuser,
+    .m_axis_tvalid,
+    .m_axis_tready
+  );
 endmodule

@@ -23,9 +23,9 @@
 //   10 + CFG_W bits, and of ceil(MAX_LEN/LANES) + T + 7 beats of CODE_W LANES + 1 bits and as many rows
 //   of 2 + ROW_W bits.
 //
-/// Pass 2 takes a beat from ring 1 only when ring 2 has a slot for it, so that nothing behind it ever
-/// has to wait. s_axis_tready is a flip-flop. For a softmax that selects its outputs by the code see
-/// sn_three_pass; for a sum that can be made while the maximum still grows see e2softmax.
+// Pass 2 takes a beat from ring 1 only when ring 2 has a slot for it, so that nothing behind it ever
+// has to wait. s_axis_tready is a flip-flop. For a softmax that selects its outputs by the code see
+// sn_three_pass; for a sum that can be made while the maximum still grows see e2softmax.
 
 module sn_two_pass #(
   parameter  int LANES       = 32,
@@ -73,7 +73,7 @@ module sn_two_pass #(
   localparam int MaxBeats = (MAX_LEN + LANES - 1) / LANES;
   localparam int Tree     = $clog2(LANES) / 3;
 
-  // Stages of pass 1: valid[s] tells that stage s holds a beat. Stage 0 is the guard's register.
+  // Stages of pass 1: p1_valid[s] tells that stage s holds a beat. Stage 0 is the guard's register.
   localparam int StMax       = 1;               // running maximum: the row is closed from here
   localparam int Turnaround1 = StMax + 2;       // + accept, + the row buffer's count of closed beats
   // Stages of pass 2; ring 1 puts out stage 0.
@@ -87,97 +87,58 @@ module sn_two_pass #(
     logic [CFG_W-1:0] cfg;
     logic             err_keep;  // the row's flags so far
     logic             err_len;
-    logic             first;     // first beat of its row
     logic             store;     // has a place in ring 1
     logic             close;     // the row is complete
   } ctl_t;
-  ctl_t s0_ctl, max_ctl;
-  localparam int CtlW = CFG_W + 5;  // bits of ctl_t: not every tool takes $bits of a type here
+  ctl_t p1_in_ctl, p1_max_ctl;
 
-  logic                  take, s0_valid, s0_last;
-  logic [LANES-1:0][7:0] in_key, s0_key;
-  logic [LANES-1:0]      s0_keep, s0_active;
-  logic [StMax:0]        valid;
-  logic [StMax-1:0]      valid_q;
-  logic [7:0]            max_m, unused_prev;
+  logic                  take, p1_in_first, p1_in_last;
+  logic [StMax:0]        p1_valid;
+  logic [LANES-1:0][8:0] p1_in_lane;  // {active, key}: see sn_max_front
+  logic [7:0]            p1_max_m, unused_prev;
 
-  // From here on an element is its key x + 128, unsigned. The guard makes those of masked lanes 0.
-  for (genvar i = 0; i < LANES; i++) begin : gen_key
-    assign in_key[i] = {!s_axis_tdata[8*i+7], s_axis_tdata[8*i+:7]};
-  end
-
-  sn_row_guard #(
+  sn_max_front #(
     .LANES  (LANES),
     .MAX_LEN(MAX_LEN),
-    .LANE_W (8),
-    .CFG_W  (CFG_W)
-  ) u_guard (
+    .CFG_W  (CFG_W),
+    .STAGES (StMax)
+  ) u_front (
     .clk_i,
     .rst_ni,
-    .s_axis_tdata  (in_key),
+    .cfg_i,
+    .s_axis_tdata,
     .s_axis_tkeep,
     .s_axis_tstrb,
     .s_axis_tlast,
     .s_axis_tvalid,
     .s_axis_tready,
-    .cfg_i,
-    .take_o        (take),
-    .valid_o       (s0_valid),
-    .store_o       (s0_ctl.store),
-    .first_o       (s0_ctl.first),
-    .stored_last_o (s0_last),
-    .close_o       (s0_ctl.close),
-    .data_o        (s0_key),
-    .keep_o        (s0_keep),
-    .active_o      (s0_active),
-    .cfg_o         (s0_ctl.cfg),
-    .row_err_len_o (s0_ctl.err_len),
-    .row_err_keep_o(s0_ctl.err_keep),
     .err_len_o,
-    .err_keep_o
+    .err_keep_o,
+    .take_o        (take),
+    .valid_o       (p1_valid),
+    .store_o       (p1_in_ctl.store),
+    .first_o       (p1_in_first),
+    .stored_last_o (p1_in_last),
+    .close_o       (p1_in_ctl.close),
+    .cfg_o         (p1_in_ctl.cfg),
+    .row_err_len_o (p1_in_ctl.err_len),
+    .row_err_keep_o(p1_in_ctl.err_keep),
+    .lane_o        (p1_in_lane),
+    .max_o         (p1_max_m),
+    .prev_o        (unused_prev)
   );
 
-  always_ff @(posedge clk_i or negedge rst_ni) begin
-    if (!rst_ni) valid_q <= '0;
-    else valid_q <= valid[StMax-1:0];
-  end
-  assign valid = {valid_q, s0_valid};
+  always_ff @(posedge clk_i) p1_max_ctl <= p1_in_ctl;
 
-  sn_row_max #(
-    .LANES(LANES)
-  ) u_max (
-    .clk_i,
-    .load_i (s0_valid),
-    .key_i  (s0_key),
-    .first_i(s0_ctl.first),
-    .max_o  (max_m),
-    .prev_o (unused_prev)
-  );
-
-  sn_pipe #(
-    .W     (CtlW),
-    .STAGES(1)
-  ) u_max_ctl (
-    .clk_i,
-    .en_i  (1'b1),
-    .data_i(s0_ctl),
-    .data_o(max_ctl)
-  );
-
-  // A lane's word in ring 1: {active, key}. A lane that is not active has no key, and bit 0 tells a
-  // masked element from none.
-  logic                  q0_valid, q0_last, q0_err_keep, q0_err_len, ring2_ready, q0_go;
-  logic [LANES-1:0][8:0] wr_lane, q0_lane;
-  logic [CFG_W-1:0]      q0_cfg;
-  logic [7:0]            q0_m;
-
-  for (genvar i = 0; i < LANES; i++) begin : gen_wr_lane
-    assign wr_lane[i] = {s0_active[i], s0_key[i][7:1], s0_active[i] ? s0_key[i][0] : s0_keep[i]};
-  end
+  logic                  p2_rd_valid, p2_rd_last, p2_rd_err_keep, p2_rd_err_len;
+  logic                  ring2_ready, p2_rd_go;
+  logic [LANES-1:0][8:0] p2_rd_lane;
+  logic [CFG_W-1:0]      p2_rd_cfg;
+  logic [7:0]            p2_rd_m;
 
   sn_row_buffer #(
     .BEAT_W    (9 * LANES),
-    .ROW_W     (10 + CFG_W),
+    .ROW_W     (2 + CFG_W + 8),  // flags, settings, m
     .MAX_BEATS (MaxBeats),
     .TURNAROUND(Turnaround1)
   ) u_ring1 (
@@ -185,54 +146,45 @@ module sn_two_pass #(
     .rst_ni,
     .take_i     (take),
     .ready_o    (s_axis_tready),
-    .wr_en_i    (s0_valid && s0_ctl.store),
-    .wr_beat_i  (wr_lane),
-    .wr_last_i  (s0_last),
-    .done_i     (valid[StMax] && max_ctl.store),
-    .close_i    (valid[StMax] && max_ctl.close),
-    .close_row_i({max_ctl.err_keep, max_ctl.err_len, max_ctl.cfg, max_m}),
+    .wr_en_i    (p1_valid[0] && p1_in_ctl.store),
+    .wr_beat_i  (p1_in_lane),
+    .wr_last_i  (p1_in_last),
+    .done_i     (p1_valid[StMax] && p1_max_ctl.store),
+    .close_i    (p1_valid[StMax] && p1_max_ctl.close),
+    .close_row_i({p1_max_ctl.err_keep, p1_max_ctl.err_len, p1_max_ctl.cfg, p1_max_m}),
     .advance_i  (ring2_ready),
-    .valid_o    (q0_valid),
-    .beat_o     (q0_lane),
-    .last_o     (q0_last),
-    .row_o      ({q0_err_keep, q0_err_len, q0_cfg, q0_m})
+    .valid_o    (p2_rd_valid),
+    .beat_o     (p2_rd_lane),
+    .last_o     (p2_rd_last),
+    .row_o      ({p2_rd_err_keep, p2_rd_err_len, p2_rd_cfg, p2_rd_m})
   );
 
   // ------------------------------------------------------------------------------------- pass 2: sum
-  logic [StRow:1]        q_valid;
-  logic                  q0_start_q;  // the next beat is its row's first
-  logic [LANES-1:0][7:0] q0_d;
-  logic [LANES-1:0]      q0_active, q0_keep, code_active, code_keep;
-  logic                  code_last, code_first, sum_last, sum_first, row_last;
-  logic                  row_err_keep, row_err_len;
+  logic [StRow:1]   p2_valid;
+  logic             p2_rd_first;  // the next beat is its row's first
+  logic [LANES-1:0] p2_rd_active, p2_rd_keep, p2_code_active, p2_code_keep;
+  logic             p2_code_last, p2_code_first, p2_sum_last, p2_sum_first, p2_row_last;
+  logic             p2_row_err_keep, p2_row_err_len;
 
-  assign q0_go = q0_valid && ring2_ready;
+  assign p2_rd_go = p2_rd_valid && ring2_ready;
 
   always_ff @(posedge clk_i or negedge rst_ni) begin
     if (!rst_ni) begin
-      q_valid    <= '0;
-      q0_start_q <= 1'b1;
+      p2_valid    <= '0;
+      p2_rd_first <= 1'b1;
     end else begin
-      q_valid <= {q_valid[StRow-1:1], q0_go};
-      if (q0_go) q0_start_q <= q0_last;
+      p2_valid <= {p2_valid[StRow-1:1], p2_rd_go};
+      if (p2_rd_go) p2_rd_first <= p2_rd_last;
     end
   end
 
-  for (genvar i = 0; i < LANES; i++) begin : gen_q0
-    assign q0_active[i] = q0_lane[i][8];
-    assign q0_keep[i]   = q0_lane[i][8] || q0_lane[i][0];
-    assign q0_d[i]      = q0_m - q0_lane[i][7:0];
+  for (genvar i = 0; i < LANES; i++) begin : gen_rd
+    assign p2_rd_active[i] = p2_rd_lane[i][8];
+    assign p2_rd_keep[i]   = p2_rd_lane[i][8] || p2_rd_lane[i][0];
+    always_ff @(posedge clk_i) elem_d_o[i] <= p2_rd_m - p2_rd_lane[i][7:0];
   end
 
-  sn_pipe #(
-    .W     (8 * LANES + CFG_W),
-    .STAGES(1)
-  ) u_d (
-    .clk_i,
-    .en_i  (1'b1),
-    .data_i({q0_d, q0_cfg}),
-    .data_o({elem_d_o, elem_cfg_o})
-  );
+  always_ff @(posedge clk_i) elem_cfg_o <= p2_rd_cfg;
 
   sn_pipe #(
     .W     (2 * LANES + 2),
@@ -240,21 +192,21 @@ module sn_two_pass #(
   ) u_code (
     .clk_i,
     .en_i  (1'b1),
-    .data_i({q0_active, q0_keep, q0_last, q0_start_q}),
-    .data_o({code_active, code_keep, code_last, code_first})
+    .data_i({p2_rd_active, p2_rd_keep, p2_rd_last, p2_rd_first}),
+    .data_o({p2_code_active, p2_code_keep, p2_code_last, p2_code_first})
   );
 
   localparam int                BeatW  = SHARE_W + $clog2(LANES);
   localparam logic [CODE_W-1:0] Zero   = CODE_W'(ZERO_CODE);
   localparam logic [CODE_W-1:0] Absent = CODE_W'(ABSENT_CODE);
-  logic [LANES-1:0][CODE_W-1:0] code_word;
+  logic [LANES-1:0][CODE_W-1:0] p2_code_word;
   logic [LANES-1:0][BeatW-1:0]  share;
-  logic [BeatW-1:0]             beat_sum;
-  logic [SUM_W-1:0]             sum_q;
+  logic [BeatW-1:0]             p2_beat_sum;
+  logic [SUM_W-1:0]             p2_sum;
 
   for (genvar i = 0; i < LANES; i++) begin : gen_share
-    assign code_word[i] = !code_keep[i] ? Absent : !code_active[i] ? Zero : elem_code_i[i];
-    assign share[i]     = code_active[i] ? BeatW'(elem_share_i[i]) : '0;
+    assign p2_code_word[i] = !p2_code_keep[i] ? Absent : !p2_code_active[i] ? Zero : elem_code_i[i];
+    assign share[i]        = p2_code_active[i] ? BeatW'(elem_share_i[i]) : '0;
   end
 
   sn_reduce_tree #(
@@ -263,7 +215,7 @@ module sn_two_pass #(
   ) u_tree (
     .clk_i,
     .data_i(share),
-    .data_o(beat_sum)
+    .data_o(p2_beat_sum)
   );
 
   sn_pipe #(
@@ -272,15 +224,15 @@ module sn_two_pass #(
   ) u_sum (
     .clk_i,
     .en_i  (1'b1),
-    .data_i({code_last, code_first}),
-    .data_o({sum_last, sum_first})
+    .data_i({p2_code_last, p2_code_first}),
+    .data_o({p2_sum_last, p2_sum_first})
   );
 
   always_ff @(posedge clk_i) begin
-    if (q_valid[StSum-1]) sum_q <= (sum_first ? '0 : sum_q) + SUM_W'(beat_sum);
+    if (p2_valid[StSum-1]) p2_sum <= (p2_sum_first ? '0 : p2_sum) + SUM_W'(p2_beat_sum);
   end
 
-  assign row_sum_o = sum_q;
+  assign row_sum_o = p2_sum;
 
   sn_pipe #(
     .W     (1),
@@ -288,8 +240,8 @@ module sn_two_pass #(
   ) u_row_last (
     .clk_i,
     .en_i  (1'b1),
-    .data_i(sum_last),
-    .data_o(row_last)
+    .data_i(p2_sum_last),
+    .data_o(p2_row_last)
   );
 
   // A row's flags are ring 1's for as long as its beats come out.
@@ -299,26 +251,26 @@ module sn_two_pass #(
   ) u_flags (
     .clk_i,
     .en_i  (1'b1),
-    .data_i({q0_err_keep, q0_err_len}),
-    .data_o({row_err_keep, row_err_len})
+    .data_i({p2_rd_err_keep, p2_rd_err_len}),
+    .data_o({p2_row_err_keep, p2_row_err_len})
   );
 
   sn_row_buffer #(
     .BEAT_W    (CODE_W * LANES),
-    .ROW_W     (2 + ROW_W),
+    .ROW_W     (2 + ROW_W),  // flags, the row's word
     .MAX_BEATS (MaxBeats),
     .TURNAROUND(Turnaround2)
   ) u_ring2 (
     .clk_i,
     .rst_ni,
-    .take_i     (q0_go),
+    .take_i     (p2_rd_go),
     .ready_o    (ring2_ready),
-    .wr_en_i    (q_valid[StCode]),
-    .wr_beat_i  (code_word),
-    .wr_last_i  (code_last),
-    .done_i     (q_valid[StRow]),
-    .close_i    (q_valid[StRow] && row_last),
-    .close_row_i({row_err_keep, row_err_len, row_word_i}),
+    .wr_en_i    (p2_valid[StCode]),
+    .wr_beat_i  (p2_code_word),
+    .wr_last_i  (p2_code_last),
+    .done_i     (p2_valid[StRow]),
+    .close_i    (p2_valid[StRow] && p2_row_last),
+    .close_row_i({p2_row_err_keep, p2_row_err_len, row_word_i}),
     .advance_i,
     .valid_o,
     .beat_o     (code_o),
@@ -327,5 +279,5 @@ module sn_two_pass #(
   );
 
   logic unused;
-  assign unused = ^{max_ctl.first, unused_prev};
+  assign unused = ^{p1_in_first, unused_prev};
 endmodule

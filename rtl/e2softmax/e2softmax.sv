@@ -17,12 +17,7 @@
 //   out_i = rnd(C / 2^(k_i + ks))  cfg_fmt_i = 0, linear:     value out * 2^-8
 //   out_i = rnd(C / 2^k_i)         cfg_fmt_i = 1, row-scaled: value out * 2^-(8 + ks), ks in tuser
 //
-// Contract (the same for every unit of the library, docs/stream.md):
-//   - s_axis: LANES bytes a beat. tkeep marks the row's elements; tkeep with tstrb = 0 is a masked
-//     element: it counts nowhere and comes out as 0. tie s_axis_tstrb to s_axis_tkeep if unused.
-//   - m_axis: one beat for each stored input beat, same tkeep; tuser = {err_keep, err_len,
-//     exponent[4:0]}, constant over the row.
-//   - cfg_*_i are taken with the first beat of each row.
+// Contract: docs/stream.md. The exponent in m_axis_tuser is ks of a row-scaled row, else 0.
 //
 // Throughput: one beat a clock for ever, rows of any length, when neither side stalls.
 // Latency: from the transfer of a row's last beat to that of its first output beat
@@ -30,7 +25,7 @@
 // Storage: a ring of ceil(MAX_LEN/LANES) + 7 + T beats of (4 + EXP_FRAC) LANES + 9 bits between the
 //   passes, and as many row entries of 14 + clog2(clog2(MAX_LEN) + 1) + DIV_BITS bits.
 //
-/// s_axis_tready is a flip-flop. m_axis_tready enables the registers of pass 2 and goes no further.
+// s_axis_tready is a flip-flop. m_axis_tready enables the registers of pass 2 and goes no further.
 
 module e2softmax #(
   parameter  int LANES    = 32,    // 1, 2, 4, 8, 16, 32, 64: elements a beat
@@ -81,11 +76,12 @@ module e2softmax #(
   localparam int LenW     = $clog2(MAX_LEN);
   localparam int SumW     = 16 + LenW;
   localparam int KsW      = (LenW > 0) ? $clog2(LenW + 1) : 1;
-  localparam int CfgW     = 4;
-  localparam int BeatW    = CodeW * LANES + 8;
-  localparam int RowW     = 2 + 8 + CfgW + KsW + DIV_BITS;
+  localparam int CfgW     = 4;                              // fmt, frac
+  localparam int BeatW    = 8 + CodeW * LANES;              // m_t, codes
+  localparam int RowW     = 2 + CfgW + 8 + KsW + DIV_BITS;  // flags, settings, m_L, ks, bin
+  localparam int CtlW     = 2 + CfgW + 4;                   // of ctl_t: no $bits in every tool
 
-  // Stages of pass 1: valid[s] tells that stage s holds a beat. Stage 0 is the guard's register.
+  // Stages of pass 1: p1_valid[s] tells that stage s holds a beat. Stage 0 is the guard's register.
   localparam int Tree     = $clog2(LANES) / 3;
   localparam int StMax    = 1;             // running maximum
   localparam int StCode   = StMax + 1;     // codes: written to the row buffer from here
@@ -99,7 +95,7 @@ module e2softmax #(
   localparam logic [CodeW-1:0] CodeAbsent = '1;
   localparam logic [CodeW-1:0] CodeZero   = CodeAbsent - CodeW'(1);
 
-  // ---------------------------------------------------------------------------------- stage 0: guard
+  // ------------------------------------------------------- pass 1, stages 0 and StMax: guard, maximum
   // What every beat carries along pass 1.
   typedef struct packed {
     logic       err_keep;  // the row's flags so far
@@ -111,142 +107,92 @@ module e2softmax #(
     logic       last;      // ... and is the last of its row there
     logic       close;     // the row is complete
   } ctl_t;
-  ctl_t s0_ctl, max_ctl, code_ctl, beat_ctl, sum_ctl;
-  localparam int CtlW = 10;  // bits of ctl_t: not every tool takes $bits of a type here
+  ctl_t p1_in_ctl, p1_max_ctl, p1_code_ctl, p1_beat_ctl, p1_sum_ctl;
 
   logic                  take;
-  logic [LANES-1:0][7:0] in_key, s0_key;
-  logic [LANES-1:0]      s0_keep, s0_active;
-  logic [StSum:0]        valid;
-  logic                  s0_valid;
-  logic [StSum-1:0]      valid_q;
+  logic [StSum:0]        p1_valid;
+  logic [LANES-1:0][8:0] p1_in_lane, p1_max_lane;  // {active, key}: see sn_max_front
+  logic [7:0]            p1_max_m, p1_max_prev;
 
-  // From here on an element is its key x + 128, unsigned. The guard makes those of masked lanes 0.
-  for (genvar i = 0; i < LANES; i++) begin : gen_key
-    assign in_key[i] = {!s_axis_tdata[8*i+7], s_axis_tdata[8*i+:7]};
-  end
-
-  sn_row_guard #(
+  sn_max_front #(
     .LANES  (LANES),
     .MAX_LEN(MAX_LEN),
-    .LANE_W (8),
-    .CFG_W  (CfgW)
-  ) u_guard (
+    .CFG_W  (CfgW),
+    .STAGES (StSum)
+  ) u_front (
     .clk_i,
     .rst_ni,
-    .s_axis_tdata  (in_key),
+    .cfg_i         ({cfg_fmt_i, cfg_frac_i}),
+    .s_axis_tdata,
     .s_axis_tkeep,
     .s_axis_tstrb,
     .s_axis_tlast,
     .s_axis_tvalid,
     .s_axis_tready,
-    .cfg_i         ({cfg_fmt_i, cfg_frac_i}),
-    .take_o        (take),
-    .valid_o       (s0_valid),
-    .store_o       (s0_ctl.store),
-    .first_o       (s0_ctl.first),
-    .stored_last_o (s0_ctl.last),
-    .close_o       (s0_ctl.close),
-    .data_o        (s0_key),
-    .keep_o        (s0_keep),
-    .active_o      (s0_active),
-    .cfg_o         ({s0_ctl.fmt, s0_ctl.frac}),
-    .row_err_len_o (s0_ctl.err_len),
-    .row_err_keep_o(s0_ctl.err_keep),
     .err_len_o,
-    .err_keep_o
+    .err_keep_o,
+    .take_o        (take),
+    .valid_o       (p1_valid),
+    .store_o       (p1_in_ctl.store),
+    .first_o       (p1_in_ctl.first),
+    .stored_last_o (p1_in_ctl.last),
+    .close_o       (p1_in_ctl.close),
+    .cfg_o         ({p1_in_ctl.fmt, p1_in_ctl.frac}),
+    .row_err_len_o (p1_in_ctl.err_len),
+    .row_err_keep_o(p1_in_ctl.err_keep),
+    .lane_o        (p1_in_lane),
+    .max_o         (p1_max_m),
+    .prev_o        (p1_max_prev)
   );
 
-  always_ff @(posedge clk_i or negedge rst_ni) begin
-    if (!rst_ni) valid_q <= '0;
-    else valid_q <= valid[StSum-1:0];
+  always_ff @(posedge clk_i) begin
+    p1_max_ctl  <= p1_in_ctl;
+    p1_max_lane <= p1_in_lane;
   end
-  assign valid = {valid_q, s0_valid};
 
-  // ----------------------------------------------------------- stage StMax: maximum, keys beside it
-  // Beside the maximum a lane has 9 bits: {active, key}. A lane that is not active has no key, and
-  // bit 0 tells a masked element from none.
-  logic [LANES-1:0][8:0] s0_lane, max_lane;
-  logic [7:0]            max_m, max_prev;
-
-  for (genvar i = 0; i < LANES; i++) begin : gen_lane
-    assign s0_lane[i] = {s0_active[i], s0_key[i][7:1], s0_active[i] ? s0_key[i][0] : s0_keep[i]};
-  end
-
-  sn_row_max #(
-    .LANES(LANES)
-  ) u_max (
-    .clk_i,
-    .load_i  (s0_valid),
-    .key_i   (s0_key),
-    .first_i (s0_ctl.first),
-    .max_o   (max_m),
-    .prev_o  (max_prev)
-  );
-
-  sn_pipe #(
-    .W     (9 * LANES),
-    .STAGES(1)
-  ) u_max_lane (
-    .clk_i,
-    .en_i  (1'b1),
-    .data_i(s0_lane),
-    .data_o(max_lane)
-  );
-
-  sn_pipe #(
-    .W     (CtlW),
-    .STAGES(1)
-  ) u_max_ctl (
-    .clk_i,
-    .en_i  (1'b1),
-    .data_i(s0_ctl),
-    .data_o(max_ctl)
-  );
-
-  // ------------------------------------------------------------------------ stage StCode: the codes
+  // ---------------------------------------------------------------- pass 1, stage StCode: the codes
   // A lane that is not active has its word of the row buffer in place of a code.
-  logic [LANES-1:0][CodeW-1:0] code_d, code_y, code_word;
-  logic [LANES-1:0]            max_active, code_active;
-  logic [CodeW-1:0]            rise_d, code_rise;
-  logic [7:0]                  code_m;
+  logic [LANES-1:0][CodeW-1:0] code, p1_code_y, p1_code_word;
+  logic [LANES-1:0]            p1_code_active;
+  logic [CodeW-1:0]            rise, p1_code_rise;
+  logic [7:0]                  p1_code_m;
 
   for (genvar i = 0; i < LANES; i++) begin : gen_code
-    logic [CodeW-1:0] code;
     e2softmax_log2exp #(
       .EXP_FRAC(EXP_FRAC)
     ) u_log2exp (
-      .d_i   (max_m - max_lane[i][7:0]),
-      .frac_i(max_ctl.frac),
-      .code_o(code)
+      .d_i   (p1_max_m - p1_max_lane[i][7:0]),
+      .frac_i(p1_max_ctl.frac),
+      .code_o(code[i])
     );
-    assign max_active[i] = max_lane[i][8];
-    assign code_d[i]     = max_active[i] ? code : max_lane[i][0] ? CodeZero : CodeAbsent;
-    assign code_word[i]  = (code_active[i] && code_y[i] == CodeAbsent) ? CodeZero : code_y[i];
+
+    always_ff @(posedge clk_i) begin
+      p1_code_active[i] <= p1_max_lane[i][8];
+      p1_code_y[i]      <= p1_max_lane[i][8] ? code[i] : p1_max_lane[i][0] ? CodeZero : CodeAbsent;
+    end
+
+    assign p1_code_word[i] =
+        (p1_code_active[i] && p1_code_y[i] == CodeAbsent) ? CodeZero : p1_code_y[i];
   end
 
   e2softmax_log2exp #(
     .EXP_FRAC(EXP_FRAC)
   ) u_rise (
-    .d_i   (max_m - max_prev),
-    .frac_i(max_ctl.frac),
-    .code_o(rise_d)
+    .d_i   (p1_max_m - p1_max_prev),
+    .frac_i(p1_max_ctl.frac),
+    .code_o(rise)
   );
 
-  sn_pipe #(
-    .W     (CtlW + 8 + CodeW + (CodeW + 1) * LANES),
-    .STAGES(1)
-  ) u_code (
-    .clk_i,
-    .en_i  (1'b1),
-    .data_i({max_ctl, max_m, rise_d, code_d, max_active}),
-    .data_o({code_ctl, code_m, code_rise, code_y, code_active})
-  );
+  always_ff @(posedge clk_i) begin
+    p1_code_ctl  <= p1_max_ctl;
+    p1_code_m    <= p1_max_m;
+    p1_code_rise <= rise;
+  end
 
-  // ------------------------------------------------------------- stages to StSum: sum, row is closed
-  logic [CodeW-1:0] beat_rise;
-  logic [7:0]       beat_m, sum_m;
-  logic [SumW-1:0]  sum;
+  // ----------------------------------------------------- pass 1, stages to StSum: sum, row is closed
+  logic [CodeW-1:0] p1_beat_rise;
+  logic [7:0]       p1_beat_m, p1_sum_m;
+  logic [SumW-1:0]  p1_sum;
 
   sn_pipe #(
     .W     (CtlW + 8 + CodeW),
@@ -254,8 +200,8 @@ module e2softmax #(
   ) u_beat (
     .clk_i,
     .en_i  (1'b1),
-    .data_i({code_ctl, code_m, code_rise}),
-    .data_o({beat_ctl, beat_m, beat_rise})
+    .data_i({p1_code_ctl, p1_code_m, p1_code_rise}),
+    .data_o({p1_beat_ctl, p1_beat_m, p1_beat_rise})
   );
 
   e2softmax_reduction #(
@@ -264,80 +210,78 @@ module e2softmax #(
     .EXP_FRAC(EXP_FRAC)
   ) u_reduction (
     .clk_i,
-    .load_i     (valid[StSum-1]),
-    .code_i     (code_y),
-    .active_i   (code_active),
-    .first_i    (beat_ctl.first),
-    .rise_code_i(beat_rise),
-    .sum_o      (sum)
+    .load_i     (p1_valid[StBeat]),
+    .code_i     (p1_code_y),
+    .active_i   (p1_code_active),
+    .first_i    (p1_beat_ctl.first),
+    .rise_code_i(p1_beat_rise),
+    .sum_o      (p1_sum)
   );
 
-  sn_pipe #(
-    .W     (CtlW + 8),
-    .STAGES(1)
-  ) u_sum_ctl (
-    .clk_i,
-    .en_i  (1'b1),
-    .data_i({beat_ctl, beat_m}),
-    .data_o({sum_ctl, sum_m})
-  );
+  always_ff @(posedge clk_i) begin
+    p1_sum_ctl <= p1_beat_ctl;
+    p1_sum_m   <= p1_beat_m;
+  end
 
   // Sum is 0 or at least 2^15: its leading one is at bit 15 + ks.
-  logic [KsW-1:0]      sum_ks;
-  logic [DIV_BITS-1:0] sum_bin;
+  logic [KsW-1:0]      p1_sum_ks;
+  logic [DIV_BITS-1:0] p1_sum_bin;
 
   sn_leading_one #(
     .W   (LenW + 1),
     .FRAC(DIV_BITS)
   ) u_leading_one (
-    .data_i(sum[SumW-1:15-DIV_BITS]),
-    .pos_o (sum_ks),
-    .frac_o(sum_bin)
+    .data_i(p1_sum[SumW-1:15-DIV_BITS]),
+    .pos_o (p1_sum_ks),
+    .frac_o(p1_sum_bin)
   );
 
   logic unused;
-  assign unused = ^{sum_ctl.first, sum_ctl.last, sum[14-DIV_BITS:0]};
+  assign unused = ^{p1_sum_ctl.first, p1_sum_ctl.last, p1_sum[14-DIV_BITS:0]};
 
   // -------------------------------------------------------------------------------------- row buffer
-  logic                        advance, rd_valid, rd_last;
-  logic [LANES-1:0][CodeW-1:0] div_code;  // two clocks later
-  logic [7:0]                  rd_m, rd_row_m;
-  logic [KsW-1:0]              rd_ks;
-  logic [DIV_BITS-1:0]         rd_bin;
-  logic                        rd_err_keep, rd_err_len, rd_fmt;
-  logic [2:0]                  rd_frac;
+  logic                        advance, p2_rd_valid, p2_rd_last;
+  logic [LANES-1:0][CodeW-1:0] p2_div_code;  // two clocks behind the rest
+  logic [7:0]                  p2_rd_m, p2_rd_row_m;
+  logic [KsW-1:0]              p2_rd_ks;
+  logic [DIV_BITS-1:0]         p2_rd_bin;
+  logic                        p2_rd_err_keep, p2_rd_err_len, p2_rd_fmt;
+  logic [2:0]                  p2_rd_frac;
 
   sn_row_buffer #(
     .BEAT_W    (BeatW),
     .ROW_W     (RowW),
     .MAX_BEATS (MaxBeats),
     .TURNAROUND(Turnaround),
-    .LATE      (2),
-    .EARLY_W   (8)
+    .READ_DELAY(2),
+    .FIRST_W   (8)
   ) u_row_buffer (
     .clk_i,
     .rst_ni,
     .take_i     (take),
     .ready_o    (s_axis_tready),
-    .wr_en_i    (valid[StCode] && code_ctl.store),
-    .wr_beat_i  ({code_word, code_m}),
-    .wr_last_i  (code_ctl.last),
-    .done_i     (valid[StSum] && sum_ctl.store),
-    .close_i    (valid[StSum] && sum_ctl.close),
-    .close_row_i({sum_ctl.err_keep, sum_ctl.err_len, sum_ctl.fmt, sum_ctl.frac, sum_m, sum_ks, sum_bin}),
+    .wr_en_i    (p1_valid[StCode] && p1_code_ctl.store),
+    .wr_beat_i  ({p1_code_word, p1_code_m}),
+    .wr_last_i  (p1_code_ctl.last),
+    .done_i     (p1_valid[StSum] && p1_sum_ctl.store),
+    .close_i    (p1_valid[StSum] && p1_sum_ctl.close),
+    .close_row_i({p1_sum_ctl.err_keep, p1_sum_ctl.err_len, p1_sum_ctl.fmt, p1_sum_ctl.frac,
+                  p1_sum_m, p1_sum_ks, p1_sum_bin}),
     .advance_i  (advance),
-    .valid_o    (rd_valid),
-    .beat_o     ({div_code, rd_m}),
-    .last_o     (rd_last),
-    .row_o      ({rd_err_keep, rd_err_len, rd_fmt, rd_frac, rd_row_m, rd_ks, rd_bin})
+    .valid_o    (p2_rd_valid),
+    .beat_o     ({p2_div_code, p2_rd_m}),
+    .last_o     (p2_rd_last),
+    .row_o      ({p2_rd_err_keep, p2_rd_err_len, p2_rd_fmt, p2_rd_frac,
+                  p2_rd_row_m, p2_rd_ks, p2_rd_bin})
   );
 
   // ------------------------------------------------------------------------------ pass 2 and output
   // The row buffer's output is stage 0, its codes come with stage 2.
-  logic [2:1]            p_valid;
-  logic                  div_last;
-  logic [USER_W-1:0]     div_user;
-  logic [LANES-1:0][7:0] div_out;
+  logic [2:1]            p2_valid;
+  logic                  p2_div_last;
+  logic [USER_W-1:0]     p2_div_user;
+  logic [LANES-1:0]      p2_div_keep;
+  logic [LANES-1:0][7:0] p2_div_out;
 
   e2softmax_log_div #(
     .LANES   (LANES),
@@ -347,15 +291,14 @@ module e2softmax #(
   ) u_log_div (
     .clk_i,
     .advance_i   (advance),
-    .beat_max_i  (rd_m),
-    .row_max_i   (rd_row_m),
-    .frac_i      (rd_frac),
-    .row_scaled_i(rd_fmt),
-    .ks_i        (rd_ks),
-    .bin_i       (rd_bin),
-    .valid_i     (p_valid[2]),
-    .code_i      (div_code),
-    .out_o       (div_out)
+    .beat_max_i  (p2_rd_m),
+    .row_max_i   (p2_rd_row_m),
+    .frac_i      (p2_rd_frac),
+    .row_scaled_i(p2_rd_fmt),
+    .ks_i        (p2_rd_ks),
+    .bin_i       (p2_rd_bin),
+    .code_i      (p2_div_code),
+    .out_o       (p2_div_out)
   );
 
   sn_pipe #(
@@ -364,29 +307,36 @@ module e2softmax #(
   ) u_user (
     .clk_i,
     .en_i  (advance),
-    .data_i({rd_last, rd_err_keep, rd_err_len, rd_fmt ? 5'(rd_ks) : 5'd0}),
-    .data_o({div_last, div_user})
+    .data_i({p2_rd_last, p2_rd_err_keep, p2_rd_err_len, p2_rd_fmt ? 5'(p2_rd_ks) : 5'd0}),
+    .data_o({p2_div_last, p2_div_user})
   );
 
-  assign advance = !m_axis_tvalid || m_axis_tready;
+  for (genvar i = 0; i < LANES; i++) begin : gen_keep
+    assign p2_div_keep[i] = p2_div_code[i] != CodeAbsent;
+  end
 
   always_ff @(posedge clk_i or negedge rst_ni) begin
-    if (!rst_ni) begin
-      p_valid       <= '0;
-      m_axis_tvalid <= 1'b0;
-    end else if (advance) begin
-      p_valid       <= {p_valid[1], rd_valid};
-      m_axis_tvalid <= p_valid[2];
-    end
+    if (!rst_ni) p2_valid <= '0;
+    else if (advance) p2_valid <= {p2_valid[1], p2_rd_valid};
   end
 
-  // 0 where there is no beat: the first clock of a reset makes the payload 0, with no reset of its own.
-  always_ff @(posedge clk_i) begin
-    if (advance) begin
-      m_axis_tdata <= div_out;
-      m_axis_tlast <= p_valid[2] && div_last;
-      m_axis_tuser <= p_valid[2] ? div_user : '0;
-      for (int i = 0; i < LANES; i++) m_axis_tkeep[i] <= p_valid[2] && div_code[i] != CodeAbsent;
-    end
-  end
+  sn_row_output #(
+    .LANES(LANES),
+    .OUT_W(8)
+  ) u_output (
+    .clk_i,
+    .rst_ni,
+    .advance_o(advance),
+    .valid_i  (p2_valid[2]),
+    .data_i   (p2_div_out),
+    .keep_i   (p2_div_keep),
+    .last_i   (p2_div_last),
+    .user_i   (p2_div_user),
+    .m_axis_tdata,
+    .m_axis_tkeep,
+    .m_axis_tlast,
+    .m_axis_tuser,
+    .m_axis_tvalid,
+    .m_axis_tready
+  );
 endmodule

@@ -6,9 +6,9 @@
 //
 //   d_i [8] --> x23 --[13]--> drop 3 - EXP_FRAC --> >> F --[r]--> (r + 1) >> 1, saturated --> code_o
 //
-/// 23/16 = 1.4375 stands for 1/ln 2 (SOLE, section 3.2): two adders in place of a multiplier. Half is
-/// rounded up: (p + 2^(s-1)) >> s equals ((p >> (s-1)) + 1) >> 1, so only one bit below the result is
-/// kept. Combinational; no latency.
+// 23/16 = 1.4375 stands for 1/ln 2 (SOLE, section 3.2): two adders in place of a multiplier. Half is
+// rounded up: (p + 2^(s-1)) >> s equals ((p >> (s-1)) + 1) >> 1, so only one bit below the result is
+// kept. Combinational; no latency.
 
 module e2softmax_log2exp #(
   parameter  int EXP_FRAC = 0,

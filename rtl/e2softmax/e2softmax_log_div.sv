@@ -10,13 +10,14 @@
 //   out = rnd(C / 2^(k_i + ks))  linear;    rnd(C / 2^k_i)  row-scaled, exponent ks
 //   EXP_FRAC = 1: k_i counts half octaves, an odd one scales C by 181/256 first
 //
-/// C is below 2^8, so rnd(C / 2^n) is 0 from n = 9 on: a beat needs only the 9 (18) values
-/// rnd(C / 2^n), made once, and each lane selects one of them. The codes above the last step give 0
-/// whatever the correction, which is why the row buffer may use the top two for masked and absent
-/// elements (e2softmax).
-///
-/// Two clocks from the beat's maximum, none from its codes; one beat a clock; all holds while advance_i
-/// is low.
+// C is a table (e2softmax_tables_pkg): the paper's two for DIV_BITS = 1, else the mean of 256 / (1 + s)
+// over the bin. It is below 2^8, so that rnd(C / 2^n) is 0 from n = 9 on: a beat needs only the 9 (18)
+// values rnd(C / 2^n), made once, and each lane selects one of them. The codes above the last step give
+// 0 whatever the correction, which is why the row buffer may use the top two for masked and absent
+// elements (e2softmax).
+//
+// Two clocks from the beat's maximum, none from its codes; one beat a clock; all holds while advance_i
+// is low.
 
 module e2softmax_log_div #(
   parameter  int LANES    = 32,
@@ -36,59 +37,12 @@ module e2softmax_log_div #(
   input  logic [KS_W-1:0]              ks_i,
   input  logic [DIV_BITS-1:0]          bin_i,
   // two clocks later
-  input  logic                         valid_i,
   input  logic [LANES-1:0][CODE_W-1:0] code_i,
-  output logic [LANES-1:0][7:0]        out_o  // 0 without valid_i
+  output logic [LANES-1:0][7:0]        out_o
 );
   localparam int Steps  = 9 << EXP_FRAC;  // from here on the output is 0
   localparam int StepW  = CODE_W + 1;     // a code plus a saturated base: at most 15 + 9 (31 + 18)
   localparam int TotalW = 7;              // 15 + 12 (31 + 2 * 12), 31 + 2 * 16 at the most
-
-  // 256 / (1 + s) over each bin of s. DIV_BITS = 1: the paper's 0.818 and 0.568. Else the mean over
-  // the bin, round(256 * 2^B * ln((1 + b)/(1 + a))), a = j/2^B, b = a + 2^-B; checked by a test.
-  function automatic logic [7:0] div_c(input logic [3:0] j);
-    div_c = 8'd0;
-    if (DIV_BITS == 1) begin
-      div_c = j[0] ? 8'd145 : 8'd209;
-    end else if (DIV_BITS == 2) begin
-      case (j[1:0])
-        2'd0:    div_c = 8'd228;
-        2'd1:    div_c = 8'd187;
-        2'd2:    div_c = 8'd158;
-        default: div_c = 8'd137;
-      endcase
-    end else if (DIV_BITS == 3) begin
-      case (j[2:0])
-        3'd0:    div_c = 8'd241;
-        3'd1:    div_c = 8'd216;
-        3'd2:    div_c = 8'd195;
-        3'd3:    div_c = 8'd178;
-        3'd4:    div_c = 8'd164;
-        3'd5:    div_c = 8'd152;
-        3'd6:    div_c = 8'd141;
-        default: div_c = 8'd132;
-      endcase
-    end else begin
-      case (j)
-        4'd0:    div_c = 8'd248;
-        4'd1:    div_c = 8'd234;
-        4'd2:    div_c = 8'd221;
-        4'd3:    div_c = 8'd210;
-        4'd4:    div_c = 8'd200;
-        4'd5:    div_c = 8'd191;
-        4'd6:    div_c = 8'd182;
-        4'd7:    div_c = 8'd174;
-        4'd8:    div_c = 8'd167;
-        4'd9:    div_c = 8'd161;
-        4'd10:   div_c = 8'd155;
-        4'd11:   div_c = 8'd149;
-        4'd12:   div_c = 8'd144;
-        4'd13:   div_c = 8'd139;
-        4'd14:   div_c = 8'd134;
-        default: div_c = 8'd130;
-      endcase
-    end
-  endfunction
 
   // Per beat: how far every code of it still moves, saturated where all outputs are 0.
   logic [7:0]          fall_q;
@@ -97,7 +51,7 @@ module e2softmax_log_div #(
   logic [DIV_BITS-1:0] bin_q;
   logic [CODE_W-1:0]   correction, base, base_q;
   logic [TotalW-1:0]   total;
-  logic [7:0]          c_q;
+  logic [7:0]          c, c_q;
 
   e2softmax_log2exp #(
     .EXP_FRAC(EXP_FRAC)
@@ -110,6 +64,16 @@ module e2softmax_log_div #(
   assign total = TotalW'(correction) + (TotalW'(ks_q) << EXP_FRAC);
   assign base  = (total >= TotalW'(Steps)) ? CODE_W'(Steps) : CODE_W'(total);
 
+  if (DIV_BITS == 1) begin : gen_div_c1
+    assign c = e2softmax_tables_pkg::div_c1(bin_q);
+  end else if (DIV_BITS == 2) begin : gen_div_c2
+    assign c = e2softmax_tables_pkg::div_c2(bin_q);
+  end else if (DIV_BITS == 3) begin : gen_div_c3
+    assign c = e2softmax_tables_pkg::div_c3(bin_q);
+  end else begin : gen_div_c4
+    assign c = e2softmax_tables_pkg::div_c4(bin_q);
+  end
+
   always_ff @(posedge clk_i) begin
     if (advance_i) begin
       fall_q <= row_max_i - beat_max_i;
@@ -117,7 +81,7 @@ module e2softmax_log_div #(
       ks_q   <= row_scaled_i ? '0 : ks_i;
       bin_q  <= bin_i;
       base_q <= base;
-      c_q    <= div_c(4'(bin_q));
+      c_q    <= c;
     end
   end
 
@@ -125,22 +89,22 @@ module e2softmax_log_div #(
   logic [Steps-1:0][7:0] step;
   for (genvar n = 0; n < Steps; n++) begin : gen_step
     localparam int Shift = n >> EXP_FRAC;
-    logic [7:0] c;
+    logic [7:0] whole;  // C, or C / sqrt 2
     if (EXP_FRAC == 1 && n % 2 == 1) begin : gen_odd
-      assign c = 8'((16'(c_q) * 16'd181 + 16'd128) >> 8);
+      assign whole = 8'((16'(c_q) * 16'd181 + 16'd128) >> 8);
     end else begin : gen_even
-      assign c = c_q;
+      assign whole = c_q;
     end
     if (Shift == 0) begin : gen_whole
-      assign step[n] = c;
+      assign step[n] = whole;
     end else begin : gen_round
-      assign step[n] = 8'((9'(c) + 9'(1 << (Shift - 1))) >> Shift);
+      assign step[n] = 8'((9'(whole) + 9'(1 << (Shift - 1))) >> Shift);
     end
   end
 
   for (genvar i = 0; i < LANES; i++) begin : gen_lane
     logic [StepW-1:0] k;
     assign k        = StepW'(code_i[i]) + StepW'(base_q);
-    assign out_o[i] = (valid_i && k < StepW'(Steps)) ? step[k[CODE_W-1:0]] : 8'd0;
+    assign out_o[i] = (k < StepW'(Steps)) ? step[k[CODE_W-1:0]] : 8'd0;
   end
 endmodule

@@ -9,12 +9,18 @@
 //   Sum_t     = decay(Sum_(t-1), rise code) + sum of weight(y_i) over unmasked i
 //   decay     = floor shift by the code       EXP_FRAC = 1: by half the code, odd ones times 181/256
 //
-/// A weight has one bit set, so two of them need no adder: they are put side by side, and where they are
-/// equal one of twice the weight stands for both. Half octaves have more bits and are added.
-///
-/// Units of 2^-15. SUM_W = 16 + clog2(MAX_LEN) bits hold MAX_LEN weights of 2^15, so it never
-/// overflows; from the first unmasked element on it is at least 2^15. Latency
-/// floor(clog2(LANES) / 3) + 1 clocks, one beat a clock: the loop from sum_o to sum_o is one clock long.
+// A weight has one bit set, so that two of them need no adder: they stand side by side in one word, and
+// where they are equal one of twice the weight stands for both. Half octaves have more bits and are
+// added.
+//
+//   codes 3, 5      bits 12 and 10      2^12 + 2^10
+//   codes 3, 3      bit 13, of code 2   2^13
+//   codes 0, 0      bit 16              2^16: no code has it
+//   codes 3, none   bit 12              2^12
+//
+// Units of 2^-15. SUM_W = 16 + clog2(MAX_LEN) bits hold MAX_LEN weights of 2^15, so it never
+// overflows; from the first unmasked element on it is at least 2^15. Latency
+// floor(clog2(LANES) / 3) + 1 clocks, one beat a clock: the loop from sum_o to sum_o is one clock long.
 
 module e2softmax_reduction #(
   parameter  int LANES    = 32,

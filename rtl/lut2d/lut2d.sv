@@ -10,17 +10,12 @@
 //   row = sat(rnd(S / 2^W), 1, 60),  col = COL[i]        F: cfg_frac_i
 //   out = T2[row][col]                                   W bits, real value out / (2^W - 1)
 //
-// Contract (the same for every unit of the library, docs/stream.md):
-//   - s_axis: LANES bytes a beat. tkeep marks the row's elements; tkeep with tstrb = 0 is a masked
-//     element: it counts nowhere and comes out as 0. tie s_axis_tstrb to s_axis_tkeep if unused.
-//   - m_axis: one beat for each stored input beat, same tkeep; tuser = {err_keep, err_len,
-//     exponent[4:0]}, constant over the row; the exponent is 0.
-//   - cfg_*_i are taken with the first beat of each row.
+// Contract: docs/stream.md. The exponent in m_axis_tuser is 0.
 //
 // Throughput, latency, storage: those of sn_three_pass, with ROW_W = 6. For rows of B beats
 //   LATENCY = T + 13 + B clocks, T = floor(clog2(LANES) / 3).
 //
-/// No multiplier and no divider; the lanes share the large table (lut2d_line).
+// No multiplier and no divider; the lanes share the large table (lut2d_line).
 
 module lut2d #(
   parameter  int LANES   = 32,    // 1, 2, 4, 8, 16, 32, 64: elements a beat

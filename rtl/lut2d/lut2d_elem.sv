@@ -6,7 +6,7 @@
 //
 //   i = min(100, rnd(10 d / 2^F)),  E[i] = round((2^W - 1) * e^(-i/10)),  COL[i] = round(10 E[i] / (2^W - 1))
 //
-/// COL, 0 to 10, is the column of T2 in which the element's output stands. Latency two clocks.
+// COL, 0 to 10, is the column of T2 in which the element's output stands. Latency two clocks.
 
 module lut2d_elem #(
   parameter int W = 8

@@ -5,8 +5,8 @@
 //
 //   T2[row][col] = min(P, round(P * (col/10) / row)),  P = 2^W - 1
 //
-/// A row of elements has one row of T2, so that the table is read once a beat, not once a lane.
-/// Latency one clock.
+// A row of elements has one row of T2, so that the table is read once a beat, not once a lane.
+// Latency one clock.
 
 module lut2d_line #(
   parameter int W = 8

@@ -5,7 +5,7 @@
 //
 //   row = sat(rnd(S / 2^W), 1, 60)
 //
-/// 0 before it is saturated for an all-masked row alone. Latency two clocks.
+// 0 before it is saturated for an all-masked row alone. Latency two clocks.
 
 module lut2d_row #(
   parameter int W     = 8,

@@ -10,18 +10,12 @@
 //   j   = sat(rnd(S / 2^W), 1, XS)                       F: cfg_frac_i, xq = ceil(ln(2^W - 1))
 //   out = rnd(s * TA[j] / 2^W)                           W bits, real value out / (2^W - 1)
 //
-// Contract (the same for every unit of the library, docs/stream.md):
-//   - s_axis: LANES bytes a beat. tkeep marks the row's elements; tkeep with tstrb = 0 is a masked
-//     element: it counts nowhere and comes out as 0. tie s_axis_tstrb to s_axis_tkeep if unused.
-//   - m_axis: one beat for each stored input beat, same tkeep; tuser = {err_keep, err_len,
-//     exponent[4:0]}, constant over the row; the exponent is 0. A lane has a byte, for W = 15 two;
-//     tkeep and tstrb have a bit a lane in any case.
-//   - cfg_*_i are taken with the first beat of each row.
+// Contract: docs/stream.md. The exponent in m_axis_tuser is 0. For W = 15 an output has two bytes.
 //
 // Throughput, latency, storage: those of sn_three_pass, with ROW_W = W. For rows of B beats
 //   LATENCY = T + 13 + B clocks, T = floor(clog2(LANES) / 3).
 //
-/// The lanes share their multipliers (rexp_line).
+// The lanes share their multipliers (rexp_line).
 
 module rexp #(
   parameter  int LANES      = 32,    // 1, 2, 4, 8, 16, 32, 64: elements a beat

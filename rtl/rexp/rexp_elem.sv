@@ -7,7 +7,7 @@
 //   i = min(xq + 1, rnd(d / 2^F))      INDEX_MODE = 1: min(xq + 1, d >> F)
 //   s = T1[i] = round((2^W - 1) * e^-i)
 //
-/// ENTRIES = xq + 2 is the size of T1, whose last entry is 0. Latency two clocks.
+// ENTRIES = xq + 2 is the size of T1, whose last entry is 0. Latency two clocks.
 
 module rexp_elem #(
   parameter int W          = 8,

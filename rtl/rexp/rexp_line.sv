@@ -5,9 +5,9 @@
 //
 //   out = rnd(T1[i] * TA / 2^W)
 //
-/// A row has one TA and T1 few entries, so that ENTRIES - 2 multipliers by constants, whatever the
-/// number of lanes, take the place of one a lane (T1's last entry is 0). T1 and TA are at most
-/// 2^W - 1, so the output is below 2^W - 1: the equation's min never acts. Latency one clock.
+// A row has one TA and T1 few entries, so that ENTRIES - 2 multipliers by constants, whatever the
+// number of lanes, take the place of one a lane (T1's last entry is 0). T1 and TA are at most
+// 2^W - 1, so the output is below 2^W - 1: the equation's min never acts. Latency one clock.
 
 module rexp_line #(
   parameter int W       = 8,

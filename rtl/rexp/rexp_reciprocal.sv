@@ -5,7 +5,7 @@
 //
 //   j = sat(rnd(S / 2^W), 1, XS),   TA[j] = round((2^W - 1) / j)
 //
-/// j is 0 before it is saturated for an all-masked row alone. Latency two clocks.
+// j is 0 before it is saturated for an all-masked row alone. Latency two clocks.
 
 module rexp_reciprocal #(
   parameter int W     = 8,

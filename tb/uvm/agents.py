@@ -1,41 +1,42 @@
-"""UVM agents of the two streams and of the reset: components over the pin layer.
+"""Agents of the two streams, and the monitor of the error outputs.
 
-SourceAgent: RowSequencer -> RowDriver -> RowSource -> s_axis -> InputMonitor  -> ap
-SinkAgent:                   SinkDriver -> ReadySink -> m_axis -> OutputMonitor -> ap
+RowItem --> seqr -> RowDriver --> DrivenPins => s_axis, cfg_*   PinsIn --> SourceMonitor -> ports
+ReadyItem > seqr -> ReadyDriver > ReadyPin ==> m_axis_tready   PinsOut -> SinkMonitor ---> ports
+                                               err_*     PulseCounter ---> ErrorMonitor -> ap
+
+Ports of a stream's monitor: ap, the rows; cut_ap, what resets found; rule_ap, broken rules.
 """
 
 from __future__ import annotations
 
-import itertools
+from dataclasses import dataclass
 
 import cocotb
 from cocotb.utils import get_sim_time
-from pyuvm import (
-    ConfigDB,
-    uvm_agent,
-    uvm_analysis_port,
-    uvm_component,
-    uvm_driver,
-    uvm_sequence_item,
-    uvm_sequencer,
-)
+from pyuvm import uvm_analysis_port, uvm_driver, uvm_monitor, uvm_sequence_item
 
-from ..check.contract import pack
-from ..stimulus.values import STALLS, Noise, Row
-from .channel_agent import ChannelDriver, ChannelMonitor
-from .pins import InputMonitor, OutputMonitor, PulseCounter, ReadySink, RowSource
+from ..check.contract import ObservedRow, pack
+from ..check.coverage import state_of
+from ..check.scoring import ERRORS
+from ..stimulus.values import STREAM_STATES, Noise, Pattern, Row
+from .config import ConfiguredAgent
+from .pins import DrivenPins, PinsIn, PinsOut, ProtocolError, PulseCounter, ReadyPin
 
 
 class RowItem(uvm_sequence_item):
     """A row to drive.
 
+    stalls   the pattern that tvalid follows, which its rows share; None: it never waits
+    bank     that holds its channels, of a unit with a channel table
     waited   it has been held back until its channels were loaded
     aborted  tells, once it is done, that a reset cut it off
     """
 
-    def __init__(self, name: str, row: Row):
+    def __init__(self, name: str):
         super().__init__(name)
-        self.row = row
+        self.row: Row | None = None
+        self.stalls: Pattern | None = None
+        self.bank: int | None = None
         self.waited = False
         self.aborted = False
 
@@ -43,166 +44,158 @@ class RowItem(uvm_sequence_item):
         return f"{self.get_name()}: {len(self.row.x)} elements, {self.row.origin}"
 
 
-def stall_pattern(name: str, rng):
-    """A fresh pattern of that name, or None where it never stalls."""
-    maker = STALLS[name]
-    return maker(rng) if maker else None
+class ReadyItem(uvm_sequence_item):
+    """The pattern that tready follows from now on; None: it is always high."""
+
+    def __init__(self, name: str):
+        super().__init__(name)
+        self.stalls: Pattern | None = None
 
 
 class RowDriver(uvm_driver):
-    """Takes row items and puts them on `s_axis`."""
+    """Puts rows on the input stream; `rsp_port` has each item when it is done."""
 
     def build_phase(self):
-        self.bench = ConfigDB().get(self, "", "BENCH")
-
-    def start_of_simulation_phase(self):
-        bench = self.bench
-        self.source = RowSource(
-            cocotb.top,
-            "s_axis",
-            bench.clocking,
-            bench.reset,
-            bench.setting_values,
-            bench.rng("source"),
+        self.cfg = cfg = self.cdb_get("cfg")
+        self.pins = DrivenPins(
+            cfg.entity, cfg.prefix, cfg.clocking, cfg.reset, cfg.settings, cfg.rng("source")
         )
-        self.waited: set[int] = set()  # items that had to wait for their channels
-        self.channels: ChannelDriver | None = None  # of a unit with a channel table
-
-    def set_stalls(self, name: str) -> None:
-        self.source.set_stalls(stall_pattern(name, self.bench.rng(f"source {name}")))
+        self._noise = Noise(cfg.rng("noise"))
+        self._stalls: Pattern | None = None
+        self._done_at = -1
 
     async def run_phase(self):
-        noise = Noise(self.bench.rng("noise"))
-        done_at = -1
-        for number in itertools.count():
+        while True:
             item = await self.seq_item_port.get_next_item()
-            beats = pack(item.row, self.bench.shape, noise)
-            settings = item.row.settings
-            if self.channels is not None:
-                bank = await self._bank(item)
-                claim = self.channels.banks.claim(bank)
-                settings = {**settings, "bank": bank}
-                if item.waited:
-                    self.waited.add(number)
-            # Right behind the last row no clock is lost; after a pause, line up with the clock.
-            sync = get_sim_time() != done_at
-            await self.source.send((beats, settings), sync=sync)
-            done_at = get_sim_time()
-            item.aborted = self.source.aborted
-            if self.channels is not None and item.aborted:
-                self.channels.banks.release(claim)
+            await self.drive(item)
+            self.rsp_port.write(item)
             self.seq_item_port.item_done()
 
-    async def _bank(self, item: RowItem) -> int:
-        """The bank that holds the row's channels, once there is one."""
-        while (bank := self.channels.banks.bank_of(item.row.channels)) is None:
-            item.waited = True
-            await self.bench.clocking.edge
-        return bank
+    async def drive(self, item: RowItem) -> None:
+        """Return when the row is in, or a reset has cut it off."""
+        pins, row = self.pins, item.row
+        if item.stalls is not self._stalls:
+            self._stalls = item.stalls
+            pins.set_stalls(item.stalls)
+        beats = pack(row, self.cfg.shape, self._noise)
+        settings = row.settings if item.bank is None else {**row.settings, "bank": item.bank}
+        # Right behind the last row no clock is lost; after a pause, line up with the clock.
+        await pins.send((beats, settings), sync=get_sim_time() != self._done_at)
+        self._done_at = get_sim_time()
+        item.aborted = pins.aborted
 
 
-class SinkDriver(uvm_component):
-    """Drives `m_axis_tready`."""
+class ReadyDriver(uvm_driver):
+    """Has tready of the output stream follow a pattern until the next one comes."""
 
     def build_phase(self):
-        self.bench = ConfigDB().get(self, "", "BENCH")
-
-    def start_of_simulation_phase(self):
-        self.sink = ReadySink(cocotb.top, self.bench.clocking)
-
-    def set_stalls(self, name: str) -> None:
-        self.sink.set_stalls(stall_pattern(name, self.bench.rng(f"sink {name}")))
+        cfg = self.cdb_get("cfg")
+        self.pins = ReadyPin(cfg.entity, cfg.prefix, cfg.clocking)
 
     async def run_phase(self):
-        await self.sink.run()
+        cocotb.start_soon(self.pins.run())
+        while True:
+            item = await self.seq_item_port.get_next_item()
+            self.pins.set_stalls(item.stalls)
+            self.seq_item_port.item_done()
 
 
-class StreamMonitor(uvm_component):
-    """Passive: publishes the rows of one stream on `ap`, keeps the protocol errors it saw."""
+@dataclass(frozen=True)
+class CutOff:
+    """What a reset found on a stream: its state, one of STREAM_STATES, and the row under way."""
+
+    state: str
+    row: ObservedRow
+
+
+class StreamMonitor(uvm_monitor):
+    """Publishes the rows of a stream (ap), what resets found (cut_ap), broken rules (rule_ap)."""
 
     def build_phase(self):
-        self.bench = ConfigDB().get(self, "", "BENCH")
+        self.cfg = self.cdb_get("cfg")
         self.ap = uvm_analysis_port("ap", self)
-        self._on_error = lambda: None
+        self.cut_ap = uvm_analysis_port("cut_ap", self)
+        self.rule_ap = uvm_analysis_port("rule_ap", self)
+        self.cfg.reset.on_assert(self._cut)  # ahead of the pins, which forget
+        self.pins = self.watch()
 
-    def make_pins(self):
-        """The pin-level monitor."""
-        raise NotImplementedError
+    def watch(self, pins_type: type, *args):
+        """The pins, watched."""
+        cfg = self.cfg
+        return pins_type(
+            *(cfg.entity, cfg.prefix, cfg.clocking, cfg.reset, *args),
+            has_x=cfg.has_x,
+            at_rise=cfg.at_rise,
+            on_row=self.publish,
+            on_error=self._rule,
+        )
 
-    def start_of_simulation_phase(self):
-        self.pins = self.make_pins()
-        self.pins.add_callback(self.ap.write)
-        self.pins.on_error = lambda: self._on_error()
+    def publish(self, row: ObservedRow) -> None:
+        """A row has gone by."""
+        self.ap.write(row)
 
-    def on_error(self, callback) -> None:
-        """Call back at each broken rule."""
-        self._on_error = callback
+    def _rule(self, broken: ProtocolError) -> None:
+        self.rule_ap.write(broken)
+
+    def _cut(self) -> None:
+        self.cut_ap.write(CutOff(self.state, self.pins.row))
+
+    @property
+    def state(self) -> str:
+        """What the stream is in the middle of, one of STREAM_STATES."""
+        return STREAM_STATES[state_of(self.pins)]
+
+    @property
+    def beats(self) -> int:
+        """Transferred so far."""
+        return self.pins.beats
 
 
 class SourceMonitor(StreamMonitor):
-    """`s_axis` and the settings."""
+    """The input stream, with the settings and what their bank of the channel table holds."""
 
-    channels: ChannelMonitor | None = None  # of a unit with a channel table
-
-    def make_pins(self):
-        bench = self.bench
-        return InputMonitor(
-            cocotb.top,
-            "s_axis",
-            bench.clocking,
-            bench.reset,
-            bench.setting_values,
-            self.channels and self.channels.held,
-            has_x=bench.has_x,
-        )
+    def watch(self):
+        cfg = self.cfg
+        return super().watch(PinsIn, cfg.settings, cfg.table and cfg.table.held)
 
 
 class SinkMonitor(StreamMonitor):
-    """`m_axis`; on a simulator with X, idle outputs must not show any either."""
+    """The output stream; on a simulator with X, idle outputs must not show any either."""
 
-    def make_pins(self):
-        bench = self.bench
-        return OutputMonitor(cocotb.top, "m_axis", bench.clocking, bench.reset, has_x=bench.has_x)
-
-
-class SourceAgent(uvm_agent):
-    """Input side, active."""
-
-    def build_phase(self):
-        self.seqr = uvm_sequencer("seqr", self)
-        self.driver = RowDriver.create("driver", self)
-        self.monitor = SourceMonitor.create("monitor", self)
-
-    def connect_phase(self):
-        self.driver.seq_item_port.connect(self.seqr.seq_item_export)
+    def watch(self):
+        return super().watch(PinsOut)
 
 
-class SinkAgent(uvm_agent):
-    """Output side: active on tready only."""
+class SourceAgent(ConfiguredAgent):
+    """Input side."""
 
-    def build_phase(self):
-        self.driver = SinkDriver.create("driver", self)
-        self.monitor = SinkMonitor.create("monitor", self)
+    driver_type = RowDriver
+    monitor_type = SourceMonitor
 
 
-class ErrorMonitor(uvm_component):
-    """Counts the clocks of `err_len_o` and `err_keep_o` since the last reset."""
+class SinkAgent(ConfiguredAgent):
+    """Output side: what it drives is tready."""
+
+    driver_type = ReadyDriver
+    monitor_type = SinkMonitor
+
+
+class ErrorMonitor(uvm_monitor):
+    """Publishes, at each reset and at the end, the clocks of the error outputs since the last."""
 
     def build_phase(self):
-        self.bench = ConfigDB().get(self, "", "BENCH")
-
-    def start_of_simulation_phase(self):
-        bench = self.bench
+        cfg = self.cdb_get("cfg")
+        self.ap = uvm_analysis_port("ap", self)
         self.pulses = {
-            name: PulseCounter(getattr(cocotb.top, f"{name}_o"), bench.clocking, bench.reset)
-            for name in ("err_len", "err_keep")
+            name: PulseCounter(getattr(cfg.entity, f"{name}_o"), cfg.clocking, cfg.reset)
+            for name in ERRORS
         }
-        bench.reset.on_assert(self.clear)
+        cfg.reset.on_assert(self._publish)
 
-    @property
-    def counts(self) -> dict[str, int]:
-        return {name: counter.count for name, counter in self.pulses.items()}
-
-    def clear(self) -> None:
+    def _publish(self) -> None:
+        self.ap.write({name: counter.count for name, counter in self.pulses.items()})
         for counter in self.pulses.values():
             counter.count = 0
+
+    def extract_phase(self):
+        self._publish()

@@ -11,7 +11,7 @@ from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, RisingEdge
 
 from ..run import Run
-from .tests import CLOCK_NS
+from ..stimulus.values import CLOCK_NS
 
 BEATS = 20_000
 

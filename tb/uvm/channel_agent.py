@@ -1,54 +1,66 @@
 """Agent of a unit's channel table: loads channel sets ahead of the rows that need them.
 
-ChannelAgent: ChannelDriver -> chan_* -> ChannelMonitor, which knows what each bank holds
+ChannelAgent: ChannelItem -> ChannelSequencer -> ChannelDriver -> chan_* -> ChannelMonitor -> mirror
+
+Which set goes where and when is for sequences to decide (ChannelSequence, TableRowSequence), with
+what the sequencer hears: sets that are loaded, rows that have come out, resets.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-import cocotb
 import numpy as np
 from cocotb.triggers import Event
-from pyuvm import ConfigDB, uvm_agent, uvm_component
+from pyuvm import uvm_driver, uvm_monitor, uvm_sequence_item, uvm_sequencer
 
-from softnorm.units.unit import BANKS, ChannelField, ChannelSet
+from softnorm.units.unit import ChannelSet
 
 from ..stimulus.channels import Banks
 from ..stimulus.values import Row
+from .config import AnalysisImp, ConfiguredAgent
 from .pins import Level
 
 _PAUSE = 0.05  # share of clocks without a write while a set is being loaded
 
 
-class ChannelDriver(uvm_component):
-    """Writes sets into banks that no row uses, while rows that use the other bank run."""
+class ChannelItem(uvm_sequence_item):
+    """A set to write into a bank that no row uses."""
+
+    def __init__(self, name: str):
+        super().__init__(name)
+        self.bank = 0
+        self.channels: ChannelSet | None = None
+
+
+class ChannelSequencer(uvm_sequencer):
+    """Knows the banks, and the sets that the rows ahead need."""
 
     def build_phase(self):
-        self.bench = ConfigDB().get(self, "", "BENCH")
+        self.cfg = self.cdb_get("cfg")
         self.banks = Banks()
-        self.writes = 0
-        self._ahead: list[ChannelSet] = []
-        self._planned = Event()
+        self.ahead: list[ChannelSet] = []
+        self.planned = Event()  # there are other rows ahead
+        self._loaded = Event()
+        self.loads = AnalysisImp("loads", self, self._load)
+        self.rows_out = AnalysisImp("rows_out", self, self._row_out)
+        self.resets = AnalysisImp("resets", self, self._reset)
 
-    def start_of_simulation_phase(self):
-        bench, top = self.bench, cocotb.top
-        self._rng = bench.rng("channels")
-        self._fields = bench.unit.channels
-        self._pins = {column.name: getattr(top, column.port) for column in self._fields}
-        self._enable, self._bank, self._address = (
-            top.chan_we_i,
-            top.chan_bank_i,
-            top.chan_addr_i,
-        )
-        self._enable.value = 0
-        self._idle()
-        bench.reset.on_assert(self.banks.reset)
+    def _load(self, item: ChannelItem) -> None:
+        self.banks.loaded(item.bank, item.channels)
+        self._loaded.set()
+        self._loaded.clear()
+
+    def _row_out(self, _) -> None:
+        self.banks.row_out()
+
+    def _reset(self, _) -> None:
+        self.banks.reset()
 
     def plan(self, ahead: Sequence[Row]) -> None:
         """Rows that are to be driven next, in order."""
-        self._ahead = [row.channels for row in ahead]
-        self._planned.set()
+        self.ahead = [row.channels for row in ahead]
+        self.planned.set()
 
     async def settled(self) -> bool:
         """Return when no row of the plan, as far as banks go round, has to wait for its set.
@@ -56,41 +68,58 @@ class ChannelDriver(uvm_component):
         Tells whether that took any time.
         """
         waited = False
-        while self.banks.to_load(self._ahead) is not None:
+        while self.banks.to_load(self.ahead) is not None:
             waited = True
-            await self.bench.clocking.edge
+            await self._loaded.wait()
         return waited
 
-    async def run_phase(self):
-        edge = self.bench.clocking.edge
-        while True:
-            wanted = self.banks.to_load(self._ahead)
-            if wanted is None:
-                self._planned.clear()
-                await self._planned.wait()
-                continue
-            bank, channels = wanted
-            while self.banks.in_use(bank):
-                await edge
-            self.banks.loading(bank)
-            await self._write(bank, channels)
-            self.banks.loaded(bank, channels)
+    async def bank_of(self, channels: ChannelSet) -> tuple[int, bool]:
+        """The bank that holds a set, once there is one, and whether that took any time."""
+        waited = False
+        while (bank := self.banks.bank_of(channels)) is None:
+            waited = True
+            await self._loaded.wait()
+        return bank, waited
 
-    async def _write(self, bank: int, channels: ChannelSet) -> None:
+
+class ChannelDriver(uvm_driver):
+    """Writes sets; `rsp_port` has each item when it is done."""
+
+    def build_phase(self):
+        self.cfg = cfg = self.cdb_get("cfg")
+        top = cfg.entity
+        self._rng = cfg.rng("channels")
+        self._pins = {column.name: getattr(top, column.port) for column in cfg.fields}
+        self._enable, self._bank, self._address = (
+            top.chan_we_i,
+            top.chan_bank_i,
+            top.chan_addr_i,
+        )
+        self._enable.value = 0
+        self._idle()
+
+    async def run_phase(self):
+        while True:
+            item = await self.seq_item_port.get_next_item()
+            await self.drive(item)
+            self.rsp_port.write(item)
+            self.seq_item_port.item_done()
+
+    async def drive(self, item: ChannelItem) -> None:
         """One channel a clock, in random order; the table is not reset, so resets do no harm."""
-        edge = self.bench.clocking.edge
-        count = len(next(iter(channels.values.values())))
+        edge = self.cfg.clocking.edge
+        values = item.channels.values
+        count = len(next(iter(values.values())))
         for address in self._rng.permutation(count).tolist():
             if self._rng.random() < _PAUSE:
                 self._enable.value = 0
                 self._idle()
                 await edge
             self._enable.value = 1
-            self._bank.value = bank
+            self._bank.value = item.bank
             self._address.value = address
             for name, pin in self._pins.items():
-                pin.value = int(channels.values[name][address]) & ((1 << len(pin)) - 1)
-            self.writes += 1
+                pin.value = int(values[name][address]) & ((1 << len(pin)) - 1)
             await edge
         self._enable.value = 0
         self._idle()
@@ -101,46 +130,47 @@ class ChannelDriver(uvm_component):
             pin.value = int(self._rng.integers(1 << len(pin)))
 
 
-class ChannelMonitor(uvm_component):
-    """Passive: what each bank holds, from the writes on the pins."""
+class ChannelMonitor(uvm_monitor):
+    """Keeps the mirror of the table, which the source's monitor asks, from the writes it sees."""
 
     def build_phase(self):
-        self.bench = ConfigDB().get(self, "", "BENCH")
-
-    def start_of_simulation_phase(self):
-        bench, top = self.bench, cocotb.top
-        self._fields: tuple[ChannelField, ...] = bench.unit.channels
+        self.cfg = cfg = self.cdb_get("cfg")
+        top = cfg.entity
+        self.writes = 0
+        self._before: tuple | None = None  # on the pins one falling edge earlier
         self._enable = Level(top.chan_we_i)
         self._bank, self._address = top.chan_bank_i, top.chan_addr_i
-        self._pins = [getattr(top, column.port) for column in self._fields]
-        self._held = [
-            {column.name: np.zeros(bench.shape.max_len, column.dtype) for column in self._fields}
-            for _ in range(BANKS)
-        ]
-        self._shown: list[ChannelSet | None] = [None] * BANKS  # handed out, as it is now
-        bench.clocking.subscribe(self._clock)
+        self._pins = [(column, getattr(top, column.port)) for column in cfg.fields]
+        cfg.clocking.subscribe(self._clock)
 
     def _clock(self) -> None:
-        if self._enable.value != "1":
-            return
-        bank, address = int(self._bank.value), int(self._address.value)
-        if self._shown[bank] is not None:  # whoever has it keeps it
-            self._held[bank] = {n: values.copy() for n, values in self._held[bank].items()}
-            self._shown[bank] = None
-        for column, pin in zip(self._fields, self._pins, strict=True):
-            bits = np.array(int(pin.value), np.uint8)
-            self._held[bank][column.name][address] = bits.view(column.dtype)
+        now = self._write() if self._enable.value == "1" else None
+        # Pins that move at the rising edge had these values before the next one, not the last.
+        write, self._before = (self._before, now) if self.cfg.at_rise else (now, None)
+        if write is not None:
+            self.written(*write)
 
-    def held(self, bank: int) -> ChannelSet:
-        """What a bank holds now."""
-        if self._shown[bank] is None:
-            self._shown[bank] = ChannelSet(self._held[bank])
-        return self._shown[bank]
+    def _write(self) -> tuple[int, int, dict[str, np.ndarray]]:
+        values = {
+            column.name: np.array(int(pin.value), np.uint8).view(column.dtype)
+            for column, pin in self._pins
+        }
+        return int(self._bank.value), int(self._address.value), values
+
+    def written(self, bank: int, address: int, values: dict[str, np.ndarray]) -> None:
+        """A channel has been written."""
+        self.writes += 1
+        self.cfg.table.write(bank, address, values)
 
 
-class ChannelAgent(uvm_agent):
+class ChannelAgent(ConfiguredAgent):
     """The write port of the channel table."""
 
-    def build_phase(self):
-        self.driver = ChannelDriver.create("driver", self)
-        self.monitor = ChannelMonitor.create("monitor", self)
+    sequencer_type = ChannelSequencer
+    driver_type = ChannelDriver
+    monitor_type = ChannelMonitor
+
+    def connect_phase(self):
+        super().connect_phase()
+        if self.active():
+            self.driver.rsp_port.connect(self.seqr.loads)

@@ -1,51 +1,127 @@
-"""The environment: agents on both sides, the scoreboard, and coverage that only listens.
+"""The environment of a unit with the stream contract. Its drawing is docs/drawings/bench.svg.
 
-source.monitor --ap--> scoreboard.inputs       scoreboard.scorer --> collector (coverage)
-sink.monitor   --ap--> scoreboard.outputs                        \\-> recorder  (accuracy, clocks)
-
-A unit with a channel table has one agent more: its driver loads sets ahead of the source's rows,
-and the source's monitor asks its monitor what a row's bank holds.
+Active it drives the unit, through the virtual sequencer `vseqr`. Passive it is monitors, scoreboard
+and coverage around a unit that somebody else drives, anywhere in a design (docs/bench.md).
 """
 
 from __future__ import annotations
 
-from pyuvm import ConfigDB, uvm_env
+from cocotb.triggers import Event
+from pyuvm import uvm_env
 
-from ..check.record import Collector, Recorder
+from ..check.record import save_run
+from ..check.timing import Clocks
+from ..run import Run
 from .agents import ErrorMonitor, SinkAgent, SourceAgent
 from .channel_agent import ChannelAgent
+from .config import ACTIVE
+from .reset_agent import ResetAgent
 from .scoreboard import Scoreboard
+from .sequences import VirtualSequencer
+from .subscribers import CoverageSubscriber, RecordSubscriber
 
 
 class StreamEnv(uvm_env):
-    """Everything around a unit with the stream contract."""
+    """Everything around a unit. Takes an `EnvConfig`, in the ConfigDB as "cfg"."""
 
     def build_phase(self):
+        self.cfg = cfg = self.cdb_get("cfg")
+        for name in ("source", "sink", "errors", "channels", "reset"):
+            self.cdb_set("cfg", getattr(cfg, name), name)
+        for name in ("scoreboard", "coverage", "vseqr"):
+            self.cdb_set("cfg", cfg, name)
         self.source = SourceAgent.create("source", self)
         self.sink = SinkAgent.create("sink", self)
         self.errors = ErrorMonitor.create("errors", self)
+        self.channels = ChannelAgent.create("channels", self) if cfg.channels else None
+        self.reset = ResetAgent.create("reset", self)
         self.scoreboard = Scoreboard.create("scoreboard", self)
-        bench = ConfigDB().get(self, "", "BENCH")
-        self.collector = Collector(bench.unit, bench.parameters)
-        self.recorder = Recorder()
-        self.channels = ChannelAgent.create("channels", self) if bench.unit.channels else None
+        self.coverage = CoverageSubscriber.create("coverage", self)
+        self.record = RecordSubscriber.create("record", self)
+        self.vseqr = None
+        if cfg.source.is_active == ACTIVE:
+            self.vseqr = VirtualSequencer.create("vseqr", self)
 
     def connect_phase(self):
-        self.source.monitor.ap.connect(self.scoreboard.inputs)
-        self.sink.monitor.ap.connect(self.scoreboard.outputs)
-        self.scoreboard.scorer.listeners += [self.collector.sample, self.recorder.record]
-        self.scoreboard.seen_pulses = lambda: self.errors.counts
-        self.scoreboard.partial = lambda: self.source.monitor.pins.row
-        if self.channels is not None:
-            self.source.monitor.channels = self.channels.monitor
+        source, sink, reset = self.source.monitor, self.sink.monitor, self.reset.monitor
+        scoreboard, coverage = self.scoreboard, self.coverage
+        source.ap.connect(scoreboard.rows_in)
+        sink.ap.connect(scoreboard.rows_out)
+        source.cut_ap.connect(scoreboard.cut)
+        self.errors.ap.connect(scoreboard.pulses)
+        reset.ap.connect(scoreboard.resets)
+        for monitor in (source, sink, reset):
+            monitor.rule_ap.connect(scoreboard.rules)
+        scoreboard.ap.connect(coverage.analysis_export)
+        scoreboard.ap.connect(self.record.analysis_export)
+        source.cut_ap.connect(coverage.cut_in)
+        sink.cut_ap.connect(coverage.cut_out)
+        reset.ap.connect(coverage.resets)
+        if self.vseqr is not None:
+            self._connect_sequencers()
 
-    def start_of_simulation_phase(self):
+    def _connect_sequencers(self) -> None:
+        vseqr = self.vseqr
+        vseqr.source, vseqr.sink, vseqr.reset = self.source.seqr, self.sink.seqr, self.reset.seqr
+        vseqr.reset.streams = (self.source.monitor, self.sink.monitor)
+        self.driven = self.source.driver.rsp_port  # rows, each when it is in or cut off
         if self.channels is not None:
-            self.source.driver.channels = self.channels.driver
-            banks = self.channels.driver.banks
-            self.sink.monitor.pins.add_callback(lambda row: banks.row_out())
+            vseqr.channels = self.channels.seqr
+            self.sink.monitor.ap.connect(vseqr.channels.rows_out)
+            self.reset.monitor.ap.connect(vseqr.channels.resets)
+
+    # ------------------------------------------------------------------------ for whoever uses it
 
     @property
-    def protocol_errors(self) -> list[Exception]:
-        """Broken rules on either stream, in the order seen."""
-        return self.source.monitor.pins.errors + self.sink.monitor.pins.errors
+    def failed(self) -> Event:
+        """Set at the first mismatch or broken rule; the check phase reports it."""
+        return self.scoreboard.failed
+
+    @property
+    def beats(self) -> tuple[int, int]:
+        """Beats that went in, and that came out."""
+        return self.source.monitor.beats, self.sink.monitor.beats
+
+    @property
+    def writes(self) -> int:
+        """Writes of the channel table."""
+        return self.channels.monitor.writes if self.channels is not None else 0
+
+    @property
+    def inside(self) -> int:
+        """Rows that have gone in whole and not come out."""
+        return self.scoreboard.inside
+
+    @property
+    def accounted(self) -> int:
+        """Rows that came out right, or that a reset took while they were inside."""
+        return self.scoreboard.scorer.rows + self.scoreboard.dropped
+
+    @property
+    def clocks(self) -> Clocks:
+        """When the beats of compared rows moved."""
+        return self.record.recorder.clocks
+
+    async def drain(self) -> None:
+        """Wait until every row that went in has come out, and what was compared is judged."""
+        clocking = self.cfg.source.clocking
+        await clocking.wait(2)  # until the monitors have seen the last row go in
+        while self.inside:
+            await clocking.edge
+        await clocking.wait(20)  # nothing more may come
+        self.scoreboard.compare()
+
+    def save(self, run: Run, real: int, aborted: int, counts: dict) -> None:
+        """Write the files of a run that passed, with `counts` besides; `aborted` rows did not get
+        in whole."""
+        scoreboard = self.scoreboard
+        counts = {
+            "rows": scoreboard.scorer.rows,
+            "elements": scoreboard.scorer.elements,
+            "mismatches": scoreboard.mismatches,
+            "beats": self.beats[0],
+            "resets": self.cfg.reset.reset.count,
+            "aborted": aborted + scoreboard.dropped,
+            **counts,
+        }
+        save_run(run, self.coverage.collector, self.record.recorder, real, counts)

@@ -1,5 +1,9 @@
 """Pin layer of the stream: cocotb-bus drivers and monitors, a row as the transaction.
 
+The UVM drivers and monitors are over these: RowDriver over DrivenPins, ReadyDriver over ReadyPin,
+SourceMonitor over PinsIn, SinkMonitor over PinsOut, ErrorMonitor over PulseCounter, and the reset
+agent over ResetLine.
+
 The bench moves at the falling edge, half a clock away from everything the unit does. There it first
 looks at what the last rising edge took, then drives what the next one is to take:
 
@@ -8,7 +12,9 @@ looks at what the last rising edge took, then drives what the next one is to tak
 
 so a transfer at edge n is seen at falling edge n from the inputs as they are and the outputs as
 they were one falling edge earlier. This needs outputs that come from flip-flops, which the stream
-contract promises, and holds on every simulator.
+contract promises, and holds on every simulator. Where somebody else drives the inputs, from
+flip-flops or right behind the rising edge, they too are as they were one falling edge earlier
+(`at_rise`).
 
 Waking a coroutine or reading a pin from Python costs about as much as simulating a clock. One
 coroutine (`Clocking`) wakes for all monitors, and of the pins only tdata and tlast are read for
@@ -77,38 +83,55 @@ class Level:
 
 
 class ResetLine:
-    """The reset as everyone in the bench sees it: `active`, and callbacks when it is asserted."""
+    """The reset as everyone in the bench sees it: `active`, and callbacks when it is asserted.
 
-    def __init__(self, handle, clocking: Clocking):
+    It follows the pin, whoever drives it. `drive` tells that this bench does, with `assert_now` and
+    `release`: the line is then asserted from the start.
+    """
+
+    def __init__(self, handle, clocking: Clocking, *, drive: bool):
         self._handle = handle
         self._clocking = clocking
-        self._callbacks = []
-        self.active = True
-        self.count = 0  # without the first one
-        handle.value = 0
+        self._callbacks: list[Callable[[], None]] = []
+        self.count = 0  # without one that was there from the start
+        if drive:
+            handle.value = 0
+        self.active = drive or str(handle.value) != "1"
+        cocotb.start_soon(self._follow())
 
     def on_assert(self, callback: Callable[[], None]) -> None:
+        """Call back at each assertion; callbacks run in the order in which they came."""
         self._callbacks.append(callback)
 
+    async def _follow(self) -> None:
+        change = self._handle.value_change
+        while True:
+            await change
+            self._is(str(self._handle.value) != "1")
+
+    def _is(self, active: bool) -> None:
+        if active == self.active:
+            return
+        self.active = active
+        if active:
+            self.count += 1
+            for callback in self._callbacks:
+                callback()
+
     def assert_now(self) -> None:
-        """Assert at once, wherever in the clock that is. Callbacks run last one first."""
+        """Assert at once, wherever in the clock that is."""
         self._handle.value = 0
-        self.active = True
-        self.count += 1
-        # Who looks at others' state (the scoreboard) registers after them, and must run before they
-        # forget it.
-        for callback in reversed(self._callbacks):
-            callback()
+        self._is(True)
 
     async def release(self) -> None:
         """Release at a falling edge, well away from the clock edge that counts."""
         await self._clocking.edge
         self._handle.value = 1
-        self.active = False
+        self._is(False)
 
 
-class RowSource(BusDriver):
-    """Drives rows on `s_axis` and the settings with their first beat.
+class DrivenPins(BusDriver):
+    """Drives rows on an input stream and the settings with their first beat.
 
     A transaction is (beats, settings): beats a list of (tdata, tkeep, tstrb) integers, settings a
     name -> int dict. Away from a row's first beat the settings' pins carry other values, so that a
@@ -140,6 +163,7 @@ class RowSource(BusDriver):
         self._done = Event()
         self.aborted = False
         self._put("tvalid", 0)
+        self._put_settings({name: values[0] for name, values in settings.items()})
         clocking.subscribe(self._clock)
 
     def set_stalls(self, pattern: Iterator[tuple[int, int]] | None) -> None:
@@ -232,11 +256,11 @@ class RowSource(BusDriver):
                 self._cfg[name].value = value
 
 
-class ReadySink:
-    """Drives `m_axis_tready`. Not a cocotb-bus driver: it has no transactions."""
+class ReadyPin:
+    """Drives tready of an output stream. Not a cocotb-bus driver: it has no transactions."""
 
-    def __init__(self, entity, clocking: Clocking):
-        self._ready = Bus(entity, "m_axis", ["tready"]).tready
+    def __init__(self, entity, name: str, clocking: Clocking):
+        self._ready = Bus(entity, name, ["tready"]).tready
         self._edge = clocking.edge
         self._changed = Event()
         self._pattern: Iterator[tuple[int, int]] | None = None
@@ -268,27 +292,40 @@ class ReadySink:
                         return
 
 
-class RowMonitor(BusMonitor):
+class WatchedPins(BusMonitor):
     """Collects rows from a stream and holds it to the protocol, on every simulator.
 
     Rules: no X on tvalid, tready and, with tvalid, on the payload; tvalid stays until tready; the
     payload is stable while it waits. `has_x` tells that the simulator has X to look for; an
     output's payload must not show any when it is idle either.
 
-    Callbacks get an `ObservedRow` when tlast has been transferred.
+    `at_rise` tells that the stream's inputs to the unit move at the rising edge, as its outputs do.
+    `on_row` gets an `ObservedRow` when tlast has been transferred, `on_error` each broken rule.
     """
 
     _side: tuple[str, ...] = ()  # payload beside tdata and tlast
+    _x_when_idle = False  # look for X on the payload without tvalid too
 
-    def __init__(self, entity, name, clocking: Clocking, reset: ResetLine, *, has_x: bool):
+    def __init__(
+        self,
+        entity,
+        name: str,
+        clocking: Clocking,
+        reset: ResetLine,
+        *,
+        has_x: bool,
+        at_rise: bool,
+        on_row: Callable[[ObservedRow], None],
+        on_error: Callable[[ProtocolError], None],
+    ):
         self._signals = ("tvalid", "tready", "tlast", "tdata", *self._side)
         self._clocking = clocking
         self._line = reset
         self._has_x = has_x
+        self._at_rise = at_rise
+        self._on_error = on_error
         self.beats = 0
-        self.errors: list[ProtocolError] = []
-        self.on_error: Callable[[], None] = lambda: None
-        super().__init__(entity, name, clocking)
+        super().__init__(entity, name, clocking, callback=on_row)
         self._valid, self._ready = Level(self.bus.tvalid), Level(self.bus.tready)
         self._levels = [Level(getattr(self.bus, pin)) for pin in self._side]
         self._tdata, self._tlast = self.bus.tdata, self.bus.tlast
@@ -297,22 +334,31 @@ class RowMonitor(BusMonitor):
 
     async def _monitor_recv(self):
         # No coroutine of its own: the clocking block calls.
-        self._clocking.subscribe(self._clock)
+        self._clocking.subscribe(self._clock_at_rise if self._at_rise else self._clock)
 
     def _drop(self) -> None:
         """Forget what was in progress."""
         self._row = ObservedRow()
         self._waited: list[str] | None = None  # payload that waited for tready at the last edge
+        self._earlier: tuple[str, str, list[str]] = ("0", "0", [])  # of `_clock_at_rise`
         self.partial = False  # a row has begun and not ended
         self.waiting = False  # a beat waits for tready
 
     def _fail(self, rule: str) -> None:
-        self.errors.append(ProtocolError(f"{self.name}: {rule} (clock {self._clocking.number})"))
-        self.on_error()
+        self._on_error(ProtocolError(f"{self.name}: {rule} (clock {self._clocking.number})"))
 
     def _clock(self) -> None:
         """Called at each falling edge; judges the rising edge before it with `_judge`."""
         raise NotImplementedError
+
+    def _clock_at_rise(self) -> None:
+        """The same where all pins move at the rising edge: it found them as they were before."""
+        if self._line.active:
+            return
+        earlier, valid = self._earlier, self._valid.value
+        payload = self._payload() if valid == "1" or self._x_when_idle else []
+        self._judge(*earlier)
+        self._earlier = (valid, self._ready.value, payload)
 
     def _first_beat(self, row: ObservedRow) -> None:
         """Look at what belongs to a row's first beat."""
@@ -358,8 +404,8 @@ class RowMonitor(BusMonitor):
             self._recv(row)
 
 
-class InputMonitor(RowMonitor):
-    """`s_axis`, with the settings, and the channels of their bank, as of the first beat."""
+class PinsIn(WatchedPins):
+    """An input stream, with the settings, and the channels of their bank, as of the first beat."""
 
     _side = ("tkeep", "tstrb")
 
@@ -380,15 +426,27 @@ class InputMonitor(RowMonitor):
             self._judge(valid, ready, self._payload() if valid == "1" else [])
 
     def _first_beat(self, row: ObservedRow) -> None:
-        row.settings = {name: int(handle.value) for name, handle in self._cfg.items()}
+        row.settings = self._settings_before if self._at_rise else self._settings()
         if self._channels is not None:
             row.channels = self._channels(row.settings["bank"])
 
+    def _clock_at_rise(self) -> None:
+        super()._clock_at_rise()
+        if self._earlier[0] == "1":
+            self._settings_before = self._settings()
 
-class OutputMonitor(RowMonitor):
-    """`m_axis`."""
+    def _settings(self) -> dict[str, int]:
+        return {name: int(handle.value) for name, handle in self._cfg.items()}
+
+
+class PinsOut(WatchedPins):
+    """An output stream."""
 
     _side = ("tkeep", "tuser")
+
+    @property
+    def _x_when_idle(self) -> bool:
+        return self._has_x
 
     def _drop(self) -> None:
         super()._drop()

@@ -1,6 +1,13 @@
 """Scoreboard: the rows that the monitors saw, in pairs, for `tb.check.scoring` to compare.
 
 It trusts only what the monitors saw on the pins.
+
+source.monitor.ap ------> rows_in   \\
+sink.monitor.ap --------> rows_out   \\
+source.monitor.cut_ap --> cut         Scorer -> ap: batches of rows that are equal
+errors.ap --------------> pulses     /
+reset.monitor.ap -------> resets    /
+all rule_ap ------------> rules
 """
 
 from __future__ import annotations
@@ -9,10 +16,14 @@ from collections import deque
 from collections.abc import Sequence
 
 import numpy as np
-from pyuvm import ConfigDB, uvm_analysis_export, uvm_component
+from cocotb.triggers import Event
+from pyuvm import uvm_analysis_port, uvm_scoreboard
 
 from ..check.contract import InputBeats, ObservedRow, OutputBeats, collect, decode
 from ..check.scoring import Scorer, Timing
+from .agents import CutOff
+from .config import AnalysisImp
+from .pins import ProtocolError
 
 # Rows that are compared at once. The first mismatch ends a run, and is mostly among the first rows:
 # the batches start small.
@@ -36,63 +47,51 @@ def timing_of(pairs: Sequence[tuple[ObservedRow, ObservedRow]]) -> Timing:
     )
 
 
-class _RowPort(uvm_analysis_export):
-    """Calls `handler` for each row written."""
-
-    def __init__(self, name, parent, handler):
-        super().__init__(name, parent)
-        self.write = handler
-
-
-class Scoreboard(uvm_component):
+class Scoreboard(uvm_scoreboard):
     """Pairs rows, has them compared, and keeps the account of those that resets took.
 
-    `failure` is None or the report of the first mismatch; `on_failure` is called with it.
+    failed   is set at the first mismatch or broken rule
+    dropped  rows that a reset took while they were inside
     """
 
     def build_phase(self):
-        self.bench = ConfigDB().get(self, "", "BENCH")
-        self.scorer = Scorer(self.bench.unit, self.bench.parameters, self.bench.seed)
-        self.inputs = _RowPort("inputs", self, self._input)
-        self.outputs = _RowPort("outputs", self, self._output)
+        self.cfg = cfg = self.cdb_get("cfg")
+        self.ap = uvm_analysis_port("ap", self)
+        self.rows_in = AnalysisImp("rows_in", self, self._row_in)
+        self.rows_out = AnalysisImp("rows_out", self, self._row_out)
+        self.cut = AnalysisImp("cut", self, self._cut_off)
+        self.pulses = AnalysisImp("pulses", self, self._counted)
+        self.resets = AnalysisImp("resets", self, self._reset)
+        self.rules = AnalysisImp("rules", self, self._broken)
+        self.scorer = self.make_scorer()
+        self.scorer.listeners.append(self.ap.write)
+        self.failed = Event()
+        self.mismatches = 0
+        self.dropped = 0
+        self._failure: str | None = None  # the report of the first mismatch
+        self._rules: list[ProtocolError] = []
         self._expected: deque[ObservedRow] = deque()
         self._pairs: list[tuple[ObservedRow, ObservedRow]] = []
         self._batch = FIRST_BATCH
-        self.failure: str | None = None
-        self.on_failure = lambda: None
-        self.mismatches = 0
-        self.dropped = 0  # rows that a reset took while they were inside
-        # What the environment connects: clocks of the error outputs, and the row that is going in.
-        self.seen_pulses = lambda: self.scorer.pulses
-        self.partial = ObservedRow
+        self._partial = ObservedRow()  # that the last reset found half in
+        self._pulses: dict[str, int] = {}  # clocks of the error outputs since the last reset
+        self._rerun = f"\nrerun: {cfg.rerun}" if cfg.rerun else ""
 
-    def start_of_simulation_phase(self):
-        self.bench.reset.on_assert(self._reset)
+    def make_scorer(self) -> Scorer:
+        """What compares."""
+        return Scorer(self.cfg.unit, self.cfg.parameters, self.cfg.seed)
 
     @property
     def inside(self) -> int:
         """Rows that have gone in whole and not come out."""
         return len(self._expected)
 
-    def _reset(self) -> None:
-        self.compare()
-        if self.failure is None:
-            shape, partial = self.bench.shape, self.partial()
-            wrong = self.scorer.judge_pulses(
-                self.seen_pulses(),
-                InputBeats.of(self._expected, shape) if self._expected else None,
-                InputBeats.of([partial], shape) if partial.beats else None,
-            )
-            if wrong:
-                self._fail(f"{wrong}, between two resets")
-        self.dropped += len(self._expected)
-        self._expected.clear()
-        self.scorer.restart()
+    # --------------------------------------------------------------------- what the monitors saw
 
-    def _input(self, row: ObservedRow) -> None:
+    def _row_in(self, row: ObservedRow) -> None:
         self._expected.append(row)
 
-    def _output(self, row: ObservedRow) -> None:
+    def _row_out(self, row: ObservedRow) -> None:
         if not self._expected:
             where = f" at clock {row.clocks[0]}" if row.clocks else ""
             self._fail(f"a row of {len(row.beats)} beats came out and none was expected{where}")
@@ -102,18 +101,45 @@ class Scoreboard(uvm_component):
             self._batch = min(2 * self._batch, BATCH)
             self.compare()
 
+    def _cut_off(self, cut: CutOff) -> None:
+        self._partial = cut.row
+
+    def _counted(self, pulses: dict[str, int]) -> None:
+        self._pulses = pulses
+
+    def _reset(self, _) -> None:
+        self.compare()
+        if self._failure is None:
+            shape, partial = self.cfg.shape, self._partial
+            wrong = self.scorer.judge_pulses(
+                self._pulses,
+                InputBeats.of(self._expected, shape) if self._expected else None,
+                InputBeats.of([partial], shape) if partial.beats else None,
+            )
+            if wrong:
+                self._fail(f"{wrong}, between two resets")
+        self.dropped += len(self._expected)
+        self._expected.clear()
+        self.scorer.restart()
+
+    def _broken(self, rule: ProtocolError) -> None:
+        self._rules.append(rule)
+        self.failed.set()
+
+    # ----------------------------------------------------------------------------- the verdict
+
     def _fail(self, text: str) -> None:
         self.mismatches += 1
-        if self.failure is None:
-            self.failure = f"{text}\nrerun: {self.bench.rerun}"
-            self.on_failure()
+        if self._failure is None:
+            self._failure = text
+            self.failed.set()
 
     def compare(self) -> None:
         """Compare what has come out so far."""
         pairs, self._pairs = self._pairs, []
         if not pairs:
             return
-        shape = self.bench.shape
+        shape = self.cfg.shape
         wrong = self.scorer.compare(
             decode([given for given, _ in pairs], shape),
             collect(OutputBeats.of([got for _, got in pairs], shape), shape),
@@ -122,12 +148,22 @@ class Scoreboard(uvm_component):
         if wrong:
             self._fail(wrong)
 
-    def complaint(self) -> str | None:
-        """What is wrong at the end, or None: a mismatch, nothing compared, rows left inside."""
+    def check_phase(self):
+        wrong = self._complaint()
+        where = f"{self.cfg.name}: " if self.cfg.name else ""
+        require(wrong is None, f"{where}{wrong}{self._rerun}")
+
+    def _complaint(self) -> str | None:
+        """What is wrong at the end, or None."""
         self.compare()
-        rerun = f"\nrerun: {self.bench.rerun}"
-        if self.failure is None and not self.scorer.rows:
-            return "nothing was compared" + rerun
-        if self.failure is None and self._expected:
-            return f"{len(self._expected)} rows went in and never came out" + rerun
-        return self.failure
+        # A broken rule comes first: a mismatch may be no more than what follows from it.
+        if self._rules:
+            more = len(self._rules) - 1
+            return f"{self._rules[0]}" + (f", and {more} more" if more else "")
+        if self._failure is not None:
+            return self._failure
+        if not self.scorer.rows:
+            return "nothing was compared"
+        if self._expected:
+            return f"{len(self._expected)} rows went in and never came out"
+        return self.scorer.judge_pulses(self._pulses)

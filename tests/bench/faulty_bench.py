@@ -1,137 +1,173 @@
 """Test benches with a fault of their own, for test_bench.py: cocotb runs this, pytest does not.
 
-The fault to have is named in SOFTNORM_FAULT.
+A fault is a class that the factory makes in the place of the right one, which is how a UVM bench is
+changed from outside. The fault to have is named in SOFTNORM_FAULT.
 """
 
 import os
 
 import cocotb
-from pyuvm import uvm_root
+from pyuvm import uvm_factory, uvm_root
 
+from softnorm.tb.check.scoring import Scorer
 from softnorm.tb.stimulus import values as stimulus
+from softnorm.tb.stimulus.channels import Banks
+from softnorm.tb.uvm.agents import ErrorMonitor, RowDriver, SinkMonitor, SourceMonitor
+from softnorm.tb.uvm.channel_agent import ChannelMonitor, ChannelSequencer
+from softnorm.tb.uvm.env import StreamEnv
+from softnorm.tb.uvm.scoreboard import Scoreboard
 from softnorm.tb.uvm.tests import RowTest
 
 
-class NothingReachesTheScoreboard(RowTest):
-    """As when a connection is forgotten."""
-
-    def start_of_simulation_phase(self):
-        super().start_of_simulation_phase()
-        for agent in (self.env.source, self.env.sink):
-            agent.monitor.pins._callbacks.clear()
-
-
-class OutputsAreNotSeen(RowTest):
-    """Rows go in and are never seen to come out."""
+class ImpatientEnv(StreamEnv):
+    """Does not wait for rows that are inside."""
 
     async def drain(self):
         pass
 
+
+class MuteSource(SourceMonitor):
+    """Sees rows and tells nobody, as when a connection is forgotten."""
+
+    def publish(self, row):
+        pass
+
+
+class MuteSink(SinkMonitor):
+    """The same at the output."""
+
+    def publish(self, row):
+        pass
+
+
+class LoggingDriver(RowDriver):
+    """Logs an error and goes on."""
+
     def start_of_simulation_phase(self):
-        super().start_of_simulation_phase()
-        self.env.sink.monitor.pins._callbacks.clear()
+        self.logger.error("something is wrong here")
 
 
-class AnErrorIsLogged(RowTest):
-    """A component logs an error and goes on."""
+class ForgetfulDriver(RowDriver):
+    """The first row never gets to the pins."""
 
-    def report(self):
-        self.env.source.driver.logger.error("something is wrong here")
+    lost = False
 
-    def start_of_simulation_phase(self):
-        super().start_of_simulation_phase()
-        self.report()
-
-
-class ARowIsLost(RowTest):
-    """A row that the sequence sent never gets to the pins, and nobody else notices."""
-
-    def start_of_simulation_phase(self):
-        super().start_of_simulation_phase()
-        self.sent += 1
+    async def drive(self, item):
+        if self.lost:
+            await super().drive(item)
+        self.lost = True
 
 
-class TheModelIsWrong(RowTest):
+class WrongScorer(Scorer):
     """The expected bytes are off by one in one element."""
 
-    def start_of_simulation_phase(self):
-        super().start_of_simulation_phase()
-        scorer = self.env.scoreboard.scorer
-        padded = scorer._padded
-
-        def wrong(model, expected):
-            want = padded(model, expected)
-            want[2, 0] ^= 1
-            return want
-
-        scorer._padded = wrong
+    @staticmethod
+    def _padded(model, expected):
+        want = Scorer._padded(model, expected)
+        want[2, 0] ^= 1
+        return want
 
 
-class PulsesAreMiscounted(RowTest):
+class WrongScoreboard(Scoreboard):
+    """Compares with a model that is wrong."""
+
+    def make_scorer(self):
+        return WrongScorer(self.cfg.unit, self.cfg.parameters, self.cfg.seed)
+
+
+class MiscountingMonitor(ErrorMonitor):
     """An error pulse more than the rows account for."""
 
     def start_of_simulation_phase(self):
-        super().start_of_simulation_phase()
-        self.env.errors.pulses["err_keep"].count = 1
+        self.pulses["err_keep"].count = 1
 
 
-class ChannelWritesAreMissed(RowTest):
-    """The monitor of the channel table does not see what is written to channel 0."""
+class BlindChannelMonitor(ChannelMonitor):
+    """Does not see what is written to channel 0."""
 
-    def start_of_simulation_phase(self):
-        super().start_of_simulation_phase()
-        monitor = self.env.channels.monitor
-        subscribers = self.bench.clocking._subscribers
-
-        def clock():
-            if monitor._enable.value != "1" or int(monitor._address.value) != 0:
-                monitor._clock()
-
-        subscribers[subscribers.index(monitor._clock)] = clock
+    def written(self, bank, address, values):
+        if address:
+            super().written(bank, address, values)
 
 
-class FreshChannels(RowTest):
-    """Every row wants channels that no bank holds: a base for the faults below."""
+class CarelessBanks(Banks):
+    """Take any bank for free."""
+
+    def in_use(self, bank):
+        return False
+
+
+class CarelessSequencer(ChannelSequencer):
+    """Has channels loaded over those of rows that are inside."""
 
     def build_phase(self):
         super().build_phase()
-        stimulus._FRESH_SET = 1.0
+        self.banks = CarelessBanks()
 
 
-class BanksAreWrittenWhileInUse(FreshChannels):
-    """Channels are loaded over those of rows that are inside."""
+class DeafSequencer(ChannelSequencer):
+    """Does not hear that a row has come out and needs its bank no longer."""
 
-    def start_of_simulation_phase(self):
-        super().start_of_simulation_phase()
-        self.env.channels.driver.banks.in_use = lambda bank: False
+    def _row_out(self, _):
+        pass
 
 
-class BanksAreNeverFree(FreshChannels):
-    """Nobody hears that a row has come out and needs its bank no longer."""
+class FaultyTest(RowTest):
+    """RowTest with what SOFTNORM_FAULT names."""
 
-    def start_of_simulation_phase(self):
-        super().start_of_simulation_phase()
-        self.env.channels.driver.banks.row_out = lambda: None
+    def build_phase(self):
+        FAULTS[os.environ["SOFTNORM_FAULT"]]()
+        super().build_phase()
+
+
+def instead(of, fault, path=None):
+    """Have the factory make `fault` in the place of `of`: everywhere, or at one path."""
+    if path is None:
+        uvm_factory().set_type_override_by_type(of, fault)
+    else:
+        uvm_factory().set_inst_override_by_type(of, fault, f"uvm_test_top.{path}")
+
+
+def nothing_reaches_the_scoreboard():
+    instead(SourceMonitor, MuteSource)
+    instead(SinkMonitor, MuteSink)
+
+
+def outputs_are_not_seen():
+    instead(SinkMonitor, MuteSink, "env.sink.monitor")
+    instead(StreamEnv, ImpatientEnv)
+
+
+def fresh_channels():
+    """Every row wants channels that no bank holds: a base for two faults."""
+    stimulus._FRESH_SET = 1.0
+
+
+def banks_are_written_while_in_use():
+    fresh_channels()
+    instead(ChannelSequencer, CarelessSequencer, "env.channels.seqr")
+
+
+def banks_are_never_free():
+    fresh_channels()
+    instead(ChannelSequencer, DeafSequencer, "env.channels.seqr")
 
 
 FAULTS = {
-    cls.__name__: cls
-    for cls in (
-        NothingReachesTheScoreboard,
-        OutputsAreNotSeen,
-        AnErrorIsLogged,
-        ARowIsLost,
-        TheModelIsWrong,
-        PulsesAreMiscounted,
-        ChannelWritesAreMissed,
-        FreshChannels,
-        BanksAreWrittenWhileInUse,
-        BanksAreNeverFree,
-    )
+    "NothingReachesTheScoreboard": nothing_reaches_the_scoreboard,
+    "OutputsAreNotSeen": outputs_are_not_seen,
+    "AnErrorIsLogged": lambda: instead(RowDriver, LoggingDriver),
+    "ARowIsLost": lambda: instead(RowDriver, ForgetfulDriver, "env.source.driver"),
+    "TheModelIsWrong": lambda: instead(Scoreboard, WrongScoreboard),
+    "PulsesAreMiscounted": lambda: instead(ErrorMonitor, MiscountingMonitor),
+    "ChannelWritesAreMissed": lambda: instead(ChannelMonitor, BlindChannelMonitor),
+    "FreshChannels": fresh_channels,
+    "BanksAreWrittenWhileInUse": banks_are_written_while_in_use,
+    "BanksAreNeverFree": banks_are_never_free,
 }
 
 
 @cocotb.test()
 async def run(_):
     """The test with the fault."""
-    await uvm_root().run_test(FAULTS[os.environ["SOFTNORM_FAULT"]])
+    await uvm_root().run_test(FaultyTest)

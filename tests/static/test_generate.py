@@ -75,8 +75,19 @@ def exact():
 
 
 def test_every_package_is_looked_at():
-    looked_at = {"ailayernorm", "rexp", "lut2d", "softermax", "exact_softmax", "nnlut_layernorm"}
+    softmaxes = {"e2softmax", "rexp", "lut2d", "softermax", "exact_softmax"}
+    looked_at = softmaxes | {"ailayernorm", "nnlut_layernorm"}
     assert {unit for unit in UNITS if UNITS[unit].roms()} == looked_at
+
+
+def test_e2softmax_tables():
+    found = tables("e2softmax")
+    assert found.keys() == {f"div_c{bits}" for bits in range(1, 5)}
+    assert flat(found["div_c1"]) == [209, 145]  # the paper's 0.818 and 0.568
+    for bits in range(2, 5):
+        bins = 1 << bits
+        means = [bins * (Decimal(bins + j + 1) / (bins + j)).ln() for j in range(bins)]
+        assert flat(found[f"div_c{bits}"]) == [half_up(256 * mean) for mean in means]
 
 
 def test_ailayernorm_tables():

@@ -16,23 +16,16 @@
 //   out  = sat(rnd(A * (v - mean) / 2^sh) + beta),  A = rnd(gamma * R / 2^8)
 //   cfg_rms_i = 1: mean = 0 and S = 0, which is RMSNorm      out int8, real value out * 2^-ofrac
 //
-// Contract (the same for every unit of the library, docs/stream.md):
-//   - s_axis: LANES bytes a beat. tkeep marks the row's elements; tkeep with tstrb = 0 is a masked
-//     element: it counts nowhere and comes out as 0. tie s_axis_tstrb to s_axis_tkeep if unused.
-//   - m_axis: one beat for each stored input beat, same tkeep; tuser = {err_keep, err_len,
-//     exponent[4:0]}, constant over the row; the exponent is 0.
-//   - cfg_*_i are taken with the first beat of each row.
-//   - chan_*: channel chan_addr_i of bank chan_bank_i is written at each clock with chan_we_i. Do not
-//     write a bank that a row inside, or the row going in, names in cfg_bank_i.
+// Contract: docs/stream.md. tuser's exponent is 0.
 //
 // Throughput: one beat a clock for ever, rows of any length, when neither side stalls.
 // Latency: from the transfer of a row's last beat to that of its first output beat
 //   LATENCY = 23 + T clocks, T = floor(clog2(LANES) / 3): 23 to LANES 4, 24 to LANES 32, 25 with 64.
-// Storage: a ring of ceil(MAX_LEN/LANES) + 17 + T beats of 9 LANES + 1 bits between the passes (x, and
-//   a bit for what is masked or absent), and as many row entries of 52 bits; the channel table of
-//   2 ceil(MAX_LEN/LANES) words of 10 LANES bits, as many of 8 LANES and of 2 LANES bits.
+// Storage: between the passes a ring of ceil(MAX_LEN/LANES) + 18 + T beats of 9 LANES bits (x, and what is
+//   masked or absent) and 2 bits (bank, and which is the last), and as many row entries of 51 bits; the
+//   channel table of 2 ceil(MAX_LEN/LANES) words of 10 LANES bits, as many of 8 LANES and of 2 LANES bits.
 //
-/// s_axis_tready is a flip-flop. m_axis_tready enables the registers of pass 2 and goes no further.
+// s_axis_tready is a flip-flop. m_axis_tready enables the registers of pass 2 and goes no further.
 
 module exact_layernorm #(
   parameter  int LANES   = 32,    // 1, 2, 4, 8, 16, 32, 64: elements a beat
@@ -86,11 +79,13 @@ module exact_layernorm #(
   localparam int CountW   = $clog2(MAX_LEN + 1);
   localparam int SumW     = 12 + $clog2(MAX_LEN);
   localparam int SquareW  = 22 + $clog2(MAX_LEN);
-  localparam int CfgW     = 1 + 8 + 3 + 3 + 1;
-  localparam int BeatW    = 9 * LANES;
-  localparam int RowW     = 2 + 1 + 8 + 19 + 16 + 6;
+  localparam int MeanW    = 19;
+  localparam int DevW     = MeanW + 1;
+  localparam int RW       = 16;
+  localparam int ShW      = 6;
+  localparam int ErrW     = 2;   // {err_keep, err_len}
 
-  // Stages of pass 1: valid[s] tells that stage s holds a beat. Stage 0 is the guard's register.
+  // Stages of pass 1: p1_valid[s] tells that stage s holds a beat. Stage 0 is the guard's register.
   localparam int Tree       = $clog2(LANES) / 3;
   localparam int StSum      = Tree + 4;   // sums over the row
   localparam int Moments    = 11;
@@ -98,14 +93,15 @@ module exact_layernorm #(
   localparam int Turnaround = StRow + 2;  // + accept, + the row buffer's count of closed beats
 
   // ---------------------------------------------------------------------------------- stage 0: guard
-  typedef struct packed {
-    logic       bank;
-    logic [7:0] zp;
-    logic [2:0] gfrac;
-    logic [2:0] ofrac;
-    logic       rms;
-  } cfg_t;
-  cfg_t s0_cfg, sum_cfg;
+  localparam int ZpW   = 8;
+  localparam int FracW = 3;
+  localparam int RunW  = FracW + FracW + 1;
+  typedef struct packed {  // settings that the row's sums need
+    logic [FracW-1:0] gfrac;
+    logic [FracW-1:0] ofrac;
+    logic             rms;
+  } run_t;
+  run_t p1_s0_run, p1_sum_run;
 
   // What every beat carries along pass 1.
   typedef struct packed {
@@ -115,20 +111,21 @@ module exact_layernorm #(
     logic store;     // has a place in the row buffer
     logic close;     // the row is complete
   } ctl_t;
-  ctl_t s0_ctl, beat_ctl, sum_ctl;
-  localparam int CtlW = 5;  // bits of ctl_t: not every tool takes $bits of a type here
+  ctl_t p1_s0_ctl, p1_beat_ctl, p1_sum_ctl;
+  localparam int CtlW = 5;  // flags of ctl_t: not every tool takes $bits of a type here
 
-  logic                  take, s0_valid, s0_last;
-  logic [LANES-1:0][7:0] s0_x;
-  logic [LANES-1:0]      s0_keep, s0_active;
-  logic [StSum:0]        valid;
-  logic [StSum-1:0]      valid_q;
+  logic                  take, p1_s0_valid, p1_s0_last, p1_s0_bank;
+  logic [ZpW-1:0]        p1_s0_zp, p1_sum_zp;
+  logic [LANES-1:0][7:0] p1_s0_x;
+  logic [LANES-1:0]      p1_s0_keep, p1_s0_active;
+  logic [StSum:0]        p1_valid;
+  logic [StSum-1:0]      p1_valid_q;
 
   sn_row_guard #(
     .LANES  (LANES),
     .MAX_LEN(MAX_LEN),
     .LANE_W (8),
-    .CFG_W  (CfgW)
+    .CFG_W  (1 + ZpW + RunW)
   ) u_guard (
     .clk_i,
     .rst_ni,
@@ -140,38 +137,54 @@ module exact_layernorm #(
     .s_axis_tready,
     .cfg_i         ({cfg_bank_i, cfg_zp_i, cfg_gfrac_i, cfg_ofrac_i, cfg_rms_i}),
     .take_o        (take),
-    .valid_o       (s0_valid),
-    .store_o       (s0_ctl.store),
-    .first_o       (s0_ctl.first),
-    .stored_last_o (s0_last),
-    .close_o       (s0_ctl.close),
-    .data_o        (s0_x),
-    .keep_o        (s0_keep),
-    .active_o      (s0_active),
-    .cfg_o         (s0_cfg),
-    .row_err_len_o (s0_ctl.err_len),
-    .row_err_keep_o(s0_ctl.err_keep),
+    .valid_o       (p1_s0_valid),
+    .store_o       (p1_s0_ctl.store),
+    .first_o       (p1_s0_ctl.first),
+    .stored_last_o (p1_s0_last),
+    .close_o       (p1_s0_ctl.close),
+    .data_o        (p1_s0_x),
+    .keep_o        (p1_s0_keep),
+    .active_o      (p1_s0_active),
+    .cfg_o         ({p1_s0_bank, p1_s0_zp, p1_s0_run}),
+    .row_err_len_o (p1_s0_ctl.err_len),
+    .row_err_keep_o(p1_s0_ctl.err_keep),
     .err_len_o,
     .err_keep_o
   );
 
   always_ff @(posedge clk_i or negedge rst_ni) begin
-    if (!rst_ni) valid_q <= '0;
-    else valid_q <= valid[StSum-1:0];
+    if (!rst_ni) p1_valid_q <= '0;
+    else p1_valid_q <= p1_valid[StSum-1:0];
   end
-  assign valid = {valid_q, s0_valid};
+  assign p1_valid = {p1_valid_q, p1_s0_valid};
 
   // ----------------------------------------------------------------------- stages to StSum: statistics
-  logic [IndexW-1:0]      s0_index, s0_index_q;
-  logic [LANES-1:0][1:0]  s1_alpha;
-  logic signed [SumW-1:0] sum;
-  logic [SquareW-1:0]     square_sum;
-  logic [CountW-1:0]      count;
+  logic [IndexW-1:0]      p1_s0_index, p1_s0_index_q;
+  logic [LANES-1:0][1:0]  p1_s1_alpha;
+  logic signed [SumW-1:0] p1_sum;
+  logic [SquareW-1:0]     p1_square_sum;
+  logic [CountW-1:0]      p1_count;
 
-  assign s0_index = s0_ctl.first ? '0 : s0_index_q;
+  assign p1_s0_index = p1_s0_ctl.first ? '0 : p1_s0_index_q;
   always_ff @(posedge clk_i) begin
-    if (s0_valid) s0_index_q <= s0_index + IndexW'(1);
+    if (p1_s0_valid) p1_s0_index_q <= p1_s0_index + IndexW'(1);
   end
+
+  sn_channel_column #(
+    .LANES  (LANES),
+    .MAX_LEN(MAX_LEN),
+    .W      (2)
+  ) u_alpha (
+    .clk_i,
+    .wr_en_i  (chan_we_i),
+    .wr_bank_i(chan_bank_i),
+    .wr_chan_i(chan_addr_i),
+    .wr_data_i(chan_alpha_i),
+    .rd_en_i  (p1_s0_valid),
+    .rd_bank_i(p1_s0_bank),
+    .rd_beat_i(p1_s0_index),
+    .rd_data_o(p1_s1_alpha)
+  );
 
   exact_layernorm_statistics #(
     .LANES   (LANES),
@@ -180,15 +193,15 @@ module exact_layernorm #(
     .COUNT_W (CountW)
   ) u_statistics (
     .clk_i,
-    .load_i      (valid[StSum-1]),
-    .x_i         (s0_x),
-    .active_i    (s0_active),
-    .zp_i        (s0_cfg.zp),
-    .alpha_i     (s1_alpha),
-    .first_i     (beat_ctl.first),
-    .sum_o       (sum),
-    .square_sum_o(square_sum),
-    .count_o     (count)
+    .load_i      (p1_valid[StSum-1]),
+    .x_i         (p1_s0_x),
+    .active_i    (p1_s0_active),
+    .zp_i        (p1_s0_zp),
+    .alpha_i     (p1_s1_alpha),
+    .first_i     (p1_beat_ctl.first),
+    .sum_o       (p1_sum),
+    .square_sum_o(p1_square_sum),
+    .count_o     (p1_count)
   );
 
   sn_pipe #(
@@ -197,52 +210,44 @@ module exact_layernorm #(
   ) u_beat_ctl (
     .clk_i,
     .en_i  (1'b1),
-    .data_i(s0_ctl),
-    .data_o(beat_ctl)
+    .data_i(p1_s0_ctl),
+    .data_o(p1_beat_ctl)
   );
 
-  sn_pipe #(
-    .W     (CtlW),
-    .STAGES(1)
-  ) u_sum_ctl (
-    .clk_i,
-    .en_i  (1'b1),
-    .data_i(beat_ctl),
-    .data_o(sum_ctl)
-  );
+  always_ff @(posedge clk_i) p1_sum_ctl <= p1_beat_ctl;
 
   // The guard's settings are those of the next row by the time that the sums are there.
   sn_pipe #(
-    .W     (CfgW),
+    .W     (ZpW + RunW),
     .STAGES(StSum)
-  ) u_sum_cfg (
+  ) u_sum_run (
     .clk_i,
     .en_i  (1'b1),
-    .data_i(s0_cfg),
-    .data_o(sum_cfg)
+    .data_i({p1_s0_zp, p1_s0_run}),
+    .data_o({p1_sum_zp, p1_sum_run})
   );
 
   // --------------------------------------------------------------------- stages to StRow: once a row
-  logic [Moments:0]    closing;  // [s]: s stages behind StSum a row becomes complete
-  logic [Moments:0]    storing;  // ... a beat has a place in the row buffer
-  logic [Moments-1:0]  closing_q, storing_q;
-  logic signed [18:0]  row_mean;
-  logic [15:0]         row_r;
-  logic [5:0]          row_sh;
-  logic                row_err_keep, row_err_len, row_bank;
-  logic [7:0]          row_zp;
+  logic [Moments:0]        p1_closing;  // [s]: s stages behind StSum a row becomes complete
+  logic [Moments:0]        p1_storing;  // ... a beat has a place in the row buffer
+  logic [Moments-1:0]      p1_closing_q, p1_storing_q;
+  logic signed [MeanW-1:0] p1_row_mean;
+  logic [RW-1:0]           p1_row_r;
+  logic [ShW-1:0]          p1_row_sh;
+  logic [ErrW-1:0]         p1_row_err;
+  logic [ZpW-1:0]          p1_row_zp;
 
   always_ff @(posedge clk_i or negedge rst_ni) begin
     if (!rst_ni) begin
-      closing_q <= '0;
-      storing_q <= '0;
+      p1_closing_q <= '0;
+      p1_storing_q <= '0;
     end else begin
-      closing_q <= closing[Moments-1:0];
-      storing_q <= storing[Moments-1:0];
+      p1_closing_q <= p1_closing[Moments-1:0];
+      p1_storing_q <= p1_storing[Moments-1:0];
     end
   end
-  assign closing = {closing_q, valid[StSum] && sum_ctl.close};
-  assign storing = {storing_q, valid[StSum] && sum_ctl.store};
+  assign p1_closing = {p1_closing_q, p1_valid[StSum] && p1_sum_ctl.close};
+  assign p1_storing = {p1_storing_q, p1_valid[StSum] && p1_sum_ctl.store};
 
   exact_layernorm_moments #(
     .SUM_W   (SumW),
@@ -250,123 +255,117 @@ module exact_layernorm #(
     .COUNT_W (CountW)
   ) u_moments (
     .clk_i,
-    .load_i      (closing[0]),
-    .sum_i       (sum),
-    .square_sum_i(square_sum),
-    .count_i     (count),
-    .rms_i       (sum_cfg.rms),
-    .gfrac_i     (sum_cfg.gfrac),
-    .ofrac_i     (sum_cfg.ofrac),
-    .mean_o      (row_mean),
-    .r_o         (row_r),
-    .sh_o        (row_sh)
+    .load_i      (p1_closing[0]),
+    .sum_i       (p1_sum),
+    .square_sum_i(p1_square_sum),
+    .count_i     (p1_count),
+    .rms_i       (p1_sum_run.rms),
+    .gfrac_i     (p1_sum_run.gfrac),
+    .ofrac_i     (p1_sum_run.ofrac),
+    .mean_o      (p1_row_mean),
+    .r_o         (p1_row_r),
+    .sh_o        (p1_row_sh)
   );
 
   sn_pipe #(
-    .W     (11),
+    .W     (ErrW + ZpW),
     .STAGES(Moments)
   ) u_row (
     .clk_i,
     .en_i  (1'b1),
-    .data_i({sum_ctl.err_keep, sum_ctl.err_len, sum_cfg.bank, sum_cfg.zp}),
-    .data_o({row_err_keep, row_err_len, row_bank, row_zp})
+    .data_i({p1_sum_ctl.err_keep, p1_sum_ctl.err_len, p1_sum_zp}),
+    .data_o({p1_row_err, p1_row_zp})
   );
 
   // -------------------------------------------------------------------------------------- row buffer
   // A lane's word: {active, x}; a lane that is not has no x, and bit 0 tells a masked element from none.
-  logic                  advance, rd_valid, rd_last, rd_err_keep, rd_err_len, rd_bank;
-  logic [LANES-1:0][8:0] wr_lane, rd_lane;
-  logic [7:0]            rd_zp;
-  logic signed [18:0]    rd_mean;
-  logic [15:0]           rd_r;
-  logic [5:0]            rd_sh;
+  // The lanes are read a clock after the bank, with the channels that are looked up by it: no register has
+  // to hold them until those are there.
+  logic                    advance, p2_s0_valid, p2_s0_last, p2_s0_bank;
+  logic [LANES-1:0][8:0]   p1_s0_lane, p2_s1_lane;
+  logic [ErrW-1:0]         p2_s0_err;
+  logic [ZpW-1:0]          p2_s0_zp;
+  logic signed [MeanW-1:0] p2_s0_mean;
+  logic [RW-1:0]           p2_s0_r;
+  logic [ShW-1:0]          p2_s0_sh;
 
-  for (genvar i = 0; i < LANES; i++) begin : gen_wr_lane
-    assign wr_lane[i] = s0_active[i] ? {1'b1, s0_x[i]} : {8'b0, s0_keep[i]};
+  for (genvar i = 0; i < LANES; i++) begin : gen_p1_lane
+    assign p1_s0_lane[i] = p1_s0_active[i] ? {1'b1, p1_s0_x[i]} : {8'b0, p1_s0_keep[i]};
   end
 
   sn_row_buffer #(
-    .BEAT_W    (BeatW),
-    .ROW_W     (RowW),
+    .BEAT_W    (9 * LANES + 1),
+    .ROW_W     (ErrW + ZpW + MeanW + RW + ShW),
     .MAX_BEATS (MaxBeats),
-    .TURNAROUND(Turnaround)
+    .TURNAROUND(Turnaround),
+    .READ_DELAY(1),
+    .FIRST_W   (1)
   ) u_row_buffer (
     .clk_i,
     .rst_ni,
     .take_i     (take),
     .ready_o    (s_axis_tready),
-    .wr_en_i    (s0_valid && s0_ctl.store),
-    .wr_beat_i  (wr_lane),
-    .wr_last_i  (s0_last),
-    .done_i     (storing[Moments]),
-    .close_i    (closing[Moments]),
-    .close_row_i({row_err_keep, row_err_len, row_bank, row_zp, row_mean, row_r, row_sh}),
+    .wr_en_i    (p1_s0_valid && p1_s0_ctl.store),
+    .wr_beat_i  ({p1_s0_lane, p1_s0_bank}),
+    .wr_last_i  (p1_s0_last),
+    .done_i     (p1_storing[Moments]),
+    .close_i    (p1_closing[Moments]),
+    .close_row_i({p1_row_err, p1_row_zp, p1_row_mean, p1_row_r, p1_row_sh}),
     .advance_i  (advance),
-    .valid_o    (rd_valid),
-    .beat_o     (rd_lane),
-    .last_o     (rd_last),
-    .row_o      ({rd_err_keep, rd_err_len, rd_bank, rd_zp, rd_mean, rd_r, rd_sh})
+    .valid_o    (p2_s0_valid),
+    .beat_o     ({p2_s1_lane, p2_s0_bank}),
+    .last_o     (p2_s0_last),
+    .row_o      ({p2_s0_err, p2_s0_zp, p2_s0_mean, p2_s0_r, p2_s0_sh})
   );
 
   // ---------------------------------------------------------------------------- pass 2: the channels
-  // Stages of pass 2: they move all together; stage 0 is the row buffer's output.
+  // Stages of pass 2: they move all together; stage 0 is the row buffer's output, stage 1 that of the
+  // beats and the channels.
   localparam int Affine = 3;
   localparam int StOut  = 1 + Affine;  // the output register takes from here
   localparam int StBeta = StOut - 1;   // beta is read from here
-  localparam int DevW   = 20;
 
-  logic [StOut:0]             p_valid;
-  logic [StOut-1:0]           p_valid_q;
-  logic [IndexW-1:0]          p0_index_q;
-  logic [LANES-1:0][9:0]      p1_factor;  // gamma, alpha
-  logic [LANES-1:0][7:0]      p1_gamma, out_beta;
-  logic                       beta_bank;
-  logic [IndexW-1:0]          beta_index;
-  logic [LANES-1:0][8:0]      p0_a, p1_a;
-  logic [LANES-1:0][DevW-1:0] p1_dev;
-  logic [LANES-1:0]           p0_keep, p0_active, p1_keep, p1_active, out_keep, out_active;
-  logic signed [18:0]         p1_mean;
-  logic [15:0]                p1_r;
-  logic [5:0]                 p1_sh;
-  logic                       p1_last, p1_err_keep, p1_err_len, out_last, out_err_keep, out_err_len;
-  logic [LANES-1:0][7:0]      out;
+  logic [StOut:0]             p2_valid;
+  logic [StOut-1:0]           p2_valid_q;
+  logic [IndexW-1:0]          p2_s0_index_q, p2_beta_index;
+  logic                       p2_beta_bank;
+  logic [LANES-1:0][9:0]      p2_s1_gamma_alpha;
+  logic [LANES-1:0][7:0]      p2_s1_gamma, p2_out_beta, p2_out_sum, p2_out;
+  logic [LANES-1:0][DevW-1:0] p2_s1_dev;
+  logic [LANES-1:0]           p2_s1_keep, p2_s1_active, p2_out_keep, p2_out_active;
+  logic [ZpW-1:0]             p2_s1_zp;
+  logic signed [MeanW-1:0]    p2_s1_mean;
+  logic [RW-1:0]              p2_s1_r;
+  logic [ShW-1:0]             p2_s1_sh;
+  logic                       p2_s1_last, p2_out_last;
+  logic [ErrW-1:0]            p2_s1_err, p2_out_err;
 
-  assign p_valid = {p_valid_q, rd_valid};
+  assign p2_valid = {p2_valid_q, p2_s0_valid};
 
   always_ff @(posedge clk_i or negedge rst_ni) begin
     if (!rst_ni) begin
-      p_valid_q  <= '0;
-      p0_index_q <= '0;
+      p2_valid_q    <= '0;
+      p2_s0_index_q <= '0;
     end else if (advance) begin
-      p_valid_q <= p_valid[StOut-1:0];
-      if (rd_valid) p0_index_q <= rd_last ? '0 : p0_index_q + IndexW'(1);
+      p2_valid_q <= p2_valid[StOut-1:0];
+      if (p2_s0_valid) p2_s0_index_q <= p2_s0_last ? '0 : p2_s0_index_q + IndexW'(1);
     end
   end
 
-  ailayernorm_channels #(
-    .LANES   (LANES),
-    .MAX_LEN (MAX_LEN),
-    .FACTOR_W(10)
-  ) u_channels (
+  sn_channel_column #(
+    .LANES  (LANES),
+    .MAX_LEN(MAX_LEN),
+    .W      (8 + 2)
+  ) u_gamma_alpha (
     .clk_i,
-    .chan_we_i,
-    .chan_bank_i,
-    .chan_addr_i,
-    .chan_alpha_i,
-    .chan_gamma_i,
-    .chan_beta_i,
-    .rd1_en_i   (s0_valid),
-    .rd1_bank_i (s0_cfg.bank),
-    .rd1_beat_i (s0_index),
-    .rd1_alpha_o(s1_alpha),
-    .rd2_en_i   (advance && rd_valid),
-    .rd2_bank_i (rd_bank),
-    .rd2_beat_i (p0_index_q),
-    .rd2_factor_o(p1_factor),
-    .rd3_en_i   (advance && p_valid[StBeta]),
-    .rd3_bank_i (beta_bank),
-    .rd3_beat_i (beta_index),
-    .rd3_beta_o (out_beta)
+    .wr_en_i  (chan_we_i),
+    .wr_bank_i(chan_bank_i),
+    .wr_chan_i(chan_addr_i),
+    .wr_data_i({chan_gamma_i, chan_alpha_i}),
+    .rd_en_i  (advance && p2_s0_valid),
+    .rd_bank_i(p2_s0_bank),
+    .rd_beat_i(p2_s0_index_q),
+    .rd_data_o(p2_s1_gamma_alpha)
   );
 
   sn_pipe #(
@@ -375,81 +374,101 @@ module exact_layernorm #(
   ) u_beta_place (
     .clk_i,
     .en_i  (advance),
-    .data_i({rd_bank, p0_index_q}),
-    .data_o({beta_bank, beta_index})
+    .data_i({p2_s0_bank, p2_s0_index_q}),
+    .data_o({p2_beta_bank, p2_beta_index})
   );
 
-  for (genvar i = 0; i < LANES; i++) begin : gen_p0
-    assign p0_active[i] = rd_lane[i][8];
-    assign p0_keep[i]   = rd_lane[i][8] || rd_lane[i][0];
-    assign p0_a[i]      = {1'b0, rd_lane[i][7:0]} - {1'b0, rd_zp};
+  sn_channel_column #(
+    .LANES  (LANES),
+    .MAX_LEN(MAX_LEN),
+    .W      (8)
+  ) u_beta (
+    .clk_i,
+    .wr_en_i  (chan_we_i),
+    .wr_bank_i(chan_bank_i),
+    .wr_chan_i(chan_addr_i),
+    .wr_data_i(chan_beta_i),
+    .rd_en_i  (advance && p2_valid[StBeta]),
+    .rd_bank_i(p2_beta_bank),
+    .rd_beat_i(p2_beta_index),
+    .rd_data_o(p2_out_beta)
+  );
+
+  always_ff @(posedge clk_i) begin
+    if (advance) begin
+      p2_s1_zp   <= p2_s0_zp;
+      p2_s1_mean <= p2_s0_mean;
+      p2_s1_r    <= p2_s0_r;
+      p2_s1_sh   <= p2_s0_sh;
+      p2_s1_last <= p2_s0_last;
+      p2_s1_err  <= p2_s0_err;
+    end
   end
 
-  sn_pipe #(
-    .W     (11 * LANES + 44),
-    .STAGES(1)
-  ) u_p1 (
-    .clk_i,
-    .en_i  (advance),
-    .data_i({p0_a, p0_keep, p0_active, rd_mean, rd_r, rd_sh, rd_last, rd_err_keep, rd_err_len}),
-    .data_o({p1_a, p1_keep, p1_active, p1_mean, p1_r, p1_sh, p1_last, p1_err_keep, p1_err_len})
-  );
-
-  for (genvar i = 0; i < LANES; i++) begin : gen_p1
+  for (genvar i = 0; i < LANES; i++) begin : gen_p2_s1
+    logic [8:0]         a;
     logic signed [11:0] v;
-    assign v           = 12'($signed(p1_a[i])) <<< p1_factor[i][1:0];
-    assign p1_gamma[i] = p1_factor[i][9:2];
-    assign p1_dev[i]   = DevW'($signed({v, 7'd0})) - DevW'(p1_mean);
+    assign p2_s1_active[i] = p2_s1_lane[i][8];
+    assign p2_s1_keep[i]   = p2_s1_lane[i][8] || p2_s1_lane[i][0];
+    assign p2_s1_gamma[i]  = p2_s1_gamma_alpha[i][9:2];
+    assign a               = {1'b0, p2_s1_lane[i][7:0]} - {1'b0, p2_s1_zp};
+    assign v               = 12'($signed(a)) <<< p2_s1_gamma_alpha[i][1:0];
+    assign p2_s1_dev[i]    = DevW'($signed({v, 7'd0})) - DevW'(p2_s1_mean);
   end
 
   // ------------------------------------------------------------------------------ affine and output
   sn_affine #(
-    .LANES(LANES),
-    .DEV_W(DevW),
-    .SH_W (6),
-    .LEFT (2)
+    .LANES    (LANES),
+    .DEV_W    (DevW),
+    .R_W      (RW),
+    .SH_W     (ShW),
+    .LEFT     (2),
+    .SHIFT_REG(1)
   ) u_affine (
     .clk_i,
     .en_i   (advance),
-    .dev_i  (p1_dev),
-    .gamma_i(p1_gamma),
-    .r_i    (p1_r),
-    .sh_i   (p1_sh),
-    .beta_i (out_beta),
-    .out_o  (out)
+    .dev_i  (p2_s1_dev),
+    .gamma_i(p2_s1_gamma),
+    .r_i    (p2_s1_r),
+    .sh_i   (p2_s1_sh),
+    .beta_i (p2_out_beta),
+    .out_o  (p2_out_sum)
   );
 
   sn_pipe #(
-    .W     (2 * LANES + 3),
+    .W     (LANES + LANES + 1 + ErrW),
     .STAGES(Affine)
   ) u_out (
     .clk_i,
     .en_i  (advance),
-    .data_i({p1_keep, p1_active, p1_last, p1_err_keep, p1_err_len}),
-    .data_o({out_keep, out_active, out_last, out_err_keep, out_err_len})
+    .data_i({p2_s1_keep, p2_s1_active, p2_s1_last, p2_s1_err}),
+    .data_o({p2_out_keep, p2_out_active, p2_out_last, p2_out_err})
   );
 
-  assign advance = !m_axis_tvalid || m_axis_tready;
-
-  // The outputs are reset whole: no X leaves the unit.
-  always_ff @(posedge clk_i or negedge rst_ni) begin
-    if (!rst_ni) begin
-      m_axis_tvalid <= 1'b0;
-      m_axis_tdata  <= '0;
-      m_axis_tkeep  <= '0;
-      m_axis_tlast  <= 1'b0;
-      m_axis_tuser  <= '0;
-    end else if (advance) begin
-      m_axis_tvalid <= p_valid[StOut];
-      if (p_valid[StOut]) begin
-        for (int i = 0; i < LANES; i++) m_axis_tdata[8*i+:8] <= out_active[i] ? out[i] : 8'd0;
-        m_axis_tkeep <= out_keep;
-        m_axis_tlast <= out_last;
-        m_axis_tuser <= {out_err_keep, out_err_len, 5'd0};
-      end
-    end
+  for (genvar i = 0; i < LANES; i++) begin : gen_p2_out
+    assign p2_out[i] = p2_out_active[i] ? p2_out_sum[i] : 8'd0;
   end
 
+  sn_row_output #(
+    .LANES(LANES),
+    .OUT_W(8)
+  ) u_output (
+    .clk_i,
+    .rst_ni,
+    .advance_o(advance),
+    .valid_i  (p2_valid[StOut]),
+    .data_i   (p2_out),
+    .keep_i   (p2_out_keep),
+    .last_i   (p2_out_last),
+    .user_i   ({p2_out_err, 5'd0}),
+    .m_axis_tdata,
+    .m_axis_tkeep,
+    .m_axis_tlast,
+    .m_axis_tuser,
+    .m_axis_tvalid,
+    .m_axis_tready
+  );
+
   logic unused;
-  assign unused = sum_ctl.first;
+  assign unused = p1_sum_ctl.first;
 endmodule

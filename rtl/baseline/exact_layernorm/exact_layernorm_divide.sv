@@ -5,9 +5,10 @@
 //
 //   quot_o = floor((rem_i * 2^Q + low_i) / divisor_i)        rem_i < divisor_i
 //
-/// A register holds what is left of low and what there is of the quotient in the same Q bits: one
-/// leaves at the top as the other comes in below. A divisor of 0 gives a quotient of ones. Latency
-/// Q / STEPS clocks; STEPS divides Q.
+// A register holds what is left of low and what there is of the quotient in the same Q bits: one
+// leaves at the top as the other comes in below. A divisor of 0 gives a quotient of ones. Latency
+// Q / STEPS clocks; STEPS divides Q. Never stalls: it takes a division of another row each clock, so
+// the divisor travels along. In exact_softmax_divider the lanes share the divisor's registers, and hold.
 
 module exact_layernorm_divide #(
   parameter int W     = 16,  // bits of the divisor

@@ -14,9 +14,9 @@
 //   R    = floor(n * 2^(16 - Lz) * 2^14 / root)        1/sigma is R * 2^(Lz - e - 15)
 //   mean = floor(S * 2^7 / n + 1/2)                    7 fraction bits; 0 for RMSNorm
 //
-/// Dividing S + 2048 n, which is not negative, needs no sign. Latency STAGES clocks, a row a clock: a
-/// root and a division that were shared over the clocks of a row would be smaller, and rows of a few
-/// beats would have to wait for them.
+// Dividing S + 2048 n, which is not negative, needs no sign. Latency STAGES clocks, a row a clock: a
+// root and a division that were shared over the clocks of a row would be smaller, and rows of a few
+// beats would have to wait for them.
 
 module exact_layernorm_moments #(
   parameter  int SUM_W    = 22,
@@ -41,6 +41,10 @@ module exact_layernorm_moments #(
   localparam int VarW   = 22 + 2 * LenLog;  // an even number
   localparam int ExpW   = $clog2(VarW / 2);
   localparam int OffW   = 12 + COUNT_W;     // S + 2048 n is below 4096 n
+  localparam int MeanW  = 19;
+  localparam int NTopW  = 17;
+  localparam int LenW   = 5;                // of Lz
+  localparam int FracW  = 3;
 
   // ------------------------------------------------------------------------------ stage 1: products
   // The sums change with every beat: what is not a whole row's stays away from what follows.
@@ -90,7 +94,7 @@ module exact_layernorm_moments #(
 
   // ------------------------------------------------------------------------ stages 2 to 6: the mean
   logic [19:0]        quotient;
-  logic signed [18:0] mean;
+  logic signed [MeanW-1:0] mean;
   logic               rms6;
 
   exact_layernorm_divide #(
@@ -116,10 +120,10 @@ module exact_layernorm_moments #(
   );
 
   // Bit 0 is the half that rounds; 2048 leaves again as the top bit flips.
-  assign mean = rms6 ? '0 : {!quotient[19], quotient[18:1]} + 19'(quotient[0]);
+  assign mean = rms6 ? '0 : {!quotient[19], quotient[18:1]} + MeanW'(quotient[0]);
 
   sn_pipe #(
-    .W     (19),
+    .W     (MeanW),
     .STAGES(5)
   ) u_hold_mean (
     .clk_i,
@@ -141,9 +145,9 @@ module exact_layernorm_moments #(
 
   // -------------------------------------------------------- stage 3: leading pair and one to the top
   logic [ExpW-1:0] e, e_q;
-  logic [4:0]      len_exp, len_exp_q;
+  logic [LenW-1:0] len_exp, len_exp_q;
   logic [31:0]     w_q;
-  logic [16:0]     n_top_q;
+  logic [NTopW-1:0] n_top_q;
 
   always_comb begin
     e = '0;
@@ -152,7 +156,7 @@ module exact_layernorm_moments #(
     end
     len_exp = '0;
     for (int i = 0; i < COUNT_W; i++) begin
-      if (n2_q[i]) len_exp = 5'(i);
+      if (n2_q[i]) len_exp = LenW'(i);
     end
   end
 
@@ -161,15 +165,15 @@ module exact_layernorm_moments #(
     len_exp_q <= len_exp;
     // D * 2^32 / 4^(e + 1): the leading pair is now at bits 31 and 30.
     w_q       <= 32'(({var_q, 32'b0} >> {e, 1'b0}) >> 2);
-    n_top_q   <= 17'(n2_q) << (5'd16 - len_exp);
+    n_top_q   <= NTopW'(n2_q) << (LenW'(16) - len_exp);
   end
 
   // --------------------------------------------- stages 4 to 7: the root; 8 to 11: what n is of it
   logic [15:0]     root;
-  logic [16:0]     n_top;
+  logic [NTopW-1:0] n_top;
   logic [ExpW-1:0] e11;
-  logic [4:0]      len_exp11;
-  logic [2:0]      gfrac, ofrac;
+  logic [LenW-1:0] len_exp11;
+  logic [FracW-1:0] gfrac, ofrac;
 
   exact_layernorm_root #(
     .BITS (16),
@@ -181,7 +185,7 @@ module exact_layernorm_moments #(
   );
 
   sn_pipe #(
-    .W     (17),
+    .W     (NTopW),
     .STAGES(4)
   ) u_n_top (
     .clk_i,
@@ -204,7 +208,7 @@ module exact_layernorm_moments #(
 
   // ------------------------------------------------------------------------------------- beside it
   sn_pipe #(
-    .W     (ExpW + 5),
+    .W     (ExpW + LenW),
     .STAGES(8)
   ) u_exp (
     .clk_i,
@@ -214,7 +218,7 @@ module exact_layernorm_moments #(
   );
 
   sn_pipe #(
-    .W     (6),
+    .W     (FracW + FracW),
     .STAGES(STAGES)
   ) u_fracs (
     .clk_i,

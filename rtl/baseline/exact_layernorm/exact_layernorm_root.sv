@@ -5,7 +5,7 @@
 //
 //   root_o = floor(sqrt(w_i))
 //
-/// Latency BITS / STEPS clocks; STEPS divides BITS.
+// Latency BITS / STEPS clocks; STEPS divides BITS.
 
 module exact_layernorm_root #(
   parameter int BITS  = 16,  // of the root; w has twice as many

@@ -10,9 +10,7 @@
 //   square_sum = sum of v * v                          22 bits
 //   both, and the count, over the row's unmasked elements so far
 //
-/// Latency floor(clog2(LANES) / 3) + 4 clocks, one beat a clock. The trees add the sum's elements as
-/// v + 2048, unsigned, so that synthesis sees their narrow leaves; LANES * 2048 leaves again as the
-/// total's top bit flips.
+// Latency floor(clog2(LANES) / 3) + 4 clocks, one beat a clock.
 
 module exact_layernorm_statistics #(
   parameter int LANES    = 32,
@@ -31,22 +29,20 @@ module exact_layernorm_statistics #(
   output logic [SQUARE_W-1:0]     square_sum_o,
   output logic [COUNT_W-1:0]      count_o
 );
-  localparam int BeatW      = 12 + $clog2(LANES);
-  localparam int BeatSqW    = 22 + $clog2(LANES);
+  localparam int ElemW      = 12;
+  localparam int SqW        = 22;
   localparam int BeatCountW = 1 + $clog2(LANES);
 
   // ------------------------------------------------------------------------- stages 1 to 3: a lane
-  logic [LANES-1:0][BeatW-1:0]      elem;
-  logic [LANES-1:0][BeatSqW-1:0]    elem_sq;
+  logic [LANES-1:0][ElemW-1:0]      v3_q;  // with its square
+  logic [LANES-1:0][SqW-1:0]        square_q;
   logic [LANES-1:0][BeatCountW-1:0] elem_count;
 
   for (genvar i = 0; i < LANES; i++) begin : gen_lane
-    logic signed [8:0]  a_q;
-    logic               active_q;
-    logic signed [11:0] v_q;
-    logic [11:0]        offset_q;
-    logic [23:0]        square;    // 2040 squared at the most
-    logic [21:0]        square_q;
+    logic signed [8:0]       a_q;
+    logic                    active_q;
+    logic signed [ElemW-1:0] v_q;
+    logic [2*ElemW-1:0]      square;  // 2040 squared at the most
 
     always_ff @(posedge clk_i) begin
       a_q      <= active_i[i] ? {1'b0, x_i[i]} - {1'b0, zp_i} : 9'd0;
@@ -55,12 +51,12 @@ module exact_layernorm_statistics #(
 
     // A channel that nobody has loaded may be anything, X in a simulation.
     always_ff @(posedge clk_i) begin
-      v_q <= 12'(a_q) <<< (active_q ? alpha_i[i] : 2'd0);
+      v_q <= ElemW'(a_q) <<< (active_q ? alpha_i[i] : 2'd0);
     end
 
     sn_multiply #(
-      .A_W(12),
-      .B_W(12)
+      .A_W(ElemW),
+      .B_W(ElemW)
     ) u_v_square (
       .a_i(v_q),
       .b_i(v_q),
@@ -68,45 +64,49 @@ module exact_layernorm_statistics #(
     );
 
     always_ff @(posedge clk_i) begin
-      offset_q <= {!v_q[11], v_q[10:0]};
-      square_q <= square[21:0];
+      v3_q[i]     <= v_q;
+      square_q[i] <= square[SqW-1:0];
     end
 
     logic unused;
-    assign unused = ^square[23:22];
+    assign unused = ^square[2*ElemW-1:SqW];
 
-    assign elem[i]       = BeatW'(offset_q);
-    assign elem_sq[i]    = BeatSqW'(square_q);
     assign elem_count[i] = BeatCountW'(active_i[i]);
   end
 
-  // --------------------------------------------------------------------------- the sums over a beat
-  logic [BeatW-1:0]      beat_sum;
-  logic [BeatSqW-1:0]    beat_square;
+  // ------------------------------------------------------------------------------------ over the row
+  sn_row_sum #(
+    .LANES (LANES),
+    .ELEM_W(ElemW),
+    .SUM_W (SUM_W),
+    .SIGNED(1)
+  ) u_sum (
+    .clk_i,
+    .data_i (v3_q),
+    .load_i,
+    .first_i,
+    .sum_o  (sum_o)
+  );
+
+  sn_row_sum #(
+    .LANES (LANES),
+    .ELEM_W(SqW),
+    .SUM_W (SQUARE_W)
+  ) u_square_sum (
+    .clk_i,
+    .data_i (square_q),
+    .load_i,
+    .first_i,
+    .sum_o  (square_sum_o)
+  );
+
+  // The number of a beat is known three clocks before its sums: it takes fewer registers than the lanes.
   logic [BeatCountW-1:0] beat_count_early, beat_count;
 
   sn_reduce_tree #(
-    .N  (LANES),
-    .W  (BeatW)
-  ) u_sum (
-    .clk_i,
-    .data_i(elem),
-    .data_o(beat_sum)
-  );
-
-  sn_reduce_tree #(
-    .N  (LANES),
-    .W  (BeatSqW)
-  ) u_square (
-    .clk_i,
-    .data_i(elem_sq),
-    .data_o(beat_square)
-  );
-
-  sn_reduce_tree #(
-    .N  (LANES),
-    .W  (BeatCountW)
-  ) u_count (
+    .N(LANES),
+    .W(BeatCountW)
+  ) u_beat_count (
     .clk_i,
     .data_i(elem_count),
     .data_o(beat_count_early)
@@ -115,22 +115,22 @@ module exact_layernorm_statistics #(
   sn_pipe #(
     .W     (BeatCountW),
     .STAGES(3)
-  ) u_count_pipe (
+  ) u_beat_count_pipe (
     .clk_i,
     .en_i  (1'b1),
     .data_i(beat_count_early),
     .data_o(beat_count)
   );
 
-  // ------------------------------------------------------------------------------------ over the row
-  logic signed [BeatW-1:0] beat_sum_signed;
-  assign beat_sum_signed = {!beat_sum[BeatW-1], beat_sum[BeatW-2:0]};
-
-  always_ff @(posedge clk_i) begin
-    if (load_i) begin
-      sum_o        <= (first_i ? SUM_W'(0) : sum_o) + SUM_W'(beat_sum_signed);
-      square_sum_o <= (first_i ? SQUARE_W'(0) : square_sum_o) + SQUARE_W'(beat_square);
-      count_o      <= (first_i ? COUNT_W'(0) : count_o) + COUNT_W'(beat_count);
-    end
-  end
+  sn_row_sum #(
+    .LANES (1),
+    .ELEM_W(BeatCountW),
+    .SUM_W (COUNT_W)
+  ) u_count (
+    .clk_i,
+    .data_i (beat_count),
+    .load_i,
+    .first_i,
+    .sum_o  (count_o)
+  );
 endmodule

@@ -8,19 +8,14 @@
 //   m   = maximum of the row,  e = round((2^16 - 1) * e^(-(m - x) * 2^-F)),  S = sum of e
 //   out = min(255, rnd(2^8 * e / S))                     F: cfg_frac_i; real value out * 2^-8
 //
-// Contract (the same for every unit of the library, docs/stream.md):
-//   - s_axis: LANES bytes a beat. tkeep marks the row's elements; tkeep with tstrb = 0 is a masked
-//     element: it counts nowhere and comes out as 0. tie s_axis_tstrb to s_axis_tkeep if unused.
-//   - m_axis: one beat for each stored input beat, same tkeep; tuser = {err_keep, err_len,
-//     exponent[4:0]}, constant over the row; the exponent is 0.
-//   - cfg_*_i are taken with the first beat of each row.
+// Contract: docs/stream.md. The exponent in m_axis_tuser is 0.
 //
 // Throughput and storage: those of sn_two_pass, with CODE_W = 16 and ROW_W = 16 + clog2(MAX_LEN).
 // Latency: pass 2 starts a row 4 clocks behind the input, the output T + 18 behind pass 2, or
 //   right behind the row before. For rows of B beats that is
 //   LATENCY = T + 21 + B clocks, T = floor(clog2(LANES) / 3).
 //
-/// m_axis_tready enables the registers of the dividers and the output, and goes no further.
+// m_axis_tready enables the registers of the dividers and the output, and goes no further.
 
 module exact_softmax #(
   parameter  int LANES   = 32,    // 1, 2, 4, 8, 16, 32, 64: elements a beat
@@ -67,9 +62,9 @@ module exact_softmax #(
   logic [2:0]             elem_frac;
   logic [LANES-1:0][15:0] elem_e;
   logic [SumW-1:0]        row_sum, row_nonzero, row_divisor;
-  logic                   advance, p0_valid, p0_last, p0_err_keep, p0_err_len;
-  logic [LANES-1:0][15:0] p0_e;
-  logic [SumW-1:0]        p0_sum;
+  logic                   advance, p3_rd_valid, p3_rd_last, p3_rd_err_keep, p3_rd_err_len;
+  logic [LANES-1:0][15:0] p3_rd_e;
+  logic [SumW-1:0]        p3_rd_sum;
 
   sn_two_pass #(
     .LANES      (LANES),
@@ -99,12 +94,12 @@ module exact_softmax #(
     .row_sum_o     (row_sum),
     .row_word_i    (row_divisor),
     .advance_i     (advance),
-    .valid_o       (p0_valid),
-    .code_o        (p0_e),
-    .last_o        (p0_last),
-    .row_err_keep_o(p0_err_keep),
-    .row_err_len_o (p0_err_len),
-    .row_word_o    (p0_sum)
+    .valid_o       (p3_rd_valid),
+    .code_o        (p3_rd_e),
+    .last_o        (p3_rd_last),
+    .row_err_keep_o(p3_rd_err_keep),
+    .row_err_len_o (p3_rd_err_len),
+    .row_word_o    (p3_rd_sum)
   );
 
   for (genvar i = 0; i < LANES; i++) begin : gen_lane
@@ -117,37 +112,29 @@ module exact_softmax #(
   end
 
   // An all-masked row is divided by 1: a divisor of 0 would give ones.
-  assign row_nonzero = (row_sum == '0) ? SumW'(1) : row_sum;
-
-  sn_pipe #(
-    .W     (SumW),
-    .STAGES(2)
-  ) u_divisor (
-    .clk_i,
-    .en_i  (1'b1),
-    .data_i(row_nonzero),
-    .data_o(row_divisor)
-  );
+  always_ff @(posedge clk_i) begin
+    row_nonzero <= (row_sum == '0) ? SumW'(1) : row_sum;
+    row_divisor <= row_nonzero;
+  end
 
   // ----------------------------------------------------------------------- pass 3: division, output
-  logic [Steps:1]             valid_q;
-  logic [Steps-1:0][SumW-1:0] sum;  // of the row whose beat is in step k
-  logic [Steps-1:1][SumW-1:0] sum_q;
-  logic [LANES-1:0]           p0_keep, div_keep;
-  logic [LANES-1:0][7:0]      div_out;
-  logic                       div_last, div_err_keep, div_err_len;
+  logic [Steps:1]             p3_valid;
+  logic [Steps-1:0][SumW-1:0] p3_sum;  // of the row whose beat is in step k
+  logic [Steps-1:1][SumW-1:0] p3_sum_q;
+  logic [LANES-1:0]           p3_rd_keep, p3_div_keep;
+  logic [LANES-1:0][7:0]      p3_div_out;
+  logic                       p3_div_last, p3_div_err_keep, p3_div_err_len;
 
-  assign advance = !m_axis_tvalid || m_axis_tready;
-  assign sum     = {sum_q, p0_sum};
+  assign p3_sum = {p3_sum_q, p3_rd_sum};
 
   always_ff @(posedge clk_i) begin
-    if (advance) sum_q <= sum[Steps-2:0];
+    if (advance) p3_sum_q <= p3_sum[Steps-2:0];
   end
 
   for (genvar i = 0; i < LANES; i++) begin : gen_divider
     logic [15:0] e;
-    assign p0_keep[i] = p0_e[i] != Absent;
-    assign e          = p0_keep[i] ? p0_e[i] : 16'd0;
+    assign p3_rd_keep[i] = p3_rd_e[i] != Absent;
+    assign e             = p3_rd_keep[i] ? p3_rd_e[i] : 16'd0;
 
     exact_softmax_divider #(
       .SUM_W(SumW)
@@ -155,8 +142,8 @@ module exact_softmax #(
       .clk_i,
       .en_i (advance),
       .e_i  (e),
-      .sum_i(sum),
-      .out_o(div_out[i])
+      .sum_i(p3_sum),
+      .out_o(p3_div_out[i])
     );
   end
 
@@ -166,28 +153,32 @@ module exact_softmax #(
   ) u_beat (
     .clk_i,
     .en_i  (advance),
-    .data_i({p0_keep, p0_last, p0_err_keep, p0_err_len}),
-    .data_o({div_keep, div_last, div_err_keep, div_err_len})
+    .data_i({p3_rd_keep, p3_rd_last, p3_rd_err_keep, p3_rd_err_len}),
+    .data_o({p3_div_keep, p3_div_last, p3_div_err_keep, p3_div_err_len})
   );
 
-  // The outputs are reset whole: no X leaves the unit.
   always_ff @(posedge clk_i or negedge rst_ni) begin
-    if (!rst_ni) begin
-      valid_q       <= '0;
-      m_axis_tvalid <= 1'b0;
-      m_axis_tdata  <= '0;
-      m_axis_tkeep  <= '0;
-      m_axis_tlast  <= 1'b0;
-      m_axis_tuser  <= '0;
-    end else if (advance) begin
-      valid_q       <= {valid_q[Steps-1:1], p0_valid};
-      m_axis_tvalid <= valid_q[Steps];
-      if (valid_q[Steps]) begin
-        m_axis_tdata <= div_out;
-        m_axis_tkeep <= div_keep;
-        m_axis_tlast <= div_last;
-        m_axis_tuser <= {div_err_keep, div_err_len, 5'd0};
-      end
-    end
+    if (!rst_ni) p3_valid <= '0;
+    else if (advance) p3_valid <= {p3_valid[Steps-1:1], p3_rd_valid};
   end
+
+  sn_row_output #(
+    .LANES(LANES),
+    .OUT_W(8)
+  ) u_output (
+    .clk_i,
+    .rst_ni,
+    .advance_o(advance),
+    .valid_i  (p3_valid[Steps]),
+    .data_i   (p3_div_out),
+    .keep_i   (p3_div_keep),
+    .last_i   (p3_div_last),
+    .user_i   ({p3_div_err_keep, p3_div_err_len, 5'd0}),
+    .m_axis_tdata,
+    .m_axis_tkeep,
+    .m_axis_tlast,
+    .m_axis_tuser,
+    .m_axis_tvalid,
+    .m_axis_tready
+  );
 endmodule

@@ -8,9 +8,11 @@
 //   R_k = 2 R_(k-1) - b_k S,  b_k = (2 R_(k-1) >= S),  Q = b_1 .. b_9
 //   out = min(255, (Q + 1) >> 1) = min(255, rnd(2^8 e / S))
 //
-/// e is at most S, and S at least 1. A remainder has the bits of e and one more a step, as far as S
-/// has them. The lanes share the sum's registers: sum_i has the S of the element in each step.
-/// Latency STEPS clocks; all holds while en_i is low.
+// e is at most S, and S at least 1. A remainder has the bits of e and one more a step, as far as S
+// has them. Latency STEPS clocks; all holds while en_i is low.
+//
+// Not exact_layernorm_divide: there each division carries its divisor along and nothing stalls. Here
+// the lanes share the divisor's registers (sum_i: the S of the element in each step), and all holds.
 
 module exact_softmax_divider #(
   parameter  int SUM_W = 26,

@@ -5,8 +5,8 @@
 //
 //   e = round((2^16 - 1) * e^(-d * 2^-F)),  z = d * 2^(7-F)
 //
-/// The table's steps double with z, as those of the distances do, so that every distance at every F
-/// has an entry of its own. Latency two clocks.
+// The table's steps double with z, as those of the distances do, so that every distance at every F
+// has an entry of its own. Latency two clocks.
 
 module exact_softmax_exponential (
   input  logic        clk_i,

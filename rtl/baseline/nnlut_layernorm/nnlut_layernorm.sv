@@ -15,29 +15,23 @@
 //   R    = 1/sqrt(var scaled into [1, 4))                 one of 16 lines, 15 comparators; 16 bits
 //   out  = sat(rnd(A * d / 2^sh) + beta),  A = rnd(gamma * R / 2^8)     int8, real value out * 2^-ofrac
 //
-// Contract (the same for every unit of the library, docs/stream.md):
-//   - s_axis: 4 LANES bytes a beat, int32. tkeep marks the row's elements, a bit a lane; tkeep with
-//     tstrb = 0 is a masked element: it counts nowhere and comes out as 0. tie s_axis_tstrb to
-//     s_axis_tkeep if unused.
-//   - m_axis: LANES bytes a beat, one beat for each stored input beat, same tkeep; tuser = {err_keep,
-//     err_len, exponent[4:0]}, constant over the row; the exponent is 0.
-//   - cfg_*_i are taken with the first beat of each row. cfg_len_i is the row's number of unmasked
-//     elements, cfg_inv_mant_i = round(2^(15 + Lz) / n) and cfg_inv_exp_i = Lz = floor(log2 n) its
-//     reciprocal. A row of another number sets err_len in tuser and pulses err_len_o.
-//   - chan_*: channel chan_addr_i of bank chan_bank_i is written at each clock with chan_we_i. Do not
-//     write a bank that a row inside, or the row going in, names in cfg_bank_i.
+// Contract: docs/stream.md, with 4 LANES bytes a beat of s_axis. Beside it, cfg_len_i is the row's number
+// of unmasked elements, n, and cfg_inv_mant_i = round(2^(15 + Lz) / n), cfg_inv_exp_i = Lz =
+// floor(log2 n) its reciprocal. A row of another number sets err_len in tuser and pulses err_len_o.
+// tuser's exponent is 0.
 //
 // Throughput: one beat a clock for ever, rows of any length, when neither side stalls.
 // Latency: pass 2 takes a row's first beat T + 6 clocks after the transfer of its last one, or right
 //   behind the row before; the output has it T + 16 clocks after pass 2 has had the last, or right
 //   behind the row before. T = floor(clog2(LANES) / 3). For a row of B beats that is
 //   LATENCY = 2 T + 21 + B clocks.
-// Storage: rings of ceil(MAX_LEN/LANES) + T + 5 and ceil(MAX_LEN/LANES) + T + 10 beats of 33 LANES + 1
-//   bits (x, then d, and a bit for what is masked or absent), and as many row entries of 62 + EXP_W and
-//   25 bits; the channel table of 2 ceil(MAX_LEN/LANES) words of 8 LANES bits, twice.
+// Storage: a ring of ceil(MAX_LEN/LANES) + T + 5 beats of 33 LANES + 1 bits (x, and a bit for what is masked
+//   or absent), and as many row entries of 62 + EXP_W bits; a ring of ceil(MAX_LEN/LANES) + T + 11 beats of
+//   33 LANES bits (d, likewise) and 2 bits (bank, and which is the last), and as many row entries of 24
+//   bits; the channel table of 2 ceil(MAX_LEN/LANES) words of 8 LANES bits, twice.
 //
-/// Pass 2 takes a beat from ring 1 only when ring 2 has a slot for it. s_axis_tready is a flip-flop;
-/// m_axis_tready enables the registers of pass 3 and goes no further.
+// Pass 2 takes a beat from ring 1 only when ring 2 has a slot for it. s_axis_tready is a flip-flop;
+// m_axis_tready enables the registers of pass 3 and goes no further.
 
 module nnlut_layernorm #(
   parameter  int LANES   = 32,    // 1, 2, 4, 8, 16, 32, 64: elements a beat
@@ -94,13 +88,19 @@ module nnlut_layernorm #(
   localparam int LenLog   = $clog2(MAX_LEN);
   localparam int SumW     = 32 + LenLog;
   localparam int SquareW  = 31 + LenLog;
-  localparam int RunW     = 1 + 5 + 16 + EXP_W + 3 + 3;  // settings that go further than pass 1
-  localparam int CfgW     = LEN_W + RunW;
-  localparam int BeatW    = 33 * LANES;
-  localparam int Row1W    = 2 + RunW + 32;
-  localparam int Row2W    = 2 + 1 + 16 + 6;
+  localparam int PlaceW   = $clog2($clog2(MAX_LEN + 1) + 1);  // of Lz + 1
+  localparam int XW       = 32;          // of x, mean and d
+  localparam int LaneW    = 1 + XW;      // a lane's word in either ring
+  localparam int RW       = 16;
+  localparam int ShW      = 6;
+  localparam int ErrW     = 2;           // {err_keep, err_len}
+  // Settings.
+  localparam int ShiftW   = 5;
+  localparam int MantW    = 16;
+  localparam int FracW    = 3;
+  localparam int RunW     = 1 + ShiftW + MantW + EXP_W + FracW + FracW;
 
-  // Stages of pass 1: valid[s] tells that stage s holds a beat. Stage 0 is the guard's register.
+  // Stages of pass 1: p1_valid[s] tells that stage s holds a beat. Stage 0 is the guard's register.
   localparam int Tree        = $clog2(LANES) / 3;
   localparam int StSum       = Tree + 1;       // sum over the row
   localparam int StMean      = StSum + 2;      // the row is closed from here
@@ -114,39 +114,39 @@ module nnlut_layernorm #(
   localparam int Turnaround2 = StRow + 1;
 
   // ------------------------------------------------------------------------------------ pass 1: mean
-  typedef struct packed {
-    logic             bank;
-    logic [4:0]       shift;
-    logic [15:0]      inv_mant;
-    logic [EXP_W-1:0] inv_exp;
-    logic [2:0]       gfrac;
-    logic [2:0]       ofrac;
+  typedef struct packed {  // settings that go further than pass 1
+    logic              bank;
+    logic [ShiftW-1:0] shift;
+    logic [MantW-1:0]  inv_mant;
+    logic [EXP_W-1:0]  inv_exp;
+    logic [FracW-1:0]  gfrac;
+    logic [FracW-1:0]  ofrac;
   } run_t;
+  run_t p1_s0_run, p1_tree_run, p1_sum_run, p1_row_run;
 
   // What every beat carries along pass 1.
   typedef struct packed {
-    logic [LEN_W-1:0] len;
-    run_t             run;
-    logic             err_keep;  // the row's flags so far
-    logic             err_len;
-    logic             first;     // first beat of its row
-    logic             store;     // has a place in ring 1
-    logic             close;     // the row is complete
+    logic err_keep;  // the row's flags so far
+    logic err_len;
+    logic first;     // first beat of its row
+    logic store;     // has a place in ring 1
+    logic close;     // the row is complete
   } ctl_t;
-  ctl_t s0_ctl, tree_ctl, sum_ctl, mean_ctl;
-  localparam int CtlW = CfgW + 5;  // bits of ctl_t: not every tool takes $bits of a type here
+  ctl_t p1_s0_ctl, p1_tree_ctl, p1_sum_ctl, p1_row_ctl;
+  localparam int CtlW = 5;  // flags of ctl_t: not every tool takes $bits of a type here
 
-  logic                   take, s0_valid, s0_last, guard_err_len;
-  logic [LANES-1:0][31:0] s0_x;
-  logic [LANES-1:0]       s0_keep, s0_active;
-  logic [StMean:0]        valid;
-  logic [StMean-1:0]      valid_q;
+  logic                     take, p1_s0_valid, p1_s0_last, guard_err_len;
+  logic [LEN_W-1:0]         p1_s0_len, p1_tree_len, p1_sum_len;
+  logic [LANES-1:0][XW-1:0] p1_s0_x;
+  logic [LANES-1:0]         p1_s0_keep, p1_s0_active;
+  logic [StMean:0]          p1_valid;
+  logic [StMean-1:0]        p1_valid_q;
 
   sn_row_guard #(
     .LANES  (LANES),
     .MAX_LEN(MAX_LEN),
-    .LANE_W (32),
-    .CFG_W  (CfgW)
+    .LANE_W (XW),
+    .CFG_W  (LEN_W + RunW)
   ) u_guard (
     .clk_i,
     .rst_ni,
@@ -159,136 +159,128 @@ module nnlut_layernorm #(
     .cfg_i         ({cfg_len_i, cfg_bank_i, cfg_shift_i, cfg_inv_mant_i, cfg_inv_exp_i, cfg_gfrac_i,
                      cfg_ofrac_i}),
     .take_o        (take),
-    .valid_o       (s0_valid),
-    .store_o       (s0_ctl.store),
-    .first_o       (s0_ctl.first),
-    .stored_last_o (s0_last),
-    .close_o       (s0_ctl.close),
-    .data_o        (s0_x),
-    .keep_o        (s0_keep),
-    .active_o      (s0_active),
-    .cfg_o         ({s0_ctl.len, s0_ctl.run}),
-    .row_err_len_o (s0_ctl.err_len),
-    .row_err_keep_o(s0_ctl.err_keep),
+    .valid_o       (p1_s0_valid),
+    .store_o       (p1_s0_ctl.store),
+    .first_o       (p1_s0_ctl.first),
+    .stored_last_o (p1_s0_last),
+    .close_o       (p1_s0_ctl.close),
+    .data_o        (p1_s0_x),
+    .keep_o        (p1_s0_keep),
+    .active_o      (p1_s0_active),
+    .cfg_o         ({p1_s0_len, p1_s0_run}),
+    .row_err_len_o (p1_s0_ctl.err_len),
+    .row_err_keep_o(p1_s0_ctl.err_keep),
     .err_len_o     (guard_err_len),
     .err_keep_o
   );
 
   always_ff @(posedge clk_i or negedge rst_ni) begin
-    if (!rst_ni) valid_q <= '0;
-    else valid_q <= valid[StMean-1:0];
+    if (!rst_ni) p1_valid_q <= '0;
+    else p1_valid_q <= p1_valid[StMean-1:0];
   end
-  assign valid = {valid_q, s0_valid};
+  assign p1_valid = {p1_valid_q, p1_s0_valid};
 
-  // The tree adds x + 2^31, unsigned; LANES * 2^31 leaves again as the total's top bit flips.
-  localparam int BeatSumW   = 32 + $clog2(LANES);
-  localparam int BeatCountW = 1 + $clog2(LANES);
-  logic [LANES-1:0][BeatSumW-1:0]   elem;
-  logic [LANES-1:0][BeatCountW-1:0] elem_count;
-  logic [BeatSumW-1:0]              beat_sum;
-  logic signed [BeatSumW-1:0]       beat_sum_signed;
-  logic [BeatCountW-1:0]            beat_count;
-  logic signed [SumW-1:0]           sum_q;
-  logic [LEN_W-1:0]                 count_q;
+  logic signed [SumW-1:0] p1_sum;
+  logic [LEN_W-1:0]       p1_count;
 
-  for (genvar i = 0; i < LANES; i++) begin : gen_elem
-    assign elem[i]       = BeatSumW'({!s0_x[i][31], s0_x[i][30:0]});
-    assign elem_count[i] = BeatCountW'(s0_active[i]);
-  end
-
-  sn_reduce_tree #(
-    .N  (LANES),
-    .W  (BeatSumW)
+  sn_row_sum #(
+    .LANES (LANES),
+    .ELEM_W(XW),
+    .SUM_W (SumW),
+    .SIGNED(1)
   ) u_sum (
     .clk_i,
-    .data_i(elem),
-    .data_o(beat_sum)
+    .data_i (p1_s0_x),
+    .load_i (p1_valid[StSum-1]),
+    .first_i(p1_tree_ctl.first),
+    .sum_o  (p1_sum)
   );
 
-  sn_reduce_tree #(
-    .N  (LANES),
-    .W  (BeatCountW)
+  sn_row_sum #(
+    .LANES (LANES),
+    .ELEM_W(1),
+    .SUM_W (LEN_W)
   ) u_count (
     .clk_i,
-    .data_i(elem_count),
-    .data_o(beat_count)
+    .data_i (p1_s0_active),
+    .load_i (p1_valid[StSum-1]),
+    .first_i(p1_tree_ctl.first),
+    .sum_o  (p1_count)
   );
 
   sn_pipe #(
-    .W     (CtlW),
+    .W     (CtlW + LEN_W + RunW),
     .STAGES(Tree)
   ) u_tree_ctl (
     .clk_i,
     .en_i  (1'b1),
-    .data_i(s0_ctl),
-    .data_o(tree_ctl)
+    .data_i({p1_s0_ctl, p1_s0_len, p1_s0_run}),
+    .data_o({p1_tree_ctl, p1_tree_len, p1_tree_run})
   );
 
-  assign beat_sum_signed = {!beat_sum[BeatSumW-1], beat_sum[BeatSumW-2:0]};
-
   always_ff @(posedge clk_i) begin
-    if (valid[StSum-1]) begin
-      sum_q   <= (tree_ctl.first ? '0 : sum_q) + SumW'(beat_sum_signed);
-      count_q <= (tree_ctl.first ? '0 : count_q) + LEN_W'(beat_count);
-    end
-    sum_ctl <= tree_ctl;
+    p1_sum_ctl <= p1_tree_ctl;
+    p1_sum_len <= p1_tree_len;
+    p1_sum_run <= p1_tree_run;
   end
 
-  logic signed [31:0] mean;
-  logic               wrong_len, mean_wrong_len;
-  assign wrong_len = count_q != sum_ctl.len;
+  logic signed [XW-1:0] p1_row_mean;
+  logic                 p1_wrong_len, p1_row_wrong_len;
+  assign p1_wrong_len = p1_count != p1_sum_len;
 
   nnlut_layernorm_average #(
-    .SUM_W(SumW),
-    .OUT_W(32),
-    .EXP_W(EXP_W)
+    .SUM_W  (SumW),
+    .OUT_W  (XW),
+    .EXP_W  (EXP_W),
+    .PLACE_W(PlaceW)
   ) u_mean (
     .clk_i,
-    .load_i    (valid[StSum] && sum_ctl.close),
-    .sum_i     (sum_q),
-    .inv_mant_i(sum_ctl.run.inv_mant),
-    .inv_exp_i (sum_ctl.run.inv_exp),
-    .average_o (mean)
+    .load_i    (p1_valid[StSum] && p1_sum_ctl.close),
+    .sum_i     (p1_sum),
+    .inv_mant_i(p1_sum_run.inv_mant),
+    .inv_exp_i (p1_sum_run.inv_exp),
+    .average_o (p1_row_mean)
   );
 
   sn_pipe #(
-    .W     (CtlW + 1),
+    .W     (CtlW + RunW + 1),
     .STAGES(2)
-  ) u_mean_ctl (
+  ) u_row_ctl (
     .clk_i,
     .en_i  (1'b1),
-    .data_i({sum_ctl, wrong_len}),
-    .data_o({mean_ctl, mean_wrong_len})
+    .data_i({p1_sum_ctl, p1_sum_run, p1_wrong_len}),
+    .data_o({p1_row_ctl, p1_row_run, p1_row_wrong_len})
   );
 
   // Both causes of err_len_o come from one beat at a time. The guard's is held up until the count of
   // that beat is there, so that no two rows meet in one clock.
-  logic [StSum-1:0] late_err_len_q;
+  logic [StSum-1:0] p1_err_len_q;
   always_ff @(posedge clk_i or negedge rst_ni) begin
     if (!rst_ni) begin
-      late_err_len_q <= '0;
-      err_len_o      <= 1'b0;
+      p1_err_len_q <= '0;
+      err_len_o    <= 1'b0;
     end else begin
-      late_err_len_q <= StSum'({late_err_len_q, guard_err_len});
-      err_len_o      <= late_err_len_q[StSum-1] ||
-                        (valid[StSum] && sum_ctl.close && !sum_ctl.err_len && wrong_len);
+      p1_err_len_q <= StSum'({p1_err_len_q, guard_err_len});
+      err_len_o    <= p1_err_len_q[StSum-1] ||
+                      (p1_valid[StSum] && p1_sum_ctl.close && !p1_sum_ctl.err_len && p1_wrong_len);
     end
   end
 
   // A lane's word in either ring: {active, value}; a lane that is not has none, and bit 0 tells a
   // masked element from no element.
-  logic                   q0_valid, q0_last, q0_err_keep, q0_err_len, ring2_ready, q0_go;
-  logic [LANES-1:0][32:0] wr_lane, q0_lane;
-  run_t                   q0_run;
-  logic signed [31:0]     q0_mean;
+  logic                        p2_s0_valid, p2_s0_last, ring2_ready, p2_s0_go;
+  logic [LANES-1:0][LaneW-1:0] p1_s0_lane, p2_s0_lane;
+  logic [ErrW-1:0]             p2_s0_err;
+  run_t                        p2_s0_run;
+  logic signed [XW-1:0]        p2_s0_mean;
 
-  for (genvar i = 0; i < LANES; i++) begin : gen_wr_lane
-    assign wr_lane[i] = s0_active[i] ? {1'b1, s0_x[i]} : {32'b0, s0_keep[i]};
+  for (genvar i = 0; i < LANES; i++) begin : gen_p1_lane
+    assign p1_s0_lane[i] = p1_s0_active[i] ? {1'b1, p1_s0_x[i]} : {32'b0, p1_s0_keep[i]};
   end
 
   sn_row_buffer #(
-    .BEAT_W    (BeatW),
-    .ROW_W     (Row1W),
+    .BEAT_W    (LaneW * LANES),
+    .ROW_W     (ErrW + RunW + XW),
     .MAX_BEATS (MaxBeats),
     .TURNAROUND(Turnaround1)
   ) u_ring1 (
@@ -296,244 +288,228 @@ module nnlut_layernorm #(
     .rst_ni,
     .take_i     (take),
     .ready_o    (s_axis_tready),
-    .wr_en_i    (s0_valid && s0_ctl.store),
-    .wr_beat_i  (wr_lane),
-    .wr_last_i  (s0_last),
-    .done_i     (valid[StMean] && mean_ctl.store),
-    .close_i    (valid[StMean] && mean_ctl.close),
-    .close_row_i({mean_ctl.err_keep, mean_ctl.err_len || mean_wrong_len, mean_ctl.run, mean}),
+    .wr_en_i    (p1_s0_valid && p1_s0_ctl.store),
+    .wr_beat_i  (p1_s0_lane),
+    .wr_last_i  (p1_s0_last),
+    .done_i     (p1_valid[StMean] && p1_row_ctl.store),
+    .close_i    (p1_valid[StMean] && p1_row_ctl.close),
+    .close_row_i({p1_row_ctl.err_keep, p1_row_ctl.err_len || p1_row_wrong_len, p1_row_run, p1_row_mean}),
     .advance_i  (ring2_ready),
-    .valid_o    (q0_valid),
-    .beat_o     (q0_lane),
-    .last_o     (q0_last),
-    .row_o      ({q0_err_keep, q0_err_len, q0_run, q0_mean})
+    .valid_o    (p2_s0_valid),
+    .beat_o     (p2_s0_lane),
+    .last_o     (p2_s0_last),
+    .row_o      ({p2_s0_err, p2_s0_run, p2_s0_mean})
   );
 
   // -------------------------------------------------------------------------------- pass 2: variance
-  logic [StRow:1]         q_valid;
-  logic                   q0_start_q;  // the next beat is its row's first
-  logic [LANES-1:0]       q0_active, q0_keep, d_active, d_keep;
-  logic [LANES-1:0][31:0] q0_x, d;
-  logic [LANES-1:0][32:0] d_lane;
-  logic [LANES-1:0][30:0] square;
-  logic                   d_last, d_first, tree_last, tree_first, sum_last, row_last;
+  logic [StRow:1]              p2_valid;
+  logic                        p2_s0_start_q;  // the next beat is its row's first
+  logic [LANES-1:0]            p2_s0_active, p2_s0_keep, p2_d_active, p2_d_keep;
+  logic [LANES-1:0][XW-1:0]    p2_s0_x, p2_d;
+  logic [LANES-1:0][LaneW-1:0] p2_d_lane;
+  logic [LANES-1:0][30:0]      p2_square;
+  logic                        p2_d_last, p2_d_first, p2_tree_last, p2_tree_first;
+  logic                        p2_sum_last, p2_row_last;
+  logic                        p2_d_bank;
 
-  assign q0_go = q0_valid && ring2_ready;
+  assign p2_s0_go = p2_s0_valid && ring2_ready;
 
   always_ff @(posedge clk_i or negedge rst_ni) begin
     if (!rst_ni) begin
-      q_valid    <= '0;
-      q0_start_q <= 1'b1;
+      p2_valid      <= '0;
+      p2_s0_start_q <= 1'b1;
     end else begin
-      q_valid <= {q_valid[StRow-1:1], q0_go};
-      if (q0_go) q0_start_q <= q0_last;
+      p2_valid <= {p2_valid[StRow-1:1], p2_s0_go};
+      if (p2_s0_go) p2_s0_start_q <= p2_s0_last;
     end
   end
 
-  for (genvar i = 0; i < LANES; i++) begin : gen_q0
-    assign q0_active[i] = q0_lane[i][32];
-    assign q0_keep[i]   = q0_lane[i][32] || q0_lane[i][0];
-    assign q0_x[i]      = q0_lane[i][31:0];
-    assign d_lane[i]    = d_active[i] ? {1'b1, d[i]} : {32'b0, d_keep[i]};
+  for (genvar i = 0; i < LANES; i++) begin : gen_p2_lane
+    assign p2_s0_active[i] = p2_s0_lane[i][XW];
+    assign p2_s0_keep[i]   = p2_s0_lane[i][XW] || p2_s0_lane[i][0];
+    assign p2_s0_x[i]      = p2_s0_lane[i][XW-1:0];
+    assign p2_d_lane[i]    = p2_d_active[i] ? {1'b1, p2_d[i]} : {32'b0, p2_d_keep[i]};
   end
 
   nnlut_layernorm_deviation #(
     .LANES(LANES)
   ) u_deviation (
     .clk_i,
-    .x_i     (q0_x),
-    .active_i(q0_active),
-    .mean_i  (q0_mean),
-    .shift_i (q0_run.shift),
-    .d_o     (d),
-    .square_o(square)
+    .x_i     (p2_s0_x),
+    .active_i(p2_s0_active),
+    .mean_i  (p2_s0_mean),
+    .shift_i (p2_s0_run.shift),
+    .d_o     (p2_d),
+    .square_o(p2_square)
   );
 
-  sn_pipe #(
-    .W     (2 * LANES + 2),
-    .STAGES(StD)
-  ) u_d (
-    .clk_i,
-    .en_i  (1'b1),
-    .data_i({q0_active, q0_keep, q0_last, q0_start_q}),
-    .data_o({d_active, d_keep, d_last, d_first})
-  );
-
-  localparam int BeatSqW = 31 + $clog2(LANES);
-  logic [LANES-1:0][BeatSqW-1:0] elem_sq;
-  logic [BeatSqW-1:0]            beat_square;
-  logic [SquareW-1:0]            square_sum_q;
-
-  for (genvar i = 0; i < LANES; i++) begin : gen_square
-    assign elem_sq[i] = BeatSqW'(square[i]);
+  always_ff @(posedge clk_i) begin
+    p2_d_active <= p2_s0_active;
+    p2_d_keep   <= p2_s0_keep;
+    p2_d_last   <= p2_s0_last;
+    p2_d_first  <= p2_s0_start_q;
+    p2_d_bank   <= p2_s0_run.bank;
   end
 
-  sn_reduce_tree #(
-    .N  (LANES),
-    .W  (BeatSqW)
-  ) u_square (
+  logic [SquareW-1:0] p2_square_sum;
+
+  sn_row_sum #(
+    .LANES (LANES),
+    .ELEM_W(31),
+    .SUM_W (SquareW)
+  ) u_square_sum (
     .clk_i,
-    .data_i(elem_sq),
-    .data_o(beat_square)
+    .data_i (p2_square),
+    .load_i (p2_valid[StSquares-1]),
+    .first_i(p2_tree_first),
+    .sum_o  (p2_square_sum)
   );
 
   sn_pipe #(
-    .W     (2),
+    .W     (1 + 1),
     .STAGES(StSquares - 1 - StD)
   ) u_tree_last (
     .clk_i,
     .en_i  (1'b1),
-    .data_i({d_last, d_first}),
-    .data_o({tree_last, tree_first})
+    .data_i({p2_d_last, p2_d_first}),
+    .data_o({p2_tree_last, p2_tree_first})
   );
 
-  always_ff @(posedge clk_i) begin
-    if (q_valid[StSquares-1]) begin
-      square_sum_q <= (tree_first ? '0 : square_sum_q) + SquareW'(beat_square);
-    end
-  end
-
   // --------------------------------------------------------------------------- once a row: the table
-  logic               sum_err_keep, sum_err_len, row_err_keep, row_err_len, row_bank;
-  run_t               sum_run;
-  logic [4:0]         row_shift;
-  logic [2:0]         row_gfrac, row_ofrac;
-  logic signed [32:0] variance;
-  logic [15:0]        row_r;
-  logic [3:0]         row_e;
-  logic [5:0]         row_sh;
+  logic [ErrW-1:0]    p2_sum_err, p2_row_err;
+  run_t               p2_sum_run;
+  logic [ShiftW-1:0]  p2_row_shift;
+  logic [FracW-1:0]   p2_row_gfrac, p2_row_ofrac;
+  logic signed [32:0] p2_variance;
+  logic [RW-1:0]      p2_row_r;
+  logic [3:0]         p2_row_e;
+  logic [ShW-1:0]     p2_row_sh;
 
-  always_ff @(posedge clk_i) sum_last <= tree_last;
+  always_ff @(posedge clk_i) p2_sum_last <= p2_tree_last;
 
   // Ring 1 has a row's flags and settings for as long as its beats come out.
   sn_pipe #(
-    .W     (2 + RunW),
+    .W     (ErrW + RunW),
     .STAGES(StSquares)
   ) u_sum_run (
     .clk_i,
     .en_i  (1'b1),
-    .data_i({q0_err_keep, q0_err_len, q0_run}),
-    .data_o({sum_err_keep, sum_err_len, sum_run})
+    .data_i({p2_s0_err, p2_s0_run}),
+    .data_o({p2_sum_err, p2_sum_run})
   );
 
   nnlut_layernorm_average #(
-    .SUM_W(SquareW + 1),
-    .OUT_W(33),
-    .EXP_W(EXP_W)
+    .SUM_W  (SquareW + 1),
+    .OUT_W  (33),
+    .EXP_W  (EXP_W),
+    .PLACE_W(PlaceW)
   ) u_var (
     .clk_i,
-    .load_i    (q_valid[StSquares] && sum_last),
-    .sum_i     ({1'b0, square_sum_q}),
-    .inv_mant_i(sum_run.inv_mant),
-    .inv_exp_i (sum_run.inv_exp),
-    .average_o (variance)
+    .load_i    (p2_valid[StSquares] && p2_sum_last),
+    .sum_i     ({1'b0, p2_square_sum}),
+    .inv_mant_i(p2_sum_run.inv_mant),
+    .inv_exp_i (p2_sum_run.inv_exp),
+    .average_o (p2_variance)
   );
 
   nnlut_layernorm_rsqrt u_rsqrt (
     .clk_i,
-    .var_i(variance),
-    .r_o  (row_r),
-    .e_o  (row_e)
+    .var_i(p2_variance),
+    .r_o  (p2_row_r),
+    .e_o  (p2_row_e)
   );
 
   sn_pipe #(
-    .W     (1),
-    .STAGES(StRow - StSquares)
-  ) u_row_last (
-    .clk_i,
-    .en_i  (1'b1),
-    .data_i(sum_last),
-    .data_o(row_last)
-  );
-
-  sn_pipe #(
-    .W     (14),
+    .W     (1 + ErrW + ShiftW + FracW + FracW),
     .STAGES(StRow - StSquares)
   ) u_row (
     .clk_i,
     .en_i  (1'b1),
-    .data_i({sum_err_keep, sum_err_len, sum_run.bank, sum_run.shift, sum_run.gfrac, sum_run.ofrac}),
-    .data_o({row_err_keep, row_err_len, row_bank, row_shift, row_gfrac, row_ofrac})
+    .data_i({p2_sum_last, p2_sum_err, p2_sum_run.shift, p2_sum_run.gfrac, p2_sum_run.ofrac}),
+    .data_o({p2_row_last, p2_row_err, p2_row_shift, p2_row_gfrac, p2_row_ofrac})
   );
 
-  assign row_sh = 6'd8 + 6'(row_e) + 6'(row_shift) + 6'(row_gfrac) - 6'(row_ofrac);
+  assign p2_row_sh = ShW'(8) + ShW'(p2_row_e) + ShW'(p2_row_shift) + ShW'(p2_row_gfrac) -
+                     ShW'(p2_row_ofrac);
 
-  logic                   advance, rd_valid, rd_last, rd_err_keep, rd_err_len, rd_bank;
-  logic [LANES-1:0][32:0] rd_lane;
-  logic [15:0]            rd_r;
-  logic [5:0]             rd_sh;
+  // The lanes are read a clock after the bank, with the channels that are looked up by it: no register has
+  // to hold them until those are there.
+  logic                        advance, p3_s0_valid, p3_s0_last, p3_s0_bank;
+  logic [LANES-1:0][LaneW-1:0] p3_s1_lane;
+  logic [ErrW-1:0]             p3_s0_err;
+  logic [RW-1:0]               p3_s0_r;
+  logic [ShW-1:0]              p3_s0_sh;
 
   sn_row_buffer #(
-    .BEAT_W    (BeatW),
-    .ROW_W     (Row2W),
+    .BEAT_W    (LaneW * LANES + 1),
+    .ROW_W     (ErrW + RW + ShW),
     .MAX_BEATS (MaxBeats),
-    .TURNAROUND(Turnaround2)
+    .TURNAROUND(Turnaround2),
+    .READ_DELAY(1),
+    .FIRST_W   (1)
   ) u_ring2 (
     .clk_i,
     .rst_ni,
-    .take_i     (q0_go),
+    .take_i     (p2_s0_go),
     .ready_o    (ring2_ready),
-    .wr_en_i    (q_valid[StD]),
-    .wr_beat_i  (d_lane),
-    .wr_last_i  (d_last),
-    .done_i     (q_valid[StRow]),
-    .close_i    (q_valid[StRow] && row_last),
-    .close_row_i({row_err_keep, row_err_len, row_bank, row_r, row_sh}),
+    .wr_en_i    (p2_valid[StD]),
+    .wr_beat_i  ({p2_d_lane, p2_d_bank}),
+    .wr_last_i  (p2_d_last),
+    .done_i     (p2_valid[StRow]),
+    .close_i    (p2_valid[StRow] && p2_row_last),
+    .close_row_i({p2_row_err, p2_row_r, p2_row_sh}),
     .advance_i  (advance),
-    .valid_o    (rd_valid),
-    .beat_o     (rd_lane),
-    .last_o     (rd_last),
-    .row_o      ({rd_err_keep, rd_err_len, rd_bank, rd_r, rd_sh})
+    .valid_o    (p3_s0_valid),
+    .beat_o     ({p3_s1_lane, p3_s0_bank}),
+    .last_o     (p3_s0_last),
+    .row_o      ({p3_s0_err, p3_s0_r, p3_s0_sh})
   );
 
   // --------------------------------------------------------------------- pass 3: channels and affine
-  // Stages of pass 3: they move all together; stage 0 is ring 2's output.
+  // Stages of pass 3: they move all together; stage 0 is ring 2's output, stage 1 that of the beats and
+  // the channels.
   localparam int Affine = 3;
   localparam int StOut  = 1 + Affine;  // the output register takes from here
   localparam int StBeta = StOut - 1;   // beta is read from here
 
-  logic [StOut:0]         p_valid;
-  logic [StOut-1:0]       p_valid_q;
-  logic [IndexW-1:0]      p0_index_q;
-  logic [LANES-1:0][31:0] p0_d, p1_d;
-  logic [LANES-1:0][7:0]  p1_gamma, out_beta, out;
-  logic                   beta_bank;
-  logic [IndexW-1:0]      beta_index;
-  logic [LANES-1:0]       p0_keep, p0_active, p1_keep, p1_active, out_keep, out_active;
-  logic [15:0]            p1_r;
-  logic [5:0]             p1_sh;
-  logic                   p1_last, p1_err_keep, p1_err_len, out_last, out_err_keep, out_err_len;
+  logic [StOut:0]           p3_valid;
+  logic [StOut-1:0]         p3_valid_q;
+  logic [IndexW-1:0]        p3_s0_index_q, p3_beta_index;
+  logic                     p3_beta_bank;
+  logic [LANES-1:0][XW-1:0] p3_s1_d;
+  logic [LANES-1:0][7:0]    p3_s1_gamma, p3_out_beta, p3_out_sum, p3_out;
+  logic [LANES-1:0]         p3_s1_keep, p3_s1_active, p3_out_keep, p3_out_active;
+  logic [RW-1:0]            p3_s1_r;
+  logic [ShW-1:0]           p3_s1_sh;
+  logic                     p3_s1_last, p3_out_last;
+  logic [ErrW-1:0]          p3_s1_err, p3_out_err;
 
-  assign p_valid = {p_valid_q, rd_valid};
+  assign p3_valid = {p3_valid_q, p3_s0_valid};
 
   always_ff @(posedge clk_i or negedge rst_ni) begin
     if (!rst_ni) begin
-      p_valid_q  <= '0;
-      p0_index_q <= '0;
+      p3_valid_q    <= '0;
+      p3_s0_index_q <= '0;
     end else if (advance) begin
-      p_valid_q <= p_valid[StOut-1:0];
-      if (rd_valid) p0_index_q <= rd_last ? '0 : p0_index_q + IndexW'(1);
+      p3_valid_q <= p3_valid[StOut-1:0];
+      if (p3_s0_valid) p3_s0_index_q <= p3_s0_last ? '0 : p3_s0_index_q + IndexW'(1);
     end
   end
 
-  nnlut_layernorm_channels #(
+  sn_channel_column #(
     .LANES  (LANES),
-    .MAX_LEN(MAX_LEN)
-  ) u_channels (
+    .MAX_LEN(MAX_LEN),
+    .W      (8)
+  ) u_gamma (
     .clk_i,
-    .chan_we_i,
-    .chan_bank_i,
-    .chan_addr_i,
-    .chan_gamma_i,
-    .chan_beta_i,
-    .rd1_en_i   (advance && rd_valid),
-    .rd1_bank_i (rd_bank),
-    .rd1_beat_i (p0_index_q),
-    .rd1_gamma_o(p1_gamma),
-    .rd2_en_i   (advance && p_valid[StBeta]),
-    .rd2_bank_i (beta_bank),
-    .rd2_beat_i (beta_index),
-    .rd2_beta_o (out_beta)
+    .wr_en_i  (chan_we_i),
+    .wr_bank_i(chan_bank_i),
+    .wr_chan_i(chan_addr_i),
+    .wr_data_i(chan_gamma_i),
+    .rd_en_i  (advance && p3_s0_valid),
+    .rd_bank_i(p3_s0_bank),
+    .rd_beat_i(p3_s0_index_q),
+    .rd_data_o(p3_s1_gamma)
   );
 
   sn_pipe #(
@@ -542,73 +518,93 @@ module nnlut_layernorm #(
   ) u_beta_place (
     .clk_i,
     .en_i  (advance),
-    .data_i({rd_bank, p0_index_q}),
-    .data_o({beta_bank, beta_index})
+    .data_i({p3_s0_bank, p3_s0_index_q}),
+    .data_o({p3_beta_bank, p3_beta_index})
   );
 
-  for (genvar i = 0; i < LANES; i++) begin : gen_p0
-    assign p0_active[i] = rd_lane[i][32];
-    assign p0_keep[i]   = rd_lane[i][32] || rd_lane[i][0];
-    assign p0_d[i]      = rd_lane[i][31:0];
+  sn_channel_column #(
+    .LANES  (LANES),
+    .MAX_LEN(MAX_LEN),
+    .W      (8)
+  ) u_beta (
+    .clk_i,
+    .wr_en_i  (chan_we_i),
+    .wr_bank_i(chan_bank_i),
+    .wr_chan_i(chan_addr_i),
+    .wr_data_i(chan_beta_i),
+    .rd_en_i  (advance && p3_valid[StBeta]),
+    .rd_bank_i(p3_beta_bank),
+    .rd_beat_i(p3_beta_index),
+    .rd_data_o(p3_out_beta)
+  );
+
+  always_ff @(posedge clk_i) begin
+    if (advance) begin
+      p3_s1_r    <= p3_s0_r;
+      p3_s1_sh   <= p3_s0_sh;
+      p3_s1_last <= p3_s0_last;
+      p3_s1_err  <= p3_s0_err;
+    end
   end
 
-  sn_pipe #(
-    .W     (34 * LANES + 25),
-    .STAGES(1)
-  ) u_p1 (
-    .clk_i,
-    .en_i  (advance),
-    .data_i({p0_d, p0_keep, p0_active, rd_r, rd_sh, rd_last, rd_err_keep, rd_err_len}),
-    .data_o({p1_d, p1_keep, p1_active, p1_r, p1_sh, p1_last, p1_err_keep, p1_err_len})
-  );
+  for (genvar i = 0; i < LANES; i++) begin : gen_p3_s1
+    assign p3_s1_active[i] = p3_s1_lane[i][XW];
+    assign p3_s1_keep[i]   = p3_s1_lane[i][XW] || p3_s1_lane[i][0];
+    assign p3_s1_d[i]      = p3_s1_lane[i][XW-1:0];
+  end
 
   sn_affine #(
-    .LANES(LANES),
-    .DEV_W(32),
-    .SH_W (6),
-    .LEFT (0)
+    .LANES    (LANES),
+    .DEV_W    (XW),
+    .R_W      (RW),
+    .SH_W     (ShW),
+    .LEFT     (0),
+    .SHIFT_REG(1)
   ) u_affine (
     .clk_i,
     .en_i   (advance),
-    .dev_i  (p1_d),
-    .gamma_i(p1_gamma),
-    .r_i    (p1_r),
-    .sh_i   (p1_sh),
-    .beta_i (out_beta),
-    .out_o  (out)
+    .dev_i  (p3_s1_d),
+    .gamma_i(p3_s1_gamma),
+    .r_i    (p3_s1_r),
+    .sh_i   (p3_s1_sh),
+    .beta_i (p3_out_beta),
+    .out_o  (p3_out_sum)
   );
 
   sn_pipe #(
-    .W     (2 * LANES + 3),
+    .W     (LANES + LANES + 1 + ErrW),
     .STAGES(Affine)
   ) u_out (
     .clk_i,
     .en_i  (advance),
-    .data_i({p1_keep, p1_active, p1_last, p1_err_keep, p1_err_len}),
-    .data_o({out_keep, out_active, out_last, out_err_keep, out_err_len})
+    .data_i({p3_s1_keep, p3_s1_active, p3_s1_last, p3_s1_err}),
+    .data_o({p3_out_keep, p3_out_active, p3_out_last, p3_out_err})
   );
 
-  assign advance = !m_axis_tvalid || m_axis_tready;
-
-  // The outputs are reset whole: no X leaves the unit.
-  always_ff @(posedge clk_i or negedge rst_ni) begin
-    if (!rst_ni) begin
-      m_axis_tvalid <= 1'b0;
-      m_axis_tdata  <= '0;
-      m_axis_tkeep  <= '0;
-      m_axis_tlast  <= 1'b0;
-      m_axis_tuser  <= '0;
-    end else if (advance) begin
-      m_axis_tvalid <= p_valid[StOut];
-      if (p_valid[StOut]) begin
-        for (int i = 0; i < LANES; i++) m_axis_tdata[8*i+:8] <= out_active[i] ? out[i] : 8'd0;
-        m_axis_tkeep <= out_keep;
-        m_axis_tlast <= out_last;
-        m_axis_tuser <= {out_err_keep, out_err_len, 5'd0};
-      end
-    end
+  for (genvar i = 0; i < LANES; i++) begin : gen_p3_out
+    assign p3_out[i] = p3_out_active[i] ? p3_out_sum[i] : 8'd0;
   end
 
+  sn_row_output #(
+    .LANES(LANES),
+    .OUT_W(8)
+  ) u_output (
+    .clk_i,
+    .rst_ni,
+    .advance_o(advance),
+    .valid_i  (p3_valid[StOut]),
+    .data_i   (p3_out),
+    .keep_i   (p3_out_keep),
+    .last_i   (p3_out_last),
+    .user_i   ({p3_out_err, 5'd0}),
+    .m_axis_tdata,
+    .m_axis_tkeep,
+    .m_axis_tlast,
+    .m_axis_tuser,
+    .m_axis_tvalid,
+    .m_axis_tready
+  );
+
   logic unused;
-  assign unused = ^{mean_ctl.first, mean_ctl.len, sum_run};
+  assign unused = ^{p1_row_ctl.first, p2_sum_run.bank};
 endmodule

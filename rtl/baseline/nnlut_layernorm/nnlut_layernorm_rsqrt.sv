@@ -7,8 +7,8 @@
 //   k = number of b[1] .. b[15] that are at most m
 //   R = T[k] - rnd(S[k] * m / 2^14)                               16 fraction bits
 //
-/// 1/sqrt(var) is R * 2^(-16 - e). A variance that is not positive counts as 1. Latency three
-/// clocks, a row a clock.
+// 1/sqrt(var) is R * 2^(-16 - e). A variance that is not positive counts as 1. Latency three
+// clocks, a row a clock.
 
 module nnlut_layernorm_rsqrt (
   input  logic               clk_i,
@@ -16,17 +16,19 @@ module nnlut_layernorm_rsqrt (
   output logic [15:0]        r_o,
   output logic [3:0]         e_o
 );
+  localparam int ExpW = 4;
+
   // ------------------------------------------------------------------ stage 1: scaled into [1, 4)
-  logic [31:0] floored;
-  logic [3:0]  e, e_q;
-  logic [15:0] m_q;
+  logic [31:0]     floored;
+  logic [ExpW-1:0] e, e_q;
+  logic [15:0]     m_q;
 
   assign floored = {var_i[31:1], var_i[0] || var_i[31:1] == '0};
 
   always_comb begin
     e = '0;
     for (int i = 0; i < 16; i++) begin
-      if (floored[2*i+:2] != 2'd0) e = 4'(i);
+      if (floored[2*i+:2] != 2'd0) e = ExpW'(i);
     end
   end
 
@@ -83,7 +85,7 @@ module nnlut_layernorm_rsqrt (
   end
 
   sn_pipe #(
-    .W     (4),
+    .W     (ExpW),
     .STAGES(2)
   ) u_e (
     .clk_i,

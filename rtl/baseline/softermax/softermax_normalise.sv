@@ -5,9 +5,9 @@
 //
 //   k = (m_L - m_t) + (e - 5),  q = p >> k,  out = rnd(q * r / 2^14)
 //
-/// base_i is m_L + (e - 5). A numerator of 2^15 comes with a sum of at least 1.0, and so a k of at
-/// least 1: q has 15 bits. All ones, which is no numerator, stands for an element that is not there.
-/// Latency one clock, one beat a clock; all holds while advance_i is low.
+// base_i is m_L + (e - 5). A numerator of 2^15 comes with a sum of at least 1.0, and so a k of at
+// least 1: q has 15 bits. All ones, which is no numerator, stands for an element that is not there.
+// Latency one clock, one beat a clock; all holds while advance_i is low.
 
 module softermax_normalise #(
   parameter int LANES = 32
@@ -37,19 +37,19 @@ module softermax_normalise #(
   for (genvar i = 0; i < LANES; i++) begin : gen_lane
     logic        absent;
     logic [15:0] q;
-    logic [24:0] exact, product;
+    logic [24:0] product;
 
-    assign absent  = p_i[i][15] && p_i[i][0];
-    assign q       = absent ? 16'd0 : p_i[i] >> k;
-    assign product = exact + 25'd8192;
+    assign absent = p_i[i][15] && p_i[i][0];
+    assign q      = absent ? 16'd0 : p_i[i] >> k;
 
     sn_multiply #(
       .A_W(9),
-      .B_W(16)
-    ) u_exact (
+      .B_W(16),
+      .ADD(1 << 13)
+    ) u_product (
       .a_i({1'b0, r_q}),
       .b_i({1'b0, q_q[i]}),
-      .p_o(exact)
+      .p_o(product)
     );
 
     always_ff @(posedge clk_i) begin

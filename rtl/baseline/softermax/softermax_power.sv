@@ -6,8 +6,8 @@
 //
 //   p = POW2[x & 3] >> (m - (x >> 2)),  POW2[f] = round(2^15 * 2^(f/4)),  0 where not active
 //
-/// x comes as its key x + 128 and the maximum as m + 32, both unsigned. m is at least the ceiling of x / 4,
-/// so p is at most 2^15. Combinational.
+// x comes as its key x + 128 and the maximum as m + 32, both unsigned. m is at least the ceiling of x / 4,
+// so p is at most 2^15. Combinational.
 
 module softermax_power (
   input  logic [6:0]  max_i,     // m + 32, 0 .. 64

@@ -6,8 +6,8 @@
 //
 //   S = 2^e * (1 + s / 2^8 + ..),  j = s >> 5,  t = s & 31,  r = rnd((C[j] - M[j] * t) / 2^8)
 //
-/// r is Q(1,7), 64 .. 128. For a sum of 0, that of an all-masked row, shift_o is 0. Latency two
-/// clocks; the lines stay as they are until the next row's sum.
+// r is Q(1,7), 64 .. 128. For a sum of 0, that of an all-masked row, shift_o is 0. Latency two
+// clocks; the lines stay as they are until the next row's sum.
 
 module softermax_reciprocal #(
   parameter  int SUM_W = 16,

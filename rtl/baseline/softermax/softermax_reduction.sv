@@ -7,9 +7,9 @@
 //
 //   B_t = rnd((sum of p_i) / 2^9),  S_t = min(2^SUM_W - 1, (S_(t-1) >> (m_t - m_(t-1))) + B_t)
 //
-/// 6 fraction bits. Only a row of 2^(SUM_W - 6) elements that are all 1.0 is cut, which needs a
-/// MAX_LEN of that size. Latency floor(clog2(LANES) / 3) + 1 clocks, one beat a clock: the loop from
-/// sum_o to sum_o is one clock long.
+// 6 fraction bits. Only a row of 2^(SUM_W - 6) elements that are all 1.0 is cut, which needs a
+// MAX_LEN of that size. Latency floor(clog2(LANES) / 3) + 1 clocks, one beat a clock: the loop from
+// sum_o to sum_o is one clock long.
 
 module softermax_reduction #(
   parameter int LANES = 32,

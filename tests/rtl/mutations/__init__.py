@@ -50,9 +50,6 @@ class Mutation:
     rows: int = DEFAULT_ROWS
 
 
-Bug = Mutation  # short name in the lists
-
-
 @dataclass(frozen=True)
 class Rule:
     """Edits that break a rule of the stream contract, and how the bench names it.

@@ -1,11 +1,13 @@
 """Bugs of E2Softmax, of the cells that all units share, and of what comes with those."""
 
-from tests.rtl.mutations import TUSER, VALUE, Bug, Mutation, Rule
+from tests.rtl.mutations import TUSER, VALUE, Mutation, Rule
 
 SMALL = {"LANES": 4, "MAX_LEN": 32}
 
 GUARD = "common/sn_row_guard.sv"
+FRONT = "common/sn_max_front.sv"
 BUFFER = "common/sn_row_buffer.sv"
+OUTPUT = "common/sn_row_output.sv"
 TREE = "common/sn_reduce_tree.sv"
 MAX = "common/sn_row_max.sv"
 LARGER = "common/sn_max.sv"
@@ -19,40 +21,40 @@ _UNMASKED = (GUARD, "{LANE_W{active[i] && accept}}", "{LANE_W{accept}}")
 
 MUTATIONS: dict[str, Mutation] = {
     # ------------------------------------------------------------------------- arithmetic
-    "divider constants swapped": Bug(
-        ((DIV, "j[0] ? 8'd145 : 8'd209", "j[0] ? 8'd209 : 8'd145"),), "shapes", VALUE
+    "divider constants swapped": Mutation(
+        ((DIV, "::div_c1(bin_q);", "::div_c1(!bin_q);"),), "shapes", VALUE
     ),
-    "log2exp: floor for round": Bug(
+    "log2exp: floor for round": Mutation(
         ((LOG2EXP, "raw[CODE_W:1] + CODE_W'(raw[0])", "raw[CODE_W:1]"),), "shapes", VALUE
     ),
-    "log2exp: wraps past the last code": Bug(
+    "log2exp: wraps past the last code": Mutation(
         ((LOG2EXP, "|| (&raw[CODE_W:0])", ""),), "random", VALUE
     ),
-    "log2exp: F of the next row": Bug(
+    "log2exp: F of the next row": Mutation(
         (
             (
                 TOP,
-                "max_lane[i][7:0]),\n      .frac_i(max_ctl.frac)",
-                "max_lane[i][7:0]),\n      .frac_i(s0_ctl.frac)",
+                "max_lane[i][7:0]),\n      .frac_i(p1_max_ctl.frac)",
+                "max_lane[i][7:0]),\n      .frac_i(p1_in_ctl.frac)",
             ),
         ),
         "settings",
         VALUE,
     ),
-    "correction shift of Sum left out": Bug(
+    "correction shift of Sum left out": Mutation(
         ((SUM, "assign decayed = prev >> rise_code_i;", "assign decayed = prev;"),),
         "shapes",
         "expected",
     ),
-    "codes not corrected in pass 2": Bug(
+    "codes not corrected in pass 2": Mutation(
         ((DIV, "total = TotalW'(correction) +", "total = TotalW'(0) +"),), "shapes", VALUE
     ),
-    "maximum over masked lanes": Bug(
+    "maximum over masked lanes": Mutation(
         (_UNMASKED,),
         "masks",
         VALUE,
     ),
-    "masked lanes in the sum": Bug(
+    "masked lanes in the sum": Mutation(
         (
             (SUM, "assign a_only = active_i[2*i] &&", "assign a_only ="),
             _UNMASKED,
@@ -60,58 +62,64 @@ MUTATIONS: dict[str, Mutation] = {
         "masks",
         "expected",
     ),
-    "masked lanes not zeroed": Bug(
+    "masked lanes not zeroed": Mutation(
         (
             (
                 TOP,
-                "max_active[i] ? code : max_lane[i][0] ? CodeZero : CodeAbsent;",
-                "(max_active[i] || max_lane[i][0]) ? code : CodeAbsent;",
+                "p1_max_lane[i][8] ? code[i] : p1_max_lane[i][0] ? CodeZero : CodeAbsent;",
+                "(p1_max_lane[i][8] || p1_max_lane[i][0]) ? code[i] : CodeAbsent;",
             ),
         ),
         "masks",
         VALUE,
     ),
-    "Sum one bit narrow": Bug(
+    "Sum one bit narrow": Mutation(
         (
             (TOP, "SumW     = 16 + LenW", "SumW     = 15 + LenW"),
-            (TOP, ".data_i(sum[SumW-1:15-DIV_BITS])", ".data_i({1'b0, sum[SumW-1:15-DIV_BITS]})"),
+            (
+                TOP,
+                ".data_i(p1_sum[SumW-1:15-DIV_BITS])",
+                ".data_i({1'b0, p1_sum[SumW-1:15-DIV_BITS]})",
+            ),
         ),
         "shapes",
         "expected",
     ),
-    "maximum compares as signed": Bug(
-        ((TOP, "{!s_axis_tdata[8*i+7], s_axis_tdata[8*i+:7]}", "s_axis_tdata[8*i+:8]"),),
+    "maximum compares as signed": Mutation(
+        ((FRONT, "{!s_axis_tdata[8*i+7], s_axis_tdata[8*i+:7]}", "s_axis_tdata[8*i+:8]"),),
         "shapes",
         VALUE,
     ),
-    "output steps floored": Bug(
-        ((DIV, "(9'(c) + 9'(1 << (Shift - 1))) >> Shift", "9'(c) >> Shift"),), "shapes", VALUE
+    "output steps floored": Mutation(
+        ((DIV, "(9'(whole) + 9'(1 << (Shift - 1))) >> Shift", "9'(whole) >> Shift"),),
+        "shapes",
+        VALUE,
     ),
-    "ks applied in row-scaled format": Bug(
+    "ks applied in row-scaled format": Mutation(
         ((DIV, "row_scaled_i ? '0 : ks_i", "ks_i"),), "settings", VALUE
     ),
-    "exponent given in linear format": Bug(
-        ((TOP, "rd_fmt ? 5'(rd_ks) : 5'd0", "5'(rd_ks)"),), "settings", TUSER
+    "exponent given in linear format": Mutation(
+        ((TOP, "p2_rd_fmt ? 5'(p2_rd_ks) : 5'd0", "5'(p2_rd_ks)"),), "settings", TUSER
     ),
-    "equal pair counted once": Bug(
+    "equal pair counted once": Mutation(
         ((SUM, "equal ? code_i[2*i] - 4'd1 : code_i[2*i]", "code_i[2*i]"),), "shapes", "expected"
     ),
-    "pair of the largest lost": Bug(
+    "pair of the largest lost": Mutation(
         ((SUM, "sum[16] = equal && code_i[2*i] == 4'd0", "sum[16] = 1'b0"),), "shapes", "expected"
     ),
-    "sum of the last row kept": Bug(
+    "sum of the last row kept": Mutation(
         ((SUM, "assign prev = first_i ? '0 : sum_o;", "assign prev = sum_o;"),), "smoke", "expected"
     ),
-    "maximum of the last row kept": Bug(
+    "maximum of the last row kept": Mutation(
         ((MAX, "assign prev = first_i ? 8'd0 : max_o;", "assign prev = max_o;"),),
         "smoke",
         "",
     ),
     # ----------------------------------------------------------------------- flow control
-    "ready stuck high": Bug(
+    "ready stuck high": Mutation(
         ((BUFFER, "ready_q  <= free_d != '0;", "ready_q  <= 1'b1;"),), "stalls", ""
     ),
-    "a slot too few": Bug(
+    "a slot too few": Mutation(
         (
             (
                 BUFFER,
@@ -122,22 +130,22 @@ MUTATIONS: dict[str, Mutation] = {
         "timing",
         "s_axis_tready fell with no stall outside",
     ),
-    "a slot lost at reset of nothing": Bug(
+    "a slot lost at reset of nothing": Mutation(
         ((BUFFER, "free_q       <= CntW'(DEPTH);", "free_q       <= CntW'(DEPTH + 1);"),),
         "stalls",
         "",
     ),
-    "tready ignored at the output": Bug(
-        ((TOP, "assign advance = !m_axis_tvalid || m_axis_tready;", "assign advance = 1'b1;"),),
+    "tready ignored at the output": Mutation(
+        ((OUTPUT, "advance_o = !m_axis_tvalid || m_axis_tready;", "advance_o = 1'b1;"),),
         "stalls",
         "",
     ),
-    "tlast a beat early": Bug(
-        ((TOP, "m_axis_tlast <= p_valid[2] && div_last;", "m_axis_tlast <= rd_last;"),),
+    "tlast a beat early": Mutation(
+        ((TOP, ".last_i   (p2_div_last),", ".last_i   (p2_rd_last),"),),
         "lengths",
         "",
     ),
-    "pass 2 starts a beat early": Bug(
+    "pass 2 starts a beat early": Mutation(
         (
             (BUFFER, "close_i ? '0 : open_q + CntW'(done_i)", "'0"),
             (BUFFER, "(close_i ? open_q + CntW'(done_i) : '0)", "CntW'(done_i)"),
@@ -145,32 +153,34 @@ MUTATIONS: dict[str, Mutation] = {
         "lengths",
         "",
     ),
-    "slot given back before its codes are read": Bug(
+    "slot given back before its codes are read": Mutation(
         ((BUFFER, "CntW'(take_i) + CntW'(rd_all)", "CntW'(take_i) + CntW'(rd_beat)"),),
         "stalls",
         "",
     ),
-    "codes of the beat behind": Bug(
+    "codes of the beat behind": Mutation(
         ((BUFFER, ".rd_addr_i(ptr_q),", ".rd_addr_i(rd_ptr_q),"),), "smoke", ""
     ),
-    "codes read in a stall": Bug(
-        ((BUFFER, "rd_all = advance_i && reads[LATE]", "rd_all = reads[LATE]"),), "stalls", ""
+    "codes read in a stall": Mutation(
+        ((BUFFER, "rd_all = advance_i && reads[READ_DELAY]", "rd_all = reads[READ_DELAY]"),),
+        "stalls",
+        "",
     ),
-    "row entry read a row late": Bug(
+    "row entry read a row late": Mutation(
         ((BUFFER, "rd_beat && (start_q || last_o)", "rd_beat && !start_q && last_o"),), "smoke", ""
     ),
-    "a bubble after each row": Bug(
+    "a bubble after each row": Mutation(
         (
             (
-                TOP,
-                "assign advance = !m_axis_tvalid || m_axis_tready;",
-                "assign advance = !m_axis_tvalid || (m_axis_tready && !m_axis_tlast);",
+                OUTPUT,
+                "advance_o = !m_axis_tvalid || m_axis_tready;",
+                "advance_o = !m_axis_tvalid || (m_axis_tready && !m_axis_tlast);",
             ),
         ),
         "timing",
         "",
     ),
-    "a clock more to close a row": Bug(
+    "a clock more to close a row": Mutation(
         (
             (
                 BUFFER,
@@ -185,64 +195,63 @@ MUTATIONS: dict[str, Mutation] = {
         "latency 9",
     ),
     # ----------------------------------------------------------------- settings and errors
-    "settings taken with the last beat": Bug(
+    "settings taken with the last beat": Mutation(
         ((GUARD, "if (first) cfg_o <= cfg_i;", "cfg_o <= cfg_i;"),), "settings", ""
     ),
-    "long row not flagged": Bug(
+    "long row not flagged": Mutation(
         ((GUARD, "new_len_err = past_end ||", "new_len_err = 1'b0 ||"),), "errors", ""
     ),
-    "err_len_o at every dropped beat": Bug(
+    "err_len_o at every dropped beat": Mutation(
         ((GUARD, "new_len_err && (first || !row_err_len_o)", "new_len_err"),), "errors", "err_len_o"
     ),
-    "dropped beats stored": Bug(
+    "dropped beats stored": Mutation(
         ((GUARD, "take_o      = accept && !past_end", "take_o      = accept"),), "errors", ""
     ),
-    "hole in tkeep let pass": Bug(
+    "hole in tkeep let pass": Mutation(
         ((GUARD, "(run != '0 || !s_axis_tkeep[0])", "(!s_axis_tkeep[0])"),), "errors", ""
     ),
-    "empty last beat let pass": Bug(
+    "empty last beat let pass": Mutation(
         ((GUARD, "(run != '0 || !s_axis_tkeep[0])", "(run != '0)"),), "errors", ""
     ),
-    "flag of the last row kept": Bug(
+    "flag of the last row kept": Mutation(
         ((GUARD, "keep_bad || (!first && row_err_keep_o)", "keep_bad || row_err_keep_o"),),
         "errors",
         "",
     ),
-    "tkeep comes out whole": Bug(
-        ((TOP, "p_valid[2] && div_code[i] != CodeAbsent", "p_valid[2]"),),
+    "tkeep comes out whole": Mutation(
+        ((TOP, "p2_div_keep[i] = p2_div_code[i] != CodeAbsent;", "p2_div_keep[i] = 1'b1;"),),
         "lengths",
         "tkeep: expected",
     ),
     # ------------------------------------------------------------------------------ reset
-    "middle of a row not reset": Bug(
+    "middle of a row not reset": Mutation(
         ((GUARD, "      in_row_q   <= 1'b0;\n      valid_o ", "      valid_o "),), "reset", ""
     ),
-    "start of the ring not reset": Bug(
+    "start of the ring not reset": Mutation(
         ((BUFFER, "      start_q      <= 1'b1;\n    end else", "    end else"),), "reset", ""
     ),
-    "stages not reset": Bug(
-        ((TOP, "if (!rst_ni) valid_q <= '0;", "if (!rst_ni) valid_q[0] <= 1'b0;"),), "reset", ""
+    "stages not reset": Mutation(
+        ((FRONT, "if (!rst_ni) valid_q <= '0;", "if (!rst_ni) valid_q[0] <= 1'b0;"),), "reset", ""
     ),
-    "reset waits for a clock": Bug(
+    "reset waits for a clock": Mutation(
         (
             (
-                TOP,
-                "always_ff @(posedge clk_i or negedge rst_ni) begin\n    if (!rst_ni) begin\n"
-                "      p_valid ",
-                "always_ff @(posedge clk_i) begin\n    if (!rst_ni) begin\n      p_valid ",
+                OUTPUT,
+                "always_ff @(posedge clk_i or negedge rst_ni) begin",
+                "always_ff @(posedge clk_i) begin",
             ),
         ),
         "reset",
         "in reset",
     ),
     # --------------------------------------------------------------------------- sub-units
-    "the smaller of two stays in": Bug(
+    "the smaller of two stays in": Mutation(
         ((LARGER, "b = b && (b_i[j] || !max_o[j]);", "b = b && b_i[j];"),), "smoke", "expected"
     ),
-    "the larger of two drops out": Bug(
+    "the larger of two drops out": Mutation(
         ((LARGER, "a = a && (a_i[j] || !max_o[j]);", "a = a && a_i[j];"),), "smoke", "expected"
     ),
-    "tree drops its last lane": Bug(
+    "tree drops its last lane": Mutation(
         (
             (
                 TREE,
@@ -259,10 +268,10 @@ RULES: dict[str, Rule] = {
     "payload moves": Rule(
         (
             (
-                TOP,
-                "      m_axis_tdata <= div_out;",
-                "      m_axis_tdata <= div_out;\n    end else begin\n"
-                "      m_axis_tdata <= ~m_axis_tdata;\n    end\n    if (advance) begin",
+                OUTPUT,
+                "      m_axis_tdata <= valid_i ? data_i : '0;",
+                "      m_axis_tdata <= valid_i ? data_i : '0;\n    end else begin\n"
+                "      m_axis_tdata <= ~m_axis_tdata;\n    end\n    if (advance_o) begin",
             ),
         ),
         "payload changed while tvalid waited for tready",
@@ -270,16 +279,15 @@ RULES: dict[str, Rule] = {
     "tvalid falls": Rule(
         (
             (
-                TOP,
-                "    end else if (advance) begin\n      p_valid",
-                "    end else if (!advance) begin\n      m_axis_tvalid <= 1'b0;\n"
-                "    end else begin\n      p_valid",
+                OUTPUT,
+                "else if (advance_o) m_axis_tvalid <= valid_i;",
+                "else m_axis_tvalid <= advance_o && valid_i;",
             ),
         ),
         "tvalid fell before tready came",
     ),
     "X on an idle output": Rule(
-        ((DIV, "(valid_i && k <", "(k <"),),
+        ((OUTPUT, "valid_i ? data_i : '0;", "data_i;"),),
         "X on a pin that must have a value",
         needs_x=True,
     ),

@@ -1,6 +1,6 @@
 """Bugs of the 2D-LUT; those of the three passes are with REXP."""
 
-from tests.rtl.mutations import VALUE, Bug, Mutation, Rule
+from tests.rtl.mutations import VALUE, Mutation, Rule
 
 # Rows of more than 64 elements: a row of T2 that is not clamped wraps from there on, and below,
 # beyond 60, the table itself gives row 60.
@@ -17,31 +17,33 @@ TABLES = "lut2d/lut2d_tables_pkg.sv"
 # (an all-masked row's).
 MUTATIONS: dict[str, Mutation] = {
     # ------------------------------------------------------------------------- arithmetic
-    "d times 8 for times 10": Bug(
+    "d times 8 for times 10": Mutation(
         ((ELEM, "{1'b0, d_i, 3'b0} + {3'b0, d_i, 1'b0};", "{1'b0, d_i, 3'b0};"),), "shapes", VALUE
     ),
-    "index rounded down": Bug(((ELEM, "raw[12:1] + 12'(raw[0]);", "raw[12:1];"),), "shapes", VALUE),
-    "index not cut": Bug(
+    "index rounded down": Mutation(
+        ((ELEM, "raw[12:1] + 12'(raw[0]);", "raw[12:1];"),), "shapes", VALUE
+    ),
+    "index not cut": Mutation(
         ((ELEM, "(index > 12'(Last)) ? Last : index[6:0];", "index[6:0];"),), "shapes", VALUE
     ),
-    "index cut at 10": Bug(((ELEM, "Last = 7'd100;", "Last = 7'd10;"),), "shapes", VALUE),
-    "COL for E": Bug(((ELEM, "share_o <= share;", "share_o <= W'(col);"),), "shapes", VALUE),
-    "E for COL": Bug(
+    "index cut at 10": Mutation(((ELEM, "Last = 7'd100;", "Last = 7'd10;"),), "shapes", VALUE),
+    "COL for E": Mutation(((ELEM, "share_o <= share;", "share_o <= W'(col);"),), "shapes", VALUE),
+    "E for COL": Mutation(
         ((ELEM, "code_o  <= col;", "code_o  <= (share > W'(10)) ? 4'd10 : 4'(share);"),),
         "shapes",
         VALUE,
     ),
     # One bit: by one step, E moves no sum that any row shows, or nearly none.
-    "E: wrong entry": Bug(
+    "E: wrong entry": Mutation(
         ((TABLES, "7'd7: e_w8 = 8'd127;", "7'd7: e_w8 = 8'd111;"),), "shapes", VALUE
     ),
-    "COL: wrong entry": Bug(
+    "COL: wrong entry": Mutation(
         ((TABLES, "7'd5: col_w8 = 4'd6;", "7'd5: col_w8 = 4'd5;"),), "shapes", VALUE
     ),
-    "T2: wrong entry": Bug(
+    "T2: wrong entry": Mutation(
         ((TABLES, "6'd4: t2_w8 = {8'd51,", "6'd4: t2_w8 = {8'd52,"),), "levels", VALUE
     ),
-    "T2: row and column swapped": Bug(
+    "T2: row and column swapped": Mutation(
         (
             (
                 LINE,
@@ -56,7 +58,7 @@ MUTATIONS: dict[str, Mutation] = {
         "smoke",
         VALUE,
     ),
-    "T2: columns in the other order": Bug(
+    "T2: columns in the other order": Mutation(
         (
             (
                 LINE,
@@ -67,31 +69,31 @@ MUTATIONS: dict[str, Mutation] = {
         "smoke",
         VALUE,
     ),
-    "T2: the row after": Bug(
+    "T2: the row after": Mutation(
         ((LINE, "lut2d_tables_pkg::t2_w8(row_i);", "lut2d_tables_pkg::t2_w8(row_i + 6'd1);"),),
         "smoke",
         VALUE,
     ),
-    "sum not cut at 60": Bug(
+    "sum not cut at 60": Mutation(
         ((ROW, "    else if (top_q > CmpW'(60)) row_o <= 6'd59;\n", ""),), "levels", VALUE
     ),
-    "sum cut at 40": Bug(
+    "sum cut at 40": Mutation(
         ((ROW, "(top_q > CmpW'(60)) row_o <= 6'd59;", "(top_q > CmpW'(40)) row_o <= 6'd39;"),),
         "levels",
         VALUE,
     ),
-    "top bits of the sum rounded down": Bug(
+    "top bits of the sum rounded down": Mutation(
         ((ROW, " + TopW'(sum_i[W-1]));", ");"),), "shapes", VALUE
     ),
-    "F of the next row": Bug(
-        ((PASSES, ".data_i({q0_d, q0_cfg}),", ".data_i({q0_d, s0_ctl.cfg}),"),), "settings", VALUE
+    "F of the next row": Mutation(
+        ((PASSES, "elem_cfg_o <= p2_rd_cfg;", "elem_cfg_o <= p1_in_ctl.cfg;"),), "settings", VALUE
     ),
-    "outputs of the next row": Bug(
+    "outputs of the next row": Mutation(
         ((LINE, "if (load_i) line_o <=", "line_o <="),), "stalls", VALUE
     ),
     # ------------------------------------------------------------------------------ masks
-    "masked elements take the largest output": Bug(
-        ((PASSES, "!code_active[i] ? Zero", "!code_active[i] ? 4'd10"),), "masks", VALUE
+    "masked elements take the largest output": Mutation(
+        ((PASSES, "!p2_code_active[i] ? Zero", "!p2_code_active[i] ? 4'd10"),), "masks", VALUE
     ),
 }
 

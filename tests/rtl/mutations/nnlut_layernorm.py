@@ -1,37 +1,39 @@
 """Bugs of NN-LUT LayerNorm; those of the cells that it shares with other units are there."""
 
-from tests.rtl.mutations import TUSER, VALUE, Bug, Mutation, Rule
+from tests.rtl.mutations import TUSER, VALUE, Mutation, Rule
 
 # Rows of two beats: those of the longest sums are among those that every setting is tried with.
 SMALL = {"LANES": 4, "MAX_LEN": 8}
 
 FOLDER = "baseline/nnlut_layernorm/nnlut_layernorm"
-AFFINE = "common/sn_affine.sv"
 AVERAGE = f"{FOLDER}_average.sv"
 DEVIATION = f"{FOLDER}_deviation.sv"
+SHIFT = "common/sn_shift_saturate.sv"
 RSQRT = f"{FOLDER}_rsqrt.sv"
 TOP = f"{FOLDER}.sv"
 
 MUTATIONS: dict[str, Mutation] = {
-    "averages rounded down": Bug(
+    "averages rounded down": Mutation(
         ((AVERAGE, "(raw + (ProdW - Low)'(1)) >>> 1;", "raw >>> 1;"),), "random", VALUE
     ),
-    "averages wrap": Bug(
+    "averages wrap": Mutation(
         ((AVERAGE, "average_o <= fits ?", "average_o <= 1'b1 ?"),), "random", VALUE
     ),
-    "sum a bit narrow": Bug(
+    "sum a bit narrow": Mutation(
         ((TOP, "SumW     = 32 + LenLog;", "SumW     = 31 + LenLog;"),), "settings", VALUE
     ),
-    "deviation wraps": Bug(((DEVIATION, "(diff[32] == diff[31]) ?", "1'b1 ?"),), "random", VALUE),
-    "what is squared wraps": Bug(
-        ((DEVIATION, "if (shifted[31:15] == '0 || shifted[31:15] == '1)", "if (1'b1)"),),
+    "deviation wraps": Mutation(
+        ((DEVIATION, "(diff[32] == diff[31]) ?", "1'b1 ?"),), "random", VALUE
+    ),
+    "what is squared wraps": Mutation(
+        ((SHIFT, "over_o = over != '0;", "over_o = over != '0 && OUT_W != 16;"),),
         "settings",
         VALUE,
     ),
-    "masked lanes in the squares": Bug(
+    "masked lanes in the squares": Mutation(
         ((DEVIATION, "if (!active_i[i]) d_q <= '0;\n      else d_q", "d_q"),), "random", VALUE
     ),
-    "slope of the next line": Bug(
+    "slope of the next line": Mutation(
         (
             (
                 RSQRT,
@@ -42,40 +44,46 @@ MUTATIONS: dict[str, Mutation] = {
         "smoke",
         VALUE,
     ),
-    "pairs of bits by the upper one": Bug(
+    "pairs of bits by the upper one": Mutation(
         ((RSQRT, "if (floored[2*i+:2] != 2'd0)", "if (floored[2*i+1])"),), "smoke", VALUE
     ),
-    "variance of 0 kept": Bug(
+    "variance of 0 kept": Mutation(
         ((RSQRT, "{var_i[31:1], var_i[0] || var_i[31:1] == '0};", "var_i[31:0];"),), "random", ""
     ),
-    "gamma and beta change places": Bug(
+    "gamma and beta change places": Mutation(
         (
-            (TOP, ".chan_gamma_i,", ".chan_gamma_i(chan_beta_i),"),
-            (TOP, ".chan_beta_i,", ".chan_beta_i(chan_gamma_i),"),
+            (TOP, ".wr_data_i(chan_gamma_i),", ".wr_data_i(chan_beta_i ^ 8'd0),"),
+            (TOP, ".wr_data_i(chan_beta_i),", ".wr_data_i(chan_gamma_i),"),
         ),
         "smoke",
         VALUE,
     ),
-    "beta of the beat behind": Bug(
+    "beta of the beat behind": Mutation(
         ((TOP, ".STAGES(StBeta)", ".STAGES(StBeta - 1)"),), "smoke", VALUE
     ),
-    "overflow not seen before the shift by 32": Bug(
-        ((AFFINE, "assign over[s] = !sh[s]", "assign over[s] = s != 5 && !sh[s]"),),
+    "overflow not seen before the shift by 32": Mutation(
+        ((SHIFT, "over[s] = !sh_i[s]", "over[s] = s != 5 && !sh_i[s]"),),
         "settings",
         VALUE,
     ),
-    "mean of a beat that does not close": Bug(
-        ((TOP, "(valid[StSum] && sum_ctl.close),", "(valid[StSum] && sum_ctl.first),"),),
+    "mean of a beat that does not close": Mutation(
+        (
+            (
+                TOP,
+                "(p1_valid[StSum] && p1_sum_ctl.close),",
+                "(p1_valid[StSum] && p1_sum_ctl.first),",
+            ),
+        ),
         "smoke",
         VALUE,
     ),
-    "wrong count not flagged": Bug(
-        ((TOP, "mean_ctl.err_len || mean_wrong_len,", "mean_ctl.err_len,"),), "random", TUSER
+    "wrong count not flagged": Mutation(
+        ((TOP, "p1_row_ctl.err_len || p1_row_wrong_len,", "p1_row_ctl.err_len,"),), "random", TUSER
     ),
-    "pass 2 does not wait for ring 2": Bug(
+    "pass 2 does not wait for ring 2": Mutation(
         ((TOP, ".advance_i  (ring2_ready),", ".advance_i  (1'b1),"),), "stalls", ""
     ),
-    "a slot too few in ring 2": Bug(
+    "a slot too few in ring 2": Mutation(
         ((TOP, "Turnaround2 = StRow + 1;", "Turnaround2 = StRow;"),),
         "timing",
         "",

@@ -1,6 +1,6 @@
 """Bugs of REXP, and of the three passes that it shares with the 2D-LUT."""
 
-from tests.rtl.mutations import TUSER, VALUE, Bug, Mutation, Rule
+from tests.rtl.mutations import TUSER, VALUE, Mutation, Rule
 
 # XS = 16, so that sums go past it: at XS = 320 the output of every sum from 171 on is the same.
 SMALL = {"LANES": 4, "MAX_LEN": 32, "XS": 16}
@@ -18,49 +18,49 @@ WIDE = {"W": 15, "XS": 16}
 # TA says: that the lower end is not clamped cannot be seen, and is not planted.
 MUTATIONS: dict[str, Mutation] = {
     # ------------------------------------------------------------------------- arithmetic
-    "T1: last bin is the one before": Bug(
+    "T1: last bin is the one before": Mutation(
         ((ELEM, "Last = 4'(ENTRIES - 1);", "Last = 4'(ENTRIES - 2);"),), "shapes", VALUE
     ),
-    "index cut one late": Bug(
+    "index cut one late": Mutation(
         ((ELEM, "(index > 8'(Last)) ? Last", "(index > 8'(Last) + 8'd1) ? Last"),), "shapes", VALUE
     ),
-    "index wraps": Bug(
+    "index wraps": Mutation(
         ((ELEM, "(index > 8'(Last)) ? Last : index[3:0];", "index[3:0];"),), "shapes", VALUE
     ),
-    "index floored where it is to be rounded": Bug(
+    "index floored where it is to be rounded": Mutation(
         ((ELEM, "if (INDEX_MODE == 0)", "if (INDEX_MODE == 1)"),), "shapes", VALUE
     ),
-    "index rounded where it is to be floored": Bug(
+    "index rounded where it is to be floored": Mutation(
         ((ELEM, "if (INDEX_MODE == 0)", "if (INDEX_MODE == 1)"),),
         "shapes",
         VALUE,
         {"INDEX_MODE": "floor"},
     ),
-    "T1: wrong entry": Bug(
+    "T1: wrong entry": Mutation(
         ((TABLES, "3'd4: t1_w8 = 8'd5;", "3'd4: t1_w8 = 8'd6;"),), "shapes", VALUE
     ),
-    "T1: wrong entry, W = 15": Bug(
+    "T1: wrong entry, W = 15": Mutation(
         ((TABLES, "4'd9: t1_w15 = 15'd4;", "4'd9: t1_w15 = 15'd5;"),), "shapes", VALUE, WIDE
     ),
-    "TA: wrong entry": Bug(
+    "TA: wrong entry": Mutation(
         ((TABLES, "9'd4: ta_w8 = 8'd51;", "9'd4: ta_w8 = 8'd52;"),), "levels", VALUE
     ),
-    "TA: wrong entry, W = 15": Bug(
+    "TA: wrong entry, W = 15": Mutation(
         ((TABLES, "9'd9: ta_w15 = 15'd3277;", "9'd9: ta_w15 = 15'd3276;"),), "levels", VALUE, WIDE
     ),
-    "sum not cut at XS": Bug(
+    "sum not cut at XS": Mutation(
         ((RECIPROCAL, "    else if (top > CmpW'(XS)) index = 9'(XS - 1);\n", ""),), "levels", VALUE
     ),
-    "sum not cut at XS, W = 15": Bug(
+    "sum not cut at XS, W = 15": Mutation(
         ((RECIPROCAL, "    else if (top > CmpW'(XS)) index = 9'(XS - 1);\n", ""),),
         "levels",
         VALUE,
         WIDE,
     ),
-    "sum cut one late": Bug(
+    "sum cut one late": Mutation(
         ((RECIPROCAL, "top > CmpW'(XS)", "top > CmpW'(XS + 1)"),), "levels", VALUE
     ),
-    "sum cut one early": Bug(
+    "sum cut one early": Mutation(
         (
             (
                 RECIPROCAL,
@@ -71,135 +71,148 @@ MUTATIONS: dict[str, Mutation] = {
         "levels",
         VALUE,
     ),
-    "top bits of the sum rounded down": Bug(
+    "top bits of the sum rounded down": Mutation(
         ((RECIPROCAL, " + TopW'(sum_i[W-1]));", ");"),), "shapes", VALUE
     ),
-    "product rounded down": Bug(((LINE, " + (2 * W)'(1 << (W - 1));", ";"),), "shapes", VALUE),
-    "product rounded down, W = 15": Bug(
+    "product rounded down": Mutation(((LINE, " + (2 * W)'(1 << (W - 1));", ";"),), "shapes", VALUE),
+    "product rounded down, W = 15": Mutation(
         ((LINE, " + (2 * W)'(1 << (W - 1));", ";"),), "shapes", VALUE, WIDE
     ),
-    "upper byte of a lane lost": Bug(
-        ((OUTPUT, "OUT_W'(line[p1_code[i]]);", "OUT_W'(8'(line[p1_code[i]]));"),),
+    "upper byte of a lane lost": Mutation(
+        ((OUTPUT, "OUT_W'(line[p3_sel_code[i]]);", "OUT_W'(8'(line[p3_sel_code[i]]));"),),
         "smoke",
         VALUE,
         WIDE,
     ),
-    "F of the next row": Bug(
-        ((PASSES, ".data_i({q0_d, q0_cfg}),", ".data_i({q0_d, s0_ctl.cfg}),"),), "settings", VALUE
+    "F of the next row": Mutation(
+        ((PASSES, "elem_cfg_o <= p2_rd_cfg;", "elem_cfg_o <= p1_in_ctl.cfg;"),), "settings", VALUE
     ),
-    "maximum of the row in pass 1": Bug(
-        ((PASSES, "q0_d[i]      = q0_m -", "q0_d[i]      = max_m -"),), "smoke", VALUE
+    "maximum of the row in pass 1": Mutation(
+        ((PASSES, "elem_d_o[i] <= p2_rd_m -", "elem_d_o[i] <= p1_max_m -"),), "smoke", VALUE
     ),
     # ------------------------------------------------------------------------------ masks
-    "masked elements in the sum": Bug(
-        ((PASSES, "code_active[i] ? BeatW'(elem_share_i[i]) : '0;", "BeatW'(elem_share_i[i]);"),),
-        "masks",
-        VALUE,
-    ),
-    "masked elements not zeroed": Bug(
-        ((PASSES, "Absent : !code_active[i] ? Zero : elem", "Absent : elem"),),
-        "masks",
-        VALUE,
-    ),
-    "masked elements take the code of the maximum": Bug(
-        ((PASSES, "!code_active[i] ? Zero", "!code_active[i] ? 4'd0"),), "masks", VALUE
-    ),
-    "masked elements are absent": Bug(
+    "masked elements in the sum": Mutation(
         (
             (
                 PASSES,
-                "q0_keep[i]   = q0_lane[i][8] || q0_lane[i][0];",
-                "q0_keep[i]   = q0_lane[i][8];",
+                "p2_code_active[i] ? BeatW'(elem_share_i[i]) : '0;",
+                "BeatW'(elem_share_i[i]);",
+            ),
+        ),
+        "masks",
+        VALUE,
+    ),
+    "masked elements not zeroed": Mutation(
+        ((PASSES, "Absent : !p2_code_active[i] ? Zero : elem", "Absent : elem"),),
+        "masks",
+        VALUE,
+    ),
+    "masked elements take the code of the maximum": Mutation(
+        ((PASSES, "!p2_code_active[i] ? Zero", "!p2_code_active[i] ? 4'd0"),), "masks", VALUE
+    ),
+    "masked elements are absent": Mutation(
+        (
+            (
+                PASSES,
+                "p2_rd_keep[i]   = p2_rd_lane[i][8] || p2_rd_lane[i][0];",
+                "p2_rd_keep[i]   = p2_rd_lane[i][8];",
             ),
         ),
         "masks",
         "tkeep: expected",
     ),
-    "absent elements are there": Bug(
-        ((PASSES, "!code_keep[i] ? Absent : !code_active", "!code_active"),),
+    "absent elements are there": Mutation(
+        ((PASSES, "!p2_code_keep[i] ? Absent : !p2_code_active", "!p2_code_active"),),
         "lengths",
         "tkeep: expected",
     ),
     # -------------------------------------------------------------------- the three passes
-    "sum of the last row kept": Bug(((PASSES, "(sum_first ? '0 : sum_q)", "sum_q"),), "smoke", ""),
-    "every beat is its row's first": Bug(
-        ((PASSES, "q0_start_q <= q0_last;", "q0_start_q <= 1'b1;"),), "shapes", VALUE
+    "sum of the last row kept": Mutation(
+        ((PASSES, "(p2_sum_first ? '0 : p2_sum)", "p2_sum"),), "smoke", ""
     ),
-    "a row's first beat is not": Bug(
-        ((PASSES, "q0_start_q <= q0_last;", "q0_start_q <= 1'b0;"),), "smoke", VALUE
+    "every beat is its row's first": Mutation(
+        ((PASSES, "p2_rd_first <= p2_rd_last;", "p2_rd_first <= 1'b1;"),), "shapes", VALUE
     ),
-    "first flag comes without a beat": Bug(
-        ((PASSES, "if (q0_go) q0_start_q <= q0_last;", "q0_start_q <= q0_last;"),), "stalls", ""
+    "a row's first beat is not": Mutation(
+        ((PASSES, "p2_rd_first <= p2_rd_last;", "p2_rd_first <= 1'b0;"),), "smoke", VALUE
     ),
-    "flags of the row in pass 1": Bug(
+    "first flag comes without a beat": Mutation(
+        ((PASSES, "if (p2_rd_go) p2_rd_first <= p2_rd_last;", "p2_rd_first <= p2_rd_last;"),),
+        "stalls",
+        "",
+    ),
+    "flags of the row in pass 1": Mutation(
         (
             (
                 PASSES,
-                ".data_i({q0_err_keep, q0_err_len}),",
-                ".data_i({max_ctl.err_keep, max_ctl.err_len}),",
+                ".data_i({p2_rd_err_keep, p2_rd_err_len}),",
+                ".data_i({p1_max_ctl.err_keep, p1_max_ctl.err_len}),",
             ),
         ),
         "errors",
         TUSER,
     ),
-    "flags of the first beat": Bug(
+    "flags of the first beat": Mutation(
         (
             (
                 PASSES,
-                "({max_ctl.err_keep, max_ctl.err_len, max_ctl.cfg,",
-                "({max_ctl.first & max_ctl.err_keep, max_ctl.first & max_ctl.err_len, max_ctl.cfg,",
+                "  always_ff @(posedge clk_i) p1_max_ctl <= p1_in_ctl;",
+                "  logic first_q;\n  always_ff @(posedge clk_i) first_q <= p1_in_first;\n"
+                "  always_ff @(posedge clk_i) p1_max_ctl <= p1_in_ctl;",
+            ),
+            (
+                PASSES,
+                "({p1_max_ctl.err_keep, p1_max_ctl.err_len,",
+                "({first_q && p1_max_ctl.err_keep, first_q && p1_max_ctl.err_len,",
             ),
         ),
         "errors",
         TUSER,
     ),
-    "flags swapped": Bug(
+    "flags swapped": Mutation(
         (
             (
                 OUTPUT,
-                "m_axis_tuser <= {p1_err_keep, p1_err_len,",
-                "m_axis_tuser <= {p1_err_len, p1_err_keep,",
+                ".user_i   ({p3_sel_err_keep, p3_sel_err_len,",
+                ".user_i   ({p3_sel_err_len, p3_sel_err_keep,",
             ),
         ),
         "errors",
         TUSER,
     ),
-    "pass 2 does not wait for ring 2": Bug(
+    "pass 2 does not wait for ring 2": Mutation(
         (
-            (PASSES, "q0_go = q0_valid && ring2_ready;", "q0_go = q0_valid;"),
+            (PASSES, "p2_rd_go = p2_rd_valid && ring2_ready;", "p2_rd_go = p2_rd_valid;"),
             (PASSES, ".advance_i  (ring2_ready),", ".advance_i  (1'b1),"),
         ),
         "stalls",
         "",
     ),
-    "pass 2 goes on while ring 1 holds": Bug(
-        ((PASSES, "q0_go = q0_valid && ring2_ready;", "q0_go = q0_valid;"),), "stalls", ""
-    ),
-    "ring 1 goes on while pass 2 waits": Bug(
-        ((PASSES, ".advance_i  (ring2_ready),", ".advance_i  (1'b1),"),), "stalls", ""
-    ),
-    "tready ignored at the output": Bug(
-        ((OUTPUT, "advance     = !m_axis_tvalid || m_axis_tready;", "advance     = 1'b1;"),),
+    "pass 2 goes on while ring 1 holds": Mutation(
+        ((PASSES, "p2_rd_go = p2_rd_valid && ring2_ready;", "p2_rd_go = p2_rd_valid;"),),
         "stalls",
         "",
     ),
-    "tlast a beat early": Bug(
-        ((OUTPUT, "m_axis_tlast <= p1_last;", "m_axis_tlast <= p0_last;"),), "lengths", ""
+    "ring 1 goes on while pass 2 waits": Mutation(
+        ((PASSES, ".advance_i  (ring2_ready),", ".advance_i  (1'b1),"),), "stalls", ""
     ),
-    "outputs of the next row": Bug(
+    "tlast a beat early": Mutation(
+        ((OUTPUT, ".last_i   (p3_sel_last),", ".last_i   (p3_rd_last),"),), "lengths", ""
+    ),
+    "outputs of the next row": Mutation(
         ((LINE, "if (load_i) line_o[n] <=", "line_o[n] <="),), "stalls", VALUE
     ),
-    "ring 1 a slot too few": Bug(
+    "ring 1 a slot too few": Mutation(
         ((PASSES, "Turnaround1 = StMax + 2;", "Turnaround1 = StMax + 1;"),),
         "timing",
         "s_axis_tready fell with no stall outside",
     ),
-    "ring 2 a slot too few": Bug(
+    "ring 2 a slot too few": Mutation(
         ((PASSES, "Turnaround2 = StRow + 1;", "Turnaround2 = StRow;"),),
         "timing",
         "latency 4 + 10",
     ),
-    "a clock more in pass 2": Bug(
+    "a clock more in pass 2": Mutation(
         (
             (
                 PASSES,
@@ -207,121 +220,97 @@ MUTATIONS: dict[str, Mutation] = {
                 "  logic [1:0] late_q;\n  logic [ROW_W+1:0] late_row;\n"
                 "  always_ff @(posedge clk_i or negedge rst_ni) begin\n"
                 "    if (!rst_ni) late_q <= '0;\n"
-                "    else late_q <= {q_valid[StRow], q_valid[StRow] && row_last};\n"
+                "    else late_q <= {p2_valid[StRow], p2_valid[StRow] && p2_row_last};\n"
                 "  end\n"
                 "  always_ff @(posedge clk_i) begin\n"
-                "    late_row <= {row_err_keep, row_err_len, row_word_i};\n"
+                "    late_row <= {p2_row_err_keep, p2_row_err_len, row_word_i};\n"
                 "  end\n"
                 "  sn_row_buffer #(\n    .BEAT_W    (CODE_W * LANES),",
             ),
-            (PASSES, ".done_i     (q_valid[StRow]),", ".done_i     (late_q[1]),"),
-            (PASSES, ".close_i    (q_valid[StRow] && row_last),", ".close_i    (late_q[0]),"),
+            (PASSES, ".done_i     (p2_valid[StRow]),", ".done_i     (late_q[1]),"),
+            (PASSES, ".close_i    (p2_valid[StRow] && p2_row_last),", ".close_i    (late_q[0]),"),
             (
                 PASSES,
-                ".close_row_i({row_err_keep, row_err_len, row_word_i}),",
+                ".close_row_i({p2_row_err_keep, p2_row_err_len, row_word_i}),",
                 ".close_row_i(late_row),",
             ),
         ),
         "timing",
         "latency 4 + 10",
     ),
-    "a clock more in pass 1": Bug(
+    "a clock more in pass 1": Mutation(
         (
             (
                 PASSES,
-                "  logic                  q0_valid, q0_last,",
+                "  logic                  p2_rd_valid, p2_rd_last,",
                 "  logic [1:0] late_q;\n  logic [CFG_W+9:0] late_row;\n"
                 "  always_ff @(posedge clk_i or negedge rst_ni) begin\n"
                 "    if (!rst_ni) late_q <= '0;\n"
-                "    else late_q <= {2{valid[StMax]}} & {max_ctl.store, max_ctl.close};\n"
+                "    else late_q <= {2{p1_valid[StMax]}} & {p1_max_ctl.store, p1_max_ctl.close};\n"
                 "  end\n"
                 "  always_ff @(posedge clk_i) begin\n"
-                "    late_row <= {max_ctl.err_keep, max_ctl.err_len, max_ctl.cfg, max_m};\n"
+                "    late_row <= {p1_max_ctl.err_keep, p1_max_ctl.err_len,\n"
+                "                 p1_max_ctl.cfg, p1_max_m};\n"
                 "  end\n"
-                "  logic                  q0_valid, q0_last,",
+                "  logic                  p2_rd_valid, p2_rd_last,",
             ),
-            (PASSES, ".done_i     (valid[StMax] && max_ctl.store),", ".done_i     (late_q[1]),"),
-            (PASSES, ".close_i    (valid[StMax] && max_ctl.close),", ".close_i    (late_q[0]),"),
             (
                 PASSES,
-                ".close_row_i({max_ctl.err_keep, max_ctl.err_len, max_ctl.cfg, max_m}),",
+                ".done_i     (p1_valid[StMax] && p1_max_ctl.store),",
+                ".done_i     (late_q[1]),",
+            ),
+            (
+                PASSES,
+                ".close_i    (p1_valid[StMax] && p1_max_ctl.close),",
+                ".close_i    (late_q[0]),",
+            ),
+            (
+                PASSES,
+                ".close_row_i({p1_max_ctl.err_keep, p1_max_ctl.err_len, "
+                "p1_max_ctl.cfg, p1_max_m}),",
                 ".close_row_i(late_row),",
             ),
         ),
         "timing",
         "latency 4 + 10",
     ),
-    "a bubble after each row": Bug(
-        (
-            (
-                OUTPUT,
-                "advance     = !m_axis_tvalid || m_axis_tready;",
-                "advance     = !m_axis_tvalid || (m_axis_tready && !m_axis_tlast);",
-            ),
-        ),
-        "timing",
-        "",
-    ),
     # ------------------------------------------------------------------------------ reset
-    "first flag not reset": Bug(
+    "first flag not reset": Mutation(
         (
             (
                 PASSES,
-                "  logic                  q0_start_q;",
-                "  logic                  q0_start_q = 1'b1;",
+                "  logic             p2_rd_first;",
+                "  logic             p2_rd_first = 1'b1;",
             ),
-            (PASSES, "      q0_start_q <= 1'b1;\n", ""),
+            (PASSES, "      p2_rd_first <= 1'b1;\n", ""),
         ),
         "reset",
         VALUE,
     ),
-    "stages of pass 1 not reset": Bug(
+    "stages of pass 2 not reset": Mutation(
         (
-            (PASSES, "      valid_q;\n", "      valid_q = '0;\n"),
-            (PASSES, "if (!rst_ni) valid_q <= '0;", "if (!rst_ni) valid_q <= valid_q;"),
+            (PASSES, "logic [StRow:1]   p2_valid;", "logic [StRow:1]   p2_valid = '0;"),
+            (PASSES, "      p2_valid    <= '0;\n", ""),
         ),
         "reset",
         "",
     ),
-    "stages of pass 2 not reset": Bug(
-        (
-            (PASSES, "logic [StRow:1]        q_valid;", "logic [StRow:1]        q_valid = '0;"),
-            (PASSES, "      q_valid    <= '0;\n", ""),
-        ),
-        "reset",
-        "",
-    ),
-    "stage of pass 3 not reset": Bug(
+    "stage of pass 3 not reset": Mutation(
         (
             (
                 OUTPUT,
-                "  logic                      p1_valid_q,",
-                "  logic p1_valid_q = 1'b0;\n  logic                     ",
+                "  logic                        p3_sel_valid,",
+                "  logic p3_sel_valid = 1'b0;\n  logic                       ",
             ),
-            (OUTPUT, "      p1_valid_q    <= 1'b0;\n", ""),
+            (
+                OUTPUT,
+                "if (!rst_ni) p3_sel_valid <= 1'b0;",
+                "if (!rst_ni) p3_sel_valid <= p3_sel_valid;",
+            ),
         ),
         "reset",
         "",
-    ),
-    "reset waits for a clock": Bug(
-        (
-            (
-                OUTPUT,
-                "always_ff @(posedge clk_i or negedge rst_ni) begin\n    if (!rst_ni) begin\n"
-                "      p1_valid_q    <= 1'b0;",
-                "always_ff @(posedge clk_i) begin\n    if (!rst_ni) begin\n"
-                "      p1_valid_q    <= 1'b0;",
-            ),
-        ),
-        "reset",
-        "in reset",
     ),
 }
 
-RULES: dict[str, Rule] = {
-    "X on an idle output": Rule(
-        ((OUTPUT, "      m_axis_tdata  <= '0;\n", ""),),
-        "X on a pin that must have a value",
-        needs_x=True,
-    ),
-}
+RULES: dict[str, Rule] = {}

@@ -1,6 +1,6 @@
 """Bugs of Softermax. Those of the cells and of the flow control that it shares are E2Softmax's."""
 
-from tests.rtl.mutations import VALUE, Bug, Mutation, Rule
+from tests.rtl.mutations import VALUE, Mutation, Rule
 
 SMALL = {"LANES": 4, "MAX_LEN": 32}
 
@@ -11,21 +11,15 @@ RECIPROCAL = "baseline/softermax/softermax_reciprocal.sv"
 NORMALISE = "baseline/softermax/softermax_normalise.sv"
 
 MUTATIONS: dict[str, Mutation] = {
-    "maximum rounded down": Bug(
-        ((TOP, "max_up = 9'(max_m) + 9'd3;", "max_up = 9'(max_m);"),), "shapes", VALUE
+    "maximum rounded down": Mutation(
+        ((TOP, "max_up = 9'(p1_max_m) + 9'd3;", "max_up = 9'(p1_max_m);"),), "shapes", VALUE
     ),
-    "maximum of 32 wraps": Bug(
-        (
-            (
-                TOP,
-                ".data_i({max_ctl, max_up[8:2],",
-                ".data_i({max_ctl, 1'b0, max_up[7:2],",
-            ),
-        ),
+    "maximum of 32 wraps": Mutation(
+        ((TOP, "p1_pow_m   <= p1_max_up[8:2];", "p1_pow_m   <= {1'b0, p1_max_up[7:2]};"),),
         "shapes",
         VALUE,
     ),
-    "sum renormalised by a bit too few": Bug(
+    "sum renormalised by a bit too few": Mutation(
         (
             (
                 REDUCTION,
@@ -36,23 +30,29 @@ MUTATIONS: dict[str, Mutation] = {
         "shapes",
         VALUE,
     ),
-    "numerators renormalised from the next beat's maximum": Bug(
-        ((TOP, ".wr_beat_i  ({pow_m, pow_word}),", ".wr_beat_i  ({max_up[8:2], pow_word}),"),),
+    "numerators renormalised from the next beat's maximum": Mutation(
+        (
+            (
+                TOP,
+                ".wr_beat_i  ({p1_pow_m, p1_pow_word}),",
+                ".wr_beat_i  ({p1_max_up[8:2], p1_pow_word}),",
+            ),
+        ),
         "shapes",
         VALUE,
     ),
-    "sum of a beat rounded down": Bug(
+    "sum of a beat rounded down": Mutation(
         ((REDUCTION, "beat_sum[BeatW-1:8] + (BeatW - 8)'(1);", "beat_sum[BeatW-1:8];"),),
         "shapes",
         VALUE,
     ),
-    "sum not cut at its top": Bug(
+    "sum not cut at its top": Mutation(
         ((REDUCTION, "total[SUM_W] ? '1 : total[SUM_W-1:0];", "total[SUM_W-1:0];"),),
         "shapes",
         VALUE,
         rows=400,
     ),
-    "line of the next segment": Bug(
+    "line of the next segment": Mutation(
         (
             (RECIPROCAL, "::intercept(s_q[7:5]);", "::intercept(s_q[7:5] + 3'd1);"),
             (RECIPROCAL, "::slope(s_q[7:5]);", "::slope(s_q[7:5] + 3'd1);"),
@@ -60,14 +60,14 @@ MUTATIONS: dict[str, Mutation] = {
         "shapes",
         VALUE,
     ),
-    "slope of the next segment": Bug(
+    "slope of the next segment": Mutation(
         ((RECIPROCAL, "::slope(s_q[7:5]);", "::slope(s_q[7:5] + 3'd1);"),), "levels", VALUE
     ),
-    "reciprocal rounded down": Bug(
+    "reciprocal rounded down": Mutation(
         ((RECIPROCAL, "8'(line[14:8]) + 8'(line[7]);", "8'(line[14:8]);"),), "shapes", VALUE
     ),
-    "output rounded down": Bug(((NORMALISE, "exact + 25'd8192;", "exact;"),), "shapes", VALUE),
-    "masked elements in the sum": Bug(
+    "output rounded down": Mutation(((NORMALISE, ".ADD(1 << 13)", ".ADD(0)"),), "shapes", VALUE),
+    "masked elements in the sum": Mutation(
         ((POWER, "active_i ? softermax_tables_pkg", "(active_i | 1'b1) ? softermax_tables_pkg"),),
         "masks",
         VALUE,
