@@ -17,7 +17,7 @@ def command(words: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(
         usage="%(prog)s [-h] [UNIT [NAME=VALUE ...]] [OUT=folder]",
         description=__doc__,
-        epilog="UNIT=name does the same. OUT=docs puts the figures into synth.json there. "
+        epilog="UNIT=name does the same; OUT=docs keeps figures there. "
         "Exit code: 0 done, 1 a configuration failed, 2 wrong arguments or no pyosys.",
     )
     parser.add_argument(

@@ -17,6 +17,7 @@ from softnorm.flow.errors import UserError
 from softnorm.flow.networks import minilm, minilm_units, stand_in
 from softnorm.flow.networks import minilm_accuracy as task_accuracy
 from softnorm.flow.networks.stand_in import ByRtl, UnitNorm, fit_softmax
+from softnorm.flow.pages import kept
 from softnorm.models import ailayernorm, e2softmax, reference
 from softnorm.units import UNITS
 from tests.test_commands import command
@@ -349,8 +350,11 @@ def test_measure_gives_every_figure(tmp_path, capsys, monkeypatch):
     calibration = tmp_path / "sentences.txt"
     calibration.write_text("\n".join(sorted(capture.read_sentences(capture.SENTENCES))[:9]))
     words = [f"STSB={path}", f"CALIBRATION={calibration}", "ONLY=E2Softmax, F a layer", "SEED=3"]
-    code, out, error = command("accuracy", "NETWORK=minilm", *words)
+    code, out, error = command("accuracy", "NETWORK=minilm", *words, f"OUT={tmp_path}")
     assert code == 0, error
+    [one] = kept.load(kept.NETWORKS, tmp_path).values()
+    assert one.facts == {**one.facts, "pairs": 4, "sentences": 6, "calibrated on": 9}
+    assert f"{one.row('FP32')['STS-B']} " in out
     assert "4 pairs of 6 sentences; calibrated on 9 others, seed 3" in out
     assert "[1/1] E2Softmax, F a layer: " in error
     assert "FP32" in out
