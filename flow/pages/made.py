@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What stands in the pages between markers, by name: tables and numbers made of docs/*.json.
 
 A number's name is a table, a line and a column of it (`minilm: REXP and AILayerNorm: lost`), or a
