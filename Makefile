@@ -1,10 +1,10 @@
+# SPDX-License-Identifier: Apache-2.0
 # Python does the work: each target only calls a script, and `python3 scripts/<name>.py` is the same.
 # Variables given on the command line go on as NAME=VALUE words.
 
 PYTHON ?= python3
 SHELL := /bin/bash
-COMMANDS := sim conform test regress coverage report lint synth ppa accuracy figures generate bench \
-  capture train site new-unit
+COMMANDS := sim conform test regress coverage report lint synth ppa accuracy figures generate bench capture train site new-unit
 
 .DEFAULT_GOAL := help
 .PHONY: help clean $(COMMANDS)

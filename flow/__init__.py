@@ -1,1 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
 """Everything around the units: building, running, measuring, reporting, capturing real tensors."""

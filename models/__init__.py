@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Bit-exact models of the units, and their float64 references.
 
 Each unit has a module of its name: a frozen dataclass of the RTL's parameters that is called with

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Bit-exact model of AILayerNorm: LayerNorm and RMSNorm on 8-bit inputs with a scale per channel.
 
 Source: SOLE (Wang et al., ICCAD 2023, arXiv 2510.17189): statistics in one pass from power-of-two

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Parameter ranges, rounding and fast array tricks that the models of several units share."""
 
 from typing import overload

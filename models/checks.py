@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Argument checks that every model shares, so that a wrong call fails alike in all of them.
 
 A wrong kind of thing raises TypeError, a wrong value ValueError. Each message is one sentence that

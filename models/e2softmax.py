@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Bit-exact model of E2Softmax: softmax with 4-bit logarithms and no multiplier or divider.
 
 Source: SOLE (Wang et al., ICCAD 2023, arXiv 2510.17189): Log2Exp, its online normalisation and its

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Bit-exact model of the exact LayerNorm: a baseline for AILayerNorm, on the same inputs.
 
 Sums and squares are exact integers, 1/sigma comes from an integer square root and a divider. Only

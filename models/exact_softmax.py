@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Bit-exact model of the exact softmax, a baseline: a table of exponentials and a true divider.
 
 Not from a paper: it shows what approximations save (docs/units/exact_softmax.md). Exponentials are

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Bit-exact model of the 2D-LUT softmax: exponential and sum look the output up, without a product.
 
 Source: Vasyltsov & Chang, arXiv 2111.10770, reconstructed: the equations are rebuilt from the

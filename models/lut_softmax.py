@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the two softmax units of Vasyltsov & Chang, `rexp` and `lut2d`, have in common.
 
 Source: arXiv 2111.10770, reconstructed. All is looked up: an element's distance d = m - x from the

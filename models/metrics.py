@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How far a unit's output is from the exact one. Several figures, since each is blind to something.
 
 A softmax with two constants swapped keeps a cosine of 0.99997; the row sum and the divergence show

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Bit-exact model of NN-LUT's LayerNorm: a baseline for AILayerNorm, on 32-bit integers.
 
 Sources: NN-LUT (Yu et al., DAC 2022, arXiv 2112.02191), whose table of 16 lines gives 1/sqrt, on

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Power-of-two factors: from a float LayerNorm or RMSNorm to the unit's inputs and settings.
 
 PTF (Lin et al., FQ-ViT, IJCAI 2022, arXiv 2111.13824; SOLE's input format) quantises activations by

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Real logits to the softmax units' int8 and back. (LayerNorm's inputs have scales: `ptf`.)"""
 
 import numpy as np

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the units approximate, in float64 and on real values: the caller takes the input's scale in.
 
 For int8 logits with F fraction bits that is `softmax(x * 2.0**-F, mask)`. A LayerNorm's result does

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Bit-exact model of REXP: softmax with a table of exponentials and one of reciprocals.
 
 Source: Vasyltsov & Chang, arXiv 2111.10770, reconstructed: the equations are rebuilt from the

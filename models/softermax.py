@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Bit-exact model of Softermax, a baseline: base-2 softmax in fixed point, a multiplier a lane.
 
 Source: Stevens et al., DAC 2021, arXiv 2103.09301. Where the paper is silent, the choice is this

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Vector files: rows for a unit, their settings and, in conformance vectors, what must come out.
 
 One .npz format serves conformance vectors and tensors captured from real models; a tensor file has

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Run the importing script inside the project's virtual environment; make that first if needed.
 
 Import this before anything outside the standard library. `.venv` is made again when

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Capture tensors of all-MiniLM-L6-v2 as a vector file for a unit.
 
 e2softmax: attention logits. ailayernorm: the inputs of all 13 LayerNorms, with gamma and beta.

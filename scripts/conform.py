@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Conformance vectors through the bit-exact model, and through the RTL.
 
 usage: scripts/conform.py VECTORS=<file or folder> [RTL=1] [SIM=verilator|icarus]

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Coverage of a regression: functional bins, lines, branches, toggles, expressions, and the holes.
 
 usage: scripts/coverage.py [NAME=ci] [HOLES=20]

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Simulate the units and keep rows compared, rate and latency for the pages: docs/figures.json.
 
 usage: scripts/figures.py [UNIT=name] [OUT=docs]

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Write what is derived: table packages, manifests, drawings, and measured figures in the pages.
 
 usage: scripts/generate.py

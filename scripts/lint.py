@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Check the RTL with every front end in every configuration, the Python with ruff and pyright."""
 
 import bootstrap  # noqa: F401  isort: skip

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Make the files of a new unit, which builds, simulates and passes at once (docs/walkthrough.md).
 
 usage: scripts/new_unit.py NAME=mynorm KIND=softmax|layernorm

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Area, speed and energy of the units in a real cell library, with Yosys, ABC and OpenSTA.
 
 usage: scripts/ppa.py [NAME=VALUE ...]

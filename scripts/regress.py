@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Run a regression: units, configurations, simulators, tests and seeds of a plan, in parallel.
 
 usage: scripts/regress.py [NAME=VALUE ...]      (the plan is testplans/regression.hjson)

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Write a regression as static HTML pages and JUnit XML.
 
 usage: scripts/report.py [NAME=VALUE ...]

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """One simulation: a unit's RTL in the test bench, every element compared with the bit-exact model.
 
 usage: scripts/sim.py [NAME=VALUE ...]      (same arguments as `make sim`)

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """The documentation as a site of static pages, with search.
 
 usage: scripts/site.py

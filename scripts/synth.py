@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Synthesise units to generic cells and check their memories against the storage formula."""
 
 import bootstrap  # noqa: F401  isort: skip

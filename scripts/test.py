@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """The tests: pytest over models, tools and RTL on both simulators.
 
 usage: scripts/test.py [SLOW=1] [ARGS="<pytest arguments>"] [pytest arguments]

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Train the small vision transformer of flow/networks/digits.py on handwritten digits.
 
 usage: scripts/train.py [NAME=VALUE ...]      (or --seed 2 --steps 1000 ...)

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The test bench: one cocotb + pyuvm environment for every unit behind the stream contract.
 
 Data flows one way: stimulus -> sequence -> driver -> RTL -> monitors -> scoreboard <- model;

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One simulation as data: what the flow asks for and what the bench, inside the simulator, reads.
 
 The flow writes `run.json` into the run's folder and names the folder in SOFTNORM_RUN; the bench

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Shared fixtures: installed simulators, builds by configuration, commands in this process."""
 
 from __future__ import annotations

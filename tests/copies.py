@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A copy of the checkout that a test may change, with commands that run in it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The speed bench of the models: all are timed, and the float functions are what they say."""
 
 from itertools import product

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Builds: used again when nothing changed, made again when anything did, safe to share."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The commands as a user types them: bad input is one clear line and exit code 2, help explains."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Registry of the units. To add one, put its file into this folder and a line here."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """AILayerNorm: the descriptor (docs/units/ailayernorm.md; RTL in rtl/ailayernorm)."""
 
 from __future__ import annotations

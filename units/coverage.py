@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Functional coverage as arrays: coverpoints and crosses whose samples are index arrays.
 
 One histogram addition counts a whole batch of rows, elements or beats, so coverage stays cheap for

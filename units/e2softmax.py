@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """E2Softmax: the descriptor (docs/units.md, section E2Softmax; RTL in rtl/e2softmax)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Exact LayerNorm: the descriptor (docs/units/exact_layernorm.md).
 
 The RTL is in rtl/baseline/exact_layernorm.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The exact softmax, a baseline: the descriptor (docs/units/exact_softmax.md)."""
 
 from __future__ import annotations

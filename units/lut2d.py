@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """2D-LUT softmax: the descriptor (docs/units/lut2d.md; RTL in rtl/lut2d)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """NN-LUT LayerNorm: the descriptor (docs/units/nnlut_layernorm.md).
 
 The RTL is in rtl/baseline/nnlut_layernorm.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """REXP softmax: the descriptor (docs/units/rexp.md; RTL in rtl/rexp)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Softermax, a baseline: the descriptor (docs/units/softermax.md, rtl/baseline/softermax)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Shared by the descriptors of the softmax units: int8 logits in, probabilities out."""
 
 from __future__ import annotations

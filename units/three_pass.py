@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Shared by the descriptors of softmax units that need the maximum before the sum.
 
 Their RTL is built on rtl/common/sn_two_pass.sv, that of the look-up units on sn_three_pass.sv.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The descriptor of a unit: everything that flow and test bench need to know about it.
 
 A unit is a subclass of `Unit` in `units/`, entered in the registry there. It imports numpy and

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Accuracy against storage: every unit and variant, the Pareto frontier, and a plot.
 
 The cost of a variant is its buffer bits per element between the passes, and its constant tables. It

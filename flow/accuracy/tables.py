@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Errors of every unit against float64 on the shipped tensors: tables, docs/accuracy.md, its plot.
 
 docs/accuracy.json has the same figures in machine-readable form.

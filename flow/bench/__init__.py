@@ -1,1 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
 """Speed of models, bench, bulk engine and regression, each against a plain alternative."""

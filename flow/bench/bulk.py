@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Speed of the bulk engine: against a bare C++ loop, and against the pin-level bench.
 
 The bare loop (tb/bulk/yardstick.cpp) toggles the clock of the same Verilated unit with one constant

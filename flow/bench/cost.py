@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a row costs in bulk, through RTL and model, over length and LANES: figures, fit, plot."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Time of the units' bit-exact models against the float32 functions that they replace.
 
 A model as fast as the float function can replace it anywhere: in whole networks, in long random

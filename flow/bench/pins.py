@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Speed of the pyuvm path against a bare cocotb loop that only toggles the same pins.
 
 Both run the same Verilated build, in turn. The bare loop (tb/uvm/bare_loop.py) writes a beat and

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Speed of a regression against a plain loop over the same runs.
 
 Both simulate the jobs of the `ci` set of one unit on the same builds, with code coverage, and keep

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Builds of the bulk engine: a unit behind a harness that moves whole arrays of beats.
 
 On Verilator a build is a shared library: the unit, the stream's assertions, Verilator's runtime and

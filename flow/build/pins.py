@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Builds of a unit for a simulator, reused until something that they depend on changes.
 
 A build's folder is named by a hash of sources, parameters, options and tool versions. A lock file

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A batch through a unit on Icarus: files for the test top of `tb/bulk`, a process a batch."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A unit's RTL as a function of arrays: rows in, outputs out, on either simulator.
 
     from flow import rtl

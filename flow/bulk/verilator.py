@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A batch through a Verilated unit: the library of `flow/build/bulk.py`, called on arrays."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Attention logits of a real model as int8 rows: what data/e2softmax_minilm.npz is made of.
 
 A row is one query's logits over the width that its batch is padded to, so that the rows carry a

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Shared by all captures of a real model's tensors: sentences in, a vector file out.
 
 The text runs through the model in batches padded to their longest sentence, as a server would run

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """LayerNorm inputs of a real model as uint8 rows: what data/ailayernorm_minilm.npz is made of.
 
 A row is one token's channels before one of the 13 LayerNorms, quantised by that LayerNorm's PTF

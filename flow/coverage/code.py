@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Code coverage: Verilator's counts, merged, without waived points.
 
 Verilator writes one line per point: `C '<keys>' <count>`. Points are keyed here by file below rtl/,

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Coverage for other tools: LCOV tracefiles and UCIS interchange XML."""
 
 from __future__ import annotations

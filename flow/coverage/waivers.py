@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Waivers: points that need not be covered, and why, from testplans/waivers.hjson."""
 
 from __future__ import annotations

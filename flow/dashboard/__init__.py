@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A regression as a folder of static HTML, and as JUnit XML: what `make report` writes.
 
 The pages need no network, no server and no script: links are relative, the style sheet

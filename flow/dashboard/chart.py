@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A curve over regressions as inline SVG."""
 
 from __future__ import annotations

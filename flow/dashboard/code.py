@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Code coverage: of each unit against the goals, of a unit down to the source line."""
 
 from __future__ import annotations

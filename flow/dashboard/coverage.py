@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A unit's coverage: its functional points, down to the bin, and its code coverage below."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Report pages from the documentation: accuracy; area, speed and energy."""
 
 from __future__ import annotations

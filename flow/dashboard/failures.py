@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Failures by kind, each with its simplest case, what that was shrunk to, and what it left."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The report's folder: every page by its name, and all files that go with them."""
 
 from __future__ import annotations

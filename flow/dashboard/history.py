@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Regressions over time: a line for each in a file beside their folders, and curves over those."""
 
 from __future__ import annotations

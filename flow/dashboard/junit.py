@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A regression as JUnit XML, for what shows the results of a pipeline."""
 
 from __future__ import annotations

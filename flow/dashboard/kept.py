@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Files of a failure (logs, waves, stimulus), and their names in the report's folder."""
 
 from __future__ import annotations

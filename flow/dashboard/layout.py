@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What every page has around its own: head, navigation and footer; how a time is said."""
 
 from __future__ import annotations

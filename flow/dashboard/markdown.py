@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """As much of Markdown as the documentation needs that is shown in the report."""
 
 from __future__ import annotations

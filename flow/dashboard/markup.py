@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Markup: elements, tables, badges and bars. Text is escaped in one place, `escaped`."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The overview: the verdict, and a line for each unit, configuration and simulator."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A unit's test plan, with what the regression says of each testpoint and covergroup."""
 
 from __future__ import annotations

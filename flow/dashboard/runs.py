@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Every run in a line."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Drawings of the documentation: SVG files, made from the text files in docs/drawings.
 
 A file with `signal` is a timing diagram in WaveDrom's format (`timing`), one with `grid` a block

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Block diagrams from text: boxes on a grid, arrows between them.
 
 title, desc   what it is, and the same in words for who cannot see it

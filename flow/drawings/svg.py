@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What all drawings share: colours for light and dark, text and its estimated width, the file."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Timing diagrams from WaveJSON, the format of WaveDrom, as far as the documentation needs it.
 
 signal   lanes: {name, wave, data, period}; {} is a space. p clock, 0, 1, x unknown, . as before,

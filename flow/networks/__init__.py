@@ -1,1 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
 """Whole networks with the units in the place of softmax and LayerNorm."""

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A small vision transformer in plain numpy, and the digits that it reads.
 
 It needs nothing beyond numpy: weights and images are in data/, and `digits_train` makes the

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the units cost a network: test accuracy of `digits` with them in its place.
 
 Every variant of every unit runs in all layers, bit-exact (`stand_in`): its model, or its RTL

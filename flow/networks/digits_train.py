@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Training of `digits`: plain numpy, gradients by hand, the same weights for the same seed.
 
 Images are shifted, turned, scaled, sheared and made noisy at random, a little; AdamW with a cosine

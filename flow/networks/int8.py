@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Matrix products of int8 by int8 (W8A8) in the numpy networks, calibrated after training.
 
 Weights are int8, symmetric, with a scale for each output. Activations are int8 with one static

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """all-MiniLM-L6-v2 in plain numpy: a small real model whose inner tensors can be tapped.
 
 Weights and tokenizer come from the optional package in the extra `capture`; PyTorch is not

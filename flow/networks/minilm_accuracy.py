@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Accuracy of a whole network with the units: MiniLM on STS-B, nothing retrained.
 
 A method's softmax and LayerNorms (`minilm_units`) replace the float ones, as bit-exact models or

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The units in place of MiniLM's softmax and LayerNorms (`stand_in`), calibrated.
 
 Nothing is retrained. All that calibration finds is what software gives a unit anyway, or folds into

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Units in the place of a network's softmax and LayerNorms: real tensors in, real tensors out.
 
 `UnitSoftmax` and `UnitNorm` are what `minilm` and `digits` take as softmax and norm. They

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What `make figures` measures: a unit's rows compared, its rate and its latency, by simulation."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """docs/networks.json, docs/synth.json, docs/figures.json: what commands have measured, by command.
 
 Each entry has the day and a hash of the sources that it is of: what has since become older shows

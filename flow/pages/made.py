@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What stands in the pages between markers, by name: tables and numbers made of docs/*.json.
 
 A number's name is a table, a line and a column of it (`minilm: REXP and AILayerNorm: lost`), or a
@@ -153,7 +154,8 @@ class Made:
 
     def summary(self) -> str:
         """The README's: units in columns."""
-        units = [unit for unit in UNITS.values() if not unit.baseline]
+        measured = self._kept[kept.FIGURES]
+        units = [u for u in UNITS.values() if not u.baseline and figures.command(u) in measured]
         cells = {
             one.figures.unit: one
             for one in store.plain(store.load(self._folder).cells)
@@ -199,6 +201,8 @@ class Made:
         """Generic cells and what is stored, of all units by default."""
         lines, older = [], []
         for unit in UNITS.values():
+            if kept.synthesis(unit, unit.defaults) not in self._kept[kept.SYNTH]:
+                continue  # a new one
             one = self.one(kept.SYNTH, kept.synthesis(unit, unit.defaults))
             if one.sources != kept.of_gates(unit):
                 older.append(short(unit))
@@ -360,6 +364,8 @@ def frontier_points(folder: Path = kept.DOCS) -> list[frontier.Point]:
     kept_ = json.loads((folder / tables.FIGURES).read_text(encoding="utf-8"))
     results = []
     for unit in UNITS.values():
+        if not any(one["unit"] == unit.name for one in kept_):
+            continue  # a new one
         lines = [
             tables.Line(variant, entry["figures"], np.empty(0))
             for entry, variant in zip(

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What in a page is written by a command: blocks of lines, and single numbers in a sentence.
 
     <!-- begin made: NAME -->          <!--=NAME-->12.06<!---->

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Area, speed and energy of the units in a real cell library and in an FPGA, with open tools only.
 
 `liberty` reads the library, `netlist` maps a unit to gates, `timing` finds the critical path,

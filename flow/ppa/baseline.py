@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Reference figures: CI fails if a change makes a unit larger or slower than these.
 
 flow/ppa/reference.json holds area and delay of each unit at its smallest size. Only

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A unit compared with its baseline, in the same flow at the same size, and a paper's ratios."""
 
 from __future__ import annotations

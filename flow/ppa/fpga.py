@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A unit in an FPGA: Yosys' synth_ecp5, and nextpnr in an LFE5U-85F, both as Python packages.
 
 Placed and routed alone ("out of context"): no pins, since a unit has more ports than the device.

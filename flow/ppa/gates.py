@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A mapped netlist as tables, and a build of the bulk engine that reads them (tb/gates).
 
 A cell is a truth table for each output, from its liberty functions; a flip-flop is a state with a

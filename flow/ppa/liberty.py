@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Liberty: the part of the format that areas, timing boundaries and energies need.
 
 A cell library is text in nested groups, `name (arguments) { attributes and groups }`. Only what the

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The figures of a configuration: areas, buffers counted three ways, speed."""
 
 from __future__ import annotations

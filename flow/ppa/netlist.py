@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Gates of a cell library out of a unit: Yosys with slang as its front end, ABC for the mapping.
 
 Memories (every one is an sn_ram_1r1w) stay memories: Yosys keeps them as `$mem_v2` cells, so that

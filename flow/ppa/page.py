@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """docs/ppa.md and its plots, written by `make ppa` from docs/ppa.json."""
 
 from __future__ import annotations

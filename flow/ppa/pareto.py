@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Accuracy against area and energy: every variant and output format, and the Pareto frontier.
 
 Errors come from docs/accuracy.json (`make accuracy`, shipped tensors). They apply to a unit's

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The plots of docs/ppa.md. matplotlib is needed for nothing else here (the extra `plot`)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Energy of a netlist: counted toggles of its nets times the library's tables.
 
   switching   C V^2 / 2 for each toggle of a net, C the pins on it

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Sets of configurations, and measuring them in parallel."""
 
 from __future__ import annotations

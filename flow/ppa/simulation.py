@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The mapped netlist on real rows: compares its outputs with the RTL's, counts each net's toggles.
 
 There are no delays: a net settles at once, twice a clock, so that glitches are not counted.

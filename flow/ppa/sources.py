@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Hashes of the sources of each figure, to detect figures of older sources.
 
 Comments, docstrings, imports and blank space are ignored: they change no figure.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Effect of each optimisation: flow/ppa/steps.hjson, which is written by hand."""
 
 from __future__ import annotations

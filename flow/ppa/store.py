@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """docs/ppa.json: stored figures of many runs, from which page, plots and report are made.
 
 A run replaces only the figures that it has measured. Each figure has hashes of its sources, so that

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Static timing of a netlist with OpenSTA: its speed and its slowest path.
 
 One clock, ideal: no skew and no wires. Inputs come from flip-flops, outputs go to flip-flops, as in

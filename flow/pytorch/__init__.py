@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The units' bit-exact models in PyTorch networks: any network's softmax and LayerNorms.
 
     from softnorm.flow.pytorch import evaluate_with

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """An attention function for Hugging Face transformers with a replaceable softmax.
 
 It is registered with their AttentionInterface under NAME, with the mask function that their eager

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Calibration of units for a PyTorch network, from the float network's tensors on example batches.
 
 A softmax gets the F of the least squared error of its probabilities, each head its own; a LayerNorm

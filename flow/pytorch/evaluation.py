@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A network evaluated with the units in place of its softmaxes and norms."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The units as PyTorch modules: a softmax, a LayerNorm or RMSNorm, by a bit-exact model."""
 
 from __future__ import annotations

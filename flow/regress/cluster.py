@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Executors on other processes and machines, through Dask: a regression's work, spread.
 
 Dask is optional (the extra `cluster`) and is imported when an executor is asked for. Workers

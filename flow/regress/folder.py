@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Reading of a regression's folder, for its report and coverage.
 
 Nothing here writes into the folder or depends on the present sources: a regression that is still

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The regression plan: its runs, and the reason for each. Read from testplans/regression.hjson."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Provenance of results: sources, commit, tools."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The regression: units x configurations x tests x seeds of a plan, run in parallel, resumable.
 
 A regression has a folder: `metadata.json` describes it, `results/` has one file per finished run,

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Content of a regression's folder: jobs, results, failures by kind, coverage."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Test plans: what to verify of a unit, with which tests, and which coverage proves it.
 
 The files are dvsim's format with two keys of our own in a testpoint, exactly one of which is there:

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A regression's worker, on this or another machine: builds and runs jobs."""
 
 from __future__ import annotations

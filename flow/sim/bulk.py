@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A scenario on the bulk engine: the rows of a pin-level test, scored by the same code.
 
 Stimulus, comparison, coverage, records and clock checks are those of the pin-level bench

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Conformance vectors through the bit-exact model and through the RTL (docs/vectors.md)."""
 
 from __future__ import annotations

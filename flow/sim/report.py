@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Text that a simulation prints at its end."""
 
 from __future__ import annotations

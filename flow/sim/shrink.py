@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The shrinker: reduce a failing run's stimulus to the smallest that still fails in the same way.
 
 Delta debugging (Zeller and Hildebrandt, "Simplifying and isolating failure-inducing input", 2002)

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One simulation: build, run, read the result."""
 
 from __future__ import annotations

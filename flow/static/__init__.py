@@ -1,1 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
 """What needs no simulation: lint, generic synthesis, generated files, the site."""

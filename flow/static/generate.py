@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Derived files: table packages and manifests of the units' descriptors, drawings of their texts.
 
 They are committed, so that the RTL can be used without this flow; a test fails when one of them is

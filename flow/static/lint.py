@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Lint: every unit in every configuration through every front end; Python: ruff and pyright.
 
 A finding is any line that a tool says about sources that ought to be clean, or the acceptance of

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The files of a new unit: a small one that meets the stream contract and passes its tests at once.
 
 `templates/<kind>/` holds them, with @name@, @Name@ and @NAME@ in the places of the unit's name.
@@ -38,6 +39,9 @@ REGISTRY = "units/__init__.py"
 LIST = "docs/units.md"
 SITE = "mkdocs.yml"
 DERIVED = ("softnorm.core", "Bender.yml", "docs/drawings/{name}.svg")  # of make generate
+
+# Without the measured figures in the pages: the unit has none yet.
+_GENERATE = "from softnorm.flow.static import generate; generate.write(generate.files())"
 
 _KEYWORDS = {word.lower() for word in TokenKind.__members__ if word.endswith("Keyword")}
 
@@ -132,7 +136,7 @@ def new_unit(name: str, kind: str) -> list[Path]:
         _run([*ruff, "check", "--quiet", "--select", "I", "--fix", *python])
         _run([*ruff, "format", "--quiet", *python])
         # In a process of its own, which imports the registry as it is now.
-        _run([sys.executable, str(ROOT / "scripts/generate.py")])
+        _run([sys.executable, "-c", _GENERATE])
     except BaseException:
         for path, text in before.items():
             if text is None:
@@ -158,4 +162,4 @@ def _run(command: list[str]) -> None:
     )
     if ended.returncode:
         last = ended.stdout.strip().rpartition("\n")[2]
-        raise UserError(f"nothing is written, for `{' '.join(command[1:4])} ..` failed: {last}")
+        raise UserError(f"nothing is written, for `{' '.join(command[1:3])}` failed: {last}")

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A hook of MkDocs: pages that lie beside docs/ join the site, and links to sources lead to them.
 
 A page is written once, for the forge, with links relative to its own place in the repository.

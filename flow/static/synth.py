@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Synthesis to generic cells with Yosys: how big a unit is, and that its memories are as promised.
 
 Gates are what ABC makes of Yosys' default set: inverters, gates of two inputs and multiplexers,

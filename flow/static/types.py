@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Types of the models, the descriptors and the package's face, by pyright (basic).
 
 pyright finds a module by its path, and the folders of the package lie apart in the repository: it

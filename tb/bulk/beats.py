@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Rows as arrays of beats and back, for a whole batch at once (docs/stream.md).
 
 What the pins carry that means nothing is noise: lanes without an element, tstrb there, whatever

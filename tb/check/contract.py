@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The stream contract in numpy: what rows the beats on the pins make, and what must come back.
 
 Written from docs/stream.md, for every unit alike. Pin-level runs use it on what the monitors saw,

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Functional coverage of the stream contract: the same for every unit."""
 
 from __future__ import annotations

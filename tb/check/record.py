@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What is kept of compared rows: functional coverage, what came out, when; and the files of a run.
 
 Pin-level and bulk runs keep the same. Listeners of a `tb.check.scoring.Scorer`, no simulator.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Every row that left the unit against the model of the row that went in, at 0 LSB.
 
 What pin-level and bulk runs share: the one takes rows from monitors, the other from arrays. Rows

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Every clock accounted for: when the beats of a run without stalls must have moved.
 
 Input: a beat a clock from the first to the last. Each pass behind it starts a row a latency after

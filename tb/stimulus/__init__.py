@@ -1,1 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
 """What is driven: values, scenarios, channel sets, a stimulus as data."""

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Where the bench puts channel sets: which bank holds which, and when one may be replaced.
 
 Plain bookkeeping, no simulator. A bank is in use from the moment a row that names it is to be

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A stimulus as data: all that a run drives, to be kept in a file, changed, and driven again.
 
 A scenario's rows are drawn from the run's seed with no look at the simulation, so they are known

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The tests by name: which rows, under which stalls, with what else going on. Plain data.
 
 A scenario is a function from a `Bench` to phases of rows. The UVM test that runs it is named with

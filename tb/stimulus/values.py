@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Rows to drive: shapes of values, masks, lengths, stall patterns. Plain data, no simulator.
 
 Every function takes the generator it draws from, so one seed gives one stimulus, whichever

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Agents of the two streams, and the monitor of the error outputs.
 
 RowItem --> seqr -> RowDriver --> DrivenPins => s_axis, cfg_*   PinsIn --> SourceMonitor -> ports

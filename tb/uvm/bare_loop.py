@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The yardstick of the bench's speed: a cocotb loop that toggles the unit's pins and does no more.
 
 Each clock it writes a beat and tready; it reads nothing, checks nothing and makes no stimulus.

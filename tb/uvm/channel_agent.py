@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Agent of a unit's channel table: loads channel sets ahead of the rows that need them.
 
 ChannelAgent: ChannelItem -> ChannelSequencer -> ChannelDriver -> chan_* -> ChannelMonitor -> mirror

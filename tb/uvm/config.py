@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Configuration objects: one for each agent and one for the environment, in the ConfigDB as "cfg".
 
 Whoever uses the environment makes an `EnvConfig` and stores it under the environment's path; the

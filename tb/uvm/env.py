@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The environment of a unit with the stream contract. Its drawing is docs/drawings/bench.svg.
 
 Active it drives the unit, through the virtual sequencer `vseqr`. Passive it is monitors, scoreboard

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Many runs in one simulator process, each in a fork of it: the module of flow's Simulator.
 
 To start a simulator, Python in it and this bench takes longer than a short run. Here that is done

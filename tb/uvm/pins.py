@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Pin layer of the stream: cocotb-bus drivers and monitors, a row as the transaction.
 
 The UVM drivers and monitors are over these: RowDriver over DrivenPins, ReadyDriver over ReadyPin,

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Agent of the reset.
 
 ResetAgent: ResetItem -> ResetSequencer -> ResetDriver -> rst_ni -> ResetMonitor -> ap, rule_ap

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Scoreboard: the rows that the monitors saw, in pairs, for `tb.check.scoring` to compare.
 
 It trusts only what the monitors saw on the pins.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Sequences, and the virtual sequencer that a scenario runs on.
 
 ScenarioSequence (virtual)

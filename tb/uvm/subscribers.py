@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Who listens to compared rows: functional coverage, and the recorder of what came out.
 
 Both hear the scoreboard and not a monitor: coverage counts rows that came out right, in batches,

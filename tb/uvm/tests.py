@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """UVM tests, and the cocotb test that starts the one a run asks for.
 
 BaseTest     builds the environment, runs a scenario on its virtual sequencer, waits, judges

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Test benches with a fault of their own, for test_bench.py: cocotb runs this, pytest does not.
 
 A fault is a class that the factory makes in the place of the right one, which is how a UVM bench is

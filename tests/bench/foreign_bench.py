@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Somebody else's bench, for test_passive.py: it drives two units in a row in its own way.
 
 What is softnorm's in it is a passive environment at each unit, attached by the unit's handle: it

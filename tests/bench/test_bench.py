@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The test bench itself: that it fails when it must, and its parts that need no simulator."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The environment as a passive monitor in a bench and a design that are somebody else's."""
 
 from __future__ import annotations

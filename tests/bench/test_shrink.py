@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The shrinker: on invented failures, whose smallest stimulus is known, and on mutations."""
 
 from __future__ import annotations

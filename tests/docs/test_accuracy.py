@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """docs/accuracy.md matches the models, has all variants, and shows a wrong model."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Documentation: names exist, examples run, constants are right."""
 
 import contextlib
@@ -444,3 +445,20 @@ def test_no_file_names_a_place_outside_the_repository():
         content = (ROOT / name).read_bytes()
         for text in foreign:
             assert text not in content, f"{name} contains {text.decode()}"
+
+
+def test_every_source_names_its_licence():
+    """In its first line, or behind the shebang."""
+    if repository() is None:
+        pytest.skip("not a git checkout")
+    marks = {".py": "#", ".sv": "//", ".v": "//", ".cpp": "//", ".h": "//", "": "#"}
+    sources = [
+        name
+        for name in repository()
+        if name in ("Makefile", ".ci/run") or Path(name).suffix in marks.keys() - {""}
+    ]
+    assert len(sources) > 2
+    for name in sources:
+        lines = [line for line in read(name).split("\n") if not line.startswith("#!")]
+        mark = marks[Path(name).suffix]
+        assert lines[0] == f"{mark} SPDX-License-Identifier: Apache-2.0", name

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Drawings: nothing overlaps, they name what is there, and their clocks are those of the RTL."""
 
 import copy

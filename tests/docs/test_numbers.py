@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Every number of a page is made of what was measured, held by a test, or excepted with a reason.
 
 docs/numbers.hjson has the numbers that are not made: which test holds them, or why none has to.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """docs/walkthrough.md, from its first command to its last, in a copy of the checkout."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """AILayerNorm's model: against vectors of independent origin, a scalar model, and itself."""
 
 from decimal import Decimal, getcontext

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What every model promises, whatever it computes: held once, over all units.
 
 A descriptor asks its model for a batch of rows (`Unit.predict`); `through` says how the model is

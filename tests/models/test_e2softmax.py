@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """E2Softmax's model: against vectors of independent origin, a scalar model, and itself."""
 
 from fractions import Fraction

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The exact LayerNorm's model: against a scalar model, vectors of it, and float64."""
 
 from math import isqrt

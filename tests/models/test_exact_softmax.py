@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The exact softmax's model: against a scalar model, vectors of it, exact tables, and float64."""
 
 from decimal import ROUND_HALF_UP, Context, Decimal

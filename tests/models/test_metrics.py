@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The float64 reference and the error figures, against values worked out by hand."""
 
 import math

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """NN-LUT LayerNorm's model: against a scalar model, vectors of it, and float64."""
 
 from decimal import ROUND_HALF_UP, Context, Decimal

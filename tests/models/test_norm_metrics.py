@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """LayerNorm and RMSNorm in float64 and their error figures, against values worked out by hand."""
 
 import math

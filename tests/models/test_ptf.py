@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """PTF: quantisers against their equations, and float layers through the unit."""
 
 import numpy as np

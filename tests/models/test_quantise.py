@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Real logits to int8 and back."""
 
 import numpy as np

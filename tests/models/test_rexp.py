@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """REXP's model: against vectors of independent origin, a scalar model, and itself."""
 
 from decimal import ROUND_CEILING, ROUND_HALF_UP, Context, Decimal

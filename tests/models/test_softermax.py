@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Softermax's model: against a scalar model, vectors of it, exact tables, and float64."""
 
 import math

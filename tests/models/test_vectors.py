@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Vector files: written and read back unchanged; a wrong file is refused with one clear line."""
 
 import io

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The captured attention logits and LayerNorm inputs, and the code that captures them."""
 
 import importlib.util

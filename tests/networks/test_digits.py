@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The small vision transformer: what is shipped, forward pass, training, the units in it."""
 
 import importlib.util

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Int8 products: sums exact, scales and zero points where they belong, units' bytes as they are."""
 
 import dataclasses

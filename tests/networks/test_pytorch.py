@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The units in PyTorch networks: bit-exact with the models, masked correctly, restorable."""
 
 from __future__ import annotations

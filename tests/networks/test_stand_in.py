@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Units in a network: inputs and outputs row by row, with the model and with the RTL."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Task accuracy: its figures, its data, calibration, and that a wrong unit shows in it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Invented figures and readers of tables, for tests of the figures and pages of `make ppa`."""
 
 import re

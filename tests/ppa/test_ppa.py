@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Area, timing, energy: known answers on a hand-made library, and faults that must be detected."""
 
 import dataclasses

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Units in an FPGA: nextpnr's reports, designs that do not fit, a unit through both tools."""
 
 import json

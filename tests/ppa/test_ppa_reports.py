@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Stored figures of `make ppa`: merged runs, marks of older figures, the page and its plots."""
 
 import dataclasses

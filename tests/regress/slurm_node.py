@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A Slurm cluster of one node, this machine, with daemons and state of its own in a folder.
 
 For tests: munged, slurmctld and slurmd are started by hand, without systemd, accounting or cgroups,

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Executors on clusters: real schedulers and workers, real Slurm; workers that are killed."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Code coverage: read from a real run, merged, waived, exported; holes and goals of a report."""
 
 import itertools

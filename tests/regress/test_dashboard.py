@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The report of a regression: pages hold together, statuses follow the results, JUnit agrees."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The regression: plan, results on disk, failures, continuation after a kill."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Test plans name tests and coverage items that exist, and all of them."""
 
 import re

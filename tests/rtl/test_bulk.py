@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The bulk engine: whole batches through the RTL, compared with the models and the pin-level bench.
 
 Mutations check that it reports wrong values, broken rules of the stream, hangs, lost and added

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Scenarios in bulk: the same rows, verdicts, coverage and clocks as pin by pin."""
 
 from __future__ import annotations

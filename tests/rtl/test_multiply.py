@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The Booth multiplier that units share: all products of small widths, and ends of wide ones.
 
 Each adds a constant of its own."""

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Mutations of the RTL: each must be caught by its test, with the right report.
 
 A mutation is a bug planted in a copy of the RTL; `mutations/` lists them, one file for each unit.

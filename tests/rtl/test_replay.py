@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A stimulus as data: it is what the run drives, and driven again it gives the same result."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The RTL of every unit under every scenario, on both simulators, at 0 LSB against the models."""
 
 from __future__ import annotations

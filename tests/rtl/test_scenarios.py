@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Stimulus of the scenarios, without a simulator: directed rows hit their bins."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Derived files: what the command makes, and tables that are the equations'."""
 
 import itertools

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Lint finds nothing in the sources, finds faults put into a copy, and stops cleanly."""
 
 import os

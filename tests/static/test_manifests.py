@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """softnorm.core (FuseSoC) and Bender.yml list what the units' descriptors list."""
 
 import pytest

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The package: what the wheel and the sdist hold, and that they work far from the checkout."""
 
 from __future__ import annotations
@@ -114,7 +115,7 @@ def test_the_wheel_has_the_package_alone_and_all_of_it(wheel):
     for package in PACKAGES:
         inside = package.replace(".", "/")
         wanted |= {f"{inside}/{path.name}" for path in folder_of(package).glob("*.py")}
-    kept = (".sv", ".cpp", ".h", ".hjson", ".json", ".v", ".js", ".css")
+    kept = (".sv", ".cpp", ".h", ".hjson", ".json", ".v", ".js", ".css", ".in")
     for top in ("rtl", "tb", "flow"):
         found = [path for path in (ROOT / top).rglob("*") if path.suffix in kept]
         wanted |= {f"softnorm/{path.relative_to(ROOT)}" for path in found}

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Import rules between folders: allowed directions, no cycles."""
 
 from __future__ import annotations

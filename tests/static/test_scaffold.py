@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """make new-unit: what it makes passes at once, in a copy of the checkout; what it refuses."""
 
 from __future__ import annotations
@@ -105,7 +106,7 @@ def test_a_step_that_fails_leaves_nothing_behind(tmp_path, monkeypatch):
     """The generator stops; every file is as it was."""
     root = Checkout(tmp_path).root
     monkeypatch.setattr(scaffold, "ROOT", root)
-    (root / "scripts/generate.py").write_text("import sys\nsys.exit('error: no generator')\n")
+    monkeypatch.setattr(scaffold, "_GENERATE", "import sys; sys.exit('error: no generator')")
 
     def state():
         files = (path for path in root.rglob("*") if path.is_file())

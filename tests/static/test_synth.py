@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Synthesis: sizes are reported, and memories that are not the descriptor's are an error."""
 
 import json

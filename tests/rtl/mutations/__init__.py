@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Mutations, bugs planted in a copy of the RTL: what a list holds, how one is simulated.
 
 `tests/rtl/mutations/<unit>.py` has

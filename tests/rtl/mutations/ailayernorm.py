@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Bugs of AILayerNorm; those of the cells that it shares with E2Softmax are there."""
 
 from tests.rtl.mutations import TUSER, VALUE, Mutation, Rule

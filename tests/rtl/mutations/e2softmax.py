@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Bugs of E2Softmax, of the cells that all units share, and of what comes with those."""
 
 from tests.rtl.mutations import TUSER, VALUE, Mutation, Rule

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Bugs of the exact softmax. Those of the passes that it shares are REXP's."""
 
 from tests.rtl.mutations import VALUE, Mutation, Rule

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Bugs of the 2D-LUT; those of the three passes are with REXP."""
 
 from tests.rtl.mutations import VALUE, Mutation, Rule

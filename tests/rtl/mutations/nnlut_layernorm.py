@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Bugs of NN-LUT LayerNorm; those of the cells that it shares with other units are there."""
 
 from tests.rtl.mutations import TUSER, VALUE, Mutation, Rule

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Bugs of REXP, and of the three passes that it shares with the 2D-LUT."""
 
 from tests.rtl.mutations import TUSER, VALUE, Mutation, Rule

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Bugs of Softermax. Those of the cells and of the flow control that it shares are E2Softmax's."""
 
 from tests.rtl.mutations import VALUE, Mutation, Rule
