@@ -212,7 +212,7 @@ class Made:
             lines.append([short(unit), *gates, *stored, f"{table_bytes(unit, unit.defaults):,g}"])
         titles = ["generic cells, 32 lanes, rows to 1024", "gates", "flip-flops", "memory bits"]
         titles += ["buffer bits an element", "table bytes"]
-        return _markdown(titles, lines) + _aged(older)
+        return _markdown(titles, lines) + _aged(["all"] if len(older) == len(lines) else older)
 
     def options(self) -> str:
         """What E2Softmax's parameters cost, in the cell library."""

@@ -49,7 +49,7 @@ def prose(text):
     text = markers.without_made(text)
     text = blanked(text, r"^```.*?^```$", re.M | re.S)
     text = blanked(text, r"`[^`]+`|\]\([^)]*\)|https?://\S+|<!--.*?-->", re.S)
-    return blanked(text, r"^ *\d+\. ", re.M)
+    return blanked(text, r"^(?:#+| *) *\d+\. ", re.M)
 
 
 def sections(text):
@@ -121,7 +121,7 @@ def test_every_exception_is_used_and_has_its_reason(entry):
 
 def constant(file, name):
     """A number that a file of the code gives a name: as text, since torch may not be here."""
-    return int(re.search(rf"^{name} = (\d+)", read(file), re.M)[1])
+    return int(re.search(rf"^ *{name}(?:: \w+)? = (\d+)", read(file), re.M)[1])
 
 
 def test_constants_of_the_code():
@@ -160,6 +160,8 @@ def test_constants_of_the_code():
             (largest, max(lanes), 65536),
         ),
         ("verification", r"configurations of (\d+) lanes and more", [16]),
+        ("bench", r"for (\d+) rows than for one", [constant("tb/uvm/scoreboard.py", "BATCH")]),
+        ("walkthrough", r"for (\d+) seconds at most", [constant("flow/sim/shrink.py", "seconds")]),
         ("stream", r"where E2Softmax's latency is (\d+)\.", latency),
         ("stream", r"starts at 21 = 11 \+ (\d+)", latency),
     ]
