@@ -14,7 +14,7 @@ from ..build.pins import SIMULATORS
 from ..errors import UserError
 from ..paths import ROOT
 
-_SOURCES = ("rtl", "models", "tb", "data", "requirements.txt")
+_SOURCES = ("rtl", "models", "units", "tb", "data", "requirements.txt")
 
 
 def metadata() -> dict:

@@ -95,7 +95,12 @@ module e2softmax_reduction #(
   assign prev = first_i ? '0 : sum_o;
 
   if (EXP_FRAC == 0) begin : gen_decay
-    assign decayed = prev >> rise_code_i;
+    // The largest step first: `>>` is mapped smallest first, which makes this the slowest path.
+    logic [SUM_W-1:0] by8, by4, by2;
+    assign by8     = rise_code_i[3] ? prev >> 8 : prev;
+    assign by4     = rise_code_i[2] ? by8 >> 4 : by8;
+    assign by2     = rise_code_i[1] ? by4 >> 2 : by4;
+    assign decayed = rise_code_i[0] ? by2 >> 1 : by2;
   end else begin : gen_decay_half
     logic [SUM_W+7:0] scaled;
     assign scaled  = (SUM_W + 8)'(prev) * (rise_code_i[0] ? (SUM_W + 8)'(181) : (SUM_W + 8)'(256));

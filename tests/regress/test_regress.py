@@ -463,3 +463,12 @@ def test_a_set_of_baselines_that_does_not_exist_is_refused(tmp_path):
     )
     with pytest.raises(UserError, match="baselines_apart: there is no c"):
         plan.load_plan(path)
+
+
+@pytest.mark.parametrize("folder", ["rtl", "models", "units", "tb", "data"])
+def test_the_digest_of_the_sources_covers_what_results_depend_on(folder, tmp_path):
+    (tmp_path / folder).mkdir()
+    (tmp_path / "requirements.txt").touch()
+    before = provenance.sources_digest(tmp_path)
+    (tmp_path / folder / "new.py").write_text("changed")
+    assert provenance.sources_digest(tmp_path) != before

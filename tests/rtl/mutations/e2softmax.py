@@ -43,7 +43,7 @@ MUTATIONS: dict[str, Mutation] = {
         VALUE,
     ),
     "correction shift of Sum left out": Mutation(
-        ((SUM, "assign decayed = prev >> rise_code_i;", "assign decayed = prev;"),),
+        ((SUM, "assign decayed = rise_code_i[0] ? by2 >> 1 : by2;", "assign decayed = prev;"),),
         "shapes",
         "expected",
     ),
