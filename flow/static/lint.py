@@ -297,8 +297,6 @@ def lint(names: Sequence[str] = (), only: Collection[str] = TOOLS) -> int:
     bad = [name for name in jobs if findings[name]]
     for name in bad:
         print(f"\n{name}", *findings[name], sep="\n    ")
-    if "pyright" not in only:
-        print(f"\nlint: types are not checked; for that run: {tools.install('types')}")
     print(f"\nlint: {len(jobs)} checks, {len(bad)} with findings, {time.monotonic() - start:.1f} s")
     return len(bad)
 
@@ -309,8 +307,11 @@ def arguments(words: Sequence[str]) -> tuple[list[str], list[str]]:
     given = cli.words([word for word in words if "=" in word])
     if "UNIT" in given:
         names.append(given.pop("UNIT"))
+    usual = list(TOOLS)
     # pyright is large: only CI must have it.
-    usual = [tool for tool in TOOLS if tool != "pyright" or types.installed() or "CI" in os.environ]
+    if "ONLY" not in given and not types.installed() and "CI" not in os.environ:
+        usual.remove("pyright")
+        print(f"types are not checked; for that run: {tools.install('types')}")
     only = given.pop("ONLY", ",".join(usual)).split(",")
     if given:
         raise UserError(f"lint takes UNIT= and ONLY=, not {next(iter(given))}=")

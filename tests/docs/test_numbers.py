@@ -161,7 +161,6 @@ def test_constants_of_the_code():
         ),
         ("verification", r"configurations of (\d+) lanes and more", [16]),
         ("bench", r"for (\d+) rows than for one", [constant("tb/uvm/scoreboard.py", "BATCH")]),
-        ("walkthrough", r"for (\d+) seconds at most", [constant("flow/sim/shrink.py", "seconds")]),
         ("stream", r"where E2Softmax's latency is (\d+)\.", latency),
         ("stream", r"starts at 21 = 11 \+ (\d+)", latency),
     ]

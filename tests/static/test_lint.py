@@ -74,7 +74,7 @@ def test_a_descriptor_refuses_what_the_rtl_must_refuse(unit):
 def test_all_of_a_descriptors_configurations_are_checked_by_all_front_ends():
     jobs = lint.checks([UNIT], lint.TOOLS)
     configurations = len(UNIT.configurations) + len(UNIT.bad_configurations)
-    assert len(jobs) == configurations * len(lint.FRONT_ENDS) + len(("check", "format"))
+    assert len(jobs) == configurations * len(lint.FRONT_ENDS) + len(("check", "format", "pyright"))
 
 
 # --- planted faults -------------------------------------------------------------------------------
@@ -161,7 +161,8 @@ def test_an_unknown_tool_and_an_unknown_unit_are_refused():
         lint.lint(["softmin"], ["slang"])
 
 
-def test_arguments():
+def test_arguments(monkeypatch):
+    monkeypatch.setattr(lint.types, "installed", lambda: True)
     assert lint.arguments([]) == ([], list(lint.TOOLS))
     assert lint.arguments(["e2softmax", "ONLY=slang,ruff"]) == (["e2softmax"], ["slang", "ruff"])
     assert lint.arguments(["UNIT=e2softmax"]) == (["e2softmax"], list(lint.TOOLS))

@@ -192,6 +192,7 @@ def test_without_pyright_lint_says_how_to_get_it(monkeypatch, capsys):
     monkeypatch.delenv("CI", raising=False)
     _, usual = lint.arguments([])
     assert "pyright" not in usual
+    assert capsys.readouterr().out.startswith("types are not checked; for that run: ")
     monkeypatch.setenv("CI", "true")
     assert "pyright" in lint.arguments([])[1]
     with pytest.raises(lint.UserError, match=r"pyright is not installed; run: .*\[types\]"):
