@@ -285,6 +285,7 @@ AILAYERNORM = AILayerNormUnit(
         "common/sn_row_sum.sv",
         "common/sn_shift_saturate.sv",
         "common/sn_affine.sv",
+        "common/sn_norm_back.sv",
         "ailayernorm/ailayernorm_tables_pkg.sv",
         "ailayernorm/ailayernorm_compress.sv",
         "ailayernorm/ailayernorm_statistics.sv",

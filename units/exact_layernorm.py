@@ -141,6 +141,7 @@ EXACT_LAYERNORM = ExactLayerNormUnit(
         "common/sn_row_sum.sv",
         "common/sn_shift_saturate.sv",
         "common/sn_affine.sv",
+        "common/sn_norm_back.sv",
         "baseline/exact_layernorm/exact_layernorm_statistics.sv",
         "baseline/exact_layernorm/exact_layernorm_divide.sv",
         "baseline/exact_layernorm/exact_layernorm_root.sv",

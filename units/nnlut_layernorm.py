@@ -229,6 +229,7 @@ NNLUT_LAYERNORM = NnlutLayerNormUnit(
         "common/sn_row_sum.sv",
         "common/sn_shift_saturate.sv",
         "common/sn_affine.sv",
+        "common/sn_norm_back.sv",
         "baseline/nnlut_layernorm/nnlut_layernorm_tables_pkg.sv",
         "baseline/nnlut_layernorm/nnlut_layernorm_average.sv",
         "baseline/nnlut_layernorm/nnlut_layernorm_deviation.sv",

@@ -369,88 +369,14 @@ module ailayernorm #(
     .row_o      ({p2_s0_err, p2_s0_mu, p2_s0_rsqrt, p2_s0_sh})
   );
 
-  // ---------------------------------------------------------------------------- pass 2: the channels
-  // Stages of pass 2: they move all together; stage 0 is the row buffer's output, stage 1 that of the
-  // beats and the channels.
-  localparam int Affine = 2;
-  localparam int StOut  = 1 + Affine;  // the output register takes from here
-  localparam int StBeta = StOut - 1;   // beta is read from here
-
-  logic [StOut:0]             p2_valid;
-  logic [StOut-1:0]           p2_valid_q;
-  logic [IndexW-1:0]          p2_s0_index_q, p2_beta_index;
-  logic                       p2_beta_bank;
-  logic [LANES-1:0][7:0]      p2_s1_gamma, p2_out_beta, p2_out_sum, p2_out;
+  // ------------------------------------------------------------ pass 2: deviations, affine and output
+  logic [LANES-1:0][7:0]      p2_s1_gamma;
   logic [LANES-1:0][DevW-1:0] p2_s1_dev;
-  logic [LANES-1:0]           p2_s1_keep, p2_s1_active, p2_out_keep, p2_out_active;
+  logic [LANES-1:0]           p2_s1_keep, p2_s1_active;
   logic signed [DevW-1:0]     p2_s1_mu;
-  logic [RsqrtW-2:0]          p2_s1_rsqrt;
-  logic [ShW-1:0]             p2_s1_sh;
-  logic                       p2_s1_last, p2_out_last;
-  logic [ErrW-1:0]            p2_s1_err, p2_out_err;
-
-  assign p2_valid = {p2_valid_q, p2_s0_valid};
-
-  always_ff @(posedge clk_i or negedge rst_ni) begin
-    if (!rst_ni) begin
-      p2_valid_q    <= '0;
-      p2_s0_index_q <= '0;
-    end else if (advance) begin
-      p2_valid_q <= p2_valid[StOut-1:0];
-      if (p2_s0_valid) p2_s0_index_q <= p2_s0_last ? '0 : p2_s0_index_q + IndexW'(1);
-    end
-  end
-
-  sn_channel_column #(
-    .LANES  (LANES),
-    .MAX_LEN(MAX_LEN),
-    .W      (8)
-  ) u_gamma (
-    .clk_i,
-    .wr_en_i  (chan_we_i),
-    .wr_bank_i(chan_bank_i),
-    .wr_chan_i(chan_addr_i),
-    .wr_data_i(chan_gamma_i),
-    .rd_en_i  (advance && p2_s0_valid),
-    .rd_bank_i(p2_s0_bank),
-    .rd_beat_i(p2_s0_index_q),
-    .rd_data_o(p2_s1_gamma)
-  );
-
-  sn_pipe #(
-    .W     (1 + IndexW),
-    .STAGES(StBeta)
-  ) u_beta_place (
-    .clk_i,
-    .en_i  (advance),
-    .data_i({p2_s0_bank, p2_s0_index_q}),
-    .data_o({p2_beta_bank, p2_beta_index})
-  );
-
-  sn_channel_column #(
-    .LANES  (LANES),
-    .MAX_LEN(MAX_LEN),
-    .W      (8)
-  ) u_beta (
-    .clk_i,
-    .wr_en_i  (chan_we_i),
-    .wr_bank_i(chan_bank_i),
-    .wr_chan_i(chan_addr_i),
-    .wr_data_i(chan_beta_i),
-    .rd_en_i  (advance && p2_valid[StBeta]),
-    .rd_bank_i(p2_beta_bank),
-    .rd_beat_i(p2_beta_index),
-    .rd_data_o(p2_out_beta)
-  );
 
   always_ff @(posedge clk_i) begin
-    if (advance) begin
-      p2_s1_mu    <= p2_s0_mu;
-      p2_s1_rsqrt <= p2_s0_rsqrt;
-      p2_s1_sh    <= p2_s0_sh;
-      p2_s1_last  <= p2_s0_last;
-      p2_s1_err   <= p2_s0_err;
-    end
+    if (advance) p2_s1_mu <= p2_s0_mu;
   end
 
   for (genvar i = 0; i < LANES; i++) begin : gen_p2_s1
@@ -459,51 +385,35 @@ module ailayernorm #(
     assign p2_s1_dev[i]    = DevW'($signed({p2_s1_lane[i], 2'b0})) - p2_s1_mu;
   end
 
-  // ------------------------------------------------------------------------------ affine and output
-  sn_affine #(
+  sn_norm_back #(
     .LANES    (LANES),
+    .MAX_LEN  (MAX_LEN),
+    .FACTOR_W (8),
     .DEV_W    (DevW),
     .R_W      (RsqrtW),
     .SH_W     (ShW),
     .LEFT     (7),
     .SHIFT_REG(0)
-  ) u_affine (
-    .clk_i,
-    .en_i   (advance),
-    .dev_i  (p2_s1_dev),
-    .gamma_i(p2_s1_gamma),
-    .r_i    ({1'b1, p2_s1_rsqrt}),
-    .sh_i   (p2_s1_sh),
-    .beta_i (p2_out_beta),
-    .out_o  (p2_out_sum)
-  );
-
-  sn_pipe #(
-    .W     (LANES + LANES + 1 + ErrW),
-    .STAGES(Affine)
-  ) u_out (
-    .clk_i,
-    .en_i  (advance),
-    .data_i({p2_s1_keep, p2_s1_active, p2_s1_last, p2_s1_err}),
-    .data_o({p2_out_keep, p2_out_active, p2_out_last, p2_out_err})
-  );
-
-  for (genvar i = 0; i < LANES; i++) begin : gen_p2_out
-    assign p2_out[i] = p2_out_active[i] ? p2_out_sum[i] : 8'd0;
-  end
-
-  sn_row_output #(
-    .LANES(LANES),
-    .OUT_W(8)
-  ) u_output (
+  ) u_back (
     .clk_i,
     .rst_ni,
-    .advance_o(advance),
-    .valid_i  (p2_valid[StOut]),
-    .data_i   (p2_out),
-    .keep_i   (p2_out_keep),
-    .last_i   (p2_out_last),
-    .user_i   ({p2_out_err, 5'd0}),
+    .chan_we_i,
+    .chan_bank_i,
+    .chan_addr_i,
+    .chan_factor_i(chan_gamma_i),
+    .chan_beta_i,
+    .advance_o    (advance),
+    .valid_i      (p2_s0_valid),
+    .bank_i       (p2_s0_bank),
+    .last_i       (p2_s0_last),
+    .err_i        (p2_s0_err),
+    .r_i          ({1'b1, p2_s0_rsqrt}),
+    .sh_i         (p2_s0_sh),
+    .factor_o     (p2_s1_gamma),
+    .gamma_i      (p2_s1_gamma),
+    .dev_i        (p2_s1_dev),
+    .keep_i       (p2_s1_keep),
+    .active_i     (p2_s1_active),
     .m_axis_tdata,
     .m_axis_tkeep,
     .m_axis_tlast,

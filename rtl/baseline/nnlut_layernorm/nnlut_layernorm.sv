@@ -84,7 +84,6 @@ module nnlut_layernorm #(
   end
 
   localparam int MaxBeats = (MAX_LEN + LANES - 1) / LANES;
-  localparam int IndexW   = (MaxBeats > 1) ? $clog2(MaxBeats) : 1;
   localparam int LenLog   = $clog2(MAX_LEN);
   localparam int SumW     = 32 + LenLog;
   localparam int SquareW  = 31 + LenLog;
@@ -465,87 +464,10 @@ module nnlut_layernorm #(
     .row_o      ({p3_s0_err, p3_s0_r, p3_s0_sh})
   );
 
-  // --------------------------------------------------------------------- pass 3: channels and affine
-  // Stages of pass 3: they move all together; stage 0 is ring 2's output, stage 1 that of the beats and
-  // the channels.
-  localparam int Affine = 3;
-  localparam int StOut  = 1 + Affine;  // the output register takes from here
-  localparam int StBeta = StOut - 1;   // beta is read from here
-
-  logic [StOut:0]           p3_valid;
-  logic [StOut-1:0]         p3_valid_q;
-  logic [IndexW-1:0]        p3_s0_index_q, p3_beta_index;
-  logic                     p3_beta_bank;
+  // ------------------------------------------------------------------------- pass 3: affine and output
   logic [LANES-1:0][XW-1:0] p3_s1_d;
-  logic [LANES-1:0][7:0]    p3_s1_gamma, p3_out_beta, p3_out_sum, p3_out;
-  logic [LANES-1:0]         p3_s1_keep, p3_s1_active, p3_out_keep, p3_out_active;
-  logic [RW-1:0]            p3_s1_r;
-  logic [ShW-1:0]           p3_s1_sh;
-  logic                     p3_s1_last, p3_out_last;
-  logic [ErrW-1:0]          p3_s1_err, p3_out_err;
-
-  assign p3_valid = {p3_valid_q, p3_s0_valid};
-
-  always_ff @(posedge clk_i or negedge rst_ni) begin
-    if (!rst_ni) begin
-      p3_valid_q    <= '0;
-      p3_s0_index_q <= '0;
-    end else if (advance) begin
-      p3_valid_q <= p3_valid[StOut-1:0];
-      if (p3_s0_valid) p3_s0_index_q <= p3_s0_last ? '0 : p3_s0_index_q + IndexW'(1);
-    end
-  end
-
-  sn_channel_column #(
-    .LANES  (LANES),
-    .MAX_LEN(MAX_LEN),
-    .W      (8)
-  ) u_gamma (
-    .clk_i,
-    .wr_en_i  (chan_we_i),
-    .wr_bank_i(chan_bank_i),
-    .wr_chan_i(chan_addr_i),
-    .wr_data_i(chan_gamma_i),
-    .rd_en_i  (advance && p3_s0_valid),
-    .rd_bank_i(p3_s0_bank),
-    .rd_beat_i(p3_s0_index_q),
-    .rd_data_o(p3_s1_gamma)
-  );
-
-  sn_pipe #(
-    .W     (1 + IndexW),
-    .STAGES(StBeta)
-  ) u_beta_place (
-    .clk_i,
-    .en_i  (advance),
-    .data_i({p3_s0_bank, p3_s0_index_q}),
-    .data_o({p3_beta_bank, p3_beta_index})
-  );
-
-  sn_channel_column #(
-    .LANES  (LANES),
-    .MAX_LEN(MAX_LEN),
-    .W      (8)
-  ) u_beta (
-    .clk_i,
-    .wr_en_i  (chan_we_i),
-    .wr_bank_i(chan_bank_i),
-    .wr_chan_i(chan_addr_i),
-    .wr_data_i(chan_beta_i),
-    .rd_en_i  (advance && p3_valid[StBeta]),
-    .rd_bank_i(p3_beta_bank),
-    .rd_beat_i(p3_beta_index),
-    .rd_data_o(p3_out_beta)
-  );
-
-  always_ff @(posedge clk_i) begin
-    if (advance) begin
-      p3_s1_r    <= p3_s0_r;
-      p3_s1_sh   <= p3_s0_sh;
-      p3_s1_last <= p3_s0_last;
-      p3_s1_err  <= p3_s0_err;
-    end
-  end
+  logic [LANES-1:0][7:0]    p3_s1_gamma;
+  logic [LANES-1:0]         p3_s1_keep, p3_s1_active;
 
   for (genvar i = 0; i < LANES; i++) begin : gen_p3_s1
     assign p3_s1_active[i] = p3_s1_lane[i][XW];
@@ -553,50 +475,35 @@ module nnlut_layernorm #(
     assign p3_s1_d[i]      = p3_s1_lane[i][XW-1:0];
   end
 
-  sn_affine #(
+  sn_norm_back #(
     .LANES    (LANES),
+    .MAX_LEN  (MAX_LEN),
+    .FACTOR_W (8),
     .DEV_W    (XW),
     .R_W      (RW),
     .SH_W     (ShW),
     .LEFT     (0),
     .SHIFT_REG(1)
-  ) u_affine (
-    .clk_i,
-    .en_i   (advance),
-    .dev_i  (p3_s1_d),
-    .gamma_i(p3_s1_gamma),
-    .r_i    (p3_s1_r),
-    .sh_i   (p3_s1_sh),
-    .beta_i (p3_out_beta),
-    .out_o  (p3_out_sum)
-  );
-
-  sn_pipe #(
-    .W     (LANES + LANES + 1 + ErrW),
-    .STAGES(Affine)
-  ) u_out (
-    .clk_i,
-    .en_i  (advance),
-    .data_i({p3_s1_keep, p3_s1_active, p3_s1_last, p3_s1_err}),
-    .data_o({p3_out_keep, p3_out_active, p3_out_last, p3_out_err})
-  );
-
-  for (genvar i = 0; i < LANES; i++) begin : gen_p3_out
-    assign p3_out[i] = p3_out_active[i] ? p3_out_sum[i] : 8'd0;
-  end
-
-  sn_row_output #(
-    .LANES(LANES),
-    .OUT_W(8)
-  ) u_output (
+  ) u_back (
     .clk_i,
     .rst_ni,
-    .advance_o(advance),
-    .valid_i  (p3_valid[StOut]),
-    .data_i   (p3_out),
-    .keep_i   (p3_out_keep),
-    .last_i   (p3_out_last),
-    .user_i   ({p3_out_err, 5'd0}),
+    .chan_we_i,
+    .chan_bank_i,
+    .chan_addr_i,
+    .chan_factor_i(chan_gamma_i),
+    .chan_beta_i,
+    .advance_o    (advance),
+    .valid_i      (p3_s0_valid),
+    .bank_i       (p3_s0_bank),
+    .last_i       (p3_s0_last),
+    .err_i        (p3_s0_err),
+    .r_i          (p3_s0_r),
+    .sh_i         (p3_s0_sh),
+    .factor_o     (p3_s1_gamma),
+    .gamma_i      (p3_s1_gamma),
+    .dev_i        (p3_s1_d),
+    .keep_i       (p3_s1_keep),
+    .active_i     (p3_s1_active),
     .m_axis_tdata,
     .m_axis_tkeep,
     .m_axis_tlast,

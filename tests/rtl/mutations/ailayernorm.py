@@ -7,6 +7,7 @@ SMALL = {"LANES": 4, "MAX_LEN": 32}
 
 GUARD = "common/sn_row_guard.sv"
 TOP = "ailayernorm/ailayernorm.sv"
+BACK = "common/sn_norm_back.sv"
 STATISTICS = "ailayernorm/ailayernorm_statistics.sv"
 COMPRESS = "ailayernorm/ailayernorm_compress.sv"
 MOMENTS = "ailayernorm/ailayernorm_moments.sv"
@@ -21,10 +22,10 @@ ERR_LEN = "err_len_o was high for"
 # A bank that a pass switches to a row late; `{}` loads it at the end of a row.
 _LATE_BANK = (
     TOP,
-    "  assign p2_valid = {p2_valid_q, p2_s0_valid};\n",
+    "    if (advance) p2_s1_mu <= p2_s0_mu;\n  end\n",
+    "    if (advance) p2_s1_mu <= p2_s0_mu;\n  end\n"
     "  logic late_bank_q = 1'b0;\n"
-    "  always_ff @(posedge clk_i) if (%s) late_bank_q <= %s;\n"
-    "  assign p2_valid = {p2_valid_q, p2_s0_valid};\n",
+    "  always_ff @(posedge clk_i) if (%s) late_bank_q <= %s;\n",
 )
 _MASKED_DATA = (GUARD, "{LANE_W{active[i] && accept}}", "{LANE_W{accept}}")
 
@@ -166,7 +167,7 @@ MUTATIONS: dict[str, Mutation] = {
         ((STATISTICS, ".data_i (active_q),", ".data_i ({LANES{1'b1}}),"),), "masks", TUSER
     ),
     "masked lanes not zeroed": Mutation(
-        ((TOP, "p2_out_active[i] ? p2_out_sum[i] : 8'd0;", "p2_out_sum[i];"),), "masks", VALUE
+        ((BACK, "out_active[i] ? out_sum[i] : 8'd0;", "out_sum[i];"),), "masks", VALUE
     ),
     "masked lane without its keep": Mutation(
         ((TOP, "{1'b1, 10'b0, p1_s1_keep[i]};", "{1'b1, 11'b0};"),), "masks", ""
@@ -267,7 +268,7 @@ MUTATIONS: dict[str, Mutation] = {
     # ----------------------------------------------------------------------------- affine
     "A rounded down": Mutation(((AFFINE, ".ADD(128)", ".ADD(0)"),), "shapes", VALUE),
     "RSQRT without its top bit": Mutation(
-        ((TOP, "({1'b1, p2_s1_rsqrt}),", "({1'b0, p2_s1_rsqrt}),"),), "shapes", VALUE
+        ((TOP, "({1'b1, p2_s0_rsqrt}),", "({1'b0, p2_s0_rsqrt}),"),), "shapes", VALUE
     ),
     "deviation a bit narrow": Mutation(
         (
@@ -282,7 +283,7 @@ MUTATIONS: dict[str, Mutation] = {
         rows=400,
     ),
     "left shift left out": Mutation(
-        ((TOP, ".sh_i   (p2_s1_sh),", ".sh_i   ((p2_s1_sh < 5'd7) ? 5'd7 : p2_s1_sh),"),),
+        ((BACK, ".sh_i   (s1_sh),", ".sh_i   ((s1_sh < SH_W'(7)) ? SH_W'(7) : s1_sh),"),),
         "levels",
         VALUE,
         rows=400,
@@ -334,7 +335,7 @@ MUTATIONS: dict[str, Mutation] = {
     ),
     # ---------------------------------------------------------------------- channel table
     "beta of the beat behind": Mutation(
-        ((TOP, ".STAGES(StBeta)", ".STAGES(StBeta - 1)"),), "smoke", VALUE
+        ((BACK, ".STAGES(StBeta)", ".STAGES(StBeta - 1)"),), "smoke", VALUE
     ),
     "bank of pass 1 a row late": Mutation(
         (
@@ -349,7 +350,7 @@ MUTATIONS: dict[str, Mutation] = {
     ),
     "bank of pass 2 a row late": Mutation(
         (
-            (TOP, ".rd_bank_i(p2_s0_bank),", ".rd_bank_i(late_bank_q),"),
+            (TOP, ".bank_i       (p2_s0_bank),", ".bank_i       (late_bank_q),"),
             (
                 *_LATE_BANK[:2],
                 _LATE_BANK[2] % ("advance && p2_s0_valid && p2_s0_last", "p2_s0_bank"),
@@ -359,7 +360,7 @@ MUTATIONS: dict[str, Mutation] = {
         VALUE,
     ),
     "bank of the row in pass 1 for pass 2": Mutation(
-        ((TOP, ".rd_bank_i(p2_s0_bank),", ".rd_bank_i(p1_s0_bank),"),), "random", VALUE
+        ((TOP, ".bank_i       (p2_s0_bank),", ".bank_i       (p1_s0_bank),"),), "random", VALUE
     ),
     "written to the other bank": Mutation(
         ((COLUMN, "{wr_beat, wr_bank_i};", "{wr_beat, !wr_bank_i};"),), "smoke", ""
@@ -393,7 +394,7 @@ MUTATIONS: dict[str, Mutation] = {
         "",
     ),
     "index of pass 2 not restarted": Mutation(
-        ((TOP, "p2_s0_last ? '0 : p2_s0_index_q + IndexW'(1);", "p2_s0_index_q + IndexW'(1);"),),
+        ((BACK, "last_i ? '0 : index_q + IndexW'(1);", "index_q + IndexW'(1);"),),
         "random",
         "",
     ),
@@ -437,8 +438,8 @@ MUTATIONS: dict[str, Mutation] = {
     # ------------------------------------------------------------------------------ reset
     "index of pass 2 not reset": Mutation(
         (
-            (TOP, "p2_s0_index_q, p2_beta_index;", "p2_s0_index_q = '0, p2_beta_index;"),
-            (TOP, "      p2_s0_index_q <= '0;\n    end else if", "    end else if"),
+            (BACK, "index_q, beta_index;", "index_q = '0, beta_index;"),
+            (BACK, "      index_q <= '0;\n    end else if", "    end else if"),
         ),
         "reset",
         VALUE,
@@ -465,8 +466,8 @@ MUTATIONS: dict[str, Mutation] = {
     ),
     "stages of pass 2 not reset": Mutation(
         (
-            (TOP, " p2_valid_q;\n", " p2_valid_q = '0;\n"),
-            (TOP, "      p2_valid_q    <= '0;\n", ""),
+            (BACK, " valid_q;\n", " valid_q = '0;\n"),
+            (BACK, "      valid_q <= '0;\n", ""),
         ),
         "reset",
         "",

@@ -51,9 +51,6 @@ MUTATIONS: dict[str, Mutation] = {
     "a remainder that equals the divisor stays": Mutation(
         ((DIVIDE, "twice >= {1'b0, divisor_in}", "twice > {1'b0, divisor_in}"),), "smoke", VALUE
     ),
-    "beta of the beat behind": Mutation(
-        ((TOP, ".STAGES(StBeta)", ".STAGES(StBeta - 1)"),), "smoke", VALUE
-    ),
     "gfrac of the next row": Mutation(
         ((TOP, "(p1_sum_run.gfrac),", "(p1_s0_run.gfrac),"),), "random", VALUE
     ),

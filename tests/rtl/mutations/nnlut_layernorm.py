@@ -53,14 +53,11 @@ MUTATIONS: dict[str, Mutation] = {
     ),
     "gamma and beta change places": Mutation(
         (
-            (TOP, ".wr_data_i(chan_gamma_i),", ".wr_data_i(chan_beta_i ^ 8'd0),"),
-            (TOP, ".wr_data_i(chan_beta_i),", ".wr_data_i(chan_gamma_i),"),
+            (TOP, ".chan_factor_i(chan_gamma_i),", ".chan_factor_i(chan_beta_i),"),
+            (TOP, "    .chan_beta_i,\n", "    .chan_beta_i  (chan_gamma_i),\n"),
         ),
         "smoke",
         VALUE,
-    ),
-    "beta of the beat behind": Mutation(
-        ((TOP, ".STAGES(StBeta)", ".STAGES(StBeta - 1)"),), "smoke", VALUE
     ),
     "overflow not seen before the shift by 32": Mutation(
         ((SHIFT, "over[s] = !sh_i[s]", "over[s] = s != 5 && !sh_i[s]"),),
