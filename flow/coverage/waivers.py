@@ -114,25 +114,27 @@ def load_waivers(path: Path = WAIVERS) -> list[Waiver]:
         kinds = _several(entry.get("kind", "functional" if what == "point" else ""))
         if what == "file" and not {*kinds} <= {*KINDS}:
             raise UserError(f"{where}: kind must be of {', '.join(KINDS)}")
-        if entry.get("unit", next(iter(UNITS))) not in UNITS:
-            raise UserError(f"{where}: there is no unit {entry['unit']}")
+        units = _several(entry.get("unit", ""))
+        if wrong := {*units} - {"", *UNITS}:
+            raise UserError(f"{where}: there is no unit {min(wrong)}")
         if unknown := entry.get("when", {}).keys() - {
             *chain(*(u.defaults for u in UNITS.values()))
         }:
             raise UserError(f"{where}, when: no unit has a parameter {min(unknown)}")
         if not entry.keys() & {"line", "detail", "bin"}:
             raise UserError(f"{where} waives all of {entry[what]}: name a line, detail or bin")
-        found.append(
+        found += [
             Waiver(
                 file=entry[what],
                 kinds=kinds,
                 lines=_several(entry["line"]) if "line" in entry else (),
                 details=_several(entry[detail]) if detail in entry else (),
-                unit=entry.get("unit", ""),
+                unit=unit,
                 when={name: _several(value) for name, value in entry.get("when", {}).items()},
                 reason=" ".join(entry["reason"].split()),
             )
-        )
+            for unit in units
+        ]
     return found
 
 

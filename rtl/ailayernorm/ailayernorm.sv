@@ -136,8 +136,8 @@ module ailayernorm #(
   logic [ZpW-1:0]        p1_s0_zp;
   logic [LANES-1:0][7:0] p1_s0_x;
   logic [LANES-1:0]      p1_s0_keep, p1_s0_active;
-  logic [StRow:0]        p1_valid;
-  logic [StRow-1:0]      p1_valid_q;
+  logic [StSum:0]        p1_valid;
+  logic [StSum-1:0]      p1_valid_q;
   logic                  p1_s0_valid;
 
   sn_row_guard #(
@@ -174,7 +174,7 @@ module ailayernorm #(
 
   always_ff @(posedge clk_i or negedge rst_ni) begin
     if (!rst_ni) p1_valid_q <= '0;
-    else p1_valid_q <= p1_valid[StRow-1:0];
+    else p1_valid_q <= p1_valid[StSum-1:0];
   end
   assign p1_valid = {p1_valid_q, p1_s0_valid};
 

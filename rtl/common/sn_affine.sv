@@ -3,7 +3,7 @@
 //
 //   gamma x 1/sigma --> rnd >> 8 --[reg]--> A --+
 //   dev ---------------------------[reg]--------x --[reg]--> num --> >> sh, sat --([reg])--> + --> sat --> out
-//   beta (LATENCY clocks later) -------------------------------------------------------------+
+//   beta (2 + SHIFT_REG clocks later) -------------------------------------------------------+
 //
 //   A    = rnd(gamma * R / 2^8)                        R_W bits signed; R unsigned
 //   num  = A * dev                                     R_W + DEV_W - 1 bits signed, as |A| < 2^(R_W - 1)
@@ -30,7 +30,7 @@ module sn_affine #(
   // its row
   input  logic [R_W-1:0]              r_i,
   input  logic [SH_W-1:0]             sh_i,
-  // LATENCY clocks later
+  // 2 + SHIFT_REG clocks later
   input  logic [LANES-1:0][7:0]       beta_i,   // int8
   output logic [LANES-1:0][7:0]       out_o     // int8
 );

@@ -2,7 +2,7 @@
 // Input side of the stream contract: turns AXI4-Stream beats into checked, registered beats of rows.
 //
 //                 +-----------------------------------------+
-//   s_axis_* ---->| position in the row, tkeep and length   |--[reg]--> beat_o (1 clock later)
+//   s_axis_* ---->| position in the row, tkeep and length   |--[reg]--> data_o, keep_o, .. (1 clock later)
 //   cfg_i ------->| checks, settings of the first beat      |--[reg]--> err_len_o, err_keep_o
 //                 +-----------------------------------------+
 //

@@ -6,9 +6,8 @@
 //
 //   m_t = max(m_(t-1), max of unmasked x in beat t)       max_o = m_t + 128,  prev_o = m_(t-1) + 128
 //
-// Elements are compared as x + 128, unsigned, and a masked lane counts as 0: where no unmasked
-// element has come yet, max_o is 0, i.e. x = -128. The rise from there is not a correction, and
-// does no harm: the sum it would correct is still 0.
+// Elements are compared as x + 128, unsigned, and a masked lane counts as 0: before the first unmasked
+// element max_o is 0, i.e. x = -128. A sum that is shifted by the rise from there is still 0.
 //
 // Latency one clock, one beat a clock: the levels of the tree overlap (sn_max), so that no register
 // between them is needed, nor one to keep the elements beside it.

@@ -12,7 +12,7 @@ from cocotb_tools.runner import get_runner
 from softnorm.flow import tools
 from softnorm.flow.paths import ROOT, RTL
 from softnorm.units import UNITS
-from tests.rtl.planted import plant
+from tests.rtl.mutations import plant
 
 WRAPPER = Path(__file__).parent / "two_units.sv"
 RTL_FILES = list(dict.fromkeys(UNITS["e2softmax"].rtl + UNITS["rexp"].rtl))

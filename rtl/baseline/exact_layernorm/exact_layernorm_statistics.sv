@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Row statistics: exact sum and sum of squares of a row's elements, and their number, beat by beat.
 //
-//   x, zp --> a = x - zp --[reg]--> << alpha --[reg]--> v --+--[reg]--> adder tree --> + --[reg]--> sum_o
-//                                   |                       |                          ^______|
-//   alpha (the same clock) ---------+                       +--> v * v --[reg]--> adder tree --> + --[reg]--> square_sum_o
-//   active --> adder tree --> + --[reg]--> count_o
+//   x, zp --> a = x - zp --[reg]--> << alpha --[reg]--> v --+--[reg]----------> sn_row_sum --> sum_o
+//                                   |                       |
+//   alpha (the same clock) ---------+                       +--> v * v --[reg]--> sn_row_sum --> square_sum_o
+//   active --> 3 clocks --> sn_row_sum --> count_o
 //
 //   sum        = sum of v = a << alpha                 12 bits signed an element
 //   square_sum = sum of v * v                          22 bits

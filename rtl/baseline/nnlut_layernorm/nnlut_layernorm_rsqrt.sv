@@ -7,7 +7,7 @@
 //   k = number of b[1] .. b[15] that are at most m
 //   R = T[k] - rnd(S[k] * m / 2^14)                               16 fraction bits
 //
-// 1/sqrt(var) is R * 2^(-16 - e). A variance that is not positive counts as 1. Latency three
+// 1/sqrt(var) is R * 2^(-16 - e). A variance of 0 counts as 1. Latency three
 // clocks, a row a clock.
 
 module nnlut_layernorm_rsqrt (

@@ -446,7 +446,7 @@ MUTATIONS: dict[str, Mutation] = {
     ),
     "stages of pass 1 not reset": Mutation(
         (
-            (TOP, "[StRow-1:0]      p1_valid_q;", "[StRow-1:0]      p1_valid_q = '0;"),
+            (TOP, "[StSum-1:0]      p1_valid_q;", "[StSum-1:0]      p1_valid_q = '0;"),
             (TOP, "if (!rst_ni) p1_valid_q <= '0;", "if (!rst_ni) p1_valid_q[0] <= 1'b0;"),
         ),
         "reset",
