@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A unit's RTL as a function of arrays: rows in, outputs out, on either simulator.
 
-    from flow import rtl
+    from softnorm.flow.bulk import rtl
     outputs = rtl.run(unit, {"LANES": 8}, x, mask, {"frac": 4, "fmt": 1})
 
 A batch goes through the simulator in one piece: numpy makes its beats, and compiled code drives

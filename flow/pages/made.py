@@ -168,7 +168,7 @@ class Made:
         rows = (
             ("elements compared with the model, of them different", compared, "figures"),
             (
-                "beats a clock, no stalls, rows of any length",
+                "beats per clock, no stalls, rows of any length",
                 [f"{one['beats a clock']:.3f}" for one in facts],
                 "figures",
             ),

@@ -14,7 +14,7 @@ import pytest
 from softnorm.flow.paths import ROOT
 
 TOPS = ("models", "units", "tb", "flow")  # from the ground up: each imports those before it
-# Rooms of a folder, from the ground up; files beside them are below (flow) or above all (tb).
+# Rooms of a folder, from the ground up; files beside them are below all.
 FLOORS = {
     "tb": ("stimulus", "check", "bulk", "uvm"),
     "flow": (

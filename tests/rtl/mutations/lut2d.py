@@ -13,8 +13,8 @@ ROW = "lut2d/lut2d_row.sv"
 LINE = "lut2d/lut2d_line.sv"
 TABLES = "lut2d/lut2d_tables_pkg.sv"
 
-# Not planted, because no output tells: an index cut at 101 to 127 (E and COL are 0 from there on),
-# a row clamped to 59 (its entries are those of row 60, at each W), and one that is not raised to 1
+# No output shows these, so they are no mutations: an index cut at 101 to 127 (E and COL are 0 from
+# there on), a row clamped to 59 (its entries are those of row 60, at each W), and one that is not raised to 1
 # (an all-masked row's).
 MUTATIONS: dict[str, Mutation] = {
     # ------------------------------------------------------------------------- arithmetic

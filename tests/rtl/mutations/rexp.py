@@ -15,8 +15,8 @@ TABLES = "rexp/rexp_tables_pkg.sv"
 
 WIDE = {"W": 15, "XS": 16}
 
-# An element of all-masked rows alone has j = 0 before it is saturated, and its output is 0 whatever
-# TA says: that the lower end is not clamped cannot be seen, and is not planted.
+# Only all-masked rows have j = 0 before saturation, and their output is 0 whatever TA says. So no
+# mutation leaves out the lower clamp.
 MUTATIONS: dict[str, Mutation] = {
     # ------------------------------------------------------------------------- arithmetic
     "T1: last bin is the one before": Mutation(
