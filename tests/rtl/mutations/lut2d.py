@@ -14,8 +14,8 @@ LINE = "lut2d/lut2d_line.sv"
 TABLES = "lut2d/lut2d_tables_pkg.sv"
 
 # No output shows these, so they are no mutations: an index cut at 101 to 127 (E and COL are 0 from
-# there on), a row clamped to 59 (its entries are those of row 60, at each W), and one that is not raised to 1
-# (an all-masked row's).
+# there on), a row clamped to 59 (its entries are those of row 60, at each W), and one that is not
+# raised to 1 (an all-masked row's).
 MUTATIONS: dict[str, Mutation] = {
     # ------------------------------------------------------------------------- arithmetic
     "d times 8 for times 10": Mutation(
