@@ -416,7 +416,7 @@ def test_area_is_shown_as_it_is_kept(regression, tmp_path, monkeypatch):
     assert "rexp 2,535 665 1 2 80" in page.text.replace("8 256 defaults ", "")
     assert "Synthesis : Yosys with slang" in page.text  # a bold word, and no stars
     assert "**" not in page.text
-    assert "All 4 configurations are of the sources" in page.text
+    assert "All 4 configurations were measured with the present sources" in page.text
     assert ppa_plots.LANES in page.targets
     assert (tmp_path / "report" / ppa_plots.LANES).read_text() == "<svg/>"
     assert 'src="none.svg"' not in markdown.rendered("![not there](none.svg)", docs)

@@ -272,11 +272,12 @@ def test_a_batch_goes_on_where_the_one_before_ended(unit):
 # ---------------------------------------------------------------------------------- mutations
 
 TOP = "e2softmax/e2softmax.sv"
-ON_VALID = "    end else if (advance) begin\n      p_valid  "
-ON_PAYLOAD = "    if (advance) begin\n      m_axis_tdata"
+OUTPUT = "common/sn_row_output.sv"
+ON_VALID = "else if (advance_o) m_axis_tvalid"
+ON_PAYLOAD = "    if (advance_o) begin\n      m_axis_tdata"
 
 
-def planted(tmp_path, sim, edit, name="e2softmax", **how):
+def mutated(tmp_path, sim, edit, name="e2softmax", **how):
     """A batch through a unit with an edit in its RTL: (unit, parameters, rows, outputs)."""
     unit = UNITS[name]
     parameters = unit.resolve(SMALL)
@@ -290,14 +291,14 @@ def planted(tmp_path, sim, edit, name="e2softmax", **how):
 def waiting(clocked, statement):
     """An edit: what a register of the output does while it waits."""
     new = clocked.replace(
-        "(advance)", f"(!advance) begin\n      {statement}\n    end else if (1'b1)"
+        "(advance_o)", f"(!advance_o) begin\n      {statement}\n    end else if (1'b1)"
     )
-    return (TOP, clocked, new)
+    return (OUTPUT, clocked, new)
 
 
 def test_a_wrong_value_is_seen(tmp_path, sim):
     edit = ("rexp/rexp_tables_pkg.sv", "3'd4: t1_w8 = 8'd5;", "3'd4: t1_w8 = 8'd6;")
-    assert differences(*planted(tmp_path, sim, edit, "rexp")) > 0
+    assert differences(*mutated(tmp_path, sim, edit, "rexp")) > 0
 
 
 RULES = {
@@ -313,7 +314,7 @@ RULES = {
 def test_a_broken_rule_of_the_stream_is_an_exception(tmp_path, sim, name):
     edit, report = RULES[name]
     with pytest.raises(RtlError, match=report) as raised:
-        planted(tmp_path, sim, edit, stalls=("none", "half"))
+        mutated(tmp_path, sim, edit, stalls=("none", "half"))
     assert "LANES=8" in str(raised.value)
     assert "seed 1, stalls none half" in str(raised.value)
     if sim == "verilator":
@@ -338,25 +339,21 @@ def test_an_instance_goes_on_after_an_assertion(tmp_path):
 
 def test_a_failure_of_one_instance_is_raised_from_all(tmp_path):
     with pytest.raises(RtlError, match="tvalid fell"):
-        planted(tmp_path, "verilator", RULES["tvalid"][0], stalls=("none", "half"), instances=2)
+        mutated(tmp_path, "verilator", RULES["tvalid"][0], stalls=("none", "half"), instances=2)
 
 
 SHAPES_BROKEN = {
-    "hang": ((TOP, ON_VALID, ON_VALID.replace("advance", "1'b0")), r"stuck: .*\n.* came out"),
+    "hang": ((OUTPUT, ON_VALID, ON_VALID.replace("advance_o", "1'b0")), r"stuck: .*\n.* came out"),
     "tlast": (
-        (TOP, "m_axis_tlast <= p_valid[2] && div_last;", "m_axis_tlast <= 1'b1;"),
+        (OUTPUT, "m_axis_tlast <= valid_i && last_i;", "m_axis_tlast <= 1'b1;"),
         "more came out|tlast is not where",
     ),
     "no tlast": (
-        (TOP, "m_axis_tlast <= p_valid[2] && div_last;", "m_axis_tlast <= 1'b0;"),
+        (OUTPUT, "m_axis_tlast <= valid_i && last_i;", "m_axis_tlast <= 1'b0;"),
         "stuck|tuser changed within",
     ),
     "tkeep": (
-        (
-            TOP,
-            "m_axis_tkeep[i] <= p_valid[2] && div_code[i] != CodeAbsent;",
-            "m_axis_tkeep[i] <= 1'b1;",
-        ),
+        (OUTPUT, "m_axis_tkeep <= valid_i ? keep_i : '0;", "m_axis_tkeep <= '1;"),
         "row .*, beat .*: tkeep is not that of the beat that went in",
     ),
 }
@@ -371,19 +368,19 @@ def test_a_loop_that_does_not_settle_is_an_exception(tmp_path):
         '  always_ff @(posedge clk_i) if (turn && err_len_o) $display("x");\nendmodule',
     )
     with pytest.raises(RtlError, match="converge"):
-        planted(tmp_path, "verilator", edit)
+        mutated(tmp_path, "verilator", edit)
 
 
 @pytest.mark.parametrize("name", SHAPES_BROKEN)
 def test_rows_of_another_shape_are_an_exception(tmp_path, sim, name):
     edit, report = SHAPES_BROKEN[name]
     with pytest.raises(RtlError, match=report):
-        planted(tmp_path, sim, edit)
+        mutated(tmp_path, sim, edit)
 
 
 def test_an_x_is_an_exception(tmp_path, icarus):
     with pytest.raises(RtlError, match="X on an output"):
-        planted(tmp_path, "icarus", (TOP, "<= p_valid[2] && div_last;", "<= div_last;"))
+        mutated(tmp_path, "icarus", (OUTPUT, "<= valid_i && last_i;", "<= last_i;"))
 
 
 def test_a_bank_that_is_written_too_early_is_seen(monkeypatch):
