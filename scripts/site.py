@@ -13,7 +13,6 @@ Exit code: 0 done, 1 a page is wrong, 2 bad input or a missing tool.
 
 import bootstrap  # noqa: F401  isort: skip
 
-import importlib.util
 import os
 import subprocess
 import sys
@@ -32,7 +31,7 @@ def command(arguments: Sequence[str]) -> int:
         return 0
     if arguments:
         raise UserError("site takes no arguments")
-    if importlib.util.find_spec("material") is None:
+    if not tools.is_installed("material"):
         raise UserError(f"MkDocs is not installed; run: {tools.install('docs')}")
     build = [sys.executable, "-m", "mkdocs", "build", "--strict"]
     # Without it the theme prints what it thinks of MkDocs 2.

@@ -261,7 +261,7 @@ class Made:
                 stored = [f"{point.bits:.2f}", f"{point.tables:.0f}", tables.figure(point.error)]
                 lines.append([name, *stored, row["correct"], row["as float"]])
         titles = ["on the frontier" if best else "not on it", "bits", "table bytes", "mean abs"]
-        titles += ["digits: correct", "says what float says"]
+        titles += ["digits: correct", "same prediction as float"]
         return _markdown(titles, lines) + _aged(["digits"] * older)
 
     def bulk(self) -> str:
@@ -292,7 +292,7 @@ class Made:
 def _digits(made: Made, table: str, wanted: Sequence[str]) -> str:
     titles = {"softmax": "softmax", "LayerNorm": "LayerNorm", "correct": "correct"}
     return made.shown(
-        table, {**titles, "accuracy": "accuracy", "as float": "says what float says"}, wanted
+        table, {**titles, "accuracy": "accuracy", "as float": "same prediction as float"}, wanted
     )
 
 

