@@ -155,8 +155,9 @@ def test_the_wheel_works_far_from_the_checkout(wheel, tmp_path):
         from softnorm.flow import tools
         from softnorm.flow.paths import BUILD
         assert "site-packages" not in str(BUILD)
+        assert not hasattr(softnorm, "nothing")
         try:
-            import softnorm.pytorch
+            softnorm.pytorch
         except Exception as error:
             print(error)
     """)
