@@ -58,7 +58,7 @@ def attention(
     """
     if module not in _softmax_of:
         raise UserError(
-            f'attention "{NAME}" is for softnorm.flow.pytorch.evaluate_with to switch on: '
+            f'attention "{NAME}" is for softnorm.pytorch.evaluate_with to switch on: '
             "it knows no softmax for this model"
         )
     if dropout:

@@ -499,7 +499,7 @@ def test_there_is_no_gradient_and_no_dropout():
             attention.attention(module, query, query, query, None, dropout=0.1)
         with pytest.raises(UserError, match="attention sinks"):
             attention.attention(module, query, query, query, None, s_aux=query)
-    with pytest.raises(UserError, match=r"for flow\.pytorch\.evaluate_with to switch on"):
+    with pytest.raises(UserError, match=r"for softnorm\.pytorch\.evaluate_with to switch on"):
         attention.attention(module, query, query, query, None)
 
 
