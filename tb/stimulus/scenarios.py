@@ -275,13 +275,15 @@ def _masks(bench: Bench) -> Iterator[Phase]:
 def _settings(bench: Bench) -> Iterator[Phase]:
     make = bench.make
     # Each combination three times, in random order, on short rows: a setting that is taken too
-    # early or too late shows.
-    chosen = 3 * _combinations(make, 64)
-    rows = []
-    for place in bench.rng.permutation(len(chosen)):
-        length = int(bench.rng.integers(1, min(make.max_len, 4 * make.lanes) + 1))
-        rows.append(make.row(length, **chosen[place]))
-    yield Phase(rows)
+    # early or too late shows. And once more where first beats wait for tready.
+    combinations = _combinations(make, 64)
+    for times, sink in ((3, "none"), (1, "half")):
+        chosen = times * combinations
+        rows = []
+        for place in bench.rng.permutation(len(chosen)):
+            length = int(bench.rng.integers(1, min(make.max_len, 4 * make.lanes) + 1))
+            rows.append(make.row(length, **chosen[place]))
+        yield Phase(rows, "none", sink)
     yield Phase((make.row(length=1) for _ in range(40)), "none", "half")
     yield Phase(_ends(make))
 

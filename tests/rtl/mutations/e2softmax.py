@@ -20,6 +20,16 @@ DIV = "e2softmax/e2softmax_log_div.sv"
 # What the guard lets into lanes that are not active.
 _UNMASKED = (GUARD, "{LANE_W{active[i] && accept}}", "{LANE_W{accept}}")
 
+# What cfg_i had in the first clock in which a beat was shown.
+_SHOWN = """  logic shown_q;
+  logic [CFG_W-1:0] early_q;
+  always_ff @(posedge clk_i or negedge rst_ni) begin
+    if (!rst_ni) shown_q <= 1'b0;
+    else shown_q <= s_axis_tvalid && !s_axis_tready;
+  end
+  always_ff @(posedge clk_i) if (s_axis_tvalid && !shown_q) early_q <= cfg_i;
+"""
+
 MUTATIONS: dict[str, Mutation] = {
     # ------------------------------------------------------------------------- arithmetic
     "divider constants swapped": Mutation(
@@ -198,6 +208,29 @@ MUTATIONS: dict[str, Mutation] = {
     # ----------------------------------------------------------------- settings and errors
     "settings taken with the last beat": Mutation(
         ((GUARD, "if (first) cfg_o <= cfg_i;", "cfg_o <= cfg_i;"),), "settings", ""
+    ),
+    "settings taken when tvalid rises": Mutation(
+        (
+            (GUARD, "  logic            in_row_q;", _SHOWN + "  logic            in_row_q;"),
+            (
+                GUARD,
+                "if (first) cfg_o <= cfg_i;",
+                "if (first) cfg_o <= shown_q ? early_q : cfg_i;",
+            ),
+        ),
+        "settings",
+        "does not match the model",
+    ),
+    "last beat counts by tstrb alone": Mutation(
+        (
+            (
+                GUARD,
+                "assign active = keep & s_axis_tstrb;",
+                "assign active = (s_axis_tlast && !past_end) ? s_axis_tstrb : keep & s_axis_tstrb;",
+            ),
+        ),
+        "lengths",
+        "does not match the model",
     ),
     "long row not flagged": Mutation(
         ((GUARD, "new_len_err = past_end ||", "new_len_err = 1'b0 ||"),), "errors", ""
