@@ -255,7 +255,7 @@ def collect(came: OutputBeats, shape: StreamShape) -> Outcome:
 
 
 def pack(row: Row, shape: StreamShape, noise: Noise) -> list[tuple[int, int, int]]:
-    """Beats (tdata, tkeep, tstrb) of a row. In lanes without an element tdata and tstrb are noise."""
+    """Beats (tdata, tkeep, tstrb) of a row; without an element, tdata and tstrb are noise."""
     lanes, n = shape.lanes, len(row.x)
     beats = -(-n // lanes)
     size = lanes * shape.in_dtype.itemsize

@@ -203,6 +203,8 @@ SOME = (
     "settings taken when tvalid rises",
     "last beat counts by tstrb alone",
     "err_len_o at every dropped beat",
+    "count of dropped beats wraps",
+    "tkeep of the first and the last dropped beat alone",
     "hole in tkeep let pass",
     "flag of the last row kept",
     "tkeep comes out whole",
