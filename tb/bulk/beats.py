@@ -18,7 +18,7 @@ import numpy as np
 from softnorm.units.unit import BANKS, ChannelSet, Outputs, Parameters, Rows, Unit
 
 from ..check.contract import InputBeats, OutputBeats, StreamShape
-from ..stimulus.values import CLOCK_NS, STALLS, Reset
+from ..stimulus.values import CLOCK_NS, STALLS, Reset, sink_stalls
 
 NOISES = 61  # beats of noise: a prime, so that they meet every phase of a row
 _PAIRS = 1021  # of a stall pattern, which then comes round
@@ -302,8 +302,8 @@ def pattern(name: str, seeds: tuple[int, ...]) -> np.ndarray:
 class Drive:
     """How rows are driven, beyond what they are.
 
-    phases  (first row, stalls of the source, stalls of the sink), names in STALLS; the
-            first phase starts with row 0. A pattern starts anew with each phase.
+    phases  (first row, stalls of the source, stalls of the sink), names in STALLS and in SINKS;
+            the first phase starts with row 0. A pattern starts anew with each phase.
     keeps   (row, beat) -> tkeep in place of the right one
     resets  when resets come
     clocks  whether the clock of each beat is kept
@@ -321,6 +321,7 @@ class Phases:
 
     row    its first row
     source_from, source_count, sink_from, sink_count   its first pair and how many; none: no stalls
+    sink_after   1: tready waits for tvalid
     """
 
     pairs: np.ndarray
@@ -329,19 +330,21 @@ class Phases:
     source_count: np.ndarray
     sink_from: np.ndarray
     sink_count: np.ndarray
+    sink_after: np.ndarray
 
     @classmethod
     def of(cls, phases: Sequence[tuple[int, str, str]], seed: int) -> Phases:
         """Patterns by name. Raises ValueError for a name that is not there."""
-        names = {(side, name) for _, *both in phases for side, name in enumerate(both, start=1)}
+        known = [(row, source, *sink_stalls(sink)) for row, source, sink in phases]
+        names = {(side, one[side]) for one in known for side in (1, 2)}
         places, parts, used = {}, [np.zeros((0, 2), np.uint32)], 0
         for side, name in sorted(names):
             pairs = pattern(name, (seed, side))
             places[side, name] = used, len(pairs)
             parts.append(pairs)
             used += len(pairs)
-        table = [(row, *places[1, source], *places[2, sink]) for row, source, sink in phases]
-        columns = np.array(table, np.uint64).reshape(-1, 5).T
+        table = [(row, *places[1, a], *places[2, b], after) for row, a, b, after in known]
+        columns = np.array(table, np.uint64).reshape(-1, 6).T
         return cls(np.concatenate(parts), *np.ascontiguousarray(columns))
 
 
@@ -372,8 +375,9 @@ class Job:
     """A batch as a simulator is to drive it.
 
     loads, lines  of the channel table; None without one
-    in_clocks, out_clocks  [beats, 2] uint64, room for the clock of each beat's first tvalid and of
-            its transfer; None where they are not kept
+    in_clocks, out_clocks  [beats, 2], [beats, 3] uint64, room for the clock of each beat's first
+            tvalid and of its transfer, and at the output for tready before it, as `before` of
+            tb.check.scoring.Timing; None where they are not kept
     limit   clocks without a transfer that are taken for a hang
     settle  clocks at the end in which nothing may come out
     """
@@ -404,7 +408,8 @@ class Job:
             settings[:, column] = loads.row_bank if bank else rows.settings[setting.name]
         beats = pack(shape, rows, settings, rng, drive.keeps)
         room = Room.of(shape, rows.length)
-        clocks = [np.zeros((len(one.last), 2), np.uint64) for one in (beats, room) if drive.clocks]
+        sides = ((beats, 2), (room, 3)) if drive.clocks else ()
+        clocks = [np.zeros((len(one.last), columns), np.uint64) for one, columns in sides]
         return cls(
             beats,
             noise(unit, parameters, rng),

@@ -58,6 +58,7 @@ class ObservedRow:
     clocks: list[int] = field(default_factory=list)  # clock of each beat's transfer
     waits: int = 0  # clocks with tvalid and no tready
     gaps: int = 0  # clocks without tvalid after the first beat
+    before: int = 0  # clocks without tvalid, before it too: 1, some without tready; 2, some with it
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,8 @@ class Expected:
     beats     [rows] int, output beats
     err_len, err_keep  [rows] bool, the common checks; err_len_o pulses once for each such row
     keep_pulses  [rows] int, clocks of err_keep_o
-    keep_kinds  [beats with a wrong tkeep] index into KEEP_KINDS
+    keep_kinds, keep_places  [beats with a wrong tkeep] index into KEEP_KINDS and KEEP_PLACES
+    dropped   [rows] int, beats beyond the last that a row can have
     """
 
     rows: Rows
@@ -79,9 +81,12 @@ class Expected:
     err_keep: np.ndarray
     keep_pulses: np.ndarray
     keep_kinds: np.ndarray
+    keep_places: np.ndarray
+    dropped: np.ndarray
 
 
 # Ways for a tkeep to be wrong: no lane; a hole, or no lane 0; a run that ends before the row does.
+KEEP_PLACES = ("in the row", "first dropped beat", "dropped between", "last dropped beat")
 KEEP_KINDS = ("empty", "empty at tlast", "hole", "hole at tlast", "short")
 
 
@@ -196,6 +201,8 @@ def expect(given: InputBeats, shape: StreamShape) -> Expected:
     x[where] = given.data[stored]
     x[~exists] = 0
 
+    place = np.where(last, 3, np.where(number == shape.max_beats, 1, 2))
+    place[stored] = 0
     flat = (len(beats), grid[1] * lanes)
     # One past the last element that exists: a row with holes in its tkeep keeps its places.
     exists, active, x = exists.reshape(flat), active.reshape(flat), x.reshape(flat)
@@ -217,6 +224,8 @@ def expect(given: InputBeats, shape: StreamShape) -> Expected:
         err_keep=pulses > 0,
         keep_pulses=pulses,
         keep_kinds=kind[wrong],
+        keep_places=place[wrong],
+        dropped=beats - out_beats,
     )
 
 

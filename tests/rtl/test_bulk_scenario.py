@@ -146,7 +146,7 @@ def test_each_phase_has_its_own_stalls(sim):
     assert not gaps[:10].any()
     assert (gaps[10:20] == 7).all()  # a clock before each beat
     assert not gaps[20:].any()
-    shown, moved = job.out_clocks.astype(int).reshape(40, 8, 2).transpose(2, 0, 1)
+    shown, moved, _ = job.out_clocks.astype(int).reshape(40, 8, 3).transpose(2, 0, 1)
     waits = (moved - shown).sum(axis=1)
     assert not waits[:9].any()
     assert (waits[21:26] > 8 * 8).all()  # some come out when the phase is over already
@@ -257,7 +257,7 @@ def test_the_scorer_looks_at_each_beat_of_a_row():
     given = expect(beats.driven(unit, parameters, rows, job, slice(0, 3)), shape)
     model = unit.predict(parameters, rows)
     none = np.zeros(3, int)
-    timing = Timing(none, none, none, [([1, 2, 3], [4, 5, 6])] * 3)
+    timing = Timing(none, none, none, [([1, 2, 3], [4, 5, 6])] * 3, none)
     data, keep = model.out.reshape(9, 4), given.keep.reshape(9, 4)
     right = OutputBeats(np.full(3, 3), data, keep, np.repeat(model.exponent.astype(int), 3))
 
