@@ -153,6 +153,23 @@ def test_each_phase_has_its_own_stalls(sim):
     assert not waits[32:].any()
 
 
+def test_a_sink_waits_for_tvalid(sim):
+    """No tready without tvalid, which costs no clock; a pattern costs as many as it says."""
+    unit = UNITS["exact_softmax"]
+    parameters = unit.resolve(TINY)
+    make = RowMaker(np.random.default_rng(1), unit, parameters)
+    rows = [make.row(length=32) for _ in range(20)]
+    took = {}
+    for sink in ("none", "none after tvalid", "alternate after tvalid"):
+        job, _ = drive(unit, parameters, rows, Drive(((0, "none", sink),), clocks=True), sim)
+        shown, moved, before = job.out_clocks.astype(int).T
+        took[sink] = moved
+        assert before[0] == (1 if "after" in sink else 2)
+        assert (before & 2).any() == (sink == "none")
+        assert ((moved - shown)[1:] == (sink == "alternate after tvalid")).all()
+    np.testing.assert_array_equal(took["none"], took["none after tvalid"])
+
+
 def test_a_wrong_tkeep_goes_to_the_pins_as_it_is():
     unit = UNITS["rexp"]
     parameters = unit.resolve({"LANES": 16, "MAX_LEN": 40, "W": 15})
