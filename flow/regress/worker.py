@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 import signal
-import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
@@ -68,12 +68,12 @@ def run_group(jobs: Sequence[Job], sources: str) -> list[dict]:
 
     Runs in a process of its own, here or elsewhere. A build or a simulator that fails is a result.
     What passed leaves nothing but its result behind. Verilator's builds count code coverage: `code`
-    is its points' names and the packed counts. `seconds` of the results add up to the group's, and
-    `building` to what of them went into the build.
+    is its points' names and the packed counts. `seconds`, the processor's, of the results add up to
+    the group's, and `building` to what of them went into the build.
 
     Raises UserError when the sources here are not those of the digest `sources`.
     """
-    started = time.perf_counter()
+    started = _processor_seconds()
     if sources_digest() != sources:
         raise UserError(
             "the sources are no longer those that this regression began with, or a worker has "
@@ -85,18 +85,24 @@ def run_group(jobs: Sequence[Job], sources: str) -> list[dict]:
         made = build(unit, first.parameters, first.sim, coverage=first.sim == "verilator")
     except BuildError as error:
         results = [{**_empty(job), "report": str(error)} for job in jobs]
-        built = time.perf_counter()
+        built = _processor_seconds()
     else:
-        built = time.perf_counter()
+        built = _processor_seconds()
         with Simulator(made, first.seed) as simulator:
             results = [result_of(made, job, simulator.run(new_run_of(made, job))) for job in jobs]
     # What no single one is to blame for.
-    spent = time.perf_counter() - started
+    spent = _processor_seconds() - started
     share = (spent - sum(result["seconds"] for result in results)) / len(results)
     building = (built - started) / len(results)
     return [
         {**result, "seconds": result["seconds"] + share, "building": building} for result in results
     ]
+
+
+def _processor_seconds() -> float:
+    """Of this process and of those that it has started and that have ended."""
+    used = map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(one.ru_utime + one.ru_stime for one in used)
 
 
 def new_run_of(made: Build, job: Job) -> Run:

@@ -52,7 +52,7 @@ class Result:
     values   rows, elements, mismatches, clocks, ...: BaseTest.report_phase of tb.uvm.tests; of a
              failure
              the rows `driven`, or nothing when the simulator ended it
-    seconds  wall time of the simulation alone
+    seconds  of the simulation alone: wall time, or the processor's of one of many in a process
     waves    the wave file, where one was asked for
     """
 
