@@ -35,7 +35,10 @@ _ONCE = "once"
 
 @dataclass(frozen=True)
 class BulkBuild:
-    """A finished build."""
+    """A finished build.
+
+    chosen  the number of the mutant that runs, of a build that holds several (Verilator alone)
+    """
 
     unit: Unit
     parameters: dict[str, int | str]
@@ -43,6 +46,7 @@ class BulkBuild:
     folder: Path
     reused: bool
     seconds: float
+    chosen: int = 0
 
     @property
     def library(self) -> Path:
