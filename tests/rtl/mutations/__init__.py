@@ -42,7 +42,7 @@ class Mutation:
 
     parameters  in addition to the unit's SMALL, where the bug shows only with them
     rows        scale of the random rows, larger where the bug shows in few of them
-    alone       in a build of its own, since Verilator refuses it in one of many (tests/rtl/merged.py)
+    alone       in a build of its own: Verilator refuses it beside others (tests/rtl/merged.py)
     """
 
     edits: tuple[Edit, ...]
