@@ -23,6 +23,7 @@ from ..paths import BUILD, ROOT, RTL
 from .pins import CHECKERS, BuildError, check_simulator, kept
 
 HARNESS = ROOT / "tb/bulk"
+HARNESS_SOURCES = (HARNESS / "harness.cpp", HARNESS / "yardstick.cpp")
 # What a library shows is its interface alone: several are open in one process, and each must use
 # the runtime that is in it.
 _FLAGS = ("-std=c++17", "-fPIC", "-fvisibility=hidden", "-fno-gnu-unique")
@@ -30,14 +31,17 @@ _DEFINES = ("VERILATOR=1", *(f"VM_{name}=0" for name in ("SC", "TIMING", "TRACE"
 _DEFINES += tuple(f"VM_TRACE_{name}=0" for name in ("FST", "VCD", "SAIF"))
 _COVERAGE = ("--coverage-line", "--coverage-toggle", "--coverage-expr")
 
-# What runs once an instance, as Verilator has it: not worth the quarter of the compiler's time that
-# its optimisation would take.
-_ONCE = "once"
+# Before what runs once an instance, as Verilator has it: not worth the quarter of the compiler's
+# time that its optimisation would take.
+_ONCE = '#pragma GCC optimize("O0")\n'
 
 
 @dataclass(frozen=True)
 class BulkBuild:
-    """A finished build."""
+    """A finished build.
+
+    chosen  the number of the mutant that runs, of a build that holds several (Verilator alone)
+    """
 
     unit: Unit
     parameters: dict[str, int | str]
@@ -46,6 +50,7 @@ class BulkBuild:
     reused: bool
     seconds: float
     coverage: bool = False
+    chosen: int = 0
 
     @property
     def library(self) -> Path:
@@ -183,11 +188,12 @@ def _verilate(
     )
     made = sorted(path.name for path in folder.glob("Vtop*.cpp"))
     slow = [name for name in made if name.endswith("__Slow.cpp")]
-    for name, parts in (("model", [one for one in made if one not in slow]), (_ONCE, slow)):
-        text = "".join(f'#include "{part}"\n' for part in parts)
-        (folder / f"{name}.cpp").write_text(text)
+    # In one piece with the harness: to read Verilator's headers takes half the time of a small one.
+    parts = [[one for one in made if one not in slow], [one.name for one in HARNESS_SOURCES], slow]
+    texts = ["".join(f'#include "{part}"\n' for part in some) for some in parts]
+    (folder / "model.cpp").write_text(texts[0] + texts[1] + _ONCE + texts[2])
     runtime = Path(environment["VERILATOR_ROOT"]) / "include"
-    units = [folder / "model.cpp", folder / f"{_ONCE}.cpp"]
+    units = [folder / "model.cpp"]
     names = ("verilated", "verilated_threads", *(["verilated_cov"] if coverage else []))
     units += [runtime / f"{name}.cpp" for name in names]
     options = [f"-D{name}" for name in (*_DEFINES, f"VM_COVERAGE={int(coverage)}")]
@@ -200,7 +206,7 @@ def _verilate(
 def compile_library(
     unit: Unit, folder: Path, header: str, sources: Sequence[Path], options: Sequence[str] = ()
 ) -> None:
-    """Compile a model, whose class is Vtop, and the harness into the build's library.
+    """Compile a model, whose class is Vtop, with HARNESS_SOURCES into the build's library.
 
     `header` is sn_ports.h. Raises BuildError.
     """
@@ -212,10 +218,10 @@ def compile_library(
     (folder / "sn_ports.h").write_text(header)
     run = partial(_run, "g++", unit, folder, environment)
     objects = []
-    for source in [*sources, *(HARNESS / f"{name}.cpp" for name in ("harness", "yardstick"))]:
+    for source in sources:
         objects.append(f"{source.stem}.o")
         # By its name alone where it is the build's own: the compiler's cache is asked by it.
         name = source.name if source.parent == folder else str(source)
-        flags = ["-O3", *_FLAGS, *options, *(["-O0"] if source.stem == _ONCE else [])]
-        run(*compiler, *flags, "-I.", f"-I{HARNESS}", "-c", name, "-o", objects[-1])
+        flags = ["-O3", *_FLAGS, *options, "-I.", f"-I{HARNESS}"]
+        run(*compiler, *flags, "-c", name, "-o", objects[-1])
     run("g++", "-shared", "-Wl,-Bsymbolic", "-o", "unit.so", *objects, "-pthread", "-latomic")
