@@ -20,6 +20,7 @@ from softnorm.units.unit import BANKS, ChannelSet, Outputs, Parameters, Rows, Un
 from ..check.contract import InputBeats, OutputBeats, StreamShape
 from ..stimulus.values import CLOCK_NS, STALLS, Reset
 
+UNFINISHED = "not all has been driven"  # no error: who drove the job had seen enough
 NOISES = 61  # beats of noise: a prime, so that they meet every phase of a row
 _PAIRS = 1021  # of a stall pattern, which then comes round
 

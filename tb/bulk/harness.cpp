@@ -129,6 +129,19 @@ SN_API void sn_close(Instance* instance) {
     delete instance;
 }
 
+#ifdef SN_VARIANTS
+// Of a netlist of several variants: choose one, before the first reset.
+SN_API void sn_choose(Instance* instance, uint32_t variant) {
+    Working working(*instance);
+    Vtop& top = *instance->top;
+    top.sn_select = variant;
+    for (int level = 0; level < 2; ++level) {
+        top.sn_load = level;
+        top.eval();
+    }
+}
+#endif
+
 SN_API const char* sn_said(Instance* instance) { return instance->said.c_str(); }
 
 SN_API const Place* sn_place(Instance* instance) { return &instance->place; }
