@@ -110,9 +110,7 @@ class Verilator:
         function.restype, function.argtypes = None, (ctypes.c_void_p, ctypes.c_uint32)
         function(self._handle, variant)
 
-    def drive(
-        self, job: Job, reset: bool, look: Callable[[Moved], bool] | None = None
-    ) -> Moved:
+    def drive(self, job: Job, reset: bool, look: Callable[[Moved], bool] | None = None) -> Moved:
         """Drive a job to its end, or to its failure, or to where `look` is true.
 
         It is shown how far the job is after each reset, and now and then behind them.

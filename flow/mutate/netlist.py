@@ -9,6 +9,7 @@ in all of its modes (a pin inverted, stuck at 0 or 1, or changed where another i
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
 from collections.abc import Mapping, Sequence
@@ -86,6 +87,7 @@ class Mutants:
     seed: int
     folder: Path
     mutants: tuple[Mutant, ...]
+    seconds: float  # of the processor, to make them
 
     @property
     def build(self) -> BulkBuild:
@@ -124,14 +126,13 @@ def mutants(
         lambda folder: _make(unit, parameters, count, seed, rtl, folder),
         below="mutate",
     )
-    found = tuple(
-        Mutant(**{**one, "lines": tuple(one["lines"])})
-        for one in json.loads((folder / "mutants.json").read_text())
-    )
-    return Mutants(unit, dict(parameters), seed, folder, found)
+    made = json.loads((folder / "mutants.json").read_text())
+    found = tuple(Mutant(**{**one, "lines": tuple(one["lines"])}) for one in made["mutants"])
+    return Mutants(unit, dict(parameters), seed, folder, found, made["seconds"])
 
 
 def _make(unit: Unit, parameters: Parameters, count: int, seed: int, rtl: Path, folder: Path):
+    began = sum(os.times()[:4])
     given = source(unit, parameters)
     files = tuple(f"{rtl.name}/{file}" for file in unit.rtl)
     given = Source(given.top, rtl.parent, files, given.parameters)
@@ -151,9 +152,10 @@ def _make(unit: Unit, parameters: Parameters, count: int, seed: int, rtl: Path, 
     passes = [*flat, f"script {script}", f"write_rtlil {il}", f"write_verilog {verilog}"]
     _yosys(unit, passes, given.root)
     verilog.write_text(chosen_by_register(verilog.read_text(encoding="utf-8"), width))
-    text = json.dumps([vars(one) for one in found], indent=0)
-    (folder / "mutants.json").write_text(text + "\n")
     netlist_library(unit, parameters, [verilog, *(ROOT / one for one in CHECKERS)], folder)
+    spent = sum(os.times()[:4]) - began
+    made = {"seconds": round(spent, 1), "mutants": [vars(one) for one in found]}
+    (folder / "mutants.json").write_text(json.dumps(made, indent=0) + "\n")
 
 
 def _yosys(unit: Unit, passes: Sequence[str], root: Path) -> None:

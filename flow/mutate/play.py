@@ -122,7 +122,7 @@ class Played:
     def see(self, mutant: int) -> Seen:
         """Drive a mutant up to the first check that fires."""
         found: list[str] = []
-        moved = self._drive(mutant, partial(self._look, found, [0]))
+        moved = self._drive(mutant, partial(self._look, found, [0, 0, 0]))
         if found:
             return self._kill(found[0])
         if self._same(moved):
@@ -139,15 +139,23 @@ class Played:
             instance.close()
 
     def _look(self, found: list[str], seen: list[int], moved: Moved) -> bool:
-        """Whether what has come out so far fails; `seen`: beats that were the same before."""
+        """Whether what has come out so far fails.
+
+        seen  beats and resets that were the same as without a fault; beats below which not to judge
+        """
         now, cuts = moved.beats_out, moved.cuts
-        same = cuts == self._moved.cuts[: len(cuts)] and now <= self._moved.beats_out
-        if same and self._equal(slice(seen[0], now)):
-            seen[0] = now
+        same, resets, judge = seen
+        expected = self._moved.cuts[: len(cuts)][resets:]
+        alike = now <= self._moved.beats_out and cuts[resets:] == expected
+        if alike and self._equal(slice(same, now)):
+            seen[:2] = now, len(cuts)
+            return False
+        if now < judge:
             return False
         report = self._bulk.judge(moved)
         # Nothing wrong in the rows that are complete: it shows in the next ones, or never.
         if UNFINISHED in report.partition("\n")[0] or not check_of(report, self._bulk.timing):
+            seen[2] = now + now // 2 + 1
             return False
         found.append(report)
         return True

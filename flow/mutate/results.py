@@ -178,10 +178,8 @@ def put(found: Result, folder: Path) -> str:
         one = asdict(every[by])
         lists = {name: one.pop(name) for name in ("lines", "holes")}
         text = [f" {json.dumps(name)}: {json.dumps(value)}" for name, value in one.items()]
-        text += [
-            ' "lines": {\n' + ",\n".join(f"  {json.dumps(k)}: {v}" for k, v in lists["lines"].items())
-            + "\n }"
-        ]
+        lines = ",\n".join(f"  {json.dumps(place)}: {n}" for place, n in lists["lines"].items())
+        text.append(f' "lines": {{\n{lines}\n }}')
         holes = ",\n".join(f"  {json.dumps(hole)}" for hole in lists["holes"])
         text.append(f' "holes": [\n{holes}\n ]' if holes else ' "holes": []')
         parts.append(f"{json.dumps(by)}: {{\n" + ",\n".join(text) + "\n}")

@@ -13,7 +13,6 @@ import multiprocessing
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
@@ -23,7 +22,7 @@ from softnorm.units.unit import Parameters, Unit
 from ..errors import UserError
 from ..paths import RTL
 from . import play, prove
-from .netlist import Mutant, Mutants, mutants
+from .netlist import Mutant, mutants
 from .results import HOLE, KILLED, PROVED, Result, Verdict, digest
 
 SMALL = {"LANES": 8, "MAX_LEN": 64}  # the small configuration of the ci set
@@ -40,16 +39,16 @@ def analyse(
     jobs: int | None = None,
     rtl: Path = RTL,
     say: Say = print,
-) -> tuple[Result, list[Verdict]]:
-    """Draw mutants, play the ci set's scenarios, try to prove what is alive.
+) -> tuple[Result, list[Verdict], Path]:
+    """Draw mutants, play the ci set's scenarios, try to prove what is alive: also its folder.
 
     jobs: worker processes; None: one a core. Raises MutateError if the netlist without a fault
     fails; BuildError, UserError, ParameterError.
     """
     jobs = jobs or os.cpu_count() or 1
     parameters = unit.resolve({**_small(unit), **given})
-    began = time.process_time() + _children()
     made = mutants(unit, parameters, count, seed, rtl=rtl)
+    began = time.process_time() + _children()
     say(f"{len(made.mutants)} mutants of {unit.name} in one netlist: {made.folder}")
     wanted = play.scenarios(unit.name)
     played = _Lines(made.folder / f"played-{digest(unit)}.jsonl")
@@ -67,9 +66,12 @@ def analyse(
         circuit = prove.Circuit.of(made)
         _each(left, circuit.prove, jobs, proved, _proofs, say, len(alive))
     verdicts = [_verdict(one, played.found[one.number], proved.found) for one in made.mutants]
-    spent = played.seconds + sum(proved.found[one.number]["seconds"] for one in alive)
+    spent = (
+        made.seconds + played.seconds + sum(proved.found[one.number]["seconds"] for one in alive)
+    )
     spent += time.process_time() + _children() - began - played.new - proved.new
-    return Result.of(unit, parameters, seed, verdicts, played.notes["order"], spent), verdicts
+    found = Result.of(unit, parameters, seed, verdicts, played.notes["order"], spent)
+    return found, verdicts, made.folder
 
 
 def _small(unit: Unit) -> dict[str, int]:
@@ -169,14 +171,10 @@ def _each(
         now = time.monotonic()
         if now - said > _EVERY or len(lines.found) == whole:
             said = now
-            say(
-                f"[{len(lines.found):4}/{whole}] {now - started:5.0f} s  {counts(lines.found)}"
-            )
+            say(f"[{len(lines.found):4}/{whole}] {now - started:5.0f} s  {counts(lines.found)}")
 
 
-def _processes(
-    work: Sequence[Mutant], do: Callable[[Mutant], dict], jobs: int
-) -> Iterator[dict]:
+def _processes(work: Sequence[Mutant], do: Callable[[Mutant], dict], jobs: int) -> Iterator[dict]:
     """What `do` gives, with the mutant's number and the processor's seconds, as each ends."""
     fork = multiprocessing.get_context("fork")
     left, running = list(reversed(work)), {}
@@ -215,7 +213,7 @@ def _processes(
                     ours.send(following)
                     running[ours] = process, following
                 else:
-                    ours.close()
+                    ours.send(None)
                     process.join()
     finally:
         for process, _ in running.values():
@@ -227,6 +225,8 @@ def _worker(pipe: Connection, do: Callable[[Mutant], dict], parent: int) -> None
     with contextlib.suppress(EOFError, KeyboardInterrupt):
         while True:
             one = pipe.recv()
+            if one is None:  # to close the pipe is not enough: other workers hold its end
+                return
             started = time.process_time() + _children()
             try:
                 found = do(one)

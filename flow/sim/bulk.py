@@ -82,9 +82,7 @@ class Bulk:
             lasts = np.flatnonzero(self.job.beats.last)
             self._starts = np.concatenate([[0], lasts[:-1] + 1])  # first beats of the rows
 
-    def judge(
-        self, moved: Moved, on_progress: Progress | None = None, cover: bool = False
-    ) -> str:
+    def judge(self, moved: Moved, on_progress: Progress | None = None, cover: bool = False) -> str:
         """What is wrong with what came out, empty if nothing is; `cover`: collect coverage."""
         self._scorer = Scorer(self._unit, self._parameters, self._run.seed)
         self._collector, self._recorder = Collector(self._unit, self._parameters), Recorder()
