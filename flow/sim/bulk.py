@@ -20,7 +20,7 @@ from softnorm.tb.bulk import beats
 from softnorm.tb.bulk.beats import UNFINISHED, Cut, Drive, Job, Moved
 from softnorm.tb.check.contract import StreamShape, collect, expect
 from softnorm.tb.check.record import Collector, Recorder, save_result, save_run
-from softnorm.tb.check.scoring import ERRORS, Scorer, Timing
+from softnorm.tb.check.scoring import ERRORS, Moving, Scorer, Timing
 from softnorm.tb.check.timing import first_irregularity, measured
 from softnorm.tb.run import Run
 from softnorm.tb.stimulus.replay import Stimulus
@@ -84,6 +84,7 @@ class Bulk:
 
     def judge(self, moved: Moved, on_progress: Progress | None = None, cover: bool = False) -> str:
         """What is wrong with what came out, empty if nothing is; `cover`: collect coverage."""
+        self._since = 0.0  # the clock of the last reset
         self._scorer = Scorer(self._unit, self._parameters, self._run.seed)
         self._collector, self._recorder = Collector(self._unit, self._parameters), Recorder()
         if cover:
@@ -144,15 +145,15 @@ class Bulk:
         lasts = np.flatnonzero(self.job.room.last[: moved.beats_out]) + 1
         for cut in moved.cuts:
             ends = lasts[(lasts > first) & (lasts <= cut.out_beat)]
-            wrong = self._compare(start, first, ends, on_progress) or self._cut(cut)
+            wrong = self._compare(start, first, ends, on_progress)
+            wrong = wrong or self._cut(cut, self._pulses(moved, cut.clock))
             if wrong:
                 return wrong
             start, first = cut.row + cut.part, cut.out_beat
         wrong = self._compare(start, first, lasts[lasts > first], on_progress)
         if wrong or moved.error:
             return wrong or ended
-        pulses = (moved.len_pulses, moved.keep_pulses)
-        wrong = self._scorer.judge_pulses(dict(zip(ERRORS, pulses, strict=True)))
+        wrong = self._scorer.judge_pulses(self._pulses(moved))
         if wrong:
             return wrong
         if not self._scorer.rows:
@@ -183,25 +184,36 @@ class Bulk:
                 on_progress({"rows": self._scorer.rows, "beats": first})
         return ""
 
-    def _cut(self, cut: Cut) -> str:
+    def _pulses(self, moved: Moved, until: float = np.inf) -> dict[str, list[int]]:
+        """Clocks of the error outputs since the last reset, before clock `until`."""
+        since, self._since = self._since, until
+        return {
+            name: clocks[(clocks >= since) & (clocks < until)].astype(int).tolist()
+            for name, clocks in zip(ERRORS, moved.pulses, strict=True)
+        }
+
+    def _cut(self, cut: Cut, pulses: dict[str, list[int]]) -> str:
         """The pulses up to a reset, and its coverage."""
         self._collector.stream.sample_reset(*cut.states)
         inside = partial = None
         rows, driven = (self._unit, self._parameters, self._rows, self.job), beats.driven
+        clocks = self.job.in_clocks[:, 1].astype(int)
+        end = int(self._starts[cut.row]) if cut.part else cut.beat
         if cut.row > cut.out_row:
-            inside = driven(*rows, slice(cut.out_row, cut.row))
+            some = clocks[int(self._starts[cut.out_row]) : end]
+            inside = Moving(driven(*rows, slice(cut.out_row, cut.row)), some)
         if cut.part:
             whole = driven(*rows, slice(cut.row, cut.row + 1))
-            count = cut.beat - int(self._starts[cut.row])
-            partial = replace(
+            count = cut.beat - end
+            begun = replace(
                 whole,
                 count=np.array([count]),
                 data=whole.data[:count],
                 keep=whole.keep[:count],
                 strb=whole.strb[:count],
             )
-        seen = dict(zip(ERRORS, cut.pulses, strict=True))
-        wrong = self._scorer.judge_pulses(seen, inside, partial)
+            partial = Moving(begun, clocks[end : cut.beat])
+        wrong = self._scorer.judge_pulses(pulses, cut.clock - 1, inside, partial)
         self._scorer.restart()
         return f"{wrong}, between two resets" if wrong else ""
 

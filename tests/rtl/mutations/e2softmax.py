@@ -39,6 +39,22 @@ def _only_where(condition: str) -> tuple[str, str, str]:
     right = "s_axis_tlast ? (run != '0 || !s_axis_tkeep[0]) : !(&s_axis_tkeep);"
     return GUARD, right, f"({right[:-1]}) && {condition};"
 
+def _late(output, value, also=""):
+    """An error output a clock late, or `also` at its own clock."""
+    return (
+        (
+            GUARD,
+            f"      {output:10} <= {value};",
+            f"      late_q <= {value};\n      {output} <= {also}late_q;",
+        ),
+        (GUARD, f"      {output:10} <= 1'b0;", f"      {output} <= 1'b0;\n      late_q <= 1'b0;"),
+        (
+            GUARD,
+            "  logic [CntW-1:0]  beats;",
+            "  logic             late_q;\n  logic [CntW-1:0]  beats;",
+        ),
+    )
+
 
 MUTATIONS: dict[str, Mutation] = {
     # ------------------------------------------------------------------------- arithmetic
@@ -248,6 +264,31 @@ MUTATIONS: dict[str, Mutation] = {
     "err_len_o at every dropped beat": Mutation(
         ((GUARD, "new_len_err && (first || !row_err_len_o)", "new_len_err"),), "errors", "err_len_o"
     ),
+    # The number of pulses is right: only their clock shows these three.
+    "err_keep_o a clock late": Mutation(
+        _late("err_keep_o", "accept && keep_bad"), "errors", "and must be 1: row"
+    ),
+    "err_len_o a clock late": Mutation(
+        _late("err_len_o", "accept && new_len_err && (first || !row_err_len_o)"),
+        "errors",
+        "and must be 1: row",
+    ),
+    "err_len_o at the row's end": Mutation(
+        (
+            (
+                GUARD,
+                "new_len_err && (first || !row_err_len_o);",
+                "s_axis_tlast && (new_len_err || (!first && row_err_len_o));",
+            ),
+        ),
+        "errors",
+        "and must be 1: row",
+    ),
+    "err_keep_o two clocks long": Mutation(
+        _late("err_keep_o", "accept && keep_bad", "(accept && keep_bad) || "),
+        "errors",
+        "err_keep_o was high for",
+    ),
     "dropped beats stored": Mutation(
         ((GUARD, "take_o      = accept && !past_end", "take_o      = accept"),), "errors", ""
     ),
@@ -310,6 +351,51 @@ MUTATIONS: dict[str, Mutation] = {
     ),
     "stages not reset": Mutation(
         ((FRONT, "if (!rst_ni) valid_q <= '0;", "if (!rst_ni) valid_q[0] <= 1'b0;"),), "reset", ""
+    ),
+    "payload kept in reset": Mutation(
+        (
+            (
+                OUTPUT,
+                "always_ff @(posedge clk_i) begin\n    if (advance_o)",
+                "always_ff @(posedge clk_i) begin\n    if (advance_o && rst_ni)",
+            ),
+        ),
+        "reset",
+        "in reset",
+    ),
+    "tready high in reset": Mutation(
+        ((BUFFER, "      ready_q      <= 1'b0;", "      ready_q      <= 1'b1;"),),
+        "reset",
+        "in reset",
+    ),
+    "tready rises with the release": Mutation(
+        (
+            (BUFFER, "      ready_q      <= 1'b0;", "      ready_q      <= 1'b1;"),
+            (BUFFER, "assign ready_o = ready_q;", "assign ready_o = ready_q && rst_ni;"),
+        ),
+        "reset",
+        "before the first clock after reset",
+    ),
+    "tready a clock late after reset": Mutation(
+        (
+            (
+                BUFFER,
+                "      ready_q      <= 1'b0;",
+                "      ready_q      <= 1'b0;\n warm_q <= 1'b0;",
+            ),
+            (
+                BUFFER,
+                "ready_q  <= free_d != '0;",
+                "warm_q <= 1'b1;\n ready_q <= warm_q && free_d != '0;",
+            ),
+            (
+                BUFFER,
+                "  logic            ready_q,",
+                "  logic            warm_q;\n  logic            ready_q,",
+            ),
+        ),
+        "reset",
+        "first clock after reset",
     ),
     "reset waits for a clock": Mutation(
         (
