@@ -12,7 +12,7 @@ import json
 import os
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,59 +80,75 @@ class Mutant:
 
 @dataclass(frozen=True)
 class Mutants:
-    """The mutants of a configuration; `folder` holds what was made of them."""
+    """The mutants of a configuration.
+
+    folder  holds the netlist: `mutants.il`, in which CHOSEN is an input, and `mutants.v`
+    """
 
     unit: Unit
     parameters: dict[str, int | str]
     seed: int
-    folder: Path
     mutants: tuple[Mutant, ...]
-    seconds: float  # of the processor, to make them
-
-    @property
-    def build(self) -> BulkBuild:
-        """The library of all mutants."""
-        return BulkBuild(self.unit, self.parameters, "verilator", self.folder, True, 0.0)
-
-    @property
-    def rtlil(self) -> Path:
-        """The netlist with all mutants; CHOSEN is an input."""
-        return self.folder / "mutants.il"
-
-    @property
-    def verilog(self) -> Path:
-        """The same as Verilog; CHOSEN is a register that takes SELECT when LOAD rises."""
-        return self.folder / "mutants.v"
+    folder: Path
 
 
 def mutants(
     unit: Unit, parameters: Parameters, count: int, seed: int, *, rtl: Path = RTL
 ) -> Mutants:
-    """The first `count` mutants of a seed (fewer, where there are no more), built for simulation.
+    """The first `count` mutants of a seed; fewer, where there are no more.
 
     `rtl` is the folder of the sources: the project's, or a copy with a change. What exists is used
-    again. Raises MutateError, BuildError and UserError.
+    again. Raises MutateError and UserError.
     """
     tools.package("pyosys")
     parameters = unit.resolve(parameters)
-    about = [unit.name, parameters, count, seed, tools.versions("yosys")]
-    about.append(tools.versions("verilator"))
-    harness = sorted([*(ROOT / "tb/bulk").glob("*.h"), *(ROOT / "tb/bulk").glob("*.cpp")])
-    files = [*(rtl / file for file in unit.rtl), *(ROOT / file for file in CHECKERS), *harness]
+    here = Path(__file__)
     folder, _ = kept(
         unit.name,
-        about,
-        [*files, Path(__file__), ROOT / "flow/build/bulk.py"],
-        lambda folder: _make(unit, parameters, count, seed, rtl, folder),
+        [unit.name, parameters, count, seed, tools.versions("yosys")],
+        [*(rtl / file for file in unit.rtl), here],
+        lambda folder: _timed(folder, lambda: draw(unit, parameters, count, seed, rtl, folder)),
         below="mutate",
     )
-    made = json.loads((folder / "mutants.json").read_text())
-    found = tuple(Mutant(**{**one, "lines": tuple(one["lines"])}) for one in made["mutants"])
-    return Mutants(unit, dict(parameters), seed, folder, found, made["seconds"])
+    listed = json.loads((folder / "mutants.json").read_text())
+    found = tuple(Mutant(**{**one, "lines": tuple(one["lines"])}) for one in listed)
+    return Mutants(unit, dict(parameters), seed, found, folder)
 
 
-def _make(unit: Unit, parameters: Parameters, count: int, seed: int, rtl: Path, folder: Path):
+def library(made: Mutants) -> BulkBuild:
+    """The mutants' netlist as a library of the bulk engine. Raises BuildError and UserError."""
+    tools.require_verilator()
+    verilog = made.folder / "mutants.v"
+    sources = [verilog, *(ROOT / file for file in CHECKERS)]
+    harness = sorted([*(ROOT / "tb/bulk").glob("*.h"), *(ROOT / "tb/bulk").glob("*.cpp")])
+    folder, reused = kept(
+        f"{made.unit.name}-library",
+        [made.unit.name, made.parameters, tools.versions("verilator")],
+        [*sources, *harness, ROOT / "flow/build/bulk.py"],
+        lambda folder: _timed(
+            folder, lambda: netlist_library(made.unit, made.parameters, sources, folder)
+        ),
+        below="mutate",
+    )
+    return BulkBuild(made.unit, made.parameters, "verilator", folder, reused, spent(folder))
+
+
+def spent(folder: Path) -> float:
+    """Seconds of the processor that it took to make what is there."""
+    return float((folder / "seconds").read_text())
+
+
+def _timed(folder: Path, make: Callable[[], None]) -> None:
+    """Make something; how long it took, of the processor, stays in its folder."""
     began = sum(os.times()[:4])
+    make()
+    (folder / "seconds").write_text(f"{sum(os.times()[:4]) - began:.1f}\n")
+
+
+def draw(
+    unit: Unit, parameters: Parameters, count: int, seed: int, rtl: Path, folder: Path
+) -> None:
+    """Write the list of mutants and the netlist with all of them. Raises MutateError."""
     given = source(unit, parameters)
     files = tuple(f"{rtl.name}/{file}" for file in unit.rtl)
     given = Source(given.top, rtl.parent, files, given.parameters)
@@ -152,10 +168,8 @@ def _make(unit: Unit, parameters: Parameters, count: int, seed: int, rtl: Path, 
     passes = [*flat, f"script {script}", f"write_rtlil {il}", f"write_verilog {verilog}"]
     _yosys(unit, passes, given.root)
     verilog.write_text(chosen_by_register(verilog.read_text(encoding="utf-8"), width))
-    netlist_library(unit, parameters, [verilog, *(ROOT / one for one in CHECKERS)], folder)
-    spent = sum(os.times()[:4]) - began
-    made = {"seconds": round(spent, 1), "mutants": [vars(one) for one in found]}
-    (folder / "mutants.json").write_text(json.dumps(made, indent=0) + "\n")
+    text = json.dumps([vars(one) for one in found], indent=0)
+    (folder / "mutants.json").write_text(text + "\n")
 
 
 def _yosys(unit: Unit, passes: Sequence[str], root: Path) -> None:

@@ -19,11 +19,12 @@ import numpy as np
 from softnorm.tb.bulk.beats import UNFINISHED, Moved, Room
 from softnorm.tb.run import Run
 
+from ..build.bulk import BulkBuild
 from ..bulk.verilator import Verilator
 from ..regress import plan
 from ..sim.bulk import Bulk
 from ..sim.simulate import choose_tensors
-from .netlist import Mutants, MutateError
+from .netlist import MutateError
 
 # What a report says -> the check that said it. What says something else is no kill.
 _CHECKS = (
@@ -87,12 +88,12 @@ class Seen:
 class Played:
     """A scenario, ready to be driven through any mutant."""
 
-    def __init__(self, mutants: Mutants, scenario: Scenario):
-        unit, parameters = mutants.unit, mutants.parameters
-        self.scenario, self._build = scenario, mutants.build
+    def __init__(self, build: BulkBuild, scenario: Scenario):
+        unit, parameters = build.unit, build.parameters
+        self.scenario, self._build = scenario, build
         tensors = choose_tensors(unit, parameters, scenario.test, None)
         run = Run(
-            *(mutants.folder, unit.name, parameters, "verilator"),
+            *(build.folder, unit.name, parameters, "verilator"),
             *(scenario.test, scenario.seed, scenario.rows, tensors, ""),
         )
         self._bulk = Bulk(unit, parameters, run)
@@ -190,17 +191,17 @@ class Played:
 
 
 def prepare(
-    mutants: Mutants, wanted: Sequence[Scenario], progress: Callable[[str], None] = lambda _: None
+    build: BulkBuild, wanted: Sequence[Scenario], progress: Callable[[str], None] = lambda _: None
 ) -> list[Played]:
     """The scenarios that have rows, guarded, cheapest first. Raises MutateError."""
     ready = []
-    for number, scenario in enumerate(wanted, 1):
-        progress(f"without a fault: scenario {number} of {len(wanted)}, {scenario.name}")
-        played = Played(mutants, scenario)
+    progress(f"without a fault: {len(wanted)} scenarios")
+    for scenario in wanted:
+        played = Played(build, scenario)
         if played.rows:
             played.guard()
             ready.append(played)
     if not ready:
-        raise MutateError(f"no scenario has rows for {mutants.unit.name}")
+        raise MutateError(f"no scenario has rows for {build.unit.name}")
     # By rows, and not by time: the same order on every machine.
     return sorted(ready, key=lambda one: one.rows)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from .. import cli
 from ..paths import ROOT, short
-from .results import Result, Verdict, Waiver, waivers
+from .results import Result, Verdict, waivers
 
 _MOST = 60  # holes on the screen
 
@@ -30,9 +30,8 @@ def text(found: Result) -> str:
         some = [(name, n) for name, n in counts.items() if n]
         if some:
             parts.append(cli.table(some, (title, "mutants")))
-    known = waivers()
     rows = [
-        (*_where(hole), hole.name, hole.by[:60], _why(found.unit, hole, known))
+        (hole.line, source_of(hole), hole.name, hole.by[:60], waived(found.unit, hole))
         for hole in found.holes[:_MOST]
     ]
     if rows:
@@ -43,18 +42,19 @@ def text(found: Result) -> str:
     return "\n\n".join(parts)
 
 
-def _why(unit: str, hole: Verdict, known: Sequence[Waiver]) -> str:
-    return next((one.why for one in known if one.covers(unit, hole)), "")
+def waived(unit: str, hole: Verdict) -> str:
+    """Why a hole is waived; empty if it is not. Raises UserError."""
+    return next((one.why for one in waivers() if one.covers(unit, hole)), "")
 
 
-def _where(hole: Verdict) -> tuple[str, str]:
-    """The line, and what stands there."""
+def source_of(hole: Verdict) -> str:
+    """What stands in the line of a mutant; empty if it is not known."""
     file, _, number = hole.line.rpartition(":")
     path = ROOT / file
     if not path.is_file():
-        return hole.line, ""
+        return ""
     lines = path.read_text(encoding="utf-8").splitlines()
-    return hole.line, lines[int(number) - 1].strip()[:70]
+    return lines[int(number) - 1].strip()[:70] if int(number) <= len(lines) else ""
 
 
 def write(found: Result, verdicts: Sequence[Verdict], folder: Path) -> str:

@@ -13,6 +13,7 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cache
 from pathlib import Path
 
 import hjson
@@ -51,6 +52,12 @@ class Verdict:
     outcome: str
     by: str = ""
     scenario: str = ""
+
+    @property
+    def port_and_fault(self) -> str:
+        """What is done to which pin, or to which net, where it has a name."""
+        cell, _, rest = self.name.partition(" ")
+        return f"`{self.wire}`: {rest}" if self.wire else f"`{cell}` {rest}"
 
     @property
     def line(self) -> str:
@@ -142,8 +149,8 @@ def digest(unit: Unit) -> str:
     """Hash of what a unit's number depends on, beside the configuration and the seed."""
     folders = (file for name in _JUDGES for file in sorted((ROOT / name).glob("*.*")))
     files = [*(RTL / name for name in unit.rtl), *folders, *(ROOT / name for name in _FILES)]
-    files += sorted(Path(__file__).parent.glob("*.py"))
-    return sources.digest(file for file in files if file.suffix != ".md")
+    files += [Path(__file__).with_name(f"{name}.py") for name in ("netlist", "play")]
+    return sources.digest(files)
 
 
 # ------------------------------------------------------------------------------------- the file
@@ -280,6 +287,7 @@ class Waiver:
         return False
 
 
+@cache
 def waivers(path: Path = WAIVERS) -> list[Waiver]:
     """All of them; none without a file. Raises UserError for an entry that lacks something."""
     if not path.exists():

@@ -8,6 +8,7 @@ analysis goes on where it was. Lines are of a hash of all that they depend on.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import multiprocessing
 import os
@@ -22,7 +23,7 @@ from softnorm.units.unit import Parameters, Unit
 from ..errors import UserError
 from ..paths import RTL
 from . import play, prove
-from .netlist import Mutant, mutants
+from .netlist import Mutant, library, mutants, spent
 from .results import HOLE, KILLED, PROVED, Result, Verdict, digest
 
 SMALL = {"LANES": 8, "MAX_LEN": 64}  # the small configuration of the ci set
@@ -37,40 +38,41 @@ def analyse(
     seed: int,
     *,
     jobs: int | None = None,
+    wanted: Sequence[play.Scenario] | None = None,
     rtl: Path = RTL,
     say: Say = print,
 ) -> tuple[Result, list[Verdict], Path]:
-    """Draw mutants, play the ci set's scenarios, try to prove what is alive: also its folder.
+    """Draw mutants, play scenarios, try to prove what is alive: also the analysis' folder.
 
-    jobs: worker processes; None: one a core. Raises MutateError if the netlist without a fault
-    fails; BuildError, UserError, ParameterError.
+    jobs: worker processes; None: one a core. wanted: None: those of the ci set. Raises MutateError
+    if the netlist without a fault fails; BuildError, UserError, ParameterError.
     """
     jobs = jobs or os.cpu_count() or 1
     parameters = unit.resolve({**_small(unit), **given})
+    wanted = play.scenarios(unit.name) if wanted is None else wanted
     made = mutants(unit, parameters, count, seed, rtl=rtl)
-    began = time.process_time() + _children()
     say(f"{len(made.mutants)} mutants of {unit.name} in one netlist: {made.folder}")
-    wanted = play.scenarios(unit.name)
-    played = _Lines(made.folder / f"played-{digest(unit)}.jsonl")
+    build = library(made)
+    began = _spent()
+    about = hashlib.sha256(f"{digest(unit)} {wanted}".encode()).hexdigest()[:16]
+    played = Lines(made.folder / f"played-{about}.jsonl")
     if not played.whole(made.mutants):
-        ready = play.prepare(made, wanted, say)
-        order = [one.scenario.name for one in ready]
-        played.note({"order": order})
+        ready = play.prepare(build, wanted, say)
+        played.note({"order": [one.scenario.name for one in ready]})
         left = [one for one in made.mutants if one.number not in played.found]
-        _each(left, lambda one: _played(ready, one), jobs, played, _counts, say, len(made.mutants))
+        each(left, lambda one: _played(ready, one), jobs, played, _counts, say, len(made.mutants))
     alive = [one for one in made.mutants if not played.found[one.number]["check"]]
-    proved = _Lines(made.folder / f"proved-{prove.VERSION}.jsonl")
+    proved = Lines(made.folder / f"proved-{prove.VERSION}.jsonl")
     left = [one for one in alive if one.number not in proved.found]
     if left:
-        say(f"{len(alive)} alive; trying to prove {len(left)}")
+        say(f"{len(alive)} alive; trying to prove {len(left)} equal to the unit")
         circuit = prove.Circuit.of(made)
-        _each(left, circuit.prove, jobs, proved, _proofs, say, len(alive))
+        each(left, circuit.prove, jobs, proved, _proofs, say, len(left))
     verdicts = [_verdict(one, played.found[one.number], proved.found) for one in made.mutants]
-    spent = (
-        made.seconds + played.seconds + sum(proved.found[one.number]["seconds"] for one in alive)
-    )
-    spent += time.process_time() + _children() - began - played.new - proved.new
-    found = Result.of(unit, parameters, seed, verdicts, played.notes["order"], spent)
+    seconds = spent(made.folder) + spent(build.folder) + played.seconds
+    seconds += sum(proved.found[one.number]["seconds"] for one in alive)
+    seconds += _spent() - began - played.new - proved.new
+    found = Result.of(unit, parameters, seed, verdicts, played.notes["order"], seconds)
     return found, verdicts, made.folder
 
 
@@ -78,10 +80,9 @@ def _small(unit: Unit) -> dict[str, int]:
     return {name: value for name, value in SMALL.items() if name in unit.defaults}
 
 
-def _children() -> float:
-    """Processor seconds of processes that have ended."""
-    times = os.times()
-    return times.children_user + times.children_system
+def _spent() -> float:
+    """Processor seconds of this process and of those that it has waited for."""
+    return sum(os.times()[:4])
 
 
 def _verdict(one: Mutant, played: Mapping, proved: Mapping[int, Mapping]) -> Verdict:
@@ -106,7 +107,7 @@ def _played(ready: Sequence[play.Played], mutant: Mutant) -> dict:
     return {"check": "", "scenario": "", "broken": "; ".join(broken)[:500]}
 
 
-class _Lines:
+class Lines:
     """A file of finished mutants, a JSON object a line; what was cut off by an end is left out.
 
     found    number -> what was found
@@ -155,23 +156,25 @@ def _proofs(found: Mapping[int, Mapping]) -> str:
     return f"{proved} proved, {len(found) - proved} not"
 
 
-def _each(
+def each(
     work: Sequence[Mutant],
     do: Callable[[Mutant], dict],
     jobs: int,
-    lines: _Lines,
+    lines: Lines,
     counts: Callable[[Mapping[int, Mapping]], str],
     say: Say,
     whole: int,
 ) -> None:
     """Do something with each mutant, in processes; a process that is lost loses one mutant."""
     started = said = time.monotonic()
+    done = whole - len(work)
     for one in _processes(work, do, min(jobs, len(work))):
         lines.add(one)
+        done += 1
         now = time.monotonic()
-        if now - said > _EVERY or len(lines.found) == whole:
+        if now - said > _EVERY or done == whole:
             said = now
-            say(f"[{len(lines.found):4}/{whole}] {now - started:5.0f} s  {counts(lines.found)}")
+            say(f"[{done:4}/{whole}] {now - started:5.0f} s  {counts(lines.found)}")
 
 
 def _processes(work: Sequence[Mutant], do: Callable[[Mutant], dict], jobs: int) -> Iterator[dict]:
@@ -227,10 +230,10 @@ def _worker(pipe: Connection, do: Callable[[Mutant], dict], parent: int) -> None
             one = pipe.recv()
             if one is None:  # to close the pipe is not enough: other workers hold its end
                 return
-            started = time.process_time() + _children()
+            started = _spent()
             try:
                 found = do(one)
             except Exception as error:  # told to whoever waits
                 found = {"error": repr(error)}
-            found["seconds"] = round(time.process_time() + _children() - started, 3)
+            found["seconds"] = round(_spent() - started, 3)
             pipe.send(found)

@@ -39,6 +39,7 @@ def _only_where(condition: str) -> tuple[str, str, str]:
     right = "s_axis_tlast ? (run != '0 || !s_axis_tkeep[0]) : !(&s_axis_tkeep);"
     return GUARD, right, f"({right[:-1]}) && {condition};"
 
+
 def _late(output, value, also=""):
     """An error output a clock late, or `also` at its own clock."""
     return (
