@@ -19,7 +19,7 @@ from softnorm.units.unit import Parameters, Unit
 
 from .. import tools
 from ..paths import BUILD, ROOT, RTL
-from .pins import CHECKERS, BuildError, check_simulator, kept
+from .pins import CHECKERS, BuildError, check_simulator, defines, kept
 
 HARNESS = ROOT / "tb/bulk"
 # What a library shows is its interface alone: several are open in one process, and each must use
@@ -79,7 +79,7 @@ def bulk_build(
     started = time.perf_counter()
     folder, reused = kept(
         f"{unit.name}-bulk-{sim}",
-        [unit.name, parameters, sim, tools.versions(sim), header],
+        [defines(unit, parameters), parameters, sim, tools.versions(sim), header],
         [*sources, *sorted(own), Path(__file__)],
         lambda folder: make(unit, parameters, sources, header, folder),
     )
@@ -122,7 +122,7 @@ def _macros(unit: Unit, parameters: Parameters) -> str:
         ports.append(f".{column.port}(line[{32 * number}+:{width}]),")
     numbers = unit.rtl_parameters(parameters)
     macros = {
-        "UNIT": unit.name,
+        **{name.removeprefix("SN_"): text for name, text in defines(unit, parameters).items()},
         "PARAMETERS": ", ".join(f".{name}({value})" for name, value in numbers.items()),
         "PORTS": " ".join(ports),
         "DATA_W": 8 * shape.lanes * shape.in_dtype.itemsize,
@@ -174,7 +174,12 @@ def _verilate(unit, parameters, sources: Sequence[Path], header: str, folder: Pa
     run(
         *("verilator", "--cc", "--prefix", "Vtop", "--Mdir", ".", "--top-module", unit.name),
         *("-O3", "--assert", "--x-assign", "unique", "--x-initial", "unique", "-Wno-fatal"),
-        *("--timescale", "1ns/1ps", "--no-timing", f"-DSN_UNIT={unit.name}"),
+        *(
+            "--timescale",
+            "1ns/1ps",
+            "--no-timing",
+            *(f"-D{name}={text}" for name, text in defines(unit, parameters).items()),
+        ),
         *(f"-G{name}={value}" for name, value in numbers.items()),
         *map(str, sources),
     )

@@ -42,7 +42,15 @@ class _Batch(ctypes.Structure):
                 *("data", "keep", "strb", "last", "settings"),
                 *("noise_data", "noise_keep", "noise_strb", "noise_last", "noise_settings"),
                 *("pairs", "phase_row", "source_from", "source_count"),
-                *("sink_from", "sink_count", "out_data", "out_keep", "out_last", "out_user"),
+                *(
+                    "sink_from",
+                    "sink_count",
+                    "sink_after",
+                    "out_data",
+                    "out_keep",
+                    "out_last",
+                    "out_user",
+                ),
                 *("in_clocks", "out_clocks", "pulse_clocks"),
                 *("load_bank", "load_after", "load_from", "load_count", "lines", "row_loads"),
             )

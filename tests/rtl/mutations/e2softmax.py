@@ -291,7 +291,9 @@ MUTATIONS: dict[str, Mutation] = {
         "err_keep_o was high for",
     ),
     "dropped beats stored": Mutation(
-        ((GUARD, "take_o      = accept && !past_end", "take_o      = accept"),), "errors", ""
+        ((GUARD, "take_o      = accept && !past_end", "take_o      = accept"),),
+        "errors",
+        "no tready came, with no whole row inside",
     ),
     "count of dropped beats wraps": Mutation(
         (
@@ -450,6 +452,16 @@ RULES: dict[str, Rule] = {
             ),
         ),
         "tvalid fell before tready came",
+    ),
+    "tvalid waits for tready": Rule(
+        (
+            (
+                OUTPUT,
+                "advance_o = !m_axis_tvalid || m_axis_tready;",
+                "advance_o = m_axis_tready || !rst_ni;",
+            ),
+        ),
+        "no tvalid came while tready was low, with a whole row inside",
     ),
     "X on an idle output": Rule(
         ((OUTPUT, "valid_i ? data_i : '0;", "data_i;"),),
