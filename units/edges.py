@@ -125,7 +125,7 @@ def ties(values: np.ndarray, bits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.where(above >= 0, share, np.inf), np.where(above < 0, -share, np.inf)
 
 
-def picked(wanted: Sequence[tuple[np.ndarray, np.ndarray]], each: int = 2) -> list[int]:
+def picked(wanted: Sequence[tuple[np.ndarray, np.ndarray]], each: int = 1) -> list[int]:
     """Of candidate rows those that are closest to what is wanted, by number.
 
     wanted  (key, distance) of [rows] each: of every key the `each` rows of the least distance are
