@@ -42,7 +42,8 @@ class _Batch(ctypes.Structure):
                 *("pairs", "phase_row", "source_from", "source_count"),
                 *("sink_from", "sink_count", "out_data", "out_keep", "out_last", "out_user"),
                 *("in_clocks", "out_clocks", "pulse_clocks"),
-                *("load_bank", "load_after", "load_from", "load_count", "lines", "row_loads"),
+                *("load_bank", "load_after", "load_from", "load_count", "lines"),
+                *("line_channel", "row_loads"),
             )
         ),
     ]
@@ -234,7 +235,7 @@ def _members(job: Job) -> tuple[dict[str, int], dict[str, np.ndarray]]:
         arrays |= {"in_clocks": job.in_clocks, "out_clocks": job.out_clocks}
         arrays["pulse_clocks"] = job.pulse_clocks
     if job.loads is not None:
-        begin, count, lines = job.lines
+        begin, count, lines, channel = job.lines
         numbers["loads"] = len(job.loads.bank)
         arrays |= {
             "load_bank": job.loads.bank,
@@ -242,6 +243,7 @@ def _members(job: Job) -> tuple[dict[str, int], dict[str, np.ndarray]]:
             "load_from": begin[job.loads.chosen],
             "load_count": count[job.loads.chosen],
             "lines": lines,
+            "line_channel": channel,
             "row_loads": job.loads.row_loads,
         }
     return numbers, arrays

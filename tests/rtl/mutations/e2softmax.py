@@ -159,6 +159,13 @@ MUTATIONS: dict[str, Mutation] = {
         "levels",
         VALUE,
     ),
+    # Rows of 16 equal elements have an exponent that needs a bit more than that of 15.
+    "ks a bit narrow": Mutation(
+        ((TOP, "(LenW > 0) ? $clog2(LenW + 1) : 1;", "(LenW > 1) ? $clog2(LenW) : 1;"),),
+        "levels",
+        "expected",
+        {"MAX_LEN": 16},
+    ),
     "sum of the last row kept": Mutation(
         ((SUM, "assign prev = first_i ? '0 : sum_o;", "assign prev = sum_o;"),), "smoke", "expected"
     ),
