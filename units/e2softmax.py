@@ -203,11 +203,15 @@ E2SOFTMAX = E2SoftmaxUnit(
     tensors="e2softmax_minilm.npz",
     configurations=(
         {},
+        # No adder, no bit for ks.
         {"LANES": 1, "MAX_LEN": 1},
-        {"LANES": 1, "MAX_LEN": 64, "DIV_BITS": 2},
-        {"LANES": 2, "MAX_LEN": 3, "EXP_FRAC": 1},
+        # A pair of weights of which one does not exist, in half octaves.
+        {"LANES": 1, "MAX_LEN": 64, "DIV_BITS": 2, "EXP_FRAC": 1},
+        # One pair, no tree; a last beat that MAX_LEN cuts.
+        {"LANES": 2, "MAX_LEN": 3},
+        # Half octaves added in a tree with a register; ks needs a bit more than for 255 elements.
         {"LANES": 8, "MAX_LEN": 256, "DIV_BITS": 3, "EXP_FRAC": 1},
-        {"LANES": 32, "MAX_LEN": 785, "DIV_BITS": 4},
+        # A tree with two registers.
         {"LANES": 64, "MAX_LEN": 4096, "DIV_BITS": 4},
     ),
     variants=tuple(

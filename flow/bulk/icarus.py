@@ -107,15 +107,17 @@ def _write(job: Job, folder: Path) -> dict[str, int]:
     }
 
 
-def _writes(loads: Loads, begin: np.ndarray, count: np.ndarray, lines: np.ndarray) -> np.ndarray:
+def _writes(
+    loads: Loads, begin: np.ndarray, count: np.ndarray, lines: np.ndarray, channels: np.ndarray
+) -> np.ndarray:
     """Records of the writes of a channel table, [writes, bytes]."""
     lengths = count[loads.chosen].astype(int)
     load = np.repeat(np.arange(len(lengths)), lengths)
-    channel = np.arange(len(load)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-    ends = channel == lengths[load] - 1
+    number = np.arange(len(load)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    ends = number == lengths[load] - 1
     flags = (loads.bank[load] << 1 | ends).astype(np.uint8)[:, None]
-    line = lines[begin[loads.chosen][load].astype(int) + channel]
-    parts = [_big(loads.after[load]), flags, _big(channel), _big(line[:, ::-1])]
+    at = begin[loads.chosen][load].astype(int) + number
+    parts = [_big(loads.after[load]), flags, _big(channels[at]), _big(lines[at][:, ::-1])]
     return np.concatenate(parts, axis=1)
 
 

@@ -52,7 +52,8 @@ class _Batch(ctypes.Structure):
                     "out_user",
                 ),
                 *("in_clocks", "out_clocks", "pulse_clocks"),
-                *("load_bank", "load_after", "load_from", "load_count", "lines", "row_loads"),
+                *("load_bank", "load_after", "load_from", "load_count", "lines"),
+                *("line_channel", "row_loads"),
             )
         ),
     ]
@@ -262,7 +263,7 @@ def _members(job: Job) -> tuple[dict[str, int], dict[str, np.ndarray]]:
         arrays |= {"in_clocks": job.in_clocks, "out_clocks": job.out_clocks}
         arrays["pulse_clocks"] = job.pulse_clocks
     if job.loads is not None:
-        begin, count, lines = job.lines
+        begin, count, lines, channel = job.lines
         numbers["loads"] = len(job.loads.bank)
         arrays |= {
             "load_bank": job.loads.bank,
@@ -270,6 +271,7 @@ def _members(job: Job) -> tuple[dict[str, int], dict[str, np.ndarray]]:
             "load_from": begin[job.loads.chosen],
             "load_count": count[job.loads.chosen],
             "lines": lines,
+            "line_channel": channel,
             "row_loads": job.loads.row_loads,
         }
     return numbers, arrays

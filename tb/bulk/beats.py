@@ -237,11 +237,11 @@ def noise(unit: Unit, parameters: Parameters, rng: np.random.Generator) -> Beats
     )
 
 
-def plan(channel_set: np.ndarray) -> Loads:
+def plan(channel_set: np.ndarray, first: int = 0) -> Loads:
     """Which bank holds the set of each row, and when it is to be written.
 
     A set goes into the bank that has not been used for longer, once its last row has come out;
-    rows that use the other bank go on meanwhile.
+    rows that use the other bank go on meanwhile. `first` is the bank of the first set.
     """
     count = len(channel_set)
     starts = np.flatnonzero(np.diff(channel_set, prepend=-1))
@@ -251,7 +251,7 @@ def plan(channel_set: np.ndarray) -> Loads:
     for start, end in zip(starts.tolist(), [*starts[1:].tolist(), count], strict=True):
         wanted = int(channel_set[start])
         if wanted not in holds:
-            spare = used.index(min(used))
+            spare = min(range(BANKS), key=lambda one: (used[one], one != first))
             bank.append(spare)
             after.append(used[spare] + 1)
             chosen.append(wanted)
@@ -270,8 +270,13 @@ def plan(channel_set: np.ndarray) -> Loads:
     )
 
 
-def lines(unit: Unit, channels: Sequence[ChannelSet]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Channel sets one behind the other: first line [sets], lines [sets], [.., columns] uint32."""
+def lines(
+    unit: Unit, channels: Sequence[ChannelSet], rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Channel sets one behind the other, the channels of each in random order.
+
+    First line [sets], lines [sets], [lines, columns] uint32, each line's channel [lines] uint32.
+    """
     sets = [
         [
             np.asarray(one.values[c.name], c.dtype).view(f"u{c.dtype.itemsize}")
@@ -281,7 +286,10 @@ def lines(unit: Unit, channels: Sequence[ChannelSet]) -> tuple[np.ndarray, np.nd
     ]
     count = np.array([len(columns[0]) for columns in sets], np.uint64)
     table = np.concatenate([np.stack(columns, axis=1) for columns in sets])
-    return np.cumsum(count) - count, count, table.astype(np.uint32)
+    order = [rng.permutation(int(size)) for size in count]
+    first = np.cumsum(count) - count
+    at = np.concatenate([start + one for start, one in zip(first.astype(int), order, strict=True)])
+    return first, count, table[at].astype(np.uint32), np.concatenate(order).astype(np.uint32)
 
 
 @functools.lru_cache(64)
@@ -389,7 +397,7 @@ class Job:
     room: Room
     phases: Phases
     loads: Loads | None
-    lines: tuple[np.ndarray, np.ndarray, np.ndarray] | None
+    lines: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray] | None
     limit: int
     resets: Iterable[Reset] = ()
     in_clocks: np.ndarray | None = None
@@ -403,7 +411,7 @@ class Job:
         check(unit, parameters, rows)
         shape = StreamShape.of(unit, parameters)
         rng = np.random.default_rng([seed, 0])
-        loads = plan(rows.channel_set) if unit.channels else None
+        loads = plan(rows.channel_set, seed % BANKS) if unit.channels else None
         wanted = unit.settings(parameters)
         settings = np.zeros((len(rows), len(wanted)), np.uint32)
         for column, setting in enumerate(wanted):
@@ -419,7 +427,7 @@ class Job:
             room,
             Phases.of(drive.phases, seed),
             loads,
-            lines(unit, rows.channels) if unit.channels else None,
+            lines(unit, rows.channels, np.random.default_rng([seed, 3])) if unit.channels else None,
             # Between two transfers: the longest pause of either side, and the passes.
             1000 + 8 * shape.max_beats,
             drive.resets,

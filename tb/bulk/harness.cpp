@@ -74,6 +74,7 @@ struct Batch {
     const uint64_t* load_from;   // [loads] its first line
     const uint64_t* load_count;  // [loads]
     const uint32_t* lines;       // [.., Columns]
+    const uint32_t* line_channel;  // [..] of each line
     const uint64_t* row_loads;   // [rows] loads that must be done before the row goes in
 };
 
@@ -254,8 +255,9 @@ inline bool drive_channels(Vtop& top, const Batch& batch, Place& place) {
     }
     top.chan_we_i = 1;
     top.chan_bank_i = batch.load_bank[load];
-    top.chan_addr_i = place.write;
-    drive_line(top, batch.lines + (batch.load_from[load] + place.write) * Columns);
+    const uint64_t line = batch.load_from[load] + place.write;
+    top.chan_addr_i = batch.line_channel[line];
+    drive_line(top, batch.lines + line * Columns);
     return true;
 #else
     (void)top, (void)batch, (void)place;

@@ -25,6 +25,7 @@ from softnorm.flow.bulk.rtl import Instance, RtlError
 from softnorm.flow.paths import DATA
 from softnorm.flow.sim.simulate import simulate
 from softnorm.models import vectors
+from softnorm.models.arith import MAX_LEN_LIMIT
 from softnorm.tb.bulk import beats
 from softnorm.tb.check.contract import StreamShape
 from softnorm.tb.stimulus import values as stimulus
@@ -92,6 +93,47 @@ def test_outputs_are_the_models(sim, name, given):
     for stalls in (("none", "none"), ("half", "bursts"), ("starved", "rare")):
         outputs = rtl.run(unit, parameters, rows, sim=sim, stalls=stalls)
         assert differences(unit, parameters, rows, outputs) == 0, stalls
+
+
+def longest(unit, parameters) -> Rows:
+    """Rows of MAX_LEN 65536: the largest sums, one element less, a short one behind them."""
+    make = RowMaker(np.random.default_rng(1), unit, parameters)
+    lowest = {name: values[0] for name, values in make.drawn.items()}
+    rows = [make.row(n, "extremes", "none") for n in (MAX_LEN_LIMIT, 9)]
+    for number, length in enumerate((MAX_LEN_LIMIT, MAX_LEN_LIMIT - 1)):
+        row = make.row(length, "flat", "none", **lowest)
+        row.x[:] = make.limits[1]
+        row.settings |= unit.complete(parameters, row.mask)
+        row.channels = make.end_sets()[-1]
+        rows.insert(number, row)
+    return stimulus.batch(unit, parameters, rows)
+
+
+@pytest.mark.parametrize(
+    "unit",
+    [pytest.param(u, marks=[pytest.mark.slow] * u.baseline) for u in UNITS.values()],
+    ids=UNITS,
+)
+def test_the_longest_rows_that_there_are(unit):
+    """Counters, addresses and sums at their widest, with settings at their lowest ends."""
+    parameters = unit.resolve({"LANES": 8, "MAX_LEN": MAX_LEN_LIMIT})
+    rows = longest(unit, parameters)
+    assert differences(unit, parameters, rows, rtl.run(unit, parameters, rows)) == 0
+
+
+def test_a_bug_of_the_longest_rows_alone_is_seen(tmp_path):
+    """An exponent of 16 takes five bits, all others four."""
+    unit = UNITS["e2softmax"]
+    edit = (
+        "e2softmax/e2softmax.sv",
+        "p2_rd_fmt ? 5'(p2_rd_ks) : 5'd0",
+        "p2_rd_fmt ? 5'(4'(p2_rd_ks)) : 5'd0",
+    )
+    parameters = unit.resolve({"LANES": 8, "MAX_LEN": MAX_LEN_LIMIT})
+    rows = longest(unit, parameters)
+    rows.settings["fmt"][:] = 1
+    outputs = rtl.run(unit, parameters, rows, rtl=plant([edit], tmp_path))
+    assert differences(unit, parameters, rows, outputs) == 1
 
 
 @two_units
