@@ -72,7 +72,8 @@ def bulk_build(
     if sim == "verilator":
         sources += [ROOT / file for file in CHECKERS]
         own = [*HARNESS.glob("*.h"), *HARNESS.glob("*.cpp")]
-        header, make = ports_header(unit, parameters), _verilate
+        header = ports_header(unit, parameters)
+        make = partial(_verilate, numbers=unit.rtl_parameters(parameters))
     else:
         own = [*HARNESS.glob("*.sv")]
         header, make = _macros(unit, parameters), _interpret
@@ -81,7 +82,7 @@ def bulk_build(
         f"{unit.name}-bulk-{sim}",
         [defines(unit, parameters), parameters, sim, tools.versions(sim), header],
         [*sources, *sorted(own), Path(__file__)],
-        lambda folder: make(unit, parameters, sources, header, folder),
+        lambda folder: make(unit, parameters, sources=sources, header=header, folder=folder),
     )
     seconds = time.perf_counter() - started
     return BulkBuild(unit, dict(parameters), sim, folder, reused, seconds)
@@ -164,12 +165,19 @@ def netlist_library(
     BuildError.
     """
     header = ports_header(unit, parameters) + "#define SN_VARIANTS\n"
-    _verilate(unit, {}, sources, header, folder)
+    _verilate(unit, parameters, {}, sources, header, folder)
 
 
-def _verilate(unit, parameters, sources: Sequence[Path], header: str, folder: Path) -> None:
+def _verilate(
+    unit: Unit,
+    parameters: Parameters,
+    numbers: Parameters,
+    sources: Sequence[Path],
+    header: str,
+    folder: Path,
+) -> None:
+    """`numbers`: parameters of the top module."""
     environment = tools.verilator_env()
-    numbers = unit.rtl_parameters(parameters) if parameters else {}
     run = partial(_run, "verilator", unit, folder, environment)
     run(
         *("verilator", "--cc", "--prefix", "Vtop", "--Mdir", ".", "--top-module", unit.name),
