@@ -223,8 +223,8 @@ def chosen_by_register(verilog: str, width: int) -> str:
         f"  input [{width - 1}:0] {SELECT};\n  input {LOAD};\n  reg [{width - 1}:0] {CHOSEN};\n"
         f"  always @(posedge {LOAD}) {CHOSEN} <= {SELECT};\n"
     )
-    ports = re.compile(rf"^(module .*){CHOSEN}\b(.*;)$", re.M)
-    changed, once = ports.subn(rf"\1{SELECT}, {LOAD}\2", verilog, count=1)
-    if once != 1 or inputs not in changed:
+    last = f"{CHOSEN});"  # of the module's ports
+    if last not in verilog or inputs not in verilog:
         raise MutateError(f"Yosys' Verilog has no input {CHOSEN} of {width} bits")
+    changed = verilog.replace(last, f"{SELECT}, {LOAD});", 1)
     return changed.replace(inputs, register, 1)
