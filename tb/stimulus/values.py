@@ -62,7 +62,7 @@ def batch(unit: Unit, parameters: Parameters, rows: Sequence[Row]) -> Rows:
 
 @dataclass
 class Phase:
-    """Rows driven under one pair of stall patterns (names in STALLS).
+    """Rows driven under one pair of stall patterns: names in STALLS, of the sink in SINKS.
 
     real  the rows are a tensor file's: accuracy is of these alone, where there are any
     """
@@ -127,6 +127,16 @@ STALLS: dict[str, Callable[[np.random.Generator], Pattern] | None] = {
     "starved": _starved,
     "alternate": _alternate,
 }
+
+# A sink may wait for tvalid before it raises tready: the pattern then goes on in clocks with tvalid
+# alone, and in all others tready is low.
+AFTER_TVALID = " after tvalid"
+SINKS = (*STALLS, *(name + AFTER_TVALID for name in STALLS))
+
+
+def sink_stalls(name: str) -> tuple[str, bool]:
+    """Of a name in SINKS: that of its pattern, and whether tready waits for tvalid."""
+    return name.removesuffix(AFTER_TVALID), name.endswith(AFTER_TVALID)
 
 
 # ------------------------------------------------------------------------------------------ resets
@@ -321,7 +331,8 @@ def random_length(rng: np.random.Generator, lanes: int, max_len: int) -> int:
     return int(rng.integers(1, max_len + 1))
 
 
-RUNAWAY = 20  # times MAX_LEN, of a row whose tlast was lost
+RUNAWAY = 20  # times MAX_LEN, of a row whose tlast was lost,
+RUNAWAY_BEATS = 2048  # where that is no more than so many beats
 
 
 _SHAPE_NAMES, _MASK_NAMES = list(SHAPES), list(MASKS)

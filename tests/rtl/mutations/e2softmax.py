@@ -20,24 +20,6 @@ DIV = "e2softmax/e2softmax_log_div.sv"
 # What the guard lets into lanes that are not active.
 _UNMASKED = (GUARD, "{LANE_W{active[i] && accept}}", "{LANE_W{accept}}")
 
-
-def _late(output, value, also=""):
-    """An error output a clock late, or `also` at its own clock."""
-    return (
-        (
-            GUARD,
-            f"      {output:10} <= {value};",
-            f"      late_q <= {value};\n      {output} <= {also}late_q;",
-        ),
-        (GUARD, f"      {output:10} <= 1'b0;", f"      {output} <= 1'b0;\n      late_q <= 1'b0;"),
-        (
-            GUARD,
-            "  logic [CntW-1:0]  beats;",
-            "  logic             late_q;\n  logic [CntW-1:0]  beats;",
-        ),
-    )
-
-
 # What cfg_i had in the first clock in which a beat was shown.
 _SHOWN = """  logic shown_q;
   logic [CFG_W-1:0] early_q;
@@ -56,6 +38,23 @@ def _only_where(condition: str) -> tuple[str, str, str]:
     """An edit: a wrong tkeep counts only there."""
     right = "s_axis_tlast ? (run != '0 || !s_axis_tkeep[0]) : !(&s_axis_tkeep);"
     return GUARD, right, f"({right[:-1]}) && {condition};"
+
+
+def _late(output, value, also=""):
+    """An error output a clock late, or `also` at its own clock."""
+    return (
+        (
+            GUARD,
+            f"      {output:10} <= {value};",
+            f"      late_q <= {value};\n      {output} <= {also}late_q;",
+        ),
+        (GUARD, f"      {output:10} <= 1'b0;", f"      {output} <= 1'b0;\n      late_q <= 1'b0;"),
+        (
+            GUARD,
+            "  logic [CntW-1:0]  beats;",
+            "  logic             late_q;\n  logic [CntW-1:0]  beats;",
+        ),
+    )
 
 
 MUTATIONS: dict[str, Mutation] = {
@@ -145,6 +144,46 @@ MUTATIONS: dict[str, Mutation] = {
     ),
     "pair of the largest lost": Mutation(
         ((SUM, "sum[16] = equal && code_i[2*i] == 4'd0", "sum[16] = 1'b0"),), "shapes", "expected"
+    ),
+    # Only rows at the edges of a sum show these.
+    "half octave: 23170 for 23168": Mutation(
+        ((SUM, "HalfStep = 16'd23168;", "HalfStep = 16'd23170;"),),
+        "levels",
+        VALUE,
+        {"EXP_FRAC": 1},
+    ),
+    "half octave: 23167 for 23168": Mutation(
+        ((SUM, "HalfStep = 16'd23168;", "HalfStep = 16'd23167;"),),
+        "shapes",
+        VALUE,
+        {"EXP_FRAC": 1},
+    ),
+    "decay by 182/256": Mutation(
+        ((SUM, "(SUM_W + 8)'(181)", "(SUM_W + 8)'(182)"),), "levels", VALUE, {"EXP_FRAC": 1}
+    ),
+    "half octave: last bit lost": Mutation(
+        ((SUM, "PairW'(top >> code_i", "~PairW'(1) & PairW'(top >> code_i"),),
+        "shapes",
+        VALUE,
+        {"EXP_FRAC": 1},
+    ),
+    "smallest weight lost": Mutation(
+        (
+            (
+                SUM,
+                "assign sum[15-c] = at_a || at_b;",
+                "assign sum[15-c] = (at_a || at_b) && c != 15;",
+            ),
+        ),
+        "levels",
+        VALUE,
+    ),
+    # Rows of 16 equal elements have an exponent that needs a bit more than that of 15.
+    "ks a bit narrow": Mutation(
+        ((TOP, "(LenW > 0) ? $clog2(LenW + 1) : 1;", "(LenW > 1) ? $clog2(LenW) : 1;"),),
+        "levels",
+        "expected",
+        {"MAX_LEN": 16},
     ),
     "sum of the last row kept": Mutation(
         ((SUM, "assign prev = first_i ? '0 : sum_o;", "assign prev = sum_o;"),), "smoke", "expected"
@@ -292,7 +331,9 @@ MUTATIONS: dict[str, Mutation] = {
         "err_keep_o was high for",
     ),
     "dropped beats stored": Mutation(
-        ((GUARD, "take_o      = accept && !past_end", "take_o      = accept"),), "errors", ""
+        ((GUARD, "take_o      = accept && !past_end", "take_o      = accept"),),
+        "errors",
+        "no tready came, with no whole row inside",
     ),
     "count of dropped beats wraps": Mutation(
         (
@@ -451,6 +492,16 @@ RULES: dict[str, Rule] = {
             ),
         ),
         "tvalid fell before tready came",
+    ),
+    "tvalid waits for tready": Rule(
+        (
+            (
+                OUTPUT,
+                "advance_o = !m_axis_tvalid || m_axis_tready;",
+                "advance_o = m_axis_tready || !rst_ni;",
+            ),
+        ),
+        "no tvalid came while tready was low, with a whole row inside",
     ),
     "X on an idle output": Rule(
         ((OUTPUT, "valid_i ? data_i : '0;", "data_i;"),),
