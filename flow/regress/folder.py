@@ -23,7 +23,7 @@ from ..coverage import waivers
 from ..coverage.code import Figures, Point
 from ..errors import UserError
 from ..paths import short
-from .plan import Job, configuration, jobs, load_plan, simulator
+from .plan import Job, jobs, load_plan, simulator
 from .provenance import sources_digest
 from .regression import FOLDER
 from .results import Results
