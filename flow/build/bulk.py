@@ -162,11 +162,23 @@ def _interpret(unit, parameters, sources: Sequence[Path], header: str, folder: P
     )
 
 
+def netlist_library(
+    unit: Unit, parameters: Parameters, sources: Sequence[Path], folder: Path
+) -> None:
+    """The library of a netlist: a top module with the unit's name and ports, but no parameters.
+
+    It also has the inputs sn_select and sn_load, which choose one of its variants. Raises
+    BuildError.
+    """
+    header = ports_header(unit, parameters) + "#define SN_VARIANTS\n"
+    _verilate(unit, {}, sources, header, folder)
+
+
 def _verilate(
     unit, parameters, sources: Sequence[Path], header: str, folder: Path, coverage: bool = False
 ) -> None:
     environment = tools.verilator_env()
-    numbers = unit.rtl_parameters(parameters)
+    numbers = unit.rtl_parameters(parameters) if parameters else {}
     run = partial(_run, "verilator", unit, folder, environment)
     counted: list[str] = []
     if coverage:

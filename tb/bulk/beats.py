@@ -2,7 +2,7 @@
 """Rows as arrays of beats and back, for a whole batch at once (docs/stream.md).
 
 What the pins carry that means nothing is noise: lanes without an element, tstrb there, whatever
-comes with tvalid low, settings behind the first beat.
+comes with tvalid low, settings in every clock but those that take a row's first beat.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from softnorm.units.unit import BANKS, ChannelSet, Outputs, Parameters, Rows, Un
 from ..check.contract import InputBeats, OutputBeats, StreamShape
 from ..stimulus.values import CLOCK_NS, STALLS, Reset
 
+UNFINISHED = "not all has been driven"  # no error: who drove the job had seen enough
 NOISES = 61  # beats of noise: a prime, so that they meet every phase of a row
 _PAIRS = 1021  # of a stall pattern, which then comes round
 
@@ -213,7 +214,8 @@ def pack(
     if wrong:
         # Elements alone are unmasked: a lane that the wrong tkeep adds counts nowhere.
         keep[wrong] = [list(one.to_bytes(keep.shape[1], "little")) for one in keeps.values()]
-        strb[wrong] = unmasked & keep[wrong]
+        flips = np.frombuffer(rng.bytes(len(wrong) * len(full)), np.uint8).reshape(-1, len(full))
+        strb[wrong] = (unmasked & keep[wrong]) | (flips & full & ~keep[wrong])
     little = np.ascontiguousarray(data, data.dtype.newbyteorder("<"))
     return Beats(little.view(np.uint8), keep, strb, last, settings)
 
@@ -224,8 +226,8 @@ def noise(unit: Unit, parameters: Parameters, rng: np.random.Generator) -> Beats
     lanes, size = shape.lanes, shape.lanes * shape.in_dtype.itemsize
     wanted = unit.settings(parameters)
     settings = np.zeros((NOISES, len(wanted)), np.uint32)
-    for column, setting in enumerate(wanted):
-        settings[:, column] = rng.integers(setting.values[0], setting.values[-1] + 1, NOISES)
+    for column, setting in enumerate(wanted):  # all that a pin can carry
+        settings[:, column] = rng.integers(1 << setting.values[-1].bit_length(), size=NOISES)
     return Beats(
         rng.integers(256, size=(NOISES, size), dtype=np.uint8),
         _lane_bits(rng.random((NOISES, lanes)) < 0.5),
@@ -373,6 +375,7 @@ class Job:
     loads, lines  of the channel table; None without one
     in_clocks, out_clocks  [beats, 2] uint64, room for the clock of each beat's first tvalid and of
             its transfer; None where they are not kept
+    pulse_clocks  [2, room] uint64, the same for the clocks of err_len_o and err_keep_o
     limit   clocks without a transfer that are taken for a hang
     settle  clocks at the end in which nothing may come out
     """
@@ -387,6 +390,7 @@ class Job:
     resets: Iterable[Reset] = ()
     in_clocks: np.ndarray | None = None
     out_clocks: np.ndarray | None = None
+    pulse_clocks: np.ndarray | None = None
     settle: int = 64
 
     @classmethod
@@ -403,7 +407,8 @@ class Job:
             settings[:, column] = loads.row_bank if bank else rows.settings[setting.name]
         beats = pack(shape, rows, settings, rng, drive.keeps)
         room = Room.of(shape, rows.length)
-        clocks = [np.zeros((len(one.last), 2), np.uint64) for one in (beats, room) if drive.clocks]
+        pulses = len(beats.last) + 64  # right ones at most, and some wrong ones
+        sizes = ((len(beats.last), 2), (len(room.last), 2), (2, pulses)) if drive.clocks else ()
         return cls(
             beats,
             noise(unit, parameters, rng),
@@ -414,7 +419,7 @@ class Job:
             # Between two transfers: the longest pause of either side, and the passes.
             1000 + 8 * shape.max_beats,
             drive.resets,
-            *clocks,
+            *(np.zeros(size, np.uint64) for size in sizes),
         )
 
 
@@ -424,7 +429,7 @@ class Cut:
 
     row, beat          the next ones to go in; with `part`, the row has begun
     out_row, out_beat  the next ones to come out
-    pulses             clocks of err_len_o and err_keep_o since the reset before
+    clock              of the next rising edge
     states             of input and output, in tb.stimulus.values.STREAM_STATES
     """
 
@@ -433,7 +438,7 @@ class Cut:
     part: bool
     out_row: int
     out_beat: int
-    pulses: tuple[int, int]
+    clock: int
     states: tuple[int, int]
 
 
@@ -443,6 +448,7 @@ class Moved:
 
     clocks  up to the last transfer; up to the end, if something went wrong
     len_pulses, keep_pulses  clocks since the last reset
+    pulses  clocks of err_len_o and of err_keep_o, of all the job, where they are kept
     """
 
     clocks: int
@@ -452,6 +458,7 @@ class Moved:
     keep_pulses: int
     error: str = ""
     cuts: tuple[Cut, ...] = ()
+    pulses: tuple[np.ndarray, ...] = ()
 
 
 def with_clock_low(reset: Reset) -> bool:

@@ -36,6 +36,7 @@ struct Batch {
     uint64_t out_beats;  // room
     uint64_t limit;      // clocks without a transfer that are taken for a hang
     uint64_t settle;     // clocks at the end in which nothing may come out
+    uint64_t pulse_room;
 
     const uint8_t* data;       // [beats, SN_IN_BYTES]
     const uint8_t* keep;       // [beats, SN_KEEP_BYTES]
@@ -64,6 +65,7 @@ struct Batch {
     // Clocks of beats, if they are wanted (else null): first with tvalid, and of the transfer.
     uint64_t* in_clocks;   // [beats, 2]
     uint64_t* out_clocks;  // [out_beats, 2]
+    uint64_t* pulse_clocks;  // [2, pulse_room] of err_len_o and err_keep_o; what has no room is lost
 
     // Of a unit with a channel table: loads of a bank, in order.
     const uint32_t* load_bank;   // [loads]
@@ -134,9 +136,22 @@ SN_API void sn_close(Instance* instance) {
 SN_API int sn_coverage(Instance* instance, const char* path) try {
     Working working(*instance);
     instance->context.coveragep()->write(path);
-    return !instance->stopped;
+    return 1;
 } catch (const std::exception&) {
     return 0;
+}
+#endif
+
+#ifdef SN_VARIANTS
+// Of a netlist of several variants: choose one, before the first reset.
+SN_API void sn_choose(Instance* instance, uint32_t variant) {
+    Working working(*instance);
+    Vtop& top = *instance->top;
+    top.sn_select = variant;
+    for (int level = 0; level < 2; ++level) {
+        top.sn_load = level;
+        top.eval();
+    }
 }
 #endif
 
@@ -275,6 +290,16 @@ inline void drive_noise(Vtop& top, const Batch& batch, Place& place, bool writes
 #endif
 }
 
+// Keep the clock of an error output that is high.
+inline void note_pulses(const Vtop& top, const Batch& batch, Place& place) {
+    const bool high[2] = {bool(top.err_len_o), bool(top.err_keep_o)};
+    for (int one = 0; one < 2; ++one) {
+        if (high[one] && place.shown[one] < batch.pulse_room) {
+            batch.pulse_clocks[one * batch.pulse_room + place.shown[one]++] = place.clocks;
+        }
+    }
+}
+
 // Drive for at most that many clocks; returns a Code. Stalls: some phase has a pattern.
 template <bool Stalls, bool Clocks>
 int drive(Instance& instance, const Batch& batch, uint64_t clocks) {
@@ -297,12 +322,7 @@ int drive(Instance& instance, const Batch& batch, uint64_t clocks) {
                 !(SN_HAS_CHANNELS && place.first && place.load < batch.row_loads[place.row]) &&
                 (!Stalls || moves(batch.pairs, place.source))) {
                 drive_beat(top, batch.data, batch.keep, batch.strb, batch.last, place.beat);
-                if (place.first) {
-                    drive_settings(top, batch.settings + place.row * Settings);
-                    place.quiet = false;
-                } else if (!place.quiet) {
-                    drive_noise(top, batch, place, writes);
-                }
+                if (!place.first && !place.quiet) drive_noise(top, batch, place, writes);
                 top.s_axis_tvalid = 1;
                 place.waits = true;
                 if (Clocks) batch.in_clocks[2 * place.beat] = place.clocks;
@@ -311,6 +331,15 @@ int drive(Instance& instance, const Batch& batch, uint64_t clocks) {
                 drive_noise(top, batch, place, writes);
                 drive_beat(top, batch.noise_data, batch.noise_keep, batch.noise_strb,
                            batch.noise_last, place.noise);
+            }
+        }
+        if (place.waits && place.first) {
+            // tready is a flip-flop: the rising edge finds what is there now.
+            if (top.s_axis_tready) {
+                drive_settings(top, batch.settings + place.row * Settings);
+                place.quiet = false;
+            } else {
+                drive_noise(top, batch, place, writes);
             }
         }
         const bool all_out = place.out_row == batch.rows;
@@ -322,6 +351,7 @@ int drive(Instance& instance, const Batch& batch, uint64_t clocks) {
         const bool out = valid && top.m_axis_tready;
         place.pulses[0] += top.err_len_o;
         place.pulses[1] += top.err_keep_o;
+        if (Clocks && (top.err_len_o || top.err_keep_o)) note_pulses(top, batch, place);
         if (Clocks && valid && !place.out_waits && place.out_beat < batch.out_beats) {
             batch.out_clocks[2 * place.out_beat] = place.clocks;
         }
