@@ -142,7 +142,7 @@ SN_API void sn_close(Instance* instance) {
 SN_API int sn_coverage(Instance* instance, const char* path) try {
     Working working(*instance);
     instance->context.coveragep()->write(path);
-    return !instance->stopped;
+    return 1;
 } catch (const std::exception&) {
     return 0;
 }
