@@ -51,6 +51,11 @@ CONFIGURATIONS = [
     *TWO_BYTES,
 ]
 each_unit = pytest.mark.parametrize("unit", UNITS.values(), ids=UNITS)
+# Tensors at full size of all are in the regression of each change, too.
+two_at_first = pytest.mark.parametrize(
+    "unit",
+    [pytest.param(u, id=n, marks=[pytest.mark.slow] * (n not in TWO)) for n, u in UNITS.items()],
+)
 two_units = pytest.mark.parametrize("unit", [UNITS[name] for name in TWO], ids=TWO)
 
 
@@ -85,8 +90,19 @@ def differences(unit, parameters, rows, outputs) -> int:
 # ----------------------------------------------------------------------------------- right results
 
 
-@pytest.mark.parametrize(("name", "given"), CONFIGURATIONS)
+@pytest.mark.parametrize(
+    ("sim", "name", "given"),
+    [
+        pytest.param(
+            *(sim, *one), marks=[pytest.mark.slow] * (sim == "verilator" and one[1]["LANES"] != 8)
+        )
+        for sim in SIMULATORS
+        for one in CONFIGURATIONS
+    ],
+)
 def test_outputs_are_the_models(sim, name, given):
+    if sim == "icarus" and tools.icarus() is None:
+        pytest.skip("Icarus Verilog is not installed")
     unit = UNITS[name]
     parameters = unit.resolve(given)
     rows = batch(unit, parameters, 150 if sim == "verilator" else 30)
@@ -187,7 +203,7 @@ def test_outputs_are_those_of_the_pin_level_bench(unit):
     np.testing.assert_array_equal(outputs.exponent, seen["exponent"])
 
 
-@each_unit
+@two_at_first
 def test_real_tensors(unit):
     parameters = unit.resolve({"LANES": 8})
     rows = rows_of(unit, parameters, vectors.load(DATA / unit.tensors))
