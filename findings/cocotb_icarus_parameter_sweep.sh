@@ -1,4 +1,6 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+#
 # A parameter sweep with cocotb's runner simulates the first width three times
 #
 # Tool: cocotb 2.1.0 (cocotb_tools.runner) with Icarus Verilog (seen with 11.0; `iverilog` must be
@@ -8,8 +10,8 @@
 # simulator the same lines do.
 #
 # Seen: for Icarus the runner compares file dates of the listed sources with the last build, and
-# neither parameters, defines nor included files. In one build folder the second and third width
-# are not compiled; "Skipping compilation" is a line of the log, and the tests pass with the first.
+# neither parameters, defines nor included files. In one build folder the second and third width are
+# not compiled; "Skipping compilation" is a line of the log, and the tests pass with the first.
 #     asked for WIDTH  8: the test saw 8 bits, passed
 #     asked for WIDTH 16: the test saw 8 bits, passed
 #     asked for WIDTH 32: the test saw 8 bits, passed

@@ -1,4 +1,6 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+#
 # dvsim shows a stage at 100 % whose test fails
 #
 # Tool: dvsim 1.57.0 (its Testplan class, which reads Hjson test plans and makes the report's stage
@@ -7,16 +9,16 @@
 # Expected: a stage's progress counts the testpoints of the stage. If the test that a V2 testpoint
 # names fails, V2 is not at 100 %.
 #
-# Seen: each test counts once, in the earliest stage that names it. A regression's random test, named
-# by a V1 testpoint and again by V2 and V3 ones, is gone from the later stages. In the plan below the V2
-# stage keeps the one test that is its own and says 100 %, though one of its two testpoints fails; the
-# V3 stage, all of whose tests appear earlier, is not in the table at all.
+# Seen: each test counts once, in the earliest stage that names it. A regression's random test,
+# named by a V1 testpoint and again by V2 and V3 ones, is gone from the later stages. In the plan
+# below the V2 stage keeps the one test that is its own and says 100 %, though one of its two
+# testpoints fails; the V3 stage, all of whose tests appear earlier, is not in the table at all.
 #     V1  1 of 2 tests pass   50.00 %
 #     V2  1 of 1 tests pass  100.00 %
 #     V3  not in the table
 #
-# Why it bites: stages are sign-off gates, and the usual plan names its random and stress tests in all
-# of them. The gate of a stage opens while its own testpoints fail.
+# Why it bites: stages are sign-off gates, and random and stress tests are named in several of them.
+# The gate of a stage opens while its own testpoints fail.
 set -euo pipefail
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT

@@ -1,10 +1,13 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+#
 # FuseSoC drops the tool's own files when a core moves to the flow API
 #
 # Tool: fusesoc 2.4.7, edalize 0.6.8.
 #
-# Expected: `tool_icarus? (checks)` in a target's filesets holds when the target's tool is Icarus. With
-# default_tool, the older way, it does; FuseSoC warns that this way goes and asks to move to `flow`.
+# Expected: `tool_icarus? (checks)` in a target's filesets holds when the target's tool is Icarus.
+# With default_tool, the older way, it does; FuseSoC warns that this way goes and asks to move to
+# `flow`.
 #
 # Seen: with `flow: sim` and `flow_options: {tool: icarus}` the same condition is false. The files
 # behind it are left out; set-up ends well and says nothing. The flag holds only if it is given
@@ -47,7 +50,7 @@ files() {  # the sources that FuseSoC hands over for a target
   rm -rf build
   venv/bin/fusesoc --cores-root core run --setup --target "$1" "${@:2}" toy:lib:top > log 2>&1 ||
     { cat log; echo "not checked: fusesoc does not set up target $1"; exit 2; }
-  find build -name '*.eda.yml' -exec sed -n 's|^ *\(- \)*name: src/.*/||p' {} + | xargs
+  sed -n 's|^ *\(- \)*name: src/.*/||p' build/*/*/*.eda.yml | xargs
 }
 old=$(files tool_api)
 new=$(files flow_api)

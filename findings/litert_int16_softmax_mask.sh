@@ -1,4 +1,6 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+#
 # LiteRT's 16-bit softmax gives masked keys weight; its 8-bit one does not
 #
 # Tool: ai-edge-litert 2.3.0 (the TensorFlow Lite runtime), its schema through flatbuffers 25.12.19,
@@ -8,16 +10,16 @@
 # at 16 bits too, and the sum of the weights is 1. 16 bits are more exact than 8.
 #
 # Seen: the 16-bit kernel's table of exponentials ends at e^-10, and what lies below is held there:
-# a logit 120 below the maximum counts as one 10 below. With one live key the others take what is not
-# theirs. The 8-bit kernel is right.
+# a logit 120 below the maximum counts as one 10 below. With one live key the others take what is
+# not theirs. The 8-bit kernel is right.
 #     keys   live key, int16   exact    live key, int8 (255/256 is its largest)
 #        8            0.9995   1.0000   0.9961
 #      512            0.9698   1.0000   0.9961
 #     4096            0.8000   1.0000   0.9961
 #
-# Why it bites: a network is moved to 16-bit activations to gain accuracy, and padded rows of attention
-# get worse with the length of the padding. Hardware that is checked against this kernel must copy
-# its clamp, and hardware that has none fails on masked rows only.
+# Why it bites: a network is moved to 16-bit activations to gain accuracy, and padded rows of
+# attention get worse with the length of the padding. Hardware that is checked against this kernel
+# must copy its clamp, and hardware that has none fails on masked rows only.
 set -euo pipefail
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT

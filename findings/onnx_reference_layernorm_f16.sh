@@ -1,21 +1,25 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+#
 # ONNX' own reference LayerNormalization gives zeros or NaN for float16 rows
 #
 # Tool: onnx 1.23.2 (onnx.reference.ReferenceEvaluator), onnxruntime 1.32.0 beside it, numpy 2.4.6.
 #
-# Expected: the operator has stash_type = 1 by default: mean and variance of a float16 row are computed
-# in float32. The reference evaluator, which the standard's own tests are made with, does that.
+# Expected: the operator has stash_type = 1 by default: mean and variance of a float16 row are
+# computed in float32. The package's reference evaluator, there to show what an operator gives, does
+# that.
 #
-# Seen: it sums in the row's own type. The sum of squares of 768 values with a standard deviation of
-# 30 is above float16's largest number, 65504: the variance is infinite and every output is 0. A mean
-# of 100 already makes the sum itself infinite: every output is NaN. onnxruntime, given the same
-# model, is right to half a unit in the last place.
+# Seen: it sums in the row's own type. One value of 300 among small ones is enough: its square is
+# above float16's largest number, 65504, so the variance is infinite and every output is 0. So it is
+# with 768 values of a standard deviation of 30. A mean of 100 makes the sum itself infinite: every
+# output is NaN. onnxruntime, given the same model, is right to half a unit in the last place.
+#     one 300        reference: 768 of 768 outputs are 0     onnxruntime: largest error 0.0050
 #     deviation 30   reference: 768 of 768 outputs are 0     onnxruntime: largest error 0.0010
-#     mean 100       reference: 768 of 768 outputs are NaN   onnxruntime: largest error 0.0008
+#     mean 100       reference: 768 of 768 outputs are NaN   onnxruntime: largest error 0.0010
 #
-# Why it bites: outlier channels of Transformers reach such values. Who takes the reference evaluator
-# as the golden model of LayerNorm hardware compares with zeros and blames the hardware, or, with
-# milder rows, sets tolerances by float16 sums that no runtime has.
+# Why it bites: Transformers are known for single channels of such size. Who takes the reference
+# evaluator as the golden model of LayerNorm hardware compares with zeros and blames the hardware,
+# or, with milder rows, sets tolerances by float16 sums that the runtime does not make.
 set -euo pipefail
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
@@ -57,23 +61,26 @@ runtime = onnxruntime.InferenceSession(
 
 same = True
 random = np.random.default_rng(1)
-for what, mean, deviation, bad in (
-    ("deviation 30", 0, 30, lambda y: y == 0),
-    ("mean 100", 100, 1, np.isnan),
+for what, mean, deviation, first, kind in (
+    ("one 300", 0, 1, 300, "0"),
+    ("deviation 30", 0, 30, None, "0"),
+    ("mean 100", 100, 1, None, "NaN"),
 ):
     x = (mean + deviation * random.standard_normal((1, N))).astype(np.float16)
+    if first is not None:
+        x[0, 0] = first
     feed = {"x": x, "scale": np.ones(N, np.float16)}
     exact = x.astype(np.float64)
     exact = (exact - exact.mean()) / np.sqrt(exact.var() + 1e-5)
     (got,) = reference.run(None, feed)
     (ort,) = runtime.run(None, feed)
-    kind = "0" if deviation > 1 else "NaN"
+    bad = np.isnan(got) if kind == "NaN" else got == 0
     error = np.abs(ort - exact).max()
     print(
-        f"{what:13s}  reference: {bad(got).sum()} of {N} outputs are {kind}   "
+        f"{what:13s}  reference: {bad.sum()} of {N} outputs are {kind}   "
         f"onnxruntime: largest error {error:.4f}"
     )
-    same &= bool(bad(got).all()) and error < 0.01
+    same &= bool(bad.all()) and error < 0.02
 if not same:
     sys.exit("changed: the reference, or onnxruntime, treats these float16 rows otherwise")
 PY

@@ -1,4 +1,6 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+#
 # onnxruntime's integer softmax never says 255 with a scale of 1/255
 #
 # Tool: onnxruntime 1.32.0 (CPU), onnx 1.23.2, numpy 2.4.6.
@@ -7,16 +9,16 @@
 # QuantizeLinear into it, which the graph optimisation does by default, keeps the codes.
 #
 # Seen: it multiplies by floor(1 / y_scale). 1/255, the scale that a calibration from 0 to 1 gives,
-# is as a float32 a little over 1/255, so the floor is 254. A probability of 1 becomes 254, and
-# most rows differ from the unfused three operators in one code or more. Scales of 1/k lose a
-# step for 35 of the k from 1 to 255 (7, 13, 14, 15, ... 255), not for 256.
+# is as a float32 a little over 1/255, so the floor is 254. A probability of 1 becomes 254, and most
+# rows differ from the unfused three operators in one code or more. Scales of 1/k lose a step for 35
+# of the k from 1 to 255 (7, 13, 14, 15, ... 255), not for 256.
 #     scale 1/255: probability 1 is code 254; 178 of 200 rows differ from the unfused graph
 #     scale 1/256: probability 1 is code 255;   0 of 200 rows differ from the unfused graph
 #     scales 1/k that lose a step: 35 of 255
 #
 # Why it bites: one .onnx file has two integer results, with and without optimisation. A bit-exact
-# model of a softmax unit that divides by the scale fails against the runtime in nine rows of ten, and
-# attention weights that should add up to one are short by up to one part in 255.
+# model of a softmax unit that divides by the scale fails against the runtime in nine rows of ten,
+# and attention weights that should add up to one are short by up to one part in 255.
 set -euo pipefail
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT

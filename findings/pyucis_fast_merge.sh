@@ -1,21 +1,23 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+#
 # pyucis' fast merge adds the counts of one instance to the points of another
 #
 # Tool: pyucis 0.2.0.22787133465 (coverage databases after the UCIS standard), its SQLite format.
 #
-# Expected: `pyucis merge --fast`, the path for large regressions, gives the sums that `pyucis merge`
-# gives.
+# Expected: `pyucis merge --fast`, the path for large regressions, gives the sums that `pyucis
+# merge` gives.
 #
-# Seen: the fast path looks a scope up by its name and kind, without its path, so scopes of one name in
-# two instances are one, and the second run's counts of the one land on the points of the other.
+# Seen: the fast path looks a scope up by its name and kind, without its path, so scopes of one name
+# in two instances are one, and the second run's counts of the one land on the points of the other.
 # Below, `fifo` was never executed in either run, `dut` was in the second; the fast merge says the
 # reverse. Nothing is reported and the exit status is 0.
 #     point        run 1   run 2   merge   merge --fast
 #     dut  line 12     0      11      11              0
 #     fifo line 2      0       0       0             11
 #
-# Why it bites: the merged database is what coverage sign-off reads. A hole is shown as covered and a
-# covered line as a hole, only after a merge, and only for designs with more than one instance.
+# Why it bites: the merged database is what coverage sign-off reads. A hole is shown as covered and
+# a covered line as a hole, only after a merge, and only for designs with more than one instance.
 set -euo pipefail
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT

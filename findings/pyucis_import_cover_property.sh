@@ -1,4 +1,6 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+#
 # pyucis reads Verilator's coverage without its cover properties, with --strict too
 #
 # Tool: pyucis 0.2.0.22787133465, on coverage files in the format of Verilator 5.

@@ -1,4 +1,6 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+#
 # pyucis merges XML databases into nothing and reports success
 #
 # Tool: pyucis 0.2.0.22787133465.
@@ -14,8 +16,8 @@
 #     sqlite to sqlite  status 0, file written
 #     input not there   status 0, no file
 #
-# Why it bites: a makefile or CI step that merges the night's coverage goes on with last night's file,
-# or with none, and is green.
+# Why it bites: a makefile or CI step that merges the night's coverage goes on with last night's
+# file, or with none, and is green.
 set -euo pipefail
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
@@ -54,4 +56,5 @@ try "xml to xml" none xml xml run1.xml run2.xml
 try "xml to sqlite" none xml sqlite run1.xml run2.xml
 try "sqlite to sqlite" file sqlite sqlite run1.sqlite run2.sqlite
 try "input not there" none xml sqlite run1.xml nosuch.xml
-[ $same = yes ] || { echo "changed: a merge writes its file, or its status tells of the error"; exit 1; }
+[ $same = yes ] ||
+  { echo "changed: a merge writes its file, or its status tells of the error"; exit 1; }

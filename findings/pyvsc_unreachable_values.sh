@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+#
 # pyvsc never draws some values that its constraint allows
 #
 # Tool: pyvsc 1.0.0 (constrained random stimulus and coverage in Python).
 #
-# Expected: as in SystemVerilog, `a inside {[0:99], [200:255]}` with no other constraint gives each of
-# the 156 values the same chance.
+# Expected: as in SystemVerilog, `a inside {[0:99], [200:255]}` with no other constraint gives each
+# of the 156 values the same chance.
 #
 # Seen: with two ranges, 72 to 99 never come, whatever the seed. With single values beside a range,
 # {1, 2, 4, [8:255]}, 1 and 2 never come, and 4 comes in one draw of three. One range alone is
@@ -14,8 +16,8 @@
 #     1, 2, 4, [8:255]     251 values: 1 drawn 0 times, 2 drawn 0 times, 4 drawn 646 times
 #
 # Why it bites: single values in such a set are the corner cases (burst of one, shortest row). They
-# look constrained in, are never tried, and a longer regression does not help; a functional
-# coverage of wide bins does not show it.
+# look constrained in, are never tried, and a longer regression does not help; a functional coverage
+# of wide bins does not show it.
 set -euo pipefail
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT

@@ -1,4 +1,6 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+#
 # Yosys keeps timing of a library corner that is no longer there
 #
 # Tool: pyosys 0.70 (Yosys 0.70 with its abc, as a Python package).
@@ -7,17 +9,17 @@
 #
 # Seen: abc's converted library is kept on disk from one run to the next, under a name made from the
 # path. It is made anew only where the library's date, in whole seconds, is newer than that of the
-# kept one. Files of a process kit keep the vendor's dates, which lie years back: a link, or a
-# `cp -p`, that changes the path from the slow to the fast corner changes nothing. With one library
-# ten times as fast as the other, both runs below report the same delay to the last digit. Without
-# the cache (`libcache -scl -disable`, new in this version) the fast corner's own delay comes out.
+# kept one. Files of a process kit keep the vendor's dates, which lie years back: a link, or a `cp
+# -p`, that changes the path from the slow to the fast corner changes nothing. With one library ten
+# times as fast as the other, both runs below report the same delay to the last digit. Without the
+# cache (`libcache -scl -disable`) the fast corner's own delay comes out.
 #     slow corner                     Delay = 490.57 ps
 #     fast corner, same path          Delay = 490.57 ps
 #     fast corner, cache disabled     Delay =  20.09 ps
 #
 # Why it bites: area and delay tables over corners or over edited libraries come out equal or wrong,
-# with no warning, also in a new process and a new work folder. `stat -liberty` and a static timing
-# tool read the new file, so synthesis optimises for one corner and its report speaks of another.
+# with no warning, also in a new process. `stat -liberty` and a static timing tool read the new
+# file, so synthesis optimises for one corner and the report speaks of another.
 set -euo pipefail
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
