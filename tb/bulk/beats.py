@@ -20,6 +20,7 @@ from softnorm.units.unit import BANKS, ChannelSet, Outputs, Parameters, Rows, Un
 from ..check.contract import InputBeats, OutputBeats, StreamShape
 from ..stimulus.values import CLOCK_NS, STALLS, Reset, sink_stalls
 
+UNFINISHED = "not all has been driven"  # no error: who drove the job had seen enough
 NOISES = 61  # beats of noise: a prime, so that they meet every phase of a row
 _PAIRS = 1021  # of a stall pattern, which then comes round
 
@@ -236,11 +237,11 @@ def noise(unit: Unit, parameters: Parameters, rng: np.random.Generator) -> Beats
     )
 
 
-def plan(channel_set: np.ndarray) -> Loads:
+def plan(channel_set: np.ndarray, first: int = 0) -> Loads:
     """Which bank holds the set of each row, and when it is to be written.
 
     A set goes into the bank that has not been used for longer, once its last row has come out;
-    rows that use the other bank go on meanwhile.
+    rows that use the other bank go on meanwhile. `first` is the bank of the first set.
     """
     count = len(channel_set)
     starts = np.flatnonzero(np.diff(channel_set, prepend=-1))
@@ -250,7 +251,7 @@ def plan(channel_set: np.ndarray) -> Loads:
     for start, end in zip(starts.tolist(), [*starts[1:].tolist(), count], strict=True):
         wanted = int(channel_set[start])
         if wanted not in holds:
-            spare = used.index(min(used))
+            spare = min(range(BANKS), key=lambda one: (used[one], one != first))
             bank.append(spare)
             after.append(used[spare] + 1)
             chosen.append(wanted)
@@ -269,8 +270,13 @@ def plan(channel_set: np.ndarray) -> Loads:
     )
 
 
-def lines(unit: Unit, channels: Sequence[ChannelSet]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Channel sets one behind the other: first line [sets], lines [sets], [.., columns] uint32."""
+def lines(
+    unit: Unit, channels: Sequence[ChannelSet], rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Channel sets one behind the other, the channels of each in random order.
+
+    First line [sets], lines [sets], [lines, columns] uint32, each line's channel [lines] uint32.
+    """
     sets = [
         [
             np.asarray(one.values[c.name], c.dtype).view(f"u{c.dtype.itemsize}")
@@ -280,7 +286,10 @@ def lines(unit: Unit, channels: Sequence[ChannelSet]) -> tuple[np.ndarray, np.nd
     ]
     count = np.array([len(columns[0]) for columns in sets], np.uint64)
     table = np.concatenate([np.stack(columns, axis=1) for columns in sets])
-    return np.cumsum(count) - count, count, table.astype(np.uint32)
+    order = [rng.permutation(int(size)) for size in count]
+    first = np.cumsum(count) - count
+    at = np.concatenate([start + one for start, one in zip(first.astype(int), order, strict=True)])
+    return first, count, table[at].astype(np.uint32), np.concatenate(order).astype(np.uint32)
 
 
 @functools.lru_cache(64)
@@ -378,6 +387,7 @@ class Job:
     in_clocks, out_clocks  [beats, 2], [beats, 3] uint64, room for the clock of each beat's first
             tvalid and of its transfer, and at the output for tready before it, as `before` of
             tb.check.scoring.Timing; None where they are not kept
+    pulse_clocks  [2, room] uint64, the same for the clocks of err_len_o and err_keep_o
     limit   clocks without a transfer that are taken for a hang
     settle  clocks at the end in which nothing may come out
     """
@@ -387,11 +397,12 @@ class Job:
     room: Room
     phases: Phases
     loads: Loads | None
-    lines: tuple[np.ndarray, np.ndarray, np.ndarray] | None
+    lines: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray] | None
     limit: int
     resets: Iterable[Reset] = ()
     in_clocks: np.ndarray | None = None
     out_clocks: np.ndarray | None = None
+    pulse_clocks: np.ndarray | None = None
     settle: int = 64
 
     @classmethod
@@ -400,7 +411,7 @@ class Job:
         check(unit, parameters, rows)
         shape = StreamShape.of(unit, parameters)
         rng = np.random.default_rng([seed, 0])
-        loads = plan(rows.channel_set) if unit.channels else None
+        loads = plan(rows.channel_set, seed % BANKS) if unit.channels else None
         wanted = unit.settings(parameters)
         settings = np.zeros((len(rows), len(wanted)), np.uint32)
         for column, setting in enumerate(wanted):
@@ -408,19 +419,19 @@ class Job:
             settings[:, column] = loads.row_bank if bank else rows.settings[setting.name]
         beats = pack(shape, rows, settings, rng, drive.keeps)
         room = Room.of(shape, rows.length)
-        sides = ((beats, 2), (room, 3)) if drive.clocks else ()
-        clocks = [np.zeros((len(one.last), columns), np.uint64) for one, columns in sides]
+        pulses = len(beats.last) + 64  # right ones at most, and some wrong ones
+        sizes = ((len(beats.last), 2), (len(room.last), 3), (2, pulses)) if drive.clocks else ()
         return cls(
             beats,
             noise(unit, parameters, rng),
             room,
             Phases.of(drive.phases, seed),
             loads,
-            lines(unit, rows.channels) if unit.channels else None,
+            lines(unit, rows.channels, np.random.default_rng([seed, 3])) if unit.channels else None,
             # Between two transfers: the longest pause of either side, and the passes.
             1000 + 8 * shape.max_beats,
             drive.resets,
-            *clocks,
+            *(np.zeros(size, np.uint64) for size in sizes),
         )
 
 
@@ -430,7 +441,7 @@ class Cut:
 
     row, beat          the next ones to go in; with `part`, the row has begun
     out_row, out_beat  the next ones to come out
-    pulses             clocks of err_len_o and err_keep_o since the reset before
+    clock              of the next rising edge
     states             of input and output, in tb.stimulus.values.STREAM_STATES
     """
 
@@ -439,7 +450,7 @@ class Cut:
     part: bool
     out_row: int
     out_beat: int
-    pulses: tuple[int, int]
+    clock: int
     states: tuple[int, int]
 
 
@@ -449,6 +460,7 @@ class Moved:
 
     clocks  up to the last transfer; up to the end, if something went wrong
     len_pulses, keep_pulses  clocks since the last reset
+    pulses  clocks of err_len_o and of err_keep_o, of all the job, where they are kept
     """
 
     clocks: int
@@ -458,6 +470,7 @@ class Moved:
     keep_pulses: int
     error: str = ""
     cuts: tuple[Cut, ...] = ()
+    pulses: tuple[np.ndarray, ...] = ()
 
 
 def with_clock_low(reset: Reset) -> bool:

@@ -36,6 +36,7 @@ struct Batch {
     uint64_t out_beats;  // room
     uint64_t limit;      // clocks without a transfer that are taken for a hang
     uint64_t settle;     // clocks at the end in which nothing may come out
+    uint64_t pulse_room;
 
     const uint8_t* data;       // [beats, SN_IN_BYTES]
     const uint8_t* keep;       // [beats, SN_KEEP_BYTES]
@@ -65,6 +66,7 @@ struct Batch {
     // Clocks of beats, if they are wanted (else null): first with tvalid, and of the transfer.
     uint64_t* in_clocks;   // [beats, 2]
     uint64_t* out_clocks;  // [out_beats, 3], and Place::before
+    uint64_t* pulse_clocks;  // [2, pulse_room] of err_len_o and err_keep_o; what has no room is lost
 
     // Of a unit with a channel table: loads of a bank, in order.
     const uint32_t* load_bank;   // [loads]
@@ -72,6 +74,7 @@ struct Batch {
     const uint64_t* load_from;   // [loads] its first line
     const uint64_t* load_count;  // [loads]
     const uint32_t* lines;       // [.., Columns]
+    const uint32_t* line_channel;  // [..] of each line
     const uint64_t* row_loads;   // [rows] loads that must be done before the row goes in
 };
 
@@ -112,8 +115,12 @@ void vl_fatal(const char* file, int line, const char*, const char* text) {
 
 // --------------------------------------------------------------------------------------- instances
 
-SN_API Instance* sn_open(uint32_t seed) try {
+// What a build of several mutants asks for, once an instance, before its first evaluation.
+SN_API int sn_chosen() { return current ? current->chosen : 0; }
+
+SN_API Instance* sn_open(uint32_t seed, uint32_t chosen) try {
     auto instance = std::make_unique<Instance>();
+    instance->chosen = static_cast<int>(chosen);
     Working working(*instance);
     instance->context.randReset(2);  // registers and memories start with random bits
     instance->context.randSeed(static_cast<int>(seed));
@@ -129,6 +136,30 @@ SN_API void sn_close(Instance* instance) {
     instance->top.reset();
     delete instance;
 }
+
+#if VM_COVERAGE
+// Write Verilator's counts; 0 if that cannot be done.
+SN_API int sn_coverage(Instance* instance, const char* path) try {
+    Working working(*instance);
+    instance->context.coveragep()->write(path);
+    return 1;
+} catch (const std::exception&) {
+    return 0;
+}
+#endif
+
+#ifdef SN_VARIANTS
+// Of a netlist of several variants: choose one, before the first reset.
+SN_API void sn_choose(Instance* instance, uint32_t variant) {
+    Working working(*instance);
+    Vtop& top = *instance->top;
+    top.sn_select = variant;
+    for (int level = 0; level < 2; ++level) {
+        top.sn_load = level;
+        top.eval();
+    }
+}
+#endif
 
 SN_API const char* sn_said(Instance* instance) { return instance->said.c_str(); }
 
@@ -239,8 +270,9 @@ inline bool drive_channels(Vtop& top, const Batch& batch, Place& place) {
     }
     top.chan_we_i = 1;
     top.chan_bank_i = batch.load_bank[load];
-    top.chan_addr_i = place.write;
-    drive_line(top, batch.lines + (batch.load_from[load] + place.write) * Columns);
+    const uint64_t line = batch.load_from[load] + place.write;
+    top.chan_addr_i = batch.line_channel[line];
+    drive_line(top, batch.lines + line * Columns);
     return true;
 #else
     (void)top, (void)batch, (void)place;
@@ -263,6 +295,16 @@ inline void drive_noise(Vtop& top, const Batch& batch, Place& place, bool writes
 #else
     (void)writes;
 #endif
+}
+
+// Keep the clock of an error output that is high.
+inline void note_pulses(const Vtop& top, const Batch& batch, Place& place) {
+    const bool high[2] = {bool(top.err_len_o), bool(top.err_keep_o)};
+    for (int one = 0; one < 2; ++one) {
+        if (high[one] && place.shown[one] < batch.pulse_room) {
+            batch.pulse_clocks[one * batch.pulse_room + place.shown[one]++] = place.clocks;
+        }
+    }
 }
 
 // Drive for at most that many clocks; returns a Code. Stalls: some phase has a pattern.
@@ -318,6 +360,7 @@ int drive(Instance& instance, const Batch& batch, uint64_t clocks) {
         const bool out = valid && top.m_axis_tready;
         place.pulses[0] += top.err_len_o;
         place.pulses[1] += top.err_keep_o;
+        if (Clocks && (top.err_len_o || top.err_keep_o)) note_pulses(top, batch, place);
         if (Clocks && !valid) place.before |= top.m_axis_tready ? 2 : 1;
         if (Clocks && valid && !place.out_waits && place.out_beat < batch.out_beats) {
             batch.out_clocks[3 * place.out_beat] = place.clocks;

@@ -16,6 +16,9 @@
 #include "Vtop.h"
 #include "sn_ports.h"
 #include "verilated.h"
+#if VM_COVERAGE
+#include "verilated_cov.h"
+#endif
 
 #define SN_API extern "C" __attribute__((visibility("default")))
 
@@ -46,7 +49,8 @@ struct Place {
     uint64_t load, write;                   // of the channel table: loads done, writes of the next
     uint64_t noise;
     uint64_t phase;      // the next one
-    uint64_t pulses[2];  // clocks of err_len_o, err_keep_o
+    uint64_t pulses[2];  // clocks of err_len_o, err_keep_o since the last reset
+    uint64_t shown[2];   // the same since the batch began, where clocks are kept
     bool waits, out_waits;  // a beat has been shown and not taken
     bool first, out_first;  // no row is under way
     bool quiet;             // the settings carry noise
@@ -58,6 +62,7 @@ struct Instance {
     VerilatedContext context;
     std::unique_ptr<Vtop> top;
     std::string said;      // by assertions, or by the harness about its end
+    int chosen = 0;        // of the mutants of the build, if it holds several; 0: none of them
     bool stopped = false;  // an assertion failed
     Place place = {};
 

@@ -3,7 +3,7 @@
 // that are no library. What harness.cpp does at a clock, this does at the same clock.
 //
 //   beats.bin, noise.bin, pairs.bin, phases.bin, lines.bin, resets.bin --> unit
-//       --> in.bin, out.bin; result.txt, a line for each reset and one for the end
+//       --> in.bin, out.bin, pulses.bin; result.txt, a line for each reset and one for the end
 //
 // sn_ports.svh is generated for each build: the macros SN_UNIT, SN_PATIENCE (clocks that a whole row
 // may take to show tvalid), SN_PARAMETERS, SN_PORTS (connections
@@ -61,7 +61,7 @@ module sn_bulk_top;
 
   integer beats, rows, writes, noises, pairs, phases, resets, limit, settle;  // of the job
   integer beats_file, noise_file, pairs_file, phases_file, lines_file, resets_file;
-  integer in_file, out_file, result_file, got, number;
+  integer in_file, out_file, pulse_file, result_file, got, number;
   reg [BeatW-1:0]  beat, idle;
   reg [BeatW-1:0]  noise [0:255];
   reg [WriteW-1:0] write;
@@ -75,6 +75,7 @@ module sn_bulk_top;
   integer sink_from, sink_pairs, sink_at, sink_on, sink_off, sink_after, ahead;
   integer row_in, phase_at, cut_at, since, in_shown, out_shown, silent, closed;
   reg     waits, first, out_first, done, in, out, wrote, all_out, held;
+  reg     released;  // no clock since the reset
   reg     fetched;  // `beat` is the next one
   reg     goes, refused;
   reg [`SN_OUT_W+`SN_KEEP_W+7:0] payload, was;
@@ -130,11 +131,28 @@ module sn_bulk_top;
     end
   endtask
 
+  // Hold the reset for some clocks, with the clock low, and release it.
+  task hold(input integer held_for);
+    begin
+      repeat (held_for) begin
+        clk = 1'b1;
+        #1 clk = 1'b0;
+        #1;
+        if ({m_tvalid, s_tready, err_len, err_keep} !== 4'b0) stop("an output is not at rest in reset");
+        if ({m_tuser, m_tlast, m_tkeep, m_tdata} !== 0) stop("the payload is not 0 in reset");
+      end
+      rst_n = 1'b1;
+      #1;
+      if (s_tready !== 1'b0) stop("tready before the first clock after reset");
+      released = 1'b1;
+    end
+  endtask
+
   // A reset: rows that are inside are gone, and so is one that had begun to go in.
   task reset_now;
     begin
-      $fwrite(result_file, "%0d %0d %0d %0d %0d %0d %0d %0d %0d\n", row_in, beat_in, !first, row_out,
-              beat_out, len_pulses, keep_pulses, state(waits, first), state(held, out_first));
+      $fwrite(result_file, "%0d %0d %0d %0d %0d %0d %0d %0d\n", row_in, beat_in, !first, row_out,
+              beat_out, clocks, state(waits, first), state(held, out_first));
       if (cut[127-:32] == 1) begin
         clk = 1'b0;
         #1;
@@ -145,13 +163,7 @@ module sn_bulk_top;
       {s_tvalid, chan_we} = 2'b0;
       clk = 1'b0;
       #1;
-      repeat (cut[95-:32]) begin
-        clk = 1'b1;
-        #1 clk = 1'b0;
-        #1;
-      end
-      rst_n = 1'b1;
-      #1;
+      hold(cut[95-:32]);
       if (!first) begin
         if (!fetched) fetch;
         while (!beat[DataW+2*KeepB+SetW]) begin
@@ -173,12 +185,13 @@ module sn_bulk_top;
   endtask
 
   task stop(input [8*64-1:0] why);
-    begin
+    if (!done) begin
       $fwrite(result_file, "%0d %0d %0d %0d %0d %0s\n", (why == "done") ? ended : clocks, beat_in,
               beat_out, len_pulses, keep_pulses, why);
       $fclose(result_file);
       $fclose(in_file);
       $fclose(out_file);
+      $fclose(pulse_file);
       done = 1'b1;
     end
   endtask
@@ -201,6 +214,7 @@ module sn_bulk_top;
     resets_file = $fopen("resets.bin", "rb");
     in_file = $fopen("in.bin", "wb");
     out_file = $fopen("out.bin", "wb");
+    pulse_file = $fopen("pulses.bin", "wb");
     result_file = $fopen("result.txt", "w");
     for (got = 0; got < noises; got = got + 1)
       begin
@@ -228,12 +242,7 @@ module sn_bulk_top;
     clk = 1'b0;
     #1 rst_n = 1'b0;
     #1;
-    repeat (4) begin
-      clk = 1'b1;
-      #1 clk = 1'b0;
-      #1;
-    end
-    rst_n = 1'b1;
+    hold(4);
 
     while (!done) begin
       // The clock is low: what the next rising edge is to take.
@@ -316,6 +325,8 @@ module sn_bulk_top;
       else if (closed > `SN_PATIENCE) stop("no tready came, with no whole row inside");
       len_pulses = len_pulses + err_len;
       keep_pulses = keep_pulses + err_keep;
+      if (err_len) $fwrite(pulse_file, "%u%u", 0, clocks);
+      if (err_keep) $fwrite(pulse_file, "%u%u", 1, clocks);
       if (out && all_out) stop("more came out than went in");
       if (out && !done) begin
         $fwrite(out_file, "%u", {{(24) {1'b0}}, m_tlast, m_tuser});
@@ -338,6 +349,8 @@ module sn_bulk_top;
       clk = 1'b1;
       #1;
       clocks = clocks + 1;
+      if (released && s_tready !== 1'b1) stop("tready did not rise with the first clock after reset");
+      released = 1'b0;
 
       if (wrote) begin
         write_at = write_at + 1;

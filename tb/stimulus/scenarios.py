@@ -131,6 +131,7 @@ def _shapes(bench: Bench) -> Iterator[Phase]:
     )
     yield Phase(_climbs(make))
     yield Phase(_distances(make))
+    yield Phase(make.edges())
 
 
 def _combinations(make: RowMaker, most: int) -> list[dict[str, int]]:
@@ -244,6 +245,7 @@ def _levels(bench: Bench) -> Iterator[Phase]:
         row.x[:] = np.linspace(low, high, length).astype(int)
         rows.append(row)
     yield Phase(rows)
+    yield Phase(make.edges())
 
 
 def _with_lower(make: RowMaker, count: int, depths: Sequence[int], **settings: int) -> list[Row]:
@@ -282,6 +284,24 @@ def _masks(bench: Bench) -> Iterator[Phase]:
     yield Phase(
         make.row(length=n, mask=mask) for _ in range(each) for mask in MASKS for n in lengths
     )
+    yield Phase(_like_masked(make))
+
+
+def _like_masked(make: RowMaker) -> Iterator[Row]:
+    """Rows of elements that are 0, as what is masked is inside: to count one there shows.
+
+    Every other element, every other pair and every other four are masked, the first ones or not.
+    """
+    for length in sorted({min(n * make.lanes, make.max_len) for n in (1, 2, 5)}):
+        for run in (1, 2, 4):
+            for first in (0, 1):
+                mask = np.arange(length) // run % 2 == first
+                follow = make.unit.complete(make.parameters, mask)
+                row = make.row(length, "flat", "none", **follow)
+                row.x[:] = 0
+                row.mask[:] = mask
+                row.origin = f"zeros, {run} of {2 * run} masked"
+                yield row
 
 
 def _settings(bench: Bench) -> Iterator[Phase]:
@@ -425,6 +445,8 @@ def _errors(bench: Bench) -> Iterator[Phase]:
     # A tlast that was lost, and what comes behind it.
     good = (make.max_len, 1, lanes)
     yield Phase(row for one in _runaways(bench) for row in (one, *map(make.row, good)))
+    # One hole and one lane above it, in a row's only beat: each lane is seen by itself.
+    yield Phase(_spoiled(make.row(lane), 0, 1 | 1 << lane) for lane in range(2, lanes))
     # With nothing unmasked, a wrong tkeep leaves the row's count right.
     long = min(make.max_len, 8 * lanes)
     keeps = _wrong_keeps(lanes, bench.rng)[:3] if long > lanes else ()

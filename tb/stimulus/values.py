@@ -40,7 +40,8 @@ class Row:
 def batch(unit: Unit, parameters: Parameters, rows: Sequence[Row]) -> Rows:
     """Rows to drive as one batch, as wide as the longest; their bank, if they have one, is 0.
 
-    Wrong tkeeps are not in it. A channel set that several rows share is in it once.
+    Wrong tkeeps are not in it. A channel set that several rows share is in it once, and is as long
+    as the table: lanes of a last beat behind the row read it, too.
     """
     width = max((len(row.x) for row in rows), default=1)
     x, mask = np.zeros((len(rows), width), unit.in_dtype), np.zeros((len(rows), width), bool)
@@ -55,9 +56,17 @@ def batch(unit: Unit, parameters: Parameters, rows: Sequence[Row]) -> Rows:
         mask,
         np.array([len(row.x) for row in rows], int),
         {n: np.array([{**free, **row.settings}[n] for row in rows], int) for n in names},
-        tuple(sets.values()),
+        tuple(_whole(channels, parameters["MAX_LEN"]) for channels in sets.values()),
         np.array([numbers[id(row.channels)] for row in rows], int) if unit.channels else None,
     )
+
+
+def _whole(channels: ChannelSet, count: int) -> ChannelSet:
+    """A channel set with at least so many entries."""
+    short = {name: count - len(values) for name, values in channels.values.items()}
+    if max(short.values()) <= 0:
+        return channels
+    return ChannelSet({n: np.pad(v, (0, max(0, short[n]))) for n, v in channels.values.items()})
 
 
 @dataclass
@@ -388,6 +397,23 @@ class RowMaker:
         """Channel sets with all columns at the lower, and at the upper end; [None] for no table."""
         columns = len(self.unit.channels)
         return [self._end_set([end] * columns) for end in (0, 1)] if columns else [None]
+
+    def edges(self) -> Iterator[Row]:
+        """The unit's rows at edges of its arithmetic, which no seed changes."""
+        for edge in self.unit.edges(self.parameters):
+            length = len(edge.x)
+            if length > self.max_len:
+                continue
+            mask = np.ones(length, bool) if edge.mask is None else edge.mask
+            first = {name: values[0] for name, values in self.drawn.items()}
+            follow = self.unit.complete(self.parameters, mask)
+            yield Row(
+                x=edge.x.astype(self.unit.in_dtype),
+                mask=mask,
+                settings={**first, **follow, **edge.settings},
+                origin="at an edge",
+                channels=edge.channels,
+            )
 
     def _channels(self) -> ChannelSet | None:
         if not self._sets:

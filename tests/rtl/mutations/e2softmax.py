@@ -40,6 +40,23 @@ def _only_where(condition: str) -> tuple[str, str, str]:
     return GUARD, right, f"({right[:-1]}) && {condition};"
 
 
+def _late(output, value, also=""):
+    """An error output a clock late, or `also` at its own clock."""
+    return (
+        (
+            GUARD,
+            f"      {output:10} <= {value};",
+            f"      late_q <= {value};\n      {output} <= {also}late_q;",
+        ),
+        (GUARD, f"      {output:10} <= 1'b0;", f"      {output} <= 1'b0;\n      late_q <= 1'b0;"),
+        (
+            GUARD,
+            "  logic [CntW-1:0]  beats;",
+            "  logic             late_q;\n  logic [CntW-1:0]  beats;",
+        ),
+    )
+
+
 MUTATIONS: dict[str, Mutation] = {
     # ------------------------------------------------------------------------- arithmetic
     "divider constants swapped": Mutation(
@@ -127,6 +144,46 @@ MUTATIONS: dict[str, Mutation] = {
     ),
     "pair of the largest lost": Mutation(
         ((SUM, "sum[16] = equal && code_i[2*i] == 4'd0", "sum[16] = 1'b0"),), "shapes", "expected"
+    ),
+    # Only rows at the edges of a sum show these.
+    "half octave: 23170 for 23168": Mutation(
+        ((SUM, "HalfStep = 16'd23168;", "HalfStep = 16'd23170;"),),
+        "levels",
+        VALUE,
+        {"EXP_FRAC": 1},
+    ),
+    "half octave: 23167 for 23168": Mutation(
+        ((SUM, "HalfStep = 16'd23168;", "HalfStep = 16'd23167;"),),
+        "shapes",
+        VALUE,
+        {"EXP_FRAC": 1},
+    ),
+    "decay by 182/256": Mutation(
+        ((SUM, "(SUM_W + 8)'(181)", "(SUM_W + 8)'(182)"),), "levels", VALUE, {"EXP_FRAC": 1}
+    ),
+    "half octave: last bit lost": Mutation(
+        ((SUM, "PairW'(top >> code_i", "~PairW'(1) & PairW'(top >> code_i"),),
+        "shapes",
+        VALUE,
+        {"EXP_FRAC": 1},
+    ),
+    "smallest weight lost": Mutation(
+        (
+            (
+                SUM,
+                "assign sum[15-c] = at_a || at_b;",
+                "assign sum[15-c] = (at_a || at_b) && c != 15;",
+            ),
+        ),
+        "levels",
+        VALUE,
+    ),
+    # Rows of 16 equal elements have an exponent that needs a bit more than that of 15.
+    "ks a bit narrow": Mutation(
+        ((TOP, "(LenW > 0) ? $clog2(LenW + 1) : 1;", "(LenW > 1) ? $clog2(LenW) : 1;"),),
+        "levels",
+        "expected",
+        {"MAX_LEN": 16},
     ),
     "sum of the last row kept": Mutation(
         ((SUM, "assign prev = first_i ? '0 : sum_o;", "assign prev = sum_o;"),), "smoke", "expected"
@@ -259,6 +316,31 @@ MUTATIONS: dict[str, Mutation] = {
     "err_len_o at every dropped beat": Mutation(
         ((GUARD, "new_len_err && (first || !row_err_len_o)", "new_len_err"),), "errors", "err_len_o"
     ),
+    # The number of pulses is right: only their clock shows these three.
+    "err_keep_o a clock late": Mutation(
+        _late("err_keep_o", "accept && keep_bad"), "errors", "and must be 1: row"
+    ),
+    "err_len_o a clock late": Mutation(
+        _late("err_len_o", "accept && new_len_err && (first || !row_err_len_o)"),
+        "errors",
+        "and must be 1: row",
+    ),
+    "err_len_o at the row's end": Mutation(
+        (
+            (
+                GUARD,
+                "new_len_err && (first || !row_err_len_o);",
+                "s_axis_tlast && (new_len_err || (!first && row_err_len_o));",
+            ),
+        ),
+        "errors",
+        "and must be 1: row",
+    ),
+    "err_keep_o two clocks long": Mutation(
+        _late("err_keep_o", "accept && keep_bad", "(accept && keep_bad) || "),
+        "errors",
+        "err_keep_o was high for",
+    ),
     "dropped beats stored": Mutation(
         ((GUARD, "take_o      = accept && !past_end", "take_o      = accept"),),
         "errors",
@@ -323,6 +405,51 @@ MUTATIONS: dict[str, Mutation] = {
     ),
     "stages not reset": Mutation(
         ((FRONT, "if (!rst_ni) valid_q <= '0;", "if (!rst_ni) valid_q[0] <= 1'b0;"),), "reset", ""
+    ),
+    "payload kept in reset": Mutation(
+        (
+            (
+                OUTPUT,
+                "always_ff @(posedge clk_i) begin\n    if (advance_o)",
+                "always_ff @(posedge clk_i) begin\n    if (advance_o && rst_ni)",
+            ),
+        ),
+        "reset",
+        "in reset",
+    ),
+    "tready high in reset": Mutation(
+        ((BUFFER, "      ready_q      <= 1'b0;", "      ready_q      <= 1'b1;"),),
+        "reset",
+        "in reset",
+    ),
+    "tready rises with the release": Mutation(
+        (
+            (BUFFER, "      ready_q      <= 1'b0;", "      ready_q      <= 1'b1;"),
+            (BUFFER, "assign ready_o = ready_q;", "assign ready_o = ready_q && rst_ni;"),
+        ),
+        "reset",
+        "before the first clock after reset",
+    ),
+    "tready a clock late after reset": Mutation(
+        (
+            (
+                BUFFER,
+                "      ready_q      <= 1'b0;",
+                "      ready_q      <= 1'b0;\n warm_q <= 1'b0;",
+            ),
+            (
+                BUFFER,
+                "ready_q  <= free_d != '0;",
+                "warm_q <= 1'b1;\n ready_q <= warm_q && free_d != '0;",
+            ),
+            (
+                BUFFER,
+                "  logic            ready_q,",
+                "  logic            warm_q;\n  logic            ready_q,",
+            ),
+        ),
+        "reset",
+        "first clock after reset",
     ),
     "reset waits for a clock": Mutation(
         (
