@@ -133,7 +133,7 @@ def _read(job: Job, folder: Path, beats: int) -> None:
     Words of 32 bits, the low byte first.
     """
     room = job.room
-    sizes = [4, -(-room.keep.shape[1] // 4) * 4, -(-room.data.shape[1] // 4) * 4, 8]
+    sizes = [4, -(-room.keep.shape[1] // 4) * 4, -(-room.data.shape[1] // 4) * 4, 12]
     raw = np.fromfile(folder / "out.bin", np.uint8).reshape(-1, sum(sizes))
     raw = raw[: min(beats, len(room.last))]
     flags, keep, data, clocks = np.split(raw, np.cumsum(sizes)[:3], axis=1)

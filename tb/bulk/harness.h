@@ -16,6 +16,9 @@
 #include "Vtop.h"
 #include "sn_ports.h"
 #include "verilated.h"
+#if VM_COVERAGE
+#include "verilated_cov.h"
+#endif
 
 #define SN_API extern "C" __attribute__((visibility("default")))
 
@@ -36,6 +39,7 @@ inline void get(const Port& port, uint8_t* to) {
 struct Stall {
     uint64_t from, count, at;
     uint32_t on, off;
+    bool after;  // of a sink: it waits for tvalid
 };
 
 // Rows that are being driven; the harness keeps its place in them between calls.
@@ -50,6 +54,7 @@ struct Place {
     bool waits, out_waits;  // a beat has been shown and not taken
     bool first, out_first;  // no row is under way
     bool quiet;             // the settings carry noise
+    uint8_t before;         // tready in clocks without tvalid since the last beat: 1 low, 2 high
     Stall source, sink;
 };
 
@@ -57,6 +62,7 @@ struct Instance {
     VerilatedContext context;
     std::unique_ptr<Vtop> top;
     std::string said;      // by assertions, or by the harness about its end
+    int chosen = 0;        // of the mutants of the build, if it holds several; 0: none of them
     bool stopped = false;  // an assertion failed
     Place place = {};
 

@@ -45,6 +45,7 @@ def timing_of(pairs: Sequence[tuple[ObservedRow, ObservedRow]]) -> Timing:
         input_waits=np.array([given.waits for given, _ in pairs]),
         output_waits=np.array([got.waits for _, got in pairs]),
         clocks=[(given.clocks, got.clocks) for given, got in pairs],
+        before=np.array([got.before for _, got in pairs]),
     )
 
 
@@ -94,6 +95,7 @@ class Scoreboard(uvm_scoreboard):
 
     def _row_out(self, row: ObservedRow) -> None:
         if not self._expected:
+            self.compare()  # a wrong row before it says more
             where = f" at clock {row.clocks[0]}" if row.clocks else ""
             self._fail(f"a row of {len(row.beats)} beats came out and none was expected{where}")
             return

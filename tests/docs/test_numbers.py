@@ -24,7 +24,7 @@ from softnorm.flow.ppa import sources
 from softnorm.flow.sim import simulate
 from softnorm.models.arith import MAX_LEN_LIMIT
 from softnorm.tb.bulk import beats
-from tests.test_commands import command
+from tests.test_commands import refused
 
 PAGES = ["README.md", *sorted(str(p.relative_to(ROOT)) for p in (ROOT / "docs").rglob("*.md"))]
 NUMBER = re.compile(r"(?<![\w.])(?:\d[\d,]*\d|\d)(?:\.\d+)?(?:e[-+]?\d+)?(?!\w)")
@@ -335,7 +335,7 @@ def test_a_commands_key_is_the_command_without_places():
     ],
 )
 def test_bad_words_are_one_line(words, message):
-    code, _, err = command("figures", *words)
+    code, _, err = refused("figures", *words)
     assert code == 2
     assert message in err
     assert err.count("\n") == 1
