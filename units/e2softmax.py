@@ -3,15 +3,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from softnorm.models.e2softmax import E2Softmax, SoftmaxResult, div_table, log2exp
+from softnorm.models.e2softmax import (
+    E2Softmax,
+    SoftmaxResult,
+    decay,
+    div_table,
+    log2exp,
+    weight,
+)
 
 from .coverage import Coverage
+from .edges import Filler
 from .softmax import FRAC, SoftmaxUnit, clog2, maximum_points, sample_maximum, spread, tree_stages
-from .unit import Outputs, Parameters, Rom, Rows, Setting, TableSize, Variant
+from .unit import Edge, Outputs, Parameters, Rom, Rows, Setting, TableSize, Variant
 
 _UPDATES = (0, 1, 2, 3, 8)
 
@@ -50,6 +59,62 @@ class E2SoftmaxUnit(SoftmaxUnit):
     def roms(self) -> tuple[Rom, ...]:
         about = "DIV_C[j] for DIV_BITS = {}: 1/(1 + s) over bin j of s, by 2^-8"
         return tuple(Rom(f"div_c{b}", div_table(b), 8, about.format(b)) for b in range(1, 5))
+
+    def edges(self, parameters: Parameters) -> Iterator[Edge]:
+        lanes, max_len = parameters["LANES"], parameters["MAX_LEN"]
+        bits, half = parameters["DIV_BITS"], parameters["EXP_FRAC"]
+        most = min(max_len, 24)
+        # Sums at which another bin or another ks begins.
+        places = [(1 << bits) + j << 15 + ks - bits for ks in range(3) for j in range(1 << bits)][
+            1:
+        ]
+        yield from self._beside_masked(places, most, parameters)
+        for frac in range(8):
+            codes = log2exp(np.arange(256), frac, half)
+            weights = weight(codes, half)
+            for number, x in enumerate(self.at_sums(weights, codes, places, most)):
+                yield Edge(x, {"frac": frac, "fmt": int(number % 4 > 0)})
+            # The first beat has one element: what is left of its sum when the maximum rises by each
+            # code, with others that fill it up.
+            masked = lanes - 1
+            for code, rise in zip(*np.unique(codes, return_index=True), strict=True):
+                if not code or lanes + 2 > max_len:
+                    continue
+                left = int(decay(weights[0], code, half))
+                rest = [place - int(weights[0]) - left for place in places]
+                place = min(one for one in rest if one > 0)
+                for total in (place - 1, place):
+                    below, _ = Filler(weights).below(total, most)
+                    distances = np.array([rise, *[0] * masked, 0, *below])
+                    mask = np.ones(len(distances), bool)
+                    mask[1:lanes] = False
+                    yield Edge(
+                        (127 - distances).astype(np.int8), {"frac": frac, "fmt": 1}, mask=mask
+                    )
+
+    def _beside_masked(
+        self, places: Sequence[int], most: int, parameters: Parameters
+    ) -> Iterator[Edge]:
+        """Sums one below an edge, with every other lane masked: what a masked lane would add, where
+        it is 0 as inside, has each code."""
+        half = parameters["EXP_FRAC"]
+        known: set[int] = set()
+        for frac in range(8):
+            codes = log2exp(np.arange(256), frac, half)
+            weights = weight(codes, half)
+            # The row's maximum is what it is above 0.
+            for code, top in zip(*np.unique(codes[:128], return_index=True), strict=True):
+                filler = Filler(weights[: top + 129])
+                below, total = filler.below(places[0] - 1 - int(weights[0]), most)
+                if code in known or total + int(weights[0]) != places[0] - 1:
+                    continue
+                known.add(code)
+                values = top - np.array([0, *below])
+                for first in (0, 1):
+                    x = np.zeros(2 * len(values), np.int8)
+                    x[first::2] = values
+                    mask = np.arange(len(x)) % 2 == first
+                    yield Edge(x, {"frac": frac, "fmt": 1}, mask=mask)
 
     def coverage(self, parameters: Parameters) -> Coverage:
         lanes, max_len = parameters["LANES"], parameters["MAX_LEN"]
@@ -163,11 +228,15 @@ E2SOFTMAX = E2SoftmaxUnit(
     tensors="e2softmax_minilm.npz",
     configurations=(
         {},
+        # No adder, no bit for ks.
         {"LANES": 1, "MAX_LEN": 1},
-        {"LANES": 1, "MAX_LEN": 64, "DIV_BITS": 2},
-        {"LANES": 2, "MAX_LEN": 3, "EXP_FRAC": 1},
+        # A pair of weights of which one does not exist, in half octaves.
+        {"LANES": 1, "MAX_LEN": 64, "DIV_BITS": 2, "EXP_FRAC": 1},
+        # One pair, no tree; a last beat that MAX_LEN cuts.
+        {"LANES": 2, "MAX_LEN": 3},
+        # Half octaves added in a tree with a register; ks needs a bit more than for 255 elements.
         {"LANES": 8, "MAX_LEN": 256, "DIV_BITS": 3, "EXP_FRAC": 1},
-        {"LANES": 32, "MAX_LEN": 785, "DIV_BITS": 4},
+        # A tree with two registers.
         {"LANES": 64, "MAX_LEN": 4096, "DIV_BITS": 4},
     ),
     variants=tuple(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from types import MappingProxyType
@@ -104,6 +104,21 @@ class TableSize(NamedTuple):
     entries: int
     bits: int
     index: bool = False
+
+
+class Edge(NamedTuple):
+    """A row whose arithmetic is at an edge: `Unit.edges`.
+
+    x         [length] of the unit's input dtype
+    settings  name -> int; of those not given, the first value
+    mask      [length] bool, True: the element counts; None: all do
+    channels  of a unit with a channel table
+    """
+
+    x: np.ndarray
+    settings: Mapping[str, int]
+    mask: np.ndarray | None = None
+    channels: ChannelSet | None = None
 
 
 @dataclass(frozen=True)
@@ -291,6 +306,13 @@ class Unit(ABC):
             }
         )
 
+    def edges(self, parameters: Parameters) -> Iterator[Edge]:
+        """Rows at edges of the arithmetic, where a constant that is off by one shows.
+
+        The same ones every time. Rows longer than MAX_LEN are left out by whoever asks.
+        """
+        return iter(())
+
     @abstractmethod
     def predict(self, parameters: Parameters, rows: Rows) -> Outputs:
         """Run the bit-exact model."""
@@ -314,6 +336,14 @@ class Unit(ABC):
         A pass starts a row this many clocks after the previous pass (or the input) has finished
         it, or right after the row before; then it takes one beat per clock.
         """
+
+    def err_len_delay(self, parameters: Parameters) -> int:
+        """Clocks from a beat's transfer to err_len_o, as promised in the RTL's header if not 1.
+
+        The beat is the first one beyond MAX_LEN, or the row's last one where the length is another
+        than its setting says. err_keep_o always comes a clock after its beat.
+        """
+        return 1
 
     @abstractmethod
     def storage(self, parameters: Parameters) -> dict[str, tuple[int, int]]:

@@ -21,6 +21,7 @@ from pathlib import Path
 
 from cocotb_tools.runner import get_runner
 
+from softnorm.tb.check.progress import patience
 from softnorm.units.unit import Parameters, Unit
 
 from .. import tools
@@ -28,7 +29,9 @@ from ..errors import UserError
 from ..paths import BUILD, ROOT, RTL
 
 SIMULATORS = ("verilator", "icarus")
-CHECKERS = ("tb/sv/sn_stream_checker.sv", "tb/sv/sn_stream_bind.sv")  # Icarus has no assertions
+CHECKERS = tuple(  # Icarus has no assertions
+    f"tb/sv/sn_{name}.sv" for name in ("stream_checker", "progress_checker", "stream_bind")
+)
 
 
 class BuildError(UserError):
@@ -48,7 +51,6 @@ class Build:
     folder: Path
     reused: bool
     seconds: float
-    coverage: bool = False
 
 
 def check_simulator(sim: str) -> None:
@@ -67,31 +69,33 @@ def build(
     sim: str,
     *,
     waves: bool = False,
-    coverage: bool = False,
     rtl: Path = RTL,
 ) -> Build:
     """Build `unit` with all of its `parameters`, or return an existing build.
 
-    `rtl` is the folder of the sources: the project's, or a copy with a mutation. With
-    `coverage` the unit counts its lines, branches, toggles and expressions; only Verilator can.
-    Raises UserError (unknown simulator, missing tool) and BuildError (sources refused).
+    `rtl` is the folder of the sources: the project's, or a copy with a mutation. Raises
+    UserError (unknown simulator, missing tool) and BuildError (sources refused).
     """
-    if coverage and sim == "icarus":  # installed or not
-        raise UserError(f"{sim} measures no code coverage; SIM=verilator does")
     check_simulator(sim)
     sources = [rtl / file for file in unit.rtl]
     if sim == "verilator":
         sources += [ROOT / file for file in CHECKERS]
-    about = [unit.name, parameters, sim, waves, coverage, tools.versions(sim)]
+    versions = tools.versions(sim)
+    about = [unit.name, parameters, sim, waves, versions, defines(unit, parameters)]
     started = time.perf_counter()
     folder, reused = kept(
         f"{unit.name}-{sim}",
         about,
         [*sources, Path(__file__)],
-        lambda folder: _compile(unit, parameters, sim, waves, coverage, sources, folder),
+        lambda folder: _compile(unit, parameters, sim, waves, sources, folder),
     )
     seconds = time.perf_counter() - started
-    return Build(unit, dict(parameters), sim, waves, folder, reused, seconds, coverage)
+    return Build(unit, dict(parameters), sim, waves, folder, reused, seconds)
+
+
+def defines(unit: Unit, parameters: Parameters) -> dict[str, str]:
+    """Macros of the checkers: name -> text."""
+    return {"SN_UNIT": unit.name, "SN_PATIENCE": str(patience(unit, parameters))}
 
 
 def kept(
@@ -140,7 +144,7 @@ def _environment(extra: Mapping[str, str]) -> Iterator[None]:
         os.environ.update(before)
 
 
-def _compile(unit, parameters, sim, waves, coverage, sources, folder) -> None:
+def _compile(unit, parameters, sim, waves, sources, folder) -> None:
     if sim == "verilator":
         # Only the top's ports are for VPI: making every signal public (the runner's default) stops
         # most of Verilator's optimisation. The control file must come before the sources.
@@ -155,13 +159,8 @@ def _compile(unit, parameters, sim, waves, coverage, sources, folder) -> None:
                 )
             )
         )
-        if coverage:  # of the RTL: not of the checkers that are bound to it
-            with control.open("a") as file:
-                file.writelines(f'coverage_off -file "{ROOT / name}"\n' for name in CHECKERS)
         sources = [control, *sources]
         args = ["--no-public-flat-rw", "--assert", "--x-assign", "unique", "--x-initial", "unique"]
-        if coverage:
-            args += ["--coverage-line", "--coverage-toggle", "--coverage-expr"]
     else:
         args = ["-g2012"]
     environment = {}
@@ -170,7 +169,7 @@ def _compile(unit, parameters, sim, waves, coverage, sources, folder) -> None:
         # called python; g++ needs one, and Debian has only python3.
         python = sys.executable.replace(" ", "\\ ")
         # -O1: Python at the pins takes most of a run whatever the compiler does, and what it does
-        # more takes longer than a run; with coverage half as long again.
+        # more takes longer than a run.
         environment = {
             **tools.verilator_env(),
             "MAKEFLAGS": f"CFG_CXXFLAGS_PCH_I=-include OPT_FAST=-O1 PYTHON3={python}",
@@ -185,7 +184,7 @@ def _compile(unit, parameters, sim, waves, coverage, sources, folder) -> None:
                 sources=sources,
                 hdl_toplevel=unit.name,
                 parameters=unit.rtl_parameters(parameters),
-                defines={"SN_UNIT": unit.name},
+                defines=defines(unit, parameters),
                 build_args=args,
                 build_dir=folder,
                 timescale=("1ns", "1ps"),

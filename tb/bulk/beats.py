@@ -2,7 +2,7 @@
 """Rows as arrays of beats and back, for a whole batch at once (docs/stream.md).
 
 What the pins carry that means nothing is noise: lanes without an element, tstrb there, whatever
-comes with tvalid low, settings behind the first beat.
+comes with tvalid low, settings in every clock but those that take a row's first beat.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ import numpy as np
 from softnorm.units.unit import BANKS, ChannelSet, Outputs, Parameters, Rows, Unit
 
 from ..check.contract import InputBeats, OutputBeats, StreamShape
-from ..stimulus.values import CLOCK_NS, STALLS, Reset
+from ..stimulus.values import CLOCK_NS, STALLS, Reset, sink_stalls
 
+UNFINISHED = "not all has been driven"  # no error: who drove the job had seen enough
 NOISES = 61  # beats of noise: a prime, so that they meet every phase of a row
 _PAIRS = 1021  # of a stall pattern, which then comes round
 
@@ -213,7 +214,8 @@ def pack(
     if wrong:
         # Elements alone are unmasked: a lane that the wrong tkeep adds counts nowhere.
         keep[wrong] = [list(one.to_bytes(keep.shape[1], "little")) for one in keeps.values()]
-        strb[wrong] = unmasked & keep[wrong]
+        flips = np.frombuffer(rng.bytes(len(wrong) * len(full)), np.uint8).reshape(-1, len(full))
+        strb[wrong] = (unmasked & keep[wrong]) | (flips & full & ~keep[wrong])
     little = np.ascontiguousarray(data, data.dtype.newbyteorder("<"))
     return Beats(little.view(np.uint8), keep, strb, last, settings)
 
@@ -224,8 +226,8 @@ def noise(unit: Unit, parameters: Parameters, rng: np.random.Generator) -> Beats
     lanes, size = shape.lanes, shape.lanes * shape.in_dtype.itemsize
     wanted = unit.settings(parameters)
     settings = np.zeros((NOISES, len(wanted)), np.uint32)
-    for column, setting in enumerate(wanted):
-        settings[:, column] = rng.integers(setting.values[0], setting.values[-1] + 1, NOISES)
+    for column, setting in enumerate(wanted):  # all that a pin can carry
+        settings[:, column] = rng.integers(1 << setting.values[-1].bit_length(), size=NOISES)
     return Beats(
         rng.integers(256, size=(NOISES, size), dtype=np.uint8),
         _lane_bits(rng.random((NOISES, lanes)) < 0.5),
@@ -235,11 +237,11 @@ def noise(unit: Unit, parameters: Parameters, rng: np.random.Generator) -> Beats
     )
 
 
-def plan(channel_set: np.ndarray) -> Loads:
+def plan(channel_set: np.ndarray, first: int = 0) -> Loads:
     """Which bank holds the set of each row, and when it is to be written.
 
     A set goes into the bank that has not been used for longer, once its last row has come out;
-    rows that use the other bank go on meanwhile.
+    rows that use the other bank go on meanwhile. `first` is the bank of the first set.
     """
     count = len(channel_set)
     starts = np.flatnonzero(np.diff(channel_set, prepend=-1))
@@ -249,7 +251,7 @@ def plan(channel_set: np.ndarray) -> Loads:
     for start, end in zip(starts.tolist(), [*starts[1:].tolist(), count], strict=True):
         wanted = int(channel_set[start])
         if wanted not in holds:
-            spare = used.index(min(used))
+            spare = min(range(BANKS), key=lambda one: (used[one], one != first))
             bank.append(spare)
             after.append(used[spare] + 1)
             chosen.append(wanted)
@@ -268,8 +270,13 @@ def plan(channel_set: np.ndarray) -> Loads:
     )
 
 
-def lines(unit: Unit, channels: Sequence[ChannelSet]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Channel sets one behind the other: first line [sets], lines [sets], [.., columns] uint32."""
+def lines(
+    unit: Unit, channels: Sequence[ChannelSet], rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Channel sets one behind the other, the channels of each in random order.
+
+    First line [sets], lines [sets], [lines, columns] uint32, each line's channel [lines] uint32.
+    """
     sets = [
         [
             np.asarray(one.values[c.name], c.dtype).view(f"u{c.dtype.itemsize}")
@@ -279,7 +286,10 @@ def lines(unit: Unit, channels: Sequence[ChannelSet]) -> tuple[np.ndarray, np.nd
     ]
     count = np.array([len(columns[0]) for columns in sets], np.uint64)
     table = np.concatenate([np.stack(columns, axis=1) for columns in sets])
-    return np.cumsum(count) - count, count, table.astype(np.uint32)
+    order = [rng.permutation(int(size)) for size in count]
+    first = np.cumsum(count) - count
+    at = np.concatenate([start + one for start, one in zip(first.astype(int), order, strict=True)])
+    return first, count, table[at].astype(np.uint32), np.concatenate(order).astype(np.uint32)
 
 
 @functools.lru_cache(64)
@@ -301,8 +311,8 @@ def pattern(name: str, seeds: tuple[int, ...]) -> np.ndarray:
 class Drive:
     """How rows are driven, beyond what they are.
 
-    phases  (first row, stalls of the source, stalls of the sink), names in STALLS; the
-            first phase starts with row 0. A pattern starts anew with each phase.
+    phases  (first row, stalls of the source, stalls of the sink), names in STALLS and in SINKS;
+            the first phase starts with row 0. A pattern starts anew with each phase.
     keeps   (row, beat) -> tkeep in place of the right one
     resets  when resets come
     clocks  whether the clock of each beat is kept
@@ -320,6 +330,7 @@ class Phases:
 
     row    its first row
     source_from, source_count, sink_from, sink_count   its first pair and how many; none: no stalls
+    sink_after   1: tready waits for tvalid
     """
 
     pairs: np.ndarray
@@ -328,19 +339,21 @@ class Phases:
     source_count: np.ndarray
     sink_from: np.ndarray
     sink_count: np.ndarray
+    sink_after: np.ndarray
 
     @classmethod
     def of(cls, phases: Sequence[tuple[int, str, str]], seed: int) -> Phases:
         """Patterns by name. Raises ValueError for a name that is not there."""
-        names = {(side, name) for _, *both in phases for side, name in enumerate(both, start=1)}
+        known = [(row, source, *sink_stalls(sink)) for row, source, sink in phases]
+        names = {(side, one[side]) for one in known for side in (1, 2)}
         places, parts, used = {}, [np.zeros((0, 2), np.uint32)], 0
         for side, name in sorted(names):
             pairs = pattern(name, (seed, side))
             places[side, name] = used, len(pairs)
             parts.append(pairs)
             used += len(pairs)
-        table = [(row, *places[1, source], *places[2, sink]) for row, source, sink in phases]
-        columns = np.array(table, np.uint64).reshape(-1, 5).T
+        table = [(row, *places[1, a], *places[2, b], after) for row, a, b, after in known]
+        columns = np.array(table, np.uint64).reshape(-1, 6).T
         return cls(np.concatenate(parts), *np.ascontiguousarray(columns))
 
 
@@ -371,8 +384,10 @@ class Job:
     """A batch as a simulator is to drive it.
 
     loads, lines  of the channel table; None without one
-    in_clocks, out_clocks  [beats, 2] uint64, room for the clock of each beat's first tvalid and of
-            its transfer; None where they are not kept
+    in_clocks, out_clocks  [beats, 2], [beats, 3] uint64, room for the clock of each beat's first
+            tvalid and of its transfer, and at the output for tready before it, as `before` of
+            tb.check.scoring.Timing; None where they are not kept
+    pulse_clocks  [2, room] uint64, the same for the clocks of err_len_o and err_keep_o
     limit   clocks without a transfer that are taken for a hang
     settle  clocks at the end in which nothing may come out
     """
@@ -382,11 +397,12 @@ class Job:
     room: Room
     phases: Phases
     loads: Loads | None
-    lines: tuple[np.ndarray, np.ndarray, np.ndarray] | None
+    lines: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray] | None
     limit: int
     resets: Iterable[Reset] = ()
     in_clocks: np.ndarray | None = None
     out_clocks: np.ndarray | None = None
+    pulse_clocks: np.ndarray | None = None
     settle: int = 64
 
     @classmethod
@@ -395,7 +411,7 @@ class Job:
         check(unit, parameters, rows)
         shape = StreamShape.of(unit, parameters)
         rng = np.random.default_rng([seed, 0])
-        loads = plan(rows.channel_set) if unit.channels else None
+        loads = plan(rows.channel_set, seed % BANKS) if unit.channels else None
         wanted = unit.settings(parameters)
         settings = np.zeros((len(rows), len(wanted)), np.uint32)
         for column, setting in enumerate(wanted):
@@ -403,18 +419,19 @@ class Job:
             settings[:, column] = loads.row_bank if bank else rows.settings[setting.name]
         beats = pack(shape, rows, settings, rng, drive.keeps)
         room = Room.of(shape, rows.length)
-        clocks = [np.zeros((len(one.last), 2), np.uint64) for one in (beats, room) if drive.clocks]
+        pulses = len(beats.last) + 64  # right ones at most, and some wrong ones
+        sizes = ((len(beats.last), 2), (len(room.last), 3), (2, pulses)) if drive.clocks else ()
         return cls(
             beats,
             noise(unit, parameters, rng),
             room,
             Phases.of(drive.phases, seed),
             loads,
-            lines(unit, rows.channels) if unit.channels else None,
+            lines(unit, rows.channels, np.random.default_rng([seed, 3])) if unit.channels else None,
             # Between two transfers: the longest pause of either side, and the passes.
             1000 + 8 * shape.max_beats,
             drive.resets,
-            *clocks,
+            *(np.zeros(size, np.uint64) for size in sizes),
         )
 
 
@@ -424,7 +441,7 @@ class Cut:
 
     row, beat          the next ones to go in; with `part`, the row has begun
     out_row, out_beat  the next ones to come out
-    pulses             clocks of err_len_o and err_keep_o since the reset before
+    clock              of the next rising edge
     states             of input and output, in tb.stimulus.values.STREAM_STATES
     """
 
@@ -433,7 +450,7 @@ class Cut:
     part: bool
     out_row: int
     out_beat: int
-    pulses: tuple[int, int]
+    clock: int
     states: tuple[int, int]
 
 
@@ -443,6 +460,7 @@ class Moved:
 
     clocks  up to the last transfer; up to the end, if something went wrong
     len_pulses, keep_pulses  clocks since the last reset
+    pulses  clocks of err_len_o and of err_keep_o, of all the job, where they are kept
     """
 
     clocks: int
@@ -452,6 +470,7 @@ class Moved:
     keep_pulses: int
     error: str = ""
     cuts: tuple[Cut, ...] = ()
+    pulses: tuple[np.ndarray, ...] = ()
 
 
 def with_clock_low(reset: Reset) -> bool:

@@ -16,6 +16,9 @@
 #include "Vtop.h"
 #include "sn_ports.h"
 #include "verilated.h"
+#if VM_COVERAGE
+#include "verilated_cov.h"
+#endif
 
 #define SN_API extern "C" __attribute__((visibility("default")))
 
@@ -36,6 +39,7 @@ inline void get(const Port& port, uint8_t* to) {
 struct Stall {
     uint64_t from, count, at;
     uint32_t on, off;
+    bool after;  // of a sink: it waits for tvalid
 };
 
 // Rows that are being driven; the harness keeps its place in them between calls.
@@ -45,10 +49,12 @@ struct Place {
     uint64_t load, write;                   // of the channel table: loads done, writes of the next
     uint64_t noise;
     uint64_t phase;      // the next one
-    uint64_t pulses[2];  // clocks of err_len_o, err_keep_o
+    uint64_t pulses[2];  // clocks of err_len_o, err_keep_o since the last reset
+    uint64_t shown[2];   // the same since the batch began, where clocks are kept
     bool waits, out_waits;  // a beat has been shown and not taken
     bool first, out_first;  // no row is under way
     bool quiet;             // the settings carry noise
+    uint8_t before;         // tready in clocks without tvalid since the last beat: 1 low, 2 high
     Stall source, sink;
 };
 

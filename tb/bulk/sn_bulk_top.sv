@@ -3,9 +3,10 @@
 // that are no library. What harness.cpp does at a clock, this does at the same clock.
 //
 //   beats.bin, noise.bin, pairs.bin, phases.bin, lines.bin, resets.bin --> unit
-//       --> in.bin, out.bin; result.txt, a line for each reset and one for the end
+//       --> in.bin, out.bin, pulses.bin; result.txt, a line for each reset and one for the end
 //
-// sn_ports.svh is generated for each build: the macros SN_UNIT, SN_PARAMETERS, SN_PORTS (connections
+// sn_ports.svh is generated for each build: the macros SN_UNIT, SN_PATIENCE (clocks that a whole row
+// may take to show tvalid), SN_PARAMETERS, SN_PORTS (connections
 // to the slices of `settings` and `line`, 32 bits each), SN_DATA_W, SN_OUT_W, SN_KEEP_W, SN_SETTINGS,
 // SN_COLUMNS, SN_CHANNELS (defined: the unit has a channel table).
 //
@@ -60,25 +61,26 @@ module sn_bulk_top;
 
   integer beats, rows, writes, noises, pairs, phases, resets, limit, settle;  // of the job
   integer beats_file, noise_file, pairs_file, phases_file, lines_file, resets_file;
-  integer in_file, out_file, result_file, got, number;
+  integer in_file, out_file, pulse_file, result_file, got, number;
   reg [BeatW-1:0]  beat, idle;
   reg [BeatW-1:0]  noise [0:255];
   reg [WriteW-1:0] write;
   reg [31:0]       word;
   reg [31:0]       pair [0:32767];
-  reg [159:0]      phase;  // first row; the source's first pair, its pairs; the sink's
+  reg [191:0]      phase;  // first row; the source's first pair, its pairs; the sink's; sink_after
   reg [159:0]      cut;    // clocks to wait, whether it comes with the clock low, clocks to hold, aim
 
   integer beat_in, beat_out, row_out, load, write_at, noise_at, clocks, ended, len_pulses, keep_pulses;
   integer source_from, source_pairs, source_at, source_on, source_off;
-  integer sink_from, sink_pairs, sink_at, sink_on, sink_off;
-  integer row_in, phase_at, cut_at, since, in_shown, out_shown;
+  integer sink_from, sink_pairs, sink_at, sink_on, sink_off, sink_after, ahead;
+  integer row_in, phase_at, cut_at, since, in_shown, out_shown, silent, closed;
   reg     waits, first, out_first, done, in, out, wrote, all_out, held;
+  reg     released;  // no clock since the reset
   reg     fetched;  // `beat` is the next one
-  reg     goes;
+  reg     goes, refused;
   reg [`SN_OUT_W+`SN_KEEP_W+7:0] payload, was;
 
-  // What is on the pins with tvalid low, and on the settings behind a first beat, means nothing.
+  // What is on the pins with tvalid low, and on the settings unless a first beat is taken, means nothing.
   task next_noise;
     begin
       noise_at = (noise_at + 1) % noises;
@@ -129,11 +131,28 @@ module sn_bulk_top;
     end
   endtask
 
+  // Hold the reset for some clocks, with the clock low, and release it.
+  task hold(input integer held_for);
+    begin
+      repeat (held_for) begin
+        clk = 1'b1;
+        #1 clk = 1'b0;
+        #1;
+        if ({m_tvalid, s_tready, err_len, err_keep} !== 4'b0) stop("an output is not at rest in reset");
+        if ({m_tuser, m_tlast, m_tkeep, m_tdata} !== 0) stop("the payload is not 0 in reset");
+      end
+      rst_n = 1'b1;
+      #1;
+      if (s_tready !== 1'b0) stop("tready before the first clock after reset");
+      released = 1'b1;
+    end
+  endtask
+
   // A reset: rows that are inside are gone, and so is one that had begun to go in.
   task reset_now;
     begin
-      $fwrite(result_file, "%0d %0d %0d %0d %0d %0d %0d %0d %0d\n", row_in, beat_in, !first, row_out,
-              beat_out, len_pulses, keep_pulses, state(waits, first), state(held, out_first));
+      $fwrite(result_file, "%0d %0d %0d %0d %0d %0d %0d %0d\n", row_in, beat_in, !first, row_out,
+              beat_out, clocks, state(waits, first), state(held, out_first));
       if (cut[127-:32] == 1) begin
         clk = 1'b0;
         #1;
@@ -144,13 +163,7 @@ module sn_bulk_top;
       {s_tvalid, chan_we} = 2'b0;
       clk = 1'b0;
       #1;
-      repeat (cut[95-:32]) begin
-        clk = 1'b1;
-        #1 clk = 1'b0;
-        #1;
-      end
-      rst_n = 1'b1;
-      #1;
+      hold(cut[95-:32]);
       if (!first) begin
         if (!fetched) fetch;
         while (!beat[DataW+2*KeepB+SetW]) begin
@@ -164,7 +177,7 @@ module sn_bulk_top;
       {first, out_first} = 2'b11;
       {waits, held} = 2'b00;
       row_out = row_in;
-      {len_pulses, keep_pulses, since} = 0;
+      {len_pulses, keep_pulses, since, ahead, silent, closed} = 0;
       ended = clocks;
       cut_at = cut_at + 1;
       if (cut_at < resets) got = $fread(cut, resets_file);
@@ -172,12 +185,13 @@ module sn_bulk_top;
   endtask
 
   task stop(input [8*64-1:0] why);
-    begin
+    if (!done) begin
       $fwrite(result_file, "%0d %0d %0d %0d %0d %0s\n", (why == "done") ? ended : clocks, beat_in,
               beat_out, len_pulses, keep_pulses, why);
       $fclose(result_file);
       $fclose(in_file);
       $fclose(out_file);
+      $fclose(pulse_file);
       done = 1'b1;
     end
   endtask
@@ -200,6 +214,7 @@ module sn_bulk_top;
     resets_file = $fopen("resets.bin", "rb");
     in_file = $fopen("in.bin", "wb");
     out_file = $fopen("out.bin", "wb");
+    pulse_file = $fopen("pulses.bin", "wb");
     result_file = $fopen("result.txt", "w");
     for (got = 0; got < noises; got = got + 1)
       begin
@@ -217,8 +232,9 @@ module sn_bulk_top;
 
     {beat_in, beat_out, row_out, load, write_at, noise_at} = 0;
     {clocks, ended, len_pulses, keep_pulses, row_in, phase_at, cut_at, since, in_shown} = 0;
+    {silent, closed} = 0;
     {source_from, source_pairs, source_at, source_on, source_off, out_shown} = 0;
-    {sink_from, sink_pairs, sink_at, sink_on, sink_off} = 0;
+    {sink_from, sink_pairs, sink_at, sink_on, sink_off, sink_after, ahead} = 0;
     {waits, done, fetched, held} = 4'b0;
     {first, out_first} = 2'b11;
     {s_tvalid, m_tready, chan_we} = 3'b0;
@@ -226,12 +242,7 @@ module sn_bulk_top;
     clk = 1'b0;
     #1 rst_n = 1'b0;
     #1;
-    repeat (4) begin
-      clk = 1'b1;
-      #1 clk = 1'b0;
-      #1;
-    end
-    rst_n = 1'b1;
+    hold(4);
 
     while (!done) begin
       // The clock is low: what the next rising edge is to take.
@@ -245,8 +256,8 @@ module sn_bulk_top;
         line = write[LineW-1:0];
       end
       if (!waits) begin
-        if (first && phase_at < phases && row_in == phase[159-:32]) begin
-          {source_from, source_pairs, sink_from, sink_pairs} = phase[127:0];
+        if (first && phase_at < phases && row_in == phase[191-:32]) begin
+          {source_from, source_pairs, sink_from, sink_pairs, sink_after} = phase[159:0];
           {source_at, source_on, source_off, sink_at, sink_on, sink_off} = 0;
           phase_at = phase_at + 1;
           if (phase_at < phases) got = $fread(phase, phases_file);
@@ -256,8 +267,8 @@ module sn_bulk_top;
         if (fetched && !(first && load < beat[BeatW-1-:32])) source_goes;
         if (goes) begin
           drive(beat);
-          if (!first) next_noise;
-          settings = first ? beat[DataW+2*KeepB+:SetW] : idle[DataW+2*KeepB+:SetW];
+          next_noise;
+          settings = idle[DataW+2*KeepB+:SetW];
           s_tvalid = 1'b1;
           waits = 1'b1;
           in_shown = clocks;
@@ -268,9 +279,15 @@ module sn_bulk_top;
           settings = idle[DataW+2*KeepB+:SetW];
         end
       end
+      if (waits && first) begin
+        // tready is a flip-flop: the rising edge finds what is there now.
+        if (!s_tready) next_noise;
+        settings = s_tready ? beat[DataW+2*KeepB+:SetW] : idle[DataW+2*KeepB+:SetW];
+      end
       all_out = row_out == rows;
       m_tready = 1'b1;
-      if (!all_out && sink_pairs > 0) begin
+      if (!all_out && sink_after && !m_tvalid) m_tready = 1'b0;
+      else if (!all_out && sink_pairs > 0) begin
         while (sink_on == 0 && sink_off == 0) begin
           sink_on = pair[2*(sink_from+sink_at)];
           sink_off = pair[2*(sink_from+sink_at)+1];
@@ -289,17 +306,34 @@ module sn_bulk_top;
         stop("X on an output");
       else if (held && !m_tvalid) stop("tvalid fell before tready came");
       else if (held && payload !== was) stop("payload changed while tvalid waited for tready");
+      if (!m_tvalid) ahead = ahead | (m_tready ? 2 : 1);
       if (m_tvalid && !held) out_shown = clocks;
       held = m_tvalid && !m_tready;
       was = payload;
+      // The rules of sn_progress_checker.
+      if (row_in == row_out || m_tvalid) begin
+        silent = 0;
+        refused = 1'b1;
+      end else begin
+        silent = silent + 1;
+        refused = refused && !m_tready;
+      end
+      closed = (row_in != row_out || s_tready) ? 0 : closed + 1;
+      if (silent > `SN_PATIENCE && refused)
+        stop("no tvalid came while tready was low, with a whole row inside");
+      else if (silent > `SN_PATIENCE) stop("no tvalid came, with a whole row inside");
+      else if (closed > `SN_PATIENCE) stop("no tready came, with no whole row inside");
       len_pulses = len_pulses + err_len;
       keep_pulses = keep_pulses + err_keep;
+      if (err_len) $fwrite(pulse_file, "%u%u", 0, clocks);
+      if (err_keep) $fwrite(pulse_file, "%u%u", 1, clocks);
       if (out && all_out) stop("more came out than went in");
       if (out && !done) begin
         $fwrite(out_file, "%u", {{(24) {1'b0}}, m_tlast, m_tuser});
         $fwrite(out_file, "%u", {{(OutK - `SN_KEEP_W) {1'b0}}, m_tkeep});
         $fwrite(out_file, "%u", {{(OutW - `SN_OUT_W) {1'b0}}, m_tdata});
-        $fwrite(out_file, "%u%u", out_shown, clocks);
+        $fwrite(out_file, "%u%u%u", out_shown, clocks, ahead);
+        ahead = 0;
         beat_out = beat_out + 1;
         row_out = row_out + m_tlast;
         out_first = m_tlast;
@@ -315,6 +349,8 @@ module sn_bulk_top;
       clk = 1'b1;
       #1;
       clocks = clocks + 1;
+      if (released && s_tready !== 1'b1) stop("tready did not rise with the first clock after reset");
+      released = 1'b0;
 
       if (wrote) begin
         write_at = write_at + 1;

@@ -58,6 +58,7 @@ class ObservedRow:
     clocks: list[int] = field(default_factory=list)  # clock of each beat's transfer
     waits: int = 0  # clocks with tvalid and no tready
     gaps: int = 0  # clocks without tvalid after the first beat
+    before: int = 0  # clocks without tvalid, before it too: 1, some without tready; 2, some with it
 
 
 @dataclass(frozen=True)
@@ -68,8 +69,11 @@ class Expected:
     keep      [rows, width] bool, elements that come out
     beats     [rows] int, output beats
     err_len, err_keep  [rows] bool, the common checks; err_len_o pulses once for each such row
-    keep_pulses  [rows] int, clocks of err_keep_o
-    keep_kinds  [beats with a wrong tkeep] index into KEEP_KINDS
+    len_beat   [rows] index of the beat that shows a wrong length: the first one beyond MAX_LEN, or
+               the row's last; among the beats of the whole batch
+    beat_row, keep_wrong  [beats] of all input beats: its row; bool, err_keep_o pulses for it
+    keep_kinds, keep_places  [beats with a wrong tkeep] index into KEEP_KINDS and KEEP_PLACES
+    dropped   [rows] int, beats beyond the last that a row can have
     """
 
     rows: Rows
@@ -77,11 +81,16 @@ class Expected:
     beats: np.ndarray
     err_len: np.ndarray
     err_keep: np.ndarray
-    keep_pulses: np.ndarray
+    len_beat: np.ndarray
+    beat_row: np.ndarray
+    keep_wrong: np.ndarray
     keep_kinds: np.ndarray
+    keep_places: np.ndarray
+    dropped: np.ndarray
 
 
 # Ways for a tkeep to be wrong: no lane; a hole, or no lane 0; a run that ends before the row does.
+KEEP_PLACES = ("in the row", "first dropped beat", "dropped between", "last dropped beat")
 KEEP_KINDS = ("empty", "empty at tlast", "hole", "hole at tlast", "short")
 
 
@@ -170,21 +179,22 @@ def _places(count: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return row, number
 
 
-def expect(given: InputBeats, shape: StreamShape) -> Expected:
-    """What a batch of input rows, at least one, asks of the unit."""
+def expect(given: InputBeats, shape: StreamShape, whole: bool = True) -> Expected:
+    """What a batch of input rows, one or more, asks of the unit; not `whole`: before tlast."""
     lanes, beats, keep = shape.lanes, given.count, given.keep
     row, number = _places(beats)
 
-    last = number == beats[row] - 1
+    last = (number == beats[row] - 1) & whole
     ones = keep.sum(axis=1)
     a_run = keep.argmin(axis=1) == ones  # first zero right after as many ones as there are
     wrong = np.where(last, (ones == 0) | ~(a_run | (ones == lanes)), ones != lanes)
     kind = np.where(ones == 0, 0, np.where(a_run, 4, 2)) + last
-    pulses = np.bincount(row, weights=wrong, minlength=len(beats)).astype(int)
 
     inside = number[:, None] * lanes + np.arange(lanes) < shape.max_len
-    too_long = np.zeros(len(beats), bool)
-    np.logical_or.at(too_long, row, (keep & ~inside).any(axis=1) | (number >= shape.max_beats))
+    beyond = np.flatnonzero((keep & ~inside).any(axis=1) | (number >= shape.max_beats))
+    too_long, len_beat = np.zeros(len(beats), bool), np.cumsum(beats) - 1
+    too_long[row[beyond]] = True
+    np.minimum.at(len_beat, row[beyond], beyond)
 
     stored = number < shape.max_beats
     out_beats = np.minimum(beats, shape.max_beats)
@@ -196,6 +206,8 @@ def expect(given: InputBeats, shape: StreamShape) -> Expected:
     x[where] = given.data[stored]
     x[~exists] = 0
 
+    place = np.where(last, 3, np.where(number == shape.max_beats, 1, 2))
+    place[stored] = 0
     flat = (len(beats), grid[1] * lanes)
     # One past the last element that exists: a row with holes in its tkeep keeps its places.
     exists, active, x = exists.reshape(flat), active.reshape(flat), x.reshape(flat)
@@ -214,9 +226,13 @@ def expect(given: InputBeats, shape: StreamShape) -> Expected:
         keep=exists,
         beats=out_beats,
         err_len=too_long,
-        err_keep=pulses > 0,
-        keep_pulses=pulses,
+        err_keep=np.bincount(row, weights=wrong, minlength=len(beats)) > 0,
+        len_beat=len_beat,
+        beat_row=row,
+        keep_wrong=wrong,
         keep_kinds=kind[wrong],
+        keep_places=place[wrong],
+        dropped=beats - out_beats,
     )
 
 
@@ -255,7 +271,7 @@ def collect(came: OutputBeats, shape: StreamShape) -> Outcome:
 
 
 def pack(row: Row, shape: StreamShape, noise: Noise) -> list[tuple[int, int, int]]:
-    """Beats (tdata, tkeep, tstrb) of a row. Lanes that hold no element carry noise."""
+    """Beats (tdata, tkeep, tstrb) of a row; without an element, tdata and tstrb are noise."""
     lanes, n = shape.lanes, len(row.x)
     beats = -(-n // lanes)
     size = lanes * shape.in_dtype.itemsize
@@ -273,4 +289,8 @@ def pack(row: Row, shape: StreamShape, noise: Noise) -> list[tuple[int, int, int
     for beat, keep in row.keep.items():
         keeps[beat] = keep
         strbs[beat] &= keep
+    for beat in (*row.keep, beats - 1):
+        absent = shape.full & ~keeps[beat]
+        if absent:
+            strbs[beat] |= absent & int.from_bytes(noise.take(-(-lanes // 8)), "little")
     return list(zip(data, keeps, strbs, strict=True))

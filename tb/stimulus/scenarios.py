@@ -18,7 +18,19 @@ from softnorm.models import vectors
 from softnorm.models.vectors import Vectors
 from softnorm.units.unit import ChannelSet, Parameters, Rows, Unit
 
-from .values import MASKS, SHAPES, STALLS, Phase, Row, RowMaker, corner_lengths
+from .values import (
+    AFTER_TVALID,
+    MASKS,
+    RUNAWAY,
+    RUNAWAY_BEATS,
+    SHAPES,
+    SINKS,
+    STALLS,
+    Phase,
+    Row,
+    RowMaker,
+    corner_lengths,
+)
 
 
 @dataclass(frozen=True)
@@ -94,7 +106,7 @@ def _random(bench: Bench) -> Iterator[Phase]:
     while left > 0:
         n = min(left, int(bench.rng.integers(1, 12)))
         left -= n
-        source, sink = bench.rng.choice(list(STALLS), 2)
+        source, sink = bench.rng.choice(list(STALLS)), bench.rng.choice(SINKS)
         yield Phase((bench.make.row() for _ in range(n)), str(source), str(sink))
 
 
@@ -119,6 +131,7 @@ def _shapes(bench: Bench) -> Iterator[Phase]:
     )
     yield Phase(_climbs(make))
     yield Phase(_distances(make))
+    yield Phase(make.edges())
 
 
 def _combinations(make: RowMaker, most: int) -> list[dict[str, int]]:
@@ -232,6 +245,7 @@ def _levels(bench: Bench) -> Iterator[Phase]:
         row.x[:] = np.linspace(low, high, length).astype(int)
         rows.append(row)
     yield Phase(rows)
+    yield Phase(make.edges())
 
 
 def _with_lower(make: RowMaker, count: int, depths: Sequence[int], **settings: int) -> list[Row]:
@@ -270,18 +284,38 @@ def _masks(bench: Bench) -> Iterator[Phase]:
     yield Phase(
         make.row(length=n, mask=mask) for _ in range(each) for mask in MASKS for n in lengths
     )
+    yield Phase(_like_masked(make))
+
+
+def _like_masked(make: RowMaker) -> Iterator[Row]:
+    """Rows of elements that are 0, as what is masked is inside: to count one there shows.
+
+    Every other element, every other pair and every other four are masked, the first ones or not.
+    """
+    for length in sorted({min(n * make.lanes, make.max_len) for n in (1, 2, 5)}):
+        for run in (1, 2, 4):
+            for first in (0, 1):
+                mask = np.arange(length) // run % 2 == first
+                follow = make.unit.complete(make.parameters, mask)
+                row = make.row(length, "flat", "none", **follow)
+                row.x[:] = 0
+                row.mask[:] = mask
+                row.origin = f"zeros, {run} of {2 * run} masked"
+                yield row
 
 
 def _settings(bench: Bench) -> Iterator[Phase]:
     make = bench.make
     # Each combination three times, in random order, on short rows: a setting that is taken too
-    # early or too late shows.
-    chosen = 3 * _combinations(make, 64)
-    rows = []
-    for place in bench.rng.permutation(len(chosen)):
-        length = int(bench.rng.integers(1, min(make.max_len, 4 * make.lanes) + 1))
-        rows.append(make.row(length, **chosen[place]))
-    yield Phase(rows)
+    # early or too late shows. And once more where first beats wait for tready.
+    combinations = _combinations(make, 64)
+    for times, sink in ((3, "none"), (1, "half")):
+        chosen = times * combinations
+        rows = []
+        for place in bench.rng.permutation(len(chosen)):
+            length = int(bench.rng.integers(1, min(make.max_len, 4 * make.lanes) + 1))
+            rows.append(make.row(length, **chosen[place]))
+        yield Phase(rows, "none", sink)
     yield Phase((make.row(length=1) for _ in range(40)), "none", "half")
     yield Phase(_ends(make))
 
@@ -304,12 +338,14 @@ def _ends(make: RowMaker) -> Iterator[Row]:
 def _stalls(bench: Bench) -> Iterator[Phase]:
     make = bench.make
     longest = min(make.max_len, 10 * make.lanes)
-    for source in STALLS:
-        for sink in STALLS:
-            lengths = (1, longest, make.lanes, 1, int(bench.rng.integers(1, longest + 1)))
-            yield Phase((make.row(length=n) for n in lengths), source, sink)
+    # A sink that waits for tvalid: each of its patterns once, against another of the source's.
+    waiting = zip(reversed(STALLS), (name + AFTER_TVALID for name in STALLS), strict=True)
+    for source, sink in (*waiting, *itertools.product(STALLS, STALLS)):
+        lengths = (1, longest, make.lanes, 1, int(bench.rng.integers(1, longest + 1)))
+        yield Phase((make.row(length=n) for n in lengths), source, sink)
     # Back-pressure long enough to fill the unit: whole long rows against a closed sink.
-    yield Phase((make.row(length=make.max_len, mask="none") for _ in range(3)), "none", "starved")
+    for sink in ("starved", "half" + AFTER_TVALID):
+        yield Phase((make.row(length=make.max_len, mask="none") for _ in range(3)), "none", sink)
 
 
 def _wrong_keeps(lanes: int, rng: np.random.Generator) -> list[int]:
@@ -342,6 +378,36 @@ def _both_wrong(bench: Bench) -> Row:
     return _spoiled(row, 0, keeps[int(bench.rng.integers(len(keeps)))])
 
 
+_DROPPED = (
+    5  # beats beyond MAX_LEN, each of which has a wrong tkeep once, while the others have not
+)
+
+
+def _wrong_beyond(bench: Bench) -> Iterator[Row]:
+    """Rows of which one dropped beat alone has a wrong tkeep, each in turn; then all of them."""
+    lanes, stored = bench.make.lanes, -(-bench.make.max_len // bench.make.lanes)
+    keeps = _wrong_keeps(lanes, bench.rng)[:3]  # wrong in last beats too
+    for beats in (*([n] for n in range(_DROPPED)), range(_DROPPED)):
+        row = _too_long(bench, _DROPPED * lanes, "none")
+        for beat in beats:
+            row = _spoiled(row, stored + beat, keeps[int(bench.rng.integers(len(keeps)))])
+        yield row
+
+
+def _runaways(bench: Bench) -> Iterator[Row]:
+    """Rows whose tlast was lost: they end two beats behind each power of two of beats.
+
+    A count of dropped beats that wraps there lets those two in. The last one has RUNAWAY times
+    MAX_LEN and more, where that is no more than RUNAWAY_BEATS.
+    """
+    make = bench.make
+    stored = -(-make.max_len // make.lanes)
+    far = max(stored + 1, min(RUNAWAY * stored, RUNAWAY_BEATS))
+    for power in range(stored.bit_length(), (far - 1).bit_length() + 1):
+        beats = (1 << power) + 2
+        yield _too_long(bench, beats * make.lanes - make.max_len, "none")
+
+
 def _error_rows(bench: Bench) -> list[Row]:
     """Rows over MAX_LEN and rows with each wrong tkeep, among good ones."""
     make, lanes = bench.make, bench.make.lanes
@@ -354,6 +420,7 @@ def _error_rows(bench: Bench) -> list[Row]:
     # Beyond MAX_LEN nothing but beats without an element.
     row = _too_long(bench, lanes)
     rows.append(_spoiled(row, -(-len(row.x) // lanes) - 1, 0))
+    rows += _wrong_beyond(bench)
     for keep in _wrong_keeps(lanes, bench.rng):
         for beat in sorted({0, beats // 2, beats - 1}):
             length = min(make.max_len, (beats - 1) * lanes + 1 + int(bench.rng.integers(lanes)))
@@ -375,6 +442,11 @@ def _errors(bench: Bench) -> Iterator[Phase]:
         "none",
         "rare",
     )
+    # A tlast that was lost, and what comes behind it.
+    good = (make.max_len, 1, lanes)
+    yield Phase(row for one in _runaways(bench) for row in (one, *map(make.row, good)))
+    # One hole and one lane above it, in a row's only beat: each lane is seen by itself.
+    yield Phase(_spoiled(make.row(lane), 0, 1 | 1 << lane) for lane in range(2, lanes))
     # With nothing unmasked, a wrong tkeep leaves the row's count right.
     long = min(make.max_len, 8 * lanes)
     keeps = _wrong_keeps(lanes, bench.rng)[:3] if long > lanes else ()
@@ -387,7 +459,7 @@ def _resets(bench: Bench) -> Iterator[Phase]:
     yield from _random(bench)
     # A reset has to find errors under way, too.
     for source, sink in (("none", "none"), ("half", "half")):
-        yield Phase(_error_rows(bench), source, sink)
+        yield Phase((*_error_rows(bench), *_runaways(bench)), source, sink)
     # And a unit that is full while its output moves.
     long = min(bench.make.max_len, 8 * bench.make.lanes)
     yield Phase((bench.make.row(long, mask="none") for _ in range(50)), "none", "half")
@@ -422,7 +494,9 @@ SCENARIOS: dict[str, Scenario] = {
     ),
     "masks": Scenario("each kind of mask at each corner length", _masks),
     "settings": Scenario("every combination of settings, changing from row to row", _settings),
-    "stalls": Scenario("every stall pattern on either side against every other", _stalls),
+    "stalls": Scenario(
+        "every stall pattern on either side against every other; tready after tvalid", _stalls
+    ),
     "errors": Scenario("rows over MAX_LEN and wrong tkeep among good rows", _errors),
     "reset": Scenario(
         "random rows, wrong ones and stalls under resets at random times", _resets, "ResetTest"

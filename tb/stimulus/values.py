@@ -71,7 +71,7 @@ def _whole(channels: ChannelSet, count: int) -> ChannelSet:
 
 @dataclass
 class Phase:
-    """Rows driven under one pair of stall patterns (names in STALLS).
+    """Rows driven under one pair of stall patterns: names in STALLS, of the sink in SINKS.
 
     real  the rows are a tensor file's: accuracy is of these alone, where there are any
     """
@@ -136,6 +136,16 @@ STALLS: dict[str, Callable[[np.random.Generator], Pattern] | None] = {
     "starved": _starved,
     "alternate": _alternate,
 }
+
+# A sink may wait for tvalid before it raises tready: the pattern then goes on in clocks with tvalid
+# alone, and in all others tready is low.
+AFTER_TVALID = " after tvalid"
+SINKS = (*STALLS, *(name + AFTER_TVALID for name in STALLS))
+
+
+def sink_stalls(name: str) -> tuple[str, bool]:
+    """Of a name in SINKS: that of its pattern, and whether tready waits for tvalid."""
+    return name.removesuffix(AFTER_TVALID), name.endswith(AFTER_TVALID)
 
 
 # ------------------------------------------------------------------------------------------ resets
@@ -330,6 +340,10 @@ def random_length(rng: np.random.Generator, lanes: int, max_len: int) -> int:
     return int(rng.integers(1, max_len + 1))
 
 
+RUNAWAY = 20  # times MAX_LEN, of a row whose tlast was lost,
+RUNAWAY_BEATS = 2048  # where that is no more than so many beats
+
+
 _SHAPE_NAMES, _MASK_NAMES = list(SHAPES), list(MASKS)
 
 
@@ -383,6 +397,23 @@ class RowMaker:
         """Channel sets with all columns at the lower, and at the upper end; [None] for no table."""
         columns = len(self.unit.channels)
         return [self._end_set([end] * columns) for end in (0, 1)] if columns else [None]
+
+    def edges(self) -> Iterator[Row]:
+        """The unit's rows at edges of its arithmetic, which no seed changes."""
+        for edge in self.unit.edges(self.parameters):
+            length = len(edge.x)
+            if length > self.max_len:
+                continue
+            mask = np.ones(length, bool) if edge.mask is None else edge.mask
+            first = {name: values[0] for name, values in self.drawn.items()}
+            follow = self.unit.complete(self.parameters, mask)
+            yield Row(
+                x=edge.x.astype(self.unit.in_dtype),
+                mask=mask,
+                settings={**first, **follow, **edge.settings},
+                origin="at an edge",
+                channels=edge.channels,
+            )
 
     def _channels(self) -> ChannelSet | None:
         if not self._sets:

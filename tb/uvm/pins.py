@@ -25,7 +25,7 @@ every beat; the others keep their value over most beats and are followed by thei
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import cocotb
 from cocotb.triggers import Event, FallingEdge
@@ -84,7 +84,7 @@ class Level:
 
 
 class ResetLine:
-    """The reset as everyone in the bench sees it: `active`, and callbacks when it is asserted.
+    """The reset as everyone in the bench sees it: `active`, and callbacks when it changes.
 
     It follows the pin, whoever drives it. `drive` tells that this bench does, with `assert_now` and
     `release`: the line is then asserted from the start.
@@ -94,6 +94,7 @@ class ResetLine:
         self._handle = handle
         self._clocking = clocking
         self._callbacks: list[Callable[[], None]] = []
+        self._released: list[Callable[[], None]] = []
         self.count = 0  # without one that was there from the start
         if drive:
             handle.value = 0
@@ -103,6 +104,10 @@ class ResetLine:
     def on_assert(self, callback: Callable[[], None]) -> None:
         """Call back at each assertion; callbacks run in the order in which they came."""
         self._callbacks.append(callback)
+
+    def on_release(self, callback: Callable[[], None]) -> None:
+        """Call back at each release."""
+        self._released.append(callback)
 
     async def _follow(self) -> None:
         change = self._handle.value_change
@@ -114,10 +119,9 @@ class ResetLine:
         if active == self.active:
             return
         self.active = active
-        if active:
-            self.count += 1
-            for callback in self._callbacks:
-                callback()
+        self.count += active
+        for callback in self._callbacks if active else self._released:
+            callback()
 
     def assert_now(self) -> None:
         """Assert at once, wherever in the clock that is."""
@@ -135,22 +139,24 @@ class DrivenPins(BusDriver):
     """Drives rows on an input stream and the settings with their first beat.
 
     A transaction is (beats, settings): beats a list of (tdata, tkeep, tstrb) integers, settings a
-    name -> int dict. Away from a row's first beat the settings' pins carry other values, so that a
-    unit that looks at the wrong time is seen. `send` returns once the last beat is taken, or after
-    a reset has cut the row off (`aborted` is then set).
+    name -> int dict. The settings are on their pins for the clock in which a row's first beat is
+    taken; at all others, while that beat waits too, the pins carry noise, so that a unit that looks
+    at the wrong time is seen. `send` returns once the last beat is taken, or after a reset has cut
+    the row off (`aborted` is then set).
     """
 
     _signals = ("tdata", "tkeep", "tstrb", "tlast", "tvalid", "tready")
 
-    def __init__(self, entity, name, clocking, reset: ResetLine, settings: dict[str, range], rng):
+    def __init__(self, entity, name, clocking, reset: ResetLine, settings: Iterable[str], rng):
         super().__init__(entity, name, clocking)
         self._edge = clocking.edge
         self._reset = reset
         self._cfg = {name: getattr(entity, f"cfg_{name}_i") for name in settings}
         self._noise = Noise(rng)
-        # Drawing anew for every row would cost more than driving it.
+        # Drawing anew for every row would cost more than driving it. Of all that a pin can carry.
+        widths = {name: len(pin) for name, pin in self._cfg.items()}
         self._cfg_noise = itertools.cycle(
-            [{n: v[int(rng.integers(len(v)))] for n, v in settings.items()} for _ in range(211)]
+            [{n: int(rng.integers(1 << width)) for n, width in widths.items()} for _ in range(211)]
         )
         self._pattern: Iterator[tuple[int, int]] | None = None
         self._on = 0
@@ -164,7 +170,7 @@ class DrivenPins(BusDriver):
         self._done = Event()
         self.aborted = False
         self._put("tvalid", 0)
-        self._put_settings({name: values[0] for name, values in settings.items()})
+        self._put_settings(next(self._cfg_noise))
         clocking.subscribe(self._clock)
 
     def set_stalls(self, pattern: Iterator[tuple[int, int]] | None) -> None:
@@ -202,7 +208,7 @@ class DrivenPins(BusDriver):
             else:
                 self._finish()
         else:
-            self._taken = self._ready.value == "1"
+            self._look()
 
     def _next_beat(self) -> None:
         """Put the beat on the pins, after a stall if it is time for one."""
@@ -221,13 +227,17 @@ class DrivenPins(BusDriver):
         self._put("tstrb", strb)
         self._put("tlast", int(number == len(self._beats) - 1))
         self._put("tvalid", 1)
-        if number == 0:
-            self._put_settings(self._settings)
-        elif number == 1:
+        if number == 1:
             self._put_settings(next(self._cfg_noise))
         if self._pattern is not None:
             self._on -= 1
+        self._look()
+
+    def _look(self) -> None:
+        """See whether the next rising edge takes the beat; a first one has its settings then."""
         self._taken = self._ready.value == "1"
+        if self._number == 0:
+            self._put_settings(self._settings if self._taken else next(self._cfg_noise))
 
     def _idle(self) -> None:
         """Nothing on the bus: what is there means nothing, and must not get in."""
@@ -236,6 +246,7 @@ class DrivenPins(BusDriver):
             width = len(getattr(self.bus, name))
             noise = int.from_bytes(self._noise.take(-(-width // 8)), "little")
             self._put(name, noise & ((1 << width) - 1))
+        self._put_settings(next(self._cfg_noise))
 
     def _finish(self) -> None:
         # The next row, if it follows at once, overrides this at the same edge.
@@ -261,15 +272,24 @@ class ReadyPin:
     """Drives tready of an output stream. Not a cocotb-bus driver: it has no transactions."""
 
     def __init__(self, entity, name: str, clocking: Clocking):
-        self._ready = Bus(entity, name, ["tready"]).tready
+        bus = Bus(entity, name, ["tready", "tvalid"])
+        self._ready, self._valid = bus.tready, Level(bus.tvalid)
         self._edge = clocking.edge
         self._changed = Event()
         self._pattern: Iterator[tuple[int, int]] | None = None
+        self._after_tvalid = False
         self._ready.value = 0
 
-    def set_stalls(self, pattern: Iterator[tuple[int, int]] | None) -> None:
-        """Hold tready low as the pattern of (on, off) clocks says; None: never."""
-        self._pattern = pattern
+    def set_stalls(
+        self, pattern: Iterator[tuple[int, int]] | None, after_tvalid: bool = False
+    ) -> None:
+        """Hold tready low as the pattern of (on, off) clocks says; None: never.
+
+        With `after_tvalid` tready is low too where there is no tvalid, and the pattern waits.
+        """
+        if after_tvalid and pattern is None:
+            pattern = itertools.repeat((1, 0))
+        self._pattern, self._after_tvalid = pattern, after_tvalid
         self._changed.set()
 
     async def run(self) -> None:
@@ -284,10 +304,16 @@ class ReadyPin:
             await self._edge
 
     async def _follow(self, pattern) -> None:
+        held = None
         for on, off in pattern:
             for level, clocks in ((1, on), (0, off)):
-                self._ready.value = level
-                for _ in range(clocks):
+                left = clocks
+                while left:
+                    counts = not self._after_tvalid or self._valid.value == "1"
+                    wanted = level if counts else 0
+                    if wanted != held:
+                        self._ready.value = held = wanted
+                    left -= counts
                     await self._edge
                     if self._pattern is not pattern:
                         return
@@ -362,7 +388,17 @@ class WatchedPins(BusMonitor):
         self._earlier = (valid, self._ready.value, payload)
 
     def _first_beat(self, row: ObservedRow) -> None:
-        """Look at what belongs to a row's first beat."""
+        """Look at what belongs to the transfer of a row's first beat."""
+
+    @property
+    def has_tvalid(self) -> bool:
+        """Whether tvalid is high now."""
+        return self._valid.value == "1"
+
+    @property
+    def has_tready(self) -> bool:
+        """Whether tready is high now."""
+        return self._ready.value == "1"
 
     @property
     def row(self) -> ObservedRow:
@@ -385,18 +421,19 @@ class WatchedPins(BusMonitor):
             if waited is not None:
                 self._fail("tvalid fell before tready came")
             row.gaps += self.partial
+            row.before |= 2 if ready == "1" else 1
             return
         if waited is not None and payload != waited:
             self._fail("payload changed while tvalid waited for tready")
-        if not self.partial:
-            self.partial = True
-            self._first_beat(row)
+        self.partial = True
         self.waiting = ready != "1"
         if self.waiting:
             row.waits += 1
             self._waited = payload
             return
         self.beats += 1
+        if not row.beats:
+            self._first_beat(row)
         row.beats.append(payload)
         row.clocks.append(self._clocking.number)
         if payload[1] == "1":
@@ -406,7 +443,8 @@ class WatchedPins(BusMonitor):
 
 
 class PinsIn(WatchedPins):
-    """An input stream, with the settings, and the channels of their bank, as of the first beat."""
+    """An input stream, with the settings, and the channels of their bank, as a row's first beat is
+    taken."""
 
     _side = ("tkeep", "tstrb")
 
@@ -433,7 +471,7 @@ class PinsIn(WatchedPins):
 
     def _clock_at_rise(self) -> None:
         super()._clock_at_rise()
-        if self._earlier[0] == "1":
+        if self._earlier[:2] == ("1", "1"):
             self._settings_before = self._settings()
 
     def _settings(self) -> dict[str, int]:
@@ -464,14 +502,15 @@ class PinsOut(WatchedPins):
 
 
 class PulseCounter:
-    """Clocks in which a pin was high."""
+    """Clocks in which a pin was high, by the number of the rising edge at their end."""
 
     def __init__(self, handle, clocking: Clocking, reset: ResetLine):
         self._level = Level(handle)
         self._line = reset
-        self.count = 0
+        self._clocking = clocking
+        self.clocks: list[int] = []
         clocking.subscribe(self._clock)
 
     def _clock(self) -> None:
         if self._level.value != "0" and not self._line.active:
-            self.count += 1
+            self.clocks.append(self._clocking.number + 1)

@@ -14,14 +14,14 @@ all rule_ap ------------> rules
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 from cocotb.triggers import Event
 from pyuvm import uvm_analysis_port, uvm_scoreboard
 
 from ..check.contract import InputBeats, ObservedRow, OutputBeats, collect, decode
-from ..check.scoring import Scorer, Timing
+from ..check.scoring import Moving, Scorer, Timing
 from .agents import CutOff
 from .config import AnalysisImp
 from .pins import ProtocolError
@@ -45,6 +45,7 @@ def timing_of(pairs: Sequence[tuple[ObservedRow, ObservedRow]]) -> Timing:
         input_waits=np.array([given.waits for given, _ in pairs]),
         output_waits=np.array([got.waits for _, got in pairs]),
         clocks=[(given.clocks, got.clocks) for given, got in pairs],
+        before=np.array([got.before for _, got in pairs]),
     )
 
 
@@ -75,7 +76,7 @@ class Scoreboard(uvm_scoreboard):
         self._pairs: list[tuple[ObservedRow, ObservedRow]] = []
         self._batch = FIRST_BATCH
         self._partial = ObservedRow()  # that the last reset found half in
-        self._pulses: dict[str, int] = {}  # clocks of the error outputs since the last reset
+        self._pulses: dict[str, list[int]] = {}  # clocks of the error outputs since the last reset
         self._rerun = f"\nrerun: {cfg.rerun}" if cfg.rerun else ""
 
     def make_scorer(self) -> Scorer:
@@ -94,6 +95,7 @@ class Scoreboard(uvm_scoreboard):
 
     def _row_out(self, row: ObservedRow) -> None:
         if not self._expected:
+            self.compare()  # a wrong row before it says more
             where = f" at clock {row.clocks[0]}" if row.clocks else ""
             self._fail(f"a row of {len(row.beats)} beats came out and none was expected{where}")
             return
@@ -105,23 +107,30 @@ class Scoreboard(uvm_scoreboard):
     def _cut_off(self, cut: CutOff) -> None:
         self._partial = cut.row
 
-    def _counted(self, pulses: dict[str, int]) -> None:
+    def _counted(self, pulses: dict[str, list[int]]) -> None:
         self._pulses = pulses
 
     def _reset(self, _) -> None:
         self.compare()
         if self._failure is None:
-            shape, partial = self.cfg.shape, self._partial
             wrong = self.scorer.judge_pulses(
                 self._pulses,
-                InputBeats.of(self._expected, shape) if self._expected else None,
-                InputBeats.of([partial], shape) if partial.beats else None,
+                self.cfg.source.clocking.number + 1,
+                self._moving(self._expected),
+                self._moving([self._partial] if self._partial.beats else ()),
             )
             if wrong:
                 self._fail(f"{wrong}, between two resets")
         self.dropped += len(self._expected)
         self._expected.clear()
         self.scorer.restart()
+
+    def _moving(self, rows: Collection[ObservedRow]) -> Moving | None:
+        """Rows that a reset found under way."""
+        if not rows:
+            return None
+        clocks = [clock for row in rows for clock in row.clocks]
+        return Moving(InputBeats.of(rows, self.cfg.shape), np.array(clocks))
 
     def _broken(self, rule: ProtocolError) -> None:
         self._rules.append(rule)

@@ -147,11 +147,28 @@ def test_each_phase_has_its_own_stalls(sim):
     assert not gaps[:10].any()
     assert (gaps[10:20] == 7).all()  # a clock before each beat
     assert not gaps[20:].any()
-    shown, moved = job.out_clocks.astype(int).reshape(40, 8, 2).transpose(2, 0, 1)
+    shown, moved, _ = job.out_clocks.astype(int).reshape(40, 8, 3).transpose(2, 0, 1)
     waits = (moved - shown).sum(axis=1)
     assert not waits[:9].any()
     assert (waits[21:26] > 8 * 8).all()  # some come out when the phase is over already
     assert not waits[32:].any()
+
+
+def test_a_sink_waits_for_tvalid(sim):
+    """No tready without tvalid, which costs no clock; a pattern costs as many as it says."""
+    unit = UNITS["exact_softmax"]
+    parameters = unit.resolve(TINY)
+    make = RowMaker(np.random.default_rng(1), unit, parameters)
+    rows = [make.row(length=32) for _ in range(20)]
+    took = {}
+    for sink in ("none", "none after tvalid", "alternate after tvalid"):
+        job, _ = drive(unit, parameters, rows, Drive(((0, "none", sink),), clocks=True), sim)
+        shown, moved, before = job.out_clocks.astype(int).T
+        took[sink] = moved
+        assert before[0] == (1 if "after" in sink else 2)
+        assert (before & 2).any() == (sink == "none")
+        assert ((moved - shown)[1:] == (sink == "alternate after tvalid")).all()
+    np.testing.assert_array_equal(took["none"], took["none after tvalid"])
 
 
 def test_a_wrong_tkeep_goes_to_the_pins_as_it_is():
@@ -166,8 +183,10 @@ def test_a_wrong_tkeep_goes_to_the_pins_as_it_is():
     packed = np.packbits(given.keep, axis=1, bitorder="little").view("<u2")[:, 0]
     assert packed.tolist() == [0xFFFF, 0x8001, 0xFF, 0xFFFF, 0xFFFF, 0xFF00, 0]
     np.testing.assert_array_equal(given.strb[0], rows[0].mask[:16])
-    np.testing.assert_array_equal(given.strb[1], rows[0].mask[16:32] & given.keep[1])
-    assert not given.strb[5].any()  # lanes that hold no element stay masked
+    kept = given.strb & given.keep
+    np.testing.assert_array_equal(kept[1], rows[0].mask[16:32] & given.keep[1])
+    assert not kept[5].any()  # lanes that hold no element stay masked
+    assert 0 < given.strb[~given.keep].mean() < 1  # and without tkeep tstrb is noise
     expected = expect(given, StreamShape.of(unit, parameters))
     assert expected.err_keep.all()
 
@@ -234,7 +253,7 @@ def test_the_scorer_looks_at_each_beat_of_a_row():
     given = expect(beats.driven(unit, parameters, rows, job, slice(0, 3)), shape)
     model = unit.predict(parameters, rows)
     none = np.zeros(3, int)
-    timing = Timing(none, none, none, [([1, 2, 3], [4, 5, 6])] * 3)
+    timing = Timing(none, none, none, [([1, 2, 3], [4, 5, 6])] * 3, none)
     data, keep = model.out.reshape(9, 4), given.keep.reshape(9, 4)
     right = OutputBeats(np.full(3, 3), data, keep, np.repeat(model.exponent.astype(int), 3))
 

@@ -20,6 +20,43 @@ DIV = "e2softmax/e2softmax_log_div.sv"
 # What the guard lets into lanes that are not active.
 _UNMASKED = (GUARD, "{LANE_W{active[i] && accept}}", "{LANE_W{accept}}")
 
+# What cfg_i had in the first clock in which a beat was shown.
+_SHOWN = """  logic shown_q;
+  logic [CFG_W-1:0] early_q;
+  always_ff @(posedge clk_i or negedge rst_ni) begin
+    if (!rst_ni) shown_q <= 1'b0;
+    else shown_q <= s_axis_tvalid && !s_axis_tready;
+  end
+  always_ff @(posedge clk_i) if (s_axis_tvalid && !shown_q) early_q <= cfg_i;
+"""
+
+# A dropped beat that is not its row's first, where MAX_LEN is whole beats.
+_LATER = "past_end && row_err_len_o"
+
+
+def _only_where(condition: str) -> tuple[str, str, str]:
+    """An edit: a wrong tkeep counts only there."""
+    right = "s_axis_tlast ? (run != '0 || !s_axis_tkeep[0]) : !(&s_axis_tkeep);"
+    return GUARD, right, f"({right[:-1]}) && {condition};"
+
+
+def _late(output, value, also=""):
+    """An error output a clock late, or `also` at its own clock."""
+    return (
+        (
+            GUARD,
+            f"      {output:10} <= {value};",
+            f"      late_q <= {value};\n      {output} <= {also}late_q;",
+        ),
+        (GUARD, f"      {output:10} <= 1'b0;", f"      {output} <= 1'b0;\n      late_q <= 1'b0;"),
+        (
+            GUARD,
+            "  logic [CntW-1:0]  beats;",
+            "  logic             late_q;\n  logic [CntW-1:0]  beats;",
+        ),
+    )
+
+
 MUTATIONS: dict[str, Mutation] = {
     # ------------------------------------------------------------------------- arithmetic
     "divider constants swapped": Mutation(
@@ -107,6 +144,46 @@ MUTATIONS: dict[str, Mutation] = {
     ),
     "pair of the largest lost": Mutation(
         ((SUM, "sum[16] = equal && code_i[2*i] == 4'd0", "sum[16] = 1'b0"),), "shapes", "expected"
+    ),
+    # Only rows at the edges of a sum show these.
+    "half octave: 23170 for 23168": Mutation(
+        ((SUM, "HalfStep = 16'd23168;", "HalfStep = 16'd23170;"),),
+        "levels",
+        VALUE,
+        {"EXP_FRAC": 1},
+    ),
+    "half octave: 23167 for 23168": Mutation(
+        ((SUM, "HalfStep = 16'd23168;", "HalfStep = 16'd23167;"),),
+        "shapes",
+        VALUE,
+        {"EXP_FRAC": 1},
+    ),
+    "decay by 182/256": Mutation(
+        ((SUM, "(SUM_W + 8)'(181)", "(SUM_W + 8)'(182)"),), "levels", VALUE, {"EXP_FRAC": 1}
+    ),
+    "half octave: last bit lost": Mutation(
+        ((SUM, "PairW'(top >> code_i", "~PairW'(1) & PairW'(top >> code_i"),),
+        "shapes",
+        VALUE,
+        {"EXP_FRAC": 1},
+    ),
+    "smallest weight lost": Mutation(
+        (
+            (
+                SUM,
+                "assign sum[15-c] = at_a || at_b;",
+                "assign sum[15-c] = (at_a || at_b) && c != 15;",
+            ),
+        ),
+        "levels",
+        VALUE,
+    ),
+    # Rows of 16 equal elements have an exponent that needs a bit more than that of 15.
+    "ks a bit narrow": Mutation(
+        ((TOP, "(LenW > 0) ? $clog2(LenW + 1) : 1;", "(LenW > 1) ? $clog2(LenW) : 1;"),),
+        "levels",
+        "expected",
+        {"MAX_LEN": 16},
     ),
     "sum of the last row kept": Mutation(
         ((SUM, "assign prev = first_i ? '0 : sum_o;", "assign prev = sum_o;"),), "smoke", "expected"
@@ -199,14 +276,98 @@ MUTATIONS: dict[str, Mutation] = {
     "settings taken with the last beat": Mutation(
         ((GUARD, "if (first) cfg_o <= cfg_i;", "cfg_o <= cfg_i;"),), "settings", ""
     ),
+    "settings taken when tvalid rises": Mutation(
+        (
+            (GUARD, "  logic            in_row_q;", _SHOWN + "  logic            in_row_q;"),
+            (
+                GUARD,
+                "if (first) cfg_o <= cfg_i;",
+                "if (first) cfg_o <= shown_q ? early_q : cfg_i;",
+            ),
+        ),
+        "settings",
+        "does not match the model",
+    ),
+    "last beat counts by tstrb alone": Mutation(
+        (
+            (
+                GUARD,
+                "assign active = keep & s_axis_tstrb;",
+                "assign active = (s_axis_tlast && !past_end) ? s_axis_tstrb : keep & s_axis_tstrb;",
+            ),
+        ),
+        "lengths",
+        "does not match the model",
+    ),
     "long row not flagged": Mutation(
         ((GUARD, "new_len_err = past_end ||", "new_len_err = 1'b0 ||"),), "errors", ""
     ),
     "err_len_o at every dropped beat": Mutation(
         ((GUARD, "new_len_err && (first || !row_err_len_o)", "new_len_err"),), "errors", "err_len_o"
     ),
+    # The number of pulses is right: only their clock shows these three.
+    "err_keep_o a clock late": Mutation(
+        _late("err_keep_o", "accept && keep_bad"), "errors", "and must be 1: row"
+    ),
+    "err_len_o a clock late": Mutation(
+        _late("err_len_o", "accept && new_len_err && (first || !row_err_len_o)"),
+        "errors",
+        "and must be 1: row",
+    ),
+    "err_len_o at the row's end": Mutation(
+        (
+            (
+                GUARD,
+                "new_len_err && (first || !row_err_len_o);",
+                "s_axis_tlast && (new_len_err || (!first && row_err_len_o));",
+            ),
+        ),
+        "errors",
+        "and must be 1: row",
+    ),
+    "err_keep_o two clocks long": Mutation(
+        _late("err_keep_o", "accept && keep_bad", "(accept && keep_bad) || "),
+        "errors",
+        "err_keep_o was high for",
+    ),
     "dropped beats stored": Mutation(
-        ((GUARD, "take_o      = accept && !past_end", "take_o      = accept"),), "errors", ""
+        ((GUARD, "take_o      = accept && !past_end", "take_o      = accept"),),
+        "errors",
+        "no tready came, with no whole row inside",
+    ),
+    "count of dropped beats wraps": Mutation(
+        (
+            (
+                GUARD,
+                "past_end = beats == CntW'(MAX_BEATS);",
+                "past_end = beats >= CntW'(MAX_BEATS);",
+            ),
+            (GUARD, "past_end ? beats : beats + CntW'(1);", "beats + CntW'(1);"),
+        ),
+        "errors",
+        "does not match the model",
+    ),
+    "count of dropped beats wraps, 4 bits more": Mutation(
+        (
+            (GUARD, "CntW  = $clog2(MAX_BEATS + 1);", "CntW  = $clog2(MAX_BEATS + 1) + 4;"),
+            (
+                GUARD,
+                "past_end = beats == CntW'(MAX_BEATS);",
+                "past_end = beats >= CntW'(MAX_BEATS);",
+            ),
+            (GUARD, "past_end ? beats : beats + CntW'(1);", "beats + CntW'(1);"),
+        ),
+        "errors",
+        "does not match the model",
+    ),
+    "tkeep of the first dropped beat alone": Mutation(
+        (_only_where(f"!({_LATER})"),), "errors", "err_keep"
+    ),
+    "tkeep of the last dropped beat alone": Mutation(
+        (_only_where("!(past_end && !s_axis_tlast)"),), "errors", "err_keep"
+    ),
+    "tkeep of the first and the last dropped beat alone": Mutation(
+        (_only_where(f"!({_LATER} && !s_axis_tlast)"),), "errors", "err_keep"
     ),
     "hole in tkeep let pass": Mutation(
         ((GUARD, "(run != '0 || !s_axis_tkeep[0])", "(!s_axis_tkeep[0])"),), "errors", ""
@@ -233,6 +394,51 @@ MUTATIONS: dict[str, Mutation] = {
     ),
     "stages not reset": Mutation(
         ((FRONT, "if (!rst_ni) valid_q <= '0;", "if (!rst_ni) valid_q[0] <= 1'b0;"),), "reset", ""
+    ),
+    "payload kept in reset": Mutation(
+        (
+            (
+                OUTPUT,
+                "always_ff @(posedge clk_i) begin\n    if (advance_o)",
+                "always_ff @(posedge clk_i) begin\n    if (advance_o && rst_ni)",
+            ),
+        ),
+        "reset",
+        "in reset",
+    ),
+    "tready high in reset": Mutation(
+        ((BUFFER, "      ready_q      <= 1'b0;", "      ready_q      <= 1'b1;"),),
+        "reset",
+        "in reset",
+    ),
+    "tready rises with the release": Mutation(
+        (
+            (BUFFER, "      ready_q      <= 1'b0;", "      ready_q      <= 1'b1;"),
+            (BUFFER, "assign ready_o = ready_q;", "assign ready_o = ready_q && rst_ni;"),
+        ),
+        "reset",
+        "tready",
+    ),
+    "tready a clock late after reset": Mutation(
+        (
+            (
+                BUFFER,
+                "      ready_q      <= 1'b0;",
+                "      ready_q      <= 1'b0;\n warm_q <= 1'b0;",
+            ),
+            (
+                BUFFER,
+                "ready_q  <= free_d != '0;",
+                "warm_q <= 1'b1;\n ready_q <= warm_q && free_d != '0;",
+            ),
+            (
+                BUFFER,
+                "  logic            ready_q,",
+                "  logic            warm_q;\n  logic            ready_q,",
+            ),
+        ),
+        "reset",
+        "first clock after reset",
     ),
     "reset waits for a clock": Mutation(
         (
@@ -287,8 +493,18 @@ RULES: dict[str, Rule] = {
         ),
         "tvalid fell before tready came",
     ),
+    "tvalid waits for tready": Rule(
+        (
+            (
+                OUTPUT,
+                "advance_o = !m_axis_tvalid || m_axis_tready;",
+                "advance_o = m_axis_tready || !rst_ni;",
+            ),
+        ),
+        "no tvalid came while tready was low, with a whole row inside",
+    ),
     "X on an idle output": Rule(
-        ((OUTPUT, "valid_i ? data_i : '0;", "data_i;"),),
+        ((OUTPUT, "valid_i ? data_i : '0;", "valid_i || rst_ni ? data_i : '0;"),),
         "X on a pin that must have a value",
         needs_x=True,
     ),
