@@ -40,7 +40,8 @@ class Row:
 def batch(unit: Unit, parameters: Parameters, rows: Sequence[Row]) -> Rows:
     """Rows to drive as one batch, as wide as the longest; their bank, if they have one, is 0.
 
-    Wrong tkeeps are not in it. A channel set that several rows share is in it once.
+    Wrong tkeeps are not in it. A channel set that several rows share is in it once; one of a tensor
+    file's shorter rows goes on as far as the widest row, for a model that takes them all at once.
     """
     width = max((len(row.x) for row in rows), default=1)
     x, mask = np.zeros((len(rows), width), unit.in_dtype), np.zeros((len(rows), width), bool)
@@ -55,8 +56,24 @@ def batch(unit: Unit, parameters: Parameters, rows: Sequence[Row]) -> Rows:
         mask,
         np.array([len(row.x) for row in rows], int),
         {n: np.array([{**free, **row.settings}[n] for row in rows], int) for n in names},
-        tuple(sets.values()),
+        tuple(_as_wide(unit, one, min(width, parameters["MAX_LEN"])) for one in sets.values()),
         np.array([numbers[id(row.channels)] for row in rows], int) if unit.channels else None,
+    )
+
+
+def _as_wide(unit: Unit, channels: ChannelSet, width: int) -> ChannelSet:
+    """A channel set of `width` channels or more; what is new has the least value there is."""
+    if all(len(values) >= width for values in channels.values.values()):
+        return channels
+    return ChannelSet(
+        {
+            column.name: np.pad(
+                channels.values[column.name],
+                (0, width - len(channels.values[column.name])),
+                constant_values=column.values[0],
+            )
+            for column in unit.channels
+        }
     )
 
 
