@@ -7,6 +7,8 @@ keep of `make mutate` and `make formal`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from softnorm.units import get
 
 from ..coverage import code as code_coverage
@@ -56,7 +58,7 @@ def evidence(regression: RegressionFolder) -> Html:
                 "proofs are those that the documentation records. A bar is full at its goal.",
                 class_="lead",
             ),
-            el("p", f"Below a goal: {'; '.join(low)}." if low else "Every coverage goal is met."),
+            el("p", f"Below a goal: {_listed(low)}." if low else "Every coverage goal is met."),
             table(
                 (
                     *("unit", *titles),
@@ -65,9 +67,18 @@ def evidence(regression: RegressionFolder) -> Html:
                 ),
                 lines,
                 "coverage, mutants and proofs of each unit",
+                class_="brief",
             ),
         ]
     )
+
+
+def _listed(low: Sequence[str]) -> str:
+    """Of each unit the kinds that are below their goals, as `code_coverage.under` tells them."""
+    kinds: dict[str, list[str]] = {}
+    for unit, kind, *_ in map(str.split, low):
+        kinds.setdefault(unit, []).append(kind.rstrip(":"))
+    return "; ".join(f"{unit} {', '.join(names)}" for unit, names in kinds.items())
 
 
 def _mutants(status: mutation.Status | None) -> Html:

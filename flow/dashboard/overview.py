@@ -63,6 +63,7 @@ def index(regression: RegressionFolder) -> Html:
             ("unit", *STAGES, "runs passed", "rows scored", "rows a second"),
             (_unit_line(regression, unit) for unit in regression.units),
             "units and stages",
+            class_="brief",
         ),
         evidence(regression),
         recent(regression),

@@ -202,10 +202,7 @@ class RegressionFolder(Results):
         figures = self.figures()
         try:
             path = waivers.WAIVERS
-            found = waivers.load_waivers(path) if path.exists() else []
-            if not any(point.line for one in figures for point in one.counts):
-                found = [waiver for waiver in found if waiver.kinds == ("functional",)]
-            waivers.apply(found, figures)
+            waivers.apply(waivers.load_waivers(path) if path.exists() else [], figures)
         except UserError as error:
             return figures, f"Waivers are not, or not all, applied: {error}."
         return figures, ""

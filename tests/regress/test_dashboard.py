@@ -27,6 +27,7 @@ from softnorm.flow.dashboard.markup import rate
 from softnorm.flow.dashboard.overview import index
 from softnorm.flow.dashboard.plans import state_of
 from softnorm.flow.errors import UserError
+from softnorm.flow.mutate import results as mutation
 from softnorm.flow.paths import RTL
 from softnorm.flow.ppa import plots as ppa_plots
 from softnorm.flow.ppa import store
@@ -522,6 +523,37 @@ def test_a_green_run_has_no_half_filled_bar(tmp_path, monkeypatch):
     assert "not in this set" in text_of(tmp_path / "green", "plan_rexp.html")
     dashboard.write(RegressionFolder(tmp_path / "bad"), tmp_path / "red")
     assert ("failed", 0.0) in bars(tmp_path / "red")
+
+
+@pytest.mark.parametrize(("killed", "kind"), [(955, "all"), (950, "part"), (None, "")])
+def test_mutants_stand_beside_coverage(regression, tmp_path, monkeypatch, killed, kind):
+    """Of 960 that are not proved equal: 99 % is the goal."""
+    monkeypatch.setattr(documents, "DOCS", tmp_path)
+    if killed:
+        numbers = {"mutants": 1000, "killed": killed, "proved": 40, "seconds": 1.0}
+        tables = {name: {} for name in ("kills", "checks", "proofs", "lines")}
+        about = {"seed": 1, "measured": "2026-11-30", "sources": "others"}
+        parameters = get("rexp").resolve({})
+        mutation.put(mutation.Result("rexp", parameters, **about, **numbers, **tables), tmp_path)
+    page = index(regression)
+    if killed:
+        share = f"<small>{killed}/960</small>"
+        assert re.search(rf'class="rate {kind}">(?:(?!class=).)*{share}', page)
+        assert page.count("of older sources") == 1
+    else:
+        assert "of older sources" not in page
+    assert page.count("not measured") == (1 if killed else 2)  # of units
+
+
+def test_the_overview_has_the_history_of_its_set(tmp_path):
+    first = make(tmp_path / "a")
+    assert "History</h2>" not in index(first)
+    dashboard.remember(first)
+    other = make(tmp_path / "b", RUNS[:2], started="2026-11-24T10:00:00+0000", set="another")
+    dashboard.remember(other)
+    page = index(first)
+    assert "1 finished regression of set made-up" in page
+    assert page.count('class="dot"') == 3
 
 
 def test_a_bar_is_full_at_its_goal():
