@@ -20,9 +20,10 @@ from softnorm.units.unit import Parameters, Unit
 from .. import tools
 from ..errors import UserError
 from ..paths import BUILD, ROOT, RTL
-from .pins import CHECKERS, BuildError, check_simulator, kept
+from .pins import CHECKERS, BuildError, check_simulator, defines, kept
 
 HARNESS = ROOT / "tb/bulk"
+HARNESS_SOURCES = (HARNESS / "harness.cpp", HARNESS / "yardstick.cpp")
 # What a library shows is its interface alone: several are open in one process, and each must use
 # the runtime that is in it.
 _FLAGS = ("-std=c++17", "-fPIC", "-fvisibility=hidden", "-fno-gnu-unique")
@@ -30,14 +31,17 @@ _DEFINES = ("VERILATOR=1", *(f"VM_{name}=0" for name in ("SC", "TIMING", "TRACE"
 _DEFINES += tuple(f"VM_TRACE_{name}=0" for name in ("FST", "VCD", "SAIF"))
 _COVERAGE = ("--coverage-line", "--coverage-toggle", "--coverage-expr")
 
-# What runs once an instance, as Verilator has it: not worth the quarter of the compiler's time that
-# its optimisation would take.
-_ONCE = "once"
+# Before what runs once an instance, as Verilator has it: not worth the quarter of the compiler's
+# time that its optimisation would take.
+_ONCE = '#pragma GCC optimize("O0")\n'
 
 
 @dataclass(frozen=True)
 class BulkBuild:
-    """A finished build."""
+    """A finished build.
+
+    chosen  the number of the mutant that runs, of a build that holds several (Verilator alone)
+    """
 
     unit: Unit
     parameters: dict[str, int | str]
@@ -46,6 +50,7 @@ class BulkBuild:
     reused: bool
     seconds: float
     coverage: bool = False
+    chosen: int = 0
 
     @property
     def library(self) -> Path:
@@ -79,16 +84,18 @@ def bulk_build(
     if sim == "verilator":
         sources += [ROOT / file for file in CHECKERS]
         own = [*HARNESS.glob("*.h"), *HARNESS.glob("*.cpp")]
-        header, make = ports_header(unit, parameters), partial(_verilate, coverage=coverage)
+        header = ports_header(unit, parameters)
+        numbers = unit.rtl_parameters(parameters)
+        make = partial(_verilate, numbers=numbers, coverage=coverage)
     else:
         own = [*HARNESS.glob("*.sv")]
         header, make = _macros(unit, parameters), _interpret
     started = time.perf_counter()
     folder, reused = kept(
         f"{unit.name}-bulk-{sim}",
-        [unit.name, parameters, sim, coverage, tools.versions(sim), header],
+        [defines(unit, parameters), parameters, sim, coverage, tools.versions(sim), header],
         [*sources, *sorted(own), Path(__file__)],
-        lambda folder: make(unit, parameters, sources, header, folder),
+        lambda folder: make(unit, parameters, sources=sources, header=header, folder=folder),
     )
     seconds = time.perf_counter() - started
     return BulkBuild(unit, dict(parameters), sim, folder, reused, seconds, coverage)
@@ -129,7 +136,7 @@ def _macros(unit: Unit, parameters: Parameters) -> str:
         ports.append(f".{column.port}(line[{32 * number}+:{width}]),")
     numbers = unit.rtl_parameters(parameters)
     macros = {
-        "UNIT": unit.name,
+        **{name.removeprefix("SN_"): text for name, text in defines(unit, parameters).items()},
         "PARAMETERS": ", ".join(f".{name}({value})" for name, value in numbers.items()),
         "PORTS": " ".join(ports),
         "DATA_W": 8 * shape.lanes * shape.in_dtype.itemsize,
@@ -171,14 +178,20 @@ def netlist_library(
     BuildError.
     """
     header = ports_header(unit, parameters) + "#define SN_VARIANTS\n"
-    _verilate(unit, {}, sources, header, folder)
+    _verilate(unit, parameters, {}, sources, header, folder)
 
 
 def _verilate(
-    unit, parameters, sources: Sequence[Path], header: str, folder: Path, coverage: bool = False
+    unit: Unit,
+    parameters: Parameters,
+    numbers: Parameters,
+    sources: Sequence[Path],
+    header: str,
+    folder: Path,
+    coverage: bool = False,
 ) -> None:
+    """`numbers`: parameters of the top module."""
     environment = tools.verilator_env()
-    numbers = unit.rtl_parameters(parameters) if parameters else {}
     run = partial(_run, "verilator", unit, folder, environment)
     counted: list[str] = []
     if coverage:
@@ -189,17 +202,23 @@ def _verilate(
     run(
         *("verilator", "--cc", "--prefix", "Vtop", "--Mdir", ".", "--top-module", unit.name),
         *("-O3", "--assert", "--x-assign", "unique", "--x-initial", "unique", "-Wno-fatal"),
-        *("--timescale", "1ns/1ps", "--no-timing", f"-DSN_UNIT={unit.name}"),
+        *(
+            "--timescale",
+            "1ns/1ps",
+            "--no-timing",
+            *(f"-D{name}={text}" for name, text in defines(unit, parameters).items()),
+        ),
         *(f"-G{name}={value}" for name, value in numbers.items()),
         *(*counted, *map(str, sources)),
     )
     made = sorted(path.name for path in folder.glob("Vtop*.cpp"))
     slow = [name for name in made if name.endswith("__Slow.cpp")]
-    for name, parts in (("model", [one for one in made if one not in slow]), (_ONCE, slow)):
-        text = "".join(f'#include "{part}"\n' for part in parts)
-        (folder / f"{name}.cpp").write_text(text)
+    # In one piece with the harness: to read Verilator's headers takes half the time of a small one.
+    parts = [[one for one in made if one not in slow], [one.name for one in HARNESS_SOURCES], slow]
+    texts = ["".join(f'#include "{part}"\n' for part in some) for some in parts]
+    (folder / "model.cpp").write_text(texts[0] + texts[1] + _ONCE + texts[2])
     runtime = Path(environment["VERILATOR_ROOT"]) / "include"
-    units = [folder / "model.cpp", folder / f"{_ONCE}.cpp"]
+    units = [folder / "model.cpp"]
     names = ("verilated", "verilated_threads", *(["verilated_cov"] if coverage else []))
     units += [runtime / f"{name}.cpp" for name in names]
     options = [f"-D{name}" for name in (*_DEFINES, f"VM_COVERAGE={int(coverage)}")]
@@ -212,7 +231,7 @@ def _verilate(
 def compile_library(
     unit: Unit, folder: Path, header: str, sources: Sequence[Path], options: Sequence[str] = ()
 ) -> None:
-    """Compile a model, whose class is Vtop, and the harness into the build's library.
+    """Compile a model, whose class is Vtop, with HARNESS_SOURCES into the build's library.
 
     `header` is sn_ports.h. Raises BuildError.
     """
@@ -224,10 +243,10 @@ def compile_library(
     (folder / "sn_ports.h").write_text(header)
     run = partial(_run, "g++", unit, folder, environment)
     objects = []
-    for source in [*sources, *(HARNESS / f"{name}.cpp" for name in ("harness", "yardstick"))]:
+    for source in sources:
         objects.append(f"{source.stem}.o")
         # By its name alone where it is the build's own: the compiler's cache is asked by it.
         name = source.name if source.parent == folder else str(source)
-        flags = ["-O3", *_FLAGS, *options, *(["-O0"] if source.stem == _ONCE else [])]
-        run(*compiler, *flags, "-I.", f"-I{HARNESS}", "-c", name, "-o", objects[-1])
+        flags = ["-O3", *_FLAGS, *options, "-I.", f"-I{HARNESS}"]
+        run(*compiler, *flags, "-c", name, "-o", objects[-1])
     run("g++", "-shared", "-Wl,-Bsymbolic", "-o", "unit.so", *objects, "-pthread", "-latomic")

@@ -42,9 +42,18 @@ class _Batch(ctypes.Structure):
                 *("data", "keep", "strb", "last", "settings"),
                 *("noise_data", "noise_keep", "noise_strb", "noise_last", "noise_settings"),
                 *("pairs", "phase_row", "source_from", "source_count"),
-                *("sink_from", "sink_count", "out_data", "out_keep", "out_last", "out_user"),
+                *(
+                    "sink_from",
+                    "sink_count",
+                    "sink_after",
+                    "out_data",
+                    "out_keep",
+                    "out_last",
+                    "out_user",
+                ),
                 *("in_clocks", "out_clocks", "pulse_clocks"),
-                *("load_bank", "load_after", "load_from", "load_count", "lines", "row_loads"),
+                *("load_bank", "load_after", "load_from", "load_count", "lines"),
+                *("line_channel", "row_loads"),
             )
         ),
     ]
@@ -70,7 +79,7 @@ def _library(path: Path) -> ctypes.CDLL:
     library = ctypes.CDLL(str(path))
     handle, number = ctypes.c_void_p, ctypes.c_uint64
     for name, gives, *takes in (
-        ("sn_open", handle, ctypes.c_uint32),
+        ("sn_open", handle, ctypes.c_uint32, ctypes.c_uint32),
         ("sn_close", None, handle),
         ("sn_reset", ctypes.c_int, handle, ctypes.c_uint32),
         ("sn_assert", ctypes.c_uint32, handle, ctypes.c_int),
@@ -93,7 +102,7 @@ class Verilator:
     def __init__(self, build: BulkBuild, seed: int):
         """Registers and memories start with bits of `seed`. Raises BuildError."""
         self._library = _library(build.library)
-        self._handle = self._library.sn_open(seed)
+        self._handle = self._library.sn_open(seed, build.chosen)
         if not self._handle:
             raise BuildError(f"{build.library} cannot be started")
         self._alive = False  # nothing is known of its state
@@ -264,7 +273,7 @@ def _members(job: Job) -> tuple[dict[str, int], dict[str, np.ndarray]]:
         arrays |= {"in_clocks": job.in_clocks, "out_clocks": job.out_clocks}
         arrays["pulse_clocks"] = job.pulse_clocks
     if job.loads is not None:
-        begin, count, lines = job.lines
+        begin, count, lines, channel = job.lines
         numbers["loads"] = len(job.loads.bank)
         arrays |= {
             "load_bank": job.loads.bank,
@@ -272,6 +281,7 @@ def _members(job: Job) -> tuple[dict[str, int], dict[str, np.ndarray]]:
             "load_from": begin[job.loads.chosen],
             "load_count": count[job.loads.chosen],
             "lines": lines,
+            "line_channel": channel,
             "row_loads": job.loads.row_loads,
         }
     return numbers, arrays

@@ -19,12 +19,13 @@ from pathlib import Path
 from softnorm.units.unit import Parameters, Unit
 
 from .. import tools
-from ..build.bulk import BulkBuild, netlist_library
+from ..build.bulk import BulkBuild, defines, netlist_library
 from ..build.pins import CHECKERS, kept
 from ..errors import UserError
 from ..paths import ROOT, RTL
 from ..static.lint import Source, elaborate, source, warnings
 
+VERSION = 1  # of how a netlist and its mutants are made
 MODES = ("inv", "const0", "const1", "cnot0", "cnot1")
 CHOSEN, SELECT, LOAD = "sn_chosen", "sn_select", "sn_load"
 # A mutated clock is no fault of the logic, and a simulator gives it races.
@@ -102,11 +103,10 @@ def mutants(
     """
     tools.package("pyosys")
     parameters = unit.resolve(parameters)
-    here = Path(__file__)
     folder, _ = kept(
         unit.name,
-        [unit.name, parameters, count, seed, tools.versions("yosys")],
-        [*(rtl / file for file in unit.rtl), here],
+        [unit.name, parameters, count, seed, tools.versions("yosys"), VERSION],
+        [rtl / file for file in unit.rtl],
         lambda folder: _timed(folder, lambda: draw(unit, parameters, count, seed, rtl, folder)),
         below="mutate",
     )
@@ -123,7 +123,7 @@ def library(made: Mutants) -> BulkBuild:
     harness = sorted([*(ROOT / "tb/bulk").glob("*.h"), *(ROOT / "tb/bulk").glob("*.cpp")])
     folder, reused = kept(
         f"{made.unit.name}-library",
-        [made.unit.name, made.parameters, tools.versions("verilator")],
+        [defines(made.unit, made.parameters), made.parameters, tools.versions("verilator")],
         [*sources, *harness, ROOT / "flow/build/bulk.py"],
         lambda folder: _timed(
             folder, lambda: netlist_library(made.unit, made.parameters, sources, folder)
@@ -223,8 +223,8 @@ def chosen_by_register(verilog: str, width: int) -> str:
         f"  input [{width - 1}:0] {SELECT};\n  input {LOAD};\n  reg [{width - 1}:0] {CHOSEN};\n"
         f"  always @(posedge {LOAD}) {CHOSEN} <= {SELECT};\n"
     )
-    ports = re.compile(rf"^(module .*){CHOSEN}\b(.*;)$", re.M)
-    changed, once = ports.subn(rf"\1{SELECT}, {LOAD}\2", verilog, count=1)
-    if once != 1 or inputs not in changed:
+    last = f"{CHOSEN});"  # of the module's ports
+    if last not in verilog or inputs not in verilog:
         raise MutateError(f"Yosys' Verilog has no input {CHOSEN} of {width} bits")
+    changed = verilog.replace(last, f"{SELECT}, {LOAD});", 1)
     return changed.replace(inputs, register, 1)

@@ -24,6 +24,7 @@ from ..errors import UserError
 from ..paths import ROOT, RTL, short
 from ..ppa import sources
 from ..static.lint import label
+from .netlist import VERSION
 
 DOCS = ROOT / "docs"
 FILE = "mutation.json"
@@ -149,8 +150,8 @@ def digest(unit: Unit) -> str:
     """Hash of what a unit's number depends on, beside the configuration and the seed."""
     folders = (file for name in _JUDGES for file in sorted((ROOT / name).glob("*.*")))
     files = [*(RTL / name for name in unit.rtl), *folders, *(ROOT / name for name in _FILES)]
-    files += [Path(__file__).with_name(f"{name}.py") for name in ("netlist", "play")]
-    return sources.digest(files)
+    files.append(Path(__file__).with_name("play.py"))
+    return sources.digest(files, f"netlist {VERSION}")
 
 
 # ------------------------------------------------------------------------------------- the file

@@ -19,6 +19,7 @@ import numpy as np
 from softnorm.tb.bulk import beats
 from softnorm.tb.bulk.beats import UNFINISHED, Cut, Drive, Job, Moved
 from softnorm.tb.check.contract import StreamShape, collect, expect
+from softnorm.tb.check.progress import STILL
 from softnorm.tb.check.record import Collector, Recorder, save_result, save_run
 from softnorm.tb.check.scoring import ERRORS, Moving, Scorer, Timing
 from softnorm.tb.check.timing import first_irregularity, measured
@@ -141,7 +142,8 @@ class Bulk:
         # and of beats too many, a wrong row before them says more.
         ended = f"clock {moved.clocks}: {moved.error}; {moved.beats_in} beats went in, "
         ended += f"{moved.beats_out} came out"
-        if moved.error and not moved.error.startswith(("stuck", "more came out", UNFINISHED)):
+        late = ("stuck", "more came out", UNFINISHED, *STILL)
+        if moved.error and not any(text in moved.error for text in late):
             return ended
         start = first = 0  # row and beat that are next to come out
         lasts = np.flatnonzero(self.job.room.last[: moved.beats_out]) + 1
@@ -242,6 +244,7 @@ class Bulk:
             np.bincount(row, weights=given[:, 1] - given[:, 0], minlength=count).astype(int),
             np.bincount(out_row, weights=got[:, 1] - got[:, 0], minlength=count).astype(int),
             list(zip(_split(given[:, 1], in_ends), _split(got[:, 1], out_ends), strict=True)),
+            np.bitwise_or.reduceat(got[:, 2], out_ends - beats_out),
         )
 
     def _paused(self) -> dict[int, int]:

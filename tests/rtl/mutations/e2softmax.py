@@ -145,6 +145,46 @@ MUTATIONS: dict[str, Mutation] = {
     "pair of the largest lost": Mutation(
         ((SUM, "sum[16] = equal && code_i[2*i] == 4'd0", "sum[16] = 1'b0"),), "shapes", "expected"
     ),
+    # Only rows at the edges of a sum show these.
+    "half octave: 23170 for 23168": Mutation(
+        ((SUM, "HalfStep = 16'd23168;", "HalfStep = 16'd23170;"),),
+        "levels",
+        VALUE,
+        {"EXP_FRAC": 1},
+    ),
+    "half octave: 23167 for 23168": Mutation(
+        ((SUM, "HalfStep = 16'd23168;", "HalfStep = 16'd23167;"),),
+        "shapes",
+        VALUE,
+        {"EXP_FRAC": 1},
+    ),
+    "decay by 182/256": Mutation(
+        ((SUM, "(SUM_W + 8)'(181)", "(SUM_W + 8)'(182)"),), "levels", VALUE, {"EXP_FRAC": 1}
+    ),
+    "half octave: last bit lost": Mutation(
+        ((SUM, "PairW'(top >> code_i", "~PairW'(1) & PairW'(top >> code_i"),),
+        "shapes",
+        VALUE,
+        {"EXP_FRAC": 1},
+    ),
+    "smallest weight lost": Mutation(
+        (
+            (
+                SUM,
+                "assign sum[15-c] = at_a || at_b;",
+                "assign sum[15-c] = (at_a || at_b) && c != 15;",
+            ),
+        ),
+        "levels",
+        VALUE,
+    ),
+    # Rows of 16 equal elements have an exponent that needs a bit more than that of 15.
+    "ks a bit narrow": Mutation(
+        ((TOP, "(LenW > 0) ? $clog2(LenW + 1) : 1;", "(LenW > 1) ? $clog2(LenW) : 1;"),),
+        "levels",
+        "expected",
+        {"MAX_LEN": 16},
+    ),
     "sum of the last row kept": Mutation(
         ((SUM, "assign prev = first_i ? '0 : sum_o;", "assign prev = sum_o;"),), "smoke", "expected"
     ),
@@ -291,7 +331,9 @@ MUTATIONS: dict[str, Mutation] = {
         "err_keep_o was high for",
     ),
     "dropped beats stored": Mutation(
-        ((GUARD, "take_o      = accept && !past_end", "take_o      = accept"),), "errors", ""
+        ((GUARD, "take_o      = accept && !past_end", "take_o      = accept"),),
+        "errors",
+        "no tready came, with no whole row inside",
     ),
     "count of dropped beats wraps": Mutation(
         (
@@ -375,7 +417,7 @@ MUTATIONS: dict[str, Mutation] = {
             (BUFFER, "assign ready_o = ready_q;", "assign ready_o = ready_q && rst_ni;"),
         ),
         "reset",
-        "before the first clock after reset",
+        "tready",
     ),
     "tready a clock late after reset": Mutation(
         (
@@ -451,8 +493,18 @@ RULES: dict[str, Rule] = {
         ),
         "tvalid fell before tready came",
     ),
+    "tvalid waits for tready": Rule(
+        (
+            (
+                OUTPUT,
+                "advance_o = !m_axis_tvalid || m_axis_tready;",
+                "advance_o = m_axis_tready || !rst_ni;",
+            ),
+        ),
+        "no tvalid came while tready was low, with a whole row inside",
+    ),
     "X on an idle output": Rule(
-        ((OUTPUT, "valid_i ? data_i : '0;", "data_i;"),),
+        ((OUTPUT, "valid_i ? data_i : '0;", "valid_i || rst_ni ? data_i : '0;"),),
         "X on a pin that must have a value",
         needs_x=True,
     ),
