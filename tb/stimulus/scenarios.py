@@ -310,6 +310,9 @@ def _stalls(bench: Bench) -> Iterator[Phase]:
             yield Phase((make.row(length=n) for n in lengths), source, sink)
     # Back-pressure long enough to fill the unit: whole long rows against a closed sink.
     yield Phase((make.row(length=make.max_len, mask="none") for _ in range(3)), "none", "starved")
+    # The same with as many rows as the unit can hold: of one beat each.
+    many = min(2 * -(-make.max_len // make.lanes), 600) + 32
+    yield Phase((make.row(length=1) for _ in range(many)), "none", "starved")
 
 
 def _wrong_keeps(lanes: int, rng: np.random.Generator) -> list[int]:
@@ -365,6 +368,20 @@ def _error_rows(bench: Bench) -> list[Row]:
     return [replace(row, channels=channels) for row, channels in zip(mixed, sets, strict=True)]
 
 
+def _more_wrong_keeps(bench: Bench) -> list[Row]:
+    """Rows of one beat with each wrong tkeep, and rows with wrong ones in two beats."""
+    make, lanes = bench.make, bench.make.lanes
+    keeps = _wrong_keeps(lanes, bench.rng)
+    rows = []
+    for number, keep in enumerate(keeps):
+        rows.append(_spoiled(make.row(length=int(bench.rng.integers(1, lanes + 1))), 0, keep))
+        row = make.row(length=min(make.max_len, 3 * lanes))
+        rows.append(_spoiled(row, 0, keeps[number - 1]))
+        if len(row.x) > lanes:
+            _spoiled(row, 1, keep)
+    return rows
+
+
 def _errors(bench: Bench) -> Iterator[Phase]:
     for source, sink in (("none", "none"), ("half", "half"), ("none", "heavy"), ("none", "rare")):
         yield Phase(_error_rows(bench), source, sink)
@@ -381,6 +398,7 @@ def _errors(bench: Bench) -> Iterator[Phase]:
     yield Phase(
         (_spoiled(make.row(long, mask="all"), 0, keep) for keep in 2 * [*keeps]), "none", "rare"
     )
+    yield Phase(_more_wrong_keeps(bench), "none", "half")
 
 
 def _resets(bench: Bench) -> Iterator[Phase]:
@@ -404,6 +422,8 @@ def _timing(bench: Bench) -> Iterator[Phase]:
         yield Phase(make.row(length=n, mask="none") for _ in range(count))
     yield Phase(make.row(length=n) for n in (make.max_len, *[1] * 60, make.max_len, make.lanes))
     yield Phase(make.row() for _ in range(30))
+    # A wrong tkeep costs no clock.
+    yield Phase(_more_wrong_keeps(bench))
 
 
 SCENARIOS: dict[str, Scenario] = {

@@ -59,6 +59,42 @@ MUTATIONS: dict[str, Mutation] = {
         "timing",
         "s_axis_tready fell with no stall outside",
     ),
+    "alpha left out of pass 2": Mutation(
+        ((TOP, "12'($signed(a)) <<< p2_s1_gamma_alpha[i][1:0];", "12'($signed(a));"),),
+        "smoke",
+        VALUE,
+    ),
+    "zp of the row in pass 1 for pass 2": Mutation(
+        ((TOP, "p2_s1_zp   <= p2_s0_zp;", "p2_s1_zp   <= p1_sum_zp;"),), "random", VALUE
+    ),
+    "bank of the row in pass 1 for pass 2": Mutation(
+        ((TOP, ".bank_i       (p2_s0_bank),", ".bank_i       (p1_s0_bank),"),), "random", VALUE
+    ),
+    "masked elements in the count": Mutation(
+        ((STATISTICS, "BeatCountW'(active_i[i])", "BeatCountW'(1)"),), "masks", VALUE
+    ),
+    "sum of the last row kept": Mutation(
+        (
+            (
+                STATISTICS,
+                ".data_i (v3_q),\n    .load_i,\n    .first_i,",
+                ".data_i (v3_q),\n    .load_i,\n    .first_i(1'b0),",
+            ),
+        ),
+        "smoke",
+        "",
+    ),
+    "mean kept for RMSNorm": Mutation(
+        ((MOMENTS, "mean = rms6 ? '0 :", "mean = 1'b0 ? '0 :"),), "smoke", VALUE
+    ),
+    "Lz a place too low": Mutation(
+        ((MOMENTS, "len_exp_q <= len_exp;", "len_exp_q <= len_exp - LenW'(len_exp == 3);"),),
+        "random",
+        VALUE,
+    ),
+    "shift without ofrac": Mutation(
+        ((MOMENTS, " + 6'(gfrac) - 6'(ofrac);", " + 6'(gfrac);"),), "smoke", VALUE
+    ),
 }
 
 RULES: dict[str, Rule] = {}
