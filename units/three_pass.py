@@ -29,7 +29,6 @@ TWO_PASS = (
     "common/sn_max_front.sv",
     "common/sn_row_buffer.sv",
     "common/sn_row_output.sv",
-    "common/sn_row_sum.sv",
     "common/sn_two_pass.sv",
 )
 COMMON = (*TWO_PASS, "common/sn_three_pass.sv")

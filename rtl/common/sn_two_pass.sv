@@ -196,26 +196,26 @@ module sn_two_pass #(
     .data_o({p2_code_active, p2_code_keep, p2_code_last, p2_code_first})
   );
 
-  localparam logic [CODE_W-1:0]  Zero   = CODE_W'(ZERO_CODE);
-  localparam logic [CODE_W-1:0]  Absent = CODE_W'(ABSENT_CODE);
-  logic [LANES-1:0][CODE_W-1:0]  p2_code_word;
-  logic [LANES-1:0][SHARE_W-1:0] share;
+  localparam int                BeatW  = SHARE_W + $clog2(LANES);
+  localparam logic [CODE_W-1:0] Zero   = CODE_W'(ZERO_CODE);
+  localparam logic [CODE_W-1:0] Absent = CODE_W'(ABSENT_CODE);
+  logic [LANES-1:0][CODE_W-1:0] p2_code_word;
+  logic [LANES-1:0][BeatW-1:0]  share;
+  logic [BeatW-1:0]             p2_beat_sum;
+  logic [SUM_W-1:0]             p2_sum;
 
   for (genvar i = 0; i < LANES; i++) begin : gen_share
     assign p2_code_word[i] = !p2_code_keep[i] ? Absent : !p2_code_active[i] ? Zero : elem_code_i[i];
-    assign share[i]        = p2_code_active[i] ? elem_share_i[i] : '0;
+    assign share[i]        = p2_code_active[i] ? BeatW'(elem_share_i[i]) : '0;
   end
 
-  sn_row_sum #(
-    .LANES (LANES),
-    .ELEM_W(SHARE_W),
-    .SUM_W (SUM_W)
-  ) u_row_sum (
+  sn_reduce_tree #(
+    .N  (LANES),
+    .W  (BeatW)
+  ) u_tree (
     .clk_i,
-    .data_i (share),
-    .load_i (p2_valid[StSum-1]),
-    .first_i(p2_sum_first),
-    .sum_o  (row_sum_o)
+    .data_i(share),
+    .data_o(p2_beat_sum)
   );
 
   sn_pipe #(
@@ -227,6 +227,12 @@ module sn_two_pass #(
     .data_i({p2_code_last, p2_code_first}),
     .data_o({p2_sum_last, p2_sum_first})
   );
+
+  always_ff @(posedge clk_i) begin
+    if (p2_valid[StSum-1]) p2_sum <= (p2_sum_first ? '0 : p2_sum) + SUM_W'(p2_beat_sum);
+  end
+
+  assign row_sum_o = p2_sum;
 
   sn_pipe #(
     .W     (1),

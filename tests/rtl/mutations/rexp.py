@@ -7,7 +7,6 @@ from tests.rtl.mutations import TUSER, VALUE, Mutation, Rule
 SMALL = {"LANES": 4, "MAX_LEN": 32, "XS": 16}
 
 PASSES = "common/sn_two_pass.sv"
-ROW_SUM = "common/sn_row_sum.sv"
 OUTPUT = "common/sn_three_pass.sv"
 ELEM = "rexp/rexp_elem.sv"
 RECIPROCAL = "rexp/rexp_reciprocal.sv"
@@ -97,8 +96,8 @@ MUTATIONS: dict[str, Mutation] = {
         (
             (
                 PASSES,
-                "p2_code_active[i] ? elem_share_i[i] : '0;",
-                "elem_share_i[i];",
+                "p2_code_active[i] ? BeatW'(elem_share_i[i]) : '0;",
+                "BeatW'(elem_share_i[i]);",
             ),
         ),
         "masks",
@@ -130,15 +129,7 @@ MUTATIONS: dict[str, Mutation] = {
     ),
     # -------------------------------------------------------------------- the three passes
     "sum of the last row kept": Mutation(
-        (
-            (
-                ROW_SUM,
-                "(first_i ? SUM_W'(0) : sum_o) + SUM_W'(beat_sum);",
-                "sum_o + SUM_W'(beat_sum);",
-            ),
-        ),
-        "smoke",
-        "",
+        ((PASSES, "(p2_sum_first ? '0 : p2_sum)", "p2_sum"),), "smoke", ""
     ),
     "every beat is its row's first": Mutation(
         ((PASSES, "p2_rd_first <= p2_rd_last;", "p2_rd_first <= 1'b1;"),), "shapes", VALUE
