@@ -132,6 +132,9 @@ class AILayerNormUnit(Unit):
     def latency(self, parameters: Parameters) -> tuple[int, ...]:
         return (14 + tree_stages(parameters["LANES"]),)
 
+    def err_len_delay(self, parameters: Parameters) -> int:
+        return 4 + tree_stages(parameters["LANES"])
+
     def storage(self, parameters: Parameters) -> dict[str, tuple[int, int]]:
         lanes = parameters["LANES"]
         beats = -(-parameters["MAX_LEN"] // lanes)

@@ -46,6 +46,9 @@ class ExactLayerNormUnit(AILayerNormUnit):
     def latency(self, parameters: Parameters) -> tuple[int, ...]:
         return (23 + tree_stages(parameters["LANES"]),)
 
+    def err_len_delay(self, parameters: Parameters) -> int:
+        return 1  # no setting gives the length
+
     def storage(self, parameters: Parameters) -> dict[str, tuple[int, int]]:
         lanes = parameters["LANES"]
         beats = -(-parameters["MAX_LEN"] // lanes)

@@ -111,6 +111,9 @@ class NnlutLayerNormUnit(AILayerNormUnit):
         tree = tree_stages(parameters["LANES"])
         return (tree + 6, tree + 16)
 
+    def err_len_delay(self, parameters: Parameters) -> int:
+        return 3 + tree_stages(parameters["LANES"])
+
     def storage(self, parameters: Parameters) -> dict[str, tuple[int, int]]:
         lanes, longest = parameters["LANES"], parameters["MAX_LEN"]
         beats, tree = -(-longest // lanes), tree_stages(lanes)

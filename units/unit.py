@@ -315,6 +315,14 @@ class Unit(ABC):
         it, or right after the row before; then it takes one beat per clock.
         """
 
+    def err_len_delay(self, parameters: Parameters) -> int:
+        """Clocks from a beat's transfer to err_len_o, as promised in the RTL's header if not 1.
+
+        The beat is the first one beyond MAX_LEN, or the row's last one where the length is another
+        than its setting says. err_keep_o always comes a clock after its beat.
+        """
+        return 1
+
     @abstractmethod
     def storage(self, parameters: Parameters) -> dict[str, tuple[int, int]]:
         """Memories: name -> (words, bits per word); synthesis checks them.

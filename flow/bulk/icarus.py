@@ -46,7 +46,8 @@ class Icarus:
             _read(job, folder, moved[2])
             reasons = {"done": "", "stuck": f"stuck: no beat moved for {job.limit} clocks"}
             cuts = tuple(_cut(*map(int, line.split())) for line in resets)
-            return Moved(*moved, reasons.get(why.strip(), why.strip()), cuts)
+            error = reasons.get(why.strip(), why.strip())
+            return Moved(*moved, error, cuts, _pulses(folder))
 
 
 def _big(values: np.ndarray) -> np.ndarray:
@@ -70,10 +71,9 @@ def _words(reset: Reset) -> list[int]:
     return [reset.clocks, int(with_clock_low(reset)), reset.held, *aim]
 
 
-def _cut(row, beat, part, out_row, out_beat, len_pulses, keep_pulses, source, sink) -> Cut:
+def _cut(row, beat, part, out_row, out_beat, clock, source, sink) -> Cut:
     """A line of result.txt."""
-    pulses, states = (len_pulses, keep_pulses), (source, sink)
-    return Cut(row, beat, bool(part), out_row, out_beat, pulses, states)
+    return Cut(row, beat, bool(part), out_row, out_beat, clock, (source, sink))
 
 
 def _write(job: Job, folder: Path) -> dict[str, int]:
@@ -117,6 +117,12 @@ def _writes(loads: Loads, begin: np.ndarray, count: np.ndarray, lines: np.ndarra
     line = lines[begin[loads.chosen][load].astype(int) + channel]
     parts = [_big(loads.after[load]), flags, _big(channel), _big(line[:, ::-1])]
     return np.concatenate(parts, axis=1)
+
+
+def _pulses(folder: Path) -> tuple[np.ndarray, ...]:
+    """Clocks of the error outputs."""
+    which, clocks = np.fromfile(folder / "pulses.bin", "<u4").reshape(-1, 2).T
+    return tuple(clocks[which == one] for one in range(2))
 
 
 def _read(job: Job, folder: Path, beats: int) -> None:

@@ -31,7 +31,7 @@ class _Batch(ctypes.Structure):
             (name, ctypes.c_uint64)
             for name in (
                 *("beats", "rows", "loads", "noises", "phases"),
-                *("out_beats", "limit", "settle"),
+                *("out_beats", "limit", "settle", "pulse_room"),
             )
         ),
         *(
@@ -41,7 +41,7 @@ class _Batch(ctypes.Structure):
                 *("noise_data", "noise_keep", "noise_strb", "noise_last", "noise_settings"),
                 *("pairs", "phase_row", "source_from", "source_count"),
                 *("sink_from", "sink_count", "out_data", "out_keep", "out_last", "out_user"),
-                *("in_clocks", "out_clocks"),
+                *("in_clocks", "out_clocks", "pulse_clocks"),
                 *("load_bank", "load_after", "load_from", "load_count", "lines", "row_loads"),
             )
         ),
@@ -56,7 +56,7 @@ class _Place(ctypes.Structure):
             (name, ctypes.c_uint64)
             for name in (
                 *("beat", "row", "out_beat", "out_row", "clocks", "ended", "load", "write"),
-                *("noise", "phase", "len_pulses", "keep_pulses"),
+                *("noise", "phase", "len_pulses", "keep_pulses", "len_shown", "keep_shown"),
             )
         ),
         *((name, ctypes.c_bool) for name in ("waits", "out_waits", "first", "out_first")),
@@ -144,6 +144,7 @@ class Verilator:
                 _SURPLUS: "more came out than went in",
             }.get(code, said or "the simulation stopped"),
             tuple(cuts),
+            _pulses(job, place),
         )
 
     def _until(self, batch: _Batch, code: int, when: Reset) -> int:
@@ -197,9 +198,17 @@ def _states(place: _Place) -> tuple[int, int]:
 def _cut(place: _Place) -> Cut:
     return Cut(
         *(place.row, place.beat, not place.first, place.out_row, place.out_beat),
-        pulses=(place.len_pulses, place.keep_pulses),
+        clock=place.clocks,
         states=_states(place),
     )
+
+
+def _pulses(job: Job, place: _Place) -> tuple[np.ndarray, ...]:
+    """Clocks of the error outputs."""
+    if job.pulse_clocks is None:
+        return ()
+    shown = (place.len_shown, place.keep_shown)
+    return tuple(one[:count] for one, count in zip(job.pulse_clocks, shown, strict=True))
 
 
 def _members(job: Job) -> tuple[dict[str, int], dict[str, np.ndarray]]:
@@ -221,7 +230,9 @@ def _members(job: Job) -> tuple[dict[str, int], dict[str, np.ndarray]]:
         "phase_row": job.phases.row,
     }
     if job.in_clocks is not None:
+        numbers["pulse_room"] = job.pulse_clocks.shape[1]
         arrays |= {"in_clocks": job.in_clocks, "out_clocks": job.out_clocks}
+        arrays["pulse_clocks"] = job.pulse_clocks
     if job.loads is not None:
         begin, count, lines = job.lines
         numbers["loads"] = len(job.loads.bank)

@@ -61,10 +61,10 @@ class Row:
 
 @dataclass(frozen=True)
 class Check:
-    """A check by its short name: the file that has it, a piece of its report, what it says."""
+    """A check: the file that has it, pieces of its reports there, what it says."""
 
     file: str
-    report: str
+    reports: tuple[str, ...]
     about: str
 
 
@@ -134,7 +134,7 @@ def named() -> Named:
     """What `checks.hjson` names."""
     file = hjson.loads((FOLDER / "checks.hjson").read_text(encoding="utf-8"))
     checks = {
-        name: Check(*(one[key] for key in ("file", "report", "about")))
+        name: Check(one["file"], tuple(one["reports"]), one["about"])
         for name, one in file["checks"].items()
     }
     return Named(checks, dict(file["kinds"]))
@@ -159,8 +159,7 @@ def rows(name: str) -> list[Row]:
 
 
 def _title(page: str) -> str:
-    return (ROOT / page).read_text(encoding="utf-8").partition("
-")[0].strip("# ")
+    return (ROOT / page).read_text(encoding="utf-8").partition("\n")[0].strip("# ")
 
 
 def _cell(text: str) -> str:

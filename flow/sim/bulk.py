@@ -20,7 +20,7 @@ from softnorm.tb.bulk import beats
 from softnorm.tb.bulk.beats import Cut, Drive, Job, Moved
 from softnorm.tb.check.contract import StreamShape, collect, expect
 from softnorm.tb.check.record import Collector, Recorder, save_result, save_run
-from softnorm.tb.check.scoring import ERRORS, Scorer, Timing
+from softnorm.tb.check.scoring import ERRORS, Moving, Scorer, Timing
 from softnorm.tb.check.timing import first_irregularity, measured
 from softnorm.tb.run import Run
 from softnorm.tb.stimulus.replay import Stimulus
@@ -66,6 +66,7 @@ class _Bulk:
         self._unit, self._parameters = build.unit, build.parameters
         self._shape = StreamShape.of(build.unit, build.parameters)
         self._timing = SCENARIOS[run.test].test == "TimingTest"
+        self._since = 0.0  # the clock of the last reset
         if run.stimulus is not None:
             self._stimulus = Stimulus.load(run.stimulus, build.unit, build.parameters)
         else:
@@ -131,15 +132,15 @@ class _Bulk:
         lasts = np.flatnonzero(self._job.room.last[: moved.beats_out]) + 1
         for cut in moved.cuts:
             ends = lasts[(lasts > first) & (lasts <= cut.out_beat)]
-            wrong = self._compare(start, first, ends, on_progress) or self._cut(cut)
+            wrong = self._compare(start, first, ends, on_progress)
+            wrong = wrong or self._cut(cut, self._pulses(moved, cut.clock))
             if wrong:
                 return wrong
             start, first = cut.row + cut.part, cut.out_beat
         wrong = self._compare(start, first, lasts[lasts > first], on_progress)
         if wrong or moved.error:
             return wrong or ended
-        pulses = (moved.len_pulses, moved.keep_pulses)
-        wrong = self._scorer.judge_pulses(dict(zip(ERRORS, pulses, strict=True)))
+        wrong = self._scorer.judge_pulses(self._pulses(moved))
         if wrong:
             return wrong
         if not self._scorer.rows:
@@ -170,25 +171,36 @@ class _Bulk:
                 on_progress({"rows": self._scorer.rows, "beats": first})
         return ""
 
-    def _cut(self, cut: Cut) -> str:
+    def _pulses(self, moved: Moved, until: float = np.inf) -> dict[str, list[int]]:
+        """Clocks of the error outputs since the last reset, before clock `until`."""
+        since, self._since = self._since, until
+        return {
+            name: clocks[(clocks >= since) & (clocks < until)].astype(int).tolist()
+            for name, clocks in zip(ERRORS, moved.pulses, strict=True)
+        }
+
+    def _cut(self, cut: Cut, pulses: dict[str, list[int]]) -> str:
         """The pulses up to a reset, and its coverage."""
         self._collector.stream.sample_reset(*cut.states)
         inside = partial = None
         rows, driven = (self._unit, self._parameters, self._rows, self._job), beats.driven
+        clocks = self._job.in_clocks[:, 1].astype(int)
+        end = int(self._starts[cut.row]) if cut.part else cut.beat
         if cut.row > cut.out_row:
-            inside = driven(*rows, slice(cut.out_row, cut.row))
+            some = clocks[int(self._starts[cut.out_row]) : end]
+            inside = Moving(driven(*rows, slice(cut.out_row, cut.row)), some)
         if cut.part:
             whole = driven(*rows, slice(cut.row, cut.row + 1))
-            count = cut.beat - int(self._starts[cut.row])
-            partial = replace(
+            count = cut.beat - end
+            begun = replace(
                 whole,
                 count=np.array([count]),
                 data=whole.data[:count],
                 keep=whole.keep[:count],
                 strb=whole.strb[:count],
             )
-        seen = dict(zip(ERRORS, cut.pulses, strict=True))
-        wrong = self._scorer.judge_pulses(seen, inside, partial)
+            partial = Moving(begun, clocks[end : cut.beat])
+        wrong = self._scorer.judge_pulses(pulses, cut.clock - 1, inside, partial)
         self._scorer.restart()
         return f"{wrong}, between two resets" if wrong else ""
 

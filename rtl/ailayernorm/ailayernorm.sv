@@ -24,6 +24,9 @@
 // Throughput: one beat a clock for ever, rows of any length, when neither side stalls.
 // Latency: from the transfer of a row's last beat to that of its first output beat
 //   LATENCY = 14 + T clocks, T = floor(clog2(LANES) / 3): 14 to LANES 4, 15 to LANES 32, 16 with 64.
+// Errors: err_keep_o is high 1 clock after the transfer of its beat; err_len_o comes
+//   ERR_LEN = 4 + T clocks after that of the first beat beyond MAX_LEN, or of the last beat of a row that
+//   has another number of unmasked elements than cfg_len_i.
 // Storage: between the passes a ring of ceil(MAX_LEN/LANES) + 10 + T beats of 12 LANES bits (steps, which
 //   also tell what is masked or absent) and 2 bits (bank, and which is the last), and as many rows of 31
 //   bits; the channel table of 2 ceil(MAX_LEN/LANES) words of 2 LANES bits, and

@@ -373,6 +373,7 @@ class Job:
     loads, lines  of the channel table; None without one
     in_clocks, out_clocks  [beats, 2] uint64, room for the clock of each beat's first tvalid and of
             its transfer; None where they are not kept
+    pulse_clocks  [2, room] uint64, the same for the clocks of err_len_o and err_keep_o
     limit   clocks without a transfer that are taken for a hang
     settle  clocks at the end in which nothing may come out
     """
@@ -387,6 +388,7 @@ class Job:
     resets: Iterable[Reset] = ()
     in_clocks: np.ndarray | None = None
     out_clocks: np.ndarray | None = None
+    pulse_clocks: np.ndarray | None = None
     settle: int = 64
 
     @classmethod
@@ -403,7 +405,8 @@ class Job:
             settings[:, column] = loads.row_bank if bank else rows.settings[setting.name]
         beats = pack(shape, rows, settings, rng, drive.keeps)
         room = Room.of(shape, rows.length)
-        clocks = [np.zeros((len(one.last), 2), np.uint64) for one in (beats, room) if drive.clocks]
+        pulses = len(beats.last) + 64  # right ones at most, and some wrong ones
+        sizes = ((len(beats.last), 2), (len(room.last), 2), (2, pulses)) if drive.clocks else ()
         return cls(
             beats,
             noise(unit, parameters, rng),
@@ -414,7 +417,7 @@ class Job:
             # Between two transfers: the longest pause of either side, and the passes.
             1000 + 8 * shape.max_beats,
             drive.resets,
-            *clocks,
+            *(np.zeros(size, np.uint64) for size in sizes),
         )
 
 
@@ -424,7 +427,7 @@ class Cut:
 
     row, beat          the next ones to go in; with `part`, the row has begun
     out_row, out_beat  the next ones to come out
-    pulses             clocks of err_len_o and err_keep_o since the reset before
+    clock              of the next rising edge
     states             of input and output, in tb.stimulus.values.STREAM_STATES
     """
 
@@ -433,7 +436,7 @@ class Cut:
     part: bool
     out_row: int
     out_beat: int
-    pulses: tuple[int, int]
+    clock: int
     states: tuple[int, int]
 
 
@@ -443,6 +446,7 @@ class Moved:
 
     clocks  up to the last transfer; up to the end, if something went wrong
     len_pulses, keep_pulses  clocks since the last reset
+    pulses  clocks of err_len_o and of err_keep_o, of all the job, where they are kept
     """
 
     clocks: int
@@ -452,6 +456,7 @@ class Moved:
     keep_pulses: int
     error: str = ""
     cuts: tuple[Cut, ...] = ()
+    pulses: tuple[np.ndarray, ...] = ()
 
 
 def with_clock_low(reset: Reset) -> bool:

@@ -36,6 +36,7 @@ struct Batch {
     uint64_t out_beats;  // room
     uint64_t limit;      // clocks without a transfer that are taken for a hang
     uint64_t settle;     // clocks at the end in which nothing may come out
+    uint64_t pulse_room;
 
     const uint8_t* data;       // [beats, SN_IN_BYTES]
     const uint8_t* keep;       // [beats, SN_KEEP_BYTES]
@@ -64,6 +65,7 @@ struct Batch {
     // Clocks of beats, if they are wanted (else null): first with tvalid, and of the transfer.
     uint64_t* in_clocks;   // [beats, 2]
     uint64_t* out_clocks;  // [out_beats, 2]
+    uint64_t* pulse_clocks;  // [2, pulse_room] of err_len_o and err_keep_o; what has no room is lost
 
     // Of a unit with a channel table: loads of a bank, in order.
     const uint32_t* load_bank;   // [loads]
@@ -264,6 +266,16 @@ inline void drive_noise(Vtop& top, const Batch& batch, Place& place, bool writes
 #endif
 }
 
+// Keep the clock of an error output that is high.
+inline void note_pulses(const Vtop& top, const Batch& batch, Place& place) {
+    const bool high[2] = {bool(top.err_len_o), bool(top.err_keep_o)};
+    for (int one = 0; one < 2; ++one) {
+        if (high[one] && place.shown[one] < batch.pulse_room) {
+            batch.pulse_clocks[one * batch.pulse_room + place.shown[one]++] = place.clocks;
+        }
+    }
+}
+
 // Drive for at most that many clocks; returns a Code. Stalls: some phase has a pattern.
 template <bool Stalls, bool Clocks>
 int drive(Instance& instance, const Batch& batch, uint64_t clocks) {
@@ -311,6 +323,7 @@ int drive(Instance& instance, const Batch& batch, uint64_t clocks) {
         const bool out = valid && top.m_axis_tready;
         place.pulses[0] += top.err_len_o;
         place.pulses[1] += top.err_keep_o;
+        if (Clocks && (top.err_len_o || top.err_keep_o)) note_pulses(top, batch, place);
         if (Clocks && valid && !place.out_waits && place.out_beat < batch.out_beats) {
             batch.out_clocks[2 * place.out_beat] = place.clocks;
         }

@@ -3,7 +3,7 @@
 // that are no library. What harness.cpp does at a clock, this does at the same clock.
 //
 //   beats.bin, noise.bin, pairs.bin, phases.bin, lines.bin, resets.bin --> unit
-//       --> in.bin, out.bin; result.txt, a line for each reset and one for the end
+//       --> in.bin, out.bin, pulses.bin; result.txt, a line for each reset and one for the end
 //
 // sn_ports.svh is generated for each build: the macros SN_UNIT, SN_PARAMETERS, SN_PORTS (connections
 // to the slices of `settings` and `line`, 32 bits each), SN_DATA_W, SN_OUT_W, SN_KEEP_W, SN_SETTINGS,
@@ -60,7 +60,7 @@ module sn_bulk_top;
 
   integer beats, rows, writes, noises, pairs, phases, resets, limit, settle;  // of the job
   integer beats_file, noise_file, pairs_file, phases_file, lines_file, resets_file;
-  integer in_file, out_file, result_file, got, number;
+  integer in_file, out_file, pulse_file, result_file, got, number;
   reg [BeatW-1:0]  beat, idle;
   reg [BeatW-1:0]  noise [0:255];
   reg [WriteW-1:0] write;
@@ -132,8 +132,8 @@ module sn_bulk_top;
   // A reset: rows that are inside are gone, and so is one that had begun to go in.
   task reset_now;
     begin
-      $fwrite(result_file, "%0d %0d %0d %0d %0d %0d %0d %0d %0d\n", row_in, beat_in, !first, row_out,
-              beat_out, len_pulses, keep_pulses, state(waits, first), state(held, out_first));
+      $fwrite(result_file, "%0d %0d %0d %0d %0d %0d %0d %0d\n", row_in, beat_in, !first, row_out,
+              beat_out, clocks, state(waits, first), state(held, out_first));
       if (cut[127-:32] == 1) begin
         clk = 1'b0;
         #1;
@@ -178,6 +178,7 @@ module sn_bulk_top;
       $fclose(result_file);
       $fclose(in_file);
       $fclose(out_file);
+      $fclose(pulse_file);
       done = 1'b1;
     end
   endtask
@@ -200,6 +201,7 @@ module sn_bulk_top;
     resets_file = $fopen("resets.bin", "rb");
     in_file = $fopen("in.bin", "wb");
     out_file = $fopen("out.bin", "wb");
+    pulse_file = $fopen("pulses.bin", "wb");
     result_file = $fopen("result.txt", "w");
     for (got = 0; got < noises; got = got + 1)
       begin
@@ -294,6 +296,8 @@ module sn_bulk_top;
       was = payload;
       len_pulses = len_pulses + err_len;
       keep_pulses = keep_pulses + err_keep;
+      if (err_len) $fwrite(pulse_file, "%u%u", 0, clocks);
+      if (err_keep) $fwrite(pulse_file, "%u%u", 1, clocks);
       if (out && all_out) stop("more came out than went in");
       if (out && !done) begin
         $fwrite(out_file, "%u", {{(24) {1'b0}}, m_tlast, m_tuser});

@@ -68,7 +68,9 @@ class Expected:
     keep      [rows, width] bool, elements that come out
     beats     [rows] int, output beats
     err_len, err_keep  [rows] bool, the common checks; err_len_o pulses once for each such row
-    keep_pulses  [rows] int, clocks of err_keep_o
+    len_beat   [rows] index of the beat that shows a wrong length: the first one beyond MAX_LEN, or
+               the row's last; among the beats of the whole batch
+    beat_row, keep_wrong  [beats] of all input beats: its row; bool, err_keep_o pulses for it
     keep_kinds  [beats with a wrong tkeep] index into KEEP_KINDS
     """
 
@@ -77,7 +79,9 @@ class Expected:
     beats: np.ndarray
     err_len: np.ndarray
     err_keep: np.ndarray
-    keep_pulses: np.ndarray
+    len_beat: np.ndarray
+    beat_row: np.ndarray
+    keep_wrong: np.ndarray
     keep_kinds: np.ndarray
 
 
@@ -170,21 +174,22 @@ def _places(count: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return row, number
 
 
-def expect(given: InputBeats, shape: StreamShape) -> Expected:
-    """What a batch of input rows, at least one, asks of the unit."""
+def expect(given: InputBeats, shape: StreamShape, whole: bool = True) -> Expected:
+    """What a batch of input rows, one or more, asks of the unit; not `whole`: before tlast."""
     lanes, beats, keep = shape.lanes, given.count, given.keep
     row, number = _places(beats)
 
-    last = number == beats[row] - 1
+    last = (number == beats[row] - 1) & whole
     ones = keep.sum(axis=1)
     a_run = keep.argmin(axis=1) == ones  # first zero right after as many ones as there are
     wrong = np.where(last, (ones == 0) | ~(a_run | (ones == lanes)), ones != lanes)
     kind = np.where(ones == 0, 0, np.where(a_run, 4, 2)) + last
-    pulses = np.bincount(row, weights=wrong, minlength=len(beats)).astype(int)
 
     inside = number[:, None] * lanes + np.arange(lanes) < shape.max_len
-    too_long = np.zeros(len(beats), bool)
-    np.logical_or.at(too_long, row, (keep & ~inside).any(axis=1) | (number >= shape.max_beats))
+    beyond = np.flatnonzero((keep & ~inside).any(axis=1) | (number >= shape.max_beats))
+    too_long, len_beat = np.zeros(len(beats), bool), np.cumsum(beats) - 1
+    too_long[row[beyond]] = True
+    np.minimum.at(len_beat, row[beyond], beyond)
 
     stored = number < shape.max_beats
     out_beats = np.minimum(beats, shape.max_beats)
@@ -214,8 +219,10 @@ def expect(given: InputBeats, shape: StreamShape) -> Expected:
         keep=exists,
         beats=out_beats,
         err_len=too_long,
-        err_keep=pulses > 0,
-        keep_pulses=pulses,
+        err_keep=np.bincount(row, weights=wrong, minlength=len(beats)) > 0,
+        len_beat=len_beat,
+        beat_row=row,
+        keep_wrong=wrong,
         keep_kinds=kind[wrong],
     )
 

@@ -8,7 +8,7 @@ first mismatch in stream order is the one reported.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,6 +36,14 @@ class Timing:
 
 
 @dataclass(frozen=True)
+class Moving:
+    """Rows under way when a reset came, and the clocks at which their beats went in."""
+
+    beats: InputBeats
+    clocks: np.ndarray
+
+
+@dataclass(frozen=True)
 class Compared:
     """A batch of rows that came out as the model has them: what listeners get."""
 
@@ -50,7 +58,8 @@ class Scorer:
     """Compares, keeps the counts, and hands compared rows to `listeners` (coverage, accuracy).
 
     rows, elements  compared so far
-    pulses  clocks of the error outputs that rows compared since the last `restart` account for
+    pulses  error output -> clocks at which rows compared since the last `restart` have it high,
+            with the number of the row
     """
 
     def __init__(self, unit: Unit, parameters: Parameters, seed: int):
@@ -64,7 +73,7 @@ class Scorer:
 
     def restart(self) -> None:
         """The unit has been reset, and the error outputs count from 0."""
-        self.pulses = dict.fromkeys(ERRORS, 0)
+        self.pulses: dict[str, dict[int, int]] = {name: {} for name in ERRORS}
 
     def _model(self, expected: Expected) -> tuple[Outputs, np.ndarray]:
         """The model's answer, and which rows are of a wrong length, its own rule included."""
@@ -75,8 +84,8 @@ class Scorer:
     def compare(self, expected: Expected, seen: Outcome, timing: Timing) -> str | None:
         """Compare a batch; return the report of its first wrong row, or None."""
         model, err_len = self._model(expected)
-        self.pulses["err_len"] += int(err_len.sum())
-        self.pulses["err_keep"] += int(expected.keep_pulses.sum())
+        clocks = [clock for given, _ in timing.clocks for clock in given]
+        self._account(self.pulses, expected, err_len, np.array(clocks))
         user = (
             model.exponent.astype(int)
             | err_len.astype(int) << 5
@@ -97,30 +106,52 @@ class Scorer:
             listener(Compared(expected, err_len, model, seen, timing))
         return None
 
+    def _account(
+        self,
+        pulses: dict[str, dict[int, int]],
+        expected: Expected,
+        err_len: np.ndarray,
+        clocks: np.ndarray,
+    ) -> None:
+        """Add the pulses of a batch of rows whose beats went in at `clocks` [beats]."""
+        late = self.unit.err_len_delay(self.parameters)
+        for name, beats, delay in (
+            ("err_len", expected.len_beat[err_len], late),
+            ("err_keep", np.flatnonzero(expected.keep_wrong), 1),
+        ):
+            rows = self.rows + expected.beat_row[beats]
+            pulses[name] |= zip((clocks[beats] + delay).tolist(), rows.tolist(), strict=True)
+
     def judge_pulses(
         self,
-        seen: dict[str, int],
-        inside: InputBeats | None = None,
-        partial: InputBeats | None = None,
+        seen: Mapping[str, Sequence[int]],
+        until: int | None = None,
+        inside: Moving | None = None,
+        partial: Moving | None = None,
     ) -> str | None:
         """What is wrong with the clocks of the error outputs since the last `restart`, or None.
 
-        Those of rows that have come out were seen; those of rows `inside`, and of one of which a
-        part has gone in, may have been.
+        seen     output -> clocks in which it was high
+        until    the last clock in which it was looked at, where a reset came; None: all came
+        inside   rows that went in and have not come out; partial: a row that went in in part
         """
-        most = dict(self.pulses)
+        pulses = {name: dict(clocks) for name, clocks in self.pulses.items()}
         if inside is not None:
-            expected = expect(inside, self.shape)
-            most["err_len"] += int(self._model(expected)[1].sum())
-            most["err_keep"] += int(expected.keep_pulses.sum())
+            expected = expect(inside.beats, self.shape)
+            self._account(pulses, expected, self._model(expected)[1], inside.clocks)
         if partial is not None:
-            most["err_len"] += int(expect(partial, self.shape).err_len.sum())
-            most["err_keep"] += len(partial.keep)
+            expected = expect(partial.beats, self.shape, whole=False)
+            self._account(pulses, expected, expected.err_len, partial.clocks)
         for name, clocks in seen.items():
-            least = self.pulses[name]
-            if not least <= clocks <= most[name]:
-                wanted = f"{least}" if least == most[name] else f"{least} to {most[name]}"
-                return f"{name}_o was high for {clocks} clocks, expected {wanted}"
+            wanted = {c: row for c, row in pulses[name].items() if until is None or c <= until}
+            differ = wanted.keys() ^ set(clocks)
+            if differ or len(clocks) != len(wanted):
+                at = min(differ, default=clocks[-1])
+                due = f"1: row {wanted[at]}" if at in wanted else "0"
+                return (
+                    f"{name}_o was high for {len(clocks)} clocks, expected {len(wanted)}: at clock "
+                    f"{at} it is {int(at not in wanted)} and must be {due}"
+                )
         return None
 
     @staticmethod

@@ -194,9 +194,9 @@ class ErrorMonitor(uvm_monitor):
         cfg.reset.on_assert(self._publish)
 
     def _publish(self) -> None:
-        self.ap.write({name: counter.count for name, counter in self.pulses.items()})
+        self.ap.write({name: counter.clocks for name, counter in self.pulses.items()})
         for counter in self.pulses.values():
-            counter.count = 0
+            counter.clocks = []
 
     def extract_phase(self):
         self._publish()

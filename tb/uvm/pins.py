@@ -464,14 +464,15 @@ class PinsOut(WatchedPins):
 
 
 class PulseCounter:
-    """Clocks in which a pin was high."""
+    """Clocks in which a pin was high, by the number of the rising edge at their end."""
 
     def __init__(self, handle, clocking: Clocking, reset: ResetLine):
         self._level = Level(handle)
         self._line = reset
-        self.count = 0
+        self._clocking = clocking
+        self.clocks: list[int] = []
         clocking.subscribe(self._clock)
 
     def _clock(self) -> None:
         if self._level.value != "0" and not self._line.active:
-            self.count += 1
+            self.clocks.append(self._clocking.number + 1)

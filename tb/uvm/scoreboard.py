@@ -14,14 +14,14 @@ all rule_ap ------------> rules
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 from cocotb.triggers import Event
 from pyuvm import uvm_analysis_port, uvm_scoreboard
 
 from ..check.contract import InputBeats, ObservedRow, OutputBeats, collect, decode
-from ..check.scoring import Scorer, Timing
+from ..check.scoring import Moving, Scorer, Timing
 from .agents import CutOff
 from .config import AnalysisImp
 from .pins import ProtocolError
@@ -75,7 +75,7 @@ class Scoreboard(uvm_scoreboard):
         self._pairs: list[tuple[ObservedRow, ObservedRow]] = []
         self._batch = FIRST_BATCH
         self._partial = ObservedRow()  # that the last reset found half in
-        self._pulses: dict[str, int] = {}  # clocks of the error outputs since the last reset
+        self._pulses: dict[str, list[int]] = {}  # clocks of the error outputs since the last reset
         self._rerun = f"\nrerun: {cfg.rerun}" if cfg.rerun else ""
 
     def make_scorer(self) -> Scorer:
@@ -105,23 +105,30 @@ class Scoreboard(uvm_scoreboard):
     def _cut_off(self, cut: CutOff) -> None:
         self._partial = cut.row
 
-    def _counted(self, pulses: dict[str, int]) -> None:
+    def _counted(self, pulses: dict[str, list[int]]) -> None:
         self._pulses = pulses
 
     def _reset(self, _) -> None:
         self.compare()
         if self._failure is None:
-            shape, partial = self.cfg.shape, self._partial
             wrong = self.scorer.judge_pulses(
                 self._pulses,
-                InputBeats.of(self._expected, shape) if self._expected else None,
-                InputBeats.of([partial], shape) if partial.beats else None,
+                self.cfg.source.clocking.number + 1,
+                self._moving(self._expected),
+                self._moving([self._partial] if self._partial.beats else ()),
             )
             if wrong:
                 self._fail(f"{wrong}, between two resets")
         self.dropped += len(self._expected)
         self._expected.clear()
         self.scorer.restart()
+
+    def _moving(self, rows: Collection[ObservedRow]) -> Moving | None:
+        """Rows that a reset found under way."""
+        if not rows:
+            return None
+        clocks = [clock for row in rows for clock in row.clocks]
+        return Moving(InputBeats.of(rows, self.cfg.shape), np.array(clocks))
 
     def _broken(self, rule: ProtocolError) -> None:
         self._rules.append(rule)

@@ -80,7 +80,7 @@ class MiscountingMonitor(ErrorMonitor):
     """An error pulse more than the rows account for."""
 
     def start_of_simulation_phase(self):
-        self.pulses["err_keep"].count = 1
+        self.pulses["err_keep"].clocks.append(1)
 
 
 class BlindChannelMonitor(ChannelMonitor):

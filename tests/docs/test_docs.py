@@ -318,6 +318,19 @@ def test_latency_in_the_documentation(unit):
 
 
 @each_unit
+def test_clock_of_err_len_in_the_rtls_header_and_in_the_documentation(unit):
+    """A unit that says nothing has its pulse right after the beat (docs/stream.md)."""
+    header = re.search(r"ERR_LEN = (\d) \+ T clocks", read(f"rtl/{unit.rtl[-1]}"))
+    page = re.search(r"^\| err_len_o \| (.+) \|$", section(page_of(unit), "Implementation"), re.M)
+    assert (header is None) == (page is None)
+    for at, lanes in enumerate(ALL_LANES):
+        delay = unit.err_len_delay(unit.resolve({"LANES": lanes}))
+        tree = (lanes.bit_length() - 1) // 3
+        assert delay == (int(header[1]) + tree if header else 1)
+        assert page is None or int(page[1].split(" | ")[at]) == delay
+
+
+@each_unit
 def test_storage_in_the_documentation(unit):
     text = " ".join(section(page_of(unit), "Implementation").split())
     said = re.search(

@@ -25,6 +25,9 @@
 //   behind the row before; the output has it T + 16 clocks after pass 2 has had the last, or right
 //   behind the row before. T = floor(clog2(LANES) / 3). For a row of B beats that is
 //   LATENCY = 2 T + 21 + B clocks.
+// Errors: err_keep_o is high 1 clock after the transfer of its beat; err_len_o comes
+//   ERR_LEN = 3 + T clocks after that of the first beat beyond MAX_LEN, or of the last beat of a row that
+//   has another number of unmasked elements than cfg_len_i.
 // Storage: a ring of ceil(MAX_LEN/LANES) + T + 5 beats of 33 LANES + 1 bits (x, and a bit for what is masked
 //   or absent), and as many row entries of 62 + EXP_W bits; a ring of ceil(MAX_LEN/LANES) + T + 11 beats of
 //   33 LANES bits (d, likewise) and 2 bits (bank, and which is the last), and as many row entries of 24

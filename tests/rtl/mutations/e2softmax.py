@@ -24,6 +24,24 @@ HALVES = {"EXP_FRAC": 1}
 # What the guard lets into lanes that are not active.
 _UNMASKED = (GUARD, "{LANE_W{active[i] && accept}}", "{LANE_W{accept}}")
 
+
+def _late(output, value, also=""):
+    """An error output a clock late, or `also` at its own clock."""
+    return (
+        (
+            GUARD,
+            f"      {output:10} <= {value};",
+            f"      late_q <= {value};\n      {output} <= {also}late_q;",
+        ),
+        (GUARD, f"      {output:10} <= 1'b0;", f"      {output} <= 1'b0;\n      late_q <= 1'b0;"),
+        (
+            GUARD,
+            "  logic [CntW-1:0]  beats;",
+            "  logic             late_q;\n  logic [CntW-1:0]  beats;",
+        ),
+    )
+
+
 MUTATIONS: dict[str, Mutation] = {
     # ------------------------------------------------------------------------- arithmetic
     "divider constants swapped": Mutation(
@@ -210,6 +228,31 @@ MUTATIONS: dict[str, Mutation] = {
         ((GUARD, "new_len_err && (first || !row_err_len_o)", "new_len_err"),),
         "errors",
         "err_len_o was high for",
+    ),
+    # The number of pulses is right: only their clock shows these three.
+    "err_keep_o a clock late": Mutation(
+        _late("err_keep_o", "accept && keep_bad"), "errors", "and must be 1: row"
+    ),
+    "err_len_o a clock late": Mutation(
+        _late("err_len_o", "accept && new_len_err && (first || !row_err_len_o)"),
+        "errors",
+        "and must be 1: row",
+    ),
+    "err_len_o at the row's end": Mutation(
+        (
+            (
+                GUARD,
+                "new_len_err && (first || !row_err_len_o);",
+                "s_axis_tlast && (new_len_err || (!first && row_err_len_o));",
+            ),
+        ),
+        "errors",
+        "and must be 1: row",
+    ),
+    "err_keep_o two clocks long": Mutation(
+        _late("err_keep_o", "accept && keep_bad", "(accept && keep_bad) || "),
+        "errors",
+        "err_keep_o was high for",
     ),
     "dropped beats stored": Mutation(
         ((GUARD, "take_o      = accept && !past_end", "take_o      = accept"),), "errors", ""

@@ -78,6 +78,11 @@ MUTATIONS: dict[str, Mutation] = {
     "wrong count not flagged": Mutation(
         ((TOP, "p1_row_ctl.err_len || p1_row_wrong_len,", "p1_row_ctl.err_len,"),), "random", TUSER
     ),
+    "err_len_o of a long row does not wait for the count": Mutation(
+        ((TOP, "err_len_o    <= p1_err_len_q[StSum-1] ||", "err_len_o    <= guard_err_len ||"),),
+        "errors",
+        "it is 1 and must be 0",
+    ),
     "pass 2 does not wait for ring 2": Mutation(
         ((TOP, ".advance_i  (ring2_ready),", ".advance_i  (1'b1),"),), "stalls", ""
     ),
