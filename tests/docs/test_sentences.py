@@ -7,9 +7,9 @@ import re
 import pytest
 
 from softnorm.flow.pages import sentences
-from softnorm.flow.pages.sentences import CONTRACT, Row, named, pages, rows
+from softnorm.flow.pages.sentences import Row, named, pages, rows
 from softnorm.flow.paths import ROOT
-from softnorm.flow.regress.testplans import STREAM, plan_of
+from softnorm.flow.regress.testplans import plan_of
 from softnorm.tb.stimulus.scenarios import SCENARIOS
 from softnorm.units import UNITS
 from tests.rtl.test_mutations import MUTATIONS, RULES
@@ -73,16 +73,15 @@ def is_test(name):
     return callable(getattr(module, function, None))
 
 
-def scenarios_with_a_testpoint(name):
-    plan = plan_of(name) if name != CONTRACT else plan_of(STREAM)
-    return {test for point in plan.testpoints for test in point.tests}
+# Scenarios of a testpoint in any unit's plan.
+PLANNED = {test for unit in UNITS for point in plan_of(unit).testpoints for test in point.tests}
 
 
-def check_exists(name, check):
+def check_exists(check):
     if check.startswith("tests/"):
         return is_test(check)
     of, _, short = check.partition(": ")
-    planned = of in SCENARIOS and of in scenarios_with_a_testpoint(name)
+    planned = of in SCENARIOS and of in PLANNED
     return short in named().checks and (planned or of in (ANY, *COMMANDS))
 
 
@@ -105,7 +104,7 @@ def test_a_promise_names_checks_and_bugs_that_exist(name):
         assert row.checks, f"no check holds: {row.says}"
         assert bool(row.bugs) != bool(row.no_bug), f"a planted bug, or why there is none: {row}"
         for check in row.checks:
-            assert check_exists(name, check), f"there is no check {check!r}: {row.says}"
+            assert check_exists(check), f"there is no check {check!r}: {row.says}"
         for bug in row.bugs:
             test, report = bug_of(bug)
             seen = test is None or any(sees(check, test, report) for check in row.checks)
@@ -205,9 +204,9 @@ def test_a_test_that_is_not_there_is_seen(name):
 
 
 def test_a_check_that_is_not_there_is_seen():
-    assert check_exists(CONTRACT, "errors: data")
+    assert check_exists("errors: data")
     for check in ("errors: colour", "storms: data", "data", "any: "):
-        assert not check_exists(CONTRACT, check)
+        assert not check_exists(check)
 
 
 def test_the_page_counts_what_has_no_bug():
