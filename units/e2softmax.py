@@ -3,15 +3,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-from softnorm.models.e2softmax import E2Softmax, SoftmaxResult, div_table, log2exp
+from softnorm.models.e2softmax import (
+    E2Softmax,
+    SoftmaxResult,
+    decay,
+    div_table,
+    log2exp,
+    weight,
+)
 
 from .coverage import Coverage
+from .edges import Filler
 from .softmax import FRAC, SoftmaxUnit, clog2, maximum_points, sample_maximum, spread, tree_stages
-from .unit import Outputs, Parameters, Rom, Rows, Setting, TableSize, Variant
+from .unit import Edge, Outputs, Parameters, Rom, Rows, Setting, TableSize, Variant
 
 _UPDATES = (0, 1, 2, 3, 8)
 
@@ -50,6 +59,37 @@ class E2SoftmaxUnit(SoftmaxUnit):
     def roms(self) -> tuple[Rom, ...]:
         about = "DIV_C[j] for DIV_BITS = {}: 1/(1 + s) over bin j of s, by 2^-8"
         return tuple(Rom(f"div_c{b}", div_table(b), 8, about.format(b)) for b in range(1, 5))
+
+    def edges(self, parameters: Parameters) -> Iterator[Edge]:
+        lanes, max_len = parameters["LANES"], parameters["MAX_LEN"]
+        bits, half = parameters["DIV_BITS"], parameters["EXP_FRAC"]
+        most = min(max_len, 24)
+        # Sums at which another bin or another ks begins.
+        places = [(1 << bits) + j << 15 + ks - bits for ks in range(3) for j in range(1 << bits)][
+            1:
+        ]
+        for frac in range(8):
+            codes = log2exp(np.arange(256), frac, half)
+            weights = weight(codes, half)
+            for number, x in enumerate(self.at_sums(weights, codes, places, most)):
+                yield Edge(x, {"frac": frac, "fmt": int(number % 4 > 0)})
+            # The first beat has one element: what is left of its sum when the maximum rises by each
+            # code, with others that fill it up.
+            masked = lanes - 1
+            for code, rise in zip(*np.unique(codes, return_index=True), strict=True):
+                if not code or lanes + 2 > max_len:
+                    continue
+                left = int(decay(weights[0], code, half))
+                rest = [place - int(weights[0]) - left for place in places]
+                place = min(one for one in rest if one > 0)
+                for total in (place - 1, place):
+                    below, _ = Filler(weights).below(total, most)
+                    distances = np.array([rise, *[0] * masked, 0, *below])
+                    mask = np.ones(len(distances), bool)
+                    mask[1:lanes] = False
+                    yield Edge(
+                        (127 - distances).astype(np.int8), {"frac": frac, "fmt": 1}, mask=mask
+                    )
 
     def coverage(self, parameters: Parameters) -> Coverage:
         lanes, max_len = parameters["LANES"], parameters["MAX_LEN"]

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,7 @@ from softnorm.models import metrics, reference
 from softnorm.models.quantise import quantise_logits
 
 from .coverage import Coverage
+from .edges import at_sums
 from .unit import Outputs, Parameters, Rows, Setting, Unit
 
 FRAC = Setting("frac", range(8), "fraction bits of the logits")
@@ -59,6 +61,13 @@ class SoftmaxUnit(Unit):
     def logits(self, rows: Rows) -> np.ndarray:
         """The real logits that the inputs stand for, float64 [rows, width]."""
         return np.ldexp(rows.x.astype(np.float64), -rows.settings["frac"][:, None])
+
+    def at_sums(
+        self, weights: np.ndarray, entries: np.ndarray, places: Sequence[int], most: int
+    ) -> Iterator[np.ndarray]:
+        """x of the rows of `edges.at_sums`, their maximum the largest input."""
+        for distances in at_sums(weights, entries, places, most):
+            yield (127 - np.array(distances)).astype(np.int8)
 
     def values(
         self, parameters: Parameters, rows: Rows, outputs: Outputs

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from types import MappingProxyType
@@ -104,6 +104,21 @@ class TableSize(NamedTuple):
     entries: int
     bits: int
     index: bool = False
+
+
+class Edge(NamedTuple):
+    """A row whose arithmetic is at an edge: `Unit.edges`.
+
+    x         [length] of the unit's input dtype
+    settings  name -> int; of those not given, the first value
+    mask      [length] bool, True: the element counts; None: all do
+    channels  of a unit with a channel table
+    """
+
+    x: np.ndarray
+    settings: Mapping[str, int]
+    mask: np.ndarray | None = None
+    channels: ChannelSet | None = None
 
 
 @dataclass(frozen=True)
@@ -290,6 +305,13 @@ class Unit(ABC):
                 for column in self.channels
             }
         )
+
+    def edges(self, parameters: Parameters) -> Iterator[Edge]:
+        """Rows at edges of the arithmetic, where a constant that is off by one shows.
+
+        The same ones every time. Rows longer than MAX_LEN are left out by whoever asks.
+        """
+        return iter(())
 
     @abstractmethod
     def predict(self, parameters: Parameters, rows: Rows) -> Outputs:

@@ -74,6 +74,7 @@ module sn_bulk_top;
   integer sink_from, sink_pairs, sink_at, sink_on, sink_off;
   integer row_in, phase_at, cut_at, since, in_shown, out_shown;
   reg     waits, first, out_first, done, in, out, wrote, all_out, held;
+  reg     released;  // no clock since the reset
   reg     fetched;  // `beat` is the next one
   reg     goes;
   reg [`SN_OUT_W+`SN_KEEP_W+7:0] payload, was;
@@ -129,6 +130,23 @@ module sn_bulk_top;
     end
   endtask
 
+  // Hold the reset for some clocks, with the clock low, and release it.
+  task hold(input integer held_for);
+    begin
+      repeat (held_for) begin
+        clk = 1'b1;
+        #1 clk = 1'b0;
+        #1;
+        if ({m_tvalid, s_tready, err_len, err_keep} !== 4'b0) stop("an output is not at rest in reset");
+        if ({m_tuser, m_tlast, m_tkeep, m_tdata} !== 0) stop("the payload is not 0 in reset");
+      end
+      rst_n = 1'b1;
+      #1;
+      if (s_tready !== 1'b0) stop("tready before the first clock after reset");
+      released = 1'b1;
+    end
+  endtask
+
   // A reset: rows that are inside are gone, and so is one that had begun to go in.
   task reset_now;
     begin
@@ -144,13 +162,7 @@ module sn_bulk_top;
       {s_tvalid, chan_we} = 2'b0;
       clk = 1'b0;
       #1;
-      repeat (cut[95-:32]) begin
-        clk = 1'b1;
-        #1 clk = 1'b0;
-        #1;
-      end
-      rst_n = 1'b1;
-      #1;
+      hold(cut[95-:32]);
       if (!first) begin
         if (!fetched) fetch;
         while (!beat[DataW+2*KeepB+SetW]) begin
@@ -172,7 +184,7 @@ module sn_bulk_top;
   endtask
 
   task stop(input [8*64-1:0] why);
-    begin
+    if (!done) begin
       $fwrite(result_file, "%0d %0d %0d %0d %0d %0s\n", (why == "done") ? ended : clocks, beat_in,
               beat_out, len_pulses, keep_pulses, why);
       $fclose(result_file);
@@ -228,12 +240,7 @@ module sn_bulk_top;
     clk = 1'b0;
     #1 rst_n = 1'b0;
     #1;
-    repeat (4) begin
-      clk = 1'b1;
-      #1 clk = 1'b0;
-      #1;
-    end
-    rst_n = 1'b1;
+    hold(4);
 
     while (!done) begin
       // The clock is low: what the next rising edge is to take.
@@ -319,6 +326,8 @@ module sn_bulk_top;
       clk = 1'b1;
       #1;
       clocks = clocks + 1;
+      if (released && s_tready !== 1'b1) stop("tready did not rise with the first clock after reset");
+      released = 1'b0;
 
       if (wrote) begin
         write_at = write_at + 1;

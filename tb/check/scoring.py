@@ -145,8 +145,8 @@ class Scorer:
         for name, clocks in seen.items():
             wanted = {c: row for c, row in pulses[name].items() if until is None or c <= until}
             differ = wanted.keys() ^ set(clocks)
-            if differ or len(clocks) != len(wanted):
-                at = min(differ, default=clocks[-1])
+            if differ:
+                at = min(differ)
                 due = f"1: row {wanted[at]}" if at in wanted else "0"
                 return (
                     f"{name}_o was high for {len(clocks)} clocks, expected {len(wanted)}: at clock "

@@ -119,6 +119,7 @@ def _shapes(bench: Bench) -> Iterator[Phase]:
     )
     yield Phase(_climbs(make))
     yield Phase(_distances(make))
+    yield Phase(make.edges())
 
 
 def _combinations(make: RowMaker, most: int) -> list[dict[str, int]]:
@@ -232,6 +233,7 @@ def _levels(bench: Bench) -> Iterator[Phase]:
         row.x[:] = np.linspace(low, high, length).astype(int)
         rows.append(row)
     yield Phase(rows)
+    yield Phase(make.edges())
 
 
 def _with_lower(make: RowMaker, count: int, depths: Sequence[int], **settings: int) -> list[Row]:

@@ -375,6 +375,23 @@ class RowMaker:
         columns = len(self.unit.channels)
         return [self._end_set([end] * columns) for end in (0, 1)] if columns else [None]
 
+    def edges(self) -> Iterator[Row]:
+        """The unit's rows at edges of its arithmetic, which no seed changes."""
+        for edge in self.unit.edges(self.parameters):
+            length = len(edge.x)
+            if length > self.max_len:
+                continue
+            mask = np.ones(length, bool) if edge.mask is None else edge.mask
+            first = {name: values[0] for name, values in self.drawn.items()}
+            follow = self.unit.complete(self.parameters, mask)
+            yield Row(
+                x=edge.x.astype(self.unit.in_dtype),
+                mask=mask,
+                settings={**first, **follow, **edge.settings},
+                origin="at an edge",
+                channels=edge.channels,
+            )
+
     def _channels(self) -> ChannelSet | None:
         if not self._sets:
             return None

@@ -59,6 +59,23 @@ module sn_stream_checker #(
     @(posedge clk_i) disable iff (off) OUTPUT && tvalid && in_row_q |-> side == row_side_q)
     else $error("tuser changed within a row");
 
+  // Whether a clock edge found reset: [0] the one before this, [1] the one before that. The first ones
+  // of a simulation do not count.
+  logic [1:0] reset_q = 2'b00;
+  always_ff @(posedge clk_i) reset_q <= {reset_q[0], !rst_ni && clocked_q};
+
+  a_payload_in_reset : assert property (
+    @(posedge clk_i) OUTPUT && reset_q[0] |-> {tdata, tkeep, side, tlast} == '0)
+    else $error("the payload is not 0 in reset");
+
+  a_ready_in_reset : assert property (
+    @(posedge clk_i) !OUTPUT && clocked_q && (!rst_ni || reset_q[0]) |-> !tready)
+    else $error("tready in reset");
+
+  a_ready_after_reset : assert property (
+    @(posedge clk_i) !OUTPUT && rst_ni && reset_q == 2'b10 |-> tready)
+    else $error("tready did not rise with the first clock after reset");
+
   a_quiet_in_reset : assert property (@(posedge clk_i) OUTPUT && clocked_q && !rst_ni |-> !tvalid)
     else $error("tvalid in reset");
 endmodule

@@ -84,7 +84,7 @@ class Level:
 
 
 class ResetLine:
-    """The reset as everyone in the bench sees it: `active`, and callbacks when it is asserted.
+    """The reset as everyone in the bench sees it: `active`, and callbacks when it changes.
 
     It follows the pin, whoever drives it. `drive` tells that this bench does, with `assert_now` and
     `release`: the line is then asserted from the start.
@@ -94,6 +94,7 @@ class ResetLine:
         self._handle = handle
         self._clocking = clocking
         self._callbacks: list[Callable[[], None]] = []
+        self._released: list[Callable[[], None]] = []
         self.count = 0  # without one that was there from the start
         if drive:
             handle.value = 0
@@ -103,6 +104,10 @@ class ResetLine:
     def on_assert(self, callback: Callable[[], None]) -> None:
         """Call back at each assertion; callbacks run in the order in which they came."""
         self._callbacks.append(callback)
+
+    def on_release(self, callback: Callable[[], None]) -> None:
+        """Call back at each release."""
+        self._released.append(callback)
 
     async def _follow(self) -> None:
         change = self._handle.value_change
@@ -114,10 +119,9 @@ class ResetLine:
         if active == self.active:
             return
         self.active = active
-        if active:
-            self.count += 1
-            for callback in self._callbacks:
-                callback()
+        self.count += active
+        for callback in self._callbacks if active else self._released:
+            callback()
 
     def assert_now(self) -> None:
         """Assert at once, wherever in the clock that is."""

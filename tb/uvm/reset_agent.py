@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import cocotb
 from cocotb.triggers import Timer
+from cocotb.utils import get_sim_time
 from pyuvm import uvm_analysis_port, uvm_driver, uvm_monitor, uvm_sequence_item, uvm_sequencer
 
 from .agents import StreamMonitor
@@ -53,40 +54,75 @@ class ResetDriver(uvm_driver):
 
 
 class ResetMonitor(uvm_monitor):
-    """Publishes each assertion (ap), and outputs that are not at rest in reset (rule_ap)."""
+    """Publishes each assertion (ap), and outputs that are not what reset makes them (rule_ap).
+
+    At rest at once, with no clock, and as long as it lasts; the payload 0 from the first rising
+    edge within reset on; tready low up to the first rising edge behind it, and high from there on.
+    """
 
     AT_REST = ("m_axis_tvalid", "s_axis_tready", "err_len_o", "err_keep_o")
+    PAYLOAD = ("m_axis_tdata", "m_axis_tkeep", "m_axis_tlast", "m_axis_tuser")
 
     def build_phase(self):
         self.cfg = self.cdb_get("cfg")
         self.ap = uvm_analysis_port("ap", self)
         self.rule_ap = uvm_analysis_port("rule_ap", self)
+        # Rising edges since the reset has changed. A reset that is there from the start has no edge
+        # of its own: it takes effect at the first clock, and the payload is 0 a clock later.
+        self._edges = -2
+        self._changed_at = -1  # no falling edge before this time counts
+        self._released = False
 
     def start_of_simulation_phase(self):
         # Behind all the others, so that what they have of the time before is published first.
         self.cfg.reset.on_assert(self._asserted)
+        self.cfg.reset.on_release(self._release)
+        self.cfg.clocking.subscribe(self._clock)
 
-    async def run_phase(self):
-        # A reset that is there from the start has no edge: it takes effect at the first clock.
-        await self.cfg.clocking.wait(POWER_ON)
-        self._check()
+    def _changes(self) -> None:
+        """Count rising edges from here on: that of this clock is over while it is high."""
+        self._edges = -int(str(self.cfg.entity.clk_i.value) == "1")
+        self._changed_at = get_sim_time()
 
     def _asserted(self) -> None:
         self.ap.write(self.cfg.reset.count)
-        cocotb.start_soon(self._check_soon())
+        self._changes()
+        self._released = False
+        cocotb.start_soon(self._soon(True, self.AT_REST))
 
-    async def _check_soon(self) -> None:
-        """Reset is asynchronous: outputs are at rest at once, with no clock."""
+    def _release(self) -> None:
+        self._changes()
+        self._released = True
+        cocotb.start_soon(self._soon(False, ("s_axis_tready",)))
+
+    async def _soon(self, active: bool, names: Sequence[str]) -> None:
+        """Outputs that are low right behind a change of the reset, with no clock."""
         await Timer(1, "ps")
-        self._check()
+        if self.cfg.reset.active == active:
+            self._low(names, "in reset" if active else "before the first clock after reset")
 
-    def _check(self) -> None:
-        if not self.cfg.reset.active:
+    def _clock(self) -> None:
+        """At a falling edge."""
+        if get_sim_time() == self._changed_at:
             return
-        for name in self.AT_REST:
+        self._edges += 1
+        if self.cfg.reset.active:
+            if self._edges > 0:
+                self._low((*self.AT_REST, *self.PAYLOAD), "in reset")
+        elif self._released and self._edges > 0:
+            self._released = False
+            value = str(self.cfg.entity.s_axis_tready.value)
+            if value != "1":
+                self._broken(f"s_axis_tready is {value} after the first clock after reset")
+
+    def _low(self, names: Sequence[str], when: str) -> None:
+        for name in names:
             value = str(getattr(self.cfg.entity, name).value)
-            if value != "0":
-                self.rule_ap.write(ProtocolError(f"{name} is {value} in reset"))
+            if value.strip("0"):
+                self._broken(f"{name} is {value} {when}")
+
+    def _broken(self, rule: str) -> None:
+        self.rule_ap.write(ProtocolError(f"{rule} (clock {self.cfg.clocking.number})"))
 
 
 class ResetAgent(ConfiguredAgent):

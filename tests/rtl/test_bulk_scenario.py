@@ -207,6 +207,10 @@ SOME = (
     "a clock more to close a row",
     "middle of a row not reset",
     "reset waits for a clock",
+    "payload kept in reset",
+    "tready a clock late after reset",
+    "err_keep_o a clock late",
+    "err_len_o at the row's end",
 )
 
 

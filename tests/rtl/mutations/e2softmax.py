@@ -283,6 +283,51 @@ MUTATIONS: dict[str, Mutation] = {
     "stages not reset": Mutation(
         ((FRONT, "if (!rst_ni) valid_q <= '0;", "if (!rst_ni) valid_q[0] <= 1'b0;"),), "reset", ""
     ),
+    "payload kept in reset": Mutation(
+        (
+            (
+                OUTPUT,
+                "always_ff @(posedge clk_i) begin\n    if (advance_o)",
+                "always_ff @(posedge clk_i) begin\n    if (advance_o && rst_ni)",
+            ),
+        ),
+        "reset",
+        "in reset",
+    ),
+    "tready high in reset": Mutation(
+        ((BUFFER, "      ready_q      <= 1'b0;", "      ready_q      <= 1'b1;"),),
+        "reset",
+        "in reset",
+    ),
+    "tready rises with the release": Mutation(
+        (
+            (BUFFER, "      ready_q      <= 1'b0;", "      ready_q      <= 1'b1;"),
+            (BUFFER, "assign ready_o = ready_q;", "assign ready_o = ready_q && rst_ni;"),
+        ),
+        "reset",
+        "before the first clock after reset",
+    ),
+    "tready a clock late after reset": Mutation(
+        (
+            (
+                BUFFER,
+                "      ready_q      <= 1'b0;",
+                "      ready_q      <= 1'b0;\n warm_q <= 1'b0;",
+            ),
+            (
+                BUFFER,
+                "ready_q  <= free_d != '0;",
+                "warm_q <= 1'b1;\n ready_q <= warm_q && free_d != '0;",
+            ),
+            (
+                BUFFER,
+                "  logic            ready_q,",
+                "  logic            warm_q;\n  logic            ready_q,",
+            ),
+        ),
+        "reset",
+        "first clock after reset",
+    ),
     "reset waits for a clock": Mutation(
         (
             (

@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Rows at the edges of a unit's arithmetic: sums at the places where an output changes.
+
+A constant that is off by one moves a sum by one. Of rows that are drawn hardly one is so close to a
+place where an output changes that this shows. These are made to be there, of table entries alone:
+they are the same in every run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+_FIRST = 48  # elements tried in front of the best pair
+
+
+class Filler:
+    """Fills sums with weights, each as often as it takes.
+
+    weights  [distances] int, what an element that far from the row's maximum adds
+    """
+
+    def __init__(self, weights: np.ndarray):
+        values, self._places = np.unique(weights, return_index=True)
+        self._values = values.astype(np.int64)
+        # Every sum of two, none counted as 0, with one pair that makes it.
+        some = np.append(0, self._values[self._values > 0])
+        sums, flat = np.unique(some[:, None] + some, return_index=True)
+        self._pairs, self._pair_of = sums, np.stack(np.divmod(flat, len(some)), axis=1)
+        self._some = some
+
+    def below(self, total: int, most: int) -> tuple[list[int], int]:
+        """(distances of up to `most` elements, their sum): as close to `total` as it gets, not
+        above it."""
+        found: list[int] = []
+        rest = total
+        largest = int(self._values[-1])
+        while rest > 2 * largest and len(found) < most - 3:
+            found.append(largest)
+            rest -= largest
+        best: tuple[int, list[int]] = (-1, [])
+        # From the largest that fits: in a table of powers of two that leaves the fewest.
+        fits = self._some[self._some <= rest][::-1]
+        for one in fits[:_FIRST].tolist():
+            more = self._fill(rest - one, most - len(found) - 1)
+            if one + sum(more) > best[0]:
+                best = one + sum(more), [one, *more]
+            if best[0] == rest:
+                break
+        chosen = [value for value in found + best[1] if value]
+        places = self._places[np.searchsorted(self._values, chosen)].tolist()
+        return places, sum(chosen)
+
+    def _fill(self, rest: int, most: int) -> list[int]:
+        """Weights, the largest ones first, and then the best pair."""
+        chosen: list[int] = []
+        while rest > self._pairs[-1] and len(chosen) < most - 2:
+            chosen.append(int(self._values[-1]))
+            rest -= chosen[-1]
+        while True:
+            at = int(np.searchsorted(self._pairs, rest, side="right")) - 1
+            gap = rest - int(self._pairs[at])
+            one = int(self._values[np.searchsorted(self._values, rest, side="right") - 1])
+            if gap == 0 or one <= 0 or one > rest or len(chosen) >= most - 2:
+                return chosen + self._some[self._pair_of[at]].tolist()
+            chosen.append(one)
+            rest -= one
+
+    @property
+    def smallest(self) -> int:
+        """The distance of the smallest weight above 0."""
+        return int(self._places[int((self._values > 0).argmax())])
+
+
+def at_sums(
+    weights: np.ndarray, entries: Sequence[int] | np.ndarray, places: Sequence[int], most: int
+) -> Iterator[list[int]]:
+    """Distances of the elements of rows, the maximum (0) first: two rows for each table entry.
+
+    weights  [distances] int, share of the sum; entries  [distances], the table entry that makes it
+    places   sums at which an output changes: from one below to there. One row of an entry has the
+             sum of a place, or as little more as can be, the other less than it, as close as can be
+    most     elements of a row. An entry that fits no place has no row
+    """
+    if most < 2 or not len(places):
+        return
+    filler, largest = Filler(weights), int(weights[0])
+    wanted = sorted(places)
+    known, first = np.unique(entries, return_index=True)
+    turn = 0
+    for at in range(max(len(known), len(wanted))):
+        distance = int(first[at % len(known)])
+        base = largest + int(weights[distance])
+        room = most - 2
+        for _ in range(len(wanted)):
+            place = wanted[turn % len(wanted)]
+            turn += 1
+            if base < place <= base + room * largest:
+                break
+        else:
+            continue
+        below, total = filler.below(place - 1 - base, room)
+        yield [0, distance, *below]
+        exact, total = filler.below(place - base, room)
+        if total < place - base and len(exact) < room:
+            exact = [*exact, filler.smallest]
+        yield [0, distance, *exact]
