@@ -2,7 +2,7 @@
 """Rows as arrays of beats and back, for a whole batch at once (docs/stream.md).
 
 What the pins carry that means nothing is noise: lanes without an element, tstrb there, whatever
-comes with tvalid low, settings behind the first beat.
+comes with tvalid low, settings in every clock but those that take a row's first beat.
 """
 
 from __future__ import annotations
@@ -213,7 +213,8 @@ def pack(
     if wrong:
         # Elements alone are unmasked: a lane that the wrong tkeep adds counts nowhere.
         keep[wrong] = [list(one.to_bytes(keep.shape[1], "little")) for one in keeps.values()]
-        strb[wrong] = unmasked & keep[wrong]
+        flips = np.frombuffer(rng.bytes(len(wrong) * len(full)), np.uint8).reshape(-1, len(full))
+        strb[wrong] = (unmasked & keep[wrong]) | (flips & full & ~keep[wrong])
     little = np.ascontiguousarray(data, data.dtype.newbyteorder("<"))
     return Beats(little.view(np.uint8), keep, strb, last, settings)
 
@@ -224,8 +225,8 @@ def noise(unit: Unit, parameters: Parameters, rng: np.random.Generator) -> Beats
     lanes, size = shape.lanes, shape.lanes * shape.in_dtype.itemsize
     wanted = unit.settings(parameters)
     settings = np.zeros((NOISES, len(wanted)), np.uint32)
-    for column, setting in enumerate(wanted):
-        settings[:, column] = rng.integers(setting.values[0], setting.values[-1] + 1, NOISES)
+    for column, setting in enumerate(wanted):  # all that a pin can carry
+        settings[:, column] = rng.integers(1 << setting.values[-1].bit_length(), size=NOISES)
     return Beats(
         rng.integers(256, size=(NOISES, size), dtype=np.uint8),
         _lane_bits(rng.random((NOISES, lanes)) < 0.5),

@@ -298,12 +298,7 @@ int drive(Instance& instance, const Batch& batch, uint64_t clocks) {
                 !(SN_HAS_CHANNELS && place.first && place.load < batch.row_loads[place.row]) &&
                 (!Stalls || moves(batch.pairs, place.source))) {
                 drive_beat(top, batch.data, batch.keep, batch.strb, batch.last, place.beat);
-                if (place.first) {
-                    drive_settings(top, batch.settings + place.row * Settings);
-                    place.quiet = false;
-                } else if (!place.quiet) {
-                    drive_noise(top, batch, place, writes);
-                }
+                if (!place.first && !place.quiet) drive_noise(top, batch, place, writes);
                 top.s_axis_tvalid = 1;
                 place.waits = true;
                 if (Clocks) batch.in_clocks[2 * place.beat] = place.clocks;
@@ -312,6 +307,15 @@ int drive(Instance& instance, const Batch& batch, uint64_t clocks) {
                 drive_noise(top, batch, place, writes);
                 drive_beat(top, batch.noise_data, batch.noise_keep, batch.noise_strb,
                            batch.noise_last, place.noise);
+            }
+        }
+        if (place.waits && place.first) {
+            // tready is a flip-flop: the rising edge finds what is there now.
+            if (top.s_axis_tready) {
+                drive_settings(top, batch.settings + place.row * Settings);
+                place.quiet = false;
+            } else {
+                drive_noise(top, batch, place, writes);
             }
         }
         const bool all_out = place.out_row == batch.rows;

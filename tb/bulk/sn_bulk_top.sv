@@ -79,7 +79,7 @@ module sn_bulk_top;
   reg     goes;
   reg [`SN_OUT_W+`SN_KEEP_W+7:0] payload, was;
 
-  // What is on the pins with tvalid low, and on the settings behind a first beat, means nothing.
+  // What is on the pins with tvalid low, and on the settings unless a first beat is taken, means nothing.
   task next_noise;
     begin
       noise_at = (noise_at + 1) % noises;
@@ -265,8 +265,8 @@ module sn_bulk_top;
         if (fetched && !(first && load < beat[BeatW-1-:32])) source_goes;
         if (goes) begin
           drive(beat);
-          if (!first) next_noise;
-          settings = first ? beat[DataW+2*KeepB+:SetW] : idle[DataW+2*KeepB+:SetW];
+          next_noise;
+          settings = idle[DataW+2*KeepB+:SetW];
           s_tvalid = 1'b1;
           waits = 1'b1;
           in_shown = clocks;
@@ -276,6 +276,11 @@ module sn_bulk_top;
           drive(idle);
           settings = idle[DataW+2*KeepB+:SetW];
         end
+      end
+      if (waits && first) begin
+        // tready is a flip-flop: the rising edge finds what is there now.
+        if (!s_tready) next_noise;
+        settings = s_tready ? beat[DataW+2*KeepB+:SetW] : idle[DataW+2*KeepB+:SetW];
       end
       all_out = row_out == rows;
       m_tready = 1'b1;

@@ -262,7 +262,7 @@ def collect(came: OutputBeats, shape: StreamShape) -> Outcome:
 
 
 def pack(row: Row, shape: StreamShape, noise: Noise) -> list[tuple[int, int, int]]:
-    """Beats (tdata, tkeep, tstrb) of a row. Lanes that hold no element carry noise."""
+    """Beats (tdata, tkeep, tstrb) of a row; without an element, tdata and tstrb are noise."""
     lanes, n = shape.lanes, len(row.x)
     beats = -(-n // lanes)
     size = lanes * shape.in_dtype.itemsize
@@ -280,4 +280,8 @@ def pack(row: Row, shape: StreamShape, noise: Noise) -> list[tuple[int, int, int
     for beat, keep in row.keep.items():
         keeps[beat] = keep
         strbs[beat] &= keep
+    for beat in (*row.keep, beats - 1):
+        absent = shape.full & ~keeps[beat]
+        if absent:
+            strbs[beat] |= absent & int.from_bytes(noise.take(-(-lanes // 8)), "little")
     return list(zip(data, keeps, strbs, strict=True))

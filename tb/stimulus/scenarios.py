@@ -18,7 +18,7 @@ from softnorm.models import vectors
 from softnorm.models.vectors import Vectors
 from softnorm.units.unit import ChannelSet, Parameters, Rows, Unit
 
-from .values import MASKS, SHAPES, STALLS, Phase, Row, RowMaker, corner_lengths
+from .values import MASKS, RUNAWAY, SHAPES, STALLS, Phase, Row, RowMaker, corner_lengths
 
 
 @dataclass(frozen=True)
@@ -277,13 +277,15 @@ def _masks(bench: Bench) -> Iterator[Phase]:
 def _settings(bench: Bench) -> Iterator[Phase]:
     make = bench.make
     # Each combination three times, in random order, on short rows: a setting that is taken too
-    # early or too late shows.
-    chosen = 3 * _combinations(make, 64)
-    rows = []
-    for place in bench.rng.permutation(len(chosen)):
-        length = int(bench.rng.integers(1, min(make.max_len, 4 * make.lanes) + 1))
-        rows.append(make.row(length, **chosen[place]))
-    yield Phase(rows)
+    # early or too late shows. And once more where first beats wait for tready.
+    combinations = _combinations(make, 64)
+    for times, sink in ((3, "none"), (1, "half")):
+        chosen = times * combinations
+        rows = []
+        for place in bench.rng.permutation(len(chosen)):
+            length = int(bench.rng.integers(1, min(make.max_len, 4 * make.lanes) + 1))
+            rows.append(make.row(length, **chosen[place]))
+        yield Phase(rows, "none", sink)
     yield Phase((make.row(length=1) for _ in range(40)), "none", "half")
     yield Phase(_ends(make))
 
@@ -347,6 +349,36 @@ def _both_wrong(bench: Bench) -> Row:
     return _spoiled(row, 0, keeps[int(bench.rng.integers(len(keeps)))])
 
 
+_DROPPED = (
+    5  # beats beyond MAX_LEN, each of which has a wrong tkeep once, while the others have not
+)
+
+
+def _wrong_beyond(bench: Bench) -> Iterator[Row]:
+    """Rows of which one dropped beat alone has a wrong tkeep, each in turn; then all of them."""
+    lanes, stored = bench.make.lanes, -(-bench.make.max_len // bench.make.lanes)
+    keeps = _wrong_keeps(lanes, bench.rng)[:3]  # wrong in last beats too
+    for beats in (*([n] for n in range(_DROPPED)), range(_DROPPED)):
+        row = _too_long(bench, _DROPPED * lanes, "none")
+        for beat in beats:
+            row = _spoiled(row, stored + beat, keeps[int(bench.rng.integers(len(keeps)))])
+        yield row
+
+
+def _runaways(bench: Bench) -> Iterator[Row]:
+    """Rows whose tlast was lost: they end two beats behind each power of two of beats.
+
+    A count of dropped beats that wraps there lets those two in. The last one has RUNAWAY times
+    MAX_LEN and more, where that is no more than 2048 beats.
+    """
+    make = bench.make
+    stored = -(-make.max_len // make.lanes)
+    far = max(stored + 1, min(RUNAWAY * stored, 2048))
+    for power in range(stored.bit_length(), (far - 1).bit_length() + 1):
+        beats = (1 << power) + 2
+        yield _too_long(bench, beats * make.lanes - make.max_len, "none")
+
+
 def _error_rows(bench: Bench) -> list[Row]:
     """Rows over MAX_LEN and rows with each wrong tkeep, among good ones."""
     make, lanes = bench.make, bench.make.lanes
@@ -359,6 +391,7 @@ def _error_rows(bench: Bench) -> list[Row]:
     # Beyond MAX_LEN nothing but beats without an element.
     row = _too_long(bench, lanes)
     rows.append(_spoiled(row, -(-len(row.x) // lanes) - 1, 0))
+    rows += _wrong_beyond(bench)
     for keep in _wrong_keeps(lanes, bench.rng):
         for beat in sorted({0, beats // 2, beats - 1}):
             length = min(make.max_len, (beats - 1) * lanes + 1 + int(bench.rng.integers(lanes)))
@@ -394,6 +427,9 @@ def _errors(bench: Bench) -> Iterator[Phase]:
         "none",
         "rare",
     )
+    # A tlast that was lost, and what comes behind it.
+    good = (make.max_len, 1, lanes)
+    yield Phase(row for one in _runaways(bench) for row in (one, *map(make.row, good)))
     # With nothing unmasked, a wrong tkeep leaves the row's count right.
     long = min(make.max_len, 8 * lanes)
     keeps = _wrong_keeps(lanes, bench.rng)[:3] if long > lanes else ()
@@ -407,7 +443,7 @@ def _resets(bench: Bench) -> Iterator[Phase]:
     yield from _random(bench)
     # A reset has to find errors under way, too.
     for source, sink in (("none", "none"), ("half", "half")):
-        yield Phase(_error_rows(bench), source, sink)
+        yield Phase((*_error_rows(bench), *_runaways(bench)), source, sink)
     # And a unit that is full while its output moves.
     long = min(bench.make.max_len, 8 * bench.make.lanes)
     yield Phase((bench.make.row(long, mask="none") for _ in range(50)), "none", "half")

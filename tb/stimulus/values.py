@@ -321,6 +321,9 @@ def random_length(rng: np.random.Generator, lanes: int, max_len: int) -> int:
     return int(rng.integers(1, max_len + 1))
 
 
+RUNAWAY = 20  # times MAX_LEN, of a row whose tlast was lost
+
+
 _SHAPE_NAMES, _MASK_NAMES = list(SHAPES), list(MASKS)
 
 

@@ -25,7 +25,7 @@ every beat; the others keep their value over most beats and are followed by thei
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import cocotb
 from cocotb.triggers import Event, FallingEdge
@@ -139,22 +139,24 @@ class DrivenPins(BusDriver):
     """Drives rows on an input stream and the settings with their first beat.
 
     A transaction is (beats, settings): beats a list of (tdata, tkeep, tstrb) integers, settings a
-    name -> int dict. Away from a row's first beat the settings' pins carry other values, so that a
-    unit that looks at the wrong time is seen. `send` returns once the last beat is taken, or after
-    a reset has cut the row off (`aborted` is then set).
+    name -> int dict. The settings are on their pins for the clock in which a row's first beat is
+    taken; at all others, while that beat waits too, the pins carry noise, so that a unit that looks
+    at the wrong time is seen. `send` returns once the last beat is taken, or after a reset has cut
+    the row off (`aborted` is then set).
     """
 
     _signals = ("tdata", "tkeep", "tstrb", "tlast", "tvalid", "tready")
 
-    def __init__(self, entity, name, clocking, reset: ResetLine, settings: dict[str, range], rng):
+    def __init__(self, entity, name, clocking, reset: ResetLine, settings: Iterable[str], rng):
         super().__init__(entity, name, clocking)
         self._edge = clocking.edge
         self._reset = reset
         self._cfg = {name: getattr(entity, f"cfg_{name}_i") for name in settings}
         self._noise = Noise(rng)
-        # Drawing anew for every row would cost more than driving it.
+        # Drawing anew for every row would cost more than driving it. Of all that a pin can carry.
+        widths = {name: len(pin) for name, pin in self._cfg.items()}
         self._cfg_noise = itertools.cycle(
-            [{n: v[int(rng.integers(len(v)))] for n, v in settings.items()} for _ in range(211)]
+            [{n: int(rng.integers(1 << width)) for n, width in widths.items()} for _ in range(211)]
         )
         self._pattern: Iterator[tuple[int, int]] | None = None
         self._on = 0
@@ -168,7 +170,7 @@ class DrivenPins(BusDriver):
         self._done = Event()
         self.aborted = False
         self._put("tvalid", 0)
-        self._put_settings({name: values[0] for name, values in settings.items()})
+        self._put_settings(next(self._cfg_noise))
         clocking.subscribe(self._clock)
 
     def set_stalls(self, pattern: Iterator[tuple[int, int]] | None) -> None:
@@ -206,7 +208,7 @@ class DrivenPins(BusDriver):
             else:
                 self._finish()
         else:
-            self._taken = self._ready.value == "1"
+            self._look()
 
     def _next_beat(self) -> None:
         """Put the beat on the pins, after a stall if it is time for one."""
@@ -225,13 +227,17 @@ class DrivenPins(BusDriver):
         self._put("tstrb", strb)
         self._put("tlast", int(number == len(self._beats) - 1))
         self._put("tvalid", 1)
-        if number == 0:
-            self._put_settings(self._settings)
-        elif number == 1:
+        if number == 1:
             self._put_settings(next(self._cfg_noise))
         if self._pattern is not None:
             self._on -= 1
+        self._look()
+
+    def _look(self) -> None:
+        """See whether the next rising edge takes the beat; a first one has its settings then."""
         self._taken = self._ready.value == "1"
+        if self._number == 0:
+            self._put_settings(self._settings if self._taken else next(self._cfg_noise))
 
     def _idle(self) -> None:
         """Nothing on the bus: what is there means nothing, and must not get in."""
@@ -240,6 +246,7 @@ class DrivenPins(BusDriver):
             width = len(getattr(self.bus, name))
             noise = int.from_bytes(self._noise.take(-(-width // 8)), "little")
             self._put(name, noise & ((1 << width) - 1))
+        self._put_settings(next(self._cfg_noise))
 
     def _finish(self) -> None:
         # The next row, if it follows at once, overrides this at the same edge.
@@ -366,7 +373,7 @@ class WatchedPins(BusMonitor):
         self._earlier = (valid, self._ready.value, payload)
 
     def _first_beat(self, row: ObservedRow) -> None:
-        """Look at what belongs to a row's first beat."""
+        """Look at what belongs to the transfer of a row's first beat."""
 
     @property
     def row(self) -> ObservedRow:
@@ -392,15 +399,15 @@ class WatchedPins(BusMonitor):
             return
         if waited is not None and payload != waited:
             self._fail("payload changed while tvalid waited for tready")
-        if not self.partial:
-            self.partial = True
-            self._first_beat(row)
+        self.partial = True
         self.waiting = ready != "1"
         if self.waiting:
             row.waits += 1
             self._waited = payload
             return
         self.beats += 1
+        if not row.beats:
+            self._first_beat(row)
         row.beats.append(payload)
         row.clocks.append(self._clocking.number)
         if payload[1] == "1":
@@ -410,7 +417,8 @@ class WatchedPins(BusMonitor):
 
 
 class PinsIn(WatchedPins):
-    """An input stream, with the settings, and the channels of their bank, as of the first beat."""
+    """An input stream, with the settings, and the channels of their bank, as a row's first beat is
+    taken."""
 
     _side = ("tkeep", "tstrb")
 
@@ -437,7 +445,7 @@ class PinsIn(WatchedPins):
 
     def _clock_at_rise(self) -> None:
         super()._clock_at_rise()
-        if self._earlier[0] == "1":
+        if self._earlier[:2] == ("1", "1"):
             self._settings_before = self._settings()
 
     def _settings(self) -> dict[str, int]:

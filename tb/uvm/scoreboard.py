@@ -94,6 +94,7 @@ class Scoreboard(uvm_scoreboard):
 
     def _row_out(self, row: ObservedRow) -> None:
         if not self._expected:
+            self.compare()  # a wrong row before it says more
             where = f" at clock {row.clocks[0]}" if row.clocks else ""
             self._fail(f"a row of {len(row.beats)} beats came out and none was expected{where}")
             return

@@ -196,9 +196,13 @@ def test_pack_and_decode_agree_on_every_shape_and_mask():
 
 def test_lanes_without_an_element_carry_noise():
     row = Row(np.zeros(1, np.int8), np.ones(1, bool), {}, "")
-    words = {pack(row, SHAPE, Noise(np.random.default_rng(seed)))[0][0] for seed in range(8)}
-    assert len(words) > 4
-    assert all(word & 0xFF == 0 for word in words)
+    beats = [pack(row, SHAPE, Noise(np.random.default_rng(seed)))[0] for seed in range(40)]
+    assert len({data for data, _, _ in beats}) > 20
+    assert all((data & 0xFF, keep, strb & 1) == (0, 1, 1) for data, keep, strb in beats)
+    assert {strb >> 1 for _, _, strb in beats} == set(range(8))
+    row.keep = {0: 0b1010}
+    strbs = {pack(row, SHAPE, Noise(np.random.default_rng(seed)))[0][2] for seed in range(40)}
+    assert strbs == {0b0000, 0b0001, 0b0100, 0b0101}  # an added lane is masked
 
 
 # --- stimulus -------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from softnorm.flow.paths import ROOT
 from softnorm.flow.regress import plan
 from softnorm.tb.stimulus import scenarios
 from softnorm.tb.stimulus.scenarios import SCENARIOS, Bench
-from softnorm.tb.stimulus.values import MASKS, STREAM_STATES, Row, RowMaker, random_resets
+from softnorm.tb.stimulus.values import MASKS, RUNAWAY, STREAM_STATES, Row, RowMaker, random_resets
 from softnorm.units import UNITS
 from softnorm.units.unit import BANKS, ChannelSet, Rows, padded_together
 
@@ -134,7 +134,9 @@ def test_distances_are_all_there_under_each_setting(unit):
 @pytest.mark.parametrize("test", [name for name, one in SCENARIOS.items() if not one.tensors])
 def test_rows_fit_every_build(unit, given, test):
     make = maker(unit, **given)
-    longest = make.max_len + 3 * make.lanes if test in ("errors", "reset") else make.max_len
+    longest = make.max_len
+    if test in ("errors", "reset"):  # up to a power of two behind RUNAWAY times MAX_LEN, and a bit
+        longest = 2 * RUNAWAY * (make.max_len + make.lanes) + 2 * make.lanes
     for phase in SCENARIOS[test].phases(Bench(make, 60, None)):
         for row in phase.rows:
             assert 1 <= len(row.x) <= longest
@@ -178,3 +180,21 @@ def test_wrong_tkeeps_have_a_bit_a_lane(lanes):
     keeps = [keep for phase in phases for row in phase.rows for keep in row.keep.values()]
     assert len(keeps) > 10
     assert all(isinstance(keep, int) and 0 <= keep < 1 << lanes for keep in keeps)
+
+
+@pytest.mark.parametrize("given", [{"LANES": 1, "MAX_LEN": 1}, {"LANES": 2, "MAX_LEN": 3}, SMALL])
+def test_each_dropped_beat_has_a_wrong_tkeep_alone_and_no_row_is_too_long(given):
+    """Beats beyond MAX_LEN: tkeep is wrong at each of five places; a lost tlast has any length."""
+    make = maker(UNITS["e2softmax"], **given)
+    stored = -(-make.max_len // make.lanes)
+    alone, beats = set(), []
+    for phase in SCENARIOS["errors"].phases(Bench(make, 50, None)):
+        for row in phase.rows:
+            beats.append(-(-len(row.x) // make.lanes))
+            if beats[-1] == stored + 5 and len(row.keep) == 1:
+                alone |= {beat - stored for beat in row.keep}
+    assert alone >= set(range(5))
+    assert max(beats) > RUNAWAY * stored
+    # A count of any width from the least up wraps within two beats of a row's end.
+    for power in range(stored.bit_length(), (RUNAWAY * stored - 1).bit_length() + 1):
+        assert (1 << power) + 2 in beats

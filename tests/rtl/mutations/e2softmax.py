@@ -24,6 +24,25 @@ HALVES = {"EXP_FRAC": 1}
 # What the guard lets into lanes that are not active.
 _UNMASKED = (GUARD, "{LANE_W{active[i] && accept}}", "{LANE_W{accept}}")
 
+# What cfg_i had in the first clock in which a beat was shown.
+_SHOWN = """  logic shown_q;
+  logic [CFG_W-1:0] early_q;
+  always_ff @(posedge clk_i or negedge rst_ni) begin
+    if (!rst_ni) shown_q <= 1'b0;
+    else shown_q <= s_axis_tvalid && !s_axis_tready;
+  end
+  always_ff @(posedge clk_i) if (s_axis_tvalid && !shown_q) early_q <= cfg_i;
+"""
+
+# A dropped beat that is not its row's first, where MAX_LEN is whole beats.
+_LATER = "past_end && row_err_len_o"
+
+
+def _only_where(condition: str) -> tuple[str, str, str]:
+    """An edit: a wrong tkeep counts only there."""
+    right = "s_axis_tlast ? (run != '0 || !s_axis_tkeep[0]) : !(&s_axis_tkeep);"
+    return GUARD, right, f"({right[:-1]}) && {condition};"
+
 
 def _late(output, value, also=""):
     """An error output a clock late, or `also` at its own clock."""
@@ -221,6 +240,29 @@ MUTATIONS: dict[str, Mutation] = {
     "settings taken with the last beat": Mutation(
         ((GUARD, "if (first) cfg_o <= cfg_i;", "cfg_o <= cfg_i;"),), "settings", ""
     ),
+    "settings taken when tvalid rises": Mutation(
+        (
+            (GUARD, "  logic            in_row_q;", _SHOWN + "  logic            in_row_q;"),
+            (
+                GUARD,
+                "if (first) cfg_o <= cfg_i;",
+                "if (first) cfg_o <= shown_q ? early_q : cfg_i;",
+            ),
+        ),
+        "settings",
+        "does not match the model",
+    ),
+    "last beat counts by tstrb alone": Mutation(
+        (
+            (
+                GUARD,
+                "assign active = keep & s_axis_tstrb;",
+                "assign active = (s_axis_tlast && !past_end) ? s_axis_tstrb : keep & s_axis_tstrb;",
+            ),
+        ),
+        "lengths",
+        "does not match the model",
+    ),
     "long row not flagged": Mutation(
         ((GUARD, "new_len_err = past_end ||", "new_len_err = 1'b0 ||"),), "errors", ""
     ),
@@ -256,6 +298,40 @@ MUTATIONS: dict[str, Mutation] = {
     ),
     "dropped beats stored": Mutation(
         ((GUARD, "take_o      = accept && !past_end", "take_o      = accept"),), "errors", ""
+    ),
+    "count of dropped beats wraps": Mutation(
+        (
+            (
+                GUARD,
+                "past_end = beats == CntW'(MAX_BEATS);",
+                "past_end = beats >= CntW'(MAX_BEATS);",
+            ),
+            (GUARD, "past_end ? beats : beats + CntW'(1);", "beats + CntW'(1);"),
+        ),
+        "errors",
+        "does not match the model",
+    ),
+    "count of dropped beats wraps, 4 bits more": Mutation(
+        (
+            (GUARD, "CntW  = $clog2(MAX_BEATS + 1);", "CntW  = $clog2(MAX_BEATS + 1) + 4;"),
+            (
+                GUARD,
+                "past_end = beats == CntW'(MAX_BEATS);",
+                "past_end = beats >= CntW'(MAX_BEATS);",
+            ),
+            (GUARD, "past_end ? beats : beats + CntW'(1);", "beats + CntW'(1);"),
+        ),
+        "errors",
+        "does not match the model",
+    ),
+    "tkeep of the first dropped beat alone": Mutation(
+        (_only_where(f"!({_LATER})"),), "errors", "err_keep"
+    ),
+    "tkeep of the last dropped beat alone": Mutation(
+        (_only_where("!(past_end && !s_axis_tlast)"),), "errors", "err_keep"
+    ),
+    "tkeep of the first and the last dropped beat alone": Mutation(
+        (_only_where(f"!({_LATER} && !s_axis_tlast)"),), "errors", "err_keep"
     ),
     "hole in tkeep let pass": Mutation(
         ((GUARD, "(run != '0 || !s_axis_tkeep[0])", "(!s_axis_tkeep[0])"),), "errors", ""
