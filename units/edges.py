@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 _FIRST = 48  # elements tried in front of the best pair
+_PLACES = 24  # tried, where a sum cannot be made
 
 
 class Filler:
@@ -80,7 +81,8 @@ def at_sums(
 
     weights  [distances] int, share of the sum; entries  [distances], the table entry that makes it
     places   sums at which an output changes: from one below to there. One row of an entry has the
-             sum of a place, or as little more as can be, the other less than it, as close as can be
+             sum of a place, the other the sum below it. Where a sum cannot be made, it is as close
+             as can be: at least that of the place, or below it. Every place has its rows
     most     elements of a row. An entry that fits no place has no row
     """
     if most < 2 or not len(places):
@@ -93,16 +95,20 @@ def at_sums(
         distance = int(first[at % len(known)])
         base = largest + int(weights[distance])
         room = most - 2
-        for _ in range(len(wanted)):
-            place = wanted[turn % len(wanted)]
-            turn += 1
-            if base < place <= base + room * largest:
-                break
-        else:
+        fits = [place for place in wanted if base < place <= base + room * largest]
+        if not fits:
             continue
-        below, total = filler.below(place - 1 - base, room)
-        yield [0, distance, *below]
-        exact, total = filler.below(place - base, room)
-        if total < place - base and len(exact) < room:
-            exact = [*exact, filler.smallest]
-        yield [0, distance, *exact]
+        for less in (1, 0):
+            turn += 1
+            closest: tuple[int, list[int], int] | None = None
+            for more in range(min(len(fits), _PLACES)):
+                rest = fits[(turn // 2 + more) % len(fits)] - less - base
+                found, total = filler.below(rest, room)
+                if closest is None or rest - total < closest[0]:
+                    closest = rest - total, found, rest
+                if total == rest:
+                    break
+            gap, found, _ = closest
+            if gap and not less and len(found) < room:
+                found = [*found, filler.smallest]
+            yield [0, distance, *found]

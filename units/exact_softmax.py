@@ -8,7 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from softnorm.models import exact_softmax
-from softnorm.models.exact_softmax import PARTS, ExactSoftmax, exponential_tables
+from softnorm.models.exact_softmax import (
+    PARTS,
+    ExactSoftmax,
+    ExactSoftmaxTrace,
+    exponential_tables,
+)
 from softnorm.models.lut_softmax import LutResult
 
 from .coverage import Coverage
@@ -53,6 +58,13 @@ class ExactSoftmaxUnit(TwoPassUnit):
             )
             for (first, step, _), table in zip(PARTS, exponential_tables(), strict=True)
         )
+
+    def entries(self, trace: ExactSoftmaxTrace) -> np.ndarray:
+        return _entry(trace.z)
+
+    def places(self, parameters: Parameters) -> list[int]:
+        """Those from which on the maximum's quotient, and so its output, is smaller."""
+        return [512 * (2**16 - 1) // q + 1 for q in range(509, 24, -8)]
 
     def coverage(self, parameters: Parameters) -> Coverage:
         model = self.model(**parameters)

@@ -20,6 +20,9 @@ _ROWS = 60  # of T2
 class Lut2dUnit(ThreePassUnit):
     """See `units.unit.Unit`."""
 
+    def largest(self, parameters: Parameters) -> np.ndarray:
+        return t2_table(parameters["W"])[:, -1]
+
     def row_word_bits(self, parameters: Parameters) -> int:
         return 6
 

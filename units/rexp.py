@@ -7,16 +7,21 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from softnorm.models.arith import rnd
 from softnorm.models.rexp import Rexp, t1_table, ta_table
 
 from .coverage import Coverage
-from .three_pass import COMMON, ThreePassUnit, largest_sum, sample_sum, sum_point
+from .three_pass import COMMON, RAMP, ThreePassUnit, largest_sum, sample_sum, sum_point
 from .unit import Parameters, Rom, Rows, TableSize, Variant
 
 
 @dataclass(frozen=True)
 class RexpUnit(ThreePassUnit):
     """See `units.unit.Unit`."""
+
+    def largest(self, parameters: Parameters) -> np.ndarray:
+        w, xs = parameters["W"], parameters["XS"]
+        return rnd((2**w - 1) * ta_table(w, xs), w)
 
     def row_word_bits(self, parameters: Parameters) -> int:
         return parameters["W"]
@@ -45,7 +50,7 @@ class RexpUnit(ThreePassUnit):
         c.point("i", range(entries), "entry of T1 that an element reads")
         # The largest d is 255, so a large F keeps indices small.
         pairs = replace(model, LANES=1, MAX_LEN=2)
-        reachable = [{0, *pairs.trace(_RAMP, frac=f).i[:, 1].tolist()} for f in range(8)]
+        reachable = [{0, *pairs.trace(RAMP, frac=f).i[:, 1].tolist()} for f in range(8)]
         c.cross("frac x i", ("frac", "i"), "each entry at each F", lambda f, i: i in reachable[f])
         c.point("clipped", ("no", "yes"), "index cut to the last entry of T1")
         c.group("sum")
@@ -69,9 +74,6 @@ class RexpUnit(ThreePassUnit):
         size = np.where(trace.out == 0, 0, np.where(trace.out < largest, 1, 2))
         coverage.sample("out", np.where(rows.mask, size, -1))
 
-
-# Rows of two elements, the second by d = 0 .. 255 below the first.
-_RAMP = np.stack([np.full(256, 127), 127 - np.arange(256)], axis=1).astype(np.int8)
 
 REXP = RexpUnit(
     name="rexp",

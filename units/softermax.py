@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +16,7 @@ from softnorm.models.vectors import Vectors
 
 from .coverage import Coverage
 from .softmax import SoftmaxUnit, maximum_points, sample_maximum, tree_stages
-from .unit import Outputs, Parameters, Rom, Rows, Setting, TableSize, Variant
+from .unit import Edge, Outputs, Parameters, Rom, Rows, Setting, TableSize, Variant
 
 _GONE = 16  # a numerator shifted by as much is 0
 _RISE = 12  # from here on rises of the maximum are one bin
@@ -75,6 +76,22 @@ class SoftermaxUnit(SoftmaxUnit):
             Rom("intercept", intercept, 15, "C[j], of the line for 1/v over segment j, by 2^-15"),
             Rom("slope", slope, 7, "M[j], how much it falls at each 2^-8, by 2^-15"),
         )
+
+    def edges(self, parameters: Parameters) -> Iterator[Edge]:
+        model = self.model(**parameters)
+        most = min(model.LANES, model.MAX_LEN, 24)  # a beat: its sum is what is rounded
+        # Up to 127 the maximum's output is the reciprocal itself; from 256 on sums have all places
+        # of its segments.
+        for top, sums, step in (
+            (124, range(65, 128), 1),
+            (127, range(65, 128), 1),
+            (124, range(257, 512), 16),
+        ):
+            x = top - np.arange(128)
+            numerators = pow2_table()[x & 3] >> -(-top // 4) - (x >> 2)
+            places = [512 * s - 256 for s in sums]  # from there on it is rounded to s
+            for row in self.at_sums(numerators, x // step, places, most, top):
+                yield Edge(row, {})
 
     def coverage(self, parameters: Parameters) -> Coverage:
         model = self.model(**parameters)

@@ -63,11 +63,16 @@ class SoftmaxUnit(Unit):
         return np.ldexp(rows.x.astype(np.float64), -rows.settings["frac"][:, None])
 
     def at_sums(
-        self, weights: np.ndarray, entries: np.ndarray, places: Sequence[int], most: int
+        self,
+        weights: np.ndarray,
+        entries: np.ndarray,
+        places: Sequence[int],
+        most: int,
+        top: int = 127,
     ) -> Iterator[np.ndarray]:
-        """x of the rows of `edges.at_sums`, their maximum the largest input."""
+        """x of the rows of `edges.at_sums`, with `top` as their maximum."""
         for distances in at_sums(weights, entries, places, most):
-            yield (127 - np.array(distances)).astype(np.int8)
+            yield (top - np.array(distances)).astype(np.int8)
 
     def values(
         self, parameters: Parameters, rows: Rows, outputs: Outputs

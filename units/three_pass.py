@@ -7,8 +7,9 @@ Their RTL is built on rtl/common/sn_two_pass.sv, that of the look-up units on sn
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass
-from typing import ClassVar
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -17,7 +18,7 @@ from softnorm.models.lut_softmax import LutResult, LutSoftmax
 
 from .coverage import Coverage
 from .softmax import FRAC, SoftmaxUnit, maximum_points, sample_maximum, tree_stages
-from .unit import Outputs, Parameters, Rows, Setting
+from .unit import Edge, Outputs, Parameters, Rows, Setting
 
 TWO_PASS = (
     "common/sn_ram_1r1w.sv",
@@ -32,6 +33,10 @@ TWO_PASS = (
     "common/sn_two_pass.sv",
 )
 COMMON = (*TWO_PASS, "common/sn_three_pass.sv")
+
+
+# Rows of two elements, the second by d = 0 .. 255 below the first.
+RAMP = np.stack([np.full(256, 127), 127 - np.arange(256)], axis=1).astype(np.int8)
 
 
 @dataclass(frozen=True)
@@ -57,6 +62,24 @@ class TwoPassUnit(SoftmaxUnit):
             "rows 2": (beats + tree + 7, 2 + self.row_word_bits(parameters)),
         }
 
+    @abstractmethod
+    def entries(self, trace: Any) -> np.ndarray:
+        """Of a trace, the table entry that makes each element's share: [rows, width]."""
+
+    @abstractmethod
+    def places(self, parameters: Parameters) -> list[int]:
+        """Sums, from that of two elements on, at which outputs change."""
+
+    def edges(self, parameters: Parameters) -> Iterator[Edge]:
+        model = self.model(**parameters)
+        pairs = replace(model, LANES=1, MAX_LEN=2)
+        places, most = self.places(parameters), min(model.MAX_LEN, 24)
+        for frac in range(8):
+            trace = pairs.trace(RAMP, frac=frac)
+            shares = trace.S - trace.S[0] // 2
+            for x in self.at_sums(shares, self.entries(trace)[:, 1], places, most):
+                yield Edge(x, {"frac": frac})
+
     def _maximum_points(self, coverage: Coverage, parameters: Parameters) -> None:
         lanes = parameters["LANES"]
         maximum_points(coverage, lanes, -(-parameters["MAX_LEN"] // lanes))
@@ -76,6 +99,28 @@ class ThreePassUnit(TwoPassUnit):
     """Maximum, sum, selection; see `units.unit.Unit`."""
 
     code_bits = 4
+
+    def entries(self, trace: Any) -> np.ndarray:
+        return trace.i
+
+    def edges(self, parameters: Parameters) -> Iterator[Edge]:
+        yield from super().edges(parameters)
+        # Each entry beside the maximum alone, where outputs are largest.
+        pairs = replace(self.model(**parameters), LANES=1, MAX_LEN=2)
+        for frac in range(8):
+            entries = pairs.trace(RAMP, frac=frac).i[:, 1]
+            for x in RAMP[np.unique(entries, return_index=True)[1]]:
+                yield Edge(x, {"frac": frac})
+
+    def places(self, parameters: Parameters) -> list[int]:
+        """Those where the maximum has another output."""
+        largest, half = self.largest(parameters), 1 << parameters["W"] - 1
+        changes = np.flatnonzero(np.diff(largest)) + 1
+        return [half * (2 * n + 1) for n in changes.tolist() if n < 16]
+
+    @abstractmethod
+    def largest(self, parameters: Parameters) -> np.ndarray:
+        """The maximum's output by the sum's index, from 1 on."""
 
     def out_dtype(self, parameters: Parameters) -> np.dtype:
         return np.dtype(self.model(**parameters).out_dtype)
