@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,6 +26,7 @@ from .unit import (
     BANKS,
     ChannelField,
     ChannelSet,
+    Edge,
     Outputs,
     Parameters,
     Rom,
@@ -74,6 +76,18 @@ class AILayerNormUnit(Unit):
             length = int(rng.integers(longest + 1))
             mant, exp = reciprocal(int(rng.integers(1, longest + 1)))
         return {"len": length, "inv_mant": int(mant), "inv_exp": int(exp)}
+
+    def edges(self, parameters: Parameters) -> Iterator[Edge]:
+        """Lengths that are wrong in one bit, of rows of nothing, of one element and of all."""
+        if "len" not in (setting.name for setting in self.settings(parameters)):
+            return
+        longest = parameters["MAX_LEN"]
+        for count in (0, 1, longest):
+            mask = np.arange(max(count, 1)) < count
+            for bit in range(longest.bit_length()):
+                length = count ^ 1 << bit
+                if length <= longest:
+                    yield Edge(np.zeros(len(mask), self.in_dtype), {"len": length}, mask)
 
     def draw_channels(self, rng: np.random.Generator, count: int) -> ChannelSet:
         drawn = super().draw_channels(rng, count).values

@@ -406,7 +406,8 @@ def _error_rows(bench: Bench) -> list[Row]:
 def _more_wrong_keeps(bench: Bench) -> list[Row]:
     """Rows of one beat with each wrong tkeep, and rows with wrong ones in two beats."""
     make, lanes = bench.make, bench.make.lanes
-    keeps = _wrong_keeps(lanes, bench.rng)
+    middle = (1 << lanes) - 1 & ~(1 << lanes // 2)  # a hole, lane 0 not in it
+    keeps = [middle, *_wrong_keeps(lanes, bench.rng)]
     rows = []
     for number, keep in enumerate(keeps):
         rows.append(_spoiled(make.row(length=int(bench.rng.integers(1, lanes + 1))), 0, keep))

@@ -504,9 +504,8 @@ MUTATIONS: dict[str, Mutation] = {
                 "p1_count[LEN_W-2:0] != p1_sum_run.len[LEN_W-2:0];",
             ),
         ),
-        "random",
+        "levels",
         TUSER,
-        rows=400,
     ),
     "count of an all-masked row not compared": Mutation(
         ((TOP, "p1_count != p1_sum_run.len;", "p1_count != p1_sum_run.len && p1_count != '0;"),),
@@ -536,7 +535,7 @@ MUTATIONS: dict[str, Mutation] = {
                 "                        !(wr_bank_i && wr_chan_i == ADDR_W'(MAX_LEN - 1));",
             ),
         ),
-        "lengths",
+        "random",
         "",
     ),
     "write lost in a reset": Mutation(

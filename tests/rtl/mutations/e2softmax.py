@@ -627,19 +627,20 @@ MUTATIONS: dict[str, Mutation] = {
         "timing",
         "latency 9",
     ),
-    "one row too few": Mutation(
+    # Of each row inside, up to two of them without a beat left in the ring, an entry.
+    "three rows too few": Mutation(
         (
             (
                 BUFFER,
                 "row_wr_ptr_q <= next(row_wr_ptr_q);",
-                "row_wr_ptr_q <= next((row_wr_ptr_q == PtrW'(DEPTH - 2)) ?\n"
-                "                                             PtrW'(DEPTH - 1) : row_wr_ptr_q);",
+                "row_wr_ptr_q <= (row_wr_ptr_q == PtrW'(DEPTH - 4)) ?\n"
+                "                                        '0 : row_wr_ptr_q + PtrW'(1);",
             ),
             (
                 BUFFER,
                 "row_rd_ptr_q <= next(row_rd_ptr_q);",
-                "row_rd_ptr_q <= next((row_rd_ptr_q == PtrW'(DEPTH - 2)) ?\n"
-                "                                            PtrW'(DEPTH - 1) : row_rd_ptr_q);",
+                "row_rd_ptr_q <= (row_rd_ptr_q == PtrW'(DEPTH - 4)) ?\n"
+                "                                       '0 : row_rd_ptr_q + PtrW'(1);",
             ),
         ),
         "stalls",

@@ -93,7 +93,13 @@ MUTATIONS: dict[str, Mutation] = {
             (
                 POWER,
                 "softermax_tables_pkg::pow2(key_i[1:0]) >> k :",
-                "16'((32'(softermax_tables_pkg::pow2(key_i[1:0])) + ((32'd1 << k) >> 1)) >> k) :",
+                "power >> k :",
+            ),
+            (
+                POWER,
+                "  logic [6:0] k;\n",
+                "  logic [6:0] k;\n  logic [16:0] power;\n"
+                "  assign power = softermax_tables_pkg::pow2(key_i[1:0]) + ((17'd1 << k) >> 1);\n",
             ),
         ),
         "shapes",
