@@ -22,20 +22,24 @@ from ..paths import BUILD, ROOT, RTL
 from .pins import CHECKERS, BuildError, check_simulator, kept
 
 HARNESS = ROOT / "tb/bulk"
+HARNESS_SOURCES = (HARNESS / "harness.cpp", HARNESS / "yardstick.cpp")
 # What a library shows is its interface alone: several are open in one process, and each must use
 # the runtime that is in it.
 _FLAGS = ("-O3", "-std=c++17", "-fPIC", "-fvisibility=hidden", "-fno-gnu-unique")
 _DEFINES = ("VERILATOR=1", *(f"VM_{name}=0" for name in ("COVERAGE", "SC", "TIMING", "TRACE")))
 _DEFINES += tuple(f"VM_TRACE_{name}=0" for name in ("FST", "VCD", "SAIF"))
 
-# What runs once an instance, as Verilator has it: not worth the quarter of the compiler's time that
-# its optimisation would take.
-_ONCE = "once"
+# Before what runs once an instance, as Verilator has it: not worth the quarter of the compiler's
+# time that its optimisation would take.
+_ONCE = '#pragma GCC optimize("O0")\n'
 
 
 @dataclass(frozen=True)
 class BulkBuild:
-    """A finished build."""
+    """A finished build.
+
+    chosen  the number of the mutant that runs, of a build that holds several (Verilator alone)
+    """
 
     unit: Unit
     parameters: dict[str, int | str]
@@ -43,6 +47,7 @@ class BulkBuild:
     folder: Path
     reused: bool
     seconds: float
+    chosen: int = 0
 
     @property
     def library(self) -> Path:
@@ -168,11 +173,12 @@ def _verilate(unit, parameters, sources: Sequence[Path], header: str, folder: Pa
     )
     made = sorted(path.name for path in folder.glob("Vtop*.cpp"))
     slow = [name for name in made if name.endswith("__Slow.cpp")]
-    for name, parts in (("model", [one for one in made if one not in slow]), (_ONCE, slow)):
-        text = "".join(f'#include "{part}"\n' for part in parts)
-        (folder / f"{name}.cpp").write_text(text)
+    # In one piece with the harness: to read Verilator's headers takes half the time of a small one.
+    parts = [[one for one in made if one not in slow], [one.name for one in HARNESS_SOURCES], slow]
+    texts = ["".join(f'#include "{part}"\n' for part in some) for some in parts]
+    (folder / "model.cpp").write_text(texts[0] + texts[1] + _ONCE + texts[2])
     runtime = Path(environment["VERILATOR_ROOT"]) / "include"
-    units = [folder / "model.cpp", folder / f"{_ONCE}.cpp"]
+    units = [folder / "model.cpp"]
     units += [runtime / f"{name}.cpp" for name in ("verilated", "verilated_threads")]
     options = [f"-D{name}" for name in _DEFINES]
     options += [f"-I{runtime}", f"-I{runtime / 'vltstd'}", "-include", str(HARNESS / "print.h")]
@@ -182,7 +188,7 @@ def _verilate(unit, parameters, sources: Sequence[Path], header: str, folder: Pa
 def compile_library(
     unit: Unit, folder: Path, header: str, sources: Sequence[Path], options: Sequence[str] = ()
 ) -> None:
-    """Compile a model, whose class is Vtop, and the harness into the build's library.
+    """Compile a model, whose class is Vtop, with HARNESS_SOURCES into the build's library.
 
     `header` is sn_ports.h. Raises BuildError.
     """
@@ -194,10 +200,10 @@ def compile_library(
     (folder / "sn_ports.h").write_text(header)
     run = partial(_run, "g++", unit, folder, environment)
     objects = []
-    for source in [*sources, *(HARNESS / f"{name}.cpp" for name in ("harness", "yardstick"))]:
+    for source in sources:
         objects.append(f"{source.stem}.o")
         # By its name alone where it is the build's own: the compiler's cache is asked by it.
         name = source.name if source.parent == folder else str(source)
-        flags = [*_FLAGS, *options, *(["-O0"] if source.stem == _ONCE else [])]
-        run(*compiler, *flags, "-I.", f"-I{HARNESS}", "-c", name, "-o", objects[-1])
+        flags = [*_FLAGS, *options, "-I.", f"-I{HARNESS}"]
+        run(*compiler, *flags, "-c", name, "-o", objects[-1])
     run("g++", "-shared", "-Wl,-Bsymbolic", "-o", "unit.so", *objects, "-pthread", "-latomic")

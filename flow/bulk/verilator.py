@@ -68,7 +68,7 @@ def _library(path: Path) -> ctypes.CDLL:
     library = ctypes.CDLL(str(path))
     handle, number = ctypes.c_void_p, ctypes.c_uint64
     for name, gives, *takes in (
-        ("sn_open", handle, ctypes.c_uint32),
+        ("sn_open", handle, ctypes.c_uint32, ctypes.c_uint32),
         ("sn_close", None, handle),
         ("sn_reset", ctypes.c_int, handle, ctypes.c_uint32),
         ("sn_assert", ctypes.c_uint32, handle, ctypes.c_int),
@@ -91,7 +91,7 @@ class Verilator:
     def __init__(self, build: BulkBuild, seed: int):
         """Registers and memories start with bits of `seed`. Raises BuildError."""
         self._library = _library(build.library)
-        self._handle = self._library.sn_open(seed)
+        self._handle = self._library.sn_open(seed, build.chosen)
         if not self._handle:
             raise BuildError(f"{build.library} cannot be started")
         self._alive = False  # nothing is known of its state

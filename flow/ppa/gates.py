@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from .. import tools
-from ..build.bulk import HARNESS, BulkBuild, compile_library, ports_header
+from ..build.bulk import HARNESS, HARNESS_SOURCES, BulkBuild, compile_library, ports_header
 from ..build.pins import kept
 from ..errors import UserError
 from ..paths import ROOT
@@ -244,7 +244,7 @@ def gate_build(netlist: Netlist, made: Tables) -> BulkBuild:
     def make(folder: Path) -> None:
         (folder / "tables.bin").write_bytes(content)
         (folder / "tables.s").write_text(_ASSEMBLY)
-        sources = [_ENGINE / "gates.cpp", folder / "tables.s"]
+        sources = [_ENGINE / "gates.cpp", folder / "tables.s", *HARNESS_SOURCES]
         compile_library(unit, folder, header, sources, [f"-I{_ENGINE}"])
 
     own = sorted(file for folder in (HARNESS, _ENGINE) for file in folder.glob("*.[hc]*"))

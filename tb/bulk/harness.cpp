@@ -113,8 +113,12 @@ void vl_fatal(const char* file, int line, const char*, const char* text) {
 
 // --------------------------------------------------------------------------------------- instances
 
-SN_API Instance* sn_open(uint32_t seed) try {
+// What a build of several mutants asks for, once an instance, before its first evaluation.
+SN_API int sn_chosen() { return current ? current->chosen : 0; }
+
+SN_API Instance* sn_open(uint32_t seed, uint32_t chosen) try {
     auto instance = std::make_unique<Instance>();
+    instance->chosen = static_cast<int>(chosen);
     Working working(*instance);
     instance->context.randReset(2);  // registers and memories start with random bits
     instance->context.randSeed(static_cast<int>(seed));

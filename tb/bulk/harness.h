@@ -57,6 +57,7 @@ struct Instance {
     VerilatedContext context;
     std::unique_ptr<Vtop> top;
     std::string said;      // by assertions, or by the harness about its end
+    int chosen = 0;        // of the mutants of the build, if it holds several; 0: none of them
     bool stopped = false;  // an assertion failed
     Place place = {};
 

@@ -42,6 +42,7 @@ class Mutation:
 
     parameters  in addition to the unit's SMALL, where the bug shows only with them
     rows        scale of the random rows, larger where the bug shows in few of them
+    alone       in a build of its own: Verilator refuses it beside others (tests/rtl/merged.py)
     """
 
     edits: tuple[Edit, ...]
@@ -49,6 +50,7 @@ class Mutation:
     report: str
     parameters: Mapping[str, int | str] = field(default_factory=dict)
     rows: int = DEFAULT_ROWS
+    alone: bool = False
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,12 @@ class Rule:
     needs_x: bool = False
 
 
+def place(text: str, file: str, old: str) -> int:
+    """Where an edit's old text begins; it must be there in exactly one place."""
+    assert text.count(old) == 1, f"{file} no longer has one {old!r}: update this mutation"
+    return text.index(old)
+
+
 def plant(edits: Sequence[Edit], folder: Path) -> Path:
     """Copy the RTL into `folder` and apply the edits; each must match in exactly one place."""
     rtl = folder / "rtl"
@@ -71,8 +79,8 @@ def plant(edits: Sequence[Edit], folder: Path) -> Path:
     for file, old, new in edits:
         path = rtl / file
         text = path.read_text()
-        assert text.count(old) == 1, f"{file} no longer has one {old!r}: update this mutation"
-        path.write_text(text.replace(old, new))
+        start = place(text, file, old)
+        path.write_text(text[:start] + new + text[start + len(old) :])
     return rtl
 
 

@@ -12,7 +12,10 @@ TABLES = "baseline/exact_softmax/exact_softmax_tables_pkg.sv"
 
 MUTATIONS: dict[str, Mutation] = {
     "E: wrong entry": Mutation(
-        ((TABLES, "exp_0 = 16'd65025;", "exp_0 = 16'd64025;"),), "shapes", VALUE
+        ((TABLES, "exp_0 = 16'd65025;", "exp_0 = 16'd64025;"),),
+        "shapes",
+        VALUE,
+        alone=True,  # its function is too large to be inlined
     ),
     "E: reads on beyond its end": Mutation(
         ((EXPONENTIAL, "(beyond_q || z_q[10:9] == 2'b11)", "beyond_q"),), "shapes", VALUE
