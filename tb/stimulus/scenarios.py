@@ -461,8 +461,10 @@ def _timing(bench: Bench) -> Iterator[Phase]:
         yield Phase(make.row(length=n, mask="none") for _ in range(count))
     yield Phase(make.row(length=n) for n in (make.max_len, *[1] * 60, make.max_len, make.lanes))
     yield Phase(make.row() for _ in range(30))
-    # A wrong tkeep costs no clock.
+    # Errors cost no clock.
     yield Phase(_more_wrong_keeps(bench))
+    over = (1, make.lanes, 3 * make.lanes, 1)
+    yield Phase(row for n in over for row in (_too_long(bench, n), make.row(1), make.row(1)))
 
 
 SCENARIOS: dict[str, Scenario] = {

@@ -616,6 +616,22 @@ MUTATIONS: dict[str, Mutation] = {
         ((GUARD, "      err_keep_o <= 1'b0;\n", ""),), "reset", "in reset"
     ),
     # --------------------------------------------------------------------- rate and latency
+    "a clock more after a long row": Mutation(
+        (
+            (
+                BUFFER,
+                "rd_beat = advance_i && closed_q != '0;",
+                "rd_beat = advance_i && closed_q != '0 && !(valid_q && last_o && row_o[ROW_W-2]);",
+            ),
+        ),
+        "timing",
+        "latency 9",
+    ),
+    "falls of Sum rounded up": Mutation(
+        ((SUM, "rise_code_i[0] ? by2 >> 1 :", "rise_code_i[0] ? (by2 + SUM_W'(1)) >> 1 :"),),
+        "shapes",
+        VALUE,
+    ),
     "a clock more after a row with a wrong tkeep": Mutation(
         (
             (
