@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -21,6 +23,7 @@ from softnorm.models.ailayernorm import (
 from softnorm.models.arith import FRACS
 
 from .coverage import Coverage
+from .edges import picked, ties
 from .softmax import tree_stages
 from .unit import (
     BANKS,
@@ -41,6 +44,7 @@ _WRONG_LENGTH = 0.05  # fraction of random rows with a wrong cfg_len_i or recipr
 _ZP = (0, 1, 127, 128, 129, 254, 255)  # zero points with a bin of their own
 _CLIPS = ("none", "62, 63", "248 ..")
 SIDES = ("low", "none", "high")
+Wanted = list[tuple[np.ndarray, np.ndarray]]  # of `edges.picked`
 _SPREADS = ("0", "< 1", "1 .. 4", "4 ..")  # |mean| in standard deviations
 
 
@@ -76,18 +80,6 @@ class AILayerNormUnit(Unit):
             length = int(rng.integers(longest + 1))
             mant, exp = reciprocal(int(rng.integers(1, longest + 1)))
         return {"len": length, "inv_mant": int(mant), "inv_exp": int(exp)}
-
-    def edges(self, parameters: Parameters) -> Iterator[Edge]:
-        """Lengths that are wrong in one bit, of rows of nothing, of one element and of all."""
-        if "len" not in (setting.name for setting in self.settings(parameters)):
-            return
-        longest = parameters["MAX_LEN"]
-        for count in (0, 1, longest):
-            mask = np.arange(max(count, 1)) < count
-            for bit in range(longest.bit_length()):
-                length = count ^ 1 << bit
-                if length <= longest:
-                    yield Edge(np.zeros(len(mask), self.in_dtype), {"len": length}, mask)
 
     def draw_channels(self, rng: np.random.Generator, count: int) -> ChannelSet:
         drawn = super().draw_channels(rng, count).values
@@ -171,6 +163,98 @@ class AILayerNormUnit(Unit):
             Rom("square", np.arange(16) ** 2, 8, "y * y"),
             Rom("rsqrt", rsqrt_table(), 10, "round(2^10 / sqrt((v + 0.5)/32)), v = i + 32"),
         )
+
+    # ----------------------------------------------------------------------------------- edges
+
+    def edges(self, parameters: Parameters) -> Iterator[Edge]:
+        rows = self._candidates(parameters)
+        for number, channels in enumerate(rows.channels):
+            part = rows.select(rows.channel_set == number)
+            trace = self.traced(parameters, part)
+            for row in picked(self.wanted(parameters, trace, part)):
+                yield Edge(
+                    part.x[row, : part.length[row]],
+                    {s.name: int(part.settings[s.name][row]) for s in self._free(parameters)},
+                    channels=channels,
+                )
+        if "CMP_RANGES" in parameters:  # every magnitude, of either sign, alone
+            for u, negative in itertools.product(range(1, 256), (False, True)):
+                zp = 255 * negative
+                x = np.array([abs(zp - u), zp, zp, zp])
+                yield Edge(x, {"zp": zp, "rms": 1}, channels=rows.channels[0])
+        if "len" in (setting.name for setting in self.settings(parameters)):
+            yield from self._wrong_lengths(parameters["MAX_LEN"], rows.channels[0])
+
+    def _wrong_lengths(self, longest: int, channels: ChannelSet) -> Iterator[Edge]:
+        """Lengths that are wrong in one bit, of rows of nothing, of one element and of all."""
+        for count in (0, 1, longest):
+            mask = np.arange(max(count, 1)) < count
+            for bit in range(longest.bit_length()):
+                length = count ^ 1 << bit
+                if length <= longest:
+                    x = np.zeros(len(mask), self.in_dtype)
+                    yield Edge(x, {"len": length}, mask, channels)
+
+    def _free(self, parameters: Parameters) -> list[Setting]:
+        return [setting for setting in self.settings(parameters) if setting.drawn]
+
+    def _candidates(self, parameters: Parameters) -> Rows:
+        """Short rows of every scale, on channels of every kind and on such of alpha 0."""
+        longest = parameters["MAX_LEN"]
+        rng, count, width = np.random.default_rng(1), 8000, min(longest, 24)
+        sets = [self.draw_channels(rng, longest) for _ in range(2)]
+        for values in (one.values for one in sets):
+            values["beta"] = (values["beta"] // 8).astype(np.int8)
+        if "alpha" in sets[0].values:
+            sets[0].values["alpha"][:] = 0
+            sets[0].values["gamma"][0] = 50  # alone, it makes outputs of a size that shows most
+            sets[1].values["alpha"] = rng.integers(MAX_ALPHA + 1, size=longest).astype(np.uint8)
+        length = rng.integers(1, width, count, endpoint=True)
+        mask = np.arange(width) < length[:, None]
+        settings = {"bank": np.zeros(count, int)}
+        for setting in self._free(parameters):
+            settings[setting.name] = rng.integers(
+                setting.values[0], setting.values[-1], count, endpoint=True
+            )
+        follow = [self.complete(parameters, np.ones(n, bool)) for n in range(width + 1)]
+        for name in follow[1]:
+            settings[name] = np.array([one[name] for one in follow])[length]
+        # Half of the outputs are of a size that int8 holds.
+        fit = np.minimum(settings["gfrac"], settings["ofrac"])
+        settings["ofrac"] = np.where(np.arange(count) % 2, fit, settings["ofrac"])
+        low, high = np.iinfo(self.in_dtype).min, np.iinfo(self.in_dtype).max
+        spread = np.exp(rng.uniform(-1, np.log(high / 2), (count, 1)))
+        centre = settings.get("zp", 0)
+        centre = np.reshape(centre + rng.normal(size=count) * spread[:, 0], (-1, 1))
+        x = np.rint(rng.normal(size=(count, width)) * spread + centre)
+        x = np.where(mask, np.clip(x, low, high), 0).astype(self.in_dtype)
+        return Rows(x, mask, length, settings, tuple(sets), np.arange(count) % 4 // 2)
+
+    def traced(self, parameters: Parameters, rows: Rows) -> Any:
+        """The model's trace of rows of one channel set."""
+        [(_, channels, part)] = by_channels(rows)
+        return self.model(**parameters).trace(part.x, channels, part.mask, **named(part))
+
+    def wanted(self, parameters: Parameters, trace: Any, rows: Rows) -> Wanted:
+        """Where rows are at an edge, for `picked`."""
+        settings, log = rows.settings, rows.settings["inv_exp"]
+        norm = np.where(settings["rms"] == 0, 0.0, np.inf)
+        fine = trace.ex2 - trace.mean**2
+        inside = np.where(trace.e >= 4, 0.0, np.inf)
+        share = (trace.var << 5) / (1 << 2 * trace.e) - trace.v  # of the entry, from its beginning
+        means = ties(trace.sum * settings["inv_mant"], 11 + log)
+        places = log + (3 if parameters["CMP_RANGES"] == 2 else 7)  # of two ranges they count 16
+        averages = ties(trace.square_sum * settings["inv_mant"], places)
+        return [
+            (trace.v, inside + share),
+            (trace.v, inside + 1 - share),
+            (trace.e, norm),
+            *((log, norm + distance) for distance in means),
+            *((log, distance) for distance in averages),
+            (np.clip(fine, -1, 2), norm),
+            (trace.mean & 3, norm),
+            *outputs_wanted(trace, rows, trace.v),
+        ]
 
     # -------------------------------------------------------------------------------- coverage
 
@@ -278,6 +362,25 @@ def by_norm(rows: Rows):
                 some = part.select(here)
                 x = (some.x - some.settings["zp"].astype(float)[:, None]) * 2.0**channels.alpha
                 yield chosen[here], channels, some, rms, x
+
+
+def outputs_wanted(trace: Any, rows: Rows, key: np.ndarray) -> Wanted:
+    """For `picked`: outputs that are about to round up, at and beyond the ends of int8, and for
+    each `key` [rows] rows of many large outputs, which show most of what is multiplied."""
+    right = np.broadcast_to(trace.sh[:, None], trace.num.shape)
+    exact = trace.out.astype(int) + trace.saturated  # beyond an end: some value beyond
+    sizes = np.where(rows.mask & (trace.saturated == 0), np.abs(exact), 0)
+    shown = np.minimum(sizes, 100).sum(axis=1)
+    near = [
+        np.where(rows.mask & (trace.saturated == 0), distance, np.inf).min(axis=1)
+        for distance in ties(trace.num, right)
+    ]
+    ends = [
+        (trace.sh, np.where((exact == end).any(axis=1), 0.0, np.inf))
+        for end in (-129, -128, 127, 128)
+    ]
+    keys = (trace.sh, key)
+    return [*((key, distance) for distance in near for key in keys), *ends, (key, -shown)]
 
 
 def _place(values: tuple[int, ...], x: np.ndarray) -> np.ndarray:

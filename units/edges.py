@@ -112,3 +112,29 @@ def at_sums(
             if gap and not less and len(found) < room:
                 found = [*found, filler.smallest]
             yield [0, distance, *found]
+
+
+def ties(values: np.ndarray, bits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """How far `values`, integers, are from where `values / 2^bits` rounds up: (at or above, below).
+
+    Shares of a step, of the same shape; infinite on the other side, and where bits is 0 or less.
+    """
+    whole = np.maximum(bits, 1)
+    above = (values & ((1 << whole) - 1)) - (1 << whole - 1)
+    share = np.where(bits > 0, above / (1 << whole), np.inf)
+    return np.where(above >= 0, share, np.inf), np.where(above < 0, -share, np.inf)
+
+
+def picked(wanted: Sequence[tuple[np.ndarray, np.ndarray]], each: int = 1) -> list[int]:
+    """Of candidate rows those that are closest to what is wanted, by number.
+
+    wanted  (key, distance) of [rows] each: of every key the `each` rows of the least distance are
+            taken; infinite: none of them
+    """
+    found: set[int] = set()
+    for key, distance in wanted:
+        order = np.lexsort((distance, key))
+        keys = key[order]
+        rank = np.arange(len(keys)) - np.searchsorted(keys, keys)
+        found |= set(order[(rank < each) & np.isfinite(distance[order])].tolist())
+    return sorted(found)

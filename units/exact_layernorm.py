@@ -7,13 +7,14 @@ The RTL is in rtl/baseline/exact_layernorm.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from softnorm.models.ailayernorm import MAX_ALPHA
-from softnorm.models.exact_layernorm import ExactLayerNorm
+from softnorm.models.exact_layernorm import MEAN_FRAC, ExactLayerNorm
 
-from .ailayernorm import SIDES, AILayerNormUnit, by_channels, named
+from .ailayernorm import SIDES, AILayerNormUnit, Wanted, by_channels, named, outputs_wanted
 from .coverage import Coverage
 from .softmax import clog2, tree_stages
 from .unit import BANKS, ChannelField, Outputs, Parameters, Rom, Rows, Setting, TableSize, Variant
@@ -48,6 +49,19 @@ class ExactLayerNormUnit(AILayerNormUnit):
 
     def err_len_delay(self, parameters: Parameters) -> int:
         return 1  # no setting gives the length
+
+    def wanted(self, parameters: Parameters, trace: Any, rows: Rows) -> Wanted:
+        norm = np.where(rows.settings["rms"] == 0, 0.0, np.inf)
+        up = 30 - 2 * trace.e
+        square = (trace.D << np.maximum(up, 0)) >> np.maximum(-up, 0)
+        over = (square - trace.root**2) / (2 * trace.root + 1)  # 0: a square, 1: about to be one
+        rest = (trace.n << (30 - trace.Lz)) % trace.root / trace.root
+        mean = (2 * trace.S * (1 << MEAN_FRAC) + trace.n) % (2 * trace.n) / (2 * trace.n)
+        return [
+            *((trace.e, distance) for distance in (over, 1 - over, rest, 1 - rest)),
+            *((trace.Lz, norm + distance) for distance in (mean, 1 - mean)),
+            *outputs_wanted(trace, rows, trace.e),
+        ]
 
     def storage(self, parameters: Parameters) -> dict[str, tuple[int, int]]:
         lanes = parameters["LANES"]

@@ -23,8 +23,9 @@ from softnorm.models.nnlut_layernorm import (
 )
 from softnorm.models.vectors import Vectors
 
-from .ailayernorm import SIDES, AILayerNormUnit, named
+from .ailayernorm import SIDES, AILayerNormUnit, Wanted, named, outputs_wanted
 from .coverage import Coverage
+from .edges import ties
 from .softmax import clog2, tree_stages
 from .unit import BANKS, ChannelField, Outputs, Parameters, Rom, Rows, Setting, TableSize, Variant
 
@@ -113,6 +114,26 @@ class NnlutLayerNormUnit(AILayerNormUnit):
 
     def err_len_delay(self, parameters: Parameters) -> int:
         return 3 + tree_stages(parameters["LANES"])
+
+    def traced(self, parameters: Parameters, rows: Rows) -> NnlutTrace:
+        [(_, gamma, beta, part)] = _by_channels(rows)
+        return self.model(**parameters).trace(part.x, gamma, beta, part.mask, **named(part))
+
+    def wanted(self, parameters: Parameters, trace: NnlutTrace, rows: Rows) -> Wanted:
+        table, mant = lines(), rows.settings["inv_mant"]
+        down = 15 + rows.settings["inv_exp"]
+        bounds = np.concatenate([[1 << 14], table.b, [1 << 16]])
+        first, last = trace.m - bounds[trace.k], bounds[trace.k + 1] - 1 - trace.m
+        fits = np.where(trace.e >= 8, 0.0, np.inf)
+        return [
+            *((trace.k, fits + distance) for distance in (first, last)),
+            *((trace.k, distance) for distance in ties(table.S[trace.k] * trace.m, 14 + 0 * down)),
+            *((down, distance) for distance in ties(trace.sum * mant, down)),
+            *((down, distance) for distance in ties(trace.squares * mant, down)),
+            (trace.e, 0.0 * trace.e),
+            (trace.shift, 0.0 * trace.e),
+            *outputs_wanted(trace, rows, trace.k),
+        ]
 
     def storage(self, parameters: Parameters) -> dict[str, tuple[int, int]]:
         lanes, longest = parameters["LANES"], parameters["MAX_LEN"]

@@ -81,16 +81,18 @@ class SoftermaxUnit(SoftmaxUnit):
         model = self.model(**parameters)
         most = min(model.LANES, model.MAX_LEN, 24)  # a beat: its sum is what is rounded
         # Up to 127 the maximum's output is the reciprocal itself; from 256 on sums have all places
-        # of its segments.
-        for top, sums, step in (
-            (124, range(65, 128), 1),
-            (127, range(65, 128), 1),
-            (124, range(257, 512), 16),
+        # of its segments, where the largest elements show most of it.
+        for top, sums, last in (
+            (124, range(65, 128), 127),
+            (127, range(65, 128), 127),
+            (124, range(257, 512), 7),
         ):
-            x = top - np.arange(128)
+            distances = np.arange(128)
+            x = top - distances
             numerators = pow2_table()[x & 3] >> -(-top // 4) - (x >> 2)
             places = [512 * s - 256 for s in sums]  # from there on it is rounded to s
-            for row in self.at_sums(numerators, x // step, places, most, top):
+            entries = np.minimum(distances, last)
+            for row in self.at_sums(numerators, entries, places, most, top):
                 yield Edge(row, {})
 
     def coverage(self, parameters: Parameters) -> Coverage:

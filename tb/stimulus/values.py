@@ -392,7 +392,7 @@ class RowMaker:
                 mask=mask,
                 settings={**first, **follow, **edge.settings},
                 origin="at an edge",
-                channels=edge.channels or self._channels(),
+                channels=edge.channels,
             )
 
     def _channels(self) -> ChannelSet | None:

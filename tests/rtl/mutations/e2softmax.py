@@ -149,6 +149,39 @@ MUTATIONS: dict[str, Mutation] = {
     "pair of the largest lost": Mutation(
         ((SUM, "sum[16] = equal && code_i[2*i] == 4'd0", "sum[16] = 1'b0"),), "shapes", "expected"
     ),
+    # Only rows at the edges of a sum show these.
+    "half octave: 23170 for 23168": Mutation(
+        ((SUM, "HalfStep = 16'd23168;", "HalfStep = 16'd23170;"),),
+        "levels",
+        VALUE,
+        {"EXP_FRAC": 1},
+    ),
+    "half octave: 23167 for 23168": Mutation(
+        ((SUM, "HalfStep = 16'd23168;", "HalfStep = 16'd23167;"),),
+        "shapes",
+        VALUE,
+        {"EXP_FRAC": 1},
+    ),
+    "decay by 182/256": Mutation(
+        ((SUM, "(SUM_W + 8)'(181)", "(SUM_W + 8)'(182)"),), "levels", VALUE, {"EXP_FRAC": 1}
+    ),
+    "half octave: last bit lost": Mutation(
+        ((SUM, "PairW'(top >> code_i", "~PairW'(1) & PairW'(top >> code_i"),),
+        "shapes",
+        VALUE,
+        {"EXP_FRAC": 1},
+    ),
+    "smallest weight lost": Mutation(
+        (
+            (
+                SUM,
+                "assign sum[15-c] = at_a || at_b;",
+                "assign sum[15-c] = (at_a || at_b) && c != 15;",
+            ),
+        ),
+        "levels",
+        VALUE,
+    ),
     "sum of the last row kept": Mutation(
         ((SUM, "assign prev = first_i ? '0 : sum_o;", "assign prev = sum_o;"),), "smoke", "expected"
     ),
