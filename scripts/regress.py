@@ -113,7 +113,7 @@ def summary(regression: regress.Regression) -> str:
     counts: dict[tuple, Counter] = {}
     for result in regression.results.values():
         job = result["job"]
-        line = counts.setdefault((job["unit"], job["sim"]), Counter())
+        line = counts.setdefault((job["unit"], plan.simulator(job)), Counter())
         line["runs"] += 1
         line["failed"] += not result["passed"]
         line["rows"] += result.get("rows", 0)
@@ -201,7 +201,7 @@ def command(arguments) -> int:
     for sim in {job.sim for job in jobs}:
         check_simulator(sim)
     if dry:
-        counts = Counter((job.unit, job.sim, job.test) for job in jobs)
+        counts = Counter((job.unit, plan.simulator(vars(job)), job.test) for job in jobs)
         print(table([(*key, n) for key, n in counts.items()], ("unit", "sim", "test", "runs")))
         print(f"\n{len(jobs)} runs")
         return 0

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Speed of a regression against a plain loop over the same runs.
 
-Both simulate the jobs of the `ci` set of one unit on the same builds, with code coverage, and keep
-the same results. The loop starts a simulator for each job, one after the other; the regression
+Both simulate the `ci` set's jobs at the pins of one unit, on the same builds, and keep the same
+results. The loop starts a simulator for each job, one after the other; the regression
 gives groups of jobs to a process a core.
 """
 
@@ -14,11 +14,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from softnorm.units import get
-
-from ..build.pins import build
 from ..regress import worker
-from ..regress.plan import Job, jobs, load_plan
+from ..regress.plan import PINS, Job, jobs, load_plan
 from ..regress.provenance import sources_digest
 from ..regress.regression import Regression
 from ..sim.simulate import BENCH, execute
@@ -43,7 +40,7 @@ def _loop(todo: list[Job]) -> tuple[int, float]:
     rows = 0
     for job in todo:
         sources_digest()  # which a regression does, too
-        made = build(get(job.unit), job.parameters, job.sim, coverage=job.sim == "verilator")
+        made = worker.build_of(job)
         result = worker.result_of(made, job, execute(made, worker.new_run_of(made, job), BENCH))
         rows += _rows(result)
     return rows, time.perf_counter() - started
@@ -67,9 +64,9 @@ def _rows(result: dict) -> int:
 
 def regression_against_loop(pairs: int = 3) -> RegressionSpeed:
     """Time both in turn. Raises RuntimeError if a run fails."""
-    todo = jobs(load_plan(), "ci", unit=UNIT)
+    todo = jobs(load_plan(), "ci", unit=UNIT, engine=PINS)
     for job in {job.build: job for job in todo}.values():
-        build(get(job.unit), job.parameters, job.sim, coverage=job.sim == "verilator")
+        worker.build_of(job)
     times = [(_loop(todo), _regression(todo)) for _ in range(pairs)]
     return RegressionSpeed(
         jobs=len(todo),

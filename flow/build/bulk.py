@@ -18,6 +18,7 @@ from softnorm.tb.check.contract import StreamShape
 from softnorm.units.unit import Parameters, Unit
 
 from .. import tools
+from ..errors import UserError
 from ..paths import BUILD, ROOT, RTL
 from .pins import CHECKERS, BuildError, check_simulator, kept
 
@@ -25,9 +26,10 @@ HARNESS = ROOT / "tb/bulk"
 HARNESS_SOURCES = (HARNESS / "harness.cpp", HARNESS / "yardstick.cpp")
 # What a library shows is its interface alone: several are open in one process, and each must use
 # the runtime that is in it.
-_FLAGS = ("-O3", "-std=c++17", "-fPIC", "-fvisibility=hidden", "-fno-gnu-unique")
-_DEFINES = ("VERILATOR=1", *(f"VM_{name}=0" for name in ("COVERAGE", "SC", "TIMING", "TRACE")))
+_FLAGS = ("-std=c++17", "-fPIC", "-fvisibility=hidden", "-fno-gnu-unique")
+_DEFINES = ("VERILATOR=1", *(f"VM_{name}=0" for name in ("SC", "TIMING", "TRACE")))
 _DEFINES += tuple(f"VM_TRACE_{name}=0" for name in ("FST", "VCD", "SAIF"))
+_COVERAGE = ("--coverage-line", "--coverage-toggle", "--coverage-expr")
 
 # Before what runs once an instance, as Verilator has it: not worth the quarter of the compiler's
 # time that its optimisation would take.
@@ -47,6 +49,7 @@ class BulkBuild:
     folder: Path
     reused: bool
     seconds: float
+    coverage: bool = False
     chosen: int = 0
 
     @property
@@ -65,31 +68,35 @@ def bulk_build(
     parameters: Parameters,
     sim: str = "verilator",
     *,
+    coverage: bool = False,
     rtl: Path = RTL,
 ) -> BulkBuild:
     """Build `unit` with all of its `parameters`, or return an existing build.
 
-    `rtl` is the folder of the sources: the project's, or a copy with a mutation. Raises
+    `rtl` is the folder of the sources: the project's, or a copy with a mutation. With `coverage`
+    the unit counts its lines, branches, toggles and expressions; only Verilator can. Raises
     UserError (unknown simulator, missing tool) and BuildError (sources refused).
     """
+    if coverage and sim == "icarus":  # installed or not
+        raise UserError(f"{sim} measures no code coverage; verilator does")
     check_simulator(sim)
     sources = [rtl / file for file in unit.rtl]
     if sim == "verilator":
         sources += [ROOT / file for file in CHECKERS]
         own = [*HARNESS.glob("*.h"), *HARNESS.glob("*.cpp")]
-        header, make = ports_header(unit, parameters), _verilate
+        header, make = ports_header(unit, parameters), partial(_verilate, coverage=coverage)
     else:
         own = [*HARNESS.glob("*.sv")]
         header, make = _macros(unit, parameters), _interpret
     started = time.perf_counter()
     folder, reused = kept(
         f"{unit.name}-bulk-{sim}",
-        [unit.name, parameters, sim, tools.versions(sim), header],
+        [unit.name, parameters, sim, coverage, tools.versions(sim), header],
         [*sources, *sorted(own), Path(__file__)],
         lambda folder: make(unit, parameters, sources, header, folder),
     )
     seconds = time.perf_counter() - started
-    return BulkBuild(unit, dict(parameters), sim, folder, reused, seconds)
+    return BulkBuild(unit, dict(parameters), sim, folder, reused, seconds, coverage)
 
 
 def ports_header(unit: Unit, parameters: Parameters) -> str:
@@ -160,16 +167,24 @@ def _interpret(unit, parameters, sources: Sequence[Path], header: str, folder: P
     )
 
 
-def _verilate(unit, parameters, sources: Sequence[Path], header: str, folder: Path) -> None:
+def _verilate(
+    unit, parameters, sources: Sequence[Path], header: str, folder: Path, coverage: bool = False
+) -> None:
     environment = tools.verilator_env()
     numbers = unit.rtl_parameters(parameters)
     run = partial(_run, "verilator", unit, folder, environment)
+    counted: list[str] = []
+    if coverage:
+        counted = [*_COVERAGE, "control.vlt"]
+        # What counts is the RTL, not the checkers that are bound to it.
+        off = "".join(f'coverage_off -file "{ROOT / name}"\n' for name in CHECKERS)
+        (folder / "control.vlt").write_text(f"`verilator_config\n{off}")
     run(
         *("verilator", "--cc", "--prefix", "Vtop", "--Mdir", ".", "--top-module", unit.name),
         *("-O3", "--assert", "--x-assign", "unique", "--x-initial", "unique", "-Wno-fatal"),
         *("--timescale", "1ns/1ps", "--no-timing", f"-DSN_UNIT={unit.name}"),
         *(f"-G{name}={value}" for name, value in numbers.items()),
-        *map(str, sources),
+        *(*counted, *map(str, sources)),
     )
     made = sorted(path.name for path in folder.glob("Vtop*.cpp"))
     slow = [name for name in made if name.endswith("__Slow.cpp")]
@@ -179,8 +194,11 @@ def _verilate(unit, parameters, sources: Sequence[Path], header: str, folder: Pa
     (folder / "model.cpp").write_text(texts[0] + texts[1] + _ONCE + texts[2])
     runtime = Path(environment["VERILATOR_ROOT"]) / "include"
     units = [folder / "model.cpp"]
-    units += [runtime / f"{name}.cpp" for name in ("verilated", "verilated_threads")]
-    options = [f"-D{name}" for name in _DEFINES]
+    names = ("verilated", "verilated_threads", *(["verilated_cov"] if coverage else []))
+    units += [runtime / f"{name}.cpp" for name in names]
+    options = [f"-D{name}" for name in (*_DEFINES, f"VM_COVERAGE={int(coverage)}")]
+    if coverage:  # what the compiler would do more takes longer than the runs
+        options.append("-O1")
     options += [f"-I{runtime}", f"-I{runtime / 'vltstd'}", "-include", str(HARNESS / "print.h")]
     compile_library(unit, folder, header, units, options)
 
@@ -204,6 +222,6 @@ def compile_library(
         objects.append(f"{source.stem}.o")
         # By its name alone where it is the build's own: the compiler's cache is asked by it.
         name = source.name if source.parent == folder else str(source)
-        flags = [*_FLAGS, *options, "-I.", f"-I{HARNESS}"]
+        flags = ["-O3", *_FLAGS, *options, "-I.", f"-I{HARNESS}"]
         run(*compiler, *flags, "-c", name, "-o", objects[-1])
     run("g++", "-shared", "-Wl,-Bsymbolic", "-o", "unit.so", *objects, "-pthread", "-latomic")

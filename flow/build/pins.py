@@ -48,7 +48,6 @@ class Build:
     folder: Path
     reused: bool
     seconds: float
-    coverage: bool = False
 
 
 def check_simulator(sim: str) -> None:
@@ -67,31 +66,27 @@ def build(
     sim: str,
     *,
     waves: bool = False,
-    coverage: bool = False,
     rtl: Path = RTL,
 ) -> Build:
     """Build `unit` with all of its `parameters`, or return an existing build.
 
-    `rtl` is the folder of the sources: the project's, or a copy with a mutation. With
-    `coverage` the unit counts its lines, branches, toggles and expressions; only Verilator can.
-    Raises UserError (unknown simulator, missing tool) and BuildError (sources refused).
+    `rtl` is the folder of the sources: the project's, or a copy with a mutation. Raises
+    UserError (unknown simulator, missing tool) and BuildError (sources refused).
     """
-    if coverage and sim == "icarus":  # installed or not
-        raise UserError(f"{sim} measures no code coverage; SIM=verilator does")
     check_simulator(sim)
     sources = [rtl / file for file in unit.rtl]
     if sim == "verilator":
         sources += [ROOT / file for file in CHECKERS]
-    about = [unit.name, parameters, sim, waves, coverage, tools.versions(sim)]
+    about = [unit.name, parameters, sim, waves, tools.versions(sim)]
     started = time.perf_counter()
     folder, reused = kept(
         f"{unit.name}-{sim}",
         about,
         [*sources, Path(__file__)],
-        lambda folder: _compile(unit, parameters, sim, waves, coverage, sources, folder),
+        lambda folder: _compile(unit, parameters, sim, waves, sources, folder),
     )
     seconds = time.perf_counter() - started
-    return Build(unit, dict(parameters), sim, waves, folder, reused, seconds, coverage)
+    return Build(unit, dict(parameters), sim, waves, folder, reused, seconds)
 
 
 def kept(
@@ -140,7 +135,7 @@ def _environment(extra: Mapping[str, str]) -> Iterator[None]:
         os.environ.update(before)
 
 
-def _compile(unit, parameters, sim, waves, coverage, sources, folder) -> None:
+def _compile(unit, parameters, sim, waves, sources, folder) -> None:
     if sim == "verilator":
         # Only the top's ports are for VPI: making every signal public (the runner's default) stops
         # most of Verilator's optimisation. The control file must come before the sources.
@@ -155,13 +150,8 @@ def _compile(unit, parameters, sim, waves, coverage, sources, folder) -> None:
                 )
             )
         )
-        if coverage:  # of the RTL: not of the checkers that are bound to it
-            with control.open("a") as file:
-                file.writelines(f'coverage_off -file "{ROOT / name}"\n' for name in CHECKERS)
         sources = [control, *sources]
         args = ["--no-public-flat-rw", "--assert", "--x-assign", "unique", "--x-initial", "unique"]
-        if coverage:
-            args += ["--coverage-line", "--coverage-toggle", "--coverage-expr"]
     else:
         args = ["-g2012"]
     environment = {}
@@ -170,7 +160,7 @@ def _compile(unit, parameters, sim, waves, coverage, sources, folder) -> None:
         # called python; g++ needs one, and Debian has only python3.
         python = sys.executable.replace(" ", "\\ ")
         # -O1: Python at the pins takes most of a run whatever the compiler does, and what it does
-        # more takes longer than a run; with coverage half as long again.
+        # more takes longer than a run.
         environment = {
             **tools.verilator_env(),
             "MAKEFLAGS": f"CFG_CXXFLAGS_PCH_I=-include OPT_FAST=-O1 PYTHON3={python}",

@@ -102,6 +102,16 @@ class Verilator:
             self._library.sn_close(self._handle)
             self._handle = None
 
+    def save_coverage(self, path: Path) -> None:
+        """Write the counts of code coverage since it was made, as Verilator does. Raises OSError.
+
+        Only of a build with coverage.
+        """
+        function = self._library.sn_coverage
+        function.restype, function.argtypes = ctypes.c_int, (ctypes.c_void_p, ctypes.c_char_p)
+        if not function(self._handle, str(path).encode()):
+            raise OSError(f"{path} cannot be written")
+
     def drive(self, job: Job, reset: bool) -> Moved:
         """Drive a job to its end, or to its failure."""
         numbers, arrays = _members(job)

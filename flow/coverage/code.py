@@ -14,6 +14,7 @@ the blocks of a generate loop. Counts add: merging does not depend on order.
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 import json
 import re
@@ -91,15 +92,24 @@ def read(path: Path, rtl: Path = RTL) -> CodeCoverage:
     for number, line in enumerate(path.read_text().splitlines(), 1):
         if line.startswith("#") or not line:
             continue
-        parts = re.fullmatch(r"C '\x01(.*)' (\d+)", line)
-        if not parts:
+        keys, _, count = line.rpartition(" ")
+        if not (keys.startswith("C '\x01") and keys.endswith("'") and count.isdigit()):
             raise ValueError(f"{path}, line {number}: no coverage point: {line[:60]!r}")
-        keys = dict(part.split("\x02", 1) for part in parts[1].split("\x01"))
-        source = Path(keys["f"])
-        if source.is_relative_to(rtl):
-            file = source.relative_to(rtl).as_posix()
-            coverage.add(_point(file, keys), int(parts[2]), _span(keys))
+        point, lines = _point_of(keys[4:-1], rtl)
+        if point is not None:
+            coverage.add(point, int(count), lines)
     return coverage
+
+
+@functools.lru_cache(1 << 17)  # every run of a build has the same
+def _point_of(text: str, rtl: Path) -> tuple[Point | None, frozenset[int]]:
+    """The point of Verilator's keys and the lines that are run with it; None: outside `rtl`."""
+    keys = dict(part.split("\x02", 1) for part in text.split("\x01"))
+    source = Path(keys["f"])
+    if not source.is_relative_to(rtl):
+        return None, frozenset()
+    file = source.relative_to(rtl).as_posix()
+    return _point(file, keys), frozenset(_span(keys))
 
 
 def _point(file: str, keys: Mapping[str, str]) -> Point:

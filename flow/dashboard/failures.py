@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from ..regress.folder import RegressionFolder
-from ..regress.plan import configuration
+from ..regress.plan import configuration, simulator
 from ..sim.buckets import Bucket
 from .kept import Case, Left, rows_of
 from .layout import page
@@ -130,7 +130,7 @@ def _tail(log: Left | None) -> Html:
 
 def _all_runs(bucket: Bucket) -> Html:
     lines = [
-        (*configuration(r["job"]), r["job"]["sim"], _run_link(r), el("code", r["rerun"]))
+        (*configuration(r["job"]), simulator(r["job"]), _run_link(r), el("code", r["rerun"]))
         for r in bucket.results
     ]
     summary = el("summary", f"All {len(lines)} runs of this kind")

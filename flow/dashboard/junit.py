@@ -7,7 +7,7 @@ import re
 import xml.etree.ElementTree as ElementTree
 
 from ..regress.folder import RegressionFolder
-from ..regress.plan import configuration
+from ..regress.plan import configuration, simulator
 from .kept import rows_of
 from .markup import plain
 
@@ -36,7 +36,7 @@ def junit(regression: RegressionFolder) -> str:
             case = ElementTree.SubElement(
                 suite,
                 "testcase",
-                classname=f"{unit}.{job.sim}.{job.test}",
+                classname=f"{unit}.{simulator(vars(job)).replace(', ', '-')}.{job.test}",
                 name=f"{job.test} seed={job.seed} rows={job.rows} {where}",
                 time=f"{result['seconds'] if result else 0:.3f}",
             )

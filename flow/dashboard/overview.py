@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from ..paths import short
 from ..regress.folder import RegressionFolder
+from ..regress.plan import simulator
 from ..regress.testplans import STAGES, plan_of
 from .code import code_summary
 from .junit import JUNIT
@@ -126,7 +127,7 @@ def _coverage_lines(regression: RegressionFolder) -> Iterable[Sequence[object]]:
 def _simulator_lines(regression: RegressionFolder) -> Iterable[Sequence[object]]:
     by_sim: dict[str, list[dict]] = {}
     for result in regression.results.values():
-        by_sim.setdefault(result["job"]["sim"], []).append(result)
+        by_sim.setdefault(simulator(result["job"]), []).append(result)
     for sim, results in sorted(by_sim.items()):
         rows, clocks = (sum(r.get(name, 0) for r in results) for name in ("rows", "clocks"))
         seconds = sum(r["seconds"] for r in results)

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..regress.folder import RegressionFolder
-from ..regress.plan import configuration
+from ..regress.plan import configuration, simulator
 from ..sim.buckets import normalised
 from .layout import page
 from .markup import Html, el, join, link, state, table
@@ -20,7 +20,7 @@ def runs(regression: RegressionFolder) -> Html:
         job = result["job"]
         cells = (
             *configuration(job),
-            job["sim"],
+            simulator(job),
             job["test"],
             job["seed"],
             _verdict(result, kinds),
@@ -33,7 +33,7 @@ def runs(regression: RegressionFolder) -> Html:
         lines.append(({"id": f"r-{result['id']}"}, cells))
     for key, job in regression.jobs.items():
         if key not in regression.results:
-            about = (*configuration(vars(job)), job.sim, job.test, job.seed)
+            about = (*configuration(vars(job)), simulator(vars(job)), job.test, job.seed)
             lines.append((*about, state("not run"), 0, 0, 0, 0.0, el("code", job.rerun)))
     header = (
         *("unit", "configuration", "simulator", "test", "seed", "status"),

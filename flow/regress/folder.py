@@ -23,7 +23,7 @@ from ..coverage import waivers
 from ..coverage.code import Figures, Point
 from ..errors import UserError
 from ..paths import short
-from .plan import Job, configuration, jobs, load_plan
+from .plan import Job, jobs, load_plan, simulator
 from .provenance import sources_digest
 from .regression import FOLDER
 from .results import Results
@@ -61,7 +61,7 @@ class RegressionFolder(Results):
         if "plan" in given:
             names = [field.name for field in fields(Job)]
             return {
-                key: Job(**{name: job[name] for name in names})
+                key: Job(**{name: job[name] for name in names if name in job})
                 for key, job in given["plan"].items()
             }
         try:
@@ -186,18 +186,8 @@ class RegressionFolder(Results):
 
     @cached_property
     def measured(self) -> tuple[list[Figures], str]:
-        """Figures of each unit and configuration after waivers; a word if those do not apply.
-
-        Where results have no code coverage, the figures are functional alone.
-        """
-        try:
-            figures = self.figures()
-        except UserError:  # of before there was code coverage
-            parameters = {configuration(vars(job)): job.parameters for job in self.jobs.values()}
-            figures = [
-                Figures(*key, code_coverage.functional(coverage), parameters[key])
-                for key, coverage in self.coverage().items()
-            ]
+        """Figures of each unit and configuration after waivers; a word if those do not apply."""
+        figures = self.figures()
         try:
             path = waivers.WAIVERS
             found = waivers.load_waivers(path) if path.exists() else []
@@ -241,7 +231,7 @@ def _order(result: Mapping) -> list[str]:
     job = result["job"]
     units = [*UNITS]
     unit = units.index(job["unit"]) if job["unit"] in units else len(units)
-    key = unit, *job["parameters"].values(), job["sim"], job["test"], job["seed"]
+    key = unit, *job["parameters"].values(), simulator(job), job["test"], job["seed"]
     return [str(value).zfill(12) for value in key]
 
 

@@ -25,12 +25,19 @@ from ..static.lint import label
 
 COMMON = ("LANES", "MAX_LEN")  # parameters of every unit
 PLAN = ROOT / "testplans/regression.hjson"
-BASELINES = "baselines"  # in place of a run's list of units
+# In place of a run's list of units.
+BASELINES = "baselines"
+ALL = "all"  # baselines too, in every set
+PINS, BULK = "pins", "bulk"  # engines
 
 
 @dataclass(frozen=True)
 class Job:
-    """One simulation: everything that its result depends on, except the sources."""
+    """One simulation: everything that its result depends on, except the sources.
+
+    engine    PINS or BULK
+    coverage  whether its build counts code coverage; only Verilator's in bulk can
+    """
 
     unit: str
     parameters: dict[str, int | str]
@@ -38,6 +45,8 @@ class Job:
     test: str
     seed: int
     rows: int
+    engine: str = PINS
+    coverage: bool = False
 
     @cached_property
     def id(self) -> str:
@@ -48,13 +57,13 @@ class Job:
     @property
     def build(self) -> tuple:
         """What the jobs of one build have in common."""
-        return self.unit, tuple(self.parameters.items()), self.sim
+        return self.unit, tuple(self.parameters.items()), self.sim, self.engine, self.coverage
 
     @property
     def rerun(self) -> str:
         """The command that repeats it alone."""
-        unit = get(self.unit)
-        return rerun_line(unit, self.sim, self.test, self.seed, self.rows, None, self.parameters)
+        about = (self.sim, self.test, self.seed, self.rows, None, self.parameters)
+        return rerun_line(get(self.unit), *about, bulk=self.engine == BULK)
 
 
 @dataclass(frozen=True)
@@ -66,13 +75,21 @@ class Plan:
     runs: list[dict]
     goals: dict[str, float] = field(default_factory=dict)  # coverage in percent
     goals_of: tuple[str, ...] = ()  # names of the configurations that they hold for; none: all
+    code_of: tuple[str, ...] = ()  # names of those whose runs in bulk count code coverage
     apart: tuple[str, ...] = ()  # sets in which baselines have runs of their own
 
     def has_goals(self, unit: Unit, parameters: Parameters) -> bool:
         """Whether the goals hold for a configuration."""
-        return not self.goals_of or any(
+        return not self.goals_of or self._is_one_of(self.goals_of, unit, parameters)
+
+    def counts_code(self, unit: Unit, parameters: Parameters) -> bool:
+        """Whether a configuration's runs in bulk count code coverage."""
+        return self._is_one_of(self.code_of, unit, parameters)
+
+    def _is_one_of(self, names: tuple[str, ...], unit: Unit, parameters: Parameters) -> bool:
+        return any(
             unit.resolve(given) == parameters
-            for name in self.goals_of
+            for name in names
             for given in _configurations(self, unit, name)
         )
 
@@ -87,6 +104,7 @@ def load_plan(path: Path = PLAN) -> Plan:
             text["runs"],
             text.get("goals", {}),
             tuple(text.get("goals_of", ())),
+            tuple(text.get("code_of", ())),
             tuple(text.get("baselines_apart", ())),
         )
     except (OSError, KeyError, hjson.HjsonDecodeError) as error:
@@ -95,9 +113,9 @@ def load_plan(path: Path = PLAN) -> Plan:
         raise UserError(f"{path.name}, goals: there is no {min(wrong)}")
     if wrong := {*plan.apart} - plan.sets.keys():
         raise UserError(f"{path.name}, baselines_apart: there is no {min(wrong)}")
-    for name in plan.goals_of:
-        if name not in ("defaults", "corners", *plan.configurations):
-            raise UserError(f"{path.name}, goals_of: there is no {name}")
+    for where, names in (("goals_of", plan.goals_of), ("code_of", plan.code_of)):
+        if unknown := [n for n in names if n not in ("defaults", "corners", *plan.configurations)]:
+            raise UserError(f"{path.name}, {where}: there is no {unknown[0]}")
     for number, run in enumerate(plan.runs):
         where = f"{path.name}, run {number}"
         for name in ("tests", "configuration", "sims", "seeds", "why"):
@@ -106,7 +124,8 @@ def load_plan(path: Path = PLAN) -> Plan:
         unknown = [test for test in run["tests"] if test not in SCENARIOS]
         unknown += [sim for sim in run["sims"] if sim not in SIMULATORS]
         unknown += [name for name in run["seeds"] if name not in plan.sets]
-        if run.get("units") != BASELINES:
+        unknown += [one for one in (run.get("engine", PINS),) if one not in (PINS, BULK)]
+        if run.get("units") not in (BASELINES, ALL):
             unknown += [unit for unit in run.get("units", ()) if unit not in UNITS]
         unknown += [name for name in run.get("at_most", ()) if name not in COMMON]
         if unknown:
@@ -118,6 +137,8 @@ def _units(plan: Plan, run: Mapping, of: str) -> list[Unit]:
     """The units that a run of the plan is for, in a set."""
     if run.get("units") == BASELINES:
         return [unit for unit in UNITS.values() if unit.baseline]
+    if run.get("units") == ALL:
+        return list(UNITS.values())
     if "units" in run:
         return [get(name) for name in run["units"]]
     return [unit for unit in UNITS.values() if not (unit.baseline and of in plan.apart)]
@@ -144,16 +165,20 @@ def jobs(plan: Plan, of: str, first_seed: int = 1, **only: str) -> list[Job]:
         raise UserError(f"there is no set {of!r}; there are: {', '.join(plan.sets)}")
     found: dict[str, Job] = {}
     for run in plan.runs:
+        engine = run.get("engine", PINS)
         for unit in _units(plan, run, of):
             for given in _configurations(plan, unit, run["configuration"]):
                 parameters = unit.resolve(given)
                 if any(parameters[k] > most for k, most in run.get("at_most", {}).items()):
                     continue
                 for sim in run["sims"]:
+                    counted = engine == BULK and sim == "verilator"
+                    counted = counted and plan.counts_code(unit, parameters)
+                    about = (unit.name, parameters, sim)
                     for test in run["tests"]:
                         for seed in range(run["seeds"].get(of, 0)):
                             rows = run.get("rows", DEFAULT_ROWS)
-                            job = Job(unit.name, parameters, sim, test, first_seed + seed, rows)
+                            job = Job(*about, test, first_seed + seed, rows, engine, counted)
                             if all(getattr(job, name) == value for name, value in only.items()):
                                 found[job.id] = job
     if not found:
@@ -167,3 +192,8 @@ def configuration(job: Mapping) -> tuple[str, str]:
     defaults = get(job["unit"]).defaults
     given = {k: v for k, v in job["parameters"].items() if v != defaults.get(k)}
     return job["unit"], label(given)
+
+
+def simulator(job: Mapping) -> str:
+    """The simulator of a job as a dict, in words, and whether it works in bulk."""
+    return f"{job['sim']}, bulk" if job.get("engine") == BULK else job["sim"]

@@ -4,29 +4,36 @@
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 import signal
-import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from multiprocessing import get_context
 
 from softnorm.tb.run import Run, die_with_parent
 from softnorm.units import get
 from softnorm.units.coverage import Coverage
 
+from ..build.bulk import BulkBuild, bulk_build
 from ..build.pins import Build, BuildError, build
 from ..coverage import code as code_coverage
 from ..errors import UserError
+from ..sim.bulk import simulate_bulk
 from ..sim.simulate import COVERAGE_FILE, Result, Simulator, choose_tensors, initial_bits, new_run
-from .plan import Job
+from .plan import BULK, PINS, Job
 from .provenance import sources_digest
 
 # What a process is started for at most. The larger, the less of the time goes into starting
 # simulators; the smaller, the less is lost with a worker, and the more evenly cores are used.
 _MOST_JOBS = 12
-_MOST_ROWS = {"verilator": 4000, "icarus": 1500}
+_MOST_ROWS = {
+    ("verilator", PINS): 4000,
+    ("icarus", PINS): 1500,
+    ("verilator", BULK): 40000,
+    ("icarus", BULK): 4000,
+}
 
 
 def groups(todo: Sequence[Job], workers: int) -> list[list[Job]]:
@@ -48,7 +55,7 @@ def _cut(jobs: Sequence[Job], most: int) -> Iterator[list[Job]]:
     group: list[Job] = []
     for job in jobs:
         rows = sum(one.rows for one in group) + job.rows
-        if group and (len(group) == most or rows > _MOST_ROWS[job.sim]):
+        if group and (len(group) == most or rows > _MOST_ROWS[job.sim, job.engine]):
             yield group
             group = []
         group.append(job)
@@ -67,13 +74,13 @@ def run_group(jobs: Sequence[Job], sources: str) -> list[dict]:
     """Build once and simulate jobs of one group; return their results, plain data, in their order.
 
     Runs in a process of its own, here or elsewhere. A build or a simulator that fails is a result.
-    What passed leaves nothing but its result behind. Verilator's builds count code coverage: `code`
-    is its points' names and the packed counts. `seconds` of the results add up to the group's, and
-    `building` to what of them went into the build.
+    What passed leaves nothing but its result behind. Of a job with coverage `code` is the names of
+    its points and the packed counts. `seconds`, the processor's, of the results add up to
+    the group's, and `building` to what of them went into the build.
 
     Raises UserError when the sources here are not those of the digest `sources`.
     """
-    started = time.perf_counter()
+    started = _processor_seconds()
     if sources_digest() != sources:
         raise UserError(
             "the sources are no longer those that this regression began with, or a worker has "
@@ -81,22 +88,47 @@ def run_group(jobs: Sequence[Job], sources: str) -> list[dict]:
         )
     first = jobs[0]
     try:
-        unit = get(first.unit)
-        made = build(unit, first.parameters, first.sim, coverage=first.sim == "verilator")
+        made = build_of(first)
     except BuildError as error:
         results = [{**_empty(job), "report": str(error)} for job in jobs]
-        built = time.perf_counter()
+        built = _processor_seconds()
     else:
-        built = time.perf_counter()
-        with Simulator(made, first.seed) as simulator:
-            results = [result_of(made, job, simulator.run(new_run_of(made, job))) for job in jobs]
+        built = _processor_seconds()
+        if first.engine == BULK:
+            results = [result_of(made, job, _in_bulk(made, job)) for job in jobs]
+        else:
+            with Simulator(made, first.seed) as simulator:
+                results = [
+                    result_of(made, job, simulator.run(new_run_of(made, job))) for job in jobs
+                ]
     # What no single one is to blame for.
-    spent = time.perf_counter() - started
+    spent = _processor_seconds() - started
     share = (spent - sum(result["seconds"] for result in results)) / len(results)
     building = (built - started) / len(results)
     return [
         {**result, "seconds": result["seconds"] + share, "building": building} for result in results
     ]
+
+
+def _processor_seconds() -> float:
+    """Of this process and of those that it has started and that have ended."""
+    used = map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(one.ru_utime + one.ru_stime for one in used)
+
+
+def build_of(job: Job) -> Build | BulkBuild:
+    """What a job runs on. Raises BuildError."""
+    unit = get(job.unit)
+    if job.engine == BULK:
+        return bulk_build(unit, job.parameters, job.sim, coverage=job.coverage)
+    return build(unit, job.parameters, job.sim)
+
+
+def _in_bulk(made: BulkBuild, job: Job) -> Result:
+    """Simulate a job in this process; the seconds are the processor's."""
+    started = _processor_seconds()
+    done = simulate_bulk(made, job.test, job.seed, rows=job.rows)
+    return replace(done, seconds=_processor_seconds() - started)
 
 
 def new_run_of(made: Build, job: Job) -> Run:
@@ -116,7 +148,7 @@ def _empty(job: Job) -> dict:
     }
 
 
-def result_of(made: Build, job: Job, done: Result) -> dict:
+def result_of(made: Build | BulkBuild, job: Job, done: Result) -> dict:
     """The result of a job as plain data; the folder of a run that passed is removed."""
     values = {name: done.values.get(name, 0) for name in ("rows", "elements", "beats", "clocks")}
     result = {**_empty(job), **values, "passed": done.passed, "report": done.report}
@@ -127,7 +159,7 @@ def result_of(made: Build, job: Job, done: Result) -> dict:
         result["driven"] = done.values.get("driven", 0)
         return {**result, "folder": str(done.run.folder)}
     result["coverage"] = Coverage.load(done.run.folder / "coverage.json").as_dict()
-    if made.coverage:
+    if job.coverage:
         names, counts = code_coverage.to_table(code_coverage.read(counted))
         result["code"] = {"names": names, "counts": code_coverage.pack(counts)}
     shutil.rmtree(done.run.folder)

@@ -29,7 +29,7 @@ from softnorm.tb.stimulus.values import Row, batch
 
 from ..build.bulk import BulkBuild
 from ..bulk.rtl import Instance
-from .simulate import DEFAULT_ROWS, Result, initial_bits, prepare
+from .simulate import COVERAGE_FILE, DEFAULT_ROWS, Result, initial_bits, prepare
 
 _BATCH = 512  # rows that are compared at a time: they are as wide as the longest of them
 
@@ -86,6 +86,8 @@ class _Bulk:
             started = time.perf_counter()
             self._job = Job.of(self._unit, self._parameters, self._rows, drive, seed)
             moved = instance.simulator.drive(self._job, reset=True)
+            if self._build.coverage:
+                instance.simulator.save_coverage(self._run.folder / COVERAGE_FILE)
         lasts = np.flatnonzero(self._job.beats.last)
         self._starts = np.concatenate([[0], lasts[:-1] + 1])  # first beats of the rows
         report = self._score(moved, on_progress)

@@ -38,7 +38,7 @@ from ..paths import DATA, runs
 
 DEFAULT_ROWS = 200
 BENCH = "softnorm.tb.uvm.tests"  # what a simulator imports
-COVERAGE_FILE = "coverage.dat"  # in the run's folder, of a build with coverage
+COVERAGE_FILE = "coverage.dat"  # in the run's folder, of a bulk build with coverage
 TIME_LIMIT = 900  # seconds of a run among many
 INITIAL_BITS = 4  # seeds of Verilator's random start of registers and memories
 
@@ -52,7 +52,7 @@ class Result:
     values   rows, elements, mismatches, clocks, ...: BaseTest.report_phase of tb.uvm.tests; of a
              failure
              the rows `driven`, or nothing when the simulator ended it
-    seconds  wall time of the simulation alone
+    seconds  of the simulation alone: wall time, or the processor's of one of many in a process
     waves    the wave file, where one was asked for
     """
 
@@ -313,8 +313,6 @@ def _simulator_options(build: Build, seed: int, folder: Path) -> dict:
     # Registers and memories start with random bits, as far as a two-state simulator can show what
     # depends on them; Icarus starts them as X.
     random = [f"+verilator+seed+{initial_bits(seed)}", "+verilator+rand+reset+2"]
-    if build.coverage:  # where the process is: in the run's folder
-        random.append(f"+verilator+coverage+file+{COVERAGE_FILE}")
     return {"test_args": random, "waves": build.waves}
 
 

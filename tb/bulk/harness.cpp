@@ -135,6 +135,17 @@ SN_API void sn_close(Instance* instance) {
     delete instance;
 }
 
+#if VM_COVERAGE
+// Write Verilator's counts; 0 if that cannot be done.
+SN_API int sn_coverage(Instance* instance, const char* path) try {
+    Working working(*instance);
+    instance->context.coveragep()->write(path);
+    return !instance->stopped;
+} catch (const std::exception&) {
+    return 0;
+}
+#endif
+
 SN_API const char* sn_said(Instance* instance) { return instance->said.c_str(); }
 
 SN_API const Place* sn_place(Instance* instance) { return &instance->place; }

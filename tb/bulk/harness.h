@@ -16,6 +16,9 @@
 #include "Vtop.h"
 #include "sn_ports.h"
 #include "verilated.h"
+#if VM_COVERAGE
+#include "verilated_cov.h"
+#endif
 
 #define SN_API extern "C" __attribute__((visibility("default")))
 

@@ -11,7 +11,7 @@ takes no other with it.
              +-- exit at an empty line
 
 The folders of the runs come line by line, through a pipe that SOFTNORM_PIPE names. How each ended
-is left in its folder (ENDED): its exit code, negative for a signal, and seconds.
+is left in its folder (ENDED): its exit code, negative for a signal, and the processor's seconds.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ import json
 import os
 import signal
 import sys
-import time
 from pathlib import Path
 
 import numpy.random  # noqa: F401  as every run would
@@ -75,9 +74,8 @@ def _fork_each() -> None:
         if not child:
             _become(Path(folder), this)
             return
-        started = time.perf_counter()
-        _, status = os.waitpid(child, 0)
-        ended = [os.waitstatus_to_exitcode(status), time.perf_counter() - started]
+        _, status, used = os.wait4(child, 0)
+        ended = [os.waitstatus_to_exitcode(status), used.ru_utime + used.ru_stime]
         part = Path(folder, "ended.part")
         part.write_text(json.dumps(ended))
         part.replace(Path(folder, ENDED))
