@@ -4,7 +4,7 @@
 
 PYTHON ?= python3
 SHELL := /bin/bash
-COMMANDS := sim conform test regress coverage report lint synth ppa accuracy figures generate bench capture train site new-unit
+COMMANDS := sim conform test regress coverage mutate report lint synth ppa accuracy figures generate bench capture train site new-unit
 
 .DEFAULT_GOAL := help
 .PHONY: help clean $(COMMANDS)
@@ -17,6 +17,7 @@ help:
 	@echo 'make regress  [SET=ci|full|nightly] the regression plan in parallel; goes on after an interruption; FAILED=1; CLUSTER='
 	@echo 'make report   [NAME=ci] [OUT=] a regression as static HTML pages in build/report, and as JUnit XML'
 	@echo 'make coverage [NAME=ci] [HOLES=20] functional and code coverage of a regression, its holes; LCOV and UCIS files'
+	@echo 'make mutate   UNIT= [COUNT=1000] [SEED=1] [OUT=docs] small faults in the netlist: which do the checks of the ci set find?'
 	@echo 'make lint     RTL through Verilator, Icarus, slang and Yosys, Python through ruff'
 	@echo 'make synth    [UNIT=] generic cells, flip-flops and memory bits of each configuration'
 	@echo 'make ppa      [UNIT=] [LANES=] [SET=default|smallest|full|variants] [LIBERTY=] [FPGA=1] [OUT=docs] area, speed and energy'

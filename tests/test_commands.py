@@ -3,11 +3,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import re
+import runpy
 import subprocess
 import sys
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -31,6 +35,23 @@ def command(name, *words, **environment):
         check=False,
     )
     return done.returncode, done.stdout, done.stderr
+
+
+def refused(name, *words):
+    """Run scripts/<name>.py in this process, where its imports are done: as `command` does."""
+    path = ROOT / "scripts" / f"{name.replace('-', '_')}.py"
+    out, err = io.StringIO(), io.StringIO()
+    with (
+        contextlib.chdir(ROOT),
+        mock.patch.dict(os.environ, {"SOFTNORM_PYTHON": "current"}),
+        mock.patch.object(sys, "argv", [str(path), *map(str, words)]),
+        mock.patch.object(sys, "path", [str(path.parent), *sys.path]),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+        pytest.raises(SystemExit) as ended,
+    ):
+        runpy.run_path(str(path), run_name="__main__")
+    return ended.value.code or 0, out.getvalue(), err.getvalue()
 
 
 def tensor_file(path, x, unit="e2softmax", **entries):
@@ -61,7 +82,7 @@ def tensor_file(path, x, unit="e2softmax", **entries):
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
 def test_sim_refuses_bad_input_in_one_line(words, message):
-    code, out, err = command("sim", *words)
+    code, out, err = refused("sim", *words)
     assert code == 2
     assert message in err
     assert err.startswith("error: ")
@@ -86,7 +107,7 @@ def test_sim_refuses_bad_tensor_files(tmp_path):
         tensor_file(tmp_path / "mask.npz", rows, mask=np.ones((2, 7), bool)): "mask",
     }
     for path, message in cases.items():
-        code, _, err = command("sim", f"TENSORS={path}", "TEST=tensors")
+        code, _, err = refused("sim", f"TENSORS={path}", "TEST=tensors")
         assert code == 2, path
         assert message in err
         assert path.name in err
@@ -106,7 +127,7 @@ def test_sim_refuses_bad_tensor_files(tmp_path):
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
 def test_conform_refuses_bad_input_in_one_line(words, message):
-    code, _, err = command("conform", *words)
+    code, _, err = refused("conform", *words)
     assert code == 2
     assert message in err
     assert err.count("\n") == 1
@@ -146,12 +167,13 @@ def test_help_explains_and_make_knows_the_command(name):
     code, out, _ = command(name, "--help")
     assert code == 0
     assert "exit code" in out.lower() or name in ("bench", "capture")
-    assert (
-        f"make {name} "
-        in subprocess.run(
-            ["make", "-s", "help"], cwd=ROOT, capture_output=True, text=True, check=True
-        ).stdout
-    )
+    assert f"'make {name} " in (ROOT / "Makefile").read_text()
+
+
+def test_make_prints_its_help():
+    run = ["make", "-s", "help"]
+    said = subprocess.run(run, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert all(f"make {name} " in said for name in COMMANDS)
 
 
 @pytest.mark.parametrize("slow", [False, True])

@@ -416,11 +416,15 @@ AILAYERNORM = AILayerNormUnit(
     tensors="ailayernorm_minilm.npz",
     configurations=(
         {},
+        # No adder; both banks of the channel table are two words, without a beat's number.
         {"LANES": 1, "MAX_LEN": 1},
+        # A lane alone, many beats: the channel's address has no lane.
         {"LANES": 1, "MAX_LEN": 64, "CMP_RANGES": 3},
+        # A last beat that MAX_LEN cuts; Lz + 1 needs a bit more than Lz.
         {"LANES": 2, "MAX_LEN": 3},
+        # A tree with a register; a length that needs a bit more than an address.
         {"LANES": 8, "MAX_LEN": 256, "CMP_RANGES": 3},
-        {"LANES": 32, "MAX_LEN": 785},
+        # A tree with two registers.
         {"LANES": 64, "MAX_LEN": 4096},
     ),
     variants=tuple(

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -68,6 +68,7 @@ class E2SoftmaxUnit(SoftmaxUnit):
         places = [(1 << bits) + j << 15 + ks - bits for ks in range(3) for j in range(1 << bits)][
             1:
         ]
+        yield from self._beside_masked(places, most, parameters)
         for frac in range(8):
             codes = log2exp(np.arange(256), frac, half)
             weights = weight(codes, half)
@@ -95,6 +96,30 @@ class E2SoftmaxUnit(SoftmaxUnit):
                         mask[1 + len(seconds) : lanes] = False
                         settings = {"frac": frac, "fmt": 1}
                         yield Edge((127 - distances).astype(np.int8), settings, mask=mask)
+
+    def _beside_masked(
+        self, places: Sequence[int], most: int, parameters: Parameters
+    ) -> Iterator[Edge]:
+        """Sums one below an edge, with every other lane masked: what a masked lane would add, where
+        it is 0 as inside, has each code."""
+        half = parameters["EXP_FRAC"]
+        known: set[int] = set()
+        for frac in range(8):
+            codes = log2exp(np.arange(256), frac, half)
+            weights = weight(codes, half)
+            # The row's maximum is what it is above 0.
+            for code, top in zip(*np.unique(codes[:128], return_index=True), strict=True):
+                filler = Filler(weights[: top + 129])
+                below, total = filler.below(places[0] - 1 - int(weights[0]), most)
+                if code in known or total + int(weights[0]) != places[0] - 1:
+                    continue
+                known.add(code)
+                values = top - np.array([0, *below])
+                for first in (0, 1):
+                    x = np.zeros(2 * len(values), np.int8)
+                    x[first::2] = values
+                    mask = np.arange(len(x)) % 2 == first
+                    yield Edge(x, {"frac": frac, "fmt": 1}, mask=mask)
 
     def coverage(self, parameters: Parameters) -> Coverage:
         lanes, max_len = parameters["LANES"], parameters["MAX_LEN"]
@@ -208,11 +233,15 @@ E2SOFTMAX = E2SoftmaxUnit(
     tensors="e2softmax_minilm.npz",
     configurations=(
         {},
+        # No adder, no bit for ks.
         {"LANES": 1, "MAX_LEN": 1},
-        {"LANES": 1, "MAX_LEN": 64, "DIV_BITS": 2},
-        {"LANES": 2, "MAX_LEN": 3, "EXP_FRAC": 1},
+        # A pair of weights of which one does not exist, in half octaves.
+        {"LANES": 1, "MAX_LEN": 64, "DIV_BITS": 2, "EXP_FRAC": 1},
+        # One pair, no tree; a last beat that MAX_LEN cuts.
+        {"LANES": 2, "MAX_LEN": 3},
+        # Half octaves added in a tree with a register; ks needs a bit more than for 255 elements.
         {"LANES": 8, "MAX_LEN": 256, "DIV_BITS": 3, "EXP_FRAC": 1},
-        {"LANES": 32, "MAX_LEN": 785, "DIV_BITS": 4},
+        # A tree with two registers.
         {"LANES": 64, "MAX_LEN": 4096, "DIV_BITS": 4},
     ),
     variants=tuple(

@@ -170,8 +170,11 @@ EXACT_LAYERNORM = ExactLayerNormUnit(
     reads=("ailayernorm",),
     configurations=(
         {},
+        # No adder; both banks of the channel table are two words, without a beat's number.
         {"LANES": 1, "MAX_LEN": 1},
+        # A last beat that MAX_LEN cuts; Lz with one bit.
         {"LANES": 2, "MAX_LEN": 3},
+        # A tree with a register; a length that needs a bit more than an address.
         {"LANES": 8, "MAX_LEN": 4096},
     ),
     variants=tuple(Variant({}, {"rms": rms}, plotted=not rms) for rms in (0, 1)),

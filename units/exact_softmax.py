@@ -126,8 +126,11 @@ EXACT_SOFTMAX = ExactSoftmaxUnit(
     reads=("e2softmax",),
     configurations=(
         {},
+        # No adder; all remainders of the division have the sum's width.
         {"LANES": 1, "MAX_LEN": 1},
+        # A last beat that MAX_LEN cuts; remainders that grow to the sum's width.
         {"LANES": 2, "MAX_LEN": 3},
+        # A tree with a register; no remainder gets as wide as the sum.
         {"LANES": 16, "MAX_LEN": 4096},
     ),
     variants=(Variant({}, plotted=True),),

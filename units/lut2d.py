@@ -98,11 +98,15 @@ LUT2D = Lut2dUnit(
     reads=("e2softmax",),
     configurations=(
         {},
+        # No adder; the sum's index has one bit, the last row's number six.
         {"LANES": 1, "MAX_LEN": 1, "W": 2},
+        # A lane alone, many beats; sums just beyond the last row.
         {"LANES": 1, "MAX_LEN": 64},
+        # A last beat that MAX_LEN cuts.
         {"LANES": 2, "MAX_LEN": 3, "W": 4},
+        # A tree with a register; sums far beyond the last row.
         {"LANES": 8, "MAX_LEN": 256, "W": 2},
-        {"LANES": 32, "MAX_LEN": 785, "W": 4},
+        # A tree with two registers.
         {"LANES": 64, "MAX_LEN": 4096},
     ),
     variants=tuple(Variant({"W": w}, plotted=w == 8) for w in (2, 4, 8)),

@@ -93,11 +93,15 @@ REXP = RexpUnit(
     words={"INDEX_MODE": ("round", "floor")},
     configurations=(
         {},
+        # No adder; a sum of one share.
         {"LANES": 1, "MAX_LEN": 1, "W": 2, "XS": 16},
-        {"LANES": 1, "MAX_LEN": 64, "W": 15, "XS": 16},
+        # Outputs of two bytes; XS has more bits than what is compared with it.
+        {"LANES": 1, "MAX_LEN": 64, "W": 15, "XS": 512},
+        # A last beat that MAX_LEN cuts.
         {"LANES": 2, "MAX_LEN": 3, "W": 4, "XS": 320},
+        # The index rounded down; a tree with a register; sums far beyond XS.
         {"LANES": 8, "MAX_LEN": 256, "XS": 16, "INDEX_MODE": "floor"},
-        {"LANES": 32, "MAX_LEN": 785, "W": 15, "XS": 512},
+        # A tree with two registers; sums with more bits than the largest XS.
         {"LANES": 64, "MAX_LEN": 4096, "XS": 512},
     ),
     variants=(

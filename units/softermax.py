@@ -194,8 +194,11 @@ SOFTERMAX = SoftermaxUnit(
     reads=("e2softmax",),
     configurations=(
         {},
+        # No adder; a sum with the bits of two elements, which are cut at its top.
         {"LANES": 1, "MAX_LEN": 1},
+        # A last beat that MAX_LEN cuts; a sum that is never cut.
         {"LANES": 2, "MAX_LEN": 3},
+        # A tree with a register; a shift of the sum with four bits.
         {"LANES": 16, "MAX_LEN": 4096},
     ),
     variants=(Variant({}, plotted=True),),

@@ -20,7 +20,7 @@ from softnorm.units.unit import Parameters, Unit
 from .. import tools
 from ..errors import UserError
 from ..paths import BUILD, ROOT, RTL
-from .pins import CHECKERS, BuildError, check_simulator, kept
+from .pins import CHECKERS, BuildError, check_simulator, defines, kept
 
 HARNESS = ROOT / "tb/bulk"
 HARNESS_SOURCES = (HARNESS / "harness.cpp", HARNESS / "yardstick.cpp")
@@ -84,16 +84,18 @@ def bulk_build(
     if sim == "verilator":
         sources += [ROOT / file for file in CHECKERS]
         own = [*HARNESS.glob("*.h"), *HARNESS.glob("*.cpp")]
-        header, make = ports_header(unit, parameters), partial(_verilate, coverage=coverage)
+        header = ports_header(unit, parameters)
+        numbers = unit.rtl_parameters(parameters)
+        make = partial(_verilate, numbers=numbers, coverage=coverage)
     else:
         own = [*HARNESS.glob("*.sv")]
         header, make = _macros(unit, parameters), _interpret
     started = time.perf_counter()
     folder, reused = kept(
         f"{unit.name}-bulk-{sim}",
-        [unit.name, parameters, sim, coverage, tools.versions(sim), header],
+        [defines(unit, parameters), parameters, sim, coverage, tools.versions(sim), header],
         [*sources, *sorted(own), Path(__file__)],
-        lambda folder: make(unit, parameters, sources, header, folder),
+        lambda folder: make(unit, parameters, sources=sources, header=header, folder=folder),
     )
     seconds = time.perf_counter() - started
     return BulkBuild(unit, dict(parameters), sim, folder, reused, seconds, coverage)
@@ -134,7 +136,7 @@ def _macros(unit: Unit, parameters: Parameters) -> str:
         ports.append(f".{column.port}(line[{32 * number}+:{width}]),")
     numbers = unit.rtl_parameters(parameters)
     macros = {
-        "UNIT": unit.name,
+        **{name.removeprefix("SN_"): text for name, text in defines(unit, parameters).items()},
         "PARAMETERS": ", ".join(f".{name}({value})" for name, value in numbers.items()),
         "PORTS": " ".join(ports),
         "DATA_W": 8 * shape.lanes * shape.in_dtype.itemsize,
@@ -167,11 +169,29 @@ def _interpret(unit, parameters, sources: Sequence[Path], header: str, folder: P
     )
 
 
-def _verilate(
-    unit, parameters, sources: Sequence[Path], header: str, folder: Path, coverage: bool = False
+def netlist_library(
+    unit: Unit, parameters: Parameters, sources: Sequence[Path], folder: Path
 ) -> None:
+    """The library of a netlist: a top module with the unit's name and ports, but no parameters.
+
+    It also has the inputs sn_select and sn_load, which choose one of its variants. Raises
+    BuildError.
+    """
+    header = ports_header(unit, parameters) + "#define SN_VARIANTS\n"
+    _verilate(unit, parameters, {}, sources, header, folder)
+
+
+def _verilate(
+    unit: Unit,
+    parameters: Parameters,
+    numbers: Parameters,
+    sources: Sequence[Path],
+    header: str,
+    folder: Path,
+    coverage: bool = False,
+) -> None:
+    """`numbers`: parameters of the top module."""
     environment = tools.verilator_env()
-    numbers = unit.rtl_parameters(parameters)
     run = partial(_run, "verilator", unit, folder, environment)
     counted: list[str] = []
     if coverage:
@@ -182,7 +202,12 @@ def _verilate(
     run(
         *("verilator", "--cc", "--prefix", "Vtop", "--Mdir", ".", "--top-module", unit.name),
         *("-O3", "--assert", "--x-assign", "unique", "--x-initial", "unique", "-Wno-fatal"),
-        *("--timescale", "1ns/1ps", "--no-timing", f"-DSN_UNIT={unit.name}"),
+        *(
+            "--timescale",
+            "1ns/1ps",
+            "--no-timing",
+            *(f"-D{name}={text}" for name, text in defines(unit, parameters).items()),
+        ),
         *(f"-G{name}={value}" for name, value in numbers.items()),
         *(*counted, *map(str, sources)),
     )

@@ -21,6 +21,7 @@ from pathlib import Path
 
 from cocotb_tools.runner import get_runner
 
+from softnorm.tb.check.progress import patience
 from softnorm.units.unit import Parameters, Unit
 
 from .. import tools
@@ -28,7 +29,9 @@ from ..errors import UserError
 from ..paths import BUILD, ROOT, RTL
 
 SIMULATORS = ("verilator", "icarus")
-CHECKERS = ("tb/sv/sn_stream_checker.sv", "tb/sv/sn_stream_bind.sv")  # Icarus has no assertions
+CHECKERS = tuple(  # Icarus has no assertions
+    f"tb/sv/sn_{name}.sv" for name in ("stream_checker", "progress_checker", "stream_bind")
+)
 
 
 class BuildError(UserError):
@@ -77,7 +80,8 @@ def build(
     sources = [rtl / file for file in unit.rtl]
     if sim == "verilator":
         sources += [ROOT / file for file in CHECKERS]
-    about = [unit.name, parameters, sim, waves, tools.versions(sim)]
+    versions = tools.versions(sim)
+    about = [unit.name, parameters, sim, waves, versions, defines(unit, parameters)]
     started = time.perf_counter()
     folder, reused = kept(
         f"{unit.name}-{sim}",
@@ -87,6 +91,11 @@ def build(
     )
     seconds = time.perf_counter() - started
     return Build(unit, dict(parameters), sim, waves, folder, reused, seconds)
+
+
+def defines(unit: Unit, parameters: Parameters) -> dict[str, str]:
+    """Macros of the checkers: name -> text."""
+    return {"SN_UNIT": unit.name, "SN_PATIENCE": str(patience(unit, parameters))}
 
 
 def kept(
@@ -175,7 +184,7 @@ def _compile(unit, parameters, sim, waves, sources, folder) -> None:
                 sources=sources,
                 hdl_toplevel=unit.name,
                 parameters=unit.rtl_parameters(parameters),
-                defines={"SN_UNIT": unit.name},
+                defines=defines(unit, parameters),
                 build_args=args,
                 build_dir=folder,
                 timescale=("1ns", "1ps"),

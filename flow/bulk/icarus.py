@@ -107,15 +107,17 @@ def _write(job: Job, folder: Path) -> dict[str, int]:
     }
 
 
-def _writes(loads: Loads, begin: np.ndarray, count: np.ndarray, lines: np.ndarray) -> np.ndarray:
+def _writes(
+    loads: Loads, begin: np.ndarray, count: np.ndarray, lines: np.ndarray, channels: np.ndarray
+) -> np.ndarray:
     """Records of the writes of a channel table, [writes, bytes]."""
     lengths = count[loads.chosen].astype(int)
     load = np.repeat(np.arange(len(lengths)), lengths)
-    channel = np.arange(len(load)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-    ends = channel == lengths[load] - 1
+    number = np.arange(len(load)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    ends = number == lengths[load] - 1
     flags = (loads.bank[load] << 1 | ends).astype(np.uint8)[:, None]
-    line = lines[begin[loads.chosen][load].astype(int) + channel]
-    parts = [_big(loads.after[load]), flags, _big(channel), _big(line[:, ::-1])]
+    at = begin[loads.chosen][load].astype(int) + number
+    parts = [_big(loads.after[load]), flags, _big(channels[at]), _big(lines[at][:, ::-1])]
     return np.concatenate(parts, axis=1)
 
 
@@ -131,7 +133,7 @@ def _read(job: Job, folder: Path, beats: int) -> None:
     Words of 32 bits, the low byte first.
     """
     room = job.room
-    sizes = [4, -(-room.keep.shape[1] // 4) * 4, -(-room.data.shape[1] // 4) * 4, 8]
+    sizes = [4, -(-room.keep.shape[1] // 4) * 4, -(-room.data.shape[1] // 4) * 4, 12]
     raw = np.fromfile(folder / "out.bin", np.uint8).reshape(-1, sum(sizes))
     raw = raw[: min(beats, len(room.last))]
     flags, keep, data, clocks = np.split(raw, np.cumsum(sizes)[:3], axis=1)

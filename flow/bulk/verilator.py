@@ -5,17 +5,19 @@ from __future__ import annotations
 
 import ctypes
 import functools
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
-from softnorm.tb.bulk.beats import Cut, Job, Moved, with_clock_low
+from softnorm.tb.bulk.beats import UNFINISHED, Cut, Job, Moved, with_clock_low
 from softnorm.tb.stimulus.values import AIM, STREAM_STATES, Reset
 
 from ..build.bulk import BulkBuild
 from ..build.pins import BuildError
 
 _CHUNK = 1 << 19  # clocks between looks at signals: about a second
+_LOOK = 1 << 11  # clocks between looks of a caller at what has come out
 _RESET = 4  # clocks
 
 _AT_REST = ("m_axis_tvalid", "s_axis_tready", "err_len_o", "err_keep_o")
@@ -40,9 +42,18 @@ class _Batch(ctypes.Structure):
                 *("data", "keep", "strb", "last", "settings"),
                 *("noise_data", "noise_keep", "noise_strb", "noise_last", "noise_settings"),
                 *("pairs", "phase_row", "source_from", "source_count"),
-                *("sink_from", "sink_count", "out_data", "out_keep", "out_last", "out_user"),
+                *(
+                    "sink_from",
+                    "sink_count",
+                    "sink_after",
+                    "out_data",
+                    "out_keep",
+                    "out_last",
+                    "out_user",
+                ),
                 *("in_clocks", "out_clocks", "pulse_clocks"),
-                *("load_bank", "load_after", "load_from", "load_count", "lines", "row_loads"),
+                *("load_bank", "load_after", "load_from", "load_count", "lines"),
+                *("line_channel", "row_loads"),
             )
         ),
     ]
@@ -112,12 +123,21 @@ class Verilator:
         if not function(self._handle, str(path).encode()):
             raise OSError(f"{path} cannot be written")
 
-    def drive(self, job: Job, reset: bool) -> Moved:
-        """Drive a job to its end, or to its failure."""
+    def choose(self, variant: int) -> None:
+        """Of a netlist of several variants, before anything is driven; only of its build."""
+        function = self._library.sn_choose
+        function.restype, function.argtypes = None, (ctypes.c_void_p, ctypes.c_uint32)
+        function(self._handle, variant)
+
+    def drive(self, job: Job, reset: bool, look: Callable[[Moved], bool] | None = None) -> Moved:
+        """Drive a job to its end, or to its failure, or to where `look` is true.
+
+        It is shown how far the job is after each reset, and now and then behind them.
+        """
         numbers, arrays = _members(job)
         batch = _Batch(**numbers, **{name: array.ctypes.data for name, array in arrays.items()})
         library, handle = self._library, self._handle
-        code, unrest, cuts = _DONE, "", []
+        code, unrest, cuts, enough = _DONE, "", [], False
         if reset or not self._alive:
             code = library.sn_reset(handle, _RESET)
         self._alive = False
@@ -136,11 +156,20 @@ class Verilator:
                 break
             library.sn_release(handle, when.held)
             library.sn_cut(handle, ctypes.byref(batch))
-        while code == _MORE and not unrest:
-            code = library.sn_run(handle, ctypes.byref(batch), _CHUNK)
+            enough = look is not None and look(self._moved(job, code, unrest, cuts))
+            if enough:
+                break
+        chunk = _CHUNK if look is None else _LOOK
+        while code == _MORE and not unrest and not enough:
+            code = library.sn_run(handle, ctypes.byref(batch), chunk)
+            if code == _MORE and look is not None:
+                enough = look(self._moved(job, code, unrest, cuts))
         self._alive = code == _DONE
-        place = library.sn_place(handle).contents
-        said = library.sn_said(handle).decode(errors="replace").strip()
+        return self._moved(job, code, unrest, cuts)
+
+    def _moved(self, job: Job, code: int, unrest: str, cuts: list[Cut]) -> Moved:
+        place = self._library.sn_place(self._handle).contents
+        said = self._library.sn_said(self._handle).decode(errors="replace").strip()
         return Moved(
             place.ended if code == _DONE else place.clocks,
             place.beat,
@@ -149,7 +178,7 @@ class Verilator:
             place.keep_pulses,
             {
                 _DONE: "",
-                _MORE: f"{unrest} is 1 in reset",
+                _MORE: f"{unrest} is 1 in reset" if unrest else UNFINISHED,
                 _STUCK: f"stuck: no beat moved for {job.limit} clocks",
                 _SURPLUS: "more came out than went in",
             }.get(code, said or "the simulation stopped"),
@@ -244,7 +273,7 @@ def _members(job: Job) -> tuple[dict[str, int], dict[str, np.ndarray]]:
         arrays |= {"in_clocks": job.in_clocks, "out_clocks": job.out_clocks}
         arrays["pulse_clocks"] = job.pulse_clocks
     if job.loads is not None:
-        begin, count, lines = job.lines
+        begin, count, lines, channel = job.lines
         numbers["loads"] = len(job.loads.bank)
         arrays |= {
             "load_bank": job.loads.bank,
@@ -252,6 +281,7 @@ def _members(job: Job) -> tuple[dict[str, int], dict[str, np.ndarray]]:
             "load_from": begin[job.loads.chosen],
             "load_count": count[job.loads.chosen],
             "lines": lines,
+            "line_channel": channel,
             "row_loads": job.loads.row_loads,
         }
     return numbers, arrays

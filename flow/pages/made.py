@@ -22,6 +22,7 @@ from softnorm.units.unit import Unit, Variant
 
 from ..accuracy import frontier, tables
 from ..errors import UserError
+from ..mutate import page as mutation
 from ..networks import digits_accuracy
 from ..paths import ROOT
 from ..ppa import store
@@ -91,7 +92,7 @@ class Made:
 
     def __init__(self, folder: Path = kept.DOCS):
         names = (kept.NETWORKS, kept.SYNTH, kept.FIGURES)
-        self._folder = folder
+        self.folder = folder
         self._kept = {name: kept.load(name, folder) for name in names}
         self._tables = _tables()
 
@@ -158,7 +159,7 @@ class Made:
         units = [u for u in UNITS.values() if not u.baseline and figures.command(u) in measured]
         cells = {
             one.figures.unit: one
-            for one in store.plain(store.load(self._folder).cells)
+            for one in store.plain(store.load(self.folder).cells)
             if store.size(one.figures) == SIZE
         }
         simulated = {unit.name: self.one(kept.FIGURES, figures.command(unit)) for unit in units}
@@ -191,7 +192,7 @@ class Made:
 
     def _error(self, unit: Unit) -> str:
         """The default build's mean absolute error, in its first variant."""
-        for entry in json.loads((self._folder / tables.FIGURES).read_text(encoding="utf-8")):
+        for entry in json.loads((self.folder / tables.FIGURES).read_text(encoding="utf-8")):
             if entry["unit"] == unit.name and entry["parameters"] == unit.defaults:
                 shown = tables.figure(entry["figures"]["mean_abs_error"])
                 return f"{shown} {entry['errors in']}".removesuffix(" probability")
@@ -218,7 +219,7 @@ class Made:
         """What E2Softmax's parameters cost, in the cell library."""
         unit = UNITS["e2softmax"]
         lines, older = [], []
-        for one in store.load(self._folder).cells:
+        for one in store.load(self.folder).cells:
             found = one.figures
             if found.unit == unit.name and store.size(found) == SIZE:
                 options = [str(found.parameters[name]) for name in ("DIV_BITS", "EXP_FRAC")]
@@ -252,7 +253,7 @@ class Made:
         """Errors against what is stored: of docs/accuracy.json, descriptors and the digits."""
         digits, older = self.table("digits")
         lines = []
-        for point in frontier_points(self._folder):
+        for point in frontier_points(self.folder):
             plain = point.variant.parameters.items() <= point.unit.defaults.items()
             if point.best == best and (best or plain):
                 row = digits_row(digits, point.unit, point.variant)
@@ -345,6 +346,10 @@ BLOCKS: dict[str, Callable[[Made], str]] = {
     ),
     "frontier": lambda made: f"{made.frontier(True)}\n{made.frontier(False)}",
     "bulk": Made.bulk,
+    **{
+        name: lambda made, block=block: block(made.folder)
+        for name, block in mutation.BLOCKS.items()
+    },
     "pytorch": lambda made: made.shown(
         "pytorch", {name: name for name in ("in place", "a pass", "against eager", "calibration")}
     ),

@@ -17,8 +17,9 @@ from pathlib import Path
 import numpy as np
 
 from softnorm.tb.bulk import beats
-from softnorm.tb.bulk.beats import Cut, Drive, Job, Moved
+from softnorm.tb.bulk.beats import UNFINISHED, Cut, Drive, Job, Moved
 from softnorm.tb.check.contract import StreamShape, collect, expect
+from softnorm.tb.check.progress import STILL
 from softnorm.tb.check.record import Collector, Recorder, save_result, save_run
 from softnorm.tb.check.scoring import ERRORS, Moving, Scorer, Timing
 from softnorm.tb.check.timing import first_irregularity, measured
@@ -26,6 +27,7 @@ from softnorm.tb.run import Run
 from softnorm.tb.stimulus.replay import Stimulus
 from softnorm.tb.stimulus.scenarios import SCENARIOS
 from softnorm.tb.stimulus.values import Row, batch
+from softnorm.units.unit import Parameters, Unit
 
 from ..build.bulk import BulkBuild
 from ..bulk.rtl import Instance
@@ -50,7 +52,7 @@ def simulate_bulk(
     run = prepare(build, test, seed, rows, tensors, stimulus)
     log = run.folder / "sim.log"
     started = time.perf_counter()
-    report, values = _Bulk(build, run).judged(on_progress)
+    report, values = Bulk(build.unit, build.parameters, run).judged(build, on_progress)
     seconds = time.perf_counter() - started
     if report:
         report += f"\nlog: {log}\nrerun: {run.rerun}"
@@ -58,39 +60,51 @@ def simulate_bulk(
     return Result(run, not report, report, values, seconds, log, None)
 
 
-class _Bulk:
-    """One run."""
+class Bulk:
+    """One run: its stimulus as a job for the engine, and its judge.
 
-    def __init__(self, build: BulkBuild, run: Run):
-        self._build, self._run = build, run
-        self._unit, self._parameters = build.unit, build.parameters
-        self._shape = StreamShape.of(build.unit, build.parameters)
-        self._timing = SCENARIOS[run.test].test == "TimingTest"
-        self._since = 0.0  # the clock of the last reset
+    job   None where there is nothing to drive
+    bits  what registers and memories start with
+    """
+
+    def __init__(self, unit: Unit, parameters: Parameters, run: Run):
+        self._run, self._unit, self._parameters = run, unit, parameters
+        self._shape = StreamShape.of(unit, parameters)
+        self.timing = SCENARIOS[run.test].test == "TimingTest"
         if run.stimulus is not None:
-            self._stimulus = Stimulus.load(run.stimulus, build.unit, build.parameters)
+            self._stimulus = Stimulus.load(run.stimulus, unit, parameters)
         else:
             self._stimulus = Stimulus.of(run)
-        self._scorer = Scorer(build.unit, build.parameters, run.seed)
-        self._collector, self._recorder = Collector(build.unit, build.parameters), Recorder()
-        self._scorer.listeners += [self._collector.sample, self._recorder.record]
+        self.bits, self.job = initial_bits(run.seed), None
+        drawn = self._stimulus.rows
+        if drawn:
+            self._rows = batch(unit, parameters, drawn)
+            self.job = Job.of(unit, parameters, self._rows, self._drive(drawn), run.seed)
+            lasts = np.flatnonzero(self.job.beats.last)
+            self._starts = np.concatenate([[0], lasts[:-1] + 1])  # first beats of the rows
 
-    def judged(self, on_progress: Progress | None) -> tuple[str, dict]:
+    def judge(self, moved: Moved, on_progress: Progress | None = None, cover: bool = False) -> str:
+        """What is wrong with what came out, empty if nothing is; `cover`: collect coverage."""
+        self._since = 0.0  # the clock of the last reset
+        self._scorer = Scorer(self._unit, self._parameters, self._run.seed)
+        self._collector, self._recorder = Collector(self._unit, self._parameters), Recorder()
+        if cover:
+            self._scorer.listeners.append(self._collector.sample)
+        if cover or self.timing:
+            self._scorer.listeners.append(self._recorder.record)
+        return self._score(moved, on_progress)
+
+    def judged(self, build: BulkBuild, on_progress: Progress | None) -> tuple[str, dict]:
         """Drive and score; return what is wrong, empty if nothing is, and the result's values."""
         drawn = self._stimulus.rows
-        if not drawn:
+        if self.job is None:
             return "nothing was compared", {}
-        self._rows = batch(self._unit, self._parameters, drawn)
-        drive, seed = self._drive(drawn), self._run.seed
-        with Instance(self._build, initial_bits(seed)) as instance:
-            started = time.perf_counter()
-            self._job = Job.of(self._unit, self._parameters, self._rows, drive, seed)
-            moved = instance.simulator.drive(self._job, reset=True)
-            if self._build.coverage:
+        started = time.perf_counter()
+        with Instance(build, self.bits) as instance:
+            moved = instance.simulator.drive(self.job, reset=True)
+            if build.coverage:
                 instance.simulator.save_coverage(self._run.folder / COVERAGE_FILE)
-        lasts = np.flatnonzero(self._job.beats.last)
-        self._starts = np.concatenate([[0], lasts[:-1] + 1])  # first beats of the rows
-        report = self._score(moved, on_progress)
+        report = self.judge(moved, on_progress, cover=True)
         seconds = time.perf_counter() - started
         if report:
             values = {"driven": len(drawn)}
@@ -106,7 +120,7 @@ class _Bulk:
             "resets": len(moved.cuts),
             "aborted": inside,
             "seconds": seconds,
-            "measured": measured(self._recorder.clocks) if self._timing else {},
+            "measured": measured(self._recorder.clocks) if self.timing else {},
         }
         return "", save_run(self._run, self._collector, self._recorder, real, values)
 
@@ -128,10 +142,11 @@ class _Bulk:
         # and of beats too many, a wrong row before them says more.
         ended = f"clock {moved.clocks}: {moved.error}; {moved.beats_in} beats went in, "
         ended += f"{moved.beats_out} came out"
-        if moved.error and not moved.error.startswith(("stuck", "more came out")):
+        late = ("stuck", "more came out", UNFINISHED, *STILL)
+        if moved.error and not any(text in moved.error for text in late):
             return ended
         start = first = 0  # row and beat that are next to come out
-        lasts = np.flatnonzero(self._job.room.last[: moved.beats_out]) + 1
+        lasts = np.flatnonzero(self.job.room.last[: moved.beats_out]) + 1
         for cut in moved.cuts:
             ends = lasts[(lasts > first) & (lasts <= cut.out_beat)]
             wrong = self._compare(start, first, ends, on_progress)
@@ -149,7 +164,7 @@ class _Bulk:
             return "nothing was compared"
         if self._stimulus.resets and not moved.cuts:
             return "no reset came: more rows are needed"
-        if self._timing:
+        if self.timing:
             latency = self._unit.latency(self._parameters)
             return first_irregularity(self._recorder.clocks, latency, self._paused()) or ""
         return ""
@@ -161,8 +176,8 @@ class _Bulk:
         for at in range(0, len(ends), _BATCH):
             some = ends[at : at + _BATCH]
             which = slice(start + at, start + at + len(some))
-            given = beats.driven(self._unit, self._parameters, self._rows, self._job, which)
-            came = beats.came(self._shape, self._job, some, first)
+            given = beats.driven(self._unit, self._parameters, self._rows, self.job, which)
+            came = beats.came(self._shape, self.job, some, first)
             timing = self._timing_of(which, given.count, first, came.count)
             first = int(some[-1])
             expected = expect(given, self._shape)
@@ -185,8 +200,8 @@ class _Bulk:
         """The pulses up to a reset, and its coverage."""
         self._collector.stream.sample_reset(*cut.states)
         inside = partial = None
-        rows, driven = (self._unit, self._parameters, self._rows, self._job), beats.driven
-        clocks = self._job.in_clocks[:, 1].astype(int)
+        rows, driven = (self._unit, self._parameters, self._rows, self.job), beats.driven
+        clocks = self.job.in_clocks[:, 1].astype(int)
         end = int(self._starts[cut.row]) if cut.part else cut.beat
         if cut.row > cut.out_row:
             some = clocks[int(self._starts[cut.out_row]) : end]
@@ -214,9 +229,9 @@ class _Bulk:
         """When rows moved: so many beats each, the outputs from beat `first` on."""
         in_ends = np.cumsum(beats_in)
         begin = int(self._starts[which][0])
-        given = self._job.in_clocks[begin : begin + in_ends[-1]].astype(int)
+        given = self.job.in_clocks[begin : begin + in_ends[-1]].astype(int)
         out_ends = np.cumsum(beats_out)
-        got = self._job.out_clocks[first : first + out_ends[-1]].astype(int)
+        got = self.job.out_clocks[first : first + out_ends[-1]].astype(int)
         row = np.repeat(np.arange(len(beats_in)), beats_in)
         # Between two beats: the clock of tvalid, less the one behind the transfer before.
         pauses = given[1:, 0] - given[:-1, 1] - 1
@@ -229,11 +244,12 @@ class _Bulk:
             np.bincount(row, weights=given[:, 1] - given[:, 0], minlength=count).astype(int),
             np.bincount(out_row, weights=got[:, 1] - got[:, 0], minlength=count).astype(int),
             list(zip(_split(given[:, 1], in_ends), _split(got[:, 1], out_ends), strict=True)),
+            np.bitwise_or.reduceat(got[:, 2], out_ends - beats_out),
         )
 
     def _paused(self) -> dict[int, int]:
         """Rows before which the source paused, with the clock of their first tvalid."""
-        shown, moved = self._job.in_clocks.astype(int).T
+        shown, moved = self.job.in_clocks.astype(int).T
         starts = self._starts[1:]
         late = shown[starts] != moved[starts - 1] + 1
         return {int(n) + 1: int(shown[starts[n]]) for n in np.flatnonzero(late)}

@@ -14,8 +14,10 @@ from softnorm.models.vectors import Vectors
 from softnorm.tb.stimulus.scenarios import rows_of
 from softnorm.units.unit import Unit
 
+from ..build.bulk import bulk_build
 from ..build.pins import build
 from ..errors import UserError
+from .bulk import simulate_bulk
 from .simulate import simulate
 
 COUNTED_ROWS = 10_000_000  # vectors are driven whole, whatever the scale of random tests
@@ -75,12 +77,15 @@ def conform_model(path: Path) -> Conformance:
     return Conformance(len(file.length), int(file.length.sum()), mismatches)
 
 
-def conform_rtl(path: Path, sim: str, seed: int = 1) -> Conformance:
-    """The RTL, built with the file's parameters, against a file. Raises as `load` and `build`."""
+def conform_rtl(path: Path, sim: str, seed: int = 1, bulk: bool = False) -> Conformance:
+    """The RTL, built with the file's parameters, against a file. Raises as `load` and `build`.
+
+    `bulk`: on the bulk engine, not pin by pin.
+    """
     unit, parameters, file = load(path)
-    result = simulate(
-        build(unit, parameters, sim), "tensors", seed, rows=COUNTED_ROWS, tensors=path
-    )
+    made = (bulk_build if bulk else build)(unit, parameters, sim)
+    run = simulate_bulk if bulk else simulate
+    result = run(made, "tensors", seed, rows=COUNTED_ROWS, tensors=path)
     rows, elements = len(file.length), int(file.length.sum())
     if not result.passed:
         return Conformance(

@@ -18,8 +18,9 @@ import numpy as np
 from softnorm.units.unit import BANKS, ChannelSet, Outputs, Parameters, Rows, Unit
 
 from ..check.contract import InputBeats, OutputBeats, StreamShape
-from ..stimulus.values import CLOCK_NS, STALLS, Reset
+from ..stimulus.values import CLOCK_NS, STALLS, Reset, sink_stalls
 
+UNFINISHED = "not all has been driven"  # no error: who drove the job had seen enough
 NOISES = 61  # beats of noise: a prime, so that they meet every phase of a row
 _PAIRS = 1021  # of a stall pattern, which then comes round
 
@@ -236,11 +237,11 @@ def noise(unit: Unit, parameters: Parameters, rng: np.random.Generator) -> Beats
     )
 
 
-def plan(channel_set: np.ndarray) -> Loads:
+def plan(channel_set: np.ndarray, first: int = 0) -> Loads:
     """Which bank holds the set of each row, and when it is to be written.
 
     A set goes into the bank that has not been used for longer, once its last row has come out;
-    rows that use the other bank go on meanwhile.
+    rows that use the other bank go on meanwhile. `first` is the bank of the first set.
     """
     count = len(channel_set)
     starts = np.flatnonzero(np.diff(channel_set, prepend=-1))
@@ -250,7 +251,7 @@ def plan(channel_set: np.ndarray) -> Loads:
     for start, end in zip(starts.tolist(), [*starts[1:].tolist(), count], strict=True):
         wanted = int(channel_set[start])
         if wanted not in holds:
-            spare = used.index(min(used))
+            spare = min(range(BANKS), key=lambda one: (used[one], one != first))
             bank.append(spare)
             after.append(used[spare] + 1)
             chosen.append(wanted)
@@ -269,8 +270,13 @@ def plan(channel_set: np.ndarray) -> Loads:
     )
 
 
-def lines(unit: Unit, channels: Sequence[ChannelSet]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Channel sets one behind the other: first line [sets], lines [sets], [.., columns] uint32."""
+def lines(
+    unit: Unit, channels: Sequence[ChannelSet], rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Channel sets one behind the other, the channels of each in random order.
+
+    First line [sets], lines [sets], [lines, columns] uint32, each line's channel [lines] uint32.
+    """
     sets = [
         [
             np.asarray(one.values[c.name], c.dtype).view(f"u{c.dtype.itemsize}")
@@ -280,7 +286,10 @@ def lines(unit: Unit, channels: Sequence[ChannelSet]) -> tuple[np.ndarray, np.nd
     ]
     count = np.array([len(columns[0]) for columns in sets], np.uint64)
     table = np.concatenate([np.stack(columns, axis=1) for columns in sets])
-    return np.cumsum(count) - count, count, table.astype(np.uint32)
+    order = [rng.permutation(int(size)) for size in count]
+    first = np.cumsum(count) - count
+    at = np.concatenate([start + one for start, one in zip(first.astype(int), order, strict=True)])
+    return first, count, table[at].astype(np.uint32), np.concatenate(order).astype(np.uint32)
 
 
 @functools.lru_cache(64)
@@ -302,8 +311,8 @@ def pattern(name: str, seeds: tuple[int, ...]) -> np.ndarray:
 class Drive:
     """How rows are driven, beyond what they are.
 
-    phases  (first row, stalls of the source, stalls of the sink), names in STALLS; the
-            first phase starts with row 0. A pattern starts anew with each phase.
+    phases  (first row, stalls of the source, stalls of the sink), names in STALLS and in SINKS;
+            the first phase starts with row 0. A pattern starts anew with each phase.
     keeps   (row, beat) -> tkeep in place of the right one
     resets  when resets come
     clocks  whether the clock of each beat is kept
@@ -321,6 +330,7 @@ class Phases:
 
     row    its first row
     source_from, source_count, sink_from, sink_count   its first pair and how many; none: no stalls
+    sink_after   1: tready waits for tvalid
     """
 
     pairs: np.ndarray
@@ -329,19 +339,21 @@ class Phases:
     source_count: np.ndarray
     sink_from: np.ndarray
     sink_count: np.ndarray
+    sink_after: np.ndarray
 
     @classmethod
     def of(cls, phases: Sequence[tuple[int, str, str]], seed: int) -> Phases:
         """Patterns by name. Raises ValueError for a name that is not there."""
-        names = {(side, name) for _, *both in phases for side, name in enumerate(both, start=1)}
+        known = [(row, source, *sink_stalls(sink)) for row, source, sink in phases]
+        names = {(side, one[side]) for one in known for side in (1, 2)}
         places, parts, used = {}, [np.zeros((0, 2), np.uint32)], 0
         for side, name in sorted(names):
             pairs = pattern(name, (seed, side))
             places[side, name] = used, len(pairs)
             parts.append(pairs)
             used += len(pairs)
-        table = [(row, *places[1, source], *places[2, sink]) for row, source, sink in phases]
-        columns = np.array(table, np.uint64).reshape(-1, 5).T
+        table = [(row, *places[1, a], *places[2, b], after) for row, a, b, after in known]
+        columns = np.array(table, np.uint64).reshape(-1, 6).T
         return cls(np.concatenate(parts), *np.ascontiguousarray(columns))
 
 
@@ -372,8 +384,9 @@ class Job:
     """A batch as a simulator is to drive it.
 
     loads, lines  of the channel table; None without one
-    in_clocks, out_clocks  [beats, 2] uint64, room for the clock of each beat's first tvalid and of
-            its transfer; None where they are not kept
+    in_clocks, out_clocks  [beats, 2], [beats, 3] uint64, room for the clock of each beat's first
+            tvalid and of its transfer, and at the output for tready before it, as `before` of
+            tb.check.scoring.Timing; None where they are not kept
     pulse_clocks  [2, room] uint64, the same for the clocks of err_len_o and err_keep_o
     limit   clocks without a transfer that are taken for a hang
     settle  clocks at the end in which nothing may come out
@@ -384,7 +397,7 @@ class Job:
     room: Room
     phases: Phases
     loads: Loads | None
-    lines: tuple[np.ndarray, np.ndarray, np.ndarray] | None
+    lines: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray] | None
     limit: int
     resets: Iterable[Reset] = ()
     in_clocks: np.ndarray | None = None
@@ -398,7 +411,7 @@ class Job:
         check(unit, parameters, rows)
         shape = StreamShape.of(unit, parameters)
         rng = np.random.default_rng([seed, 0])
-        loads = plan(rows.channel_set) if unit.channels else None
+        loads = plan(rows.channel_set, seed % BANKS) if unit.channels else None
         wanted = unit.settings(parameters)
         settings = np.zeros((len(rows), len(wanted)), np.uint32)
         for column, setting in enumerate(wanted):
@@ -407,14 +420,14 @@ class Job:
         beats = pack(shape, rows, settings, rng, drive.keeps)
         room = Room.of(shape, rows.length)
         pulses = len(beats.last) + 64  # right ones at most, and some wrong ones
-        sizes = ((len(beats.last), 2), (len(room.last), 2), (2, pulses)) if drive.clocks else ()
+        sizes = ((len(beats.last), 2), (len(room.last), 3), (2, pulses)) if drive.clocks else ()
         return cls(
             beats,
             noise(unit, parameters, rng),
             room,
             Phases.of(drive.phases, seed),
             loads,
-            lines(unit, rows.channels) if unit.channels else None,
+            lines(unit, rows.channels, np.random.default_rng([seed, 3])) if unit.channels else None,
             # Between two transfers: the longest pause of either side, and the passes.
             1000 + 8 * shape.max_beats,
             drive.resets,

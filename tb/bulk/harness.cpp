@@ -56,6 +56,7 @@ struct Batch {
     const uint64_t* source_count;   // [phases] its pairs, again and again; none: it never stalls
     const uint64_t* sink_from;      // [phases], as the source's
     const uint64_t* sink_count;
+    const uint64_t* sink_after;     // [phases] 1: tready is low where tvalid is, and the pattern waits
 
     uint8_t* out_data;  // [out_beats, SN_OUT_BYTES]
     uint8_t* out_keep;  // [out_beats, SN_KEEP_BYTES]
@@ -64,7 +65,7 @@ struct Batch {
 
     // Clocks of beats, if they are wanted (else null): first with tvalid, and of the transfer.
     uint64_t* in_clocks;   // [beats, 2]
-    uint64_t* out_clocks;  // [out_beats, 2]
+    uint64_t* out_clocks;  // [out_beats, 3], and Place::before
     uint64_t* pulse_clocks;  // [2, pulse_room] of err_len_o and err_keep_o; what has no room is lost
 
     // Of a unit with a channel table: loads of a bank, in order.
@@ -73,6 +74,7 @@ struct Batch {
     const uint64_t* load_from;   // [loads] its first line
     const uint64_t* load_count;  // [loads]
     const uint32_t* lines;       // [.., Columns]
+    const uint32_t* line_channel;  // [..] of each line
     const uint64_t* row_loads;   // [rows] loads that must be done before the row goes in
 };
 
@@ -140,9 +142,22 @@ SN_API void sn_close(Instance* instance) {
 SN_API int sn_coverage(Instance* instance, const char* path) try {
     Working working(*instance);
     instance->context.coveragep()->write(path);
-    return !instance->stopped;
+    return 1;
 } catch (const std::exception&) {
     return 0;
+}
+#endif
+
+#ifdef SN_VARIANTS
+// Of a netlist of several variants: choose one, before the first reset.
+SN_API void sn_choose(Instance* instance, uint32_t variant) {
+    Working working(*instance);
+    Vtop& top = *instance->top;
+    top.sn_select = variant;
+    for (int level = 0; level < 2; ++level) {
+        top.sn_load = level;
+        top.eval();
+    }
 }
 #endif
 
@@ -255,8 +270,9 @@ inline bool drive_channels(Vtop& top, const Batch& batch, Place& place) {
     }
     top.chan_we_i = 1;
     top.chan_bank_i = batch.load_bank[load];
-    top.chan_addr_i = place.write;
-    drive_line(top, batch.lines + (batch.load_from[load] + place.write) * Columns);
+    const uint64_t line = batch.load_from[load] + place.write;
+    top.chan_addr_i = batch.line_channel[line];
+    drive_line(top, batch.lines + line * Columns);
     return true;
 #else
     (void)top, (void)batch, (void)place;
@@ -306,8 +322,9 @@ int drive(Instance& instance, const Batch& batch, uint64_t clocks) {
             if (Stalls && place.first && place.phase < batch.phases &&
                 place.row == batch.phase_row[place.phase]) {
                 const uint64_t phase = place.phase++;
-                place.source = {batch.source_from[phase], batch.source_count[phase], 0, 0, 0};
-                place.sink = {batch.sink_from[phase], batch.sink_count[phase], 0, 0, 0};
+                place.source = {batch.source_from[phase], batch.source_count[phase], 0, 0, 0, false};
+                place.sink = {batch.sink_from[phase], batch.sink_count[phase], 0, 0, 0,
+                              batch.sink_after[phase] != 0};
             }
             if (place.beat < batch.beats &&
                 !(SN_HAS_CHANNELS && place.first && place.load < batch.row_loads[place.row]) &&
@@ -334,7 +351,8 @@ int drive(Instance& instance, const Batch& batch, uint64_t clocks) {
             }
         }
         const bool all_out = place.out_row == batch.rows;
-        top.m_axis_tready = !Stalls || all_out || moves(batch.pairs, place.sink);
+        top.m_axis_tready = !Stalls || all_out ||
+                            ((!place.sink.after || top.m_axis_tvalid) && moves(batch.pairs, place.sink));
         instance.clock_low();
 
         const bool in = place.waits && top.s_axis_tready;
@@ -343,8 +361,9 @@ int drive(Instance& instance, const Batch& batch, uint64_t clocks) {
         place.pulses[0] += top.err_len_o;
         place.pulses[1] += top.err_keep_o;
         if (Clocks && (top.err_len_o || top.err_keep_o)) note_pulses(top, batch, place);
+        if (Clocks && !valid) place.before |= top.m_axis_tready ? 2 : 1;
         if (Clocks && valid && !place.out_waits && place.out_beat < batch.out_beats) {
-            batch.out_clocks[2 * place.out_beat] = place.clocks;
+            batch.out_clocks[3 * place.out_beat] = place.clocks;
         }
         place.out_waits = valid && !out;
         if (out) {
@@ -355,7 +374,11 @@ int drive(Instance& instance, const Batch& batch, uint64_t clocks) {
             const bool last = top.m_axis_tlast;
             batch.out_last[beat] = last;
             batch.out_user[beat] = top.m_axis_tuser;
-            if (Clocks) batch.out_clocks[2 * beat + 1] = place.clocks;
+            if (Clocks) {
+                batch.out_clocks[3 * beat + 1] = place.clocks;
+                batch.out_clocks[3 * beat + 2] = place.before;
+                place.before = 0;
+            }
             place.out_beat = beat + 1;
             place.out_row += last;
             place.out_first = last;
@@ -401,7 +424,7 @@ SN_API int sn_run(Instance* instance, const Batch* batch, uint64_t clocks) try {
     Working working(*instance);
     bool stalls = false;
     for (uint64_t phase = 0; phase < batch->phases; ++phase) {
-        stalls |= batch->source_count[phase] || batch->sink_count[phase];
+        stalls |= batch->source_count[phase] || batch->sink_count[phase] || batch->sink_after[phase];
     }
     // What most batches do without costs them nothing: at few lanes the loop takes longer than the
     // unit's logic.
@@ -423,6 +446,6 @@ SN_API void sn_cut(Instance* instance, const Batch* batch) {
     place.first = place.out_first = true;
     place.waits = place.out_waits = false;
     place.out_row = place.row;
-    place.pulses[0] = place.pulses[1] = 0;
+    place.pulses[0] = place.pulses[1] = place.before = 0;
     place.ended = place.clocks;
 }

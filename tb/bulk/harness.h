@@ -39,6 +39,7 @@ inline void get(const Port& port, uint8_t* to) {
 struct Stall {
     uint64_t from, count, at;
     uint32_t on, off;
+    bool after;  // of a sink: it waits for tvalid
 };
 
 // Rows that are being driven; the harness keeps its place in them between calls.
@@ -53,6 +54,7 @@ struct Place {
     bool waits, out_waits;  // a beat has been shown and not taken
     bool first, out_first;  // no row is under way
     bool quiet;             // the settings carry noise
+    uint8_t before;         // tready in clocks without tvalid since the last beat: 1 low, 2 high
     Stall source, sink;
 };
 

@@ -5,7 +5,8 @@
 //   beats.bin, noise.bin, pairs.bin, phases.bin, lines.bin, resets.bin --> unit
 //       --> in.bin, out.bin, pulses.bin; result.txt, a line for each reset and one for the end
 //
-// sn_ports.svh is generated for each build: the macros SN_UNIT, SN_PARAMETERS, SN_PORTS (connections
+// sn_ports.svh is generated for each build: the macros SN_UNIT, SN_PATIENCE (clocks that a whole row
+// may take to show tvalid), SN_PARAMETERS, SN_PORTS (connections
 // to the slices of `settings` and `line`, 32 bits each), SN_DATA_W, SN_OUT_W, SN_KEEP_W, SN_SETTINGS,
 // SN_COLUMNS, SN_CHANNELS (defined: the unit has a channel table).
 //
@@ -66,17 +67,17 @@ module sn_bulk_top;
   reg [WriteW-1:0] write;
   reg [31:0]       word;
   reg [31:0]       pair [0:32767];
-  reg [159:0]      phase;  // first row; the source's first pair, its pairs; the sink's
+  reg [191:0]      phase;  // first row; the source's first pair, its pairs; the sink's; sink_after
   reg [159:0]      cut;    // clocks to wait, whether it comes with the clock low, clocks to hold, aim
 
   integer beat_in, beat_out, row_out, load, write_at, noise_at, clocks, ended, len_pulses, keep_pulses;
   integer source_from, source_pairs, source_at, source_on, source_off;
-  integer sink_from, sink_pairs, sink_at, sink_on, sink_off;
-  integer row_in, phase_at, cut_at, since, in_shown, out_shown;
+  integer sink_from, sink_pairs, sink_at, sink_on, sink_off, sink_after, ahead;
+  integer row_in, phase_at, cut_at, since, in_shown, out_shown, silent, closed;
   reg     waits, first, out_first, done, in, out, wrote, all_out, held;
   reg     released;  // no clock since the reset
   reg     fetched;  // `beat` is the next one
-  reg     goes;
+  reg     goes, refused;
   reg [`SN_OUT_W+`SN_KEEP_W+7:0] payload, was;
 
   // What is on the pins with tvalid low, and on the settings unless a first beat is taken, means nothing.
@@ -176,7 +177,7 @@ module sn_bulk_top;
       {first, out_first} = 2'b11;
       {waits, held} = 2'b00;
       row_out = row_in;
-      {len_pulses, keep_pulses, since} = 0;
+      {len_pulses, keep_pulses, since, ahead, silent, closed} = 0;
       ended = clocks;
       cut_at = cut_at + 1;
       if (cut_at < resets) got = $fread(cut, resets_file);
@@ -231,8 +232,9 @@ module sn_bulk_top;
 
     {beat_in, beat_out, row_out, load, write_at, noise_at} = 0;
     {clocks, ended, len_pulses, keep_pulses, row_in, phase_at, cut_at, since, in_shown} = 0;
+    {silent, closed} = 0;
     {source_from, source_pairs, source_at, source_on, source_off, out_shown} = 0;
-    {sink_from, sink_pairs, sink_at, sink_on, sink_off} = 0;
+    {sink_from, sink_pairs, sink_at, sink_on, sink_off, sink_after, ahead} = 0;
     {waits, done, fetched, held} = 4'b0;
     {first, out_first} = 2'b11;
     {s_tvalid, m_tready, chan_we} = 3'b0;
@@ -254,8 +256,8 @@ module sn_bulk_top;
         line = write[LineW-1:0];
       end
       if (!waits) begin
-        if (first && phase_at < phases && row_in == phase[159-:32]) begin
-          {source_from, source_pairs, sink_from, sink_pairs} = phase[127:0];
+        if (first && phase_at < phases && row_in == phase[191-:32]) begin
+          {source_from, source_pairs, sink_from, sink_pairs, sink_after} = phase[159:0];
           {source_at, source_on, source_off, sink_at, sink_on, sink_off} = 0;
           phase_at = phase_at + 1;
           if (phase_at < phases) got = $fread(phase, phases_file);
@@ -284,7 +286,8 @@ module sn_bulk_top;
       end
       all_out = row_out == rows;
       m_tready = 1'b1;
-      if (!all_out && sink_pairs > 0) begin
+      if (!all_out && sink_after && !m_tvalid) m_tready = 1'b0;
+      else if (!all_out && sink_pairs > 0) begin
         while (sink_on == 0 && sink_off == 0) begin
           sink_on = pair[2*(sink_from+sink_at)];
           sink_off = pair[2*(sink_from+sink_at)+1];
@@ -303,9 +306,23 @@ module sn_bulk_top;
         stop("X on an output");
       else if (held && !m_tvalid) stop("tvalid fell before tready came");
       else if (held && payload !== was) stop("payload changed while tvalid waited for tready");
+      if (!m_tvalid) ahead = ahead | (m_tready ? 2 : 1);
       if (m_tvalid && !held) out_shown = clocks;
       held = m_tvalid && !m_tready;
       was = payload;
+      // The rules of sn_progress_checker.
+      if (row_in == row_out || m_tvalid) begin
+        silent = 0;
+        refused = 1'b1;
+      end else begin
+        silent = silent + 1;
+        refused = refused && !m_tready;
+      end
+      closed = (row_in != row_out || s_tready) ? 0 : closed + 1;
+      if (silent > `SN_PATIENCE && refused)
+        stop("no tvalid came while tready was low, with a whole row inside");
+      else if (silent > `SN_PATIENCE) stop("no tvalid came, with a whole row inside");
+      else if (closed > `SN_PATIENCE) stop("no tready came, with no whole row inside");
       len_pulses = len_pulses + err_len;
       keep_pulses = keep_pulses + err_keep;
       if (err_len) $fwrite(pulse_file, "%u%u", 0, clocks);
@@ -315,7 +332,8 @@ module sn_bulk_top;
         $fwrite(out_file, "%u", {{(24) {1'b0}}, m_tlast, m_tuser});
         $fwrite(out_file, "%u", {{(OutK - `SN_KEEP_W) {1'b0}}, m_tkeep});
         $fwrite(out_file, "%u", {{(OutW - `SN_OUT_W) {1'b0}}, m_tdata});
-        $fwrite(out_file, "%u%u", out_shown, clocks);
+        $fwrite(out_file, "%u%u%u", out_shown, clocks, ahead);
+        ahead = 0;
         beat_out = beat_out + 1;
         row_out = row_out + m_tlast;
         out_first = m_tlast;

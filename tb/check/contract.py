@@ -58,6 +58,7 @@ class ObservedRow:
     clocks: list[int] = field(default_factory=list)  # clock of each beat's transfer
     waits: int = 0  # clocks with tvalid and no tready
     gaps: int = 0  # clocks without tvalid after the first beat
+    before: int = 0  # clocks without tvalid, before it too: 1, some without tready; 2, some with it
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,8 @@ class Expected:
     len_beat   [rows] index of the beat that shows a wrong length: the first one beyond MAX_LEN, or
                the row's last; among the beats of the whole batch
     beat_row, keep_wrong  [beats] of all input beats: its row; bool, err_keep_o pulses for it
-    keep_kinds  [beats with a wrong tkeep] index into KEEP_KINDS
+    keep_kinds, keep_places  [beats with a wrong tkeep] index into KEEP_KINDS and KEEP_PLACES
+    dropped   [rows] int, beats beyond the last that a row can have
     """
 
     rows: Rows
@@ -83,9 +85,12 @@ class Expected:
     beat_row: np.ndarray
     keep_wrong: np.ndarray
     keep_kinds: np.ndarray
+    keep_places: np.ndarray
+    dropped: np.ndarray
 
 
 # Ways for a tkeep to be wrong: no lane; a hole, or no lane 0; a run that ends before the row does.
+KEEP_PLACES = ("in the row", "first dropped beat", "dropped between", "last dropped beat")
 KEEP_KINDS = ("empty", "empty at tlast", "hole", "hole at tlast", "short")
 
 
@@ -201,6 +206,8 @@ def expect(given: InputBeats, shape: StreamShape, whole: bool = True) -> Expecte
     x[where] = given.data[stored]
     x[~exists] = 0
 
+    place = np.where(last, 3, np.where(number == shape.max_beats, 1, 2))
+    place[stored] = 0
     flat = (len(beats), grid[1] * lanes)
     # One past the last element that exists: a row with holes in its tkeep keeps its places.
     exists, active, x = exists.reshape(flat), active.reshape(flat), x.reshape(flat)
@@ -224,6 +231,8 @@ def expect(given: InputBeats, shape: StreamShape, whole: bool = True) -> Expecte
         beat_row=row,
         keep_wrong=wrong,
         keep_kinds=kind[wrong],
+        keep_places=place[wrong],
+        dropped=beats - out_beats,
     )
 
 

@@ -10,8 +10,8 @@ import numpy as np
 from softnorm.units.coverage import Coverage
 from softnorm.units.unit import Setting
 
-from ..stimulus.values import STREAM_STATES
-from .contract import KEEP_KINDS, Expected, StreamShape
+from ..stimulus.values import RUNAWAY, RUNAWAY_BEATS, STREAM_STATES
+from .contract import KEEP_KINDS, KEEP_PLACES, Expected, StreamShape
 from .scoring import Timing
 
 _COUNTS = (0, 1, 2, 8)  # lower edges
@@ -67,10 +67,17 @@ class StreamCoverage:
         c.point("input waits", _COUNT_NAMES, "clocks in which an input row waited for tready")
         c.point("output waits", _COUNT_NAMES, "clocks in which an output row waited for tready")
         c.cross("gaps x output waits", ("gaps", "output waits"), "stalls on both sides")
+        c.point("tready before tvalid", ("low", "high"), "tready while an output row was awaited")
         c.group("errors")
         c.point("error", ("none", "err_len", "err_keep", "both"), "flags of a row")
         kinds = KEEP_KINDS if lanes > 1 else KEEP_KINDS[:2]  # one lane is there or not
         c.point("wrong tkeep", kinds, "what is wrong with the tkeep of a beat")
+        c.point("place of a wrong tkeep", KEEP_PLACES, "the beat that it is in")
+        # Where rows of RUNAWAY times MAX_LEN are driven.
+        far = RUNAWAY * shape.max_beats
+        self._dropped = (1, 2, far) if far <= RUNAWAY_BEATS else (1, 2)
+        names = ("1", "2..", f"{RUNAWAY} rows..")[: len(self._dropped)]
+        c.point("dropped beats", names, "beats beyond MAX_LEN")
         c.cross("error x output waits", ("error", "output waits"), "errors under back-pressure")
         c.group("reset")
         c.point("input at reset", STREAM_STATES, "state of s_axis when reset was asserted")
@@ -124,9 +131,13 @@ class StreamCoverage:
         c.sample("input waits", _count_bin(timing.input_waits))
         c.sample("output waits", waits)
         c.sample("gaps x output waits", gaps, waits)
+        c.sample("tready before tvalid", np.where(timing.before, timing.before >> 1, -1))
         error = err_len.astype(int) + 2 * expected.err_keep
         c.sample("error", error)
         c.sample("wrong tkeep", expected.keep_kinds)
+        c.sample("place of a wrong tkeep", expected.keep_places)
+        dropped = np.searchsorted(self._dropped, expected.dropped, side="right") - 1
+        c.sample("dropped beats", dropped)
         c.sample("error x output waits", error, waits)
 
     def sample_reset(self, source: int, sink: int) -> None:

@@ -27,12 +27,15 @@ class Timing:
     gaps   [rows] int, clocks without tvalid inside an input row
     input_waits, output_waits  [rows] int, clocks with tvalid and no tready
     clocks  of each row (clock of each of its input beats, of each of its output beats)
+    before [rows] int, tready in clocks without tvalid on the output since the row before: 1, low in
+           some; 2, high in some; their sum; 0, there was no such clock
     """
 
     gaps: np.ndarray
     input_waits: np.ndarray
     output_waits: np.ndarray
     clocks: list[tuple[list[int], list[int]]]
+    before: np.ndarray
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,19 @@ from softnorm.models import vectors
 from softnorm.models.vectors import Vectors
 from softnorm.units.unit import ChannelSet, Parameters, Rows, Unit
 
-from .values import MASKS, RUNAWAY, SHAPES, STALLS, Phase, Row, RowMaker, corner_lengths
+from .values import (
+    AFTER_TVALID,
+    MASKS,
+    RUNAWAY,
+    RUNAWAY_BEATS,
+    SHAPES,
+    SINKS,
+    STALLS,
+    Phase,
+    Row,
+    RowMaker,
+    corner_lengths,
+)
 
 
 @dataclass(frozen=True)
@@ -94,7 +106,7 @@ def _random(bench: Bench) -> Iterator[Phase]:
     while left > 0:
         n = min(left, int(bench.rng.integers(1, 12)))
         left -= n
-        source, sink = bench.rng.choice(list(STALLS), 2)
+        source, sink = bench.rng.choice(list(STALLS)), bench.rng.choice(SINKS)
         yield Phase((bench.make.row() for _ in range(n)), str(source), str(sink))
 
 
@@ -272,6 +284,24 @@ def _masks(bench: Bench) -> Iterator[Phase]:
     yield Phase(
         make.row(length=n, mask=mask) for _ in range(each) for mask in MASKS for n in lengths
     )
+    yield Phase(_like_masked(make))
+
+
+def _like_masked(make: RowMaker) -> Iterator[Row]:
+    """Rows of elements that are 0, as what is masked is inside: to count one there shows.
+
+    Every other element, every other pair and every other four are masked, the first ones or not.
+    """
+    for length in sorted({min(n * make.lanes, make.max_len) for n in (1, 2, 5)}):
+        for run in (1, 2, 4):
+            for first in (0, 1):
+                mask = np.arange(length) // run % 2 == first
+                follow = make.unit.complete(make.parameters, mask)
+                row = make.row(length, "flat", "none", **follow)
+                row.x[:] = 0
+                row.mask[:] = mask
+                row.origin = f"zeros, {run} of {2 * run} masked"
+                yield row
 
 
 def _settings(bench: Bench) -> Iterator[Phase]:
@@ -308,12 +338,14 @@ def _ends(make: RowMaker) -> Iterator[Row]:
 def _stalls(bench: Bench) -> Iterator[Phase]:
     make = bench.make
     longest = min(make.max_len, 10 * make.lanes)
-    for source in STALLS:
-        for sink in STALLS:
-            lengths = (1, longest, make.lanes, 1, int(bench.rng.integers(1, longest + 1)))
-            yield Phase((make.row(length=n) for n in lengths), source, sink)
+    # A sink that waits for tvalid: each of its patterns once, against another of the source's.
+    waiting = zip(reversed(STALLS), (name + AFTER_TVALID for name in STALLS), strict=True)
+    for source, sink in (*waiting, *itertools.product(STALLS, STALLS)):
+        lengths = (1, longest, make.lanes, 1, int(bench.rng.integers(1, longest + 1)))
+        yield Phase((make.row(length=n) for n in lengths), source, sink)
     # Back-pressure long enough to fill the unit: whole long rows against a closed sink.
-    yield Phase((make.row(length=make.max_len, mask="none") for _ in range(3)), "none", "starved")
+    for sink in ("starved", "half" + AFTER_TVALID):
+        yield Phase((make.row(length=make.max_len, mask="none") for _ in range(3)), "none", sink)
     # The same with as many rows as the unit can hold: of one beat each.
     many = min(2 * -(-make.max_len // make.lanes), 600) + 32
     yield Phase((make.row(length=1) for _ in range(many)), "none", "starved")
@@ -369,11 +401,11 @@ def _runaways(bench: Bench) -> Iterator[Row]:
     """Rows whose tlast was lost: they end two beats behind each power of two of beats.
 
     A count of dropped beats that wraps there lets those two in. The last one has RUNAWAY times
-    MAX_LEN and more, where that is no more than 2048 beats.
+    MAX_LEN and more, where that is no more than RUNAWAY_BEATS.
     """
     make = bench.make
     stored = -(-make.max_len // make.lanes)
-    far = max(stored + 1, min(RUNAWAY * stored, 2048))
+    far = max(stored + 1, min(RUNAWAY * stored, RUNAWAY_BEATS))
     for power in range(stored.bit_length(), (far - 1).bit_length() + 1):
         beats = (1 << power) + 2
         yield _too_long(bench, beats * make.lanes - make.max_len, "none")
@@ -431,6 +463,8 @@ def _errors(bench: Bench) -> Iterator[Phase]:
     # A tlast that was lost, and what comes behind it.
     good = (make.max_len, 1, lanes)
     yield Phase(row for one in _runaways(bench) for row in (one, *map(make.row, good)))
+    # One hole and one lane above it, in a row's only beat: each lane is seen by itself.
+    yield Phase(_spoiled(make.row(lane), 0, 1 | 1 << lane) for lane in range(2, lanes))
     # With nothing unmasked, a wrong tkeep leaves the row's count right.
     long = min(make.max_len, 8 * lanes)
     keeps = _wrong_keeps(lanes, bench.rng)[:3] if long > lanes else ()
@@ -483,7 +517,9 @@ SCENARIOS: dict[str, Scenario] = {
     ),
     "masks": Scenario("each kind of mask at each corner length", _masks),
     "settings": Scenario("every combination of settings, changing from row to row", _settings),
-    "stalls": Scenario("every stall pattern on either side against every other", _stalls),
+    "stalls": Scenario(
+        "every stall pattern on either side against every other; tready after tvalid", _stalls
+    ),
     "errors": Scenario("rows over MAX_LEN and wrong tkeep among good rows", _errors),
     "reset": Scenario(
         "random rows, wrong ones and stalls under resets at random times", _resets, "ResetTest"

@@ -40,7 +40,8 @@ class Row:
 def batch(unit: Unit, parameters: Parameters, rows: Sequence[Row]) -> Rows:
     """Rows to drive as one batch, as wide as the longest; their bank, if they have one, is 0.
 
-    Wrong tkeeps are not in it. A channel set that several rows share is in it once.
+    Wrong tkeeps are not in it. A channel set that several rows share is in it once, and is as long
+    as the table: lanes of a last beat behind the row read it, too.
     """
     width = max((len(row.x) for row in rows), default=1)
     x, mask = np.zeros((len(rows), width), unit.in_dtype), np.zeros((len(rows), width), bool)
@@ -55,14 +56,22 @@ def batch(unit: Unit, parameters: Parameters, rows: Sequence[Row]) -> Rows:
         mask,
         np.array([len(row.x) for row in rows], int),
         {n: np.array([{**free, **row.settings}[n] for row in rows], int) for n in names},
-        tuple(sets.values()),
+        tuple(_whole(channels, parameters["MAX_LEN"]) for channels in sets.values()),
         np.array([numbers[id(row.channels)] for row in rows], int) if unit.channels else None,
     )
 
 
+def _whole(channels: ChannelSet, count: int) -> ChannelSet:
+    """A channel set with at least so many entries."""
+    short = {name: count - len(values) for name, values in channels.values.items()}
+    if max(short.values()) <= 0:
+        return channels
+    return ChannelSet({n: np.pad(v, (0, max(0, short[n]))) for n, v in channels.values.items()})
+
+
 @dataclass
 class Phase:
-    """Rows driven under one pair of stall patterns (names in STALLS).
+    """Rows driven under one pair of stall patterns: names in STALLS, of the sink in SINKS.
 
     real  the rows are a tensor file's: accuracy is of these alone, where there are any
     """
@@ -127,6 +136,16 @@ STALLS: dict[str, Callable[[np.random.Generator], Pattern] | None] = {
     "starved": _starved,
     "alternate": _alternate,
 }
+
+# A sink may wait for tvalid before it raises tready: the pattern then goes on in clocks with tvalid
+# alone, and in all others tready is low.
+AFTER_TVALID = " after tvalid"
+SINKS = (*STALLS, *(name + AFTER_TVALID for name in STALLS))
+
+
+def sink_stalls(name: str) -> tuple[str, bool]:
+    """Of a name in SINKS: that of its pattern, and whether tready waits for tvalid."""
+    return name.removesuffix(AFTER_TVALID), name.endswith(AFTER_TVALID)
 
 
 # ------------------------------------------------------------------------------------------ resets
@@ -321,7 +340,8 @@ def random_length(rng: np.random.Generator, lanes: int, max_len: int) -> int:
     return int(rng.integers(1, max_len + 1))
 
 
-RUNAWAY = 20  # times MAX_LEN, of a row whose tlast was lost
+RUNAWAY = 20  # times MAX_LEN, of a row whose tlast was lost,
+RUNAWAY_BEATS = 2048  # where that is no more than so many beats
 
 
 _SHAPE_NAMES, _MASK_NAMES = list(SHAPES), list(MASKS)

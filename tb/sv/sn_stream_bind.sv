@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Binds the stream rules to both sides of the unit named by the macro SN_UNIT.
+// Binds the stream rules to both sides of the unit named by the macro SN_UNIT, and the rules of progress,
+// with the limit SN_PATIENCE.
 
 bind `SN_UNIT sn_stream_checker #(
   .DATA_W($bits(s_axis_tdata)),
@@ -31,4 +32,17 @@ bind `SN_UNIT sn_stream_checker #(
   .tlast (m_axis_tlast),
   .tvalid(m_axis_tvalid),
   .tready(m_axis_tready)
+);
+
+bind `SN_UNIT sn_progress_checker #(
+  .LIMIT(`SN_PATIENCE)
+) u_check_progress (
+  .clk_i   (clk_i),
+  .rst_ni  (rst_ni),
+  .s_tlast (s_axis_tlast),
+  .s_tvalid(s_axis_tvalid),
+  .s_tready(s_axis_tready),
+  .m_tlast (m_axis_tlast),
+  .m_tvalid(m_axis_tvalid),
+  .m_tready(m_axis_tready)
 );

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Agents of the two streams, and the monitor of the error outputs.
+"""Agents of the two streams, and the monitors of the error outputs and of progress.
 
 RowItem --> seqr -> RowDriver --> DrivenPins => s_axis, cfg_*   PinsIn --> SourceMonitor -> ports
 ReadyItem > seqr -> ReadyDriver > ReadyPin ==> m_axis_tready   PinsOut -> SinkMonitor ---> ports
                                                err_*     PulseCounter ---> ErrorMonitor -> ap
+rows of both monitors; PinsIn, PinsOut --------------------------> ProgressMonitor -> rule_ap
 
 Ports of a stream's monitor: ap, the rows; cut_ap, what resets found; rule_ap, broken rules.
 """
@@ -18,10 +19,19 @@ from pyuvm import uvm_analysis_port, uvm_driver, uvm_monitor, uvm_sequence_item
 
 from ..check.contract import ObservedRow, pack
 from ..check.coverage import state_of
+from ..check.progress import Progress, patience
 from ..check.scoring import ERRORS
 from ..stimulus.values import STREAM_STATES, Noise, Pattern, Row
-from .config import ConfiguredAgent
-from .pins import DrivenPins, PinsIn, PinsOut, ProtocolError, PulseCounter, ReadyPin
+from .config import AnalysisImp, ConfiguredAgent
+from .pins import (
+    DrivenPins,
+    PinsIn,
+    PinsOut,
+    ProtocolError,
+    PulseCounter,
+    ReadyPin,
+    WatchedPins,
+)
 
 
 class RowItem(uvm_sequence_item):
@@ -46,11 +56,15 @@ class RowItem(uvm_sequence_item):
 
 
 class ReadyItem(uvm_sequence_item):
-    """The pattern that tready follows from now on; None: it is always high."""
+    """The pattern that tready follows from now on; None: it is always high.
+
+    With `after_tvalid` it is low where tvalid is low, and the pattern waits.
+    """
 
     def __init__(self, name: str):
         super().__init__(name)
         self.stalls: Pattern | None = None
+        self.after_tvalid = False
 
 
 class RowDriver(uvm_driver):
@@ -97,7 +111,7 @@ class ReadyDriver(uvm_driver):
         cocotb.start_soon(self.pins.run())
         while True:
             item = await self.seq_item_port.get_next_item()
-            self.pins.set_stalls(item.stalls)
+            self.pins.set_stalls(item.stalls, item.after_tvalid)
             self.seq_item_port.item_done()
 
 
@@ -179,6 +193,35 @@ class SinkAgent(ConfiguredAgent):
 
     driver_type = ReadyDriver
     monitor_type = SinkMonitor
+
+
+class ProgressMonitor(uvm_monitor):
+    """Publishes streams that stand still and need not (rule_ap)."""
+
+    def build_phase(self):
+        cfg = self.cdb_get("cfg")
+        self._progress = Progress(patience(cfg.unit, cfg.parameters))
+        self._line, self._clocking = cfg.reset.reset, cfg.reset.clocking
+        self.rule_ap = uvm_analysis_port("rule_ap", self)
+        self.rows_in = AnalysisImp("rows_in", self, self._row_in)
+        self.rows_out = AnalysisImp("rows_out", self, self._row_out)
+        self.pins: tuple[WatchedPins, WatchedPins] | None = None  # of input and output
+        self._line.on_assert(self._progress.restart)
+        self._clocking.subscribe(self._clock)
+
+    def _row_in(self, _) -> None:
+        self._progress.inside += 1
+
+    def _row_out(self, _) -> None:
+        self._progress.inside -= 1
+
+    def _clock(self) -> None:
+        if self._line.active:
+            return
+        source, sink = self.pins
+        broken = self._progress.clock(sink.has_tvalid, sink.has_tready, source.has_tready)
+        if broken:
+            self.rule_ap.write(ProtocolError(f"{broken} (clock {self._clocking.number})"))
 
 
 class ErrorMonitor(uvm_monitor):

@@ -13,7 +13,7 @@ from pyuvm import uvm_env
 from ..check.record import save_run
 from ..check.timing import Clocks
 from ..run import Run
-from .agents import ErrorMonitor, SinkAgent, SourceAgent
+from .agents import ErrorMonitor, ProgressMonitor, SinkAgent, SourceAgent
 from .channel_agent import ChannelAgent
 from .config import ACTIVE
 from .reset_agent import ResetAgent
@@ -29,11 +29,12 @@ class StreamEnv(uvm_env):
         self.cfg = cfg = self.cdb_get("cfg")
         for name in ("source", "sink", "errors", "channels", "reset"):
             self.cdb_set("cfg", getattr(cfg, name), name)
-        for name in ("scoreboard", "coverage", "vseqr"):
+        for name in ("scoreboard", "progress", "coverage", "vseqr"):
             self.cdb_set("cfg", cfg, name)
         self.source = SourceAgent.create("source", self)
         self.sink = SinkAgent.create("sink", self)
         self.errors = ErrorMonitor.create("errors", self)
+        self.progress = ProgressMonitor.create("progress", self)
         self.channels = ChannelAgent.create("channels", self) if cfg.channels else None
         self.reset = ResetAgent.create("reset", self)
         self.scoreboard = Scoreboard.create("scoreboard", self)
@@ -51,7 +52,10 @@ class StreamEnv(uvm_env):
         source.cut_ap.connect(scoreboard.cut)
         self.errors.ap.connect(scoreboard.pulses)
         reset.ap.connect(scoreboard.resets)
-        for monitor in (source, sink, reset):
+        self.progress.pins = (source.pins, sink.pins)
+        source.ap.connect(self.progress.rows_in)
+        sink.ap.connect(self.progress.rows_out)
+        for monitor in (source, sink, self.progress, reset):
             monitor.rule_ap.connect(scoreboard.rules)
         scoreboard.ap.connect(coverage.analysis_export)
         scoreboard.ap.connect(self.record.analysis_export)

@@ -272,15 +272,24 @@ class ReadyPin:
     """Drives tready of an output stream. Not a cocotb-bus driver: it has no transactions."""
 
     def __init__(self, entity, name: str, clocking: Clocking):
-        self._ready = Bus(entity, name, ["tready"]).tready
+        bus = Bus(entity, name, ["tready", "tvalid"])
+        self._ready, self._valid = bus.tready, Level(bus.tvalid)
         self._edge = clocking.edge
         self._changed = Event()
         self._pattern: Iterator[tuple[int, int]] | None = None
+        self._after_tvalid = False
         self._ready.value = 0
 
-    def set_stalls(self, pattern: Iterator[tuple[int, int]] | None) -> None:
-        """Hold tready low as the pattern of (on, off) clocks says; None: never."""
-        self._pattern = pattern
+    def set_stalls(
+        self, pattern: Iterator[tuple[int, int]] | None, after_tvalid: bool = False
+    ) -> None:
+        """Hold tready low as the pattern of (on, off) clocks says; None: never.
+
+        With `after_tvalid` tready is low too where there is no tvalid, and the pattern waits.
+        """
+        if after_tvalid and pattern is None:
+            pattern = itertools.repeat((1, 0))
+        self._pattern, self._after_tvalid = pattern, after_tvalid
         self._changed.set()
 
     async def run(self) -> None:
@@ -295,10 +304,16 @@ class ReadyPin:
             await self._edge
 
     async def _follow(self, pattern) -> None:
+        held = None
         for on, off in pattern:
             for level, clocks in ((1, on), (0, off)):
-                self._ready.value = level
-                for _ in range(clocks):
+                left = clocks
+                while left:
+                    counts = not self._after_tvalid or self._valid.value == "1"
+                    wanted = level if counts else 0
+                    if wanted != held:
+                        self._ready.value = held = wanted
+                    left -= counts
                     await self._edge
                     if self._pattern is not pattern:
                         return
@@ -376,6 +391,16 @@ class WatchedPins(BusMonitor):
         """Look at what belongs to the transfer of a row's first beat."""
 
     @property
+    def has_tvalid(self) -> bool:
+        """Whether tvalid is high now."""
+        return self._valid.value == "1"
+
+    @property
+    def has_tready(self) -> bool:
+        """Whether tready is high now."""
+        return self._ready.value == "1"
+
+    @property
     def row(self) -> ObservedRow:
         """The row under way."""
         return self._row
@@ -396,6 +421,7 @@ class WatchedPins(BusMonitor):
             if waited is not None:
                 self._fail("tvalid fell before tready came")
             row.gaps += self.partial
+            row.before |= 2 if ready == "1" else 1
             return
         if waited is not None and payload != waited:
             self._fail("payload changed while tvalid waited for tready")

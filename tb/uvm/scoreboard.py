@@ -45,6 +45,7 @@ def timing_of(pairs: Sequence[tuple[ObservedRow, ObservedRow]]) -> Timing:
         input_waits=np.array([given.waits for given, _ in pairs]),
         output_waits=np.array([got.waits for _, got in pairs]),
         clocks=[(given.clocks, got.clocks) for given, got in pairs],
+        before=np.array([got.before for _, got in pairs]),
     )
 
 

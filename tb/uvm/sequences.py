@@ -21,7 +21,16 @@ import cocotb
 from cocotb.triggers import Timer
 from pyuvm import uvm_sequence, uvm_sequencer
 
-from ..stimulus.values import AIM, STALLS, Pattern, Phase, Reset, Row
+from ..stimulus.values import (
+    AFTER_TVALID,
+    AIM,
+    STALLS,
+    Pattern,
+    Phase,
+    Reset,
+    Row,
+    sink_stalls,
+)
 from .agents import ReadyItem, RowItem
 from .channel_agent import ChannelItem, ChannelSequencer
 from .reset_agent import POWER_ON, ResetItem
@@ -100,10 +109,11 @@ class ReadySequence(uvm_sequence):
     def __init__(self, name: str):
         super().__init__(name)
         self.stalls: Pattern | None = None
+        self.after_tvalid = False
 
     async def body(self):
         item = ReadyItem.create(self.get_name())
-        item.stalls = self.stalls
+        item.stalls, item.after_tvalid = self.stalls, self.after_tvalid
         await self.start_item(item)
         await self.finish_item(item)
 
@@ -177,7 +187,8 @@ class ScenarioSequence(uvm_sequence):
         for number, phase in enumerate(self.phases):
             await self._ready(phase.sink)
             await self._rows(number, phase)
-        await self._ready("none")
+        # What is left comes out to a sink that waits for tvalid, which costs no clock.
+        await self._ready("none" + AFTER_TVALID)
 
     def _fork(self, body) -> None:
         self._beside.append(cocotb.start_soon(body))
@@ -199,7 +210,8 @@ class ScenarioSequence(uvm_sequence):
 
     async def _ready(self, name: str) -> None:
         sequence = ReadySequence.create(name)
-        sequence.stalls = self._stalls("sink", name)
+        pattern, sequence.after_tvalid = sink_stalls(name)
+        sequence.stalls = self._stalls("sink", pattern)
         await sequence.start(self.sequencer.sink)
 
     async def _rows(self, number: int, phase: Phase) -> None:

@@ -9,7 +9,15 @@ import pytest
 from softnorm.flow import tools
 from softnorm.flow.build.pins import build
 from softnorm.flow.sim.simulate import execute, new_run
-from softnorm.tb.check.contract import KEEP_KINDS, ObservedRow, StreamShape, decode, pack
+from softnorm.tb.check.contract import (
+    KEEP_KINDS,
+    KEEP_PLACES,
+    ObservedRow,
+    StreamShape,
+    decode,
+    pack,
+)
+from softnorm.tb.check.progress import NO_ROW, NO_TREADY, NO_TVALID, Progress, patience
 from softnorm.tb.stimulus.channels import Banks
 from softnorm.tb.stimulus.values import MASKS, SHAPES, STALLS, Noise, Row, RowMaker, corner_lengths
 from softnorm.units import UNITS
@@ -145,6 +153,19 @@ def test_decode_cuts_at_max_len_by_element():
     assert expected.err_keep.tolist() == [False, False, False, True]
 
 
+def test_decode_knows_where_a_wrong_tkeep_is_and_what_is_dropped():
+    full, hole = ([1, 1, 1, 1], 0b1111, 0b1111), ([1, 1, 1, 1], 0b1011, 0b1011)
+    rows = [[full] * 6 for _ in range(6)]
+    for number, row in enumerate(rows):
+        row[number] = hole
+    expected = decode([observed(*row) for row in rows], SHAPE)
+    places = [KEEP_PLACES[place] for place in expected.keep_places]
+    inside, first, between, last = KEEP_PLACES
+    assert places == [inside, inside, inside, first, between, last]
+    assert expected.dropped.tolist() == [3] * 6
+    assert decode([observed(full)], SHAPE).dropped.tolist() == [0]
+
+
 @pytest.mark.parametrize(
     ("keep", "last", "kind"),
     [
@@ -203,6 +224,43 @@ def test_lanes_without_an_element_carry_noise():
     row.keep = {0: 0b1010}
     strbs = {pack(row, SHAPE, Noise(np.random.default_rng(seed)))[0][2] for seed in range(40)}
     assert strbs == {0b0000, 0b0001, 0b0100, 0b0101}  # an added lane is masked
+
+
+# --- progress -------------------------------------------------------------------------------------
+
+
+def broken(limit, inside, clocks):
+    """The first broken rule of (tvalid, tready, tready of the input) clocks, and at which it is."""
+    progress = Progress(limit)
+    progress.inside = inside
+    for number, pins in enumerate(clocks, start=1):
+        rule = progress.clock(*pins)
+        if rule:
+            return rule, number
+    return None
+
+
+def test_a_row_that_is_inside_shows_tvalid_in_time():
+    nothing, refused = (False, True, False), (False, False, True)
+    assert broken(5, 1, [refused] * 9) == (NO_TVALID, 6)
+    assert broken(5, 1, [refused] * 2 + [nothing] + [refused] * 9) == (NO_ROW, 6)
+    assert broken(5, 1, [refused] * 5 + [(True, False, True)] + [refused] * 5) is None
+    assert broken(5, 0, [refused] * 20) is None
+    # What was before the last tvalid does not count.
+    assert broken(5, 1, [nothing, (True, True, True)] + [refused] * 6) == (NO_TVALID, 8)
+
+
+def test_without_a_row_inside_the_input_has_tready():
+    closed, open_ = (False, True, False), (False, True, True)
+    assert broken(5, 0, [closed] * 9) == (NO_TREADY, 6)
+    assert broken(5, 0, [closed] * 5 + [open_] + [closed] * 5) is None
+    assert broken(5, 1, [(True, False, False)] * 20) is None
+
+
+def test_patience_is_what_one_row_takes():
+    unit = UNITS["exact_softmax"]
+    parameters = unit.resolve({"LANES": 4, "MAX_LEN": 30})
+    assert patience(unit, parameters) == sum(unit.latency(parameters)) + 2 * 8
 
 
 # --- stimulus -------------------------------------------------------------------------------------

@@ -14,6 +14,8 @@ from softnorm.flow.paths import ROOT, RTL
 from softnorm.units import UNITS
 from tests.rtl.mutations import plant
 
+# It builds in a second.
+ANY = "icarus" if tools.icarus() else "verilator"
 WRAPPER = Path(__file__).parent / "two_units.sv"
 RTL_FILES = list(dict.fromkeys(UNITS["e2softmax"].rtl + UNITS["rexp"].rtl))
 WRONG_CODES = (
@@ -63,19 +65,22 @@ def foreign(monkeypatch, tmp_path):
     return run
 
 
+@pytest.mark.parametrize(
+    "sim", [ANY, pytest.param("verilator", marks=pytest.mark.slow)], ids=["any", "verilator"]
+)
 def test_somebody_elses_rows_are_watched_and_compared(sim, foreign):
     passed, log = foreign(sim)
     assert passed, log
 
 
 def test_a_bug_in_a_unit_is_found_at_that_unit(foreign):
-    passed, log = foreign("icarus" if tools.icarus() else "verilator", WRONG_CODES)
+    passed, log = foreign(ANY, WRONG_CODES)
     assert not passed
     assert "u_softmax: e2softmax: row " in log
     assert "does not match the model" in log
 
 
 def test_a_fault_of_the_wires_between_units_is_found_where_it_arrives(foreign):
-    passed, log = foreign("icarus" if tools.icarus() else "verilator", HICCUP=1)
+    passed, log = foreign(ANY, HICCUP=1)
     assert not passed
     assert "u_rexp: s_axis: tvalid fell before tready came" in log

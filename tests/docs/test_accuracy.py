@@ -20,7 +20,7 @@ from softnorm.flow.paths import ROOT
 from softnorm.models import e2softmax, vectors
 from softnorm.tb.stimulus.scenarios import rows_of
 from softnorm.units import UNITS
-from tests.test_commands import command
+from tests.test_commands import command, refused
 
 DOCS = ROOT / "docs"
 each_unit = pytest.mark.parametrize("unit", UNITS.values(), ids=UNITS)
@@ -318,7 +318,7 @@ def test_the_frontiers_plot_is_of_these_figures(results):
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
 def test_bad_input_is_one_line(words, message):
-    code, _, err = command("accuracy", *words)
+    code, _, err = refused("accuracy", *words)
     assert code == 2
     assert err.startswith("error: ")
     assert message in err

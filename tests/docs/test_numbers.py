@@ -22,8 +22,9 @@ from softnorm.flow.pages import kept, made, markers
 from softnorm.flow.paths import ROOT
 from softnorm.flow.ppa import sources
 from softnorm.flow.sim import simulate
+from softnorm.models.arith import MAX_LEN_LIMIT
 from softnorm.tb.bulk import beats
-from tests.test_commands import command
+from tests.test_commands import refused
 
 PAGES = ["README.md", *sorted(str(p.relative_to(ROOT)) for p in (ROOT / "docs").rglob("*.md"))]
 NUMBER = re.compile(r"(?<![\w.])(?:\d[\d,]*\d|\d)(?:\.\d+)?(?:e[-+]?\d+)?(?!\w)")
@@ -130,13 +131,6 @@ def test_constants_of_the_code():
     vit = (digits.LAYERS, digits.WIDTH, digits.HEADS, digits.TOKENS)
     e2softmax = made.UNITS["e2softmax"]
     latency = e2softmax.latency(e2softmax.resolve({"LANES": 8}))
-    largest = max(c.get("MAX_LEN", 0) for unit in made.UNITS.values() for c in unit.configurations)
-    lanes = {
-        c["LANES"]
-        for unit in made.UNITS.values()
-        for c in unit.configurations
-        if c.get("MAX_LEN") == largest
-    }
     calibration = "flow/pytorch/calibration.py"
     said = [
         ("networks", r"(\d+) layers, d = (\d+), (\d+) heads, (\d+) tokens", vit),
@@ -156,8 +150,8 @@ def test_constants_of_the_code():
         ("verification", r"signals wider than (\d+) bits", [256]),  # Verilator's own limit
         (
             "verification",
-            r"simulated up to (\d+) \(at LANES (\d+)\); the RTL allows (\d+)",
-            (largest, max(lanes), 65536),
+            r"MAX_LEN (\d+) is simulated in bulk alone",
+            [MAX_LEN_LIMIT],
         ),
         ("verification", r"configurations of (\d+) lanes and more", [16]),
         ("bench", r"for (\d+) rows than for one", [constant("tb/uvm/scoreboard.py", "BATCH")]),
@@ -341,7 +335,7 @@ def test_a_commands_key_is_the_command_without_places():
     ],
 )
 def test_bad_words_are_one_line(words, message):
-    code, _, err = command("figures", *words)
+    code, _, err = refused("figures", *words)
     assert code == 2
     assert message in err
     assert err.count("\n") == 1

@@ -418,7 +418,11 @@ def test_units_in_the_network(training, test_images):
 
 # A softmax and a LayerNorm, since builds of 32 lanes take long; NETWORK=digits RTL=1 has all.
 @pytest.mark.parametrize(
-    "unit", [UNITS[name] for name in ("e2softmax", "ailayernorm")], ids=lambda unit: unit.name
+    "unit",
+    [
+        pytest.param(UNITS["e2softmax"], id="e2softmax"),
+        pytest.param(UNITS["ailayernorm"], id="ailayernorm", marks=pytest.mark.slow),
+    ],
 )
 def test_the_rtl_in_all_layers_gives_the_models_scores_to_the_bit(unit):
     images = digits.load_digits("training").images[:40]

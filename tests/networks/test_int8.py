@@ -10,7 +10,7 @@ from softnorm.flow.networks import digits, digits_accuracy, int8
 from softnorm.flow.networks.stand_in import UnitSoftmax, by_model
 from softnorm.units import UNITS
 from softnorm.units.unit import Variant
-from tests.test_commands import command
+from tests.test_commands import refused
 
 
 @pytest.fixture(scope="module")
@@ -259,6 +259,6 @@ def test_digits_command_says_what_int8_products_cost():
     ],
 )
 def test_wrong_words_are_refused(words, said):
-    code, _, error = command("accuracy", *words)
+    code, _, error = refused("accuracy", *words)
     assert code == 2
     assert said in error

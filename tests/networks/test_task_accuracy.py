@@ -20,7 +20,7 @@ from softnorm.flow.networks.stand_in import ByRtl, UnitNorm, fit_softmax
 from softnorm.flow.pages import kept
 from softnorm.models import ailayernorm, e2softmax, reference
 from softnorm.units import UNITS
-from tests.test_commands import command
+from tests.test_commands import command, refused
 
 needs_model = pytest.mark.skipif(
     any(
@@ -208,7 +208,7 @@ def test_frac_is_chosen_by_head_or_by_layer():
     ],
 )
 def test_wrong_words_are_refused(given, said):
-    code, _, error = command("accuracy", "NETWORK=minilm", *given.split())
+    code, _, error = refused("accuracy", "NETWORK=minilm", *given.split())
     assert code == 2
     assert error.startswith("error: ")
     assert said in error

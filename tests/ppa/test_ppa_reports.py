@@ -12,7 +12,7 @@ from softnorm.flow.paths import ROOT
 from softnorm.flow.ppa import compare, page, pareto, plots, sets, sources, steps, store
 from softnorm.units import UNITS
 from tests.ppa.ppa_figures import ENERGY, FLOW, cells, figures, in_fpga, stored, table
-from tests.test_commands import command
+from tests.test_commands import command, refused
 
 DOCS = ROOT / "docs"
 # --- what is kept ---------------------------------------------------------------------------------
@@ -364,7 +364,7 @@ def test_a_page_is_made_anew_without_measuring(tmp_path):
     ],
 )
 def test_bad_input_is_one_line(words, message):
-    code, _, err = command("ppa", *words)
+    code, _, err = refused("ppa", *words)
     assert code == 2
     assert message in err
     assert err.count("\n") == 1

@@ -34,7 +34,7 @@ from softnorm.flow.regress.folder import RegressionFolder
 from softnorm.flow.regress.testplans import Testplan, Testpoint, plan_of
 from softnorm.units import get
 from tests.ppa import ppa_figures as ppa
-from tests.test_commands import command
+from tests.test_commands import refused
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 REPORT = """\
@@ -604,7 +604,7 @@ def test_history_of_before_there_was_code_coverage_loads(tmp_path):
     ],
 )
 def test_report_refuses_bad_input_in_one_line(words, message):
-    code, out, error = command("report", *words)
+    code, out, error = refused("report", *words)
     assert (code, out) == (2, "")
     assert message in error
     assert error.count("\n") == 1

@@ -327,6 +327,10 @@ def test_a_lost_worker_is_replaced_and_its_jobs_run_again(tmp_path):
 # --- the whole ------------------------------------------------------------------------------------
 
 
+# Runs of a second each, enough of them to be stopped between two.
+SHORT = ("SET=nightly", "SEED=1", "UNIT=lut2d", f"SIM={SIM}", "TEST=masks")
+
+
 def command(*words, **how):
     return subprocess.Popen(
         [sys.executable, ROOT / "scripts/regress.py", *words],
@@ -351,7 +355,7 @@ def numbers(folder):
 
 
 def test_killed_in_the_middle_it_goes_on_to_the_same_numbers():
-    words = ["SET=nightly", "SEED=1", "UNIT=rexp", f"SIM={SIM}", "TEST=masks", "JOBS=2"]
+    words = [*SHORT, "JOBS=2"]
     names = [f"test-{os.getpid()}-{kind}" for kind in ("whole", "killed")]
     whole, killed = (regress.FOLDER / name for name in names)
     try:
@@ -391,7 +395,7 @@ def children(pid):
 def test_a_worker_that_is_killed_loses_nothing():
     name = f"test-{os.getpid()}-worker"
     folder = regress.FOLDER / name
-    words = ["SET=nightly", "SEED=1", "UNIT=rexp", f"SIM={SIM}", "TEST=masks", "JOBS=2"]
+    words = [*SHORT, "JOBS=2"]
     try:
         process = command(*words, f"NAME={name}")
         while not list((folder / "results").glob("*.json")) and process.poll() is None:

@@ -33,7 +33,13 @@ INSTANCE = """
       {{a{n}, b{n}}} = {bits};
       #1 want{n} = a{n} * b{n} + {n};
       seen++;
-      if (p{n} !== want{n}) wrong++;
+      if (p{n} !== want{n}) begin
+        wrong++;
+        if (wrong == 9) begin
+          $display("%0d products, %0d wrong", seen, wrong);
+          $finish;
+        end
+      end
     end
   end
 """

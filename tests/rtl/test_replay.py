@@ -9,12 +9,16 @@ import shutil
 import numpy as np
 import pytest
 
-from softnorm.flow.build.pins import build
+from softnorm.flow import tools
+from softnorm.flow.build.pins import SIMULATORS, build
 from softnorm.flow.sim.simulate import Simulator, new_run, rerun_line, simulate
 from softnorm.tb.stimulus.replay import Stimulus
 from softnorm.tb.stimulus.values import Phase, Reset
 from softnorm.units import get
 from softnorm.units.unit import ParameterError
+
+# It builds in a second.
+ANY = "icarus" if tools.icarus() else "verilator"
 
 
 def made(sim, unit="e2softmax", **given):
@@ -32,8 +36,16 @@ def figures(result):
 
 
 @pytest.mark.parametrize(
-    ("unit", "test"),
-    [("e2softmax", "reset"), ("ailayernorm", "random"), ("rexp", "errors"), ("lut2d", "timing")],
+    ("sim", "unit", "test"),
+    [
+        ("verilator", "e2softmax", "reset"),
+        (ANY, "ailayernorm", "random"),
+        *(
+            pytest.param(sim, *one, marks=pytest.mark.slow)
+            for sim in SIMULATORS
+            for one in (("rexp", "errors"), ("lut2d", "timing"))
+        ),
+    ],
 )
 def test_a_stimulus_driven_again_gives_the_same(sim, unit, test, tmp_path):
     on = made(sim, unit)
@@ -46,7 +58,7 @@ def test_a_stimulus_driven_again_gives_the_same(sim, unit, test, tmp_path):
     assert figures(again) == figures(first)
 
 
-@pytest.mark.parametrize("test", ["smoke", "random", "reset"])
+@pytest.mark.parametrize("test", ["random", "reset"])
 def test_a_run_in_a_shared_process_is_as_it_is_alone(sim, test):
     on = made(sim)
     with Simulator(on, 2) as simulator:
@@ -104,7 +116,7 @@ def id_of(stimulus, row):
 @pytest.fixture
 def stimulus():
     unit = get("ailayernorm")
-    run = new_run(made("verilator", "ailayernorm"), "errors", 1, 20, None, "again")
+    run = new_run(made(ANY, "ailayernorm"), "errors", 1, 20, None, "again")
     shutil.rmtree(run.folder)
     return unit, run, Stimulus.of(run)
 

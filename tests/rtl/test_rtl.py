@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 
 from softnorm.flow import tools
+from softnorm.flow.build.bulk import bulk_build
 from softnorm.flow.build.pins import SIMULATORS
 from softnorm.flow.sim import conform
+from softnorm.flow.sim.bulk import simulate_bulk
 from softnorm.models import vectors
 from softnorm.tb.stimulus.scenarios import SCENARIOS
 from softnorm.units import UNITS
@@ -23,16 +25,19 @@ PLAIN = [name for name, scenario in SCENARIOS.items() if not scenario.tensors]
 # Where the bench is looked at rather than a unit: one without a channel table, one with.
 TWO = ("e2softmax", "ailayernorm")
 two_units = pytest.mark.parametrize("unit", TWO)
-units_alone = pytest.mark.parametrize("unit", [u for u in UNITS if not UNITS[u].baseline])
-# Baselines are here to be compared with, of the same cells, and take longer than units.
-EACH = [pytest.param(u, marks=[pytest.mark.slow] * UNITS[u].baseline) for u in UNITS]
+two_at_first = pytest.mark.parametrize(
+    "unit", [pytest.param(u, marks=[pytest.mark.slow] * (u not in TWO)) for u in UNITS]
+)
+# On the simulator that builds in a second; where it is missing, the other finds the same.
+ANY = "icarus" if tools.icarus() else "verilator"
 
 
-# The regression of each change has all units' scenarios in this build.
+# In bulk all units have all scenarios (test_bulk_scenario.py), and the regression of each change
+# has them pin by pin in this build.
 @pytest.mark.parametrize(
     ("unit", "test"),
     [
-        (unit, test)
+        pytest.param(unit, test, marks=[pytest.mark.slow] * (unit not in TWO))
         for unit in UNITS
         for test in PLAIN
         if test in ("random", "errors") or unit in TWO
@@ -44,17 +49,25 @@ def test_scenario(run, sim, unit, test):
     run(sim, test, unit=unit, **SMALL)
 
 
-@units_alone
+@pytest.mark.parametrize(
+    ("sim", "unit"),
+    [
+        (ANY, "e2softmax"),
+        *(
+            pytest.param("verilator", unit, marks=pytest.mark.slow)
+            for unit in UNITS
+            if not UNITS[unit].baseline
+        ),
+    ],
+)
 def test_real_tensors(run, sim, unit):
     """Baselines have theirs through the bulk engine, which need not go pin by pin."""
-    if sim == "icarus" and unit != "e2softmax":
-        pytest.skip("thousands of beats: with Icarus those of the unit that it is fastest with")
     result = run(sim, "default", unit=unit, rows=60, **SMALL | {"MAX_LEN": 384})
     shipped = np.load(result.run.tensors)["x"]
     assert result.values["rows"] == len(shipped) + 60  # every shipped row fits
 
 
-@pytest.mark.parametrize("unit", UNITS)
+@two_at_first
 def test_same_seed_same_stimulus_on_both_simulators(run, unit):
     if tools.icarus() is None:
         pytest.skip("Icarus Verilog is not installed")
@@ -80,22 +93,54 @@ def test_another_seed_is_another_stimulus(run, unit):
 
 
 def label(value):
-    """A configuration as a test's name."""
+    """A unit or a configuration as a test's name."""
+    if isinstance(value, str):
+        return value
     return " ".join(f"{k}={v}" for k, v in value.items()) or "defaults"
 
 
 # Corners of the parameters from each descriptor: no lane tree, one beat a row, a last
 # beat that MAX_LEN cuts. The defaults and rows of 4096 on 64 lanes have a test of their own.
 CORNERS = [
-    pytest.param(*unit.values, given, marks=unit.marks, id=f"{unit.values[0]} {label(given)}")
-    for unit in EACH
-    for given in UNITS[unit.values[0]].configurations
+    (unit, given)
+    for unit in UNITS
+    for given in UNITS[unit].configurations
     if given.get("MAX_LEN", 4096) < 4096
 ]
+# Shapes of the stream that no descriptor need have: a beat a row on several lanes, 16 lanes, a
+# second beat with one element.
+SHAPES = [{"LANES": 4, "MAX_LEN": 4}, {"LANES": 16, "MAX_LEN": 100}, {"LANES": 32, "MAX_LEN": 33}]
+KINDS = ("random", "errors", "reset", "timing")
 
 
-@pytest.mark.parametrize("test", ["random", "errors", "reset", "timing"])  # on one build in a row
-@pytest.mark.parametrize(("unit", "parameters"), CORNERS)
+def in_corners():
+    """Each corner with each kind of test; where Icarus takes long, with one every time."""
+    for unit, given in [*CORNERS, *((unit, shape) for shape in SHAPES for unit in UNITS)]:
+        large = given["LANES"] >= 8 and given["MAX_LEN"] > 32
+        for test in KINDS:
+            slow = large and (test != "random" or UNITS[unit].baseline)
+            yield pytest.param(
+                *(unit, given, test),
+                marks=[pytest.mark.slow] * slow,
+                id=f"{unit} {label(given)} {test}",
+            )
+
+
+@pytest.mark.parametrize(("unit", "parameters", "test"), list(in_corners()))
+def test_corner_in_bulk(unit, parameters, test):
+    unit = UNITS[unit]
+    made = bulk_build(unit, unit.resolve(parameters), ANY)
+    result = simulate_bulk(made, test, 1, rows=16 if parameters["LANES"] >= 16 else 40)
+    assert result.passed, result.report
+    assert result.values["rows"] > 0
+
+
+kinds = pytest.mark.parametrize("test", KINDS)  # on one build in a row
+
+
+@pytest.mark.slow
+@kinds
+@pytest.mark.parametrize(("unit", "parameters"), CORNERS, ids=label)
 def test_corner_configuration(run, sim, unit, parameters, test):
     """Each on the simulator that has more to say: what resets leave as X is for Icarus to find."""
     wide = parameters["LANES"] >= 16
@@ -107,20 +152,15 @@ def test_corner_configuration(run, sim, unit, parameters, test):
     run(sim, test, unit=unit, rows=40 if sim == "icarus" else 200, **parameters)
 
 
-# Shapes of the stream that no descriptor need have: a beat a row on several lanes, 16 lanes, a
-# second beat with one element.
-@pytest.mark.parametrize("test", ["random", "errors", "reset", "timing"])  # on one build in a row
-@pytest.mark.parametrize("unit", EACH)
-@pytest.mark.parametrize(
-    "shape",
-    [{"LANES": 4, "MAX_LEN": 4}, {"LANES": 16, "MAX_LEN": 100}, {"LANES": 32, "MAX_LEN": 33}],
-    ids=label,
-)
+@pytest.mark.slow
+@kinds
+@pytest.mark.parametrize("unit", UNITS)
+@pytest.mark.parametrize("shape", SHAPES, ids=label)
 def test_corner_shape(run, unit, shape, test):
-    """On the simulator that builds in a second."""
-    run("icarus" if tools.icarus() else "verilator", test, unit=unit, rows=40, **shape)
+    run(ANY, test, unit=unit, rows=40, **shape)
 
 
+@pytest.mark.slow
 @two_units
 def test_full_rate_and_latency_at_full_size(run, unit):
     """One beat a clock at every row length: each clock is accounted for by the timing test.
@@ -137,7 +177,14 @@ def test_full_rate_and_latency_at_full_size(run, unit):
 
 
 @pytest.mark.parametrize("length", [1, 7, 8, 9, 384, 1024])
-@units_alone
+@pytest.mark.parametrize(
+    "unit",
+    [
+        pytest.param(unit, marks=[pytest.mark.slow] * (unit != "e2softmax"))
+        for unit in UNITS
+        if not UNITS[unit].baseline
+    ],
+)
 def test_one_beat_per_clock(run, tmp_path, unit, length):
     """The rate at one row length alone, on real-shaped data."""
     rng = np.random.default_rng(length)
@@ -165,7 +212,30 @@ def test_every_unit_has_vectors():
     assert {vectors.load(path).unit for path in VECTORS} == set(UNITS)
 
 
-@pytest.mark.parametrize("path", VECTORS, ids=lambda path: path.stem)
+each_file = pytest.mark.parametrize("path", VECTORS, ids=lambda path: path.stem)
+
+
+def is_large(path):
+    """Where Icarus takes seconds: AILayerNorm's rows of hundreds of elements, 64 lanes."""
+    file = vectors.load(path)
+    return file.x.shape[1] > 1024 or (bool(file.channels) and file.x.shape[1] > 192)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        pytest.param(path, id=path.stem, marks=[pytest.mark.slow] * is_large(path))
+        for path in VECTORS
+    ],
+)
+def test_conformance_in_bulk(path):
+    result = conform.conform_rtl(path, ANY, bulk=True)
+    assert result.mismatches == 0, result.report
+    assert result.rows > 0
+
+
+@pytest.mark.slow
+@each_file
 def test_conformance(sim, path):
     """On Icarus, which builds in a second; on Verilator those that other tests have builds of."""
     unit, parameters, _ = conform.load(path)

@@ -9,14 +9,17 @@ from softnorm.flow import tools
 from softnorm.flow.static import scaffold
 from softnorm.units import UNITS
 from tests.copies import Checkout
-from tests.test_commands import command
+from tests.test_commands import refused
 
 SIM = "icarus" if tools.icarus() else "verilator"
 # The longest name, and one that sorts before and behind what it is imported with.
 NAMES = {"softmax": "mynorm", "layernorm": "a_norm_of_24_characters1"}
 
 
-@pytest.fixture(scope="module", params=scaffold.KINDS)
+@pytest.fixture(
+    scope="module",
+    params=["softmax", pytest.param("layernorm", marks=pytest.mark.slow)],  # scaffold.KINDS
+)
 def made(request, tmp_path_factory):
     """(the checkout, the new unit's name, what the command said)."""
     checkout = Checkout(tmp_path_factory.mktemp(request.param))
@@ -68,7 +71,7 @@ def test_its_tests_pass(made):
     files = "models/ static/test_generate.py static/test_manifests.py rtl/test_mutations.py"
     files += " docs/test_docs.py docs/test_drawings.py regress/test_testplans.py"
     chosen = f"({name} or test_generate or test_manifests) and not without_a_mutation"
-    command = f"cd tests && python -m pytest -q -n 0 -k '{chosen}' {files}"
+    command = f"cd tests && python -m pytest -q -n 0 -m 'not slow' -k '{chosen}' {files}"
     said = passes(checkout, command)
     assert "skipped" not in said
     assert "test_a_mutation_is_caught" in passes(checkout, f"{command} --collect-only")
@@ -94,7 +97,7 @@ def test_its_tests_pass(made):
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
 def test_it_refuses_bad_words_in_one_line(words, message):
-    code, out, err = command("new-unit", *words)
+    code, out, err = refused("new-unit", *words)
     assert code == 2
     assert message in err
     assert err.startswith("error: ")

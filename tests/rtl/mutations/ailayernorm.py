@@ -399,6 +399,32 @@ MUTATIONS: dict[str, Mutation] = {
         "",
     ),
     # ----------------------------------------------------------------------------- errors
+    "Lz + 1 in the bits of Lz": Mutation(
+        ((TOP, "PlaceW   = $clog2($clog2(MAX_LEN + 1) + 1);", "PlaceW   = EXP_W;"),),
+        "random",
+        VALUE,
+        {"LANES": 2, "MAX_LEN": 3},
+    ),
+    "channels written in the order in which they come": Mutation(
+        (
+            (
+                COLUMN,
+                "  assign wr_beat = BEAT_W'(wr_chan_i >> LaneW);",
+                "  logic [ADDR_W-1:0] count_q = '0;\n"
+                "  always_ff @(posedge clk_i) if (wr_en_i)\n"
+                "    count_q <= (count_q == ADDR_W'(MAX_LEN - 1)) ? '0 : count_q + ADDR_W'(1);\n"
+                "  assign wr_beat = BEAT_W'(count_q >> LaneW);",
+            ),
+            (COLUMN, "wr_chan_i[LaneW-1:0] == LaneW'(i);", "count_q[LaneW-1:0] == LaneW'(i);"),
+        ),
+        "smoke",
+        VALUE,
+    ),
+    "top bit of a channel's number lost": Mutation(
+        ((COLUMN, "BEAT_W'(wr_chan_i >> LaneW);", "BEAT_W'((BEAT_W - 1)'(wr_chan_i >> LaneW));"),),
+        "smoke",
+        "",
+    ),
     "wrong count not flagged": Mutation(
         ((TOP, "p1_sum_ctl.err_len || p1_wrong_len}", "p1_sum_ctl.err_len}"),), "random", TUSER
     ),

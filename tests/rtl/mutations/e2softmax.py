@@ -182,6 +182,13 @@ MUTATIONS: dict[str, Mutation] = {
         "levels",
         VALUE,
     ),
+    # Rows of 16 equal elements have an exponent that needs a bit more than that of 15.
+    "ks a bit narrow": Mutation(
+        ((TOP, "(LenW > 0) ? $clog2(LenW + 1) : 1;", "(LenW > 1) ? $clog2(LenW) : 1;"),),
+        "levels",
+        "expected",
+        {"MAX_LEN": 16},
+    ),
     "sum of the last row kept": Mutation(
         ((SUM, "assign prev = first_i ? '0 : sum_o;", "assign prev = sum_o;"),), "smoke", "expected"
     ),
@@ -330,7 +337,9 @@ MUTATIONS: dict[str, Mutation] = {
         "err_keep_o was high for",
     ),
     "dropped beats stored": Mutation(
-        ((GUARD, "take_o      = accept && !past_end", "take_o      = accept"),), "errors", ""
+        ((GUARD, "take_o      = accept && !past_end", "take_o      = accept"),),
+        "errors",
+        "no tready came, with no whole row inside",
     ),
     "count of dropped beats wraps": Mutation(
         (
@@ -718,6 +727,16 @@ RULES: dict[str, Rule] = {
             ),
         ),
         "tvalid fell before tready came",
+    ),
+    "tvalid waits for tready": Rule(
+        (
+            (
+                OUTPUT,
+                "advance_o = !m_axis_tvalid || m_axis_tready;",
+                "advance_o = m_axis_tready || !rst_ni;",
+            ),
+        ),
+        "no tvalid came while tready was low, with a whole row inside",
     ),
     "X on an idle output": Rule(
         ((OUTPUT, "valid_i ? data_i : '0;", "data_i;"),),

@@ -75,6 +75,12 @@ MUTATIONS: dict[str, Mutation] = {
         "smoke",
         VALUE,
     ),
+    "last row compared in the bits of the sum": Mutation(
+        ((ROW, "CmpW = (TopW > 7) ? TopW : 7;", "CmpW = TopW;"),),
+        "smoke",
+        VALUE,
+        {"LANES": 1, "MAX_LEN": 1, "W": 2},
+    ),
     "sum not cut at 60": Mutation(
         ((ROW, "    else if (top_q > CmpW'(60)) row_o <= 6'd59;\n", ""),), "levels", VALUE
     ),

@@ -18,6 +18,12 @@ WIDE = {"W": 15, "XS": 16}
 # Only all-masked rows have j = 0 before saturation, and their output is 0 whatever TA says. So no
 # mutation leaves out the lower clamp.
 MUTATIONS: dict[str, Mutation] = {
+    "XS compared in the bits of the sum": Mutation(
+        ((RECIPROCAL, "CmpW = (TopW > 10) ? TopW : 10;", "CmpW = TopW;"),),
+        "smoke",
+        VALUE,
+        {"LANES": 1, "MAX_LEN": 64, "W": 15, "XS": 512},
+    ),
     # ------------------------------------------------------------------------- arithmetic
     "T1: last bin is the one before": Mutation(
         ((ELEM, "Last = 4'(ENTRIES - 1);", "Last = 4'(ENTRIES - 2);"),), "shapes", VALUE

@@ -1,0 +1,318 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whether a mutant can be told from the unit at all: proofs without a bound, by ABC.
+
+Both are lowered to one circuit of AND gates and flip-flops, memories included, and run side by side
+on the same inputs. What is compared is what the contract (docs/stream.md) lets an observer see:
+
+- s_axis_tready, m_axis_tvalid and the error outputs, in every clock;
+- the output's payload where tvalid is 1, and within reset from its second clock on.
+
+All inputs are free in every clock: no stimulus is ruled out, legal or not. One thing is assumed:
+the unit is in reset in the first clock. Before that registers and memories hold anything, the same
+in both. A proof is for every such start and every stimulus, of every length.
+"""
+
+from __future__ import annotations
+
+import functools
+import tempfile
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from .. import tools
+from .netlist import CHOSEN, Mutant, Mutants, MutateError
+
+VERSION = 2  # of the proofs that are kept
+_SECONDS = 8  # for ABC, of one mutant
+_REDUCED = "reduced.aig"
+_ALWAYS = ("s_axis_tready", "m_axis_tvalid", "err_len_o", "err_keep_o")
+_PASSES = ("async2sync", "memory_map", "techmap", "dffunmap", "simplemap", "setundef -anyseq")
+_LOWER = (*_PASSES, "aigmap")
+
+
+class _Aig:
+    """AND gates with structural hashing; a literal is twice a variable, plus 1 if inverted.
+
+    Constant 0 is literal 0. Equal functions of equal literals are one literal, so that what two
+    circuits have in common exists once.
+    """
+
+    def __init__(self) -> None:
+        self.size = 1  # variables
+        self.gates: dict[int, tuple[int, int]] = {}  # variable -> literals
+        self._known: dict[tuple[int, int], int] = {}
+
+    def new(self) -> int:
+        """A literal of its own: an input or a flip-flop."""
+        self.size += 1
+        return 2 * (self.size - 1)
+
+    def both(self, a: int, b: int) -> int:
+        """AND."""
+        if a > b:
+            a, b = b, a
+        if a == 0 or a == b ^ 1:
+            return 0
+        if a == 1 or a == b:
+            return b
+        made = self._known.get((a, b))
+        if made is None:
+            made = self.new()
+            self._known[a, b] = made
+            self.gates[made >> 1] = a, b
+        return made
+
+    def either(self, a: int, b: int) -> int:
+        """OR."""
+        return self.both(a ^ 1, b ^ 1) ^ 1
+
+    def differ(self, a: int, b: int) -> int:
+        """XOR."""
+        return self.either(self.both(a, b ^ 1), self.both(a ^ 1, b))
+
+    def choose(self, which: int, one: int, zero: int) -> int:
+        """A multiplexer."""
+        return self.either(self.both(which, one), self.both(which ^ 1, zero))
+
+    def any(self, literals: Iterable[int]) -> int:
+        """OR of several."""
+        return functools.reduce(self.either, literals, 0)
+
+    def write(self, path: Path, bad: int, flip_flops: Sequence[tuple[int, int]]) -> None:
+        """As binary AIGER: one output, flip-flops (literal, next one) that start at 0."""
+        used, stack = set(), [bad >> 1, *(following >> 1 for _, following in flip_flops)]
+        while stack:
+            variable = stack.pop()
+            if variable not in used:
+                used.add(variable)
+                stack += [literal >> 1 for literal in self.gates.get(variable, ())]
+        states = [literal >> 1 for literal, _ in flip_flops]
+        held = {0, *states}
+        inputs = sorted(one for one in used if one not in self.gates and one not in held)
+        gates = sorted(one for one in used if one in self.gates)
+        number = {one: at for at, one in enumerate([0, *inputs, *states, *gates])}
+
+        def renumbered(literal: int) -> int:
+            return 2 * number[literal >> 1] | literal & 1
+
+        counts = (len(number) - 1, len(inputs), len(states), 1, len(gates))
+        lines = ["aig " + " ".join(map(str, counts))]
+        lines += [str(renumbered(following)) for _, following in flip_flops]
+        lines.append(str(renumbered(bad)))
+        coded = bytearray()
+        for one in gates:
+            low, high = sorted(map(renumbered, self.gates[one]))
+            for delta in (2 * number[one] - high, high - low):
+                while delta > 127:
+                    coded.append(delta & 127 | 128)
+                    delta >>= 7
+                coded.append(delta)
+        path.write_bytes("\n".join(lines).encode() + b"\n" + bytes(coded))
+
+
+@dataclass(frozen=True)
+class Circuit:
+    """The netlist with all mutants as AND gates.
+
+    inputs   (port, bit) -> literal; ports of x bits have no name and are in `free`
+    states   literals of flip-flops, and what they take
+    outputs  (port, bit) -> literal
+    gates    variables in order, with their two literals
+    """
+
+    size: int
+    inputs: dict[tuple[str, int], int]
+    free: list[int]
+    states: list[tuple[int, int]]
+    outputs: dict[tuple[str, int], int]
+    gates: list[tuple[int, int, int]]
+
+    @classmethod
+    def of(cls, mutants: Mutants) -> Circuit:
+        """Lower the mutants' netlist. Raises MutateError."""
+        circuit, names = mutants.folder / "mutants.aag", mutants.folder / "mutants.map"
+        if not circuit.exists():
+            part = circuit.with_suffix(".part")
+            passes = [f"read_rtlil {mutants.folder / 'mutants.il'}", *_LOWER]
+            ended = tools.yosys(
+                [*passes, f"write_aiger -ascii -map {names} {part}"], mutants.folder, 3600
+            )
+            if not ended.ok:
+                said = "\n    ".join(ended.stderr)
+                raise MutateError(f"Yosys cannot lower {mutants.unit.name} to gates:\n    {said}")
+            part.replace(circuit)
+        found = cls.read(circuit, names)
+        assert found._reads  # once, for all processes
+        return found
+
+    @classmethod
+    def read(cls, circuit: Path, names: Path) -> Circuit:
+        """Yosys' ASCII AIGER and its map."""
+        lines = circuit.read_text(encoding="utf-8").splitlines()
+        size, inputs, states, outputs, gates = map(int, lines[0].split()[1:6])
+        at, parts = 1, []
+        for count in (inputs, states, outputs, gates):
+            parts.append([tuple(map(int, line.split())) for line in lines[at : at + count]])
+            at += count
+        named: dict[str, dict[tuple[str, int], int]] = {"input": {}, "output": {}}
+        for line in names.read_text(encoding="utf-8").splitlines():
+            kind, number, bit, name = line.split(maxsplit=3)
+            if kind in named:
+                place = parts[0 if kind == "input" else 2][int(number)][0]
+                named[kind][name, int(bit)] = place
+        known = set(named["input"].values())
+        return cls(
+            size=size + 1,
+            inputs=named["input"],
+            free=[one for (one,) in parts[0] if one not in known],
+            states=[(one, following) for one, following, *_ in parts[1]],
+            outputs=named["output"],
+            gates=[(one >> 1, a, b) for one, a, b in parts[3]],
+        )
+
+    def copy(self, aig: _Aig, chosen: int, known: dict[int, int]) -> list[int]:
+        """Build it with one mutant chosen (0: none): variable -> literal.
+
+        known  literal of the circuit -> literal there, of all inputs and flip-flops
+        """
+        value = [0] * self.size
+        for literal, there in known.items():
+            value[literal >> 1] = there
+        for (name, bit), literal in self.inputs.items():
+            if name == CHOSEN:
+                value[literal >> 1] = chosen >> bit & 1
+        both = aig.both
+        for variable, a, b in self.gates:
+            value[variable] = both(value[a >> 1] ^ a & 1, value[b >> 1] ^ b & 1)
+        return value
+
+    def prove(self, mutant: Mutant) -> dict:
+        """Try to prove a mutant equal: {by: how, empty if it is not, tried: what was found}."""
+        aig = _Aig()
+        ports = [literal for (name, _), literal in self.inputs.items() if name != CHOSEN]
+        fixed = {literal: aig.new() for literal in [*ports, *self.free]}
+        shared = {literal: aig.new() for literal, _ in self.states}
+        right, wrong = (self.copy(aig, n, fixed | shared) for n in (0, mutant.number))
+        # In the same state: what is taken differently, and what is seen differently.
+        apart = [
+            (literal, a, b)
+            for literal, following in self.states
+            for a, b in [(_of(right, following), _of(wrong, following))]
+            if a != b
+        ]
+        seen = self._seen(aig, right, wrong, 0)
+        if not apart and seen == 0:
+            return {"by": "same structure", "tried": ""}
+        bad = aig.any([seen, *(aig.differ(a, b) for _, a, b in apart)])
+        if _abc(aig, bad, [], "iprove") == "proved":
+            return {"by": "same in every state", "tried": ""}
+        return self._sequential(mutant, [literal for literal, _, _ in apart])
+
+    def _sequential(self, mutant: Mutant, apart: Sequence[int]) -> dict:
+        """From reset, side by side; flip-flops that nothing of the mutant reaches exist once."""
+        aig = _Aig()
+        started, reset_before = aig.new(), aig.new()
+        first = started ^ 1
+        ports = [literal for (name, _), literal in self.inputs.items() if name != CHOSEN]
+        fixed = {literal: aig.new() for literal in [*ports, *self.free]}
+        reset = self.inputs["rst_ni", 0]
+        fixed[reset] = aig.both(fixed[reset], started)
+        twice = self._reached(set(apart))
+        state = {literal: aig.new() for literal, _ in self.states}
+        other = {literal: aig.new() for literal in state if literal in twice}
+        start = {literal: aig.new() for literal in state}
+        known = [
+            {literal: aig.choose(first, start[literal], there[literal]) for literal in state}
+            for there in (state, state | other)
+        ]
+        right, wrong = (
+            self.copy(aig, chosen, fixed | there)
+            for chosen, there in zip((0, mutant.number), known, strict=True)
+        )
+        bad = self._seen(aig, right, wrong, aig.both(fixed[reset] ^ 1, reset_before))
+        flip_flops = [(started, 1), (reset_before, fixed[reset] ^ 1)]
+        flip_flops += [(state[one], _of(right, takes)) for one, takes in self.states]
+        flip_flops += [
+            (other[one], _of(wrong, takes)) for one, takes in self.states if one in other
+        ]
+        said = _abc(aig, bad, flip_flops, f"scorr; write_aiger {_REDUCED}; pdr -T {_SECONDS}")
+        if said == "proved":
+            return {"by": "same from reset on", "tried": ""}
+        return {"by": "", "tried": said}
+
+    def _seen(self, aig: _Aig, right: list[int], wrong: list[int], in_reset: int) -> int:
+        """1 where an observer can tell the two apart."""
+        pairs = {one: (_of(right, at), _of(wrong, at)) for one, at in self.outputs.items()}
+        always = [aig.differ(*both) for (name, _), both in pairs.items() if name in _ALWAYS]
+        payload = [aig.differ(*both) for (name, _), both in pairs.items() if name not in _ALWAYS]
+        shown = aig.either(pairs["m_axis_tvalid", 0][0], in_reset)
+        return aig.either(aig.any(always), aig.both(shown, aig.any(payload)))
+
+    def _reached(self, apart: set[int]) -> set[int]:
+        """Flip-flops that may hold other values once these do; more are no harm."""
+        reads = self._reads
+        while True:
+            more = {
+                literal
+                for literal, _ in self.states
+                if literal not in apart and reads[literal] & apart
+            }
+            if not more:
+                return apart
+            apart = apart | more
+
+    @functools.cached_property
+    def _reads(self) -> dict[int, set[int]]:
+        """Flip-flops that each flip-flop's next value depends on, of the unit without a fault."""
+        aig = _Aig()
+        ports = [literal for (name, _), literal in self.inputs.items() if name != CHOSEN]
+        known = {literal: aig.new() for literal in [*ports, *self.free]}
+        states = [literal for literal, _ in self.states]
+        known |= {literal: aig.new() for literal in states}
+        value = self.copy(aig, 0, known)
+        masks = [0] * aig.size
+        for at, literal in enumerate(states):
+            masks[known[literal] >> 1] = 1 << at
+        for variable, (a, b) in aig.gates.items():
+            masks[variable] = masks[a >> 1] | masks[b >> 1]
+        found = {}
+        for literal, following in self.states:
+            mask = masks[_of(value, following) >> 1]
+            bits = bin(mask)[:1:-1]
+            found[literal] = {states[at] for at, bit in enumerate(bits) if bit == "1"}
+        return found
+
+
+def _of(value: Sequence[int], literal: int) -> int:
+    return value[literal >> 1] ^ literal & 1
+
+
+def _abc(aig: _Aig, bad: int, flip_flops: Sequence[tuple[int, int]], how: str) -> str:
+    """`proved` if `bad` is never 1, else what ABC found, in words."""
+    if bad == 0:
+        return "proved"
+    abc = tools.package("pyosys") / "yosys-abc"
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        aig.write(folder / "miter.aig", bad, flip_flops)
+        command = f"read_aiger miter.aig; {how}; print_status"
+        # Of the processor: a busy machine proves as much.
+        limited = ["sh", "-c", f'ulimit -t {_SECONDS}; exec "$@"', "abc", str(abc), "-q", command]
+        ended = tools.run(limited, folder)
+        # pdr does not say that what scorr has reduced to a constant is proved.
+        if (folder / _REDUCED).exists() and _is_zero(folder / _REDUCED):
+            return "proved"
+    text = "\n".join(ended.stdout)
+    if "Status = 1" in text:
+        return "proved"
+    if "Status = 0" in text:
+        return "differs"
+    return "not decided"
+
+
+def _is_zero(path: Path) -> bool:
+    """Whether the one output of a binary AIGER is the constant 0."""
+    lines = path.read_bytes().split(b"\n")
+    flip_flops = int(lines[0].split()[3])
+    return lines[1 + flip_flops] == b"0"

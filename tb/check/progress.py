@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The rules of progress: how long a stream may stand still with nobody but the unit to blame.
+
+A row that is inside whole comes out whatever tready does: its tvalid must not wait for tready. And
+where no whole row is inside, nothing can come out: tready of the input must be there. These rules
+are also those of tb/sv/sn_progress_checker.sv and tb/bulk/sn_bulk_top.sv.
+"""
+
+from __future__ import annotations
+
+from softnorm.units.unit import Parameters, Unit
+
+from .contract import StreamShape
+
+NO_TVALID = "no tvalid came while tready was low, with a whole row inside"
+NO_ROW = "no tvalid came, with a whole row inside"
+NO_TREADY = "no tready came, with no whole row inside"
+STILL = (NO_TVALID, NO_ROW, NO_TREADY)
+
+
+def patience(unit: Unit, parameters: Parameters) -> int:
+    """Clocks that a row may take, whole inside and the first, until it shows tvalid."""
+    latency = unit.latency(parameters)
+    return sum(latency) + len(latency) * StreamShape.of(unit, parameters).max_beats
+
+
+class Progress:
+    """Counts clocks without progress; `clock` is called at each with what is on the pins.
+
+    inside  rows that are inside whole; whoever sees rows keeps it
+    """
+
+    def __init__(self, limit: int):
+        self._limit = limit
+        self.restart()
+
+    def restart(self) -> None:
+        """The unit has been reset."""
+        self.inside = self._silent = self._closed = 0
+        self._refused = True
+
+    def clock(self, valid: bool, ready: bool, in_ready: bool) -> str | None:
+        """Count a clock by tvalid and tready of the output and tready of the input.
+
+        Return the rule that is broken as of this clock, or None.
+        """
+        if self.inside and not valid:
+            self._silent += 1
+            self._refused &= not ready
+            if self._silent == self._limit + 1:
+                return NO_TVALID if self._refused else NO_ROW
+        else:
+            self._silent, self._refused = 0, True
+        self._closed = 0 if self.inside or in_ready else self._closed + 1
+        return NO_TREADY if self._closed == self._limit + 1 else None

@@ -1,0 +1,231 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Mutation analysis: the draw, the guard, what counts as a kill, proofs, interruption."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from softnorm.flow.mutate import netlist, play, prove, report, results, run
+from softnorm.flow.mutate.netlist import Mutant, MutateError
+from softnorm.flow.mutate.results import HOLE, KILLED, PROVED, Result, Verdict, Waiver
+from softnorm.units import UNITS, get
+
+UNIT, SMALLEST = get("e2softmax"), {"LANES": 2, "MAX_LEN": 3}
+FEW = [play.Scenario(test, 1, 50) for test in ("smoke", "errors", "timing")]
+
+
+def quiet(_):
+    pass
+
+
+@pytest.fixture(scope="module")
+def drawn():
+    return netlist.mutants(UNIT, SMALLEST, 20, 1)
+
+
+@pytest.fixture(scope="module")
+def built(drawn):
+    return netlist.library(drawn)
+
+
+@pytest.fixture(scope="module")
+def twin(tmp_path_factory):
+    """All mutants of twin.sv, by what is done to what, and its circuit."""
+    unit = dataclasses.replace(UNIT, name="twin", rtl=("twin.sv",))
+    parameters = {"LANES": 1, "MAX_LEN": 1}
+    toy = dataclasses.replace(unit, model=_Two)
+    made = netlist.mutants(toy, parameters, 500, 1, rtl=Path(__file__).parent)
+    return made, prove.Circuit.of(made)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Two:
+    LANES: int = 1
+    MAX_LEN: int = 1
+
+
+# --- the draw -------------------------------------------------------------------------------------
+
+
+def test_a_seed_draws_the_same_mutants_and_another_one_others(drawn, tmp_path):
+    lists = {}
+    for name, seed in (("again", 1), ("other", 2)):
+        folder = tmp_path / name
+        folder.mkdir()
+        netlist.draw(UNIT, UNIT.resolve(SMALLEST), 20, seed, netlist.RTL, folder)
+        lists[name] = json.loads((folder / "mutants.json").read_text())
+    first = json.loads((drawn.folder / "mutants.json").read_text())
+    assert lists["again"] == first
+    assert lists["other"] != first
+    assert [one.number for one in drawn.mutants] == list(range(1, 21))
+
+
+def test_no_clock_is_mutated_and_every_mode_is_drawn(twin):
+    made, _ = twin
+    assert {one.mode for one in made.mutants} == set(netlist.MODES[:3])  # no pin has two bits
+    assert all("CLK" not in one.port for one in made.mutants)
+    assert all(one.lines for one in made.mutants if "proc" not in one.cell)
+
+
+# --- kills ----------------------------------------------------------------------------------------
+
+
+def test_mutants_are_killed_by_named_checks_and_a_resumed_analysis_repeats_none(drawn, built):
+    found, verdicts, folder = run.analyse(UNIT, SMALLEST, 20, 1, jobs=2, wanted=FEW, say=quiet)
+    assert found.mutants == 20
+    assert found.killed + found.proved + len(found.holes) == 20
+    assert found.killed > 10
+    assert all(one.by and one.scenario for one in verdicts if one.outcome == KILLED)
+    lines = []
+    again, same, _ = run.analyse(UNIT, SMALLEST, 20, 1, jobs=2, wanted=FEW, say=lines.append)
+    assert same == verdicts
+    assert len(lines) == 1  # nothing was played or proved
+    assert "killed" in report.text(again)
+    assert report.write(found, verdicts, folder).endswith("report.txt")
+
+
+def test_a_netlist_that_is_not_the_rtl_is_refused(drawn, built, monkeypatch):
+    ready = play.prepare(built, FEW)
+    wrong = next(
+        one.number
+        for one in drawn.mutants
+        if any(scenario.see(one.number).check for scenario in ready)
+    )
+    right = play.Verilator.choose
+    monkeypatch.setattr(play.Verilator, "choose", lambda self, _: right(self, wrong))
+    with pytest.raises(MutateError, match="the netlist without a fault fails in "):
+        play.prepare(built, FEW)
+
+
+@pytest.mark.parametrize(
+    ("text", "check"),
+    [
+        ("clock 9: stuck: no beat moved for 1064 clocks; 3 beats went in, 1 came out", "progress"),
+        ("x: row 3 does not match the model\n  beat 0, lane 1, tkeep: expected 1, got 0", "tkeep"),
+        ("x: row 3 does not match the model\n  beat 0, tuser {..}: expected 1, got 0", "tuser"),
+        ("err_len_o was high for 1 clocks, expected 0: at clock 3", "pulses of err_len_o"),
+        (
+            "clock 3: [9] %Error: a.sv:41: Assertion failed in top.u.a_valid_stays: tvalid fell",
+            "assertion a_valid_stays",
+        ),
+        ("clock 3: m_axis_tvalid is 1 in reset; 1 beats", "quiet in reset"),
+        # No check: the simulator, or the scenario.
+        ("clock 3: the simulation stopped; 1 beats went in, 0 came out", ""),
+        ("clock 3: %Error: a.v:1: Settle region did not converge after 100 tries", ""),
+        ("nothing was compared", ""),
+        ("no reset came: more rows are needed", ""),
+        ("clock 9: not all has been driven; 3 beats went in, 1 came out", ""),
+    ],
+)
+def test_a_kill_is_a_check_of_the_project(text, check):
+    assert play.check_of(text) == check
+
+
+def test_a_crash_and_a_lost_worker_are_no_kill(tmp_path):
+    mutants = [Mutant(n, "inv", "m", "c", "Y", 0, None, "", ("rtl/a.sv:1",)) for n in (1, 2, 3)]
+
+    def crash(mutant):
+        if mutant.number == 2:
+            os.kill(os.getpid(), signal.SIGSEGV)
+        return {"check": "tdata", "scenario": "smoke", "broken": ""}
+
+    lines = run.Lines(tmp_path / "lines.jsonl")
+    run.each(mutants, crash, 2, lines, len, quiet, 3)
+    assert [bool(lines.found[n]["check"]) for n in (1, 2, 3)] == [True, False, True]
+    assert "-11" in lines.found[2]["broken"]
+
+
+def test_an_interruption_keeps_what_is_finished(tmp_path):
+    mutants = [Mutant(n, "inv", "m", "c", "Y", 0, None, "", ()) for n in range(1, 9)]
+    path = tmp_path / "lines.jsonl"
+
+    class Interrupted(run.Lines):
+        def add(self, one):
+            super().add(one)
+            if len(self.found) == 3:
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run.each(mutants, lambda _: {"check": "a"}, 2, Interrupted(path), len, quiet, 8)
+    with path.open("a") as file:
+        file.write('{"number": 4, "che')  # cut off
+    kept = run.Lines(path)
+    assert len(kept.found) == 3
+    assert not kept.whole(mutants)
+
+
+# --- proofs ---------------------------------------------------------------------------------------
+
+
+def test_proofs_are_of_what_cannot_be_seen_and_of_nothing_else(twin):
+    made, circuit = twin
+    by_line = {}
+    for one in made.mutants:
+        by_line.setdefault(one.lines[0].rpartition(":")[2] if one.lines else "", []).append(
+            (one, circuit.prove(one))
+        )
+    text = (Path(__file__).parent / "twin.sv").read_text().splitlines()
+
+    def proved(part):
+        number = str(next(n for n, line in enumerate(text, 1) if part in line))
+        return {
+            f"{one.port} {one.mode}": found["by"]
+            for one, found in by_line.get(number, [])
+            if found["by"]
+        }
+
+    # Absorbed: what m_axis_tready does to the inner AND gate.
+    assert "same in every state" in proved("s_axis_tready = one_q").values()
+    # Needs the reset, and that both flip-flops are the same.
+    assert proved("m_axis_tvalid = one_q") == {
+        "A const1": "same from reset on",
+        "B const1": "same from reset on",
+    }
+    # Where tvalid is 0 the payload is not looked at.
+    assert proved("assign idle")
+    assert not proved("err_len_o     = data_q")
+
+
+# --- results --------------------------------------------------------------------------------------
+
+
+def verdict(number, outcome):
+    return Verdict(number, f"$1 Y[{number}] inverted", "", ("rtl/a.sv:1",), outcome, "by", "smoke")
+
+
+def test_the_number_is_of_mutants_that_are_not_proved(tmp_path):
+    every = [verdict(n, KILLED) for n in range(98)]
+    every += [verdict(98, HOLE), verdict(99, HOLE), *(verdict(n, PROVED) for n in range(100, 110))]
+    found = Result.of(UNIT, UNIT.resolve(SMALLEST), 1, every, ["smoke", "masks"], 9.0)
+    assert found.percent == 98.0
+    assert found.kills == {"smoke": 98, "masks": 0}
+    assert found.lines == {"rtl/a.sv:1": [98, 10, 2]}
+    results.put(found, tmp_path)
+    assert results.load(tmp_path) == {found.command: found}
+    status = results.status(UNITS, tmp_path)["e2softmax"]
+    assert (status.percent, status.good, status.older) == (98.0, False, False)
+
+
+def test_a_waiver_explains_a_hole_of_its_line_and_changes_no_number():
+    guard = (results.ROOT / "rtl/common/sn_row_guard.sv").read_text().splitlines()
+    number = next(n for n, line in enumerate(guard, 1) if "assign run " in line)
+    place = f"rtl/common/sn_row_guard.sv:{number}"
+    hole = Verdict(1, "$1 Y[3] stuck at 0", "", (place,), HOLE)
+    waiver = Waiver("e2softmax", "common/sn_row_guard.sv", "assign run ", "stuck at 0", "a reason")
+    assert waiver.covers("e2softmax", hole)
+    assert not waiver.covers("rexp", hole)
+    assert not dataclasses.replace(waiver, mutant="inverted").covers("e2softmax", hole)
+    assert not dataclasses.replace(waiver, text="assign first").covers("e2softmax", hole)
+
+
+def test_every_waiver_is_of_a_unit_and_of_a_line_that_exists():
+    for one in results.waivers():
+        assert one.unit in UNITS
+        assert one.text in (results.RTL / one.file).read_text(encoding="utf-8")
+        assert one.why
