@@ -520,7 +520,7 @@ MUTATIONS: dict[str, Mutation] = {
         ((MOMENTS, "(CMP_RANGES == 2) ? 1 : 5;", "1;"),), "shapes", VALUE, {"CMP_RANGES": 3}
     ),
     "exponent not 0": Mutation(
-        ((BACK, "({out_err, 5'd0}),", "({out_err, 5'(out_last)}),"),), "smoke", TUSER
+        ((BACK, "({out_err, 5'd0}),", "({out_err, 5'd1}),"),), "smoke", TUSER
     ),
     "count compared without its top bit": Mutation(
         (

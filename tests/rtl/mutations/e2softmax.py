@@ -485,7 +485,7 @@ MUTATIONS: dict[str, Mutation] = {
     "exponent with the last beat alone": Mutation(
         ((TOP, "p2_rd_fmt ? 5'(p2_rd_ks)", "(p2_rd_fmt && p2_rd_last) ? 5'(p2_rd_ks)"),),
         "settings",
-        TUSER,
+        "tuser ",  # the assertion of the bulk engine is first
     ),
     "exponent of an all-masked row": Mutation(
         ((LEADING, "pos_o  = '0;", "pos_o  = PW'(1);"),), "masks", TUSER

@@ -61,7 +61,7 @@ MUTATIONS: dict[str, Mutation] = {
         "tkeep: expected",
     ),
     "exponent not 0": Mutation(
-        ((TOP, "p3_div_err_len, 5'd0}),", "p3_div_err_len, 5'(p3_div_last)}),"),), "smoke", TUSER
+        ((TOP, "p3_div_err_len, 5'd0}),", "p3_div_err_len, 5'd1}),"),), "smoke", TUSER
     ),
 }
 

@@ -329,7 +329,7 @@ MUTATIONS: dict[str, Mutation] = {
         ((TABLES, "9'd5: ta_w8 = 8'd43;", "9'd5: ta_w8 = 8'd42;"),), "levels", VALUE
     ),
     "exponent not 0": Mutation(
-        ((OUTPUT, "p3_sel_err_len, 5'd0}),", "p3_sel_err_len, 5'(p3_sel_last)}),"),), "smoke", TUSER
+        ((OUTPUT, "p3_sel_err_len, 5'd0}),", "p3_sel_err_len, 5'd1}),"),), "smoke", TUSER
     ),
     "absent lanes put out noise": Mutation(
         ((OUTPUT, "assign line[n] = '0;", "assign line[n] = '1;"),), "lengths", VALUE

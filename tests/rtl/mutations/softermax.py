@@ -135,7 +135,7 @@ MUTATIONS: dict[str, Mutation] = {
         "tkeep: expected",
     ),
     "exponent not 0": Mutation(
-        ((TOP, "p2_rd_err_len, 5'd0};", "p2_rd_err_len, 5'(p2_rd_last)};"),), "smoke", TUSER
+        ((TOP, "p2_rd_err_len, 5'd0};", "p2_rd_err_len, 5'd1};"),), "smoke", TUSER
     ),
     "top bit of the output lost": Mutation(
         ((NORMALISE, "= product[21:14];", "= {1'b0, product[20:14]};"),), "shapes", VALUE
