@@ -423,7 +423,7 @@ MUTATIONS: dict[str, Mutation] = {
             (BUFFER, "assign ready_o = ready_q;", "assign ready_o = ready_q && rst_ni;"),
         ),
         "reset",
-        "before the first clock after reset",
+        "tready",
     ),
     "tready a clock late after reset": Mutation(
         (
@@ -739,7 +739,7 @@ RULES: dict[str, Rule] = {
         "no tvalid came while tready was low, with a whole row inside",
     ),
     "X on an idle output": Rule(
-        ((OUTPUT, "valid_i ? data_i : '0;", "data_i;"),),
+        ((OUTPUT, "valid_i ? data_i : '0;", "valid_i || rst_ni ? data_i : '0;"),),
         "X on a pin that must have a value",
         needs_x=True,
     ),
