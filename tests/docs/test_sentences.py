@@ -2,6 +2,7 @@
 """Every sentence of the contract and of the units' pages has a row, and the row's names exist."""
 
 import importlib
+import json
 import re
 
 import pytest
@@ -73,6 +74,14 @@ def is_test(name):
     return callable(getattr(module, function, None))
 
 
+def is_proved(title):
+    """Whether docs/proofs.json has a property of that name, proved."""
+    path = ROOT / "docs/proofs.json"
+    kept = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    lines = [line for one in kept.values() for line in one["lines"] if line[0] == title]
+    return bool(lines) and all(any("proved" in cell for cell in line[1:]) for line in lines)
+
+
 # Scenarios of a testpoint in any unit's plan.
 PLANNED = {test for unit in UNITS for point in plan_of(unit).testpoints for test in point.tests}
 
@@ -81,6 +90,8 @@ def check_exists(check):
     if check.startswith("tests/"):
         return is_test(check)
     of, _, short = check.partition(": ")
+    if of == "proof":
+        return is_proved(short)
     planned = of in SCENARIOS and of in PLANNED
     return short in named().checks and (planned or of in (ANY, *COMMANDS))
 
@@ -88,7 +99,7 @@ def check_exists(check):
 def sees(check, test, report):
     """Whether a row's check is the one that a bug with that scenario and report makes fail."""
     of, _, short = check.partition(": ")
-    if of not in (test, ANY):
+    if of not in (test, ANY) or "::" in check:
         return False
     reports = [one.replace("{{", "{").replace("}}", "}") for one in named().checks[short].reports]
     return any(report in words or words in report for words in reports)
@@ -121,7 +132,8 @@ def test_a_checks_words_are_in_its_file(check):
 def test_every_check_and_kind_is_used():
     every = [row for name in pages() for row in rows(name)]
     assert {row.nothing for row in every if row.nothing} == set(named().kinds)
-    used = {check.partition(": ")[2] for row in every for check in row.checks if "::" not in check}
+    short = [check.partition(": ") for row in every for check in row.checks if "::" not in check]
+    used = {name for of, _, name in short if of != "proof"}
     assert used == set(named().checks)
 
 
@@ -205,7 +217,7 @@ def test_a_test_that_is_not_there_is_seen(name):
 
 def test_a_check_that_is_not_there_is_seen():
     assert check_exists("errors: data")
-    for check in ("errors: colour", "storms: data", "data", "any: "):
+    for check in ("errors: colour", "storms: data", "data", "any: ", "proof: nothing"):
         assert not check_exists(check)
 
 
