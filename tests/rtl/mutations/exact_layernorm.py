@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Bugs of the exact LayerNorm; those of the cells that it shares with other units are there."""
 
-from tests.rtl.mutations import VALUE, Mutation, Rule
+from tests.rtl.mutations import TUSER, VALUE, Mutation, Rule
 
 # Rows of two beats: those of the longest sums are among those that every setting is tried with.
 SMALL = {"LANES": 4, "MAX_LEN": 8}
@@ -94,6 +94,9 @@ MUTATIONS: dict[str, Mutation] = {
     ),
     "shift without ofrac": Mutation(
         ((MOMENTS, " + 6'(gfrac) - 6'(ofrac);", " + 6'(gfrac);"),), "smoke", VALUE
+    ),
+    "all-masked row flagged": Mutation(
+        ((TOP, "p1_sum_ctl.err_len, p1_sum_zp}", "p1_count == '0, p1_sum_zp}"),), "masks", TUSER
     ),
 }
 

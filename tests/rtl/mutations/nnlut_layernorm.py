@@ -113,6 +113,11 @@ MUTATIONS: dict[str, Mutation] = {
         "random",
         "err_len_o was high for",
     ),
+    "tkeep of the neighbouring lane": Mutation(
+        ((TOP, "{32'b0, p1_s0_keep[i]}", "{32'b0, p1_s0_keep[(i+1)%LANES]}"),),
+        "masks",
+        "tkeep: expected",
+    ),
 }
 
 RULES: dict[str, Rule] = {}
