@@ -576,7 +576,7 @@ MUTATIONS: dict[str, Mutation] = {
             ),
         ),
         "reset",
-        VALUE,
+        "",
     ),
     "reset writes a channel": Mutation(
         (
