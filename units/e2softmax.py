@@ -74,6 +74,14 @@ class E2SoftmaxUnit(SoftmaxUnit):
             weights = weight(codes, half)
             for number, x in enumerate(self.at_sums(weights, codes, places, most)):
                 yield Edge(x, {"frac": frac, "fmt": int(number % 4 > 0)})
+            # Two of the same code beside each other, with which the sum just reaches a place.
+            for distance in np.unique(codes, return_index=True)[1].tolist():
+                pair = int(weights[0] + 2 * weights[distance])
+                rest = min((place - pair for place in places if place >= pair), default=0)
+                below, total = Filler(weights).below(rest, most)
+                if total == rest:
+                    distances = np.array([distance, distance, 0, *below])
+                    yield Edge((127 - distances).astype(np.int8), {"frac": frac, "fmt": 1})
             # The first beat has one element: what is left of its sum when the maximum rises by each
             # code, with others that fill it up.
             masked = lanes - 1

@@ -440,13 +440,13 @@ def _more_wrong_keeps(bench: Bench) -> list[Row]:
     make, lanes = bench.make, bench.make.lanes
     middle = (1 << lanes) - 1 & ~(1 << lanes // 2)  # a hole, lane 0 not in it
     keeps = [middle, *_wrong_keeps(lanes, bench.rng)]
-    rows = []
+    lengths = [lanes, *bench.rng.integers(1, lanes + 1, len(keeps) - 1).tolist()]
+    rows = [
+        _spoiled(make.row(length), 0, keep) for length, keep in zip(lengths, keeps, strict=True)
+    ]
     for number, keep in enumerate(keeps):
-        rows.append(_spoiled(make.row(length=int(bench.rng.integers(1, lanes + 1))), 0, keep))
-        row = make.row(length=min(make.max_len, 3 * lanes))
-        rows.append(_spoiled(row, 0, keeps[number - 1]))
-        if len(row.x) > lanes:
-            _spoiled(row, 1, keep)
+        row = _spoiled(make.row(min(make.max_len, 3 * lanes)), 0, keeps[number - 1])
+        rows.append(_spoiled(row, 1, keep) if len(row.x) > lanes else row)
     return rows
 
 

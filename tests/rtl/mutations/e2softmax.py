@@ -482,6 +482,17 @@ MUTATIONS: dict[str, Mutation] = {
         "expected",
         {"MAX_LEN": 30},
     ),
+    "equal pair of the smallest weight counted once": Mutation(
+        (
+            (
+                SUM,
+                "equal ? code_i[2*i] - 4'd1 :",
+                "(equal && code_i[2*i] != 4'd15) ? code_i[2*i] - 4'd1 :",
+            ),
+        ),
+        "shapes",
+        "expected",
+    ),
     "exponent with the last beat alone": Mutation(
         ((TOP, "p2_rd_fmt ? 5'(p2_rd_ks)", "(p2_rd_fmt && p2_rd_last) ? 5'(p2_rd_ks)"),),
         "settings",
@@ -641,6 +652,17 @@ MUTATIONS: dict[str, Mutation] = {
         ((GUARD, "(first || !row_err_len_o);", "(first || !row_err_len_o || keep_bad);"),),
         "errors",
         "err_len_o was high for",
+    ),
+    "format lost in a row of one beat behind two others": Mutation(
+        (
+            (
+                TOP,
+                ".row_scaled_i(p2_rd_fmt),",
+                ".row_scaled_i(p2_rd_fmt && !(p2_rd_last && p2_div_last && p2_rd_err_keep)),",
+            ),
+        ),
+        "errors",
+        VALUE,
     ),
     "tkeep of a row with a hole repaired": Mutation(
         (
