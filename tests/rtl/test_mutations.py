@@ -47,6 +47,7 @@ ON_PINS = {
         "a clock more to close a row",  # latency
         "err_len_o at every dropped beat",
         "reset waits for a clock",
+        "tready a clock late after reset",
     ),
 }
 # The bulk engine counts pulses from its first beat on: one that the first reset leaves is before.
