@@ -292,6 +292,17 @@ MUTATIONS: dict[str, Mutation] = {
         "settings",
         "does not match the model",
     ),
+    "tlast counts without tvalid": Mutation(
+        (
+            (
+                GUARD,
+                "if (accept) in_row_q <= !s_axis_tlast;",
+                "if (accept || s_axis_tlast) in_row_q <= !s_axis_tlast;",
+            ),
+        ),
+        "stalls",
+        "does not match the model",
+    ),
     "last beat counts by tstrb alone": Mutation(
         (
             (
