@@ -54,7 +54,8 @@ ON_PINS = {
     ),
 }
 # The bulk engine counts pulses from its first beat on: one that the first reset leaves is before.
-NOT_IN_BULK = ("late err_len not reset",)
+# It writes no channel within a reset.
+NOT_IN_BULK = ("late err_len not reset", "write lost in a reset")
 
 
 def each(of, slow=lambda unit, name: False):
