@@ -421,7 +421,13 @@ MUTATIONS: dict[str, Mutation] = {
         VALUE,
     ),
     "top bit of a channel's number lost": Mutation(
-        ((COLUMN, "BEAT_W'(wr_chan_i >> LaneW);", "BEAT_W'((BEAT_W - 1)'(wr_chan_i >> LaneW));"),),
+        (
+            (
+                COLUMN,
+                "BEAT_W'(wr_chan_i >> LaneW);",
+                "BEAT_W'(wr_chan_i >> LaneW) & BEAT_W'((1 << (BEAT_W - 1)) - 1);",
+            ),
+        ),
         "smoke",
         "",
     ),
