@@ -84,16 +84,23 @@ def runs(marks=()):
 
 
 @functools.cache
-def together(unit: str) -> tuple[dict[str, str], dict[str, int]]:
-    """The files of the unit with all mutations that one build can hold, and their numbers."""
-    edits = {name: one.edits for name, one in MUTATIONS[unit].items() if not one.alone}
+def together(unit: str, parameters: tuple) -> tuple[dict[str, str], dict[str, int]]:
+    """The unit's files with all mutations that a build of these parameters can hold, their numbers.
+
+    Those of other parameters need not elaborate with these.
+    """
+    edits = {
+        name: one.edits
+        for name, one in MUTATIONS[unit].items()
+        if not one.alone and tuple(parameters_of(unit, one).items()) == parameters
+    }
     return merged.merge(edits, UNITS[unit].rtl)
 
 
 def build_of_all(unit: str, given) -> BulkBuild:
     with tempfile.TemporaryDirectory() as folder:
         rtl = plant((), Path(folder))
-        for file, text in together(unit)[0].items():
+        for file, text in together(unit, tuple(given.items()))[0].items():
             (rtl / file).write_text(text)
         return bulk_build(UNITS[unit], UNITS[unit].resolve(given), rtl=rtl)
 
@@ -141,7 +148,8 @@ def check(mutation, result):
 def test_a_mutation_is_caught(unit, name):
     """In bulk among others; else in a build of its own, which may show an X; else on pins."""
     mutation = MUTATIONS[unit][name]
-    given, number = parameters_of(unit, mutation), together(unit)[1].get(name)
+    given = parameters_of(unit, mutation)
+    number = together(unit, tuple(given.items()))[1].get(name)
     if number is not None:
         made = replace(build_of_all(unit, given), chosen=number)
         result = simulate_bulk(made, mutation.test, 1, rows=mutation.rows)
