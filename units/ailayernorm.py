@@ -182,6 +182,18 @@ class AILayerNormUnit(Unit):
                 zp = 255 * negative
                 x = np.array([abs(zp - u), zp, zp, zp])
                 yield Edge(x, {"zp": zp, "rms": 1}, channels=rows.channels[0])
+        if "len" in (setting.name for setting in self.settings(parameters)):
+            yield from self._wrong_lengths(parameters["MAX_LEN"], rows.channels[0])
+
+    def _wrong_lengths(self, longest: int, channels: ChannelSet) -> Iterator[Edge]:
+        """Lengths that are wrong in one bit, of rows of nothing, of one element and of all."""
+        for count in (0, 1, longest):
+            mask = np.arange(max(count, 1)) < count
+            for bit in range(longest.bit_length()):
+                length = count ^ 1 << bit
+                if length <= longest:
+                    x = np.zeros(len(mask), self.in_dtype)
+                    yield Edge(x, {"len": length}, mask, channels)
 
     def _free(self, parameters: Parameters) -> list[Setting]:
         return [setting for setting in self.settings(parameters) if setting.drawn]

@@ -74,23 +74,36 @@ class E2SoftmaxUnit(SoftmaxUnit):
             weights = weight(codes, half)
             for number, x in enumerate(self.at_sums(weights, codes, places, most)):
                 yield Edge(x, {"frac": frac, "fmt": int(number % 4 > 0)})
+            # Two of the same code beside each other, with which the sum just reaches a place.
+            for distance in np.unique(codes, return_index=True)[1].tolist():
+                pair = int(weights[0] + 2 * weights[distance])
+                rest = min((place - pair for place in places if place >= pair), default=0)
+                below, total = Filler(weights).below(rest, most)
+                if total == rest:
+                    distances = np.array([distance, distance, 0, *below])
+                    yield Edge((127 - distances).astype(np.int8), {"frac": frac, "fmt": 1})
             # The first beat has one element: what is left of its sum when the maximum rises by each
             # code, with others that fill it up.
             masked = lanes - 1
             for code, rise in zip(*np.unique(codes, return_index=True), strict=True):
                 if not code or lanes + 2 > max_len:
                     continue
-                left = int(decay(weights[0], code, half))
-                rest = [place - int(weights[0]) - left for place in places]
-                place = min(one for one in rest if one > 0)
-                for total in (place - 1, place):
-                    below, _ = Filler(weights).below(total, most)
-                    distances = np.array([rise, *[0] * masked, 0, *below])
-                    mask = np.ones(len(distances), bool)
-                    mask[1:lanes] = False
-                    yield Edge(
-                        (127 - distances).astype(np.int8), {"frac": frac, "fmt": 1}, mask=mask
-                    )
+                # A second one in the first beat, the smallest: it is shifted out of the sum.
+                small = 255 - int(weights[255 - rise :: -1].argmin()) - rise
+                for seconds in ([], [small]) if masked and weights[small] % 2 else ([],):
+                    first = int(weights[[0, *seconds]].sum())
+                    left = int(decay(np.int64(first), code, half))
+                    rest = [place - int(weights[0]) - left for place in places]
+                    place = min(one for one in rest if one > 0)
+                    for total in (place - 1, place):
+                        below, _ = Filler(weights).below(total, most)
+                        fill = [0] * (masked - len(seconds))
+                        head = [rise, *(rise + one for one in seconds), *fill]
+                        distances = np.array([*head, 0, *below])
+                        mask = np.ones(len(distances), bool)
+                        mask[1 + len(seconds) : lanes] = False
+                        settings = {"frac": frac, "fmt": 1}
+                        yield Edge((127 - distances).astype(np.int8), settings, mask=mask)
 
     def _beside_masked(
         self, places: Sequence[int], most: int, parameters: Parameters

@@ -28,7 +28,7 @@ from ..paths import ROOT
 from ..ppa import store
 from ..ppa.compare import pairs
 from ..sim.report import table_bytes
-from . import figures, kept, markers
+from . import figures, kept, markers, sentences
 
 SIZE = (32, 1024)  # LANES, MAX_LEN of the units' defaults
 OLDER = "older"
@@ -301,6 +301,9 @@ _FINE = "E2Softmax DIV_BITS=3 EXP_FRAC=1 row-scaled"
 _MINILM = {name: name for name in ("method", "STS-B", "lost", "95 %", "fidelity", "cosine")}
 _BEST = "e2softmax DIV_BITS=4 EXP_FRAC=1 fmt=1"
 BLOCKS: dict[str, Callable[[Made], str]] = {
+    "evidence summary": lambda made: sentences.summary(),
+    "evidence vocabulary": lambda made: sentences.vocabulary(),
+    "evidence": lambda made: sentences.evidence(),
     "summary": Made.summary,
     "units": Made.units,
     "e2softmax options": Made.options,

@@ -3,7 +3,7 @@
 
 Input: a beat a clock from the first to the last. Each pass behind it starts a row a latency after
 the pass before has had its last beat, or right behind the row before it, and then has a beat a
-clock; the last pass is what is seen at the output.
+clock; the last pass is what is seen at the output. Beats beyond MAX_LEN go into no pass.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ def first_irregularity(
         last, was_free = given[-1], list(free)
         for number_of_pass, passes in enumerate(latency):
             start = max(last + passes, free[number_of_pass])
-            free[number_of_pass] = start + len(given)
-            last = start + len(given) - 1
+            free[number_of_pass] = start + len(got)
+            last = start + len(got) - 1
         if got != list(range(start, start + len(got))):
             return (
                 f"{where}: last beat in at clock {given[-1]}, latency "

@@ -346,6 +346,9 @@ def _stalls(bench: Bench) -> Iterator[Phase]:
     # Back-pressure long enough to fill the unit: whole long rows against a closed sink.
     for sink in ("starved", "half" + AFTER_TVALID):
         yield Phase((make.row(length=make.max_len, mask="none") for _ in range(3)), "none", sink)
+    # The same with as many rows as the unit can hold: of one beat each.
+    many = min(2 * -(-make.max_len // make.lanes), 600) + 32
+    yield Phase((make.row(length=1) for _ in range(many)), "none", "starved")
 
 
 def _wrong_keeps(lanes: int, rng: np.random.Generator) -> list[int]:
@@ -432,6 +435,21 @@ def _error_rows(bench: Bench) -> list[Row]:
     return [replace(row, channels=channels) for row, channels in zip(mixed, sets, strict=True)]
 
 
+def _more_wrong_keeps(bench: Bench) -> list[Row]:
+    """Rows of one beat with each wrong tkeep, and rows with wrong ones in two beats."""
+    make, lanes = bench.make, bench.make.lanes
+    middle = (1 << lanes) - 1 & ~(1 << lanes // 2)  # a hole, lane 0 not in it
+    keeps = [middle, *_wrong_keeps(lanes, bench.rng)]
+    lengths = [lanes, *bench.rng.integers(1, lanes + 1, len(keeps) - 1).tolist()]
+    rows = [
+        _spoiled(make.row(length), 0, keep) for length, keep in zip(lengths, keeps, strict=True)
+    ]
+    for number, keep in enumerate(keeps):
+        row = _spoiled(make.row(min(make.max_len, 3 * lanes)), 0, keeps[number - 1])
+        rows.append(_spoiled(row, 1, keep) if len(row.x) > lanes else row)
+    return rows
+
+
 def _errors(bench: Bench) -> Iterator[Phase]:
     for source, sink in (("none", "none"), ("half", "half"), ("none", "heavy"), ("none", "rare")):
         yield Phase(_error_rows(bench), source, sink)
@@ -453,6 +471,7 @@ def _errors(bench: Bench) -> Iterator[Phase]:
     yield Phase(
         (_spoiled(make.row(long, mask="all"), 0, keep) for keep in 2 * [*keeps]), "none", "rare"
     )
+    yield Phase(_more_wrong_keeps(bench), "none", "half")
 
 
 def _resets(bench: Bench) -> Iterator[Phase]:
@@ -476,6 +495,10 @@ def _timing(bench: Bench) -> Iterator[Phase]:
         yield Phase(make.row(length=n, mask="none") for _ in range(count))
     yield Phase(make.row(length=n) for n in (make.max_len, *[1] * 60, make.max_len, make.lanes))
     yield Phase(make.row() for _ in range(30))
+    # Errors cost no clock.
+    yield Phase(_more_wrong_keeps(bench))
+    over = (1, make.lanes, 3 * make.lanes, 1)
+    yield Phase(row for n in over for row in (_too_long(bench, n), make.row(1), make.row(1)))
 
 
 SCENARIOS: dict[str, Scenario] = {

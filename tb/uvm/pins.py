@@ -167,6 +167,7 @@ class DrivenPins(BusDriver):
         self._beats: list[tuple[int, int, int]] = []  # of the row under way
         self._number = 0  # the beat of them that is on the pins, or comes after a stall
         self._taken = False  # the next rising edge takes it
+        self._at_rest = True  # no row is under way, and the pins say nothing of the last one
         self._done = Event()
         self.aborted = False
         self._put("tvalid", 0)
@@ -183,7 +184,7 @@ class DrivenPins(BusDriver):
             await self._edge
         self._beats, self._settings = transaction
         self._number = 0
-        self.aborted = False
+        self.aborted = self._at_rest = False
         self._done.clear()
         self._next_beat()
         await self._done.wait()
@@ -193,6 +194,9 @@ class DrivenPins(BusDriver):
     def _clock(self) -> None:
         """At each falling edge: go on when the rising edge took the beat, stop at a reset."""
         if not self._beats:
+            if not self._at_rest:
+                self._at_rest = True
+                self._idle()
             return
         if self._reset.active:
             self.aborted = True

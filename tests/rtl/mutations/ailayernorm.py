@@ -342,7 +342,7 @@ MUTATIONS: dict[str, Mutation] = {
             (TOP, ".rd_bank_i(p1_s0_bank),", ".rd_bank_i(late_bank_q),"),
             (*_LATE_BANK[:2], _LATE_BANK[2] % ("p1_s0_valid && p1_s0_ctl.close", "p1_s0_bank")),
         ),
-        "random",
+        "settings",
         VALUE,
     ),
     "bank of pass 1 from the pins": Mutation(
@@ -356,7 +356,7 @@ MUTATIONS: dict[str, Mutation] = {
                 _LATE_BANK[2] % ("advance && p2_s0_valid && p2_s0_last", "p2_s0_bank"),
             ),
         ),
-        "random",
+        "settings",
         VALUE,
     ),
     "bank of the row in pass 1 for pass 2": Mutation(
@@ -421,7 +421,13 @@ MUTATIONS: dict[str, Mutation] = {
         VALUE,
     ),
     "top bit of a channel's number lost": Mutation(
-        ((COLUMN, "BEAT_W'(wr_chan_i >> LaneW);", "BEAT_W'((BEAT_W - 1)'(wr_chan_i >> LaneW));"),),
+        (
+            (
+                COLUMN,
+                "BEAT_W'(wr_chan_i >> LaneW);",
+                "BEAT_W'(wr_chan_i >> LaneW) & BEAT_W'((1 << (BEAT_W - 1)) - 1);",
+            ),
+        ),
         "smoke",
         "",
     ),
@@ -502,6 +508,95 @@ MUTATIONS: dict[str, Mutation] = {
         ((TOP, "      p1_err_len_q <= '0;\n", ""),),
         "smoke",  # what the first reset leaves of it comes out as a pulse
         ERR_LEN,
+    ),
+    # ----------------------------------------------------------- one sentence of the page each
+    "compress: the exact range left out": Mutation(
+        ((COMPRESS, "assign exact   = t[7:4] == 4'd0 &&", "assign exact   = 1'b0 &&"),),
+        "shapes",
+        VALUE,
+        {"CMP_RANGES": 3},
+    ),
+    "compress: magnitude of a negative one short, exact range": Mutation(
+        ((COMPRESS, "exact ? negative : upper", "exact ? 1'b0 : upper"),),
+        "shapes",
+        VALUE,
+        {"CMP_RANGES": 3},
+    ),
+    "last shift of the mean square for three ranges": Mutation(
+        ((MOMENTS, "(CMP_RANGES == 2) ? 1 : 5;", "1;"),), "shapes", VALUE, {"CMP_RANGES": 3}
+    ),
+    "exponent not 0": Mutation(
+        ((BACK, "({out_err, 5'd0}),", "({out_err, 5'd1}),"),), "smoke", TUSER
+    ),
+    "count compared without its top bit": Mutation(
+        (
+            (
+                TOP,
+                "p1_count != p1_sum_run.len;",
+                "p1_count[LEN_W-2:0] != p1_sum_run.len[LEN_W-2:0];",
+            ),
+        ),
+        "levels",
+        TUSER,
+    ),
+    "count of an all-masked row not compared": Mutation(
+        ((TOP, "p1_count != p1_sum_run.len;", "p1_count != p1_sum_run.len && p1_count != '0;"),),
+        "masks",
+        TUSER,
+    ),
+    "write lost while the other bank is read": Mutation(
+        (
+            (
+                BACK,
+                ".wr_en_i  (chan_we_i),\n    .wr_bank_i(chan_bank_i),\n"
+                "    .wr_chan_i(chan_addr_i),\n    .wr_data_i(chan_beta_i),",
+                ".wr_en_i  (chan_we_i && (advance && valid[StBeta]) === 1'b0),\n"
+                "    .wr_bank_i(chan_bank_i),\n"
+                "    .wr_chan_i(chan_addr_i),\n    .wr_data_i(chan_beta_i),",
+            ),
+        ),
+        "random",
+        VALUE,
+    ),
+    "last channel of bank 1 not written": Mutation(
+        (
+            (
+                COLUMN,
+                "wr_en_i && wr_chan_i[LaneW-1:0] == LaneW'(i);",
+                "wr_en_i && wr_chan_i[LaneW-1:0] == LaneW'(i) &&\n"
+                "                        !(wr_bank_i && wr_chan_i == ADDR_W'(MAX_LEN - 1));",
+            ),
+        ),
+        "random",
+        "",
+    ),
+    "write lost in a reset": Mutation(
+        (
+            (
+                BACK,
+                ".wr_en_i  (chan_we_i),\n    .wr_bank_i(chan_bank_i),\n"
+                "    .wr_chan_i(chan_addr_i),\n    .wr_data_i(chan_beta_i),",
+                ".wr_en_i  (chan_we_i && rst_ni),\n"
+                "    .wr_bank_i(chan_bank_i),\n"
+                "    .wr_chan_i(chan_addr_i),\n    .wr_data_i(chan_beta_i),",
+            ),
+        ),
+        "reset",
+        "",
+    ),
+    "reset writes a channel": Mutation(
+        (
+            (
+                BACK,
+                ".wr_en_i  (chan_we_i),\n    .wr_bank_i(chan_bank_i),\n"
+                "    .wr_chan_i(chan_addr_i),\n    .wr_data_i(chan_beta_i),",
+                ".wr_en_i  (chan_we_i || !rst_ni),\n"
+                "    .wr_bank_i(chan_bank_i),\n"
+                "    .wr_chan_i(chan_addr_i),\n    .wr_data_i(chan_beta_i),",
+            ),
+        ),
+        "reset",
+        VALUE,
     ),
 }
 

@@ -16,6 +16,10 @@ TOP = "e2softmax/e2softmax.sv"
 LOG2EXP = "e2softmax/e2softmax_log2exp.sv"
 SUM = "e2softmax/e2softmax_reduction.sv"
 DIV = "e2softmax/e2softmax_log_div.sv"
+LEADING = "common/sn_leading_one.sv"
+TABLES = "e2softmax/e2softmax_tables_pkg.sv"
+
+HALVES = {"EXP_FRAC": 1}
 
 # What the guard lets into lanes that are not active.
 _UNMASKED = (GUARD, "{LANE_W{active[i] && accept}}", "{LANE_W{accept}}")
@@ -288,6 +292,17 @@ MUTATIONS: dict[str, Mutation] = {
         "settings",
         "does not match the model",
     ),
+    "tlast counts without tvalid": Mutation(
+        (
+            (
+                GUARD,
+                "if (accept) in_row_q <= !s_axis_tlast;",
+                "if (accept || s_axis_tlast) in_row_q <= !s_axis_tlast;",
+            ),
+        ),
+        "stalls",
+        "does not match the model",
+    ),
     "last beat counts by tstrb alone": Mutation(
         (
             (
@@ -303,7 +318,9 @@ MUTATIONS: dict[str, Mutation] = {
         ((GUARD, "new_len_err = past_end ||", "new_len_err = 1'b0 ||"),), "errors", ""
     ),
     "err_len_o at every dropped beat": Mutation(
-        ((GUARD, "new_len_err && (first || !row_err_len_o)", "new_len_err"),), "errors", "err_len_o"
+        ((GUARD, "new_len_err && (first || !row_err_len_o)", "new_len_err"),),
+        "errors",
+        "err_len_o was high for",
     ),
     # The number of pulses is right: only their clock shows these three.
     "err_keep_o a clock late": Mutation(
@@ -468,6 +485,257 @@ MUTATIONS: dict[str, Mutation] = {
         ),
         "smoke",
         "expected",
+    ),
+    # ------------------------------------------- one sentence of the contract or the page each
+    "row cut at the end of its beat": Mutation(
+        ((GUARD, "    else if (at_end) keep = s_axis_tkeep & TailMask;\n", ""),),
+        "errors",
+        "expected",
+        {"MAX_LEN": 30},
+    ),
+    "equal pair of the smallest weight counted once": Mutation(
+        (
+            (
+                SUM,
+                "equal ? code_i[2*i] - 4'd1 :",
+                "(equal && code_i[2*i] != 4'd15) ? code_i[2*i] - 4'd1 :",
+            ),
+        ),
+        "shapes",
+        "expected",
+    ),
+    "exponent with the last beat alone": Mutation(
+        ((TOP, "p2_rd_fmt ? 5'(p2_rd_ks)", "(p2_rd_fmt && p2_rd_last) ? 5'(p2_rd_ks)"),),
+        "settings",
+        "tuser ",  # the assertion of the bulk engine is first
+    ),
+    "exponent of an all-masked row": Mutation(
+        ((LEADING, "pos_o  = '0;", "pos_o  = PW'(1);"),), "masks", TUSER
+    ),
+    "all-masked row flagged": Mutation(
+        ((TOP, "p1_sum_ctl.err_len, p1_sum_ctl.fmt", "p1_sum == '0, p1_sum_ctl.fmt"),),
+        "masks",
+        TUSER,
+    ),
+    "maximum kept where the first beat is masked": Mutation(
+        ((MAX, "prev = first_i ? 8'd0", "prev = (first_i && key_i != '0) ? 8'd0"),), "masks", VALUE
+    ),
+    "Sum kept where the first beat is masked": Mutation(
+        ((SUM, "prev = first_i ? '0", "prev = (first_i && active_i != '0) ? '0"),),
+        "masks",
+        "expected",
+    ),
+    "Sum lost in a masked beat": Mutation(
+        ((SUM, "prev = first_i ? '0", "prev = (first_i || active_i == '0) ? '0"),),
+        "masks",
+        "expected",
+    ),
+    "codes from the maximum before the beat": Mutation(
+        ((TOP, "(p1_max_m - p1_max_lane[i][7:0])", "(p1_max_prev - p1_max_lane[i][7:0])"),),
+        "smoke",
+        "expected",
+    ),
+    "element of code 15 is absent": Mutation(
+        (
+            (
+                TOP,
+                "(p1_code_active[i] && p1_code_y[i] == CodeAbsent) ? CodeZero : p1_code_y[i];",
+                "p1_code_y[i];",
+            ),
+        ),
+        "shapes",
+        "tkeep: expected",
+    ),
+    "ks of 3 taken for 2": Mutation(
+        ((DIV, "row_scaled_i ? '0 : ks_i;", "row_scaled_i ? '0 : (ks_i == 3) ? 2 : ks_i;"),),
+        "levels",
+        VALUE,
+    ),
+    "bits of the bin in another order": Mutation(
+        ((DIV, "div_c3(bin_q);", "div_c3({bin_q[0], bin_q[2:1]});"),),
+        "shapes",
+        VALUE,
+        {"DIV_BITS": 3},
+    ),
+    "bits of the bin in another order, DIV_BITS = 2": Mutation(
+        ((DIV, "div_c2(bin_q);", "div_c2({bin_q[0], bin_q[1]});"),),
+        "shapes",
+        VALUE,
+        {"DIV_BITS": 2},
+    ),
+    "divider table: wrong entry": Mutation(
+        ((TABLES, "4'd9: div_c4 = 8'd161;", "4'd9: div_c4 = 8'd163;"),),
+        "shapes",
+        VALUE,
+        {"DIV_BITS": 4},
+    ),
+    "half octaves floored": Mutation(
+        ((LOG2EXP, "raw[CODE_W:1] + CODE_W'(raw[0])", "raw[CODE_W:1]"),),
+        "shapes",
+        VALUE,
+        HALVES,
+    ),
+    "half octaves wrap past the last code": Mutation(
+        ((LOG2EXP, "|| (&raw[CODE_W:0])", ""),), "random", VALUE, HALVES
+    ),
+    "even halves for all weights": Mutation(
+        ((SUM, "(EXP_FRAC == 1 && code_i[2*i+k][0]) ?", "1'b0 ?"),), "shapes", "expected", HALVES
+    ),
+    "odd falls of Sum left out": Mutation(
+        ((SUM, "(rise_code_i[0] ? (SUM_W + 8)'(181)", "(1'b0 ? (SUM_W + 8)'(181)"),),
+        "shapes",
+        "expected",
+        HALVES,
+    ),
+    "half octaves not corrected in pass 2": Mutation(
+        ((DIV, "total = TotalW'(correction) +", "total = TotalW'(0) +"),), "shapes", VALUE, HALVES
+    ),
+    "C of an odd half rounded down": Mutation(
+        ((DIV, "* 16'd181 + 16'd128)", "* 16'd181)"),), "shapes", VALUE, HALVES
+    ),
+    "ks counted in half octaves": Mutation(
+        ((DIV, "(TotalW'(ks_q) << EXP_FRAC)", "TotalW'(ks_q)"),), "shapes", VALUE, HALVES
+    ),
+    # ----------------------------------------------------------------------- errors
+    "settings taken from dropped beats": Mutation(
+        ((GUARD, "if (first) cfg_o", "if (first || past_end) cfg_o"),), "errors", "expected"
+    ),
+    "empty beat past the end let pass": Mutation(
+        (
+            (
+                GUARD,
+                "new_len_err = past_end ||",
+                "new_len_err = (past_end && s_axis_tkeep != '0) ||",
+            ),
+        ),
+        "errors",
+        "expected",
+    ),
+    "row of one beat with a hole let pass": Mutation(
+        (
+            (
+                GUARD,
+                "(run != '0 || !s_axis_tkeep[0])",
+                "((run != '0 && !first) || !s_axis_tkeep[0])",
+            ),
+        ),
+        "errors",
+        "expected",
+    ),
+    "empty row of one beat let pass": Mutation(
+        (
+            (
+                GUARD,
+                "(run != '0 || !s_axis_tkeep[0])",
+                "(run != '0 || (!s_axis_tkeep[0] && !first))",
+            ),
+        ),
+        "errors",
+        "expected",
+    ),
+    "wrong tkeep of a dropped beat not flagged": Mutation(
+        ((GUARD, "row_err_keep_o <= keep_bad ||", "row_err_keep_o <= (keep_bad && !past_end) ||"),),
+        "errors",
+        TUSER,
+    ),
+    "wrong tkeep of a dropped beat without a pulse": Mutation(
+        ((GUARD, "err_keep_o <= accept && keep_bad;", "err_keep_o <= take_o && keep_bad;"),),
+        "errors",
+        "err_keep_o was high for",
+    ),
+    "wrong tkeep forgotten by dropped beats": Mutation(
+        ((GUARD, "(!first && row_err_keep_o);", "(!first && row_err_keep_o && !past_end);"),),
+        "errors",
+        TUSER,
+    ),
+    "err_keep_o once a row": Mutation(
+        (
+            (
+                GUARD,
+                "err_keep_o <= accept && keep_bad;",
+                "err_keep_o <= accept && keep_bad && (first || !row_err_keep_o);",
+            ),
+        ),
+        "errors",
+        "err_keep_o was high for",
+    ),
+    "err_len_o again with a wrong tkeep": Mutation(
+        ((GUARD, "(first || !row_err_len_o);", "(first || !row_err_len_o || keep_bad);"),),
+        "errors",
+        "err_len_o was high for",
+    ),
+    "format lost in a row of one beat behind two others": Mutation(
+        (
+            (
+                TOP,
+                ".row_scaled_i(p2_rd_fmt),",
+                ".row_scaled_i(p2_rd_fmt && !(p2_rd_last && p2_div_last && p2_rd_err_keep)),",
+            ),
+        ),
+        "errors",
+        VALUE,
+    ),
+    "tkeep of a row with a hole repaired": Mutation(
+        (
+            (
+                TOP,
+                "p2_div_keep[i] = p2_div_code[i] != CodeAbsent;",
+                "p2_div_keep[i] = p2_div_code[i] != CodeAbsent ||\n"
+                "                            (p2_div_user[6] && !p2_div_last);",
+            ),
+        ),
+        "errors",
+        "tkeep: expected",
+    ),
+    "err_keep_o not reset": Mutation(
+        ((GUARD, "      err_keep_o <= 1'b0;\n", ""),), "reset", "in reset"
+    ),
+    # --------------------------------------------------------------------- rate and latency
+    "a clock more after a long row": Mutation(
+        (
+            (
+                BUFFER,
+                "rd_beat = advance_i && closed_q != '0;",
+                "rd_beat = advance_i && closed_q != '0 && !(valid_q && last_o && row_o[ROW_W-2]);",
+            ),
+        ),
+        "timing",
+        "latency 9",
+    ),
+    "falls of Sum rounded up": Mutation(
+        ((SUM, "rise_code_i[0] ? by2 >> 1 :", "rise_code_i[0] ? (by2 + SUM_W'(1)) >> 1 :"),),
+        "shapes",
+        VALUE,
+    ),
+    "a clock more after a row with a wrong tkeep": Mutation(
+        (
+            (
+                BUFFER,
+                "rd_beat = advance_i && closed_q != '0;",
+                "rd_beat = advance_i && closed_q != '0 && !(valid_q && last_o && row_o[ROW_W-1]);",
+            ),
+        ),
+        "timing",
+        "latency 9",
+    ),
+    # Of each row inside, up to two of them without a beat left in the ring, an entry.
+    "three rows too few": Mutation(
+        (
+            (
+                BUFFER,
+                "row_wr_ptr_q <= next(row_wr_ptr_q);",
+                "row_wr_ptr_q <= (row_wr_ptr_q == PtrW'(DEPTH - 4)) ?\n"
+                "                                        '0 : row_wr_ptr_q + PtrW'(1);",
+            ),
+            (
+                BUFFER,
+                "row_rd_ptr_q <= next(row_rd_ptr_q);",
+                "row_rd_ptr_q <= (row_rd_ptr_q == PtrW'(DEPTH - 4)) ?\n"
+                "                                       '0 : row_rd_ptr_q + PtrW'(1);",
+            ),
+        ),
+        "stalls",
+        "",
     ),
 }
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Bugs of the exact LayerNorm; those of the cells that it shares with other units are there."""
 
-from tests.rtl.mutations import VALUE, Mutation, Rule
+from tests.rtl.mutations import TUSER, VALUE, Mutation, Rule
 
 # Rows of two beats: those of the longest sums are among those that every setting is tried with.
 SMALL = {"LANES": 4, "MAX_LEN": 8}
@@ -58,6 +58,45 @@ MUTATIONS: dict[str, Mutation] = {
         ((TOP, "Turnaround = StRow + 2;", "Turnaround = StRow + 1;"),),
         "timing",
         "s_axis_tready fell with no stall outside",
+    ),
+    "alpha left out of pass 2": Mutation(
+        ((TOP, "12'($signed(a)) <<< p2_s1_gamma_alpha[i][1:0];", "12'($signed(a));"),),
+        "smoke",
+        VALUE,
+    ),
+    "zp of the row in pass 1 for pass 2": Mutation(
+        ((TOP, "p2_s1_zp   <= p2_s0_zp;", "p2_s1_zp   <= p1_sum_zp;"),), "random", VALUE
+    ),
+    "bank of the row in pass 1 for pass 2": Mutation(
+        ((TOP, ".bank_i       (p2_s0_bank),", ".bank_i       (p1_s0_bank),"),), "random", VALUE
+    ),
+    "masked elements in the count": Mutation(
+        ((STATISTICS, "BeatCountW'(active_i[i])", "BeatCountW'(1)"),), "masks", VALUE
+    ),
+    "sum of the last row kept": Mutation(
+        (
+            (
+                STATISTICS,
+                ".data_i (v3_q),\n    .load_i,\n    .first_i,",
+                ".data_i (v3_q),\n    .load_i,\n    .first_i(1'b0),",
+            ),
+        ),
+        "smoke",
+        "",
+    ),
+    "mean kept for RMSNorm": Mutation(
+        ((MOMENTS, "mean = rms6 ? '0 :", "mean = 1'b0 ? '0 :"),), "smoke", VALUE
+    ),
+    "Lz a place too low": Mutation(
+        ((MOMENTS, "len_exp_q <= len_exp;", "len_exp_q <= len_exp - LenW'(len_exp == 3);"),),
+        "random",
+        VALUE,
+    ),
+    "shift without ofrac": Mutation(
+        ((MOMENTS, " + 6'(gfrac) - 6'(ofrac);", " + 6'(gfrac);"),), "smoke", VALUE
+    ),
+    "all-masked row flagged": Mutation(
+        ((TOP, "p1_sum_ctl.err_len, p1_sum_zp}", "p1_count == '0, p1_sum_zp}"),), "masks", TUSER
     ),
 }
 

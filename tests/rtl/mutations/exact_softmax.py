@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Bugs of the exact softmax. Those of the passes that it shares are REXP's."""
 
-from tests.rtl.mutations import VALUE, Mutation, Rule
+from tests.rtl.mutations import TUSER, VALUE, Mutation, Rule
 
 SMALL = {"LANES": 4, "MAX_LEN": 32}
 
@@ -54,6 +54,14 @@ MUTATIONS: dict[str, Mutation] = {
     ),
     "all-masked row divided by 0": Mutation(
         ((TOP, "(row_sum == '0) ? SumW'(1) : row_sum;", "row_sum;"),), "masks", VALUE
+    ),
+    "masked elements are absent": Mutation(
+        ((TOP, "p3_rd_keep[i] = p3_rd_e[i] != Absent;", "p3_rd_keep[i] = p3_rd_e[i] != '0;"),),
+        "masks",
+        "tkeep: expected",
+    ),
+    "exponent not 0": Mutation(
+        ((TOP, "p3_div_err_len, 5'd0}),", "p3_div_err_len, 5'd1}),"),), "smoke", TUSER
     ),
 }
 

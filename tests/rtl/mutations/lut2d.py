@@ -102,6 +102,16 @@ MUTATIONS: dict[str, Mutation] = {
     "masked elements take the largest output": Mutation(
         ((PASSES, "!p2_code_active[i] ? Zero", "!p2_code_active[i] ? 4'd10"),), "masks", VALUE
     ),
+    # ----------------------------------------------------------- one sentence of the page each
+    "T2: wrong entry, W = 4": Mutation(
+        ((TABLES, "6'd3: t2_w4 = {4'd4, 4'd3,", "6'd3: t2_w4 = {4'd4, 4'd2,"),),
+        "shapes",
+        VALUE,
+        {"W": 4},
+    ),
+    "T2: a tie rounded down": Mutation(
+        ((TABLES, "6'd5: t2_w8 = {8'd43,", "6'd5: t2_w8 = {8'd42,"),), "levels", VALUE
+    ),
 }
 
 RULES: dict[str, Rule] = {}

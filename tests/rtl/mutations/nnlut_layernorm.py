@@ -91,6 +91,33 @@ MUTATIONS: dict[str, Mutation] = {
         "timing",
         "",
     ),
+    "top bit of shift lost": Mutation(
+        ((DEVIATION, "shift_q <= shift_i;", "shift_q <= {1'b0, shift_i[3:0]};"),), "settings", VALUE
+    ),
+    "shift of a deviation rounded up": Mutation(
+        ((DEVIATION, "y_q      <= y;", "y_q      <= y + 16'(unused_half);"),), "random", VALUE
+    ),
+    "sum of squares a bit narrow": Mutation(
+        ((TOP, "SquareW  = 31 + LenLog;", "SquareW  = 30 + LenLog;"),), "settings", VALUE
+    ),
+    "line of a breakpoint taken late": Mutation(
+        ((RSQRT, "above[i] = m_q >= nnlut", "above[i] = m_q >= 16'd1 + nnlut"),), "random", VALUE
+    ),
+    "M of 2^15 for its half": Mutation(
+        ((AVERAGE, "PLACE_W'(!inv_mant_i[15]);", "PLACE_W'(1);"),), "lengths", VALUE
+    ),
+    "shift without gfrac": Mutation(((TOP, " + ShW'(p2_row_gfrac) -\n", " -\n"),), "smoke", VALUE),
+    "shift without ofrac": Mutation(((TOP, "ShW'(p2_row_ofrac);", "ShW'(0);"),), "smoke", VALUE),
+    "no err_len_o for a wrong count": Mutation(
+        ((TOP, "!p1_sum_ctl.err_len && p1_wrong_len);", "1'b0);"),),
+        "random",
+        "err_len_o was high for",
+    ),
+    "tkeep of the neighbouring lane": Mutation(
+        ((TOP, "{32'b0, p1_s0_keep[i]}", "{32'b0, p1_s0_keep[(i+1)%LANES]}"),),
+        "masks",
+        "tkeep: expected",
+    ),
 }
 
 RULES: dict[str, Rule] = {}

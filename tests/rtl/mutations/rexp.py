@@ -318,6 +318,22 @@ MUTATIONS: dict[str, Mutation] = {
         "reset",
         "",
     ),
+    # ----------------------------------------------------------- one sentence of the page each
+    "T1: wrong entry, W = 2": Mutation(
+        ((TABLES, "2'd1: t1_w2 = 2'd1;", "2'd1: t1_w2 = 2'd2;"),), "shapes", VALUE, {"W": 2}
+    ),
+    "T1: wrong entry, W = 4": Mutation(
+        ((TABLES, "3'd2: t1_w4 = 4'd2;", "3'd2: t1_w4 = 4'd3;"),), "shapes", VALUE, {"W": 4}
+    ),
+    "TA: a tie rounded down": Mutation(
+        ((TABLES, "9'd5: ta_w8 = 8'd43;", "9'd5: ta_w8 = 8'd42;"),), "levels", VALUE
+    ),
+    "exponent not 0": Mutation(
+        ((OUTPUT, "p3_sel_err_len, 5'd0}),", "p3_sel_err_len, 5'd1}),"),), "smoke", TUSER
+    ),
+    "absent lanes put out noise": Mutation(
+        ((OUTPUT, "assign line[n] = '0;", "assign line[n] = '1;"),), "lengths", VALUE
+    ),
 }
 
 RULES: dict[str, Rule] = {}
