@@ -4,10 +4,10 @@
 
 usage: scripts/test.py [SLOW=1] [ARGS="<pytest arguments>"] [pytest arguments]
 
-SLOW=1 also runs the tests marked slow: corner configurations and mutations of the baselines, which
-reuse the units' cells. Runs one process per core; `-n 0` among the arguments runs all in one. If
-Icarus is not installed, its tests are skipped with a one-line note; in CI (CI=true) that is an
-error. Exit code: pytest's, 2 for a missing tool.
+SLOW=1 also runs the tests marked slow, those of each night: the same on the other simulator, pin by
+pin, at larger sizes (docs/verification.md lists them). Runs one process per core; `-n 0` among the
+arguments runs all in one. If Icarus is not installed, its tests are skipped with a one-line note;
+in CI (CI=true) that is an error. Exit code: pytest's, 2 for a missing tool.
 """
 
 import bootstrap  # noqa: F401  isort: skip

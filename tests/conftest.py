@@ -19,6 +19,16 @@ from softnorm.units import UNITS
 _MOST_SIMULATORS = 3  # a process each, of a hundred megabytes
 
 
+@pytest.hookimpl(tryfirst=True)  # before -m leaves them out
+def pytest_collection_modifyitems(config, items):
+    """Test functions of which one is marked slow: tests/docs/test_docs.py looks at them."""
+    config.slow_tests = {
+        f"{item.path.name}::{item.originalname}"
+        for item in items
+        if item.get_closest_marker("slow")
+    }
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _runs_of_the_tests(request):
     """A place of their own for the thousands of runs, which is removed unless a test failed."""

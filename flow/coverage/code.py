@@ -235,11 +235,13 @@ def merged(figures: Iterable[Figures]) -> list[Figures]:
 
 
 def under(figures: Iterable[Figures], goals: Mapping[str, float]) -> list[str]:
-    """Coverage below its goal: `unit kind percent < goal`."""
+    """Coverage below its goal: `unit kind percent < goal`, or `unit kind: nothing was counted`."""
     found = []
     for one in figures:
         for kind, goal in goals.items():
             percent = one.percent(kind)
+            if percent is None and not any(point.kind == kind for point in one.counts):
+                found.append(f"{one.unit} {kind}: nothing was counted")
             if percent is not None and percent < goal:
                 found.append(f"{one.unit} {kind} {shown(percent)} < {goal} %")
     return found

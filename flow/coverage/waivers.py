@@ -141,10 +141,13 @@ def load_waivers(path: Path = WAIVERS) -> list[Waiver]:
 def apply(waivers: Sequence[Waiver], figures: Sequence[Figures]) -> None:
     """Mark what is waived in each configuration. Raises UserError for one that matches no point.
 
-    Waivers of other units and configurations are ignored: a regression may have only some.
+    Waivers of other units and configurations, and those of code where none was counted, are
+    ignored: a regression may have only some.
     """
+    counted = [one for one in figures if any(point.line for point in one.counts)]
     for waiver in waivers:
-        about = [one for one in figures if waiver.is_about(one)]
+        some = figures if waiver.kinds == ("functional",) else counted
+        about = [one for one in some if waiver.is_about(one)]
         used = False
         for one in about:
             for point, count in one.counts.items():

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Code coverage: of each unit against the goals, of a unit down to the source line."""
+"""A unit's code coverage, down to the source line."""
 
 from __future__ import annotations
 
@@ -7,53 +7,19 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
-from ..coverage import code as code_coverage
-from ..coverage.code import ALL_KINDS, KINDS, Figures, Point
+from ..coverage.code import KINDS, Figures, Point
 from ..paths import RTL
 from ..regress.folder import TIME, RegressionFolder
-from ..regress.plan import load_plan
-from .markup import Html, el, join, link, rate, slug, table
+from .markup import Html, el, join, link, rate, share, slug, table
 
 PLURALS = {"line": "lines", "branch": "branches", "toggle": "toggles", "expression": "expressions"}
 SHOWN = 4  # holes of a kind that a source line names
 
 
-def code_summary(regression: RegressionFolder) -> Html:
-    """Each unit's coverage against the goals, for the overview; nothing without code coverage."""
-    if not regression.has_code:
-        return Html("")
-    plan = load_plan()
-    goals = plan.goals
-    titles = [f"{kind}, goal {goals[kind]:g} %" if kind in goals else kind for kind in ALL_KINDS]
-    lines = [
-        [
-            link(unit, f"coverage_{unit}.html#code"),
-            *(_kind(one, kind, goals.get(kind)) for kind in ALL_KINDS),
-            len(one.waived),
-        ]
-        for unit, one in regression.judged.items()
-    ]
-    low = code_coverage.under(regression.judged.values(), goals)
-    return join(
-        [
-            el("h2", "Coverage against the goals"),
-            el(
-                "p",
-                "Each unit, functional bins and code, after waivers, over the configurations that "
-                f"have goals: {', '.join(plan.goals_of) or 'all'}. "
-                f"{regression.measured[1]}",
-                class_="lead",
-            ),
-            el("p", f"Below a goal: {'; '.join(low)}." if low else "Every goal is met."),
-            table(("unit", *titles, "waived"), lines, "coverage against the goals"),
-        ]
-    )
-
-
-def _kind(one: Figures, kind: str, goal: float | None) -> Html:
-    share = one.percent(kind)
-    low = share is not None and goal is not None and share < goal
-    return rate(one.hit(kind), one.total(kind), less="part" if low else "")
+def kind_rate(one: Figures, kind: str, goal: float | None = None) -> Html:
+    """Coverage of a kind: against its goal as a bar, without one as numbers."""
+    bins = one.hit(kind), one.total(kind)
+    return share(*bins) if goal is None else rate(*bins, goal=goal)
 
 
 def code_section(regression: RegressionFolder, unit: str) -> Html:
@@ -70,7 +36,7 @@ def code_section(regression: RegressionFolder, unit: str) -> Html:
         for file, counts in by_file.items()
     }
     lines = [
-        [link(f"rtl/{file}", f"#{slug('f', file)}"), *(_kind(f, kind, None) for kind in KINDS)]
+        [link(f"rtl/{file}", f"#{slug('f', file)}"), *(kind_rate(f, kind) for kind in KINDS)]
         for file, f in files.items()
     ]
     same = {file for file in files if _unchanged(regression, RTL / file)}
@@ -151,7 +117,7 @@ def _source(file: str, figures: Figures, same: bool) -> Html:
     summary = el(
         "summary",
         el("b", f"rtl/{file}"),
-        rate(hit, total),
+        share(hit, total),
         el("span", told, class_="soft"),
         class_="point",
     )

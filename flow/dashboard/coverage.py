@@ -13,7 +13,7 @@ from ..coverage.code import Point
 from ..regress.folder import RegressionFolder, functional_point
 from .code import code_section
 from .layout import page, switcher
-from .markup import Html, el, link, rate, slug, table
+from .markup import Html, el, link, rate, share, slug, table
 
 
 def coverage_page(regression: RegressionFolder, unit: str) -> Html:
@@ -36,7 +36,7 @@ def coverage_page(regression: RegressionFolder, unit: str) -> Html:
         lines = []
         for number, (name, c) in enumerate(covered.items(), 1):
             hit, total = regression.bins_of(unit, name, c.points)
-            lines.append((link(name, f"#c{number}"), rate(hit, total), total - hit))
+            lines.append((link(name, f"#c{number}"), share(hit, total), total - hit))
         if code:
             lines.append((link("code coverage", "#code"), "", ""))
         parts.append(table(("configuration", "bins hit", "not hit"), lines, "configurations"))
@@ -62,7 +62,7 @@ def item_anchor(item: str) -> str:
 def _items(
     regression: RegressionFolder, unit: str, covered: Mapping[str, Coverage]
 ) -> tuple[object, object, object]:
-    """Every point over all configurations, and in each: what testpoints refer to."""
+    """Every point, together and in each configuration: what testpoints refer to."""
     groups: dict[str, dict[str, tuple[int, int]]] = {}
     for coverage in covered.values():  # in the order in which they are made
         for name, point in coverage.points.items():
@@ -81,9 +81,14 @@ def _items(
             ]
             lines.append(({"id": item_anchor(item)}, [el("code", item), rate(*bins), *cells]))
     return (
-        el("h2", "Points over all configurations", id="points"),
-        el("p", "A bin counts as hit where any configuration hit it.", class_="lead"),
-        table(("point", "all", *covered), lines, f"points of {unit}", class_="tight"),
+        el("h2", "Points", id="points"),
+        el(
+            "p",
+            "The bar is over the configurations that have goals: a bin counts as hit where any of "
+            "them hit it. Other configurations have few seeds.",
+            class_="lead",
+        ),
+        table(("point", "together", *covered), lines, f"points of {unit}", class_="tight"),
     )
 
 
@@ -116,7 +121,7 @@ def _point(number: int, name: str, point: Coverpoint, waived: Mapping[Point, str
     head = el(
         "summary",
         el("b", name),
-        rate(point.hit, point.hit + len(holes)),
+        share(point.hit, point.hit + len(holes)),
         el("span", point.about, class_="soft"),
         class_="point",
     )

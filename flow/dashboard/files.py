@@ -10,7 +10,7 @@ from pathlib import Path
 from ..errors import UserError
 from ..regress.folder import RegressionFolder
 from .coverage import coverage_page
-from .documents import accuracy, plots, ppa
+from .documents import accuracy, mutation, plots, ppa, proofs
 from .failures import failures
 from .history import history_page
 from .junit import JUNIT, junit
@@ -31,6 +31,8 @@ def pages(regression: RegressionFolder) -> dict[str, str]:
         "history.html": history_page(regression),
         "accuracy.html": accuracy(regression),
         "ppa.html": ppa(regression),
+        "mutation.html": mutation(regression),
+        "proofs.html": proofs(regression),
     }
     for unit in regression.units:
         made[f"plan_{unit}.html"] = plan_page(regression, unit)

@@ -14,7 +14,7 @@ from ..regress.folder import RegressionFolder
 from .chart import chart
 from .code import PLURALS
 from .layout import page, when
-from .markup import Html, el, percent, table
+from .markup import Html, el, join, link, percent, table
 
 HISTORY = "history.jsonl"
 LAST = 40  # regressions that a curve goes back
@@ -29,7 +29,7 @@ def entry(regression: RegressionFolder) -> dict:
     about = regression.metadata
     line = {
         "name": regression.name,
-        "set": " ".join([about.get("set", ""), *(f"{k}={v}" for k, v in regression.only.items())]),
+        "set": regression.set,
         "started": about.get("started", ""),
         "commit": about.get("commit", ""),
         "sources": about.get("sources", ""),
@@ -40,7 +40,7 @@ def entry(regression: RegressionFolder) -> dict:
         "hit": hit,
         "bins": total,
     }
-    units = regression.whole.values()
+    units = (regression.judged or regression.whole).values()
     if regression.has_code and not regression.measured[1]:  # unwaived holes would make a dent
         line["code"] = {
             kind: [sum(one.hit(kind) for one in units), sum(one.total(kind) for one in units)]
@@ -84,14 +84,13 @@ def history(folder: Path) -> list[dict]:
 def history_page(regression: RegressionFolder) -> Html:
     """Curves over the last regressions, one per set, since sets are not comparable."""
     lines = history(regression.folder.parent)
-    own = entry(regression)["set"]
-    sets = sorted({line["set"] for line in lines}, key=lambda name: (name != own, name))
+    sets = sorted({line["set"] for line in lines}, key=lambda name: (name != regression.set, name))
     parts: list[object] = [
         el(
             "p",
-            "Each finished regression that a report was made of, by its set. Functional bins are "
-            "each configuration's own, code coverage is of each unit over all of them, after "
-            "waivers. Rows a second are of one core, builds included.",
+            "Each finished regression that a report was made of, by its set. Functional bins and "
+            "code are of each unit over the configurations that have goals, after waivers. Rows a "
+            "second are of one core, builds included.",
             class_="lead",
         )
     ]
@@ -101,7 +100,7 @@ def history_page(regression: RegressionFolder) -> Html:
         last = [line for line in lines if line["set"] == name][-LAST:]
         parts += [
             el("h2", f"Set {name}"),
-            el("div", *_charts(last), class_="charts"),
+            el("div", *_charts(last, KINDS), class_="charts"),
             table(
                 (
                     *("started", "name", "commit", "runs", "failed", "bins hit"),
@@ -116,12 +115,27 @@ def history_page(regression: RegressionFolder) -> Html:
     return page(regression, "history.html", "History", *parts)
 
 
-def _charts(lines: Sequence[dict]) -> list[Html]:
+def recent(regression: RegressionFolder) -> Html:
+    """The same set's last regressions in three curves, for the overview; nothing without any."""
+    lines = [one for one in history(regression.folder.parent) if one["set"] == regression.set]
+    if not lines:
+        return Html("")
+    count = f"{len(lines)} finished regression{'s' * (len(lines) > 1)}"
+    return join(
+        [
+            el("h2", "History"),
+            el("p", link(f"{count} of set {regression.set}", "history.html"), class_="lead"),
+            el("div", *_charts(lines[-LAST:], ()), class_="charts"),
+        ]
+    )
+
+
+def _charts(lines: Sequence[dict], kinds: Sequence[str]) -> list[Html]:
     drawn = [
         chart("Runs that passed", lines, lambda e: _share(e["runs"] - e["failed"], e["runs"])),
         chart("Functional bins hit", lines, lambda e: _share(e["hit"], e["bins"])),
     ]
-    for kind in KINDS:
+    for kind in kinds:
         counted = [line for line in lines if kind in line.get("code", {})]
         if counted:  # not by regressions of before there was any, nor on Icarus alone
             title = f"{PLURALS[kind].capitalize()} covered"

@@ -23,6 +23,8 @@ def page(regression: RegressionFolder, name: str, title: str, *body: object) -> 
         ("failures.html", f"Failures{count}"),
         ("runs.html", "Runs"),
         ("history.html", "History"),
+        ("mutation.html", "Mutants"),
+        ("proofs.html", "Proofs"),
         ("accuracy.html", "Accuracy"),
         ("ppa.html", "Area"),
     ]

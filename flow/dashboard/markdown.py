@@ -37,6 +37,9 @@ def rendered(text: str, folder: Path) -> Html:
         elif lines[0].startswith("- "):
             items = re.split(r"^- ", block, flags=re.M)[1:]
             parts.append(el("ul", *(el("li", inline(" ".join(i.split()))) for i in items)))
+        elif re.match(r"\d+\. ", block):
+            items = re.split(r"^\d+\. ", block, flags=re.M)[1:]
+            parts.append(el("ol", *(el("li", inline(" ".join(i.split()))) for i in items)))
         else:
             parts.append(el("p", inline(" ".join(lines))))
     return join(parts)

@@ -8,7 +8,14 @@ import re
 from collections.abc import Iterable, Sequence
 
 # A state's sign; its class in style.css follows from its word.
-STATES = {"passed": "\u2713", "failed": "\u2717", "partly run": "\u25d0", "not run": "\u25cb"}
+NOT_IN_SET = "not in this set"
+STATES = {
+    "passed": "\u2713",
+    "failed": "\u2717",
+    "partly run": "\u25d0",
+    "not run": "\u25cb",
+    NOT_IN_SET: "\u2013",
+}
 
 
 class Html(str):
@@ -77,23 +84,30 @@ def table(header: Sequence[object], rows: Iterable[Sequence[object]], what: str,
 
 def state(word: str) -> Html:
     """One of STATES as a badge."""
-    kind = {"partly run": "part", "not run": "none"}.get(word, word)
+    kind = {"partly run": "part", "not run": "none", NOT_IN_SET: "none"}.get(word, word)
     return el("span", f"{STATES[word]} {word}", class_=f"state {kind}")
 
 
-def rate(hit: int, total: int, *, less: str = "") -> Html:
-    """`hit` of `total` as a bar, a percentage and the two numbers.
+def rate(hit: int, total: int, *, less: str = "part", goal: float = 100) -> Html:
+    """`hit` of `total` as a bar that is full at the goal, a percentage and the two numbers.
 
-    `less` is what less than all of them is: "failed", "part", or nothing to mind.
+    `less` is what less than the goal in percent is: "failed" or "part". What has no goal has no
+    bar: `share`.
     """
     if not total:
         return el("span", "none", class_="soft")
-    kind = " all" if hit == total else f" {less}"
-    bar = el("i", el("i", style=f"display:block;width:{100 * hit / total:.1f}%"))
+    filled = min(100 * 100 * hit / total / goal, 100)
+    kind = "all" if 100 * hit >= goal * total else less
+    bar = el("i", el("i", style=f"display:block;width:{filled:.1f}%"))
     numbers = el("small", f"{hit:,}/{total:,}")
-    return el(
-        "span", bar, el("span", percent(hit, total)), " ", numbers, class_=f"rate{kind}".strip()
-    )
+    return el("span", bar, el("span", percent(hit, total)), " ", numbers, class_=f"rate {kind}")
+
+
+def share(hit: int, total: int) -> Html:
+    """`hit` of `total` as a percentage and the two numbers."""
+    if not total:
+        return el("span", "none", class_="soft")
+    return el("span", percent(hit, total), " ", el("small", f"{hit:,}/{total:,}"), class_="share")
 
 
 def percent(hit: int, total: int) -> str:

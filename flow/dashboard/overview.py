@@ -9,10 +9,11 @@ from ..paths import short
 from ..regress.folder import RegressionFolder
 from ..regress.plan import simulator
 from ..regress.testplans import STAGES, plan_of
-from .code import code_summary
+from .evidence import evidence
+from .history import recent
 from .junit import JUNIT
 from .layout import page, when
-from .markup import STATES, Html, el, join, link, percent, rate, table
+from .markup import NOT_IN_SET, STATES, Html, el, join, link, percent, rate, share, table
 from .plans import state_of
 
 
@@ -54,16 +55,18 @@ def index(regression: RegressionFolder) -> Html:
         el(
             "p",
             "Testpoints that passed, and below them the runs of their tests. A testpoint has "
-            "passed when each of its tests has run and no run failed. V1: the unit runs. V2: every "
-            "feature and every corner. V3: long random runs.",
+            "passed when each of its tests that this set has was run and no run failed. V1: the "
+            "unit runs. V2: every feature and every corner. V3: long random runs.",
             class_="lead",
         ),
         table(
             ("unit", *STAGES, "runs passed", "rows scored", "rows a second"),
             (_unit_line(regression, unit) for unit in regression.units),
             "units and stages",
+            class_="brief",
         ),
-        code_summary(regression),
+        evidence(regression),
+        recent(regression),
         el("h2", "Functional coverage by configuration"),
         table(
             ("unit", "configuration", "bins hit", "not hit", ""),
@@ -88,19 +91,22 @@ def _unit_line(regression: RegressionFolder, unit: str) -> list[object]:
     cells: list[object] = [link(unit, f"plan_{unit}.html")]
     for stage in STAGES:
         of = [point for point in points if point.stage == stage]
-        states = [state_of(point, results) for point in of]
+        states = [state_of(point, results, regression.tests[unit]) for point in of]
+        judged = len(of) - states.count(NOT_IN_SET)
         tests = {test for point in of for test in point.tests}
         runs = [result for result in results if result["job"]["test"] in tests]
         good = sum(run["passed"] for run in runs)
-        if of:
+        if judged:
             less = "failed" if "failed" in states else "part"
-            bar = rate(states.count("passed"), len(of), less=less)
+            bar = rate(states.count("passed"), judged, less=less)
             bad = f", {len(runs) - good} failed" if good < len(runs) else ""
             told = f"{good}/{len(runs)} runs{bad}" if runs else "no run"
+            if judged < len(of):
+                told += f"; {len(of) - judged} {NOT_IN_SET}"
             under = el("small", told, class_="soft")
             cells.append(join([bar, el("br"), under]))
         else:
-            cells.append(el("span", "no testpoint", class_="soft"))
+            cells.append(el("span", NOT_IN_SET if of else "no testpoint", class_="soft"))
     passed = sum(result["passed"] for result in results)
     rows = sum(result.get("rows", 0) for result in results)
     seconds = sum(result["seconds"] for result in results)
@@ -116,7 +122,7 @@ def _coverage_lines(regression: RegressionFolder) -> Iterable[Sequence[object]]:
             yield (
                 link(unit, target),
                 el("code", name),
-                rate(*bins),
+                share(*bins),
                 bins[1] - bins[0],
                 link("bins", f"{target}#c{number}"),
             )

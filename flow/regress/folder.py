@@ -78,6 +78,12 @@ class RegressionFolder(Results):
         return {name: named[name] for name in ("UNIT", "SIM", "TEST") if name in named}
 
     @property
+    def set(self) -> str:
+        """The plan's set that it is of, and what of it it is restricted to."""
+        about = self._metadata.get("set", "")
+        return " ".join([about, *(f"{name}={value}" for name, value in self.only.items())])
+
+    @property
     def name(self) -> str:
         """That of its folder."""
         return self.folder.resolve().name
@@ -122,6 +128,14 @@ class RegressionFolder(Results):
         return [result for result in self._results.values() if result["job"]["unit"] == unit]
 
     @cached_property
+    def tests(self) -> dict[str, frozenset[str]]:
+        """The tests that it has a job of: by unit."""
+        found: dict[str, set[str]] = {}
+        for job in self.jobs.values():
+            found.setdefault(job.unit, set()).add(job.test)
+        return {unit: frozenset(tests) for unit, tests in found.items()}
+
+    @cached_property
     def units(self) -> list[str]:
         """Units that it has a job of, in the registry's order."""
         named = {job.unit for job in self.jobs.values()}
@@ -147,12 +161,8 @@ class RegressionFolder(Results):
 
     @property
     def bins(self) -> tuple[int, int]:
-        """(hit, to be hit) bins of functional coverage, each configuration's own."""
-        every = [
-            self.bins_of(unit, name, coverage.points)
-            for unit, named in self.covered.items()
-            for name, coverage in named.items()
-        ]
+        """(hit, to be hit) bins of functional coverage: the sums of `items`."""
+        every = [bins for items in self.items.values() for bins in items.values()]
         return sum(hit for hit, _ in every), sum(total for _, total in every)
 
     def bins_of(self, unit: str, name: str, points: Mapping[str, Coverpoint]) -> tuple[int, int]:
@@ -173,10 +183,12 @@ class RegressionFolder(Results):
     def items(self) -> dict[str, dict[str, tuple[int, int]]]:
         """(hit, to be hit) bins of coverpoints over a unit's configurations: unit -> group.point.
 
-        A bin is hit where any configuration hit it.
+        Those configurations that have goals, or all where none has. A bin is hit where any of them
+        hit it.
         """
         found: dict[str, dict[str, tuple[int, int]]] = {}
-        for unit, one in self.whole.items():
+        for unit, whole in self.whole.items():
+            one = self.judged.get(unit, whole)
             points = found.setdefault(unit, {})
             for point, count in one.counts.items():
                 if point.kind == "functional" and point not in one.waived:
@@ -190,10 +202,7 @@ class RegressionFolder(Results):
         figures = self.figures()
         try:
             path = waivers.WAIVERS
-            found = waivers.load_waivers(path) if path.exists() else []
-            if not any(point.line for one in figures for point in one.counts):
-                found = [waiver for waiver in found if waiver.kinds == ("functional",)]
-            waivers.apply(found, figures)
+            waivers.apply(waivers.load_waivers(path) if path.exists() else [], figures)
         except UserError as error:
             return figures, f"Waivers are not, or not all, applied: {error}."
         return figures, ""

@@ -198,6 +198,20 @@ def test_mutations_are_listed(unit):
     assert sorted(listed) == sorted(MUTATIONS[unit.name])
 
 
+def test_tests_of_each_night_are_listed(pytestconfig):
+    """Those of the files that this run has collected; and what is listed is there."""
+    table = section("docs/verification.md", "Tests of each night")
+    cells = "\n".join(re.findall(r"^\| ([^|]+) \|", table, re.M))
+    files = [path for path in (ROOT / "tests").rglob("test_*.py") if path.name in cells]
+    whole = {path.name for path in files}
+    listed = {name for name in inline(cells) if name.startswith("test_")}
+    for one in pytestconfig.slow_tests:
+        file, name = one.split("::")
+        assert name in listed or file in whole, f"docs/verification.md does not list {name}"
+    text = "\n".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
+    assert all(f"def {name}(" in text for name in listed)
+
+
 def points(page, title):
     """A table of coverage points: group -> its points."""
     lines = re.findall(r"^\| (\w+) \| (`.+) \|$", section(page, title), re.M)
@@ -469,7 +483,7 @@ def test_every_source_names_its_licence():
     sources = [
         name
         for name in repository()
-        if name in ("Makefile", ".ci/run") or Path(name).suffix in marks.keys() - {""}
+        if name == "Makefile" or name.startswith(".ci/") or Path(name).suffix in marks.keys() - {""}
     ]
     assert len(sources) > 2
     for name in sources:

@@ -486,6 +486,7 @@ def test_toggles_are_those_of_icarus(mapped, rows, icarus, tmp_path):
     against_icarus(mapped, MODELS, rows, 60, tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not liberty.DEFAULT.exists(), reason="osu018 is not installed")
 def test_toggles_are_those_of_the_models_of_a_library(icarus, tmp_path):
     """Memories whose words are written in parts, cells of many inputs."""

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Code coverage: read from a real run, merged, waived, exported; holes and goals of a report."""
 
+import dataclasses
 import itertools
 import os
 import random
@@ -13,7 +14,7 @@ import xml.etree.ElementTree as ElementTree
 import numpy as np
 import pytest
 
-from softnorm.flow.build.pins import build
+from softnorm.flow.build.bulk import bulk_build
 from softnorm.flow.coverage import code as code_coverage
 from softnorm.flow.coverage import exports as coverage_exports
 from softnorm.flow.coverage.code import CodeCoverage, Figures, Point
@@ -41,7 +42,7 @@ def line_of(file, text):
 
 def job(seed=1, test="smoke"):
     parameters = UNIT.resolve({"LANES": 2, "MAX_LEN": 8})
-    return plan.Job(UNIT.name, parameters, "verilator", test, seed, 20)
+    return plan.Job(UNIT.name, parameters, "verilator", test, seed, 20, plan.BULK, coverage=True)
 
 
 @pytest.fixture(scope="module")
@@ -134,7 +135,7 @@ def test_a_file_of_something_else_is_refused(tmp_path):
 
 def test_icarus_has_no_code_coverage():
     with pytest.raises(UserError, match="icarus measures no code coverage"):
-        build(UNIT, job().parameters, "icarus", coverage=True)
+        bulk_build(UNIT, job().parameters, "icarus", coverage=True)
 
 
 # --- a real run -----------------------------------------------------------------------------------
@@ -360,11 +361,21 @@ def test_a_regression_keeps_names_once_and_adds_counts(results, coverages, tmp_p
         assert RegressionFolder(tmp_path / name).figures() == regression.figures()
 
 
-def test_a_result_without_code_coverage_says_what_to_do(results, tmp_path):
+def test_a_goal_of_what_nothing_counted_is_missed(results, tmp_path):
+    """As where no run of a unit counts code coverage any more."""
     regression = regress.Regression(tmp_path, [job()], {"set": "ci", "seed": 1})
     regression.save({key: value for key, value in results[0].items() if key != "code"})
-    with pytest.raises(UserError, match="RESTART=1"):
-        regression.code_coverage()
+    assert not regression.code_coverage()
+    missed = code_coverage.under(regression.figures(), {"functional": 1, "line": 100})
+    assert missed == ["e2softmax line: nothing was counted"]
+
+
+def test_a_run_at_the_pins_counts_the_rows_and_no_code():
+    at_pins = dataclasses.replace(job(), engine=plan.PINS, coverage=False)
+    (result,) = run_group([at_pins], sources_digest())
+    assert result["passed"]
+    assert result["coverage"]
+    assert "code" not in result
 
 
 def test_the_command_reports_a_regression(results):

@@ -23,9 +23,11 @@ from softnorm.flow.dashboard import documents, markdown, plans
 from softnorm.flow.dashboard.files import TEMPLATES
 from softnorm.flow.dashboard.history import history, history_page
 from softnorm.flow.dashboard.kept import LARGEST
+from softnorm.flow.dashboard.markup import rate
 from softnorm.flow.dashboard.overview import index
 from softnorm.flow.dashboard.plans import state_of
 from softnorm.flow.errors import UserError
+from softnorm.flow.mutate import results as mutation
 from softnorm.flow.paths import RTL
 from softnorm.flow.ppa import plots as ppa_plots
 from softnorm.flow.ppa import store
@@ -241,7 +243,7 @@ def files_of(folder):
 def test_the_pages_are_those_of_the_regressions_units(report, plots):
     assert files_of(report) == {
         *("index.html", "runs.html", "failures.html", "history.html", "accuracy.html"),
-        *("ppa.html", "accuracy.svg", *plots),
+        *("ppa.html", "mutation.html", "proofs.html", "accuracy.svg", *plots),
         *("plan_rexp.html", "plan_e2softmax.html"),
         *("coverage_rexp.html", "coverage_e2softmax.html"),
         *("junit.xml", "style.css", "page.js"),
@@ -436,7 +438,7 @@ def test_area_says_which_figures_are_of_older_sources(regression, tmp_path, monk
 
 def test_without_code_coverage_there_is_no_section_of_it(report):
     assert "Code coverage" not in text_of(report, "coverage_rexp.html")
-    assert "goals" not in text_of(report, "index.html")
+    assert "rexp 75.0 % 3/4 - - - -" in text_of(report, "index.html").replace("none", "-")
 
 
 @pytest.mark.parametrize("sources", ["those that were simulated", "others"])
@@ -465,20 +467,104 @@ def test_code_coverage_is_shown_down_to_the_source_line(tmp_path, monkeypatch, s
     [
         (["smoke"], "passed"),
         (["smoke", "default"], "passed"),
-        (["smoke", "tensors"], "partly run"),
-        (["tensors"], "not run"),
+        (["smoke", "tensors"], "passed"),  # the set has no tensors
+        (["smoke", "random"], "partly run"),
+        (["random"], "not run"),
+        (["tensors"], "not in this set"),
         (["masks"], "failed"),
         (["smoke", "masks", "tensors"], "failed"),
     ],
 )
 def test_a_testpoints_status_follows_its_tests(regression, tests, status):
     point = Testpoint("a", "b", "V1", tuple(tests), "stream")
-    assert state_of(point, regression.of("rexp")) == status
+    planned = regression.tests["rexp"] | {"random"}
+    assert state_of(point, regression.of("rexp"), planned) == status
 
 
 def test_a_units_status_is_its_own(regression):
     point = Testpoint("a", "b", "V1", ("masks",), "stream")
-    assert state_of(point, regression.of("e2softmax")) == "not run"
+    planned = regression.tests["rexp"]
+    assert state_of(point, regression.of("e2softmax"), planned) == "not run"
+    assert state_of(point, regression.of("e2softmax"), regression.tests["e2softmax"]) == (
+        "not in this set"
+    )
+
+
+GREEN = [
+    ("rexp", {}, "verilator", "smoke", 1, True),
+    ("rexp", {"LANES": 4, "MAX_LEN": 64}, "icarus", "masks", 3, True),  # has no goals
+]
+
+
+def bars(folder):
+    """How far the bars of the pages are filled, in percent, and of which kind they are."""
+    texts = [path.read_text(encoding="utf-8") for path in folder.glob("*.html")]
+    found = re.findall(r'class="rate (\w+)"><i><i style="[^"]*width:([\d.]+)%', "".join(texts))
+    return {(kind, float(width)) for kind, width in found}
+
+
+def test_a_green_run_has_no_half_filled_bar(tmp_path, monkeypatch):
+    """Whatever the set does not run, and configurations without goals, are told in words."""
+    monkeypatch.setattr(waivers, "WAIVERS", tmp_path / "none.hjson")
+    monkeypatch.setattr(documents, "DOCS", tmp_path)
+    (tmp_path / "accuracy.md").write_text("# Accuracy\n\nNo figures.\n")
+    (tmp_path / store.FILE).write_text(ppa.stored(ppa.figures("rexp")).text())
+    for name, given in (("demo", GREEN), ("bad", [*GREEN, (*GREEN[0][:3], "random", 1, False)])):
+        make(tmp_path / name, given)
+        for path in (tmp_path / name / "results").glob("*.json"):
+            result = json.loads(path.read_text())
+            for point in result["coverage"].values():
+                full = "goals" if result["job"]["parameters"]["LANES"] == 4 else ""
+                point["bins"] = {bin: int(not full or at) for at, bin in enumerate(point["bins"])}
+            path.write_text(json.dumps(result))
+    dashboard.write(RegressionFolder(tmp_path / "demo"), tmp_path / "green")
+    assert bars(tmp_path / "green") == {("all", 100.0)}
+    assert "not in this set" in text_of(tmp_path / "green", "index.html")
+    assert "not in this set" in text_of(tmp_path / "green", "plan_rexp.html")
+    dashboard.write(RegressionFolder(tmp_path / "bad"), tmp_path / "red")
+    assert ("failed", 0.0) in bars(tmp_path / "red")
+
+
+@pytest.mark.parametrize(("killed", "kind"), [(955, "all"), (950, "part"), (None, "")])
+def test_mutants_stand_beside_coverage(regression, tmp_path, monkeypatch, killed, kind):
+    """Of 960 that are not proved equal: 99 % is the goal."""
+    monkeypatch.setattr(documents, "DOCS", tmp_path)
+    if killed:
+        numbers = {"mutants": 1000, "killed": killed, "proved": 40, "seconds": 1.0}
+        tables = {name: {} for name in ("kills", "checks", "proofs", "lines")}
+        about = {"seed": 1, "measured": "2026-11-30", "sources": "others"}
+        parameters = get("rexp").resolve({})
+        mutation.put(mutation.Result("rexp", parameters, **about, **numbers, **tables), tmp_path)
+    page = index(regression)
+    if killed:
+        share = f"<small>{killed}/960</small>"
+        assert re.search(rf'class="rate {kind}">(?:(?!class=).)*{share}', page)
+        assert page.count("of older sources") == 1
+    else:
+        assert "of older sources" not in page
+    assert page.count("not measured") == (1 if killed else 2)  # of units
+
+
+def test_the_overview_has_the_history_of_its_set(tmp_path):
+    first = make(tmp_path / "a")
+    assert "History</h2>" not in index(first)
+    dashboard.remember(first)
+    other = make(tmp_path / "b", RUNS[:2], started="2026-11-24T10:00:00+0000", set="another")
+    dashboard.remember(other)
+    page = index(first)
+    assert "1 finished regression of set made-up" in page
+    assert page.count('class="dot"') == 3
+
+
+def test_a_bar_is_full_at_its_goal():
+    assert bars_of(rate(985, 1000, goal=98)) == ("all", "100.0")
+    assert bars_of(rate(979, 1000, goal=98)) == ("part", "99.9")
+    assert bars_of(rate(999, 1000)) == ("part", "99.9")
+    assert bars_of(rate(0, 3, less="failed")) == ("failed", "0.0")
+
+
+def bars_of(text):
+    return re.search(r'class="rate (\w+)"><i><i style="[^"]*width:([\d.]+)%', text).groups()
 
 
 def test_plan_pages_have_every_testpoint_of_the_plan(report):

@@ -101,10 +101,11 @@ def test_the_plan_runs_every_unit_test_and_simulator_and_says_why():
 
 def test_seeds_and_filters():
     whole = plan.load_plan()
-    jobs = plan.jobs(whole, "ci", 7, unit="rexp", sim="verilator", test="random")
-    assert [one.seed for one in jobs] == [7, 8, 9, 10]
-    assert len({one.id for one in jobs}) == 4
-    again = plan.jobs(whole, "ci", 7, unit="rexp", sim="verilator", test="random")
+    some = {"unit": "rexp", "sim": "verilator", "test": "reset", "engine": "pins"}
+    jobs = plan.jobs(whole, "ci", 7, **some)
+    assert [one.seed for one in jobs] == [7, 8]
+    assert len({one.id for one in jobs}) == 2
+    again = plan.jobs(whole, "ci", 7, **some)
     assert [one.id for one in again] == [one.id for one in jobs]
     with pytest.raises(UserError, match="no set 'weekly'; there are: ci, full, nightly"):
         plan.jobs(whole, "weekly")
@@ -115,11 +116,13 @@ def test_seeds_and_filters():
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ('tests: ["default"]', 'tests: ["defaults"]', "run 0: there is no defaults"),
+        ('tests: ["default",', 'tests: ["defaults",', "run 0: there is no defaults"),
+        ('engine: "bulk"', 'engine: "bulky"', "run 0: there is no bulky"),
+        ('code_of: ["small"', 'code_of: ["tiny"', "code_of: there is no tiny"),
         ('sims: ["verilator"]', 'sims: ["vcs"]', "run 0: there is no vcs"),
         ("seeds: { ci: 1, full: 2", "seeds: { weekly: 1, full: 2", "run 0: there is no weekly"),
         ("at_most: { LANES", "at_most: { WIDTH", r"run \d+: there is no WIDTH"),
-        ('why: "what a user', 'because: "what a user', "run 0 has no why"),
+        ('why: "the paper', 'because: "the paper', "run 0 has no why"),
         ("sets: {", "sets: [", "cannot read the plan"),
     ],
 )
@@ -327,8 +330,8 @@ def test_a_lost_worker_is_replaced_and_its_jobs_run_again(tmp_path):
 # --- the whole ------------------------------------------------------------------------------------
 
 
-# Runs of a second each, enough of them to be stopped between two.
-SHORT = ("SET=nightly", "SEED=1", "UNIT=lut2d", f"SIM={SIM}", "TEST=masks")
+# Three runs of a second each, to be stopped between two.
+SHORT = ("SET=full", "SEED=1", "UNIT=lut2d", f"SIM={SIM}", "TEST=masks")
 
 
 def command(*words, **how):
@@ -355,7 +358,7 @@ def numbers(folder):
 
 
 def test_killed_in_the_middle_it_goes_on_to_the_same_numbers():
-    words = [*SHORT, "JOBS=2"]
+    words = [*SHORT, "JOBS=1"]
     names = [f"test-{os.getpid()}-{kind}" for kind in ("whole", "killed")]
     whole, killed = (regress.FOLDER / name for name in names)
     try:
@@ -404,7 +407,7 @@ def test_a_worker_that_is_killed_loses_nothing():
         out, err = process.communicate()
         assert process.returncode == 0, out + err
         assert "a worker was lost (attempt 1 of 3): going on" in out
-        assert numbers(folder)["passed"] == numbers(folder)["runs"] == 8
+        assert numbers(folder)["passed"] == numbers(folder)["runs"] == 3
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -434,11 +437,74 @@ def test_goals_hold_for_the_configurations_that_are_named():
     assert whole.has_goals(unit, unit.resolve({}))
     assert whole.has_goals(unit, unit.resolve(whole.configurations["small"]))
     assert not whole.has_goals(unit, unit.resolve({"LANES": 2, "MAX_LEN": 3}))
-    ci = {(job.unit, str(job.parameters)) for job in plan.jobs(whole, "ci")}
-    assert all(whole.has_goals(UNITS[job.unit], job.parameters) for job in plan.jobs(whole, "ci"))
-    # Of baselines the small build alone: that of the defaults takes longer than all of their runs.
-    baselines = sum(unit.baseline for unit in UNITS.values())
-    assert len(ci) == 2 * len(UNITS) - baselines
+
+
+@pytest.mark.parametrize("of", ["ci", "full", "nightly"])
+def test_every_unit_counts_code_coverage_in_bulk_where_goals_hold(of):
+    whole = plan.load_plan()
+    counting = [job for job in plan.jobs(whole, of) if job.coverage]
+    assert {job.unit for job in counting} == {*UNITS}
+    for job in counting:
+        assert (job.sim, job.engine) == ("verilator", plan.BULK)
+        assert whole.has_goals(UNITS[job.unit], job.parameters)
+
+
+def test_what_the_ci_set_runs_in_bulk_it_runs_at_the_pins_of_both_simulators_or_full_does():
+    whole = plan.load_plan()
+    ci, full = plan.jobs(whole, "ci"), plan.jobs(whole, "full")
+    for sim in ("verilator", "icarus"):
+        for unit in UNITS:
+            at_pins = {
+                job.test
+                for job in ci + full
+                if (job.unit, job.sim, job.engine) == (unit, sim, plan.PINS)
+            }
+            plain = {name for name, scenario in SCENARIOS.items() if not scenario.tensors}
+            assert at_pins >= plain, (unit, sim)
+        protocol = {"stalls", "errors", "reset", "random", "settings", "timing"}
+        for unit in UNITS.values():
+            in_ci = {job.test for job in ci if (job.unit, job.sim) == (unit.name, sim)}
+            assert in_ci >= ({"random", "reset"} if unit.baseline else protocol), unit.name
+
+
+def test_a_run_in_bulk_is_a_result_as_one_at_the_pins_is(tmp_path):
+    """Same rows and bins; its rerun line says how it was run."""
+    jobs = [job(engine=engine, test="masks") for engine in (plan.PINS, plan.BULK)]
+    (pins,), (bulk,) = (worker.run_group([one], provenance.sources_digest()) for one in jobs)
+    assert pins["passed"]
+    assert bulk["passed"]
+    assert bulk["rerun"] == pins["rerun"].replace(" ROWS=20", " ROWS=20 BULK=1")
+    assert pins["id"] != bulk["id"]
+    same = ("rows", "elements", "beats")
+    assert [bulk[name] for name in same] == [pins[name] for name in same]
+    assert bulk["coverage"]["length"] == pins["coverage"]["length"]
+    assert "folder" not in bulk
+
+
+def test_a_failure_in_bulk_is_shrunk_at_the_pins(monkeypatch, tmp_path):
+    mutation = MUTATIONS["lut2d"]["d times 8 for times 10"]
+    rtl = plant(mutation.edits, tmp_path)
+    monkeypatch.setattr(regress, "build", partial(regress.build, rtl=rtl))
+    monkeypatch.setattr(worker, "bulk_build", partial(worker.bulk_build, rtl=rtl))
+    one = job(test=mutation.test, engine=plan.BULK)
+    regression = regress.Regression(tmp_path / "here", [one], {"seed": 1})
+    assert regression.run(Now(), [one], budget=9)
+    (bucket,) = regression.buckets()
+    folders = [bucket.simplest["folder"]]
+    assert " BULK=1 " in bucket.simplest["report"]
+    result = regression.look_into(bucket)
+    assert result["shrunk"]["rows"] == 1
+    kept = [result["folder"], *(Path(result["shrunk"][k]).parent for k in ("file", "log", "waves"))]
+    for place in {*folders, *map(str, kept)}:
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def test_a_failure_in_bulk_alone_stays_as_it_is(tmp_path):
+    one = job(engine=plan.BULK)
+    regression = regress.Regression(tmp_path, [one], {"seed": 1})
+    regression.save(failed(one, "it was the weather"))
+    (bucket,) = regression.buckets()
+    assert regression.look_into(bucket) == bucket.simplest
 
 
 def test_read_later_its_jobs_are_those_that_it_was_started_with(tmp_path):

