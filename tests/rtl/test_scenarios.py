@@ -72,10 +72,11 @@ def waived(unit, parameters) -> set[tuple[str, str]]:
 def test_the_ci_set_reaches_every_bin_of_a_unit_whatever_its_first_seed(unit):
     found: dict[tuple[str, str], int] = {}
     allowed = set()
-    for job in plan.jobs(plan.load_plan(), "ci", FIRST_SEED, unit=unit.name, sim="verilator"):
-        if job.test in ("errors", "reset"):  # rows that are cut
-            continue
+    ci = plan.load_plan()
+    for job in plan.jobs(ci, "ci", FIRST_SEED, unit=unit.name, sim="verilator"):
         parameters = job.parameters
+        if job.test in ("errors", "reset") or not ci.has_goals(unit, parameters):  # cut; no goal
+            continue
         make = maker(unit, job.seed, f"{unit.name} {job.test} rows", **parameters)
         bench = Bench(make, job.rows, ROOT / "data" / unit.tensors)
         drawn = [row for phase in SCENARIOS[job.test].phases(bench) for row in phase.rows]
@@ -138,6 +139,8 @@ def test_rows_fit_every_build(unit, given, test):
     longest = make.max_len
     if test in ("errors", "reset"):  # up to a power of two behind RUNAWAY times MAX_LEN, and a bit
         longest = 2 * RUNAWAY * (make.max_len + make.lanes) + 2 * make.lanes
+    elif test == "timing":  # some are too long: an error costs no clock
+        longest = make.max_len + 3 * make.lanes
     for phase in SCENARIOS[test].phases(Bench(make, 60, None)):
         for row in phase.rows:
             assert 1 <= len(row.x) <= longest
@@ -161,7 +164,7 @@ def test_ends_have_right_lengths_and_channels_at_the_ends():
 def test_masks_are_tried_at_every_class_of_length():
     unit = next(iter(UNITS.values()))
     make = maker(unit)
-    [phase] = scenarios._masks(Bench(make, 200, None))
+    phase, _ = scenarios._masks(Bench(make, 200, None))
     tried = {(len(row.x), row.origin.split(", mask ")[1]) for row in phase.rows}
     assert tried >= set(itertools.product((1, 4, 7, 8, 9, 17, 63, 64), MASKS))
 
