@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -69,6 +70,10 @@ class E2SoftmaxUnit(SoftmaxUnit):
             1:
         ]
         yield from self._beside_masked(places, most, parameters)
+        # Every ks with every bin, of equal elements alone.
+        for ks, j in itertools.product(range(max_len.bit_length()), range(1 << bits)):
+            count = -(-((1 << bits) + j << ks) >> bits)
+            yield Edge(np.full(count, 127, np.int8), {"fmt": 1})
         for frac in range(8):
             codes = log2exp(np.arange(256), frac, half)
             weights = weight(codes, half)

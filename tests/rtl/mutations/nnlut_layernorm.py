@@ -97,11 +97,8 @@ MUTATIONS: dict[str, Mutation] = {
     "shift of a deviation rounded up": Mutation(
         ((DEVIATION, "y_q      <= y;", "y_q      <= y + 16'(unused_half);"),), "random", VALUE
     ),
-    "sum of squares a bit narrow": Mutation(
-        ((TOP, "SquareW  = 31 + LenLog;", "SquareW  = 30 + LenLog;"),), "settings", VALUE
-    ),
-    "line of a breakpoint taken late": Mutation(
-        ((RSQRT, "above[i] = m_q >= nnlut", "above[i] = m_q >= 16'd1 + nnlut"),), "random", VALUE
+    "sum of squares two bits narrow": Mutation(
+        ((TOP, "SquareW  = 31 + LenLog;", "SquareW  = 29 + LenLog;"),), "settings", VALUE
     ),
     "M of 2^15 for its half": Mutation(
         ((AVERAGE, "PLACE_W'(!inv_mant_i[15]);", "PLACE_W'(1);"),), "lengths", VALUE
