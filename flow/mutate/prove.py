@@ -23,8 +23,10 @@ from pathlib import Path
 from .. import tools
 from .netlist import CHOSEN, Mutant, Mutants, MutateError
 
-VERSION = 2  # of the proofs that are kept
-_SECONDS = 8  # for ABC, of one mutant
+VERSION = 4  # of the proofs that are kept
+_SECONDS = 8  # of the processor, for ABC, at a time
+_LEVELS = 5  # clocks that a fault is followed
+_HINTS = 40_000  # more take longer than they are worth
 _REDUCED = "reduced.aig"
 _ALWAYS = ("s_axis_tready", "m_axis_tvalid", "err_len_o", "err_keep_o")
 _PASSES = ("async2sync", "memory_map", "techmap", "dffunmap", "simplemap", "setundef -anyseq")
@@ -79,9 +81,14 @@ class _Aig:
         """OR of several."""
         return functools.reduce(self.either, literals, 0)
 
-    def write(self, path: Path, bad: int, flip_flops: Sequence[tuple[int, int]]) -> None:
-        """As binary AIGER: one output, flip-flops (literal, next one) that start at 0."""
-        used, stack = set(), [bad >> 1, *(following >> 1 for _, following in flip_flops)]
+    def write(
+        self, path: Path, outputs: Sequence[int], flip_flops: Sequence[tuple[int, int]]
+    ) -> None:
+        """As binary AIGER; flip-flops (literal, next one) start at 0."""
+        used, stack = (
+            set(),
+            [*(one >> 1 for one in outputs), *(following >> 1 for _, following in flip_flops)],
+        )
         while stack:
             variable = stack.pop()
             if variable not in used:
@@ -96,10 +103,10 @@ class _Aig:
         def renumbered(literal: int) -> int:
             return 2 * number[literal >> 1] | literal & 1
 
-        counts = (len(number) - 1, len(inputs), len(states), 1, len(gates))
+        counts = (len(number) - 1, len(inputs), len(states), len(outputs), len(gates))
         lines = ["aig " + " ".join(map(str, counts))]
         lines += [str(renumbered(following)) for _, following in flip_flops]
-        lines.append(str(renumbered(bad)))
+        lines += [str(renumbered(one)) for one in outputs]
         coded = bytearray()
         for one in gates:
             low, high = sorted(map(renumbered, self.gates[one]))
@@ -143,7 +150,7 @@ class Circuit:
                 raise MutateError(f"Yosys cannot lower {mutants.unit.name} to gates:\n    {said}")
             part.replace(circuit)
         found = cls.read(circuit, names)
-        assert found._reads  # once, for all processes
+        assert found._controls is not None  # once, for all processes
         return found
 
     @classmethod
@@ -190,8 +197,7 @@ class Circuit:
     def prove(self, mutant: Mutant) -> dict:
         """Try to prove a mutant equal: {by: how, empty if it is not, tried: what was found}."""
         aig = _Aig()
-        ports = [literal for (name, _), literal in self.inputs.items() if name != CHOSEN]
-        fixed = {literal: aig.new() for literal in [*ports, *self.free]}
+        fixed = self._inputs(aig)
         shared = {literal: aig.new() for literal, _ in self.states}
         right, wrong = (self.copy(aig, n, fixed | shared) for n in (0, mutant.number))
         # In the same state: what is taken differently, and what is seen differently.
@@ -205,22 +211,37 @@ class Circuit:
         if not apart and seen == 0:
             return {"by": "same structure", "tried": ""}
         bad = aig.any([seen, *(aig.differ(a, b) for _, a, b in apart)])
-        if _abc(aig, bad, [], "iprove") == "proved":
+        if _abc(aig, [bad], [], "read_aiger miter.aig; iprove") == "proved":
             return {"by": "same in every state", "tried": ""}
         return self._sequential(mutant, [literal for literal, _, _ in apart])
 
     def _sequential(self, mutant: Mutant, apart: Sequence[int]) -> dict:
-        """From reset, side by side; flip-flops that nothing of the mutant reaches exist once."""
+        """From reset, side by side.
+
+        Flip-flops that are apart exist twice, the others once: that both would take the same is to
+        be proved, too, so that a proof with few of them is one of the whole. First those that take
+        something else in the same state are apart, then what these reach in a clock, and so on.
+        """
+        said, twice = "", dict.fromkeys(apart)
+        for _ in range(_LEVELS):
+            said, reached = self._together(mutant, list(twice))
+            if said == "proved":
+                return {"by": "same from reset on", "tried": ""}
+            if not reached:
+                break
+            twice |= dict.fromkeys(reached)
+        return {"by": "", "tried": said}
+
+    def _together(self, mutant: Mutant, twice: Sequence[int]) -> tuple[str, list[int]]:
+        """(what ABC says, flip-flops that exist once and that the others reach)."""
         aig = _Aig()
         started, reset_before = aig.new(), aig.new()
         first = started ^ 1
-        ports = [literal for (name, _), literal in self.inputs.items() if name != CHOSEN]
-        fixed = {literal: aig.new() for literal in [*ports, *self.free]}
+        fixed = self._inputs(aig)
         reset = self.inputs["rst_ni", 0]
         fixed[reset] = aig.both(fixed[reset], started)
-        twice = self._reached(set(apart))
         state = {literal: aig.new() for literal, _ in self.states}
-        other = {literal: aig.new() for literal in state if literal in twice}
+        other = {literal: aig.new() for literal in twice}
         start = {literal: aig.new() for literal in state}
         known = [
             {literal: aig.choose(first, start[literal], there[literal]) for literal in state}
@@ -230,16 +251,29 @@ class Circuit:
             self.copy(aig, chosen, fixed | there)
             for chosen, there in zip((0, mutant.number), known, strict=True)
         )
-        bad = self._seen(aig, right, wrong, aig.both(fixed[reset] ^ 1, reset_before))
         flip_flops = [(started, 1), (reset_before, fixed[reset] ^ 1)]
         flip_flops += [(state[one], _of(right, takes)) for one, takes in self.states]
-        flip_flops += [
-            (other[one], _of(wrong, takes)) for one, takes in self.states if one in other
-        ]
-        said = _abc(aig, bad, flip_flops, f"scorr; write_aiger {_REDUCED}; pdr -T {_SECONDS}")
-        if said == "proved":
-            return {"by": "same from reset on", "tried": ""}
-        return {"by": "", "tried": said}
+        flip_flops += [(other[at], _of(wrong, takes)) for at, takes in self.states if at in other]
+        reached = {
+            one: aig.differ(_of(right, takes), _of(wrong, takes))
+            for one, takes in self.states
+            if one not in other and _of(right, takes) != _of(wrong, takes)
+        }
+        seen = self._seen(aig, right, wrong, aig.both(fixed[reset] ^ 1, reset_before))
+        bad = aig.any([seen, *reached.values()])
+        # Most faults are in what nobody looks at: then both are the same only where some valid bit
+        # is 1. scorr, which finds signals that are always 0, is shown what may be.
+        hints = []
+        if len(other) * len(self._controls) <= _HINTS:
+            apart = [aig.differ(known[0][one], known[1][one]) for one in other]
+            hints = [aig.both(one, known[0][where]) for one in apart for where in self._controls]
+        how = f"&r miter.aig; &scorr; &w {_REDUCED}; &scorr -F 2; &w {_REDUCED}"
+        return _abc(aig, [bad, *hints], flip_flops, how), list(reached)
+
+    def _inputs(self, aig: _Aig) -> dict[int, int]:
+        """Literals of their own for all inputs."""
+        ports = [literal for (name, _), literal in self.inputs.items() if name != CHOSEN]
+        return {literal: aig.new() for literal in [*ports, *self.free]}
 
     def _seen(self, aig: _Aig, right: list[int], wrong: list[int], in_reset: int) -> int:
         """1 where an observer can tell the two apart."""
@@ -249,54 +283,30 @@ class Circuit:
         shown = aig.either(pairs["m_axis_tvalid", 0][0], in_reset)
         return aig.either(aig.any(always), aig.both(shown, aig.any(payload)))
 
-    def _reached(self, apart: set[int]) -> set[int]:
-        """Flip-flops that may hold other values once these do; more are no harm."""
-        reads = self._reads
-        while True:
-            more = {
-                literal
-                for literal, _ in self.states
-                if literal not in apart and reads[literal] & apart
-            }
-            if not more:
-                return apart
-            apart = apart | more
-
     @functools.cached_property
-    def _reads(self) -> dict[int, set[int]]:
-        """Flip-flops that each flip-flop's next value depends on, of the unit without a fault."""
+    def _controls(self) -> list[int]:
+        """Flip-flops that a reset sets: valid bits, and others that say what is going on."""
         aig = _Aig()
-        ports = [literal for (name, _), literal in self.inputs.items() if name != CHOSEN]
-        known = {literal: aig.new() for literal in [*ports, *self.free]}
-        states = [literal for literal, _ in self.states]
-        known |= {literal: aig.new() for literal in states}
+        known = self._inputs(aig)
+        known |= {literal: aig.new() for literal, _ in self.states}
+        known[self.inputs["rst_ni", 0]] = 0
         value = self.copy(aig, 0, known)
-        masks = [0] * aig.size
-        for at, literal in enumerate(states):
-            masks[known[literal] >> 1] = 1 << at
-        for variable, (a, b) in aig.gates.items():
-            masks[variable] = masks[a >> 1] | masks[b >> 1]
-        found = {}
-        for literal, following in self.states:
-            mask = masks[_of(value, following) >> 1]
-            bits = bin(mask)[:1:-1]
-            found[literal] = {states[at] for at, bit in enumerate(bits) if bit == "1"}
-        return found
+        return [literal for literal, takes in self.states if _of(value, takes) < 2]
 
 
 def _of(value: Sequence[int], literal: int) -> int:
     return value[literal >> 1] ^ literal & 1
 
 
-def _abc(aig: _Aig, bad: int, flip_flops: Sequence[tuple[int, int]], how: str) -> str:
-    """`proved` if `bad` is never 1, else what ABC found, in words."""
-    if bad == 0:
+def _abc(aig: _Aig, outputs: Sequence[int], flip_flops: Sequence[tuple[int, int]], how: str) -> str:
+    """`proved` if the first output is never 1, else what ABC found, in words."""
+    if outputs[0] == 0:
         return "proved"
     abc = tools.package("pyosys") / "yosys-abc"
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        aig.write(folder / "miter.aig", bad, flip_flops)
-        command = f"read_aiger miter.aig; {how}; print_status"
+        aig.write(folder / "miter.aig", outputs, flip_flops)
+        command = f"{how}; print_status"
         # Of the processor: a busy machine proves as much.
         limited = ["sh", "-c", f'ulimit -t {_SECONDS}; exec "$@"', "abc", str(abc), "-q", command]
         ended = tools.run(limited, folder)
@@ -312,7 +322,7 @@ def _abc(aig: _Aig, bad: int, flip_flops: Sequence[tuple[int, int]], how: str) -
 
 
 def _is_zero(path: Path) -> bool:
-    """Whether the one output of a binary AIGER is the constant 0."""
+    """Whether the first output of a binary AIGER is the constant 0."""
     lines = path.read_bytes().split(b"\n")
     flip_flops = int(lines[0].split()[3])
     return lines[1 + flip_flops] == b"0"
