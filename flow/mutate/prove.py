@@ -15,6 +15,8 @@ in both. A proof is for every such start and every stimulus, of every length.
 from __future__ import annotations
 
 import functools
+import itertools
+import random
 import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -23,10 +25,12 @@ from pathlib import Path
 from .. import tools
 from .netlist import CHOSEN, Mutant, Mutants, MutateError
 
-VERSION = 4  # of the proofs that are kept
+VERSION = 6  # of the proofs that are kept
 _SECONDS = 8  # of the processor, for ABC, at a time
-_LEVELS = 5  # clocks that a fault is followed
-_HINTS = 40_000  # more take longer than they are worth
+_TRIES = 2  # with more flip-flops apart
+_RUNS, _CLOCKS = 128, 64  # of random inputs
+_NEAR = 16  # signals near the fault
+_EACH = 12  # controls tried for a flip-flop
 _REDUCED = "reduced.aig"
 _ALWAYS = ("s_axis_tready", "m_axis_tvalid", "err_len_o", "err_keep_o")
 _PASSES = ("async2sync", "memory_map", "techmap", "dffunmap", "simplemap", "setundef -anyseq")
@@ -219,56 +223,34 @@ class Circuit:
         """From reset, side by side.
 
         Flip-flops that are apart exist twice, the others once: that both would take the same is to
-        be proved, too, so that a proof with few of them is one of the whole. First those that take
-        something else in the same state are apart, then what these reach in a clock, and so on.
+        be proved, too, so that a proof with few of them is one of the whole. Which are apart is
+        seen with random inputs.
         """
-        said, twice = "", dict.fromkeys(apart)
-        for _ in range(_LEVELS):
-            said, reached = self._together(mutant, list(twice))
+        every = _Pair(self, mutant, [literal for literal, _ in self.states])
+        values = every.simulated()
+        if _value(values, every.seen):
+            return {"by": "", "tried": "differs with random inputs, legal or not"}
+        twice = dict.fromkeys(apart)
+        twice |= {one: None for one, bit in every.differ.items() if _value(values, bit)}
+        for _ in range(_TRIES):
+            pair = _Pair(self, mutant, list(twice))
+            # Most faults are in what nobody looks at: then both are the same only where some valid
+            # bit is 1. scorr, which finds signals that are always 0, is shown what may be.
+            hints = pair.hints(self._controls)
+            how = f"&r miter.aig; &scorr; &w {_REDUCED}; &scorr -F 2; &w {_REDUCED}"
+            said = _abc(pair.aig, [pair.bad, *hints], pair.flip_flops, how)
             if said == "proved":
                 return {"by": "same from reset on", "tried": ""}
-            if not reached:
+            if not pair.reached:
                 break
-            twice |= dict.fromkeys(reached)
-        return {"by": "", "tried": said}
-
-    def _together(self, mutant: Mutant, twice: Sequence[int]) -> tuple[str, list[int]]:
-        """(what ABC says, flip-flops that exist once and that the others reach)."""
-        aig = _Aig()
-        started, reset_before = aig.new(), aig.new()
-        first = started ^ 1
-        fixed = self._inputs(aig)
-        reset = self.inputs["rst_ni", 0]
-        fixed[reset] = aig.both(fixed[reset], started)
-        state = {literal: aig.new() for literal, _ in self.states}
-        other = {literal: aig.new() for literal in twice}
-        start = {literal: aig.new() for literal in state}
-        known = [
-            {literal: aig.choose(first, start[literal], there[literal]) for literal in state}
-            for there in (state, state | other)
-        ]
-        right, wrong = (
-            self.copy(aig, chosen, fixed | there)
-            for chosen, there in zip((0, mutant.number), known, strict=True)
-        )
-        flip_flops = [(started, 1), (reset_before, fixed[reset] ^ 1)]
-        flip_flops += [(state[one], _of(right, takes)) for one, takes in self.states]
-        flip_flops += [(other[at], _of(wrong, takes)) for at, takes in self.states if at in other]
-        reached = {
-            one: aig.differ(_of(right, takes), _of(wrong, takes))
-            for one, takes in self.states
-            if one not in other and _of(right, takes) != _of(wrong, takes)
+            twice |= dict.fromkeys(pair.reached)
+        # The other engine is slower and finds more.
+        how = f"read_aiger miter.aig; scorr; write_aiger {_REDUCED}"
+        said = _abc(every.aig, [every.bad], every.flip_flops, how)
+        return {
+            "by": "same from reset on" * (said == "proved"),
+            "tried": "" if said == "proved" else said,
         }
-        seen = self._seen(aig, right, wrong, aig.both(fixed[reset] ^ 1, reset_before))
-        bad = aig.any([seen, *reached.values()])
-        # Most faults are in what nobody looks at: then both are the same only where some valid bit
-        # is 1. scorr, which finds signals that are always 0, is shown what may be.
-        hints = []
-        if len(other) * len(self._controls) <= _HINTS:
-            apart = [aig.differ(known[0][one], known[1][one]) for one in other]
-            hints = [aig.both(one, known[0][where]) for one in apart for where in self._controls]
-        how = f"&r miter.aig; &scorr; &w {_REDUCED}; &scorr -F 2; &w {_REDUCED}"
-        return _abc(aig, [bad, *hints], flip_flops, how), list(reached)
 
     def _inputs(self, aig: _Aig) -> dict[int, int]:
         """Literals of their own for all inputs."""
@@ -292,6 +274,90 @@ class Circuit:
         known[self.inputs["rst_ni", 0]] = 0
         value = self.copy(aig, 0, known)
         return [literal for literal, takes in self.states if _of(value, takes) < 2]
+
+
+class _Pair:
+    """Unit and mutant side by side, from a first clock in reset.
+
+    seen     1 where an observer can tell them apart; bad: or where a flip-flop that exists once
+             would take something else in the two
+    differ   of each flip-flop that exists twice: 1 where it is not the same
+    reached  flip-flops that exist once and that the others may reach
+    """
+
+    def __init__(self, circuit: Circuit, mutant: Mutant, twice: Sequence[int]):
+        aig = self.aig = _Aig()
+        started, reset_before = aig.new(), aig.new()
+        first = started ^ 1
+        fixed = circuit._inputs(aig)
+        reset = circuit.inputs["rst_ni", 0]
+        self._reset = fixed[reset]
+        fixed[reset] = aig.both(fixed[reset], started)
+        state = {literal: aig.new() for literal, _ in circuit.states}
+        other = {literal: aig.new() for literal in twice}
+        start = {literal: aig.new() for literal in state}
+        self._states, changed = (
+            {literal: aig.choose(first, start[literal], there[literal]) for literal in state}
+            for there in (state, state | other)
+        )
+        right = circuit.copy(aig, 0, fixed | self._states)
+        wrong = circuit.copy(aig, mutant.number, fixed | changed)
+        takes = [(one, _of(right, what), _of(wrong, what)) for one, what in circuit.states]
+        self.flip_flops = [(started, 1), (reset_before, fixed[reset] ^ 1)]
+        self.flip_flops += [(state[one], what) for one, what, _ in takes]
+        self.flip_flops += [(other[one], what) for one, _, what in takes if one in other]
+        reached = {one: aig.differ(a, b) for one, a, b in takes if one not in other and a != b}
+        self._running = fixed[reset]
+        # Where the fault is: the first signals that it may change.
+        where = (n for n, _, _ in circuit.gates if right[n] != wrong[n])
+        self._near = [aig.differ(right[n], wrong[n]) for n in itertools.islice(where, _NEAR)]
+        in_reset = aig.both(fixed[reset] ^ 1, reset_before)
+        self.seen = circuit._seen(aig, right, wrong, in_reset)
+        self.bad = aig.any([self.seen, *reached.values()])
+        self.reached = list(reached)
+        self.differ = {one: aig.differ(self._states[one], changed[one]) for one in other}
+
+    def simulated(self) -> list[int]:
+        """Values of all variables with random inputs: a bit for each clock of each of many runs."""
+        aig, rng = self.aig, random.Random(1)
+        state = {one >> 1: 0 for one, _ in self.flip_flops}
+        inputs = [n for n in range(1, aig.size) if n not in aig.gates and n not in state]
+        whole, mask = [0] * aig.size, (1 << _RUNS) - 1
+        value = [0] * aig.size
+        for clock in range(_CLOCKS):
+            for one in inputs:
+                value[one] = rng.getrandbits(_RUNS)
+            for _ in range(5):  # resets are rare
+                value[self._reset >> 1] |= rng.getrandbits(_RUNS)
+            for one, now in state.items():
+                value[one] = now
+            for one, (a, b) in aig.gates.items():
+                x, y = value[a >> 1], value[b >> 1]
+                value[one] = (x ^ mask if a & 1 else x) & (y ^ mask if b & 1 else y)
+            state = {
+                one >> 1: value[what >> 1] ^ (mask if what & 1 else 0)
+                for one, what in self.flip_flops
+            }
+            for one, now in enumerate(value):
+                if now:
+                    whole[one] |= now << clock * _RUNS
+        return whole
+
+    def hints(self, controls: Sequence[int]) -> list[int]:
+        """What may never be 1: a flip-flop that is not the same while some control is 1."""
+        now = [self.aig.both(self._states[one], self._running) for one in controls]
+        values, found = self.simulated(), []
+        when = [(one, _value(values, one)) for one in now]
+        when = sorted(when, key=lambda one: -one[1].bit_count())
+        for bit in [*self.differ.values(), *self._near]:
+            apart = _value(values, bit)
+            never = [control for control, ones in when if ones and not ones & apart]
+            found += [self.aig.both(bit, control) for control in never[:_EACH]]
+        return found
+
+
+def _value(values: Sequence[int], literal: int) -> int:
+    return values[literal >> 1] ^ (((1 << _RUNS * _CLOCKS) - 1) if literal & 1 else 0)
 
 
 def _of(value: Sequence[int], literal: int) -> int:

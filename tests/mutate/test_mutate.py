@@ -222,3 +222,14 @@ def test_every_waiver_is_of_a_unit_and_of_a_line_that_exists():
         assert one.unit in UNITS
         assert one.text in (results.RTL / one.file).read_text(encoding="utf-8")
         assert one.why
+
+
+def test_the_pages_say_what_the_code_does():
+    commands = (results.DOCS / "commands.md").read_text(encoding="utf-8")
+    page = (results.DOCS / "mutation.md").read_text(encoding="utf-8")
+    script = (results.ROOT / "scripts/mutate.py").read_text(encoding="utf-8")
+    goal = f"{results.GOAL:g}"
+    assert f"fewer than {goal} %" in commands
+    assert f"The goal is {goal}." in page
+    assert 'given.pop("COUNT", "1000")' in script
+    assert "default 1000" in commands
