@@ -309,8 +309,8 @@ class _Pair:
         reached = {one: aig.differ(a, b) for one, a, b in takes if one not in other and a != b}
         self._running = fixed[reset]
         # Where the fault is: the first signals that it may change.
-        where = (n for n, _, _ in circuit.gates if right[n] != wrong[n])
-        self._near = [aig.differ(right[n], wrong[n]) for n in itertools.islice(where, _NEAR)]
+        bits = (aig.differ(right[n], wrong[n]) for n, _, _ in circuit.gates if right[n] != wrong[n])
+        self._near = list(itertools.islice((bit for bit in bits if bit > 1), _NEAR))
         in_reset = aig.both(fixed[reset] ^ 1, reset_before)
         self.seen = circuit._seen(aig, right, wrong, in_reset)
         self.bad = aig.any([self.seen, *reached.values()])
