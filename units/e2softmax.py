@@ -113,26 +113,31 @@ class E2SoftmaxUnit(SoftmaxUnit):
     def _beside_masked(
         self, places: Sequence[int], most: int, parameters: Parameters
     ) -> Iterator[Edge]:
-        """Sums one below an edge, with every other lane masked: what a masked lane would add, where
-        it is 0 as inside, has each code."""
-        half = parameters["EXP_FRAC"]
-        known: set[int] = set()
-        for frac in range(8):
-            codes = log2exp(np.arange(256), frac, half)
-            weights = weight(codes, half)
-            # The row's maximum is what it is above 0.
-            for code, top in zip(*np.unique(codes[:128], return_index=True), strict=True):
-                filler = Filler(weights[: top + 129])
-                below, total = filler.below(places[0] - 1 - int(weights[0]), most)
-                if code in known or total + int(weights[0]) != places[0] - 1:
-                    continue
-                known.add(code)
-                values = top - np.array([0, *below])
-                for first in (0, 1):
-                    x = np.zeros(2 * len(values), np.int8)
-                    x[first::2] = values
-                    mask = np.arange(len(x)) % 2 == first
-                    yield Edge(x, {"frac": frac, "fmt": 1}, mask=mask)
+        """Sums one below an edge, beside lanes that hold no element.
+
+        Every other lane is masked, and each of the two smallest weights is in each of the others in
+        turn; or a row ends with the smallest one in each lane. A lane beside it, whose code is the
+        same inside, must add nothing.
+        """
+        half, lanes = parameters["EXP_FRAC"], parameters["LANES"]
+        weights = weight(log2exp(np.arange(256), 0, half), half)
+        below = sorted(Filler(weights).below(places[0] - 1 - int(weights[0]), most)[0])
+        settings = {"frac": 0, "fmt": 1}
+        for first in (0, 1):
+            for lane in range(max(1, lanes // 2)):
+                for one in below[-2:]:
+                    distances = [0, *below]
+                    distances.remove(one)
+                    distances.insert(min(lane, len(distances)), one)
+                    x = np.zeros(2 * len(distances), np.int8)
+                    x[first::2] = 127 - np.array(distances)
+                    yield Edge(x, settings, mask=np.arange(len(x)) % 2 == first)
+        for lane in range(lanes):
+            masked = (lane - len(below)) % lanes
+            x = 127 - np.array([0, *[0] * masked, *below])
+            mask = np.ones(len(x), bool)
+            mask[1 : 1 + masked] = False
+            yield Edge(x.astype(np.int8), settings, mask=mask)
 
     def coverage(self, parameters: Parameters) -> Coverage:
         lanes, max_len = parameters["LANES"], parameters["MAX_LEN"]

@@ -15,6 +15,8 @@ in both. A proof is for every such start and every stimulus, of every length.
 from __future__ import annotations
 
 import functools
+import itertools
+import random
 import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -23,8 +25,12 @@ from pathlib import Path
 from .. import tools
 from .netlist import CHOSEN, Mutant, Mutants, MutateError
 
-VERSION = 2  # of the proofs that are kept
-_SECONDS = 8  # for ABC, of one mutant
+VERSION = 6  # of the proofs that are kept
+_SECONDS = 8  # of the processor, for ABC, at a time
+_TRIES = 2  # with more flip-flops apart
+_RUNS, _CLOCKS = 128, 64  # of random inputs
+_NEAR = 16  # signals near the fault
+_EACH = 12  # controls tried for a flip-flop
 _REDUCED = "reduced.aig"
 _ALWAYS = ("s_axis_tready", "m_axis_tvalid", "err_len_o", "err_keep_o")
 _PASSES = ("async2sync", "memory_map", "techmap", "dffunmap", "simplemap", "setundef -anyseq")
@@ -79,9 +85,14 @@ class _Aig:
         """OR of several."""
         return functools.reduce(self.either, literals, 0)
 
-    def write(self, path: Path, bad: int, flip_flops: Sequence[tuple[int, int]]) -> None:
-        """As binary AIGER: one output, flip-flops (literal, next one) that start at 0."""
-        used, stack = set(), [bad >> 1, *(following >> 1 for _, following in flip_flops)]
+    def write(
+        self, path: Path, outputs: Sequence[int], flip_flops: Sequence[tuple[int, int]]
+    ) -> None:
+        """As binary AIGER; flip-flops (literal, next one) start at 0."""
+        used, stack = (
+            set(),
+            [*(one >> 1 for one in outputs), *(following >> 1 for _, following in flip_flops)],
+        )
         while stack:
             variable = stack.pop()
             if variable not in used:
@@ -96,10 +107,10 @@ class _Aig:
         def renumbered(literal: int) -> int:
             return 2 * number[literal >> 1] | literal & 1
 
-        counts = (len(number) - 1, len(inputs), len(states), 1, len(gates))
+        counts = (len(number) - 1, len(inputs), len(states), len(outputs), len(gates))
         lines = ["aig " + " ".join(map(str, counts))]
         lines += [str(renumbered(following)) for _, following in flip_flops]
-        lines.append(str(renumbered(bad)))
+        lines += [str(renumbered(one)) for one in outputs]
         coded = bytearray()
         for one in gates:
             low, high = sorted(map(renumbered, self.gates[one]))
@@ -143,7 +154,7 @@ class Circuit:
                 raise MutateError(f"Yosys cannot lower {mutants.unit.name} to gates:\n    {said}")
             part.replace(circuit)
         found = cls.read(circuit, names)
-        assert found._reads  # once, for all processes
+        assert found._controls is not None  # once, for all processes
         return found
 
     @classmethod
@@ -190,8 +201,7 @@ class Circuit:
     def prove(self, mutant: Mutant) -> dict:
         """Try to prove a mutant equal: {by: how, empty if it is not, tried: what was found}."""
         aig = _Aig()
-        ports = [literal for (name, _), literal in self.inputs.items() if name != CHOSEN]
-        fixed = {literal: aig.new() for literal in [*ports, *self.free]}
+        fixed = self._inputs(aig)
         shared = {literal: aig.new() for literal, _ in self.states}
         right, wrong = (self.copy(aig, n, fixed | shared) for n in (0, mutant.number))
         # In the same state: what is taken differently, and what is seen differently.
@@ -205,41 +215,47 @@ class Circuit:
         if not apart and seen == 0:
             return {"by": "same structure", "tried": ""}
         bad = aig.any([seen, *(aig.differ(a, b) for _, a, b in apart)])
-        if _abc(aig, bad, [], "iprove") == "proved":
+        if _abc(aig, [bad], [], "read_aiger miter.aig; iprove") == "proved":
             return {"by": "same in every state", "tried": ""}
         return self._sequential(mutant, [literal for literal, _, _ in apart])
 
     def _sequential(self, mutant: Mutant, apart: Sequence[int]) -> dict:
-        """From reset, side by side; flip-flops that nothing of the mutant reaches exist once."""
-        aig = _Aig()
-        started, reset_before = aig.new(), aig.new()
-        first = started ^ 1
+        """From reset, side by side.
+
+        Flip-flops that are apart exist twice, the others once: that both would take the same is to
+        be proved, too, so that a proof with few of them is one of the whole. Which are apart is
+        seen with random inputs.
+        """
+        every = _Pair(self, mutant, [literal for literal, _ in self.states])
+        values = every.simulated()
+        if _value(values, every.seen):
+            return {"by": "", "tried": "differs with random inputs, legal or not"}
+        twice = dict.fromkeys(apart)
+        twice |= {one: None for one, bit in every.differ.items() if _value(values, bit)}
+        for _ in range(_TRIES):
+            pair = _Pair(self, mutant, list(twice))
+            # Most faults are in what nobody looks at: then both are the same only where some valid
+            # bit is 1. scorr, which finds signals that are always 0, is shown what may be.
+            hints = pair.hints(self._controls)
+            how = f"&r miter.aig; &scorr; &w {_REDUCED}; &scorr -F 2; &w {_REDUCED}"
+            said = _abc(pair.aig, [pair.bad, *hints], pair.flip_flops, how)
+            if said == "proved":
+                return {"by": "same from reset on", "tried": ""}
+            if not pair.reached:
+                break
+            twice |= dict.fromkeys(pair.reached)
+        # The other engine is slower and finds more.
+        how = f"read_aiger miter.aig; scorr; write_aiger {_REDUCED}"
+        said = _abc(every.aig, [every.bad], every.flip_flops, how)
+        return {
+            "by": "same from reset on" * (said == "proved"),
+            "tried": "" if said == "proved" else said,
+        }
+
+    def _inputs(self, aig: _Aig) -> dict[int, int]:
+        """Literals of their own for all inputs."""
         ports = [literal for (name, _), literal in self.inputs.items() if name != CHOSEN]
-        fixed = {literal: aig.new() for literal in [*ports, *self.free]}
-        reset = self.inputs["rst_ni", 0]
-        fixed[reset] = aig.both(fixed[reset], started)
-        twice = self._reached(set(apart))
-        state = {literal: aig.new() for literal, _ in self.states}
-        other = {literal: aig.new() for literal in state if literal in twice}
-        start = {literal: aig.new() for literal in state}
-        known = [
-            {literal: aig.choose(first, start[literal], there[literal]) for literal in state}
-            for there in (state, state | other)
-        ]
-        right, wrong = (
-            self.copy(aig, chosen, fixed | there)
-            for chosen, there in zip((0, mutant.number), known, strict=True)
-        )
-        bad = self._seen(aig, right, wrong, aig.both(fixed[reset] ^ 1, reset_before))
-        flip_flops = [(started, 1), (reset_before, fixed[reset] ^ 1)]
-        flip_flops += [(state[one], _of(right, takes)) for one, takes in self.states]
-        flip_flops += [
-            (other[one], _of(wrong, takes)) for one, takes in self.states if one in other
-        ]
-        said = _abc(aig, bad, flip_flops, f"scorr; write_aiger {_REDUCED}; pdr -T {_SECONDS}")
-        if said == "proved":
-            return {"by": "same from reset on", "tried": ""}
-        return {"by": "", "tried": said}
+        return {literal: aig.new() for literal in [*ports, *self.free]}
 
     def _seen(self, aig: _Aig, right: list[int], wrong: list[int], in_reset: int) -> int:
         """1 where an observer can tell the two apart."""
@@ -249,54 +265,114 @@ class Circuit:
         shown = aig.either(pairs["m_axis_tvalid", 0][0], in_reset)
         return aig.either(aig.any(always), aig.both(shown, aig.any(payload)))
 
-    def _reached(self, apart: set[int]) -> set[int]:
-        """Flip-flops that may hold other values once these do; more are no harm."""
-        reads = self._reads
-        while True:
-            more = {
-                literal
-                for literal, _ in self.states
-                if literal not in apart and reads[literal] & apart
-            }
-            if not more:
-                return apart
-            apart = apart | more
-
     @functools.cached_property
-    def _reads(self) -> dict[int, set[int]]:
-        """Flip-flops that each flip-flop's next value depends on, of the unit without a fault."""
+    def _controls(self) -> list[int]:
+        """Flip-flops that a reset sets: valid bits, and others that say what is going on."""
         aig = _Aig()
-        ports = [literal for (name, _), literal in self.inputs.items() if name != CHOSEN]
-        known = {literal: aig.new() for literal in [*ports, *self.free]}
-        states = [literal for literal, _ in self.states]
-        known |= {literal: aig.new() for literal in states}
+        known = self._inputs(aig)
+        known |= {literal: aig.new() for literal, _ in self.states}
+        known[self.inputs["rst_ni", 0]] = 0
         value = self.copy(aig, 0, known)
-        masks = [0] * aig.size
-        for at, literal in enumerate(states):
-            masks[known[literal] >> 1] = 1 << at
-        for variable, (a, b) in aig.gates.items():
-            masks[variable] = masks[a >> 1] | masks[b >> 1]
-        found = {}
-        for literal, following in self.states:
-            mask = masks[_of(value, following) >> 1]
-            bits = bin(mask)[:1:-1]
-            found[literal] = {states[at] for at, bit in enumerate(bits) if bit == "1"}
+        return [literal for literal, takes in self.states if _of(value, takes) < 2]
+
+
+class _Pair:
+    """Unit and mutant side by side, from a first clock in reset.
+
+    seen     1 where an observer can tell them apart; bad: or where a flip-flop that exists once
+             would take something else in the two
+    differ   of each flip-flop that exists twice: 1 where it is not the same
+    reached  flip-flops that exist once and that the others may reach
+    """
+
+    def __init__(self, circuit: Circuit, mutant: Mutant, twice: Sequence[int]):
+        aig = self.aig = _Aig()
+        started, reset_before = aig.new(), aig.new()
+        first = started ^ 1
+        fixed = circuit._inputs(aig)
+        reset = circuit.inputs["rst_ni", 0]
+        self._reset = fixed[reset]
+        fixed[reset] = aig.both(fixed[reset], started)
+        state = {literal: aig.new() for literal, _ in circuit.states}
+        other = {literal: aig.new() for literal in twice}
+        start = {literal: aig.new() for literal in state}
+        self._states, changed = (
+            {literal: aig.choose(first, start[literal], there[literal]) for literal in state}
+            for there in (state, state | other)
+        )
+        right = circuit.copy(aig, 0, fixed | self._states)
+        wrong = circuit.copy(aig, mutant.number, fixed | changed)
+        takes = [(one, _of(right, what), _of(wrong, what)) for one, what in circuit.states]
+        self.flip_flops = [(started, 1), (reset_before, fixed[reset] ^ 1)]
+        self.flip_flops += [(state[one], what) for one, what, _ in takes]
+        self.flip_flops += [(other[one], what) for one, _, what in takes if one in other]
+        reached = {one: aig.differ(a, b) for one, a, b in takes if one not in other and a != b}
+        self._running = fixed[reset]
+        # Where the fault is: the first signals that it may change.
+        bits = (aig.differ(right[n], wrong[n]) for n, _, _ in circuit.gates if right[n] != wrong[n])
+        self._near = list(itertools.islice((bit for bit in bits if bit > 1), _NEAR))
+        in_reset = aig.both(fixed[reset] ^ 1, reset_before)
+        self.seen = circuit._seen(aig, right, wrong, in_reset)
+        self.bad = aig.any([self.seen, *reached.values()])
+        self.reached = list(reached)
+        self.differ = {one: aig.differ(self._states[one], changed[one]) for one in other}
+
+    def simulated(self) -> list[int]:
+        """Values of all variables with random inputs: a bit for each clock of each of many runs."""
+        aig, rng = self.aig, random.Random(1)
+        state = {one >> 1: 0 for one, _ in self.flip_flops}
+        inputs = [n for n in range(1, aig.size) if n not in aig.gates and n not in state]
+        whole, mask = [0] * aig.size, (1 << _RUNS) - 1
+        value = [0] * aig.size
+        for clock in range(_CLOCKS):
+            for one in inputs:
+                value[one] = rng.getrandbits(_RUNS)
+            for _ in range(5):  # resets are rare
+                value[self._reset >> 1] |= rng.getrandbits(_RUNS)
+            for one, now in state.items():
+                value[one] = now
+            for one, (a, b) in aig.gates.items():
+                x, y = value[a >> 1], value[b >> 1]
+                value[one] = (x ^ mask if a & 1 else x) & (y ^ mask if b & 1 else y)
+            state = {
+                one >> 1: value[what >> 1] ^ (mask if what & 1 else 0)
+                for one, what in self.flip_flops
+            }
+            for one, now in enumerate(value):
+                if now:
+                    whole[one] |= now << clock * _RUNS
+        return whole
+
+    def hints(self, controls: Sequence[int]) -> list[int]:
+        """What may never be 1: a flip-flop that is not the same while some control is 1."""
+        now = [self.aig.both(self._states[one], self._running) for one in controls]
+        values, found = self.simulated(), []
+        when = [(one, _value(values, one)) for one in now]
+        when = sorted(when, key=lambda one: -one[1].bit_count())
+        for bit in [*self.differ.values(), *self._near]:
+            apart = _value(values, bit)
+            never = [control for control, ones in when if ones and not ones & apart]
+            found += [self.aig.both(bit, control) for control in never[:_EACH]]
         return found
+
+
+def _value(values: Sequence[int], literal: int) -> int:
+    return values[literal >> 1] ^ (((1 << _RUNS * _CLOCKS) - 1) if literal & 1 else 0)
 
 
 def _of(value: Sequence[int], literal: int) -> int:
     return value[literal >> 1] ^ literal & 1
 
 
-def _abc(aig: _Aig, bad: int, flip_flops: Sequence[tuple[int, int]], how: str) -> str:
-    """`proved` if `bad` is never 1, else what ABC found, in words."""
-    if bad == 0:
+def _abc(aig: _Aig, outputs: Sequence[int], flip_flops: Sequence[tuple[int, int]], how: str) -> str:
+    """`proved` if the first output is never 1, else what ABC found, in words."""
+    if outputs[0] == 0:
         return "proved"
     abc = tools.package("pyosys") / "yosys-abc"
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        aig.write(folder / "miter.aig", bad, flip_flops)
-        command = f"read_aiger miter.aig; {how}; print_status"
+        aig.write(folder / "miter.aig", outputs, flip_flops)
+        command = f"{how}; print_status"
         # Of the processor: a busy machine proves as much.
         limited = ["sh", "-c", f'ulimit -t {_SECONDS}; exec "$@"', "abc", str(abc), "-q", command]
         ended = tools.run(limited, folder)
@@ -312,7 +388,7 @@ def _abc(aig: _Aig, bad: int, flip_flops: Sequence[tuple[int, int]], how: str) -
 
 
 def _is_zero(path: Path) -> bool:
-    """Whether the one output of a binary AIGER is the constant 0."""
+    """Whether the first output of a binary AIGER is the constant 0."""
     lines = path.read_bytes().split(b"\n")
     flip_flops = int(lines[0].split()[3])
     return lines[1 + flip_flops] == b"0"

@@ -63,6 +63,8 @@ def analyse(
         each(left, lambda one: _played(ready, one), jobs, played, _counts, say, len(made.mutants))
     alive = [one for one in made.mutants if not played.found[one.number]["check"]]
     proved = Lines(made.folder / f"proved-{prove.VERSION}.jsonl")
+    for path in sorted(made.folder.glob("proved-*.jsonl")):  # what is proved stays proved
+        proved.found |= {n: one for n, one in Lines(path).found.items() if one["by"]}
     left = [one for one in alive if one.number not in proved.found]
     if left:
         say(f"{len(alive)} alive; trying to prove {len(left)} equal to the unit")
