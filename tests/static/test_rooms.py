@@ -19,7 +19,7 @@ FLOORS = {
     "tb": ("stimulus", "check", "bulk", "uvm"),
     "flow": (
         *("drawings", "coverage", "build", "bulk", "sim", "static", "networks", "capture"),
-        *("accuracy", "regress", "pytorch", "ppa", "bench", "pages", "dashboard"),
+        *("accuracy", "regress", "pytorch", "ppa", "bench", "pages", "formal", "dashboard"),
     ),
 }
 OUTSIDE = {
