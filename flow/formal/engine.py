@@ -134,6 +134,8 @@ def prove(proof: Proof, folder: Path, rtl: Path = RTL) -> Outcome:
 
 _LIST = "select -list t:$assert"
 _REDUCE = (
+    # X is any value, and not what suits the optimiser.
+    "setundef -undriven -anyseq",
     # Logic that no assertion looks at goes.
     "delete -output",
     "opt_clean -purge",
@@ -182,7 +184,7 @@ class _Asked:
     def hunt(self, label: str) -> tuple[bool, str]:
         """Whether a property is refuted, in how many clocks; its trace is label.vcd."""
         vcd = f"-dump_vcd {self._folder}/{label}.vcd -show-ports -show-public"
-        return self._refuted(label, ["memory_map", "opt_clean"], vcd)
+        return self._refuted(label, ["setundef -undriven -anyseq", "memory_map", "opt_clean"], vcd)
 
     def reached(self, label: str) -> bool:
         """Whether what must be refuted is."""
@@ -204,7 +206,7 @@ class _Asked:
 
     def _cuts(self) -> list[str]:
         cuts = [f"cutpoint w:{wire}" for wire in self._proof.cut]
-        return cuts if self._proof.memories else [*cuts, "delete t:$mem_v2"]
+        return cuts if self._proof.memories else [*cuts, "cutpoint t:$mem_v2"]
 
     def _model(self, properties: Sequence[str], parameters: Mapping[str, int]) -> list[str]:
         """The passes that make a model with these assertions alone."""

@@ -1,22 +1,37 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is proved: a list for each unit, and one for the cells that units share."""
+"""What is proved: proofs.hjson, an entry for each unit and size that it names."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import hjson
 
 from softnorm.units import UNITS
 from softnorm.units.unit import Unit
 
+from ..errors import UserError
 from .engine import Proof
 
 COMMON = "common"
-_STREAM = ("sn_stream_checker.sv", "sn_stream_bind.sv", "sn_proof_reset.sv")
+LIST = Path(__file__).with_name("proofs.hjson")
+_MAIN = "main units"
+_SETS = {
+    _MAIN: [unit.name for unit in UNITS.values() if not unit.baseline],
+    "all units": list(UNITS),
+}
 
 
-def proofs() -> list[Proof]:
-    """All of them, the quick ones first within a unit."""
-    return [*_leaves(), *_streams()]
+@cache
+def proofs() -> tuple[Proof, ...]:
+    """All of them, in the order of the file. Raises UserError if it cannot be read."""
+    try:
+        entries = hjson.loads(LIST.read_text(encoding="utf-8"), object_pairs_hook=dict)["proofs"]
+        return tuple(proof for entry in entries for proof in _of(entry))
+    except (OSError, KeyError, TypeError, hjson.HjsonDecodeError) as error:
+        raise UserError(f"cannot read {LIST.name}: {error!r}") from None
 
 
 def of_unit(unit: Unit) -> list[Proof]:
@@ -28,48 +43,17 @@ def of_unit(unit: Unit) -> list[Proof]:
     ]
 
 
-def _streams() -> Iterator[Proof]:
-    for unit in UNITS.values():
-        if unit.baseline:
-            continue
-        yield Proof(
-            unit=unit.name,
-            name="output stream",
-            sentence="m_axis_tvalid stays until m_axis_tready comes, the payload is stable "
-            "meanwhile, and there is no tvalid in reset",
-            top=unit.name,
-            rtl=unit.rtl,
-            checkers=_STREAM,
-            properties=("a_valid_stays", "a_payload_stable", "a_quiet_in_reset"),
-            parameters=_size(unit),
-            small={"LANES": 1, "MAX_LEN": 2},
-            cut=("*u_output.data_i",),
-            depth=3,
-        )
-
-
-def _size(unit: Unit) -> dict[str, int]:
-    return {name: unit.defaults[name] for name in ("LANES", "MAX_LEN")}
-
-
-def _leaves() -> Iterator[Proof]:
-    for exp_frac in 0, 1:
-        yield Proof(
-            unit="e2softmax",
-            name="Log2Exp",
-            sentence="the code of each distance and each F is that of the equation",
-            top="e2softmax_log2exp",
-            rtl=("e2softmax/e2softmax_log2exp.sv",),
-            checkers=("sn_leaf_e2softmax.sv",),
-            parameters={"EXP_FRAC": exp_frac},
-        )
-    for ranges in 2, 3:
-        yield Proof(
-            unit="ailayernorm",
-            name="DynamicCompress",
-            sentence="y and the range of each a from -255 to 255 are those of the equation",
-            top="ailayernorm_compress",
-            rtl=("ailayernorm/ailayernorm_compress.sv",),
-            checkers=("sn_leaf_ailayernorm.sv",),
-            parameters={"CMP_RANGES": ranges},
-        )
+def _of(entry: dict) -> Iterator[Proof]:
+    """The proofs of an entry: `of` a unit, or a set of them; at one or more `sizes`."""
+    given = dict(entry)
+    of, sizes = given.pop("of"), given.pop("sizes", [{}])
+    for name in _SETS.get(of, [of]):
+        for size in sizes:
+            words = {key: tuple(value) for key, value in given.items() if isinstance(value, list)}
+            one = {**given, **words, "unit": name, "parameters": size}
+            if "rtl" not in one:  # the whole unit
+                unit = UNITS[name]
+                one |= {"top": unit.name, "rtl": unit.rtl}
+                defaults = {n: unit.defaults[n] for n in ("LANES", "MAX_LEN")}
+                one["parameters"] = {**defaults, **size}
+            yield Proof(**one)

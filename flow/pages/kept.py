@@ -168,7 +168,7 @@ def of_proofs(unit: str) -> str:
     """Of what the proofs of a unit, or of the common cells, depend on."""
     rtl = [RTL / name for name in UNITS[unit].rtl] if unit in UNITS else RTL.glob("common/*.sv")
     files = [*sorted(rtl), *sorted((ROOT / "tb/sv").glob("sn_*.sv"))]
-    files += [ROOT / "flow/formal/engine.py", ROOT / "flow/formal/proofs.py"]
+    files += [ROOT / "flow/formal/engine.py"]
     return sources.digest(files, tools.versions("yosys")["pyosys"])
 
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The arithmetic of AILayerNorm as docs/units/ailayernorm.md has it, for proofs over all inputs.
+// The arithmetic of AILayerNorm as its page has it (docs/units.md), for proofs over all inputs.
 
 module sn_leaf_compress #(
   parameter int CMP_RANGES = 2

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The arithmetic of E2Softmax as docs/units/e2softmax.md has it, for proofs over all inputs.
+// The arithmetic of E2Softmax as its page has it (docs/units.md), for proofs over all inputs.
 
 module sn_leaf_log2exp #(
   parameter int EXP_FRAC = 0
