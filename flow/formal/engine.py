@@ -51,7 +51,7 @@ class Proof:
     reach       labels of assertions that must be refuted
     parameters  what is proved for
     small       over these, where traces are looked for: of what is not proved, and of reach
-    memories    False: what is read from a memory may be anything, which proves more
+    memories    with what is in them; False: what is read from them may be anything
     cut         wires that may have any value, likewise
     depth       clocks of the longest induction; 0: combinational, all inputs at once
     trace       clocks of the longest trace
@@ -212,6 +212,7 @@ class _Asked:
         """The passes that make a model with these assertions alone."""
         top = self._proof.top
         words = [
+            *(["--no-implicit-memories"] if self._proof.memories else []),
             f"--top {top} -D SN_PROOF -D SN_TOP={top} -D SN_UNIT={top}",
             *(f"-G {name}={value}" for name, value in parameters.items()),
             *(str(self._rtl / name) for name in self._proof.rtl),
