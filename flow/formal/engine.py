@@ -51,6 +51,7 @@ class Proof:
     reach       labels of assertions that must be refuted
     parameters  what is proved for
     small       over these, where traces are looked for: of what is not proved, and of reach
+    defines     macros for the checkers
     memories    with what is in them; False: what is read from them may be anything
     cut         wires that may have any value, likewise
     depth       clocks of the longest induction; 0: combinational, all inputs at once
@@ -68,6 +69,7 @@ class Proof:
     reach: tuple[str, ...] = ("r_*",)
     parameters: Mapping[str, int] = field(default_factory=dict)
     small: Mapping[str, int] = field(default_factory=dict)
+    defines: Mapping[str, int] = field(default_factory=dict)
     memories: bool = False
     cut: tuple[str, ...] = ()
     depth: int = 0
@@ -214,6 +216,7 @@ class _Asked:
         words = [
             *(["--no-implicit-memories"] if self._proof.memories else []),
             f"--top {top} -D SN_PROOF -D SN_TOP={top} -D SN_UNIT={top}",
+            *(f"-D {name}={value}" for name, value in self._proof.defines.items()),
             *(f"-G {name}={value}" for name, value in parameters.items()),
             *(str(self._rtl / name) for name in self._proof.rtl),
             *(str(CHECKERS / name) for name in self._proof.checkers),
