@@ -69,7 +69,7 @@ class Proof:
     reach: tuple[str, ...] = ("r_*",)
     parameters: Mapping[str, int] = field(default_factory=dict)
     small: Mapping[str, int] = field(default_factory=dict)
-    defines: Mapping[str, int] = field(default_factory=dict)
+    defines: Mapping[str, int | str] = field(default_factory=dict)
     memories: bool = False
     cut: tuple[str, ...] = ()
     depth: int = 0

@@ -20,6 +20,9 @@ module sn_ring_source #(
   input  logic                  wr_last_i,
   input  logic                  done_i,
   input  logic                  close_i,
+  // Where beats are accepted, for the proof: of the row there, how many have been taken, and whether all.
+  input  logic [31:0]           row_beats_i,
+  input  logic                  row_full_i,
   // What is under way, by how many clocks ago it was accepted; whether it is its row's last, once known.
   output logic [DONE_DELAY:1]   taken_q,
   output logic [DONE_DELAY:1]   last_q,
@@ -80,5 +83,22 @@ module sn_ring_source #(
       else $error("a row is closed before its last beat is done");
     a_length : assert property (@(posedge clk_i) disable iff (off) length)
       else $error("a row has more than MAX_BEATS beats");
+
+    // What is done is what was accepted, DONE_DELAY clocks ago.
+    logic [DONE_DELAY:1]       full_q;
+    logic [DONE_DELAY:1][31:0] count_q;
+    always_ff @(posedge clk_i or negedge rst_ni) begin
+      if (!rst_ni) begin
+        full_q  <= '0;
+        count_q <= '0;
+      end else begin
+        full_q  <= DONE_DELAY'({full_q, row_full_i});
+        count_q <= (32 * DONE_DELAY)'({count_q, row_full_i ? 32'(MAX_BEATS) : row_beats_i});
+      end
+    end
+    i_full : assert property (@(posedge clk_i) disable iff (off) ended_q == full_q[DONE_DELAY]);
+    i_count : assert property (@(posedge clk_i) disable iff (off) beats_q == count_q[DONE_DELAY]);
+    // Must be refuted: a row can be closed after its last stored beat.
+    r_late : assert property (@(posedge clk_i) disable iff (off) !(close_i && !done_i));
   end
 endmodule

@@ -61,6 +61,7 @@ module sn_row_buffer_checker #(
     .ASSUME    (1'b1)
   ) u_source (
     .clk_i, .rst_ni, .take_i, .ready_o, .wr_en_i, .wr_last_i, .done_i, .close_i,
+    .row_beats_i(32'd0), .row_full_i(1'b0),
     .taken_q(taken), .last_q(last_of), .ended_q(ended), .beats_q(beats)
   );
 
