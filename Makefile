@@ -4,7 +4,7 @@
 
 PYTHON ?= python3
 SHELL := /bin/bash
-COMMANDS := sim conform test regress coverage mutate report lint synth ppa accuracy figures generate bench capture train site new-unit
+COMMANDS := sim conform test formal regress coverage mutate report lint synth ppa accuracy figures generate bench capture train site new-unit
 
 .DEFAULT_GOAL := help
 .PHONY: help clean $(COMMANDS)
@@ -14,6 +14,7 @@ help:
 	@echo '              and any parameter (LANES=8 MAX_LEN=256 ...); LIST=1 shows units, tests, parameters'
 	@echo 'make conform  VECTORS=<file or folder> [RTL=1] [SIM=]: conformance vectors through model and RTL'
 	@echo 'make test     pytest: models, tools, RTL on both simulators (ARGS="-k name" and the like); SLOW=1 those of each night, too'
+	@echo 'make formal   [UNIT=] [PROPERTY=] [OUT=docs] proves properties for all inputs, stalls and resets, and for all time'
 	@echo 'make regress  [SET=ci|full|nightly] the regression plan in parallel; goes on after an interruption; FAILED=1; CLUSTER='
 	@echo 'make report   [NAME=ci] [OUT=] a regression as static HTML pages in build/report, and as JUnit XML'
 	@echo 'make coverage [NAME=ci] [HOLES=20] functional and code coverage of a regression, its holes; LCOV and UCIS files'

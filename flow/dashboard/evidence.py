@@ -13,17 +13,13 @@ from softnorm.units import get
 
 from ..coverage import code as code_coverage
 from ..coverage.code import ALL_KINDS
+from ..formal import results as proofs
 from ..mutate import results as mutation
 from ..regress.folder import RegressionFolder
 from ..regress.plan import load_plan
 from . import documents
 from .code import kind_rate
 from .markup import Html, el, join, link, rate, table
-
-try:
-    from ..formal import results as proofs
-except ImportError:  # a checkout without make formal
-    proofs = None
 
 
 def evidence(regression: RegressionFolder) -> Html:
@@ -43,7 +39,7 @@ def evidence(regression: RegressionFolder) -> Html:
                     for kind in ALL_KINDS
                 ),
                 _mutants(mutants.get(name)),
-                _proofs(proofs.status(unit, documents.DOCS) if proofs else None),
+                _proofs(proofs.status(unit, documents.DOCS)),
             ]
         )
     titles = [f"{kind}, goal {goals[kind]:g} %" if kind in goals else kind for kind in ALL_KINDS]

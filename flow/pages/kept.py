@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""docs/networks.json, docs/synth.json, docs/figures.json: what commands have measured, by command.
+"""docs/networks.json, synth.json, figures.json, proofs.json: what was measured, by command.
 
 Each entry has the day and a hash of the sources that it is of: what has since become older shows
 in the pages. An entry without a hash was measured before there were hashes, and counts as older.
@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from softnorm.units import UNITS
 from softnorm.units.unit import Parameters, Unit
 
 from .. import tools
@@ -25,6 +26,7 @@ from ..static.synth import Result
 
 DOCS = ROOT / "docs"
 NETWORKS, SYNTH, FIGURES = "networks.json", "synth.json", "figures.json"
+PROOFS = "proofs.json"
 BULK = "make bench ONLY=bulk"
 
 
@@ -160,6 +162,14 @@ def of_simulation(unit: Unit) -> str:
     files = [*(RTL / name for name in unit.rtl), *sorted((ROOT / "tb/stimulus").glob("*.py"))]
     tensors = hashlib.sha256((DATA / unit.tensors).read_bytes()).hexdigest()
     return sources.digest(files, models(), tensors)
+
+
+def of_proofs(unit: str) -> str:
+    """Of what the proofs of a unit, or of the common cells, depend on."""
+    rtl = [RTL / name for name in UNITS[unit].rtl] if unit in UNITS else RTL.glob("common/*.sv")
+    files = [*sorted(rtl), *sorted((ROOT / "tb/sv").glob("sn_*.sv"))]
+    files += [ROOT / "flow/formal/engine.py"]
+    return sources.digest(files, tools.versions("yosys")["pyosys"])
 
 
 def of_bulk(units: Iterable[Unit]) -> str:

@@ -91,7 +91,7 @@ class Made:
     """What is made of the figures in a folder."""
 
     def __init__(self, folder: Path = kept.DOCS):
-        names = (kept.NETWORKS, kept.SYNTH, kept.FIGURES)
+        names = (kept.NETWORKS, kept.SYNTH, kept.FIGURES, kept.PROOFS)
         self.folder = folder
         self._kept = {name: kept.load(name, folder) for name in names}
         self._tables = _tables()
@@ -272,6 +272,19 @@ class Made:
         speeds = _markdown(["speed of the bulk engine, all units", "ratio"], ratios)
         return f"{speeds}\n{self.shown('bulk', {name: name for name in one.titles})}"
 
+    def proofs(self) -> str:
+        """What is proved, a line for each property and size."""
+        lines, older, days = [], [], set()
+        for by, one in self._kept[kept.PROOFS].items():
+            unit = by.partition("UNIT=")[2]
+            name = short(UNITS[unit]) if unit in UNITS else unit
+            lines += [[name, *line] for line in one.lines]
+            older += [name] * (one.sources != kept.of_proofs(unit))
+            days.add(one.measured)
+        titles = ["of", "property", "what is proved", "size", "by", "result", "seconds"]
+        days_ = " to ".join(sorted({min(days), max(days)})) if days else "never"
+        return f"{_markdown(titles, lines)}\n`make formal OUT=docs`, {days_}{_aged(older)}"
+
     def rtl(self) -> str:
         """What went through the RTL in MiniLM, a line for each method."""
         one, _ = self.table("minilm rtl")
@@ -350,6 +363,7 @@ BLOCKS: dict[str, Callable[[Made], str]] = {
         name: lambda made, block=block: block(made.folder)
         for name, block in mutation.BLOCKS.items()
     },
+    "proofs": Made.proofs,
     "pytorch": lambda made: made.shown(
         "pytorch", {name: name for name in ("in place", "a pass", "against eager", "calibration")}
     ),

@@ -19,7 +19,17 @@ FLOORS = {
     "tb": ("stimulus", "check", "bulk", "uvm"),
     "flow": (
         *("drawings", "coverage", "build", "bulk", "sim", "static", "networks", "capture"),
-        *("accuracy", "regress", "pytorch", "ppa", "mutate", "bench", "pages", "dashboard"),
+        *(
+            "accuracy",
+            "regress",
+            "pytorch",
+            "ppa",
+            "mutate",
+            "bench",
+            "pages",
+            "formal",
+            "dashboard",
+        ),
     ),
 }
 OUTSIDE = {

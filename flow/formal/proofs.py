@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is proved: proofs.hjson, an entry for each unit and size that it names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import hjson
+
+from softnorm.units import UNITS
+from softnorm.units.unit import Unit
+
+from ..errors import UserError
+from .engine import Proof
+
+COMMON = "common"
+LIST = Path(__file__).with_name("proofs.hjson")
+_MAIN = "main units"
+_SETS = {
+    _MAIN: [unit.name for unit in UNITS.values() if not unit.baseline],
+    "all units": list(UNITS),
+}
+
+
+@cache
+def proofs() -> tuple[Proof, ...]:
+    """All of them, in the order of the file. Raises UserError if it cannot be read."""
+    try:
+        entries = hjson.loads(LIST.read_text(encoding="utf-8"), object_pairs_hook=dict)["proofs"]
+        return tuple(proof for entry in entries for proof in _of(entry))
+    except (OSError, KeyError, TypeError, hjson.HjsonDecodeError) as error:
+        raise UserError(f"cannot read {LIST.name}: {error!r}") from None
+
+
+def of_unit(unit: Unit) -> list[Proof]:
+    """A unit's own, and those of the cells that it has."""
+    return [
+        proof
+        for proof in proofs()
+        if proof.unit == unit.name or (proof.unit == COMMON and set(proof.rtl) <= set(unit.rtl))
+    ]
+
+
+def _of(entry: dict) -> Iterator[Proof]:
+    """The proofs of an entry: `of` a unit, or a set of them; at one or more `sizes`."""
+    given = dict(entry)
+    of, sizes = given.pop("of"), given.pop("sizes", [{}])
+    for name in _SETS.get(of, [of]):
+        for size in sizes:
+            words = {key: tuple(value) for key, value in given.items() if isinstance(value, list)}
+            one = {**given, **words, "unit": name, "parameters": size}
+            if "rtl" not in one:  # the whole unit
+                unit = UNITS[name]
+                one |= {"top": unit.name, "rtl": unit.rtl}
+                defaults = {n: unit.defaults[n] for n in ("LANES", "MAX_LEN")}
+                one["parameters"] = {**defaults, **size}
+            yield Proof(**one)
