@@ -264,6 +264,7 @@ def status(units: Mapping[str, Unit], folder: Path = DOCS) -> dict[str, Status]:
 class Waiver:
     """Why holes of a line are none of the checks' fault: a proof, or a reason.
 
+    unit        its name; `*`: every unit that has the file
     file, text  of the RTL: the file below rtl/ and a part of the line
     mutant      part of the mutant's name; empty: all of the line
     """
@@ -276,7 +277,7 @@ class Waiver:
 
     def covers(self, unit: str, hole: Verdict, root: Path = ROOT) -> bool:
         """Whether it is about this hole."""
-        if unit != self.unit or self.mutant not in hole.name:
+        if self.unit not in ("*", unit) or self.mutant not in hole.name:
             return False
         for place in hole.lines:
             file, _, number = place.rpartition(":")

@@ -219,7 +219,7 @@ def test_a_waiver_explains_a_hole_of_its_line_and_changes_no_number():
 
 def test_every_waiver_is_of_a_unit_and_of_a_line_that_exists():
     for one in results.waivers():
-        assert one.unit in UNITS
+        assert one.unit == "*" or one.unit in UNITS
         assert one.text in (results.RTL / one.file).read_text(encoding="utf-8")
         assert one.why
 
