@@ -168,4 +168,15 @@ PLANTED = {
         *("ailayernorm", "moments, stage by stage", "a_var"),
         slow=True,
     ),
+    "pass 1: dropped beats are stored": Planted(
+        (
+            (
+                "common/sn_two_pass.sv",
+                "(p1_valid[0] && p1_in_ctl.store)",
+                "(p1_valid[0])",
+            ),
+        ),
+        *("rexp", "pass 1 feeds the row buffer", "a_write"),
+        slow=True,
+    ),
 }
