@@ -28,4 +28,93 @@ module sn_leaf_compress #(
   end
 endmodule
 
+`ifdef SN_LEAF_COMPRESS
 bind ailayernorm_compress sn_leaf_compress #(.CMP_RANGES(CMP_RANGES)) u_leaf (.*);
+`endif
+
+// The moments of a row, stage by stage: what each register takes of those before it. The products with M
+// are sn_multiply's, proved there: here they are any numbers.
+module sn_leaf_moments #(
+  parameter int SUM_W      = 22,
+  parameter int SQUARE_W   = 28,
+  parameter int EXP_W      = 4,
+  parameter int CMP_RANGES = 2
+) (
+  input logic                       clk_i,
+  input logic [15:0]                inv_mant_i,
+  input logic [EXP_W-1:0]           inv_exp_i,
+  input logic                       rms_i,
+  input logic [9:0]                 rsqrt_o,
+  input logic [4:0]                 sh_o,
+  // inside
+  input logic signed [SUM_W+15:0]   prod_q,
+  input logic [SQUARE_W+16:0]       prod_sq_q,
+  input logic signed [15:0]         mean_q,
+  input logic [29:0]                ex2_3_q,
+  input logic [30:0]                mean_sq_q,
+  input logic [29:0]                var_q,
+  input logic [3:0]                 e_q,
+  input logic [6:0]                 index_q,
+  input logic [2:0]                 gfrac,
+  input logic [2:0]                 ofrac,
+  input logic signed [14:0]         mu
+);
+  // RSQRT[v - 32] = round(2^10 / sqrt((v + 0.5) / 32))
+  function automatic logic [95:0][9:0] table_r();
+    for (int v = 32; v < 128; v++)
+      table_r[v-32] = 10'($rtoi($floor(1024.0 / $sqrt((v + 0.5) / 32.0) + 0.5)));
+  endfunction
+  localparam logic [95:0][9:0] Rsqrt = table_r();
+  localparam int               Scale = (CMP_RANGES == 2) ? 4 : 0;
+
+  // M is from 2^14 to 2^15; the products are with M, or with its half where it is 2^15.
+  m_mant : assume property (@(posedge clk_i) inv_mant_i[15:14] == 2'b01 || inv_mant_i == 16'h8000);
+  // Lz = floor(log2 n), n at most MAX_LEN = 2^(SUM_W - 12).
+  m_place : assume property (@(posedge clk_i) 32'(inv_exp_i) <= SUM_W - 12);
+
+  logic        half_q, rms_q, clocked_q = 1'b0, clocked_2_q = 1'b0, clocked_3_q = 1'b0;
+  logic [31:0] lz_q;
+  always_ff @(posedge clk_i) begin
+    {clocked_3_q, clocked_2_q, clocked_q} <= {clocked_2_q, clocked_q, 1'b1};
+    half_q <= inv_mant_i[15];
+    lz_q   <= 32'(inv_exp_i);
+    rms_q  <= rms_i;
+  end
+
+  logic signed [63:0] sum, mean, mean_want_q;
+  logic [63:0]        square, ex2, ex2_q, ex2_want_q;
+  logic signed [33:0] diff;
+  logic [29:0]        var_want_q, var_before_q;
+  always_comb begin
+    sum    = half_q ? 64'(prod_q) * 2 : 64'(prod_q);
+    mean   = rms_q ? 64'sd0 : (sum + (64'sd1 <<< (10 + lz_q))) >>> (11 + lz_q);
+    square = (half_q ? 64'(prod_sq_q) * 2 : 64'(prod_sq_q)) << Scale;
+    ex2    = (square + (64'd1 << (6 + lz_q))) >> (7 + lz_q);
+    diff   = 34'(ex2_3_q) - 34'(mean_sq_q);
+  end
+  always_ff @(posedge clk_i) begin
+    mean_want_q  <= mean;
+    ex2_q        <= ex2;
+    ex2_want_q   <= ex2_q;
+    var_want_q   <= (diff < 1) ? 30'd1 : 30'(diff);
+    var_before_q <= var_q;
+  end
+
+  a_mean : assert property (@(posedge clk_i) !clocked_2_q || mean_q == 16'(mean_want_q));
+  a_ex2 : assert property (@(posedge clk_i) !clocked_3_q || ex2_3_q == 30'(ex2_want_q));
+  a_var : assert property (@(posedge clk_i) !clocked_q || var_q == var_want_q);
+  a_root : assert property (@(posedge clk_i) !clocked_2_q ||
+      (var_before_q >> (2 * e_q)) != 0 && (var_before_q >> (2 * e_q)) < 4 &&
+      32'(index_q) + 32 == 32'((35'(var_before_q) << 5) >> (2 * e_q)));
+  a_rsqrt : assert property (@(posedge clk_i) index_q > 95 || rsqrt_o == Rsqrt[index_q]);
+  a_sh : assert property (@(posedge clk_i)
+      32'(sh_o) == 32'(5'(32'(e_q) + 32'(gfrac) + 7 - 32'(ofrac))));
+  a_mu : assert property (@(posedge clk_i) mu == 15'((17'(mean_q) + 17'sd2) >>> 2));
+  r_floor : assert property (@(posedge clk_i) !clocked_2_q || var_before_q != 1 || rsqrt_o == 0);
+endmodule
+
+`ifdef SN_LEAF_MOMENTS
+bind ailayernorm_moments sn_leaf_moments #(
+  .SUM_W(SUM_W), .SQUARE_W(SQUARE_W), .EXP_W(EXP_W), .CMP_RANGES(CMP_RANGES)
+) u_leaf (.*);
+`endif

@@ -20,4 +20,118 @@ module sn_leaf_log2exp #(
   end
 endmodule
 
+`ifdef SN_LEAF_LOG2EXP
 bind e2softmax_log2exp sn_leaf_log2exp #(.EXP_FRAC(EXP_FRAC)) u_leaf (.*);
+`endif
+
+// The divider, one lane: out = min(255, rnd(C / 2^n)), n the code corrected to the row's maximum and, in a
+// linear row, by ks; in half octaves where EXP_FRAC = 1.
+module sn_leaf_log_div #(
+  parameter int KS_W     = 4,
+  parameter int DIV_BITS = 1,
+  parameter int EXP_FRAC = 0
+) (
+  input logic                clk_i,
+  input logic                advance_i,
+  input logic [7:0]          beat_max_i,
+  input logic [7:0]          row_max_i,
+  input logic [2:0]          frac_i,
+  input logic                row_scaled_i,
+  input logic [KS_W-1:0]     ks_i,
+  input logic [DIV_BITS-1:0] bin_i,
+  input logic [3+EXP_FRAC:0] code_i,
+  input logic [7:0]          out_o
+);
+  localparam int Top  = (EXP_FRAC == 0) ? 15 : 31;
+  localparam int Bins = 2 ** DIV_BITS;
+  // DIV_C[j] = round(256 2^B ln((1 + b) / (1 + a))), a = j / 2^B, b = a + 2^-B; the paper's two for B = 1.
+  function automatic logic [Bins-1:0][7:0] table_c();
+    for (int j = 0; j < Bins; j++) begin
+      if (Bins == 2) table_c[j] = (j == 0) ? 8'd209 : 8'd145;
+      else table_c[j] = 8'($rtoi($floor(256.0 * Bins *
+          $ln((1.0 + (j + 1.0) / Bins) / (1.0 + (1.0 * j) / Bins)) + 0.5)));
+    end
+  endfunction
+  localparam logic [Bins-1:0][7:0] C = table_c();
+
+  logic [1:0][31:0] fall_q, shift_q, c_q, frac_q;
+  logic [1:0]       filled_q = 2'b00;
+  always_ff @(posedge clk_i) begin
+    if (advance_i) begin
+      fall_q   <= {fall_q[0], 32'(row_max_i) - 32'(beat_max_i)};
+      frac_q   <= {frac_q[0], 32'(frac_i)};
+      shift_q  <= {shift_q[0], row_scaled_i ? 32'd0 : 32'(ks_i)};
+      c_q      <= {c_q[0], 32'(C[bin_i])};
+      filled_q <= {filled_q[0], 1'b1};
+    end
+  end
+  m_maximum : assume property (@(posedge clk_i) row_max_i >= beat_max_i);
+
+  logic [31:0] point, log2, n, c, whole, out;
+  always_comb begin
+    point = frac_q[1] + 32'd4 - EXP_FRAC;
+    log2  = (32'd23 * fall_q[1] + (32'd1 << (point - 1))) >> point;
+    if (log2 > Top) log2 = Top;
+    n     = 32'(code_i) + log2;
+    c     = (EXP_FRAC == 1 && n[0]) ? (32'd181 * c_q[1] + 128) >> 8 : c_q[1];
+    whole = (n >> EXP_FRAC) + shift_q[1];
+    out   = (whole == 0) ? c : (c + (32'd1 << (whole - 1))) >> whole;
+    if (out > 255) out = 255;
+  end
+  // A shift by 32 and more is none in SystemVerilog: what is that far is 0.
+  a_output : assert property (@(posedge clk_i)
+      !filled_q[1] || 32'(out_o) == ((whole > 16) ? 32'd0 : out));
+  r_output : assert property (@(posedge clk_i) !filled_q[1] || out_o < 100);
+endmodule
+
+// The reduction of a beat that needs no register before the row's sum: Sum = decay(Sum) + weights.
+module sn_leaf_reduction #(
+  parameter int LANES    = 2,
+  parameter int SUM_W    = 26,
+  parameter int EXP_FRAC = 0
+) (
+  input logic                           clk_i,
+  input logic                           load_i,
+  input logic [LANES-1:0][3+EXP_FRAC:0] code_i,
+  input logic [LANES-1:0]               active_i,
+  input logic                           first_i,
+  input logic [3+EXP_FRAC:0]            rise_code_i,
+  input logic [SUM_W-1:0]               sum_o
+);
+  function automatic logic [SUM_W+7:0] decay(input logic [SUM_W+7:0] s, input logic [4:0] code);
+    if (EXP_FRAC == 0) decay = s >> code;
+    else if (!code[0]) decay = s >> (code / 2);
+    else decay = ((s * 181) >> 8) >> ((code - 5'd1) / 2);
+  endfunction
+  logic [SUM_W+7:0] sum;
+  always_comb begin
+    sum = first_i ? '0 : decay((SUM_W + 8)'(sum_o), 5'(rise_code_i));
+    for (int i = 0; i < LANES; i++) begin
+      if (active_i[i]) begin
+        if (EXP_FRAC == 0) sum = sum + ((SUM_W + 8)'(2 ** 15) >> code_i[i]);
+        else if (!code_i[i][0]) sum = sum + ((SUM_W + 8)'(2 ** 15) >> (code_i[i] / 2));
+        else sum = sum + (((SUM_W + 8)'(181) << 15 >> ((code_i[i] - 1) / 2)) >> 8);
+      end
+    end
+  end
+  logic             clocked_q = 1'b0, load_q;
+  logic [SUM_W-1:0] want_q;
+  always_ff @(posedge clk_i) begin
+    clocked_q <= 1'b1;
+    load_q    <= load_i;
+    want_q    <= load_i ? SUM_W'(sum) : sum_o;
+  end
+  a_sum : assert property (@(posedge clk_i) !clocked_q || sum_o == want_q);
+  r_sum : assert property (@(posedge clk_i) !(clocked_q && load_q) || sum_o < 2 ** 16);
+endmodule
+
+`ifdef SN_LEAF_DIV
+bind e2softmax_log_div sn_leaf_log_div #(
+  .KS_W(KS_W), .DIV_BITS(DIV_BITS), .EXP_FRAC(EXP_FRAC)
+) u_leaf (.*);
+`endif
+`ifdef SN_LEAF_REDUCTION
+bind e2softmax_reduction sn_leaf_reduction #(
+  .LANES(LANES), .SUM_W(SUM_W), .EXP_FRAC(EXP_FRAC)
+) u_leaf (.*);
+`endif

@@ -96,6 +96,7 @@ module sn_ring_source #(
         count_q <= (32 * DONE_DELAY)'({count_q, row_full_i ? 32'(MAX_BEATS) : row_beats_i});
       end
     end
+    i_range : assert property (@(posedge clk_i) disable iff (off) row_beats_i <= MAX_BEATS);
     i_full : assert property (@(posedge clk_i) disable iff (off) ended_q == full_q[DONE_DELAY]);
     i_count : assert property (@(posedge clk_i) disable iff (off) beats_q == count_q[DONE_DELAY]);
     // Must be refuted: a row can be closed after its last stored beat.

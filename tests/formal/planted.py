@@ -22,6 +22,8 @@ class Planted:
 OUTPUT = "common/sn_row_output.sv"
 LOG2EXP = "e2softmax/e2softmax_log2exp.sv"
 COMPRESS = "ailayernorm/ailayernorm_compress.sv"
+GUARD = "common/sn_row_guard.sv"
+BUFFER = "common/sn_row_buffer.sv"
 
 PLANTED = {
     "log2exp: floor for round": Planted(
@@ -54,6 +56,127 @@ PLANTED = {
     "output: tvalid falls by itself": Planted(
         ((OUTPUT, "else if (advance_o) m_axis_tvalid", "else m_axis_tvalid"),),
         *("e2softmax", "output stream", "a_valid_stays"),
+        slow=True,
+    ),
+    "guard: err_len once a beat": Planted(
+        ((GUARD, "new_len_err && (first || !row_err_len_o);", "new_len_err;"),),
+        *("common", "row guard", "a_err_len"),
+    ),
+    "guard: a runaway row wraps": Planted(
+        ((GUARD, "past_end ? beats : beats + CntW'(1)", "beats + CntW'(1)"),),
+        *("common", "row guard", "a_take"),
+        slow=True,
+    ),
+    "guard: settings of the last beat": Planted(
+        ((GUARD, "if (first) cfg_o <= cfg_i;", "cfg_o <= cfg_i;"),),
+        *("common", "row guard", "a_settings"),
+        slow=True,
+    ),
+    "row buffer: ready without a slot": Planted(
+        ((BUFFER, "ready_q  <= free_d != '0;", "ready_q  <= 1'b1;"),),
+        *("common", "row buffer, beats", "a_ready"),
+        slow=True,
+    ),
+    "row buffer: a slot is given back early": Planted(
+        ((BUFFER, "+ CntW'(rd_all);", "+ CntW'(rd_beat);"),),
+        *("common", "row buffer, beats", "a_slot"),
+        slow=True,
+    ),
+    "row buffer: a slot is lost": Planted(
+        ((BUFFER, "+ CntW'(rd_all);", "+ CntW'(rd_all && !take_i);"),),
+        *("common", "row buffer, beats", "a_progress"),
+        slow=True,
+    ),
+    "memory: reads without being asked": Planted(
+        (("common/sn_ram_1r1w.sv", "if (rd_en_i) rd_data_o", "rd_data_o"),),
+        *("common", "memory", "a_read"),
+    ),
+    "max: both remain": Planted(
+        (("common/sn_max.sv", "a = a && (a_i[j] || !max_o[j]);", ""),),
+        *("common", "larger of two", "a_equation"),
+    ),
+    "leading one: not at the top": Planted(
+        (("common/sn_leading_one.sv", "i < W; i++", "i < W - 1; i++"),),
+        *("common", "leading one", "a_found"),
+    ),
+    "shift: half of the next bit": Planted(
+        (
+            (
+                "common/sn_shift_saturate.sv",
+                "half_o = gen_shift[0].d[0]",
+                "half_o = gen_shift[0].d[1]",
+            ),
+        ),
+        *("common", "shift and saturate", "a_half"),
+    ),
+    "product: sign of a digit": Planted(
+        (("common/sn_multiply.sv", "negative = bits[2*n+2]", "negative = bits[2*n+1]"),),
+        *("common", "product, by rows", "a_row"),
+    ),
+    "product: a row left out": Planted(
+        (("common/sn_multiply.sv", "p_o = sum[Rows];", "p_o = sum[Rows-1];"),),
+        *("common", "product, whole", "a_whole"),
+    ),
+    "rexp: index floored": Planted(
+        (("rexp/rexp_elem.sv", "raw[8:1] + 8'(raw[0])", "raw[8:1]"),),
+        *("rexp", "element", "a_code"),
+        slow=True,
+    ),
+    "rexp: last reciprocal": Planted(
+        (("rexp/rexp_reciprocal.sv", "9'(XS - 1)", "9'(XS - 2)"),),
+        *("rexp", "reciprocal", "a_reciprocal"),
+        slow=True,
+    ),
+    "rexp: output floored": Planted(
+        (("rexp/rexp_line.sv", "(2 * W)'(ta_i) + (2 * W)'(1 << (W - 1))", "(2 * W)'(ta_i)"),),
+        *("rexp", "outputs of a row", "a_line"),
+        slow=True,
+    ),
+    "lut2d: index floored": Planted(
+        (("lut2d/lut2d_elem.sv", "raw[12:1] + 12'(raw[0])", "raw[12:1]"),),
+        *("lut2d", "element", "a_share"),
+        slow=True,
+    ),
+    "lut2d: row floored": Planted(
+        (("lut2d/lut2d_row.sv", "+ TopW'(sum_i[W-1])", ""),),
+        *("lut2d", "row", "a_row"),
+        slow=True,
+    ),
+    "lut2d: the next row": Planted(
+        (("lut2d/lut2d_line.sv", "t2_w2(row_i)", "t2_w2(row_i + 6'd1)"),),
+        *("lut2d", "outputs of a row", "a_line"),
+        slow=True,
+    ),
+    "divider constants swapped": Planted(
+        (("e2softmax/e2softmax_log_div.sv", "::div_c1(bin_q);", "::div_c1(!bin_q);"),),
+        *("e2softmax", "divider, a lane", "a_output"),
+        slow=True,
+    ),
+    "correction shift of Sum left out": Planted(
+        (
+            (
+                "e2softmax/e2softmax_reduction.sv",
+                "assign decayed = rise_code_i[0] ? by2 >> 1 : by2;",
+                "assign decayed = prev;",
+            ),
+        ),
+        *("e2softmax", "reduction of a beat", "a_sum"),
+        slow=True,
+    ),
+    "moments: no floor under the variance": Planted(
+        (("ailayernorm/ailayernorm_moments.sv", "? Ex2W'(1) : diff", "? Ex2W'(0) : diff"),),
+        *("ailayernorm", "moments, stage by stage", "a_var"),
+        slow=True,
+    ),
+    "pass 1: dropped beats are stored": Planted(
+        (
+            (
+                "common/sn_two_pass.sv",
+                "(p1_valid[0] && p1_in_ctl.store)",
+                "(p1_valid[0])",
+            ),
+        ),
+        *("rexp", "pass 1 feeds the row buffer", "a_write"),
         slow=True,
     ),
 }

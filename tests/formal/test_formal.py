@@ -7,9 +7,11 @@ from dataclasses import replace
 
 import pytest
 
+from softnorm.flow.errors import UserError
 from softnorm.flow.formal import results
-from softnorm.flow.formal.engine import Verdict, prove
-from softnorm.flow.formal.proofs import proofs
+from softnorm.flow.formal.engine import Outcome, Verdict, prove
+from softnorm.flow.formal.proofs import COMMON, of_unit, proofs
+from softnorm.units import UNITS
 from tests.formal.planted import PLANTED
 from tests.rtl.mutations import plant
 
@@ -37,7 +39,12 @@ def test_it_is_proved(proof, tmp_path):
 def test_a_planted_bug_breaks_its_proof(name, tmp_path):
     bug = PLANTED[name]
     first = next(one for one in proofs() if (one.unit, one.name) == (bug.unit, bug.proof))
-    small = replace(first, parameters={**first.parameters, **first.small})
+    # That property alone, with the invariants, at the size where traces are found.
+    small = replace(
+        first,
+        parameters={**first.parameters, **first.small},
+        properties=(bug.label, *(one for one in first.properties if one.startswith("i_"))),
+    )
     outcome = prove(small, tmp_path, plant(bug.edits, tmp_path))
     assert outcome.verdict is Verdict.REFUTED
     assert bug.label in outcome.wrong
@@ -45,3 +52,35 @@ def test_a_planted_bug_breaks_its_proof(name, tmp_path):
     assert bug.label in told
     assert small.sentence in told
     assert "clock" in told
+
+
+def test_what_is_empty_is_no_proof(tmp_path):
+    first = next(one for one in proofs() if one.name == "larger of two")
+    outcome = prove(replace(first, reach=("a_equation",)), tmp_path)
+    assert outcome.verdict is Verdict.EMPTY
+    assert "must be refuted, and is not" in results.explained(first, outcome)
+
+
+def test_what_is_no_longer_proved_fails_and_what_never_was_does_not(monkeypatch):
+    first = proofs()[0]
+    late = Outcome(Verdict.TIME, 1.0)
+    proved = results.recorded([first], {first.key: Outcome(Verdict.PROVED, 1.0, "k = 2")})
+    for recorded, fails in (proved, True), ({}, False):
+        monkeypatch.setattr(results.kept, "load", lambda *_, found=recorded: found)
+        assert results.failed(first, late) == fails
+    assert results.failed(first, Outcome(Verdict.REFUTED, 1.0))
+    assert not results.failed(first, Outcome(Verdict.PROVED, 1.0))
+
+
+def test_status_counts_the_cells_that_a_unit_has():
+    unit = UNITS[proofs()[0].unit]
+    status = results.status(unit)
+    assert status.proved + len(status.open) == len(of_unit(unit))
+    assert {one.unit for one in of_unit(unit)} == {unit.name, COMMON}
+
+
+def test_a_property_that_there_is_not_is_named():
+    with pytest.raises(UserError, match="nothing is proved of 'x'; there are: "):
+        results.chosen("x", None)
+    with pytest.raises(UserError, match="there is no property 'x'; there are: "):
+        results.chosen(COMMON, "x")
