@@ -33,6 +33,7 @@ PLACES = {
     "unit.sv.in": "rtl/{name}/{name}.sv",
     "descriptor.py.in": "units/{name}.py",
     "testplan.hjson.in": "testplans/{name}.hjson",
+    "sentences.hjson.in": "testplans/sentences/{name}.hjson",
     "mutations.py.in": "tests/rtl/mutations/{name}.py",
 }
 REGISTRY = "units/__init__.py"

@@ -69,7 +69,8 @@ def test_its_tests_pass(made):
     """Its model's; those of derived files, pages and plans; its mutation is caught on pins."""
     checkout, name, _ = made
     files = "models/ static/test_generate.py static/test_manifests.py rtl/test_mutations.py"
-    files += " docs/test_docs.py docs/test_drawings.py regress/test_testplans.py"
+    files += " docs/test_docs.py docs/test_drawings.py docs/test_sentences.py"
+    files += " regress/test_testplans.py"
     chosen = f"({name} or test_generate or test_manifests) and not without_a_mutation"
     # In bulk Verilator would be built anew, its runtime too.
     chosen += f" and not {OTHER} and not (is_caught and not on_pins)"
