@@ -132,6 +132,15 @@ class E2SoftmaxUnit(SoftmaxUnit):
                     x = np.zeros(2 * len(distances), np.int8)
                     x[first::2] = 127 - np.array(distances)
                     yield Edge(x, settings, mask=np.arange(len(x)) % 2 == first)
+        # Two equal codes side by side, of each weight: one more of them must not come.
+        for distance in below:
+            rest = places[0] - 1 - int(weights[0]) - 2 * int(weights[distance])
+            found, _ = Filler(weights).below(rest, most)
+            for pair in range(lanes // 2):
+                distances = [0, *sorted(found)]
+                at = min(2 * pair, len(distances))
+                distances[at:at] = [distance, distance]
+                yield Edge((127 - np.array(distances)).astype(np.int8), settings)
         for lane in range(lanes):
             masked = (lane - len(below)) % lanes
             x = 127 - np.array([0, *[0] * masked, *below])
