@@ -122,8 +122,8 @@ PLANTED = {
         *("rexp", "element", "a_code"),
         slow=True,
     ),
-    "rexp: last reciprocal": Planted(
-        (("rexp/rexp_reciprocal.sv", "9'(XS - 1)", "9'(XS - 2)"),),
+    "rexp: the next reciprocal": Planted(
+        (("rexp/rexp_reciprocal.sv", "9'(top - CmpW'(1))", "9'(top)"),),
         *("rexp", "reciprocal", "a_reciprocal"),
         slow=True,
     ),
