@@ -179,4 +179,8 @@ PLANTED = {
         *("rexp", "pass 1 feeds the row buffer", "a_write"),
         slow=True,
     ),
+    "output: tvalid waits for tready": Planted(
+        ((OUTPUT, "advance_o = !m_axis_tvalid || m_axis_tready", "advance_o = m_axis_tready"),),
+        *("common", "output register", "a_does_not_wait"),
+    ),
 }
