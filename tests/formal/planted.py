@@ -122,8 +122,8 @@ PLANTED = {
         *("rexp", "element", "a_code"),
         slow=True,
     ),
-    "rexp: last reciprocal": Planted(
-        (("rexp/rexp_reciprocal.sv", "9'(XS - 1)", "9'(XS - 2)"),),
+    "rexp: the next reciprocal": Planted(
+        (("rexp/rexp_reciprocal.sv", "9'(top - CmpW'(1))", "9'(top)"),),
         *("rexp", "reciprocal", "a_reciprocal"),
         slow=True,
     ),
@@ -178,5 +178,9 @@ PLANTED = {
         ),
         *("rexp", "pass 1 feeds the row buffer", "a_write"),
         slow=True,
+    ),
+    "output: tvalid waits for tready": Planted(
+        ((OUTPUT, "advance_o = !m_axis_tvalid || m_axis_tready", "advance_o = m_axis_tready"),),
+        *("common", "output register", "a_does_not_wait"),
     ),
 }
