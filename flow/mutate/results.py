@@ -20,6 +20,7 @@ import hjson
 
 from softnorm.units.unit import Parameters, Unit
 
+from ..build.pins import CHECKERS
 from ..errors import UserError
 from ..paths import ROOT, RTL, short
 from ..ppa import sources
@@ -32,7 +33,7 @@ WAIVERS = ROOT / "testplans/mutation_waivers.hjson"
 GOAL = 99.0  # percent
 KILLED, PROVED, HOLE = "killed", "proved", "hole"
 # What decides which mutants die: the stimulus, the scorer, the engine, the plan.
-_JUDGES = ("tb/stimulus", "tb/check", "tb/bulk", "tb/sv", "flow/bulk", "units", "models")
+_JUDGES = ("tb/stimulus", "tb/check", "tb/bulk", "flow/bulk", "units", "models")
 _FILES = ("flow/sim/bulk.py", "flow/build/bulk.py", "testplans/regression.hjson")
 
 
@@ -149,7 +150,8 @@ def _place(line: str) -> tuple[str, int]:
 def digest(unit: Unit) -> str:
     """Hash of what a unit's number depends on, beside the configuration and the seed."""
     folders = (file for name in _JUDGES for file in sorted((ROOT / name).glob("*.*")))
-    files = [*(RTL / name for name in unit.rtl), *folders, *(ROOT / name for name in _FILES)]
+    files = [*(RTL / name for name in unit.rtl), *folders]
+    files += [ROOT / name for name in (*_FILES, *CHECKERS)]
     files.append(Path(__file__).with_name("play.py"))
     return sources.digest(files, f"netlist {VERSION}")
 
