@@ -25,7 +25,43 @@ COMPRESS = "ailayernorm/ailayernorm_compress.sv"
 GUARD = "common/sn_row_guard.sv"
 BUFFER = "common/sn_row_buffer.sv"
 
+_MOVES = (OUTPUT, "    if (advance_o) begin\n      m_axis_tdata", "    begin\n      m_axis_tdata")
+_NOT_ZERO = (OUTPUT, "m_axis_tdata <= valid_i ? data_i : '0;", "m_axis_tdata <= data_i;")
+_TWO_PASS = ("common/sn_two_pass.sv", "(p1_valid[0] && p1_in_ctl.store)", "(p1_valid[0])")
+_STORED = {
+    "e2softmax": (
+        "e2softmax/e2softmax.sv",
+        "(p1_valid[StCode] && p1_code_ctl.store)",
+        "(p1_valid[StCode])",
+    ),
+    "ailayernorm": (
+        "ailayernorm/ailayernorm.sv",
+        "(p1_valid[1] && p1_s1_ctl.store)",
+        "(p1_valid[1])",
+    ),
+    "rexp": _TWO_PASS,
+    "lut2d": _TWO_PASS,
+}
+
 PLANTED = {
+    **{
+        f"{unit}: payload moves while it waits": Planted(
+            (_MOVES,), unit, "output stream", "a_payload_stable", slow=True
+        )
+        for unit in _STORED
+    },
+    **{
+        f"{unit}: payload stays in reset": Planted(
+            (_NOT_ZERO,), unit, "reset", "a_payload_in_reset", slow=True
+        )
+        for unit in _STORED
+    },
+    **{
+        f"{unit}: dropped beats are stored": Planted(
+            (edit,), unit, "pass 1 feeds the row buffer", "a_write", slow=True
+        )
+        for unit, edit in _STORED.items()
+    },
     "log2exp: floor for round": Planted(
         ((LOG2EXP, "raw[CODE_W:1] + CODE_W'(raw[0])", "raw[CODE_W:1]"),),
         *("e2softmax", "Log2Exp", "a_equation"),
@@ -42,20 +78,14 @@ PLANTED = {
         ((COMPRESS, "t[1] || (negative && t[0])", "t[1]"),),
         *("ailayernorm", "DynamicCompress", "a_equation"),
     ),
-    "output: payload moves while it waits": Planted(
-        (
-            (
-                OUTPUT,
-                "    if (advance_o) begin\n      m_axis_tdata",
-                "    begin\n      m_axis_tdata",
-            ),
-        ),
-        *("e2softmax", "output stream", "a_payload_stable"),
-        slow=True,
-    ),
     "output: tvalid falls by itself": Planted(
         ((OUTPUT, "else if (advance_o) m_axis_tvalid", "else m_axis_tvalid"),),
         *("e2softmax", "output stream", "a_valid_stays"),
+        slow=True,
+    ),
+    "row buffer: ready in reset": Planted(
+        ((BUFFER, "ready_q      <= 1'b0;", "ready_q      <= 1'b1;"),),
+        *("e2softmax", "reset", "a_quiet"),
         slow=True,
     ),
     "guard: err_len once a beat": Planted(
@@ -166,17 +196,6 @@ PLANTED = {
     "moments: no floor under the variance": Planted(
         (("ailayernorm/ailayernorm_moments.sv", "? Ex2W'(1) : diff", "? Ex2W'(0) : diff"),),
         *("ailayernorm", "moments, stage by stage", "a_var"),
-        slow=True,
-    ),
-    "pass 1: dropped beats are stored": Planted(
-        (
-            (
-                "common/sn_two_pass.sv",
-                "(p1_valid[0] && p1_in_ctl.store)",
-                "(p1_valid[0])",
-            ),
-        ),
-        *("rexp", "pass 1 feeds the row buffer", "a_write"),
         slow=True,
     ),
     "output: tvalid waits for tready": Planted(
