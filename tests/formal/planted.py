@@ -198,6 +198,40 @@ PLANTED = {
         *("ailayernorm", "moments, stage by stage", "a_var"),
         slow=True,
     ),
+    "e2softmax: a beat of the last pass is lost": Planted(
+        (
+            (
+                "e2softmax/e2softmax.sv",
+                "else if (advance) p2_valid <= {p2_valid[1], p2_rd_valid};",
+                "else p2_valid <= {p2_valid[1], p2_rd_valid};",
+            ),
+        ),
+        *("e2softmax", "last pass", "a_valid"),
+        slow=True,
+    ),
+    **{
+        f"{unit}: a beat of the last pass is lost": Planted(
+            (("common/sn_three_pass.sv", "else if (advance) p3_sel_valid", "else p3_sel_valid"),),
+            *(unit, "last pass", "a_valid"),
+            slow=True,
+        )
+        for unit in ("rexp", "lut2d")
+    },
+    "last pass: flags of the next beat": Planted(
+        (("common/sn_norm_back.sv", "active_i, s1_last, s1_err}", "active_i, s1_last, err_i}"),),
+        *("common", "last pass", "a_side"),
+        slow=True,
+    ),
+    "last pass: a row's flags with its last beat alone": Planted(
+        (("common/sn_norm_back.sv", "({out_err, 5'd0})", "({out_last ? out_err : 2'd0, 5'd0})"),),
+        *("common", "last pass", "a_user_constant"),
+        slow=True,
+    ),
+    "last pass: tvalid waits for tready": Planted(
+        ((OUTPUT, "advance_o = !m_axis_tvalid || m_axis_tready", "advance_o = m_axis_tready"),),
+        *("common", "last pass", "a_comes"),
+        slow=True,
+    ),
     "output: tvalid waits for tready": Planted(
         ((OUTPUT, "advance_o = !m_axis_tvalid || m_axis_tready", "advance_o = m_axis_tready"),),
         *("common", "output register", "a_does_not_wait"),
