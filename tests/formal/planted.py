@@ -24,6 +24,7 @@ LOG2EXP = "e2softmax/e2softmax_log2exp.sv"
 COMPRESS = "ailayernorm/ailayernorm_compress.sv"
 GUARD = "common/sn_row_guard.sv"
 BUFFER = "common/sn_row_buffer.sv"
+TREE = "common/sn_reduce_tree.sv"
 
 _MOVES = (OUTPUT, "    if (advance_o) begin\n      m_axis_tdata", "    begin\n      m_axis_tdata")
 _NOT_ZERO = (OUTPUT, "m_axis_tdata <= valid_i ? data_i : '0;", "m_axis_tdata <= data_i;")
@@ -197,6 +198,38 @@ PLANTED = {
         (("ailayernorm/ailayernorm_moments.sv", "? Ex2W'(1) : diff", "? Ex2W'(0) : diff"),),
         *("ailayernorm", "moments, stage by stage", "a_var"),
         slow=True,
+    ),
+    "tree: a node drops a half": Planted(
+        ((TREE, "node[i*W+:W] = a + b;", "node[i*W+:W] = (i == 1) ? a : a + b;"),),
+        *("common", "adder tree, by nodes", "a_node"),
+    ),
+    "tree: a lane twice": Planted(
+        ((TREE, ".out[(2*i+1)*W+:W]", ".out[(2*i+(i!=3))*W+:W]"),),
+        *("common", "adder tree, whole", "a_sum"),
+    ),
+    "row sum: goes on with the row before": Planted(
+        (
+            (
+                "common/sn_row_sum.sv",
+                "(first_i ? SUM_W'(0) : sum_o) + SUM_W'(beat_sum_signed)",
+                "sum_o + SUM_W'(beat_sum_signed)",
+            ),
+        ),
+        *("common", "sum of a row", "a_row_sum"),
+    ),
+    "row max: goes on with the row before": Planted(
+        (("common/sn_row_max.sv", "first_i ? 8'd0 : max_o", "max_o"),),
+        *("common", "maximum of a row", "a_one"),
+        slow=True,
+    ),
+    "affine: quotient floored": Planted(
+        (("common/sn_affine.sv", "$signed({9'b0, half})", "10'sd0"),),
+        *("common", "affine, a lane", "a_out"),
+        slow=True,
+    ),
+    "statistics: a square's range is not squared": Planted(
+        (("ailayernorm/ailayernorm_statistics.sv", "{range_q, 2'b0}", "{1'b0, range_q, 1'b0}"),),
+        *("ailayernorm", "statistics, a lane", "a_square"),
     ),
     "e2softmax: a beat of the last pass is lost": Planted(
         (
