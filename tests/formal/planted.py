@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from softnorm.units import UNITS
 from tests.rtl.mutations import Edit
 
 
@@ -28,6 +29,7 @@ TREE = "common/sn_reduce_tree.sv"
 
 _MOVES = (OUTPUT, "    if (advance_o) begin\n      m_axis_tdata", "    begin\n      m_axis_tdata")
 _NOT_ZERO = (OUTPUT, "m_axis_tdata <= valid_i ? data_i : '0;", "m_axis_tdata <= data_i;")
+_LOUD = (OUTPUT, "if (!rst_ni) m_axis_tvalid <= 1'b0;", "if (!rst_ni) m_axis_tvalid <= 1'b1;")
 _TWO_PASS = ("common/sn_two_pass.sv", "(p1_valid[0] && p1_in_ctl.store)", "(p1_valid[0])")
 _STORED = {
     "e2softmax": (
@@ -52,10 +54,17 @@ PLANTED = {
         for unit in _STORED
     },
     **{
+        f"{unit.name}: tvalid in reset": Planted(
+            (_LOUD,), unit.name, "output stream", "a_quiet_in_reset", slow=True
+        )
+        for unit in UNITS.values()
+        if unit.baseline
+    },
+    **{
         f"{unit}: payload stays in reset": Planted(
             (_NOT_ZERO,), unit, "reset", "a_payload_in_reset", slow=True
         )
-        for unit in _STORED
+        for unit in UNITS
     },
     **{
         f"{unit}: dropped beats are stored": Planted(
