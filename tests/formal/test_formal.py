@@ -109,5 +109,5 @@ def test_status_counts_the_cells_that_a_unit_has():
 def test_a_property_that_there_is_not_is_named():
     with pytest.raises(UserError, match="nothing is proved of 'x'; there are: "):
         results.chosen("x", None)
-    with pytest.raises(UserError, match="there is no property 'x'; there are: "):
-        results.chosen(COMMON, "x")
+    with pytest.raises(UserError, match="there is no property 'no such'; there are: "):
+        results.chosen(COMMON, "no such")
