@@ -15,12 +15,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import hjson
+
+from softnorm.units import UNITS
 from softnorm.units.unit import Parameters, Unit
 
 from .. import tools
 from ..errors import UserError
-from ..formal.engine import CHECKERS
-from ..formal.proofs import proofs
 from ..paths import DATA, ROOT, RTL, short
 from ..ppa import sources
 from ..static.synth import Result
@@ -28,6 +29,7 @@ from ..static.synth import Result
 DOCS = ROOT / "docs"
 NETWORKS, SYNTH, FIGURES = "networks.json", "synth.json", "figures.json"
 PROOFS = "proofs.json"
+LISTED = ROOT / "flow/formal/proofs.hjson"  # what is proved
 BULK = "make bench ONLY=bulk"
 
 
@@ -167,11 +169,14 @@ def of_simulation(unit: Unit) -> str:
 
 def of_proofs(unit: str) -> str:
     """Of what the proofs of a unit, or of the common cells, depend on: their entries, and files."""
-    wanted = [proof for proof in proofs() if proof.unit == unit]
-    files = {RTL / name for proof in wanted for name in proof.rtl}
-    files |= {CHECKERS / name for proof in wanted for name in proof.checkers}
-    files.add(ROOT / "flow/formal/engine.py")
-    entries = [repr(proof) for proof in wanted]
+    every = hjson.loads(LISTED.read_text(encoding="utf-8"), object_pairs_hook=dict)["proofs"]
+    names = (unit, "all units") if unit in UNITS else (unit,)
+    wanted = [one for one in every if one["of"] in names]
+    files = {ROOT / "flow/formal/engine.py"}
+    for one in wanted:
+        files |= {RTL / name for name in one.get("rtl") or UNITS[unit].rtl}
+        files |= {ROOT / "tb/sv" / name for name in one["checkers"]}
+    entries = [json.dumps(one, sort_keys=True) for one in wanted]
     return sources.digest(sorted(files), tools.versions("yosys")["pyosys"], *entries)
 
 

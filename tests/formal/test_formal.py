@@ -74,11 +74,21 @@ def test_what_is_wrong_at_a_small_size_alone_is_not_called_refuted(tmp_path):
     assert results.failed(wanted, outcome)
 
 
-def test_a_changed_entry_makes_what_is_recorded_older(monkeypatch):
-    before = kept.of_proofs(COMMON)
-    changed = [replace(one, depth=one.depth + 1) for one in proofs()]
-    monkeypatch.setattr(kept, "proofs", lambda: changed)
-    assert kept.of_proofs(COMMON) != before
+def test_a_changed_entry_makes_what_is_recorded_older(monkeypatch, tmp_path):
+    units = [COMMON, *UNITS]
+    before = {unit: kept.of_proofs(unit) for unit in units}
+    text = kept.LISTED.read_text()
+    edits = [
+        ("top: sn_max", "top: sn_min", {COMMON}),
+        ("trace: 70", "trace: 71", set(UNITS)),
+        ("SN_LEAF_DIV: 1", "SN_LEAF_DIV: 2", {"e2softmax"}),
+    ]
+    for old, new, older in edits:
+        assert old in text
+        listed = tmp_path / "proofs.hjson"
+        listed.write_text(text.replace(old, new))
+        monkeypatch.setattr(kept, "LISTED", listed)
+        assert {unit for unit in units if kept.of_proofs(unit) != before[unit]} == older
 
 
 def test_what_is_empty_is_no_proof(tmp_path):
