@@ -23,12 +23,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .. import tools
+from . import induct
 from .netlist import CHOSEN, Mutant, Mutants, MutateError
 
 VERSION = 6  # of the proofs that are kept
 _SECONDS = 8  # of the processor, for ABC, at a time
 _TRIES = 2  # with more flip-flops apart
 _RUNS, _CLOCKS = 128, 64  # of random inputs
+EACH, LOCAL = 100, 14
 _NEAR = 16  # signals near the fault
 _EACH = 12  # controls tried for a flip-flop
 _REDUCED = "reduced.aig"
@@ -138,6 +140,8 @@ class Circuit:
     states: list[tuple[int, int]]
     outputs: dict[tuple[str, int], int]
     gates: list[tuple[int, int, int]]
+    flags: set[int]
+    memory: set[int]
 
     @classmethod
     def of(cls, mutants: Mutants) -> Circuit:
@@ -167,8 +171,11 @@ class Circuit:
             parts.append([tuple(map(int, line.split())) for line in lines[at : at + count]])
             at += count
         named: dict[str, dict[tuple[str, int], int]] = {"input": {}, "output": {}}
+        registers: dict[str, set[int]] = {}
         for line in names.read_text(encoding="utf-8").splitlines():
             kind, number, bit, name = line.split(maxsplit=3)
+            if kind in ("latch", "invlatch"):
+                registers.setdefault(name, set()).add(parts[1][int(number)][0])
             if kind in named:
                 place = parts[0 if kind == "input" else 2][int(number)][0]
                 named[kind][name, int(bit)] = place
@@ -180,6 +187,8 @@ class Circuit:
             states=[(one, following) for one, following, *_ in parts[1]],
             outputs=named["output"],
             gates=[(one >> 1, a, b) for one, a, b in parts[3]],
+            flags={min(bits) for bits in registers.values() if len(bits) == 1},
+            memory={one for name, bits in registers.items() if ".mem" in name for one in bits},
         )
 
     def copy(self, aig: _Aig, chosen: int, known: dict[int, int]) -> list[int]:
@@ -252,6 +261,35 @@ class Circuit:
             "tried": "" if said == "proved" else said,
         }
 
+    def induct(self, mutant, verbose=True):
+        every = _Pair(self, mutant, [literal for literal, _ in self.states])
+        values = every.simulated()
+        if _value(values, every.seen):
+            return "differs"
+        aig = _Aig()
+        fixed = self._inputs(aig)
+        shared = {literal: aig.new() for literal, _ in self.states}
+        right, wrong = (self.copy(aig, n, fixed | shared) for n in (0, mutant.number))
+        twice = {one: None for one, f in self.states if _of(right, f) != _of(wrong, f)}
+        twice |= {one: None for one, bit in every.differ.items() if _value(values, bit)}
+        for _ in range(4):
+            pair = _Pair(self, mutant, list(twice))
+            cand = pair.candidates(self._controls, self)
+            with induct.Induction(
+                pair.aig.size, pair.aig.gates, pair.flip_flops, pair.started
+            ) as work:
+                said = work.never(pair.bad, cand, random.Random(1))
+                if verbose:
+                    print("   ", len(twice), "twice", len(cand), "candidates", len(getattr(work, "left", ())), "left", said, "reached", len(pair.reached), flush=True)
+                if said != "no invariant":
+                    return said
+                reached = work.shown(pair.reached_bits)
+                if verbose: print("     reached now", len(reached), "bad", work.shown({0: pair.seen}))
+                if not reached:
+                    return said
+                twice |= dict.fromkeys(reached)
+        return "no invariant"
+
     def _inputs(self, aig: _Aig) -> dict[int, int]:
         """Literals of their own for all inputs."""
         ports = [literal for (name, _), literal in self.inputs.items() if name != CHOSEN]
@@ -315,7 +353,31 @@ class _Pair:
         self.seen = circuit._seen(aig, right, wrong, in_reset)
         self.bad = aig.any([self.seen, *reached.values()])
         self.reached = list(reached)
+        self.reached_bits = reached
         self.differ = {one: aig.differ(self._states[one], changed[one]) for one in other}
+        # Of the state alone: bits now, and in the next clock.
+        self.started = started
+        self.bits = {one: (state[one], what) for one, what, _ in takes}
+        self.apart = {
+            one: (aig.differ(state[one], other[one]), aig.differ(a, b))
+            for one, a, b in takes
+            if one in other
+        }
+        self.wrong_bits = {one: (other[one], b) for one, _, b in takes if one in other}
+        n = next((n for n, _, _ in circuit.gates if right[n] != wrong[n]), None)
+        self.local = [] if n is None else self._support(aig.differ(right[n], wrong[n]), circuit)
+
+    def _support(self, literal: int, circuit) -> list[int]:
+        owner = {self.bits[one][0] >> 1: one for one in self.bits}
+        seen, stack, found = set(), [literal >> 1], []
+        for n in stack:
+            if n in seen:
+                continue
+            seen.add(n)
+            if n in owner:
+                found.append(owner[n])
+            stack += [x >> 1 for x in self.aig.gates.get(n, ())]
+        return found
 
     def simulated(self) -> list[int]:
         """Values of all variables with random inputs: a bit for each clock of each of many runs."""
@@ -324,9 +386,13 @@ class _Pair:
         inputs = [n for n in range(1, aig.size) if n not in aig.gates and n not in state]
         whole, mask = [0] * aig.size, (1 << _RUNS) - 1
         value = [0] * aig.size
+        # In some runs an input is rarely 1, in others it is rarely 0.
+        bias = {one: (rng.getrandbits(_RUNS), rng.getrandbits(_RUNS)) for one in inputs}
         for clock in range(_CLOCKS):
-            for one in inputs:
-                value[one] = rng.getrandbits(_RUNS)
+            for one, (low, high) in bias.items():
+                a, b, c = (rng.getrandbits(_RUNS) for _ in range(3))
+                rare, often = low & high, low & ~high
+                value[one] = a & (b & c | ~rare) | often & (b | c)
             for _ in range(5):  # resets are rare
                 value[self._reset >> 1] |= rng.getrandbits(_RUNS)
             for one, now in state.items():
@@ -342,6 +408,53 @@ class _Pair:
                 if now:
                     whole[one] |= now << clock * _RUNS
         return whole
+
+    def candidates(self, controls, circuit):
+        values = self.simulated()
+        whole = _RUNS * _CLOCKS
+        flip = lambda bit: (bit[0] ^ 1, bit[1] ^ 1)
+        v = lambda bit: _value(values, bit[0])
+        started = _value(values, self.started)
+        single = [(b, v(b) & started) for b in self.bits.values()]
+        single += [(b, v(b) & started) for b in self.wrong_bits.values()]
+        single += [(flip(b), ~x & started) for b, x in single]
+        single = [(b, x) for b, x in single if x]
+        single.sort(key=lambda one: -one[1].bit_count())
+        found = []
+        apart = [(b, v(b) & started) for b in self.apart.values()]
+        for d, dv in apart:
+            if not dv:
+                found.append((d,))
+                continue
+            mine = [(d, s) for s, x in single if not x & dv]
+            found += mine[:EACH]
+            for e, ev in apart:
+                if e is not d and not dv & ~ev:
+                    found.append((d, flip(e)))
+        ctl = [self.bits[one] for one in dict.fromkeys([*sorted(circuit.flags), *controls]) if one not in circuit.memory]
+        ctl = [(b, v(b) & started) for b in ctl]
+        ctl += [(flip(b), ~x & started) for b, x in ctl]
+        ctl2 = ctl
+        near = [self.bits[one] for one in self.bits if one not in circuit.memory]
+        near = [(b, v(b) & started) for b in near]
+        near += [(flip(b), ~x & started) for b, x in near]
+        local = [self.bits[one] for one in self.local][:LOCAL]
+        local = [(b, v(b) & started) for b in local]
+        local += [(flip(b), ~x & started) for b, x in local]
+        for i, (a, av) in enumerate(local):
+            for b, bv in local[i + 1:]:
+                if a[0] >> 1 == b[0] >> 1 or not av or not bv:
+                    continue
+                if not av & bv:
+                    found.append((a, b))
+        for a, av in near:
+            for b, bv in ctl2:
+                if not av & bv and av and bv and a[0] >> 1 != b[0] >> 1:
+                    found.append((a, b))
+        for (a, av), (b, bv), (c, cv) in itertools.combinations(local, 3):
+            if len({a[0] >> 1, b[0] >> 1, c[0] >> 1}) == 3 and not av & bv & cv and av & bv and av & cv and bv & cv:
+                found.append((a, b, c))
+        return found
 
     def hints(self, controls: Sequence[int]) -> list[int]:
         """What may never be 1: a flip-flop that is not the same while some control is 1."""
