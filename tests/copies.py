@@ -11,6 +11,8 @@ from pathlib import Path
 
 from softnorm.flow.paths import ROOT
 
+# Where this run's files go, and the words that its make was given.
+_OUTSIDE = {"SOFTNORM_RUNS", "MAKEFLAGS", "MAKEOVERRIDES"}
 _LEFT_OUT = {"build", "dist", ".git", ".venv"}  # at the top
 
 
@@ -35,7 +37,7 @@ class Checkout:
         (self.root / ".venv").symlink_to(sys.prefix)
         python = Path(sys.executable)
         self.environment = {
-            **{name: value for name, value in os.environ.items() if name != "SOFTNORM_RUNS"},
+            **{name: value for name, value in os.environ.items() if name not in _OUTSIDE},
             "SOFTNORM_PYTHON": "current",
             "PYTHON": str(python),
             "PYTHONPATH": os.pathsep.join([str(package.parent), str(self.root)]),
