@@ -10,35 +10,30 @@ every clock from reset on. If they leave nothing to see, the mutant is proved eq
 
 from __future__ import annotations
 
-import itertools
-import random
-from collections.abc import Iterable, Sequence
+import functools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+import numpy as np
 from pysat.solvers import Solver
 
+NONE = "no invariant"
 _CONFLICTS = 30000  # a question
 _ROUNDS = 400
-_RUNS, _CLOCKS = 64, 6  # of random inputs from a state that the solver found
+_ALL = (1 << 64) - 1
+_CLOCKS = 4  # of random inputs from a state that the solver found
 Bit = tuple[int, int]  # a bit of the state: its literal now, and in the next clock
 
 
 class Induction:
-    """A circuit of AND gates with its flip-flops, and what is asked of it.
+    """Questions about a circuit. `started` is a literal of it: 0 in the first clock, whose state
+    is free."""
 
-    gates       variable -> two literals, in order
-    flip_flops  literal -> what it takes
-    started     literal: 0 in the first clock, whose state is free
-    """
-
-    def __init__(
-        self, size: int, gates: dict[int, Bit], flip_flops: Sequence[Bit], started: int
-    ) -> None:
-        self._size, self._gates, self._flip_flops = size, gates, flip_flops
-        self._started = started
+    def __init__(self, circuit: Simulation, started: int) -> None:
+        self._circuit, self._started = circuit, started
         self._solver = Solver(name="glucose4")
         self._coded = {0}
-        self._top = size + 1
-        self._solver.add_clause([-size])  # the constant 0
+        self._top = self._zero = circuit.size
+        self._solver.add_clause([-self._zero])
 
     def __enter__(self) -> Induction:
         return self
@@ -54,16 +49,16 @@ class Induction:
             if variable in self._coded:
                 continue
             self._coded.add(variable)
-            if variable in self._gates:
-                one, other = (self._literal(each) for each in self._gates[variable])
+            if variable in self._circuit.gates:
+                one, other = (self._literal(each) for each in self._circuit.gates[variable])
                 self._solver.add_clause([-variable, one])
                 self._solver.add_clause([-variable, other])
                 self._solver.add_clause([variable, -one, -other])
-                stack += [each >> 1 for each in self._gates[variable]]
+                stack += [each >> 1 for each in self._circuit.gates[variable]]
         return self._literal(literal)
 
     def _literal(self, literal: int) -> int:
-        variable = literal >> 1 or self._size
+        variable = literal >> 1 or self._zero
         return -variable if literal & 1 else variable
 
     def _new(self) -> int:
@@ -74,86 +69,110 @@ class Induction:
         self._solver.conf_budget(_CONFLICTS)
         return self._solver.solve_limited(assumptions=assumed)
 
-    def never(self, bad: int, candidates: Iterable[Sequence[Bit]], rng: random.Random) -> str:
-        """`proved` if `bad` is 1 in no clock; else what came in the way."""
-        left: dict[int, Sequence[Bit]] = {}  # the solver's variable that switches one on
-        started = self._code(self._started)
-        after: dict[int, int] = {}
+    def never(self, bad: int, candidates: Iterable[Sequence[Bit]]) -> str:
+        """`proved` if `bad` is 1 in no clock; NONE if it does not follow from the candidates.
+
+        A candidate is a set of bits of which one is 0 in every clock but the first.
+        """
+        left: dict[int, Sequence[Bit]] = {}  # the solver's variable that assumes one -> it
+        broken: dict[int, int] = {}  # -> the one that says that it fails in the next clock
+        started, target = self._code(self._started), self._code(bad)
         for one in candidates:
-            switch, broken = self._new(), self._new()
-            self._solver.add_clause([-switch, -started, *(-self._code(now) for now, _ in one)])
+            assumed, fails = self._new(), self._new()
+            self._solver.add_clause([-assumed, -started, *(-self._code(now) for now, _ in one)])
             for _, following in one:
-                self._solver.add_clause([-broken, self._code(following)])
-            left[switch], after[switch] = one, broken
-        target = self._code(bad)
+                self._solver.add_clause([-fails, self._code(following)])
+            left[assumed], broken[assumed] = one, fails
+        rng = np.random.default_rng(1)
         for _ in range(_ROUNDS):
-            if not left:
-                break
             asked = self._new()
-            self._solver.add_clause([-asked, *(after[switch] for switch in left)])
+            self._solver.add_clause([-asked, *(broken[assumed] for assumed in left)])
             found = self._solve([*left, asked])
+            if found is False:
+                found = self._solve([*left, target])
+                return {True: NONE, False: "proved", None: "not decided"}[found]
             if found is None:
-                return "not decided"
-            if not found:
                 break
             self._drop(left, rng)
-            self._solver.add_clause([-asked])
-        else:
-            return "not decided"
-        self.left = list(left.values())
-        found = self._solve([*left, target])
-        if found is None:
-            return "not decided"
-        if found:
-            return "no invariant"
-        return "proved"
+        return "not decided"
 
-    def _drop(self, left: dict[int, Sequence[Bit]], rng: random.Random) -> None:
-        """Candidates that the solver's model breaks in the next clock, or random inputs later."""
-        for of in self._from_model(_CLOCKS, rng):
-            for switch, bits in list(left.items()):
-                together = -1
-                for _, following in bits:
-                    together &= of(following)
-                    if not together:
-                        break
-                else:
-                    del left[switch]
+    def _drop(self, left: dict[int, Sequence[Bit]], rng: np.random.Generator) -> None:
+        """Leave out what fails a clock after the state that was found, or, at random, later."""
+        for value in self._from_model(_CLOCKS, rng):
+            for assumed, bits in list(left.items()):
+                if functools.reduce(int.__and__, (value(then) for _, then in bits)):
+                    del left[assumed]
 
-    def shown(self, bits: dict[int, int]) -> list[int]:
-        """Which of these the state that the solver found may set, with random inputs."""
-        found = []
-        for clock, of in enumerate(self._from_model(2, random.Random(1))):
-            found += [one for one, bit in bits.items() if of(bit)]
-        return list(dict.fromkeys(found))
+    def shown(self, bits: Mapping[int, int]) -> list[int]:
+        """Of which keys the literal may be 1, from the state that was found last."""
+        found: dict[int, None] = {}
+        for value in self._from_model(2, np.random.default_rng(1)):
+            found |= {one: None for one, bit in bits.items() if value(bit)}
+        return list(found)
 
-    def _from_model(self, clocks: int, rng: random.Random):
-        """The values of literals, clock by clock, in many runs."""
-        model = self._solver.get_model()
-        mask = (1 << _RUNS) - 1
-        value = [0] * self._size
-        for variable in range(1, self._size):
-            if model[variable - 1] > 0:
-                value[variable] = mask
-        states = [one >> 1 for one, _ in self._flip_flops]
-        held = set(states)
-        inputs = [n for n in range(1, self._size) if n not in self._gates and n not in held]
+    def _from_model(self, clocks: int, rng: np.random.Generator) -> Iterator[Callable[[int], int]]:
+        """From the state that was found: what a literal is in 64 runs, clock by clock."""
+        model = np.array(self._solver.get_model()[: self._circuit.size - 1]) > 0
+        start = np.zeros((self._circuit.size, 1), np.uint64)
+        start[1:][model] = _ALL
+        for now in self._circuit.run(clocks, rng, start):
+            every = now[:, 0].tolist()
+            yield lambda literal, every=every: every[literal >> 1] ^ _ALL * (literal & 1)
 
-        def of(literal: int) -> int:
-            return value[literal >> 1] ^ (mask if literal & 1 else 0)
 
+class Simulation:
+    """A circuit of AND gates, in many runs at once: 64 in a word, the gates of a level together.
+
+    gates       variable -> two literals, in order
+    flip_flops  literal, and what it takes
+    """
+
+    def __init__(self, size: int, gates: Mapping[int, Bit], flip_flops: Sequence[Bit]) -> None:
+        self.size, self.gates = size, gates
+        level = [0] * size
+        levels: dict[int, list[tuple[int, int, int]]] = {}
+        for one, (a, b) in gates.items():
+            level[one] = 1 + max(level[a >> 1], level[b >> 1])
+            levels.setdefault(level[one], []).append((one, a, b))
+        self._levels = []
+        for _, some in sorted(levels.items()):
+            out, a, b = np.array(some).T
+            self._levels.append((out, a >> 1, _inverted(a), b >> 1, _inverted(b)))
+        states, takes = np.array(flip_flops).T
+        self._states, self._takes, self._inverted = states >> 1, takes >> 1, _inverted(takes)
+        inputs = np.ones(size, bool)
+        inputs[[0, *self._states, *gates]] = False
+        self._inputs = np.flatnonzero(inputs)
+
+    def run(
+        self, clocks: int, rng: np.random.Generator, value: np.ndarray, high: int | None = None
+    ) -> Iterator[np.ndarray]:
+        """The values of all variables, uint64[size, words], in place, clock by clock.
+
+        value  what flip-flops have in the first clock, and inputs, too, without `high`
+        high   an input that is 0 rarely; then others are so in some runs, and 1 rarely in others
+        """
+        if high is not None:
+            one, other = self._random(rng, value), self._random(rng, value)
+            rare, often = one & other, one & ~other
         for clock in range(clocks):
-            if clock:
-                for one in inputs:
-                    value[one] = rng.getrandbits(_RUNS)
-            for one, (a, b) in self._gates.items():
-                x, y = value[a >> 1], value[b >> 1]
-                value[one] = (x ^ mask if a & 1 else x) & (y ^ mask if b & 1 else y)
-            yield of
-            taken = [of(what) for _, what in self._flip_flops]
-            for state, now in zip(states, taken, strict=True):
-                value[state] = now
+            if clock or high is not None:
+                now = self._random(rng, value)
+                if high is not None:
+                    one, other = self._random(rng, value), self._random(rng, value)
+                    now = now & (one & other | ~rare) | often & (one | other)
+                value[self._inputs] = now
+                if high is not None:
+                    value[high] |= np.bitwise_or.reduce(self._random(rng, value)[:5])
+            for out, a, not_a, b, not_b in self._levels:
+                value[out] = (value[a] ^ not_a) & (value[b] ^ not_b)
+            yield value
+            value[self._states] = value[self._takes] ^ self._inverted
+
+    def _random(self, rng: np.random.Generator, value: np.ndarray) -> np.ndarray:
+        shape = len(self._inputs), value.shape[1]
+        return rng.integers(0, _ALL, shape, np.uint64, endpoint=True)
 
 
-def pairs(one: Iterable, other: Iterable) -> Iterable:
-    return itertools.product(one, other)
+def _inverted(literals: np.ndarray) -> np.ndarray:
+    return (-(literals & 1)).astype(np.uint64)[:, None]

@@ -16,23 +16,26 @@ from __future__ import annotations
 
 import functools
 import itertools
-import random
 import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from .. import tools
 from . import induct
 from .netlist import CHOSEN, Mutant, Mutants, MutateError
 
-VERSION = 6  # of the proofs that are kept
+VERSION = 7  # of the proofs that are kept
 _SECONDS = 8  # of the processor, for ABC, at a time
 _TRIES = 2  # with more flip-flops apart
 _RUNS, _CLOCKS = 128, 64  # of random inputs
-EACH, LOCAL = 100, 14
 _NEAR = 16  # signals near the fault
 _EACH = 12  # controls tried for a flip-flop
+_MANY = 100  # bits of the state tried for a flip-flop, by induction
+_CAUSE = 14  # flip-flops that the fault depends on
+_WIDER = 4  # tries by induction, with more flip-flops apart
 _REDUCED = "reduced.aig"
 _ALWAYS = ("s_axis_tready", "m_axis_tvalid", "err_len_o", "err_keep_o")
 _PASSES = ("async2sync", "memory_map", "techmap", "dffunmap", "simplemap", "setundef -anyseq")
@@ -132,6 +135,8 @@ class Circuit:
     states   literals of flip-flops, and what they take
     outputs  (port, bit) -> literal
     gates    variables in order, with their two literals
+    flags    states that are registers of one bit
+    memory   states of memories
     """
 
     size: int
@@ -241,6 +246,7 @@ class Circuit:
             return {"by": "", "tried": "differs with random inputs, legal or not"}
         twice = dict.fromkeys(apart)
         twice |= {one: None for one, bit in every.differ.items() if _value(values, bit)}
+        start = list(twice)
         for _ in range(_TRIES):
             pair = _Pair(self, mutant, list(twice))
             # Most faults are in what nobody looks at: then both are the same only where some valid
@@ -253,6 +259,8 @@ class Circuit:
             if not pair.reached:
                 break
             twice |= dict.fromkeys(pair.reached)
+        if self._induction(mutant, start) == "proved":
+            return {"by": "invariant", "tried": ""}
         # The other engine is slower and finds more.
         how = f"read_aiger miter.aig; scorr; write_aiger {_REDUCED}"
         said = _abc(every.aig, [every.bad], every.flip_flops, how)
@@ -261,34 +269,21 @@ class Circuit:
             "tried": "" if said == "proved" else said,
         }
 
-    def induct(self, mutant, verbose=True):
-        every = _Pair(self, mutant, [literal for literal, _ in self.states])
-        values = every.simulated()
-        if _value(values, every.seen):
-            return "differs"
-        aig = _Aig()
-        fixed = self._inputs(aig)
-        shared = {literal: aig.new() for literal, _ in self.states}
-        right, wrong = (self.copy(aig, n, fixed | shared) for n in (0, mutant.number))
-        twice = {one: None for one, f in self.states if _of(right, f) != _of(wrong, f)}
-        twice |= {one: None for one, bit in every.differ.items() if _value(values, bit)}
-        for _ in range(4):
+    def _induction(self, mutant: Mutant, apart: Iterable[int]) -> str:
+        """By an invariant (induct.py); flip-flops that the others reach are apart, too."""
+        twice = dict.fromkeys(apart)
+        said = "not decided"
+        for _ in range(_WIDER):
             pair = _Pair(self, mutant, list(twice))
-            cand = pair.candidates(self._controls, self)
-            with induct.Induction(
-                pair.aig.size, pair.aig.gates, pair.flip_flops, pair.started
-            ) as work:
-                said = work.never(pair.bad, cand, random.Random(1))
-                if verbose:
-                    print("   ", len(twice), "twice", len(cand), "candidates", len(getattr(work, "left", ())), "left", said, "reached", len(pair.reached), flush=True)
-                if said != "no invariant":
-                    return said
-                reached = work.shown(pair.reached_bits)
-                if verbose: print("     reached now", len(reached), "bad", work.shown({0: pair.seen}))
-                if not reached:
-                    return said
-                twice |= dict.fromkeys(reached)
-        return "no invariant"
+            candidates = pair.candidates(self)
+            circuit = induct.Simulation(pair.aig.size, pair.aig.gates, pair.flip_flops)
+            with induct.Induction(circuit, pair.started) as work:
+                said = work.never(pair.bad, candidates)
+                reached = work.shown(pair.reached) if said == induct.NONE else ()
+            if not reached:
+                break
+            twice |= dict.fromkeys(reached)
+        return said
 
     def _inputs(self, aig: _Aig) -> dict[int, int]:
         """Literals of their own for all inputs."""
@@ -320,7 +315,8 @@ class _Pair:
     seen     1 where an observer can tell them apart; bad: or where a flip-flop that exists once
              would take something else in the two
     differ   of each flip-flop that exists twice: 1 where it is not the same
-    reached  flip-flops that exist once and that the others may reach
+    reached  flip-flops that exist once and that the others may reach: 1 where they do
+    started  0 in the first clock
     """
 
     def __init__(self, circuit: Circuit, mutant: Mutant, twice: Sequence[int]):
@@ -352,108 +348,78 @@ class _Pair:
         in_reset = aig.both(fixed[reset] ^ 1, reset_before)
         self.seen = circuit._seen(aig, right, wrong, in_reset)
         self.bad = aig.any([self.seen, *reached.values()])
-        self.reached = list(reached)
-        self.reached_bits = reached
+        self.reached, self.started = reached, started
         self.differ = {one: aig.differ(self._states[one], changed[one]) for one in other}
-        # Of the state alone: bits now, and in the next clock.
-        self.started = started
-        self.bits = {one: (state[one], what) for one, what, _ in takes}
-        self.apart = {
-            one: (aig.differ(state[one], other[one]), aig.differ(a, b))
-            for one, a, b in takes
-            if one in other
-        }
-        self.wrong_bits = {one: (other[one], b) for one, _, b in takes if one in other}
-        n = next((n for n, _, _ in circuit.gates if right[n] != wrong[n]), None)
-        self.local = [] if n is None else self._support(aig.differ(right[n], wrong[n]), circuit)
+        # Bits of the state, now and in the next clock.
+        self._right = {one: (state[one], what) for one, what, _ in takes}
+        self._wrong = {one: (other[one], what) for one, _, what in takes if one in other}
+        self._apart = [
+            tuple(aig.differ(*both) for both in zip(self._right[one], there, strict=True))
+            for one, there in self._wrong.items()
+        ]
+        self._cause = self._support(self._near[0]) if self._near else []
 
-    def _support(self, literal: int, circuit) -> list[int]:
-        owner = {self.bits[one][0] >> 1: one for one in self.bits}
-        seen, stack, found = set(), [literal >> 1], []
-        for n in stack:
-            if n in seen:
-                continue
-            seen.add(n)
-            if n in owner:
-                found.append(owner[n])
-            stack += [x >> 1 for x in self.aig.gates.get(n, ())]
-        return found
+    def _support(self, literal: int) -> list[int]:
+        """The flip-flops that a literal depends on, the nearest first."""
+        owner = {now >> 1: one for one, (now, _) in self._right.items()}
+        seen = {literal >> 1: None}
+        line = list(seen)
+        for variable in line:  # grows
+            new = {one >> 1: None for one in self.aig.gates.get(variable, ())}
+            line += [one for one in new if one not in seen]
+            seen |= new
+        return [owner[one] for one in seen if one in owner]
 
     def simulated(self) -> list[int]:
         """Values of all variables with random inputs: a bit for each clock of each of many runs."""
-        aig, rng = self.aig, random.Random(1)
-        state = {one >> 1: 0 for one, _ in self.flip_flops}
-        inputs = [n for n in range(1, aig.size) if n not in aig.gates and n not in state]
-        whole, mask = [0] * aig.size, (1 << _RUNS) - 1
-        value = [0] * aig.size
-        # In some runs an input is rarely 1, in others it is rarely 0.
-        bias = {one: (rng.getrandbits(_RUNS), rng.getrandbits(_RUNS)) for one in inputs}
-        for clock in range(_CLOCKS):
-            for one, (low, high) in bias.items():
-                a, b, c = (rng.getrandbits(_RUNS) for _ in range(3))
-                rare, often = low & high, low & ~high
-                value[one] = a & (b & c | ~rare) | often & (b | c)
-            for _ in range(5):  # resets are rare
-                value[self._reset >> 1] |= rng.getrandbits(_RUNS)
-            for one, now in state.items():
-                value[one] = now
-            for one, (a, b) in aig.gates.items():
-                x, y = value[a >> 1], value[b >> 1]
-                value[one] = (x ^ mask if a & 1 else x) & (y ^ mask if b & 1 else y)
-            state = {
-                one >> 1: value[what >> 1] ^ (mask if what & 1 else 0)
-                for one, what in self.flip_flops
-            }
-            for one, now in enumerate(value):
-                if now:
-                    whole[one] |= now << clock * _RUNS
-        return whole
+        aig = self.aig
+        circuit = induct.Simulation(aig.size, aig.gates, self.flip_flops)
+        value = np.zeros((aig.size, _RUNS // 64), np.uint64)
+        rng, reset = np.random.default_rng(1), self._reset >> 1
+        clocks = [one.copy() for one in circuit.run(_CLOCKS, rng, value, reset)]
+        whole = np.stack(clocks, axis=1).reshape(aig.size, -1)
+        return [int.from_bytes(one.tobytes(), "little") for one in whole]
 
-    def candidates(self, controls, circuit):
+    def candidates(self, circuit: Circuit) -> list[tuple[induct.Bit, ...]]:
+        """Bits of the state that are never all 1 with random inputs, for an invariant."""
         values = self.simulated()
-        whole = _RUNS * _CLOCKS
-        flip = lambda bit: (bit[0] ^ 1, bit[1] ^ 1)
-        v = lambda bit: _value(values, bit[0])
         started = _value(values, self.started)
-        single = [(b, v(b) & started) for b in self.bits.values()]
-        single += [(b, v(b) & started) for b in self.wrong_bits.values()]
-        single += [(flip(b), ~x & started) for b, x in single]
-        single = [(b, x) for b, x in single if x]
+
+        def shown(bits: Iterable[induct.Bit]) -> list[tuple[induct.Bit, int]]:
+            """Bits and their complements with their values, where these are not always 0."""
+            both = [one for now, then in bits for one in ((now, then), (now ^ 1, then ^ 1))]
+            every = [(one, _value(values, one[0]) & started) for one in both]
+            return [one for one in every if one[1]]
+
+        single = shown([*self._right.values(), *self._wrong.values()])
         single.sort(key=lambda one: -one[1].bit_count())
-        found = []
-        apart = [(b, v(b) & started) for b in self.apart.values()]
-        for d, dv in apart:
-            if not dv:
-                found.append((d,))
+        apart = [(one, _value(values, one[0]) & started) for one in self._apart]
+        found: list[tuple[induct.Bit, ...]] = []
+        # Where two flip-flops are not the same: never, not while some bit is 1, not alone.
+        for one, here in apart:
+            if not here:
+                found.append((one,))
                 continue
-            mine = [(d, s) for s, x in single if not x & dv]
-            found += mine[:EACH]
-            for e, ev in apart:
-                if e is not d and not dv & ~ev:
-                    found.append((d, flip(e)))
-        ctl = [self.bits[one] for one in dict.fromkeys([*sorted(circuit.flags), *controls]) if one not in circuit.memory]
-        ctl = [(b, v(b) & started) for b in ctl]
-        ctl += [(flip(b), ~x & started) for b, x in ctl]
-        ctl2 = ctl
-        near = [self.bits[one] for one in self.bits if one not in circuit.memory]
-        near = [(b, v(b) & started) for b in near]
-        near += [(flip(b), ~x & started) for b, x in near]
-        local = [self.bits[one] for one in self.local][:LOCAL]
-        local = [(b, v(b) & started) for b in local]
-        local += [(flip(b), ~x & started) for b, x in local]
-        for i, (a, av) in enumerate(local):
-            for b, bv in local[i + 1:]:
-                if a[0] >> 1 == b[0] >> 1 or not av or not bv:
-                    continue
-                if not av & bv:
-                    found.append((a, b))
-        for a, av in near:
-            for b, bv in ctl2:
-                if not av & bv and av and bv and a[0] >> 1 != b[0] >> 1:
-                    found.append((a, b))
-        for (a, av), (b, bv), (c, cv) in itertools.combinations(local, 3):
-            if len({a[0] >> 1, b[0] >> 1, c[0] >> 1}) == 3 and not av & bv & cv and av & bv and av & cv and bv & cv:
-                found.append((a, b, c))
+            never = (other for other, there in single if not here & there)
+            found += [(one, other) for other in itertools.islice(never, _MANY)]
+            found += [
+                (one, (now ^ 1, then ^ 1))
+                for (now, then), there in apart
+                if now != one[0] and not here & ~there
+            ]
+        # What the unit never does: flags with flips-flops, and what the fault depends on.
+        wide = [one for one in self._right if one not in circuit.memory]
+        flags = circuit.flags.union(circuit._controls)
+        narrow = shown(self._right[one] for one in wide if one in flags)
+        cause = shown(self._right[one] for one in self._cause[:_CAUSE])
+        sets = [shown(self._right[one] for one in wide), narrow], [cause, cause]
+        for some in sets:
+            for (one, here), (other, there) in itertools.product(*some):
+                if not here & there and one[0] | 1 != other[0] | 1:
+                    found.append((one, other))
+        for (one, a), (two, b), (three, c) in itertools.combinations(cause, 3):
+            if not a & b & c and a & b and a & c and b & c:
+                found.append((one, two, three))
         return found
 
     def hints(self, controls: Sequence[int]) -> list[int]:
