@@ -29,13 +29,13 @@ from .netlist import CHOSEN, Mutant, Mutants, MutateError
 
 VERSION = 7  # of the proofs that are kept
 _SECONDS = 8  # of the processor, for ABC, at a time
-_TRIES = 2  # with more flip-flops apart
+_TRIES = 1  # with more flip-flops apart
 _RUNS, _CLOCKS = 128, 64  # of random inputs
 _NEAR = 16  # signals near the fault
 _EACH = 12  # controls tried for a flip-flop
 _MANY = 100  # bits of the state tried for a flip-flop, by induction
 _CAUSE = 14  # flip-flops that the fault depends on
-_WIDER = 4  # tries by induction, with more flip-flops apart
+_WIDER = 3  # tries by induction, with more candidates, then with more flip-flops apart
 _REDUCED = "reduced.aig"
 _ALWAYS = ("s_axis_tready", "m_axis_tvalid", "err_len_o", "err_keep_o")
 _PASSES = ("async2sync", "memory_map", "techmap", "dffunmap", "simplemap", "setundef -anyseq")
@@ -270,17 +270,18 @@ class Circuit:
         }
 
     def _induction(self, mutant: Mutant, apart: Iterable[int]) -> str:
-        """By an invariant (induct.py); flip-flops that the others reach are apart, too."""
+        """By an invariant (induct.py): a small one, one about all flags, then one in which the
+        flip-flops that others reach are apart, too."""
         twice = dict.fromkeys(apart)
         said = "not decided"
-        for _ in range(_WIDER):
+        for n in range(_WIDER):
             pair = _Pair(self, mutant, list(twice))
-            candidates = pair.candidates(self)
+            candidates = pair.candidates(self, flags=n > 0)
             circuit = induct.Simulation(pair.aig.size, pair.aig.gates, pair.flip_flops)
             with induct.Induction(circuit, pair.started) as work:
                 said = work.never(pair.bad, candidates)
-                reached = work.shown(pair.reached) if said == induct.NONE else ()
-            if not reached:
+                reached = work.shown(pair.reached) if n and said == induct.NONE else ()
+            if said == "proved" or (n and not reached):
                 break
             twice |= dict.fromkeys(reached)
         return said
@@ -380,8 +381,11 @@ class _Pair:
         whole = np.stack(clocks, axis=1).reshape(aig.size, -1)
         return [int.from_bytes(one.tobytes(), "little") for one in whole]
 
-    def candidates(self, circuit: Circuit) -> list[tuple[induct.Bit, ...]]:
-        """Bits of the state that are never all 1 with random inputs, for an invariant."""
+    def candidates(self, circuit: Circuit, flags: bool) -> list[tuple[induct.Bit, ...]]:
+        """Bits of the state that are never all 1 with random inputs, for an invariant.
+
+        With `flags` those of a flag and any flip-flop, too.
+        """
         values = self.simulated()
         started = _value(values, self.started)
 
@@ -407,10 +411,10 @@ class _Pair:
                 for (now, then), there in apart
                 if now != one[0] and not here & ~there
             ]
-        # What the unit never does: flags with flips-flops, and what the fault depends on.
-        wide = [one for one in self._right if one not in circuit.memory]
-        flags = circuit.flags.union(circuit._controls)
-        narrow = shown(self._right[one] for one in wide if one in flags)
+        # What the unit never does: flags with flip-flops, and what the fault depends on.
+        wide = [one for one in self._right if flags and one not in circuit.memory]
+        known = circuit.flags.union(circuit._controls)
+        narrow = shown(self._right[one] for one in wide if one in known)
         cause = shown(self._right[one] for one in self._cause[:_CAUSE])
         sets = [shown(self._right[one] for one in wide), narrow], [cause, cause]
         for some in sets:
