@@ -204,11 +204,11 @@ class AILayerNormUnit(Unit):
         rng, count, width = np.random.default_rng(1), 8000, min(longest, 24)
         sets = [self.draw_channels(rng, longest) for _ in range(2)]
         for values in (one.values for one in sets):
-            values["beta"] = (values["beta"] // 8).astype(np.int8)
+            values["beta"] = (values["beta"] // 8).astype(np.int8)  # pyright: ignore
         if "alpha" in sets[0].values:
             sets[0].values["alpha"][:] = 0
             sets[0].values["gamma"][0] = 50  # alone, it makes outputs of a size that shows most
-            sets[1].values["alpha"] = rng.integers(MAX_ALPHA + 1, size=longest).astype(np.uint8)
+            sets[1].values["alpha"] = rng.integers(MAX_ALPHA + 1, size=longest).astype(np.uint8)  # pyright: ignore
         length = rng.integers(1, width, count, endpoint=True)
         mask = np.arange(width) < length[:, None]
         settings = {"bank": np.zeros(count, int)}

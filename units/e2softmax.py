@@ -97,7 +97,7 @@ class E2SoftmaxUnit(SoftmaxUnit):
                 small = 255 - int(weights[255 - rise :: -1].argmin()) - rise
                 for seconds in ([], [small]) if masked and weights[small] % 2 else ([],):
                     first = int(weights[[0, *seconds]].sum())
-                    left = int(decay(np.int64(first), code, half))
+                    left = int(decay(np.int64(first), code, half))  # pyright: ignore
                     rest = [place - int(weights[0]) - left for place in places]
                     place = min(one for one in rest if one > 0)
                     for total in (place - 1, place):

@@ -108,7 +108,7 @@ def at_sums(
                     closest = rest - total, found, rest
                 if total == rest:
                     break
-            gap, found, _ = closest
+            gap, found, _ = closest  # pyright: ignore
             if gap and not less and len(found) < room:
                 found = [*found, filler.smallest]
             yield [0, distance, *found]

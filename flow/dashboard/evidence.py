@@ -85,7 +85,7 @@ def _mutants(status: mutation.Status | None) -> Html:
 
 
 def _proofs(status) -> Html:
-    if status is None or not (status.proved or status.open):
+    if not status.proved:
         return _soft("none")
     return join([rate(status.proved, status.proved + len(status.open)), _older(status.older)])
 

@@ -32,6 +32,7 @@ class Verdict(Enum):
 
     PROVED = "proved"
     REFUTED = "refuted"  # there is a trace
+    SMALL = "not proved, refuted at a small size"  # there is a trace, but none at the proof's size
     BOUND = "not proved"  # no trace so long, no proof either
     TIME = "not proved (time)"
     EMPTY = "says nothing"  # what must be refuted is not: the model can do too little
@@ -97,7 +98,7 @@ class Outcome:
     """What came of a proof.
 
     seconds  of the processor
-    how      clocks of the induction, or how far the search for a trace went
+    how      clocks of the induction, or of the trace, or how far the search for one went
     wrong    labels of the properties that are refuted, of reach those that are not
     trace    the VCD file of the first refuted one
     """
@@ -127,13 +128,23 @@ def prove(proof: Proof, folder: Path, rtl: Path = RTL) -> Outcome:
     else:
         for label in asked.labels("a_"):
             found, clocks = asked.hunt(label)
-            if found:
-                verdict, how = Verdict.REFUTED, clocks
-                wrong.append(label)
-                trace = trace or folder / f"{label}.vcd"
+            if not found:
+                continue
+            wrong.append(label)
+            trace = trace or folder / f"{label}.vcd"
+            if verdict is Verdict.REFUTED:
+                continue
+            # What is wrong at a small size need not be at the proof's.
+            there, other = asked.hunt_there(label) if proof.small else (True, clocks)
+            if there:
+                verdict, how = Verdict.REFUTED, other
+            else:
+                at = " ".join(f"{name}={value}" for name, value in proof.small.items())
+                verdict, how = Verdict.SMALL, f"{at}, {clocks}"
     return Outcome(verdict, asked.seconds, how, tuple(wrong), trace)
 
 
+_THERE = 60  # seconds for a trace at the size that is proved for
 _LIST = "select -list t:$assert"
 _REDUCE = (
     # X is any value, and not what suits the optimiser.
@@ -188,23 +199,39 @@ class _Asked:
         vcd = f"-dump_vcd {self._folder}/{label}.vcd -show-ports -show-public"
         return self._refuted(label, ["setundef -undriven -anyseq", "memory_map", "opt_clean"], vcd)
 
+    def hunt_there(self, label: str) -> tuple[bool, str]:
+        """As hunt, at the size that is proved for, and without a trace: it may take long."""
+        limit = min(self._proof.limit, _THERE)
+        return self._refuted(label, _REDUCE, "", self._proof.parameters, limit)
+
     def reached(self, label: str) -> bool:
         """Whether what must be refuted is."""
         return self._refuted(label, [*self._cuts(), *_REDUCE], "")[0]
 
-    def _refuted(self, label: str, passes: Sequence[str], more: str) -> tuple[bool, str]:
+    def _refuted(
+        self,
+        label: str,
+        passes: Sequence[str],
+        more: str,
+        parameters: Mapping[str, int] | None = None,
+        limit: int | None = None,
+    ) -> tuple[bool, str]:
+        """`parameters` if not the small ones, `limit` in seconds if not the proof's."""
         proof = self._proof
-        parameters = {**proof.parameters, **proof.small}
-        asked = self._sat(more)
+        asked, log = self._sat(more, limit), label
+        if parameters is None:
+            parameters = {**proof.parameters, **proof.small}
+        else:
+            log += "_there"
         if proof.depth:
             asked += f" -tempinduct -tempinduct-baseonly -maxsteps {proof.trace}"
-        text = self._yosys([*self._model([label], parameters), *passes, asked], label)
+        text = self._yosys([*self._model([label], parameters), *passes, asked], log)
         steps = re.findall(r"Trying induction with length (\d+)", text)
         return _FAIL.search(text) is not None, f"in {steps[-1]} clocks" if steps else ""
 
-    def _sat(self, more: str) -> str:
+    def _sat(self, more: str, limit: int | None = None) -> str:
         shown = more or "-show-inputs"
-        return f"sat -prove-asserts -set-assumes -timeout {self._proof.limit} {shown}"
+        return f"sat -prove-asserts -set-assumes -timeout {limit or self._proof.limit} {shown}"
 
     def _cuts(self) -> list[str]:
         cuts = [f"cutpoint w:{wire}" for wire in self._proof.cut]

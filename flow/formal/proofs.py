@@ -17,11 +17,7 @@ from .engine import Proof
 
 COMMON = "common"
 LIST = Path(__file__).with_name("proofs.hjson")
-_MAIN = "main units"
-_SETS = {
-    _MAIN: [unit.name for unit in UNITS.values() if not unit.baseline],
-    "all units": list(UNITS),
-}
+_ALL = "all units"
 
 
 @cache
@@ -44,10 +40,10 @@ def of_unit(unit: Unit) -> list[Proof]:
 
 
 def _of(entry: dict) -> Iterator[Proof]:
-    """The proofs of an entry: `of` a unit, or a set of them; at one or more `sizes`."""
+    """The proofs of an entry: `of` a unit, or all; at one or more `sizes`."""
     given = dict(entry)
     of, sizes = given.pop("of"), given.pop("sizes", [{}])
-    for name in _SETS.get(of, [of]):
+    for name in UNITS if of == _ALL else [of]:
         for size in sizes:
             words = {key: tuple(value) for key, value in given.items() if isinstance(value, list)}
             one = {**given, **words, "unit": name, "parameters": size}

@@ -98,8 +98,8 @@ def run(
 
 
 def failed(proof: Proof, outcome: Outcome) -> bool:
-    """Whether it is refuted or empty, or no longer proved."""
-    if outcome.verdict in (Verdict.REFUTED, Verdict.EMPTY):
+    """Whether it is refuted, if only at a small size, or empty, or no longer proved."""
+    if outcome.verdict in (Verdict.REFUTED, Verdict.SMALL, Verdict.EMPTY):
         return True
     before = kept.load(kept.PROOFS).get(command(proof.unit))
     lines = before.lines if before else []
@@ -123,7 +123,10 @@ def explained(proof: Proof, outcome: Outcome) -> str:
     which = ", ".join(outcome.wrong)
     if outcome.verdict is Verdict.EMPTY:
         return f"{proof.unit}: {proof.name}: {which} must be refuted, and is not"
-    lines = [f"{proof.unit}: {proof.name}: {which} does not hold", f"    {proof.sentence}"]
+    told = f"{which} does not hold"
+    if outcome.verdict is Verdict.SMALL:
+        told = f"{which} is not proved; it does not hold at {outcome.how}; no trace at {proof.size}"
+    lines = [f"{proof.unit}: {proof.name}: {told}", f"    {proof.sentence}"]
     if outcome.trace:
         lines += [trace.table(outcome.trace), f"    waves: {short(outcome.trace)}"]
     return "\n".join(lines)

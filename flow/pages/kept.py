@@ -15,11 +15,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from softnorm.units import UNITS
 from softnorm.units.unit import Parameters, Unit
 
 from .. import tools
 from ..errors import UserError
+from ..formal.engine import CHECKERS
+from ..formal.proofs import proofs
 from ..paths import DATA, ROOT, RTL, short
 from ..ppa import sources
 from ..static.synth import Result
@@ -165,11 +166,13 @@ def of_simulation(unit: Unit) -> str:
 
 
 def of_proofs(unit: str) -> str:
-    """Of what the proofs of a unit, or of the common cells, depend on."""
-    rtl = [RTL / name for name in UNITS[unit].rtl] if unit in UNITS else RTL.glob("common/*.sv")
-    files = [*sorted(rtl), *sorted((ROOT / "tb/sv").glob("sn_*.sv"))]
-    files += [ROOT / "flow/formal/engine.py"]
-    return sources.digest(files, tools.versions("yosys")["pyosys"])
+    """Of what the proofs of a unit, or of the common cells, depend on: their entries, and files."""
+    wanted = [proof for proof in proofs() if proof.unit == unit]
+    files = {RTL / name for proof in wanted for name in proof.rtl}
+    files |= {CHECKERS / name for proof in wanted for name in proof.checkers}
+    files.add(ROOT / "flow/formal/engine.py")
+    entries = [repr(proof) for proof in wanted]
+    return sources.digest(sorted(files), tools.versions("yosys")["pyosys"], *entries)
 
 
 def of_bulk(units: Iterable[Unit]) -> str:

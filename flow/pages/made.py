@@ -23,6 +23,8 @@ from softnorm.units.unit import Unit, Variant
 from ..accuracy import frontier, tables
 from ..errors import UserError
 from ..mutate import page as mutation
+from ..mutate.results import Status
+from ..mutate.results import status as mutation_status
 from ..networks import digits_accuracy
 from ..paths import ROOT
 from ..ppa import store
@@ -166,6 +168,7 @@ class Made:
         facts = [one.facts for one in simulated.values()]
         compared = [f"{one['elements']:,}, {one['mismatches']}" for one in facts]
         clocks = [latency(unit, one["latency"]) for unit, one in zip(units, facts, strict=True)]
+        mutants = mutation_status({unit.name: unit for unit in units}, self.folder)
         rows = (
             ("elements compared with the model, of them different", compared, "figures"),
             (
@@ -180,12 +183,18 @@ class Made:
                 "ppa",
             ),
             ("mean absolute error against float64", list(map(self._error, units)), "accuracy"),
+            (
+                "small faults in the netlist that a check finds, of those not proved equal",
+                [_percent(mutants.get(unit.name)) for unit in units],
+                "mutate",
+            ),
         )
         simulations = [
             unit.name for unit in units if simulated[unit.name].sources != kept.of_simulation(unit)
         ]
         areas = [name for name, one in cells.items() if one.older]
         older = [*_some("simulation", simulations, units), *_some("area", areas, cells)]
+        older += _some("mutant", [name for name, one in mutants.items() if one.older], mutants)
         titles = ["32 lanes, rows to 1024, defaults", *map(short, units), "measured by"]
         lines = [[name, *row, f"`make {by}`"] for name, row, by in rows]
         return _markdown(titles, lines) + _aged(older)
@@ -419,6 +428,11 @@ def _area(unit: Unit, cells: Mapping[str, store.Kept]) -> str:
 def _some(what: str, names: Sequence[str], of: Collection) -> list[str]:
     """Names of what is older, in a few words where it is all."""
     return [f"all {what}s"] if len(names) == len(of) else [f"{what} of {name}" for name in names]
+
+
+def _percent(mutants: Status | None) -> str:
+    """Mutants that were killed, of those not proved equal; none where none were played."""
+    return f"{mutants.percent:.2f} %" if mutants else "-"
 
 
 def _aged(names: Sequence[str]) -> str:

@@ -32,6 +32,62 @@ endmodule
 bind ailayernorm_compress sn_leaf_compress #(.CMP_RANGES(CMP_RANGES)) u_leaf (.*);
 `endif
 
+// A lane of the statistics, up to the trees.
+module sn_leaf_statistics #(
+  parameter  int CMP_RANGES = 2,
+  localparam int SqW        = (CMP_RANGES == 2) ? 18 : 22
+) (
+  input logic           clk_i,
+  input logic [7:0]     x_i,
+  input logic           active_i,
+  input logic [7:0]     zp_i,
+  input logic [1:0]     alpha_i,
+  input logic [11:0]    step_o,
+  // inside
+  input logic [SqW-1:0] square
+);
+  logic               clocked_q = 1'b0, active_q;
+  logic signed [31:0] a, a_q;
+  logic [31:0]        u, y, s, want;
+  assign a = 32'(x_i) - 32'(zp_i);
+  always_ff @(posedge clk_i) begin
+    clocked_q <= 1'b1;
+    active_q  <= active_i;
+    a_q       <= a;
+  end
+  always_comb begin
+    u = (a_q < 0) ? -a_q : a_q;
+    if (u >= 64) begin
+      y = (u + 8) >> 4;
+      s = CMP_RANGES - 1;
+    end else if (CMP_RANGES == 3 && u < 16) begin
+      y = u;
+      s = 0;
+    end else begin
+      y = (u + 2) >> 2;
+      s = CMP_RANGES - 2;
+    end
+    if (y > 15) y = 15;
+    want = ((y * y) << (4 * s)) << (2 * alpha_i);
+  end
+  a_step : assert property (@(posedge clk_i) !clocked_q ||
+      step_o == (active_q ? 12'(a_q <<< alpha_i) : 12'd0));
+  a_square : assert property (@(posedge clk_i) !clocked_q ||
+      32'(square) == (active_q ? want : 32'd0));
+  r_square : assert property (@(posedge clk_i) !clocked_q || square != 16);
+endmodule
+
+`ifdef SN_LEAF_STATISTICS
+bind ailayernorm_statistics sn_leaf_statistics #(.CMP_RANGES(CMP_RANGES)) u_leaf (
+  .x_i     (x_i[0]),
+  .active_i(active_i[0]),
+  .alpha_i (alpha_i[0]),
+  .step_o  (step_o[0]),
+  .square  (square[0]),
+  .*
+);
+`endif
+
 // The moments of a row, stage by stage: what each register takes of those before it. The products with M
 // are sn_multiply's, proved there: here they are any numbers.
 module sn_leaf_moments #(

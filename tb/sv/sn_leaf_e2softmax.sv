@@ -100,12 +100,11 @@ module sn_leaf_reduction #(
 );
   function automatic logic [SUM_W+7:0] decay(input logic [SUM_W+7:0] s, input logic [4:0] code);
     if (EXP_FRAC == 0) decay = s >> code;
-    else if (!code[0]) decay = s >> (code / 2);
-    else decay = ((s * 181) >> 8) >> ((code - 5'd1) / 2);
+    else decay = ((s * (SUM_W + 8)'(code[0] ? 181 : 256)) >> 8) >> (code / 2);
   endfunction
   logic [SUM_W+7:0] sum;
   always_comb begin
-    sum = first_i ? '0 : decay((SUM_W + 8)'(sum_o), 5'(rise_code_i));
+    sum = '0;
     for (int i = 0; i < LANES; i++) begin
       if (active_i[i]) begin
         if (EXP_FRAC == 0) sum = sum + ((SUM_W + 8)'(2 ** 15) >> code_i[i]);
@@ -113,6 +112,7 @@ module sn_leaf_reduction #(
         else sum = sum + (((SUM_W + 8)'(181) << 15 >> ((code_i[i] - 1) / 2)) >> 8);
       end
     end
+    sum = sum + decay((SUM_W + 8)'(first_i ? SUM_W'(0) : sum_o), 5'(rise_code_i));
   end
   logic             clocked_q = 1'b0, load_q;
   logic [SUM_W-1:0] want_q;

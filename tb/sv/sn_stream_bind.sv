@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Binds the stream rules to both sides of the unit named by the macro SN_UNIT, and the rules of progress,
-// with the limit SN_PATIENCE.
+// with the limit SN_PATIENCE: those in simulations alone.
 
 bind `SN_UNIT sn_stream_checker #(
   .DATA_W($bits(s_axis_tdata)),
@@ -34,6 +34,7 @@ bind `SN_UNIT sn_stream_checker #(
   .tready(m_axis_tready)
 );
 
+`ifndef SN_PROOF
 bind `SN_UNIT sn_progress_checker #(
   .LIMIT(`SN_PATIENCE)
 ) u_check_progress (
@@ -46,3 +47,4 @@ bind `SN_UNIT sn_progress_checker #(
   .m_tvalid(m_axis_tvalid),
   .m_tready(m_axis_tready)
 );
+`endif

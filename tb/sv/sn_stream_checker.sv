@@ -68,20 +68,6 @@ module sn_stream_checker #(
       else $error("tvalid in reset");
   end
 
-`ifdef SN_PROOF
-  // Must be refuted: a beat can wait, and then go.
-  if (OUTPUT) begin : gen_reach
-    r_waits : assert property (@(posedge clk_i) disable iff (off) !$past(waits) || !tready);
-  end
-`else
-  a_no_x : assert property (
-    @(posedge clk_i) disable iff (off) !$isunknown({tvalid, tready}))
-    else $error("X on tvalid or tready");
-
-  a_no_x_payload : assert property (
-    @(posedge clk_i) disable iff (off) !(tvalid || OUTPUT) || !$isunknown({tkeep, side, tlast}))
-    else $error("X on the payload");
-
   // Whether a clock edge found reset: [0] the one before this, [1] the one before that. The first ones
   // of a simulation do not count.
   logic [1:0] reset_q = 2'b00;
@@ -98,5 +84,19 @@ module sn_stream_checker #(
   a_ready_after_reset : assert property (
     @(posedge clk_i) !(!OUTPUT && rst_ni && reset_q == 2'b10) || tready)
     else $error("tready did not rise with the first clock after reset");
+
+`ifdef SN_PROOF
+  // Must be refuted: a beat can wait, and then go.
+  if (OUTPUT) begin : gen_reach
+    r_waits : assert property (@(posedge clk_i) disable iff (off) !$past(waits) || !tready);
+  end
+`else
+  a_no_x : assert property (
+    @(posedge clk_i) disable iff (off) !$isunknown({tvalid, tready}))
+    else $error("X on tvalid or tready");
+
+  a_no_x_payload : assert property (
+    @(posedge clk_i) disable iff (off) !(tvalid || OUTPUT) || !$isunknown({tkeep, side, tlast}))
+    else $error("X on the payload");
 `endif
 endmodule

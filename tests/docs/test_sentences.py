@@ -2,12 +2,12 @@
 """Every sentence of the contract and of the units' pages has a row, and the row's names exist."""
 
 import importlib
-import json
 import re
 
 import pytest
 
-from softnorm.flow.pages import sentences
+from softnorm.flow.formal.engine import Verdict
+from softnorm.flow.pages import kept, sentences
 from softnorm.flow.pages.sentences import Row, named, pages, rows
 from softnorm.flow.paths import ROOT
 from softnorm.flow.regress.testplans import plan_of
@@ -74,12 +74,19 @@ def is_test(name):
     return callable(getattr(module, function, None))
 
 
-def is_proved(title):
-    """Whether docs/proofs.json has a property of that name, proved."""
-    path = ROOT / "docs/proofs.json"
-    kept = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    lines = [line for one in kept.values() for line in one["lines"] if line[0] == title]
-    return bool(lines) and all(any("proved" in cell for cell in line[1:]) for line in lines)
+def is_proved(title, folder=kept.DOCS):
+    """Whether docs/proofs.json has a property of that name, proved of each unit and size."""
+    found = kept.load(kept.PROOFS, folder).values()
+    lines = [line for one in found for line in one.lines if line[0] == title]
+    return bool(lines) and all(line[4].startswith(Verdict.PROVED.value) for line in lines)
+
+
+def test_what_is_not_proved_of_every_unit_is_no_check(tmp_path):
+    for results, proved in ((["proved", "proved, k = 2"], True), (["proved", "not proved"], False)):
+        lines = [["stream", "", "-", "SAT", result, "1.0"] for result in results]
+        kept.put(kept.PROOFS, {"a": kept.new("", [], lines)}, tmp_path)
+        assert is_proved("stream", tmp_path) == proved
+        assert not is_proved("streams", tmp_path)
 
 
 # Scenarios of a testpoint in any unit's plan.

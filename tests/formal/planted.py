@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from softnorm.units import UNITS
 from tests.rtl.mutations import Edit
 
 
@@ -24,8 +25,53 @@ LOG2EXP = "e2softmax/e2softmax_log2exp.sv"
 COMPRESS = "ailayernorm/ailayernorm_compress.sv"
 GUARD = "common/sn_row_guard.sv"
 BUFFER = "common/sn_row_buffer.sv"
+TREE = "common/sn_reduce_tree.sv"
+
+_MOVES = (OUTPUT, "    if (advance_o) begin\n      m_axis_tdata", "    begin\n      m_axis_tdata")
+_NOT_ZERO = (OUTPUT, "m_axis_tdata <= valid_i ? data_i : '0;", "m_axis_tdata <= data_i;")
+_LOUD = (OUTPUT, "if (!rst_ni) m_axis_tvalid <= 1'b0;", "if (!rst_ni) m_axis_tvalid <= 1'b1;")
+_TWO_PASS = ("common/sn_two_pass.sv", "(p1_valid[0] && p1_in_ctl.store)", "(p1_valid[0])")
+_STORED = {
+    "e2softmax": (
+        "e2softmax/e2softmax.sv",
+        "(p1_valid[StCode] && p1_code_ctl.store)",
+        "(p1_valid[StCode])",
+    ),
+    "ailayernorm": (
+        "ailayernorm/ailayernorm.sv",
+        "(p1_valid[1] && p1_s1_ctl.store)",
+        "(p1_valid[1])",
+    ),
+    "rexp": _TWO_PASS,
+    "lut2d": _TWO_PASS,
+}
 
 PLANTED = {
+    **{
+        f"{unit}: payload moves while it waits": Planted(
+            (_MOVES,), unit, "output stream", "a_payload_stable", slow=True
+        )
+        for unit in _STORED
+    },
+    **{
+        f"{unit.name}: tvalid in reset": Planted(
+            (_LOUD,), unit.name, "output stream", "a_quiet_in_reset", slow=True
+        )
+        for unit in UNITS.values()
+        if unit.baseline
+    },
+    **{
+        f"{unit}: payload stays in reset": Planted(
+            (_NOT_ZERO,), unit, "reset", "a_payload_in_reset", slow=True
+        )
+        for unit in UNITS
+    },
+    **{
+        f"{unit}: dropped beats are stored": Planted(
+            (edit,), unit, "pass 1 feeds the row buffer", "a_write", slow=True
+        )
+        for unit, edit in _STORED.items()
+    },
     "log2exp: floor for round": Planted(
         ((LOG2EXP, "raw[CODE_W:1] + CODE_W'(raw[0])", "raw[CODE_W:1]"),),
         *("e2softmax", "Log2Exp", "a_equation"),
@@ -42,20 +88,14 @@ PLANTED = {
         ((COMPRESS, "t[1] || (negative && t[0])", "t[1]"),),
         *("ailayernorm", "DynamicCompress", "a_equation"),
     ),
-    "output: payload moves while it waits": Planted(
-        (
-            (
-                OUTPUT,
-                "    if (advance_o) begin\n      m_axis_tdata",
-                "    begin\n      m_axis_tdata",
-            ),
-        ),
-        *("e2softmax", "output stream", "a_payload_stable"),
-        slow=True,
-    ),
     "output: tvalid falls by itself": Planted(
         ((OUTPUT, "else if (advance_o) m_axis_tvalid", "else m_axis_tvalid"),),
         *("e2softmax", "output stream", "a_valid_stays"),
+        slow=True,
+    ),
+    "row buffer: ready in reset": Planted(
+        ((BUFFER, "ready_q      <= 1'b0;", "ready_q      <= 1'b1;"),),
+        *("e2softmax", "reset", "a_quiet"),
         slow=True,
     ),
     "guard: err_len once a beat": Planted(
@@ -168,15 +208,70 @@ PLANTED = {
         *("ailayernorm", "moments, stage by stage", "a_var"),
         slow=True,
     ),
-    "pass 1: dropped beats are stored": Planted(
+    "tree: a node drops a half": Planted(
+        ((TREE, "node[i*W+:W] = a + b;", "node[i*W+:W] = (i == 1) ? a : a + b;"),),
+        *("common", "adder tree, by nodes", "a_node"),
+    ),
+    "tree: a lane twice": Planted(
+        ((TREE, ".out[(2*i+1)*W+:W]", ".out[(2*i+(i!=3))*W+:W]"),),
+        *("common", "adder tree, whole", "a_sum"),
+    ),
+    "row sum: goes on with the row before": Planted(
         (
             (
-                "common/sn_two_pass.sv",
-                "(p1_valid[0] && p1_in_ctl.store)",
-                "(p1_valid[0])",
+                "common/sn_row_sum.sv",
+                "(first_i ? SUM_W'(0) : sum_o) + SUM_W'(beat_sum_signed)",
+                "sum_o + SUM_W'(beat_sum_signed)",
             ),
         ),
-        *("rexp", "pass 1 feeds the row buffer", "a_write"),
+        *("common", "sum of a row", "a_row_sum"),
+    ),
+    "row max: goes on with the row before": Planted(
+        (("common/sn_row_max.sv", "first_i ? 8'd0 : max_o", "max_o"),),
+        *("common", "maximum of a row", "a_one"),
+        slow=True,
+    ),
+    "affine: quotient floored": Planted(
+        (("common/sn_affine.sv", "$signed({9'b0, half})", "10'sd0"),),
+        *("common", "affine, a lane", "a_out"),
+        slow=True,
+    ),
+    "statistics: a square's range is not squared": Planted(
+        (("ailayernorm/ailayernorm_statistics.sv", "{range_q, 2'b0}", "{1'b0, range_q, 1'b0}"),),
+        *("ailayernorm", "statistics, a lane", "a_square"),
+    ),
+    "e2softmax: a beat of the last pass is lost": Planted(
+        (
+            (
+                "e2softmax/e2softmax.sv",
+                "else if (advance) p2_valid <= {p2_valid[1], p2_rd_valid};",
+                "else p2_valid <= {p2_valid[1], p2_rd_valid};",
+            ),
+        ),
+        *("e2softmax", "last pass", "a_valid"),
+        slow=True,
+    ),
+    **{
+        f"{unit}: a beat of the last pass is lost": Planted(
+            (("common/sn_three_pass.sv", "else if (advance) p3_sel_valid", "else p3_sel_valid"),),
+            *(unit, "last pass", "a_valid"),
+            slow=True,
+        )
+        for unit in ("rexp", "lut2d")
+    },
+    "last pass: flags of the next beat": Planted(
+        (("common/sn_norm_back.sv", "active_i, s1_last, s1_err}", "active_i, s1_last, err_i}"),),
+        *("common", "last pass", "a_side"),
+        slow=True,
+    ),
+    "last pass: a row's flags with its last beat alone": Planted(
+        (("common/sn_norm_back.sv", "({out_err, 5'd0})", "({out_last ? out_err : 2'd0, 5'd0})"),),
+        *("common", "last pass", "a_user_constant"),
+        slow=True,
+    ),
+    "last pass: tvalid waits for tready": Planted(
+        ((OUTPUT, "advance_o = !m_axis_tvalid || m_axis_tready", "advance_o = m_axis_tready"),),
+        *("common", "last pass", "a_comes"),
         slow=True,
     ),
     "output: tvalid waits for tready": Planted(

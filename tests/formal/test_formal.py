@@ -11,6 +11,7 @@ from softnorm.flow.errors import UserError
 from softnorm.flow.formal import results
 from softnorm.flow.formal.engine import Outcome, Verdict, prove
 from softnorm.flow.formal.proofs import COMMON, of_unit, proofs
+from softnorm.flow.pages import kept
 from softnorm.units import UNITS
 from tests.formal.planted import PLANTED
 from tests.rtl.mutations import plant
@@ -43,6 +44,7 @@ def test_a_planted_bug_breaks_its_proof(name, tmp_path):
     small = replace(
         first,
         parameters={**first.parameters, **first.small},
+        small={},
         properties=(bug.label, *(one for one in first.properties if one.startswith("i_"))),
     )
     outcome = prove(small, tmp_path, plant(bug.edits, tmp_path))
@@ -52,6 +54,31 @@ def test_a_planted_bug_breaks_its_proof(name, tmp_path):
     assert bug.label in told
     assert small.sentence in told
     assert "clock" in told
+
+
+def test_each_proof_has_a_planted_bug():
+    named = {(bug.unit, bug.proof) for bug in PLANTED.values()}
+    assert {(one.unit, one.name) for one in proofs()} == named
+
+
+@pytest.mark.slow
+def test_what_is_wrong_at_a_small_size_alone_is_not_called_refuted(tmp_path):
+    # With 32 lanes and 1024 elements a row has to be longer than any trace before it wraps.
+    bug = PLANTED["guard: a runaway row wraps"]
+    first = next(one for one in proofs() if one.name == bug.proof)
+    wanted = replace(first, properties=(bug.label,))
+    outcome = prove(wanted, tmp_path, plant(bug.edits, tmp_path))
+    assert outcome.verdict is Verdict.SMALL
+    told = results.explained(wanted, outcome)
+    assert f"{bug.label} is not proved; it does not hold at LANES=2 MAX_LEN=3, in " in told
+    assert results.failed(wanted, outcome)
+
+
+def test_a_changed_entry_makes_what_is_recorded_older(monkeypatch):
+    before = kept.of_proofs(COMMON)
+    changed = [replace(one, depth=one.depth + 1) for one in proofs()]
+    monkeypatch.setattr(kept, "proofs", lambda: changed)
+    assert kept.of_proofs(COMMON) != before
 
 
 def test_what_is_empty_is_no_proof(tmp_path):

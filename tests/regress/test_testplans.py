@@ -16,7 +16,8 @@ from softnorm.units import UNITS
 from softnorm.units.coverage import Coverage
 
 PLANS = [STREAM, *UNITS]
-OTHERS = {"testplans/regression.hjson", "testplans/waivers.hjson"}  # with tests of their own
+# With tests of their own.
+OTHERS = {f"testplans/{name}.hjson" for name in ("regression", "waivers", "mutation_waivers")}
 
 each_unit = pytest.mark.parametrize("unit", UNITS.values(), ids=UNITS)
 

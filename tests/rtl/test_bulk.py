@@ -406,7 +406,7 @@ SHAPES_BROKEN = {
         r"no tvalid came, with.*\n.* came out",
     ),
     "tlast": (
-        (OUTPUT, "m_axis_tlast <= valid_i && last_i;", "m_axis_tlast <= 1'b1;"),
+        (OUTPUT, "m_axis_tlast <= valid_i && last_i;", "m_axis_tlast <= rst_ni;"),
         "more came out|tlast is not where",
     ),
     "no tlast": (
@@ -414,7 +414,7 @@ SHAPES_BROKEN = {
         "no tvalid came|tuser changed within",
     ),
     "tkeep": (
-        (OUTPUT, "m_axis_tkeep <= valid_i ? keep_i : '0;", "m_axis_tkeep <= '1;"),
+        (OUTPUT, "m_axis_tkeep <= valid_i ? keep_i : '0;", "m_axis_tkeep <= {LANES{rst_ni}};"),
         "row .*, beat .*: tkeep is not that of the beat that went in",
     ),
 }
@@ -441,7 +441,7 @@ def test_rows_of_another_shape_are_an_exception(tmp_path, sim, name):
 
 def test_an_x_is_an_exception(tmp_path, icarus):
     with pytest.raises(RtlError, match="X on an output"):
-        mutated(tmp_path, "icarus", (OUTPUT, "<= valid_i && last_i;", "<= last_i;"))
+        mutated(tmp_path, "icarus", (OUTPUT, "<= valid_i && last_i;", "<= last_i && rst_ni;"))
 
 
 def test_a_bank_that_is_written_too_early_is_seen(monkeypatch):
@@ -452,8 +452,8 @@ def test_a_bank_that_is_written_too_early_is_seen(monkeypatch):
     assert len(rows.channels) > 4
     good = beats.plan
 
-    def early(channel_set):
-        loads = good(channel_set)
+    def early(*given):
+        loads = good(*given)
         return dataclasses.replace(loads, after=np.zeros_like(loads.after))
 
     assert differences(unit, parameters, rows, rtl.run(unit, parameters, rows)) == 0

@@ -76,7 +76,7 @@ def test_a_scenario_is_what_it_is_pin_by_pin(sim, name, test, given):
         np.testing.assert_array_equal(
             rows[key][rows["channel_set"]], theirs[key][theirs["channel_set"]], key
         )
-    drawn = ("stalls.", "errors.error x output waits", "settings.bank changes")
+    drawn = ("stalls.", "errors.error x output waits", "settings.bank changes", "length.bank")
     ours, wanted = (
         {n: c for n, c in points(one).items() if not n.startswith(drawn)} for one in (bulk, pins)
     )

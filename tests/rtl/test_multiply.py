@@ -5,6 +5,7 @@ Each adds a constant of its own."""
 
 from __future__ import annotations
 
+import os
 import subprocess
 
 import pytest
@@ -98,3 +99,56 @@ def test_a_mutation_is_seen(products, old, new):
     text = CELL.read_text()
     assert text.count(old) == 1
     assert ", 0 wrong" not in products(text.replace(old, new))
+
+
+# All products of the widths that units have, as far as 2^25 of them.
+UNITS_HAVE = [(8, 11, 128), (10, 15, 0), (8, 17, 128), (9, 16, 1 << 13)]
+MAIN = """
+#include <cstdint>
+#include <cstdio>
+#include "Vtop.h"
+
+int main() {
+    Vtop top;
+    uint64_t wrong = 0;
+    const uint64_t whole = (uint64_t{1} << (A + B)) - 1;
+    for (int64_t a = 0; a < int64_t{1} << A; a++)
+        for (int64_t b = 0; b < int64_t{1} << B; b++) {
+            top.a_i = a;
+            top.b_i = b;
+            top.eval();
+            const int64_t x = a >> (A - 1) ? a - (int64_t{1} << A) : a;
+            const int64_t y = b >> (B - 1) ? b - (int64_t{1} << B) : b;
+            wrong += top.p_o != ((x * y + ADD) & whole);
+        }
+    std::printf("%lu products, %lu wrong\\n", whole + 1, wrong);
+}
+"""
+
+
+def exhausted(cell, a, b, add, folder):
+    """What a program says that compares all products of a cell."""
+    (folder / "sn_multiply.sv").write_text(cell)
+    (folder / "main.cpp").write_text(MAIN)
+    command = [
+        *("verilator", "--cc", "--exe", "--build", "-O3", "-Wno-fatal", "--prefix", "Vtop"),
+        *("--Mdir", "made", "-CFLAGS", f"-O2 -DA={a} -DB={b} -DADD={add}"),
+        *(f"-GA_W={a}", f"-GB_W={b}", f"-GADD={add}", "sn_multiply.sv", "main.cpp"),
+    ]
+    environment = {**os.environ, **tools.verilator_env()}
+    subprocess.run(command, cwd=folder, check=True, env=environment, capture_output=True)
+    ended = subprocess.run([folder / "made/Vtop"], check=True, capture_output=True, text=True)
+    return ended.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("a", "b", "add"), UNITS_HAVE)
+def test_all_products(a, b, add, tmp_path):
+    assert exhausted(CELL.read_text(), a, b, add, tmp_path) == f"{1 << (a + b)} products, 0 wrong\n"
+
+
+@pytest.mark.slow
+def test_one_wrong_product_is_seen(tmp_path):
+    wrong = "p_o = sum[Rows] ^ W'(a_i == 8'd77 && b_i == 11'd1027);"
+    cell = CELL.read_text().replace("p_o = sum[Rows];", wrong)
+    assert exhausted(cell, *UNITS_HAVE[0], tmp_path) == f"{1 << 19} products, 1 wrong\n"
