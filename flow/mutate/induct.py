@@ -16,9 +16,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 import numpy as np
 from pysat.solvers import Solver
 
-NONE = "no invariant"
 _CONFLICTS = 30000  # a question
-_ROUNDS = 400
+_ROUNDS = 300
 _ALL = (1 << 64) - 1
 _CLOCKS = 4  # of random inputs from a state that the solver found
 Bit = tuple[int, int]  # a bit of the state: its literal now, and in the next clock
@@ -69,8 +68,8 @@ class Induction:
         self._solver.conf_budget(_CONFLICTS)
         return self._solver.solve_limited(assumptions=assumed)
 
-    def never(self, bad: int, candidates: Iterable[Sequence[Bit]]) -> str:
-        """`proved` if `bad` is 1 in no clock; NONE if it does not follow from the candidates.
+    def never(self, bad: int, candidates: Iterable[Sequence[Bit]]) -> bool:
+        """Whether `bad` is proved to be 1 in no clock.
 
         A candidate is a set of bits of which one is 0 in every clock but the first.
         """
@@ -85,16 +84,18 @@ class Induction:
             left[assumed], broken[assumed] = one, fails
         rng = np.random.default_rng(1)
         for _ in range(_ROUNDS):
+            # What is left only becomes less: where it is too little now, it stays so.
+            if self._solve([*left, target]) is not False:
+                return False
             asked = self._new()
             self._solver.add_clause([-asked, *(broken[assumed] for assumed in left)])
             found = self._solve([*left, asked])
-            if found is False:
-                found = self._solve([*left, target])
-                return {True: NONE, False: "proved", None: "not decided"}[found]
             if found is None:
-                break
+                return False
+            if not found:
+                return True
             self._drop(left, rng)
-        return "not decided"
+        return False
 
     def _drop(self, left: dict[int, Sequence[Bit]], rng: np.random.Generator) -> None:
         """Leave out what fails a clock after the state that was found, or, at random, later."""
@@ -102,13 +103,6 @@ class Induction:
             for assumed, bits in list(left.items()):
                 if functools.reduce(int.__and__, (value(then) for _, then in bits)):
                     del left[assumed]
-
-    def shown(self, bits: Mapping[int, int]) -> list[int]:
-        """Of which keys the literal may be 1, from the state that was found last."""
-        found: dict[int, None] = {}
-        for value in self._from_model(2, np.random.default_rng(1)):
-            found |= {one: None for one, bit in bits.items() if value(bit)}
-        return list(found)
 
     def _from_model(self, clocks: int, rng: np.random.Generator) -> Iterator[Callable[[int], int]]:
         """From the state that was found: what a literal is in 64 runs, clock by clock."""

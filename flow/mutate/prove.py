@@ -35,7 +35,6 @@ _NEAR = 16  # signals near the fault
 _EACH = 12  # controls tried for a flip-flop
 _MANY = 100  # bits of the state tried for a flip-flop, by induction
 _CAUSE = 14  # flip-flops that the fault depends on
-_WIDER = 3  # tries by induction, with more candidates, then with more flip-flops apart
 _REDUCED = "reduced.aig"
 _ALWAYS = ("s_axis_tready", "m_axis_tvalid", "err_len_o", "err_keep_o")
 _PASSES = ("async2sync", "memory_map", "techmap", "dffunmap", "simplemap", "setundef -anyseq")
@@ -259,7 +258,7 @@ class Circuit:
             if not pair.reached:
                 break
             twice |= dict.fromkeys(pair.reached)
-        if self._induction(mutant, start) == "proved":
+        if self._induction(mutant, start):
             return {"by": "invariant", "tried": ""}
         # The other engine is slower and finds more.
         how = f"read_aiger miter.aig; scorr; write_aiger {_REDUCED}"
@@ -269,22 +268,15 @@ class Circuit:
             "tried": "" if said == "proved" else said,
         }
 
-    def _induction(self, mutant: Mutant, apart: Iterable[int]) -> str:
-        """By an invariant (induct.py): a small one, one about all flags, then one in which the
-        flip-flops that others reach are apart, too."""
-        twice = dict.fromkeys(apart)
-        said = "not decided"
-        for n in range(_WIDER):
-            pair = _Pair(self, mutant, list(twice))
-            candidates = pair.candidates(self, flags=n > 0)
-            circuit = induct.Simulation(pair.aig.size, pair.aig.gates, pair.flip_flops)
+    def _induction(self, mutant: Mutant, apart: Iterable[int]) -> bool:
+        """By an invariant (induct.py): a small one, then one about all flags."""
+        pair = _Pair(self, mutant, list(apart))
+        circuit = induct.Simulation(pair.aig.size, pair.aig.gates, pair.flip_flops)
+        for flags in (False, True):
             with induct.Induction(circuit, pair.started) as work:
-                said = work.never(pair.bad, candidates)
-                reached = work.shown(pair.reached) if n and said == induct.NONE else ()
-            if said == "proved" or (n and not reached):
-                break
-            twice |= dict.fromkeys(reached)
-        return said
+                if work.never(pair.bad, pair.candidates(self, flags)):
+                    return True
+        return False
 
     def _inputs(self, aig: _Aig) -> dict[int, int]:
         """Literals of their own for all inputs."""
