@@ -27,14 +27,14 @@ from .. import tools
 from . import induct
 from .netlist import CHOSEN, Mutant, Mutants, MutateError
 
-VERSION = 7  # of the proofs that are kept
+VERSION = 8  # of the proofs that are kept
 _SECONDS = 8  # of the processor, for ABC, at a time
 _TRIES = 1  # with more flip-flops apart
 _RUNS, _CLOCKS = 128, 64  # of random inputs
 _NEAR = 16  # signals near the fault
 _EACH = 12  # controls tried for a flip-flop
 _MANY = 100  # bits of the state tried for a flip-flop, by induction
-_CAUSE = 14  # flip-flops that the fault depends on
+_CAUSE = 14  # flip-flops that the fault depends on, or its first effects
 _REDUCED = "reduced.aig"
 _ALWAYS = ("s_axis_tready", "m_axis_tvalid", "err_len_o", "err_keep_o")
 _PASSES = ("async2sync", "memory_map", "techmap", "dffunmap", "simplemap", "setundef -anyseq")
@@ -245,7 +245,9 @@ class Circuit:
             return {"by": "", "tried": "differs with random inputs, legal or not"}
         twice = dict.fromkeys(apart)
         twice |= {one: None for one, bit in every.differ.items() if _value(values, bit)}
-        start = list(twice)
+        few = _Pair(self, mutant, list(twice))
+        if few.invariant(self, flags=False):
+            return {"by": "invariant", "tried": ""}
         for _ in range(_TRIES):
             pair = _Pair(self, mutant, list(twice))
             # Most faults are in what nobody looks at: then both are the same only where some valid
@@ -258,7 +260,7 @@ class Circuit:
             if not pair.reached:
                 break
             twice |= dict.fromkeys(pair.reached)
-        if self._induction(mutant, start):
+        if few.invariant(self, flags=True):
             return {"by": "invariant", "tried": ""}
         # The other engine is slower and finds more.
         how = f"read_aiger miter.aig; scorr; write_aiger {_REDUCED}"
@@ -267,16 +269,6 @@ class Circuit:
             "by": "same from reset on" * (said == "proved"),
             "tried": "" if said == "proved" else said,
         }
-
-    def _induction(self, mutant: Mutant, apart: Iterable[int]) -> bool:
-        """By an invariant (induct.py): a small one, then one about all flags."""
-        pair = _Pair(self, mutant, list(apart))
-        circuit = induct.Simulation(pair.aig.size, pair.aig.gates, pair.flip_flops)
-        for flags in (False, True):
-            with induct.Induction(circuit, pair.started) as work:
-                if work.never(pair.bad, pair.candidates(self, flags)):
-                    return True
-        return False
 
     def _inputs(self, aig: _Aig) -> dict[int, int]:
         """Literals of their own for all inputs."""
@@ -350,12 +342,12 @@ class _Pair:
             tuple(aig.differ(*both) for both in zip(self._right[one], there, strict=True))
             for one, there in self._wrong.items()
         ]
-        self._cause = self._support(self._near[0]) if self._near else []
+        self._cause = self._support([*self._near[:1], *(then for _, then in self._apart)])
 
-    def _support(self, literal: int) -> list[int]:
-        """The flip-flops that a literal depends on, the nearest first."""
+    def _support(self, literals: Sequence[int]) -> list[int]:
+        """The flip-flops that literals depend on, the nearest first."""
         owner = {now >> 1: one for one, (now, _) in self._right.items()}
-        seen = {literal >> 1: None}
+        seen = {literal >> 1: None for literal in literals}
         line = list(seen)
         for variable in line:  # grows
             new = {one >> 1: None for one in self.aig.gates.get(variable, ())}
@@ -372,6 +364,12 @@ class _Pair:
         clocks = [one.copy() for one in circuit.run(_CLOCKS, rng, value, reset)]
         whole = np.stack(clocks, axis=1).reshape(aig.size, -1)
         return [int.from_bytes(one.tobytes(), "little") for one in whole]
+
+    def invariant(self, circuit: Circuit, flags: bool) -> bool:
+        """Whether one of these candidates proves that `bad` is never 1 (induct.py)."""
+        both = induct.Simulation(self.aig.size, self.aig.gates, self.flip_flops)
+        with induct.Induction(both, self.started) as work:
+            return work.never(self.bad, self.candidates(circuit, flags))
 
     def candidates(self, circuit: Circuit, flags: bool) -> list[tuple[induct.Bit, ...]]:
         """Bits of the state that are never all 1 with random inputs, for an invariant.
@@ -414,7 +412,7 @@ class _Pair:
                 if not here & there and one[0] | 1 != other[0] | 1:
                     found.append((one, other))
         for (one, a), (two, b), (three, c) in itertools.combinations(cause, 3):
-            if not a & b & c and a & b and a & c and b & c:
+            if not a & b & c:
                 found.append((one, two, three))
         return found
 
