@@ -16,21 +16,25 @@ from __future__ import annotations
 
 import functools
 import itertools
-import random
 import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from .. import tools
+from . import induct
 from .netlist import CHOSEN, Mutant, Mutants, MutateError
 
-VERSION = 6  # of the proofs that are kept
+VERSION = 8  # of the proofs that are kept
 _SECONDS = 8  # of the processor, for ABC, at a time
-_TRIES = 2  # with more flip-flops apart
+_TRIES = 1  # with more flip-flops apart
 _RUNS, _CLOCKS = 128, 64  # of random inputs
 _NEAR = 16  # signals near the fault
 _EACH = 12  # controls tried for a flip-flop
+_MANY = 100  # bits of the state tried for a flip-flop, by induction
+_CAUSE = 14  # flip-flops that the fault depends on, or its first effects
 _REDUCED = "reduced.aig"
 _ALWAYS = ("s_axis_tready", "m_axis_tvalid", "err_len_o", "err_keep_o")
 _PASSES = ("async2sync", "memory_map", "techmap", "dffunmap", "simplemap", "setundef -anyseq")
@@ -130,6 +134,8 @@ class Circuit:
     states   literals of flip-flops, and what they take
     outputs  (port, bit) -> literal
     gates    variables in order, with their two literals
+    flags    states that are registers of one bit
+    memory   states of memories
     """
 
     size: int
@@ -138,6 +144,8 @@ class Circuit:
     states: list[tuple[int, int]]
     outputs: dict[tuple[str, int], int]
     gates: list[tuple[int, int, int]]
+    flags: set[int]
+    memory: set[int]
 
     @classmethod
     def of(cls, mutants: Mutants) -> Circuit:
@@ -167,8 +175,11 @@ class Circuit:
             parts.append([tuple(map(int, line.split())) for line in lines[at : at + count]])
             at += count
         named: dict[str, dict[tuple[str, int], int]] = {"input": {}, "output": {}}
+        registers: dict[str, set[int]] = {}
         for line in names.read_text(encoding="utf-8").splitlines():
             kind, number, bit, name = line.split(maxsplit=3)
+            if kind in ("latch", "invlatch"):
+                registers.setdefault(name, set()).add(parts[1][int(number)][0])
             if kind in named:
                 place = parts[0 if kind == "input" else 2][int(number)][0]
                 named[kind][name, int(bit)] = place
@@ -180,6 +191,8 @@ class Circuit:
             states=[(one, following) for one, following, *_ in parts[1]],
             outputs=named["output"],
             gates=[(one >> 1, a, b) for one, a, b in parts[3]],
+            flags={min(bits) for bits in registers.values() if len(bits) == 1},
+            memory={one for name, bits in registers.items() if ".mem" in name for one in bits},
         )
 
     def copy(self, aig: _Aig, chosen: int, known: dict[int, int]) -> list[int]:
@@ -232,6 +245,9 @@ class Circuit:
             return {"by": "", "tried": "differs with random inputs, legal or not"}
         twice = dict.fromkeys(apart)
         twice |= {one: None for one, bit in every.differ.items() if _value(values, bit)}
+        few = _Pair(self, mutant, list(twice))
+        if few.invariant(self, flags=False):
+            return {"by": "invariant", "tried": ""}
         for _ in range(_TRIES):
             pair = _Pair(self, mutant, list(twice))
             # Most faults are in what nobody looks at: then both are the same only where some valid
@@ -244,6 +260,8 @@ class Circuit:
             if not pair.reached:
                 break
             twice |= dict.fromkeys(pair.reached)
+        if few.invariant(self, flags=True):
+            return {"by": "invariant", "tried": ""}
         # The other engine is slower and finds more.
         how = f"read_aiger miter.aig; scorr; write_aiger {_REDUCED}"
         said = _abc(every.aig, [every.bad], every.flip_flops, how)
@@ -282,7 +300,8 @@ class _Pair:
     seen     1 where an observer can tell them apart; bad: or where a flip-flop that exists once
              would take something else in the two
     differ   of each flip-flop that exists twice: 1 where it is not the same
-    reached  flip-flops that exist once and that the others may reach
+    reached  flip-flops that exist once and that the others may reach: 1 where they do
+    started  0 in the first clock
     """
 
     def __init__(self, circuit: Circuit, mutant: Mutant, twice: Sequence[int]):
@@ -314,34 +333,88 @@ class _Pair:
         in_reset = aig.both(fixed[reset] ^ 1, reset_before)
         self.seen = circuit._seen(aig, right, wrong, in_reset)
         self.bad = aig.any([self.seen, *reached.values()])
-        self.reached = list(reached)
+        self.reached, self.started = reached, started
         self.differ = {one: aig.differ(self._states[one], changed[one]) for one in other}
+        # Bits of the state, now and in the next clock.
+        self._right = {one: (state[one], what) for one, what, _ in takes}
+        self._wrong = {one: (other[one], what) for one, _, what in takes if one in other}
+        self._apart = [
+            tuple(aig.differ(*both) for both in zip(self._right[one], there, strict=True))
+            for one, there in self._wrong.items()
+        ]
+        self._cause = self._support([*self._near[:1], *(then for _, then in self._apart)])
+
+    def _support(self, literals: Sequence[int]) -> list[int]:
+        """The flip-flops that literals depend on, the nearest first."""
+        owner = {now >> 1: one for one, (now, _) in self._right.items()}
+        seen = {literal >> 1: None for literal in literals}
+        line = list(seen)
+        for variable in line:  # grows
+            new = {one >> 1: None for one in self.aig.gates.get(variable, ())}
+            line += [one for one in new if one not in seen]
+            seen |= new
+        return [owner[one] for one in seen if one in owner]
 
     def simulated(self) -> list[int]:
         """Values of all variables with random inputs: a bit for each clock of each of many runs."""
-        aig, rng = self.aig, random.Random(1)
-        state = {one >> 1: 0 for one, _ in self.flip_flops}
-        inputs = [n for n in range(1, aig.size) if n not in aig.gates and n not in state]
-        whole, mask = [0] * aig.size, (1 << _RUNS) - 1
-        value = [0] * aig.size
-        for clock in range(_CLOCKS):
-            for one in inputs:
-                value[one] = rng.getrandbits(_RUNS)
-            for _ in range(5):  # resets are rare
-                value[self._reset >> 1] |= rng.getrandbits(_RUNS)
-            for one, now in state.items():
-                value[one] = now
-            for one, (a, b) in aig.gates.items():
-                x, y = value[a >> 1], value[b >> 1]
-                value[one] = (x ^ mask if a & 1 else x) & (y ^ mask if b & 1 else y)
-            state = {
-                one >> 1: value[what >> 1] ^ (mask if what & 1 else 0)
-                for one, what in self.flip_flops
-            }
-            for one, now in enumerate(value):
-                if now:
-                    whole[one] |= now << clock * _RUNS
-        return whole
+        aig = self.aig
+        circuit = induct.Simulation(aig.size, aig.gates, self.flip_flops)
+        value = np.zeros((aig.size, _RUNS // 64), np.uint64)
+        rng, reset = np.random.default_rng(1), self._reset >> 1
+        clocks = [one.copy() for one in circuit.run(_CLOCKS, rng, value, reset)]
+        whole = np.stack(clocks, axis=1).reshape(aig.size, -1)
+        return [int.from_bytes(one.tobytes(), "little") for one in whole]
+
+    def invariant(self, circuit: Circuit, flags: bool) -> bool:
+        """Whether one of these candidates proves that `bad` is never 1 (induct.py)."""
+        both = induct.Simulation(self.aig.size, self.aig.gates, self.flip_flops)
+        with induct.Induction(both, self.started) as work:
+            return work.never(self.bad, self.candidates(circuit, flags))
+
+    def candidates(self, circuit: Circuit, flags: bool) -> list[tuple[induct.Bit, ...]]:
+        """Bits of the state that are never all 1 with random inputs, for an invariant.
+
+        With `flags` those of a flag and any flip-flop, too.
+        """
+        values = self.simulated()
+        started = _value(values, self.started)
+
+        def shown(bits: Iterable[induct.Bit]) -> list[tuple[induct.Bit, int]]:
+            """Bits and their complements with their values, where these are not always 0."""
+            both = [one for now, then in bits for one in ((now, then), (now ^ 1, then ^ 1))]
+            every = [(one, _value(values, one[0]) & started) for one in both]
+            return [one for one in every if one[1]]
+
+        single = shown([*self._right.values(), *self._wrong.values()])
+        single.sort(key=lambda one: -one[1].bit_count())
+        apart = [(one, _value(values, one[0]) & started) for one in self._apart]
+        found: list[tuple[induct.Bit, ...]] = []
+        # Where two flip-flops are not the same: never, not while some bit is 1, not alone.
+        for one, here in apart:
+            if not here:
+                found.append((one,))
+                continue
+            never = (other for other, there in single if not here & there)
+            found += [(one, other) for other in itertools.islice(never, _MANY)]
+            found += [
+                (one, (now ^ 1, then ^ 1))
+                for (now, then), there in apart
+                if now != one[0] and not here & ~there
+            ]
+        # What the unit never does: flags with flip-flops, and what the fault depends on.
+        wide = [one for one in self._right if flags and one not in circuit.memory]
+        known = circuit.flags.union(circuit._controls)
+        narrow = shown(self._right[one] for one in wide if one in known)
+        cause = shown(self._right[one] for one in self._cause[:_CAUSE])
+        sets = [shown(self._right[one] for one in wide), narrow], [cause, cause]
+        for some in sets:
+            for (one, here), (other, there) in itertools.product(*some):
+                if not here & there and one[0] | 1 != other[0] | 1:
+                    found.append((one, other))
+        for (one, a), (two, b), (three, c) in itertools.combinations(cause, 3):
+            if not a & b & c:
+                found.append((one, two, three))
+        return found
 
     def hints(self, controls: Sequence[int]) -> list[int]:
         """What may never be 1: a flip-flop that is not the same while some control is 1."""

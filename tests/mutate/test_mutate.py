@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from softnorm.flow.mutate import netlist, play, prove, report, results, run
+from softnorm.flow.mutate import induct, netlist, play, prove, report, results, run
 from softnorm.flow.mutate.netlist import Mutant, MutateError
 from softnorm.flow.mutate.results import HOLE, KILLED, PROVED, Result, Verdict, Waiver
 from softnorm.units import UNITS, get
@@ -183,6 +183,35 @@ def test_proofs_are_of_what_cannot_be_seen_and_of_nothing_else(twin):
     # Where tvalid is 0 the payload is not looked at.
     assert proved("assign idle")
     assert not proved("err_len_o     = data_q")
+
+
+@pytest.mark.parametrize(
+    ("differs", "known", "found"),
+    [
+        ("not valid", True, True),
+        ("not valid", False, False),  # the state alone does not say so
+        ("any", True, False),  # what is assumed is wrong
+    ],
+)
+def test_an_invariant_is_what_follows_from_itself(differs, known, found):
+    started, valid, apart, one, other = (2 * n for n in range(1, 6))
+    gates = {6: (one ^ 1, other), 7: (valid, apart), 8: (14, started)}
+    takes = 12 if differs == "not valid" else other
+    flip_flops = [(started, 1), (valid, one), (apart, takes)]
+    circuit = induct.Simulation(9, gates, flip_flops)
+    candidates = [((valid, one), (apart, takes))] if known else []
+    with induct.Induction(circuit, started) as work:
+        assert work.never(16, candidates) == found
+
+
+def test_an_invariant_proves_nothing_that_can_be_seen(twin):
+    made, circuit = twin
+    by = {one.number: circuit.prove(one) for one in made.mutants}
+    assert any(one["tried"].startswith("differs") for one in by.values())
+    for one in made.mutants:
+        every = [literal for literal, _ in circuit.states]
+        if prove._Pair(circuit, one, every).invariant(circuit, flags=True):
+            assert by[one.number]["by"], one.name
 
 
 # --- results --------------------------------------------------------------------------------------
