@@ -481,6 +481,7 @@ def test_a_run_in_bulk_is_a_result_as_one_at_the_pins_is(tmp_path):
     assert "folder" not in bulk
 
 
+@pytest.mark.slow
 def test_a_failure_in_bulk_is_shrunk_at_the_pins(monkeypatch, tmp_path):
     mutation = MUTATIONS["lut2d"]["d times 8 for times 10"]
     rtl = plant(mutation.edits, tmp_path)
