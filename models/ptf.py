@@ -14,8 +14,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .ailayernorm import MAX_ALPHA, Channels, reciprocal
+from .ailayernorm import reciprocal
 from .arith import FRACS, INT8
+from .channels import MAX_ALPHA, Channels
 from .quantise import check_finite, round_half_up
 
 ALPHAS = range(MAX_ALPHA + 1)
@@ -105,8 +106,8 @@ def calibrate_output(samples: np.ndarray, octaves: int = 0) -> np.ndarray:
 class FoldedNorm:
     """A float layer as the unit takes it.
 
-    channels, zp, gfrac, ofrac, rms: the unit's. step: float64 [channels], an output's real value is
-    out * step.
+    channels, zp, gfrac, ofrac, rms: the unit's. step: float64 [channels], the real value of an
+    output of 1: `to_real` of outputs takes it.
     """
 
     channels: Channels
@@ -116,22 +117,21 @@ class FoldedNorm:
     rms: int
     step: np.ndarray
 
-    def settings(self, length: int | np.ndarray) -> dict[str, int | np.ndarray]:
-        """Return all settings for rows of `length` unmasked elements, an integer or one a row."""
-        mant, exp = reciprocal(length)
+    def settings(self, len: int | np.ndarray) -> dict[str, int | np.ndarray]:
+        """Return AILayerNorm's settings, all but the bank, by the names of its pins.
+
+        len: unmasked elements of a row, 1..65536, an integer or one a row.
+        """
+        mant, exp = reciprocal(len)
         return {
             "zp": self.zp,
-            "length": length,
+            "len": len,
             "inv_mant": mant,
             "inv_exp": exp,
             "gfrac": self.gfrac,
             "ofrac": self.ofrac,
             "rms": self.rms,
         }
-
-    def dequantise(self, out: np.ndarray) -> np.ndarray:
-        """Return the real values of outputs, integers [..., channels], as float64."""
-        return out * self.step
 
 
 def fold(

@@ -124,7 +124,7 @@ def _macros(unit: Unit, parameters: Parameters) -> str:
     shape = StreamShape.of(unit, parameters)
     ports = []
     for number, setting in enumerate(unit.settings(parameters)):
-        width = max(1, setting.values[-1].bit_length())
+        width = setting.bits
         ports.append(f".{setting.port}(settings[{32 * number}+:{width}]),")
     if unit.channels:
         width = max(1, (shape.max_len - 1).bit_length())
