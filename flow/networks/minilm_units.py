@@ -157,7 +157,7 @@ def fit_plain(
     ptf = calibrate_mse(samples)
     if exact is None:
         exact = minilm.layer_norm(samples, gamma, beta)
-    step = calibrate_output(exact, octaves)
+    step = calibrate_output(exact, gamma, beta, octaves)
     return FittedNorm(ptf, fold(gamma, beta, ptf, step, rms))
 
 
