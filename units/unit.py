@@ -68,6 +68,12 @@ class ChannelField:
     def port(self) -> str:
         return f"chan_{self.name}_i"
 
+    @property
+    def bits(self) -> int:
+        """Width of the port: all of the dtype where values may be negative."""
+        whole = 8 * self.dtype.itemsize
+        return whole if self.values[0] < 0 else max(1, self.values[-1].bit_length())
+
 
 @dataclass(frozen=True)
 class Rom:
