@@ -349,7 +349,8 @@ def by_channels(rows: Rows):
     for number, one in enumerate(rows.channels):
         chosen = np.flatnonzero(rows.channel_set == number)
         if chosen.size:
-            channels = Channels(**{n: v[:width] for n, v in one.values.items()})
+            whole = one.padded(width).values  # other rows may be longer than a set
+            channels = Channels(**{n: v[:width] for n, v in whole.items()})
             yield chosen, channels, rows.select(chosen)
 
 

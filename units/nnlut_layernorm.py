@@ -233,7 +233,8 @@ def _by_channels(rows: Rows) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarra
     for number, one in enumerate(rows.channels):
         chosen = np.flatnonzero(rows.channel_set == number)
         if chosen.size:
-            gamma, beta = (np.asarray(one.values[name])[:width] for name in ("gamma", "beta"))
+            whole = one.padded(width).values
+            gamma, beta = (np.asarray(whole[name])[:width] for name in ("gamma", "beta"))
             yield chosen, gamma, beta, rows.select(chosen)
 
 

@@ -69,6 +69,13 @@ class ChannelSet:
 
     values: Mapping[str, np.ndarray]
 
+    def padded(self, count: int) -> ChannelSet:
+        """The same with at least `count` channels: zeros where no row that uses it has elements."""
+        short = {name: max(0, count - len(values)) for name, values in self.values.items()}
+        if not any(short.values()):
+            return self
+        return ChannelSet({n: np.pad(v, (0, short[n])) for n, v in self.values.items()})
+
 
 @dataclass(frozen=True)
 class Rom:

@@ -144,9 +144,11 @@ def check(unit: Unit, parameters: Parameters, rows: Rows) -> None:
 
 
 def _check_channels(unit: Unit, parameters: Parameters, rows: Rows) -> None:
+    """Each set is as long as the longest row that uses it."""
     most = parameters["MAX_LEN"]
-    least = min(int(rows.length.max(initial=1)), most)
-    for one in rows.channels:
+    for number, one in enumerate(rows.channels):
+        used = rows.length[rows.channel_set == number]
+        least = min(int(used.max(initial=1)), most)
         for column in unit.channels:
             values = np.asarray(one.values[column.name])
             if values.ndim != 1 or not least <= len(values) <= most:
