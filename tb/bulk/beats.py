@@ -130,7 +130,10 @@ def check(unit: Unit, parameters: Parameters, rows: Rows) -> None:
         if values.shape != shape[:1]:
             raise ValueError(f"setting {setting.name} must be {shape[:1]}, not {values.shape}")
         if len(rows) and not (low <= values.min() and values.max() <= high):
-            raise ValueError(f"setting {setting.name} must be {low} to {high}")
+            row = int(np.flatnonzero((values < low) | (values > high))[0])
+            raise ValueError(
+                f"setting {setting.name} must be {low} to {high}, is {values[row]} in row {row}"
+            )
     if unit.channels:
         if rows.channel_set is None or not rows.channels:
             raise ValueError(f"{unit.name} needs channels")
