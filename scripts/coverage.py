@@ -8,9 +8,9 @@ usage: scripts/coverage.py [NAME=ci] [HOLES=20]
   HOLES=20    number of holes to list
 
 `make regress` makes the regression. Code coverage comes from Verilator, functional bins from both
-simulators, after the waivers of testplans/waivers.hjson. The command also writes coverage.info
+simulators, after the waivers of regression/waivers.hjson. The command also writes coverage.info
 (LCOV, for genhtml) and coverage.xml (UCIS) into the regression's folder. Goals are set in
-testplans/regression.hjson, for each unit over the configurations named there; other configurations
+regression/plan.hjson, for each unit over the configurations named there; other configurations
 are listed without their holes.
 Exit code: 0 goals met, 1 below a goal, 2 bad input, or a waiver that matches nothing.
 """

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Run a regression: units, configurations, simulators, tests and seeds of a plan, in parallel.
 
-usage: scripts/regress.py [NAME=VALUE ...]      (the plan is testplans/regression.hjson)
+usage: scripts/regress.py [NAME=VALUE ...]      (the plan is regression/plan.hjson)
 
   SET=full            a set of the plan: ci, full, nightly
   UNIT= SIM= TEST=    only these

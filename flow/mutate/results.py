@@ -29,12 +29,12 @@ from .netlist import VERSION
 
 DOCS = ROOT / "docs"
 FILE = "mutation.json"
-WAIVERS = ROOT / "testplans/mutation_waivers.hjson"
+WAIVERS = ROOT / "regression/mutation_waivers.hjson"
 GOAL = 99.0  # percent
 KILLED, PROVED, HOLE = "killed", "proved", "hole"
 # What decides which mutants die: the stimulus, the scorer, the engine, the plan.
 _JUDGES = ("tb/stimulus", "tb/check", "tb/bulk", "flow/bulk", "units", "models")
-_FILES = ("flow/sim/bulk.py", "flow/build/bulk.py", "testplans/regression.hjson")
+_FILES = ("flow/sim/bulk.py", "flow/build/bulk.py", "regression/plan.hjson")
 
 
 @dataclass(frozen=True)
