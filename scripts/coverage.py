@@ -25,6 +25,7 @@ from softnorm.flow.coverage import code as code_coverage
 from softnorm.flow.coverage import exports as coverage_exports
 from softnorm.flow.coverage import waivers
 from softnorm.flow.errors import UserError
+from softnorm.flow.paths import write_whole
 from softnorm.flow.regress import folder, plan
 
 
@@ -74,10 +75,9 @@ def command(arguments: Sequence[str]) -> int:
         if len(holes) > shown:
             print(f"and {len(holes) - shown} places more (HOLES=)")
     info, xml = regression.folder / "coverage.info", regression.folder / "coverage.xml"
-    info.write_text(coverage_exports.lcov(whole))
-    xml.write_text(
-        coverage_exports.ucis(whole, about["started"], about["tools"].get("verilator", "-"))
-    )
+    write_whole(info, coverage_exports.lcov(whole))
+    tool = about["tools"].get("verilator", "-")
+    write_whole(xml, coverage_exports.ucis(whole, about["started"], tool))
     print(f"\nwritten: {info}, {xml.name}")
     missed = code_coverage.under(judged, goals.goals)
     print(f"FAIL: {', '.join(missed)}" if missed else "PASS: every goal is met")

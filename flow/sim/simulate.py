@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import signal
+import sys
 import tempfile
 import threading
 import time
@@ -33,10 +34,11 @@ from softnorm.tb.stimulus.scenarios import SCENARIOS, rows_of
 from softnorm.tb.stimulus.values import SINKS, STALLS, batch
 from softnorm.units.unit import ParameterError, Parameters, Unit
 
+from .. import bytecode
 from ..build.bulk import BulkBuild
 from ..build.pins import Build
-from ..errors import UserError
-from ..paths import DATA, runs
+from ..errors import DiskFull, UserError, no_room, tells_of_full
+from ..paths import DATA, ROOT, runs
 
 DEFAULT_ROWS = 200
 BENCH = "softnorm.tb.uvm.tests"  # what a simulator imports
@@ -331,6 +333,8 @@ def _result(run: Run, crashed: bool, seconds: float, why: str = "") -> Result:
     """What a run left in its folder; `why` it ended as it did, where that is known."""
     log = run.folder / "sim.log"
     report = f"{why}\nlog: {log}" if why else _failure(run.folder / "results.xml", log, crashed)
+    if report:
+        _check_room(run.folder, f"{report}\n{log.read_text(errors='replace')}")
     if report and "rerun: " not in report:  # an assertion, or the simulator, ended it
         report += f"\nrerun: {run.rerun}"
     values = run.folder / "result.json"
@@ -343,6 +347,19 @@ def _result(run: Run, crashed: bool, seconds: float, why: str = "") -> Result:
         log=log,
         waves=next((f for f in run.folder.iterdir() if f.suffix in (".vcd", ".fst")), None),
     )
+
+
+def _check_room(folder: Path, said: str) -> None:
+    """Raise DiskFull if that is why a run failed, UserError if it is why one did before."""
+    if tells_of_full(said) or no_room(folder):
+        raise DiskFull(folder)
+    if any(text in said for text in bytecode.SAID):
+        places = (ROOT, Path(sys.prefix), Path(sys.pycache_prefix or ROOT))
+        if bytecode.remove_cut(places):
+            raise UserError(
+                "compiled Python files had been cut short, as by a full disk: they are removed, "
+                "give the same command again"
+            )
 
 
 def initial_bits(seed: int) -> int:
