@@ -27,7 +27,7 @@ from softnorm.units.unit import Rows, Unit, Variant
 
 from .. import tools
 from ..errors import UserError
-from ..paths import DATA, ROOT
+from ..paths import DATA, ROOT, write_whole
 
 PAGE, PLOT, FIGURES = "accuracy.md", "accuracy.svg", "accuracy.json"
 NO_MATPLOTLIB = f"no plot without matplotlib; run: {tools.install('plot')}, then again"
@@ -288,8 +288,8 @@ def write(results: Sequence[Measured], folder: Path) -> list[str]:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / PAGE).write_text(page(results), encoding="utf-8")
-        (folder / FIGURES).write_text(data(results), encoding="utf-8")
+        write_whole(folder / PAGE, page(results))
+        write_whole(folder / FIGURES, data(results))
     except OSError as error:
         raise UserError(f"cannot write {error.filename}: {error.strerror}") from None
     return [
@@ -309,7 +309,7 @@ def write_plot(draw: Callable[[], bytes], file: Path) -> str:
         return NO_MATPLOTLIB
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(drawn)
+        write_whole(file, drawn)
     except OSError as error:
         raise UserError(f"cannot write {error.filename}: {error.strerror}") from None
     return f"written: {file}"

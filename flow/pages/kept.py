@@ -22,7 +22,7 @@ from softnorm.units.unit import Parameters, Unit
 
 from .. import tools
 from ..errors import UserError
-from ..paths import DATA, ROOT, RTL, short
+from ..paths import DATA, ROOT, RTL, short, write_whole
 from ..ppa import sources
 from ..static.synth import Result
 
@@ -100,7 +100,7 @@ def put(file: str, found: Mapping[str, Kept], folder: Path) -> str:
     every = {**load(file, folder), **found}
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        path.write_text(text(every), encoding="utf-8")
+        write_whole(path, text(every))
     except OSError as error:
         raise UserError(f"cannot write {error.filename}: {error.strerror}") from None
     return f"written: {short(path)}; `make generate` writes it into the pages"
