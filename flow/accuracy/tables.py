@@ -63,6 +63,8 @@ COLUMNS: dict[str, Column | None] = {
         "row sum, bias", "sum of a row's outputs minus the exact sum, which is 1"
     ),
     "row_sum_error_std": Column("row sum, spread", "spread of the same error"),
+    "row_sum_min": Column("least sum", "the smallest sum of a row's outputs"),
+    "row_sum_max": Column("largest sum", "the largest sum of a row's outputs"),
     "kl_mean": Column(
         "KL, nats",
         "Kullback-Leibler divergence of the output from the exact row, mean over the rows; an "
@@ -73,6 +75,18 @@ COLUMNS: dict[str, Column | None] = {
         "share of rows in which no largest element has the largest output; a tie is no flip",
         percent=True,
     ),
+    "argmax_index_flips": Column(
+        "flips by index",
+        "share of rows in which the first of the largest outputs is not at the first largest "
+        "element: what an arg-max over the outputs gets wrong, ties among them",
+        percent=True,
+    ),
+    "inverted_rows": Column(
+        "inverted rows",
+        "share of rows in which an element has more than another that is larger",
+        percent=True,
+    ),
+    "inversion_max": Column("worst inversion", "by how much at most"),
     "row_max_error_mean": Column(
         "row max abs", "a row's largest absolute error: mean over the rows"
     ),
