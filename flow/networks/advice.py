@@ -97,9 +97,10 @@ def check_norm(
     if (error > SIGMA).mean() <= ROWS:
         return
     far, least = (np.abs(mean) / std).max(), std.min() / norm.ptf.scale
+    wrong = 100 * (error > SIGMA).mean()
     _warn(
-        f"{where}: AILayerNorm has the standard deviation of {100 * (error > SIGMA).mean():.2g} % "
-        f"of the rows wrong by more than {100 * SIGMA:.0f} %. A row's mean is up to {far:.3g} times "
+        f"{where}: AILayerNorm has the standard deviation of {wrong:.2g} % of the rows wrong by "
+        f"more than {100 * SIGMA:.0f} %. A row's mean is up to {far:.3g} times "
         f"its deviation, and the least deviation is {least:.3g} input steps; take {EXACT} instead, "
         "docs/units/ailayernorm.md has how far AILayerNorm reaches"
     )
