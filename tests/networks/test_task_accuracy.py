@@ -225,9 +225,10 @@ def test_a_missing_package_is_said(monkeypatch, tmp_path):
 
 def test_a_table_without_scores_has_dashes():
     one = task_accuracy.Result("a", None, None, None, 99.876, 0.999, 1.0, 2.0)
-    two = task_accuracy.Result("b", 82.0, 0.03, (-0.1, 0.2), 99.9, 0.999, 1.0, 2.0)
+    two = task_accuracy.Result("b", 82.0, 0.03, (-0.1, 0.2), 99.9, 0.999, 1.0, 2.0, None, 0.0123)
     lines = task_accuracy.cells([one, two])
-    assert lines[0] == ["a", "-", "-", "-", "99.88", "0.99900", "1.0", "2.0"]
+    assert lines[0] == ["a", "-", "-", "-", "99.88", "0.99900", "-", "1.0", "2.0"]
+    assert lines[1][6] == "1.23 %"
     assert lines[1][1:4] == ["82.00", "0.03", "-0.10 .. +0.20"]
 
 
