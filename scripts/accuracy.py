@@ -57,6 +57,9 @@ from softnorm.flow.networks.digits import Vit, load_digits
 from softnorm.flow.pages import kept, made
 
 
+DIGITS = kept.command("accuracy", {"NETWORK": "digits"})
+
+
 def command(arguments: Sequence[str]) -> int:
     """Measure, print and write; return the exit code."""
     if "--help" in arguments or "-h" in arguments:

@@ -197,14 +197,15 @@ def test_frac_is_chosen_by_head_or_by_layer():
     [
         (
             "ROWS=1",
-            "NETWORK=minilm takes STSB=, PAIRS=, CALIBRATION=, SEED=, ONLY=, and LAYERS=1 or RTL=1",
+            "NETWORK=minilm takes STSB=, PAIRS=, CALIBRATION=, SEED=, ONLY=, and LAYERS=1 or DOC",
         ),
         ("ONLY=nothing", "no method's name has 'nothing' in it; there are: E2Softmax, F a layer; "),
         ("SEED=x", "SEED must be a whole number"),
         ("PAIRS=1", "PAIRS must be at least 2"),
         ("STSB=missing.tsv", "cannot read sentence pairs from missing.tsv"),
         ("RTL=1 ONLY=control", "the method control: uniform has no RTL: leave out RTL=1"),
-        ("RTL=1 LAYERS=1", "and LAYERS=1 or RTL=1"),
+        ("RTL=1 LAYERS=1", "and LAYERS=1 or DOCUMENTS=1 or RTL=1"),
+        ("DOCUMENTS=1 LAYERS=1", "and LAYERS=1 or DOCUMENTS=1 or RTL=1"),
     ],
 )
 def test_wrong_words_are_refused(given, said):
