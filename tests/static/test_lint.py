@@ -2,6 +2,7 @@
 """Lint finds nothing in the sources, finds faults put into a copy, and stops cleanly."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -75,6 +76,25 @@ def test_all_of_a_descriptors_configurations_are_checked_by_all_front_ends():
     jobs = lint.checks([UNIT], lint.TOOLS)
     configurations = len(UNIT.configurations) + len(UNIT.bad_configurations)
     assert len(jobs) == configurations * len(lint.FRONT_ENDS) + len(("check", "format", "pyright"))
+
+
+def nested_members(text: str) -> list[str]:
+    """What Icarus 12 takes for as wide as the whole struct where it stands at a port: `a.b.c`."""
+    code = re.sub(r"//.*", "", text)
+    select = r"(?:\[[^\]\n]*\])*"
+    return re.findall(rf"\b[a-z_]\w*{select}\.[a-z_]\w*{select}\.[a-z_]\w*", code)
+
+
+# Icarus 11 says nothing of it; with 12 the night's test in fresh roots has all of lint.
+def test_no_member_of_a_struct_is_a_struct():
+    files = [*RTL.rglob("*.sv"), *(ROOT / "tb/bulk").rglob("*.sv")]  # all that Icarus reads
+    assert {str(file): found for file in files if (found := nested_members(file.read_text()))} == {}
+
+
+def test_a_member_of_a_struct_in_a_struct_is_found():
+    top = (RTL / "baseline/nnlut_layernorm/nnlut_layernorm.sv").read_text()
+    planted = top.replace("(p1_sum_run.inv_mant)", "(p1_sum_ctl.run.inv_mant)")
+    assert nested_members(planted) == ["p1_sum_ctl.run.inv_mant"]
 
 
 # --- planted faults -------------------------------------------------------------------------------
