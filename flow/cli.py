@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from softnorm.models.vectors import VectorError
 from softnorm.units.unit import ParameterError
 
+from . import tools
 from .errors import UserError
 
 
@@ -55,6 +56,7 @@ def flag(name: str, value: str) -> bool:
 
 def main(command: Callable[[Sequence[str]], int]) -> None:
     """Run `command` on the command line's arguments and exit with its code."""
+    tools.own_environment()
     try:
         code = command(sys.argv[1:])
     except (UserError, ParameterError, VectorError) as error:
