@@ -66,7 +66,7 @@ def install(extra: str) -> str:
     return command
 
 
-# What cocotb, the simulators, make, g++'s makefiles, pytest, git and Python would take from a shell.
+# What cocotb, the simulators, make, pytest, git and Python would take from a shell.
 _FOREIGN = re.compile(
     "(COCOTB|GPI|PYGPI|VERILATOR|IVERILOG|VM|VL)_.*|LIBPYTHON_LOC|WAVES|GUI|SIM_CMD_(PRE|SUF)FIX"
     "|SIM|TOPLEVEL(_LANG)?|MODULE|TESTCASE|RANDOM_SEED|COVERAGE(_RCFILE|_PROCESS_START)?"
