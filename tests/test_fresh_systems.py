@@ -20,7 +20,7 @@ from tests.copies import copy
 
 SUITES = {"bookworm": ("3.11", "11."), "trixie": ("3.13", "12.")}  # its Python, its Icarus
 _LINE = re.search(r"^sudo apt-get install -y (.*)$", (ROOT / "README.md").read_text(), re.M)[1]
-_CERTIFICATES = "etc/ssl/mirror.crt"
+_CERTIFICATES = "mirror.crt"
 
 
 def _mirror() -> str:
