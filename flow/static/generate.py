@@ -136,7 +136,7 @@ def bender() -> str:
     lines = [
         "# SPDX-License-Identifier: Apache-2.0",
         "# Made by `make generate`. A unit's name is a target that leaves out what it does not",
-        "# need: `bender script -t softnorm:e2softmax ..`. Without any of them all is there.",
+        f"# need: `bender script -t softnorm:{next(iter(UNITS))} ..`. Without any all is there.",
         "package:",
         "  name: softnorm",
         '  description: "Softmax and LayerNorm hardware behind one AXI4-Stream contract"',
