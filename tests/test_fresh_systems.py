@@ -16,9 +16,15 @@ from pathlib import Path
 import pytest
 
 from softnorm.flow.paths import ROOT
+from softnorm.flow.static import lint
+from softnorm.units import UNITS
 from tests.copies import copy
+from tests.static.test_lint import tools_told
 
-SUITES = {"bookworm": ("3.11", "11."), "trixie": ("3.13", "12.")}  # its Python, its Icarus
+SUITES = {  # name in docs/install.md, Python, Icarus
+    "bookworm": ("Debian 12", "3.11", "11.0"),
+    "trixie": ("Debian 13", "3.13", "12.0"),
+}
 _LINE = re.search(r"^sudo apt-get install -y (.*)$", (ROOT / "README.md").read_text(), re.M)[1]
 _CERTIFICATES = "mirror.crt"
 
@@ -112,6 +118,7 @@ def system(request, tmp_path_factory):
         pytest.skip("no namespaces here: this is a container without rights")
     made = System(folder / request.param, request.param)
     made.suite = request.param
+    made.folder = made.checkout("newcomer")
     yield made
     shutil.rmtree(folder)
 
@@ -122,11 +129,11 @@ suites = pytest.mark.parametrize("system", SUITES, indirect=True, scope="module"
 @pytest.mark.slow
 @suites
 def test_the_first_commands_in_a_minimal_debian(system):
-    python, icarus = SUITES[system.suite]
+    _, python, icarus = SUITES[system.suite]
     # What is missing is one line, before .venv is made.
     system.run("root", "/", "apt-get install -yq --no-install-recommends python3 make")
     user = "newcomer"
-    folder = system.checkout(user)
+    folder = system.folder
     said = system.run(user, folder, "make sim", code=2)
     [line, *_] = said.splitlines()
     assert re.fullmatch(
@@ -148,3 +155,37 @@ def test_the_first_commands_in_a_minimal_debian(system):
     system.run(user, folder, f"make test ARGS='-q {first}'")
     root = system.checkout("root")
     assert "\nPASS\n" in system.run("root", root, small)
+
+
+@pytest.mark.slow
+@suites
+def test_a_debians_own_tools_say_to_the_rtl_what_the_page_says(system):
+    debian, _, icarus = SUITES[system.suite]
+    told = {
+        tool: (version, said)
+        for (tool, version), (source, said) in tools_told().items()
+        if source.startswith(debian)
+    }
+    assert told["Icarus Verilog"] == (icarus, "nothing")  # which make lint says above
+    system.run("root", "/", "apt-get install -yq --no-install-recommends verilator yosys")
+    versions = system.run("newcomer", "/", "verilator --version; yosys -V")
+    assert re.search(rf"Verilator {told['Verilator'][0]} .*\nYosys {told['Yosys'][0]} ", versions)
+
+    warnings, errors = set(), set()
+    for unit, parameters in ((u, u.resolve(c)) for u in UNITS.values() for c in u.configurations):
+        source = lint.source(unit, parameters)
+        words = [f"-G{name}={value}" for name, value in source.parameters.items()]
+        words += ["-Wno-fatal", "--top-module", source.top, *source.files]
+        command = f"verilator --lint-only -Wall {' '.join(words)}"
+        warnings |= {*re.findall(r"%\w+-(\w+)", system.run("newcomer", system.folder, command))}
+        if parameters["LANES"] <= 2:  # enough of each unit, in seconds
+            passes = "; ".join(lint.passes(source))
+            command = f"yosys -p '{passes}' >yosys.log 2>&1; grep -iE 'warning|error' yosys.log"
+            errors |= {*system.run("newcomer", system.folder, f"{command} | cat").splitlines()}
+    assert (", ".join(sorted(warnings)) or "nothing") == told["Verilator"][1]
+    if told["Yosys"][1] == "nothing":
+        assert not errors
+    else:
+        assert told["Yosys"][1].startswith("a syntax error")
+        assert errors
+        assert all("syntax error, unexpected '['" in line for line in errors)

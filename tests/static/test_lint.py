@@ -97,6 +97,41 @@ def test_a_member_of_a_struct_in_a_struct_is_found():
     assert nested_members(planted) == ["p1_sum_ctl.run.inv_mant"]
 
 
+# --- docs/install.md: which tools read the RTL ----------------------------------------------------
+
+
+def tools_told() -> dict[tuple[str, str], tuple[str, str]]:
+    """Its table: (tool, version) -> (where it is from, what it says to the RTL)."""
+    rows = re.findall(
+        r"^\| (Verilator|Icarus Verilog|slang|Yosys) \| ([\d.]+), (.*?) \| (.*?) \|$",
+        (ROOT / "docs/install.md").read_text(encoding="utf-8"),
+        re.M,
+    )
+    return {(tool, version): (source, said) for tool, version, source, said in rows}
+
+
+def test_the_table_of_tools_has_what_lint_runs():
+    pinned = (ROOT / "requirements.txt").read_text(encoding="utf-8")
+    told = tools_told()
+    packages = {"verilator": "Verilator", "pyslang": "slang", "pyosys": "Yosys"}
+    for package, tool in packages.items():
+        version = re.search(rf"^{package}==(\S+)", pinned, re.M)[1]
+        source, said = told[tool, version]
+        assert source.startswith("the Python package")
+        assert said == "nothing"
+    itself = tools.versions("verilator")["verilator"].partition(" (it ")[2].rstrip(")")
+    verilator = re.search(r"^verilator==(\S+)", pinned, re.M)[1]
+    assert told["Verilator", verilator][0] == f"the Python package, which {itself}"
+    front_ends = {name.partition("+")[0] for name in lint.FRONT_ENDS}
+    assert {tool.partition(" ")[0].lower() for tool, _ in told} == front_ends
+
+
+@pytest.mark.skipif(tools.icarus() is None, reason="iverilog is not installed")
+def test_the_installed_icarus_is_one_of_the_table():
+    number = re.search(r"version ([\d.]+)", tools.versions("icarus")["iverilog"])[1]
+    assert tools_told()["Icarus Verilog", number][1] == "nothing"
+
+
 # --- planted faults -------------------------------------------------------------------------------
 
 
