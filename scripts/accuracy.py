@@ -56,7 +56,6 @@ from softnorm.flow.networks import minilm_accuracy as task_accuracy
 from softnorm.flow.networks.digits import Vit, load_digits
 from softnorm.flow.pages import kept, made
 
-
 DIGITS = kept.command("accuracy", {"NETWORK": "digits"})
 
 
@@ -111,7 +110,7 @@ def _reach(what: str, given: dict[str, str]) -> int:
     measure, titles, plot, file, builds = REACH[what]
     if len(given) > 1 or not {*given} <= {"UNIT", "OUT"} or "" in given.values():
         raise UserError(f"accuracy takes {what}=1 with UNIT=<unit>, OUT=<folder>, or alone")
-    by = kept.command("accuracy", {what: "1"})
+    by = kept.command("accuracy", {what: "1", **given})
     chosen = [units.get(given["UNIT"])] if "UNIT" in given else list(units.UNITS.values())
     lines = measure(chosen, lambda line: print(line, file=sys.stderr, flush=True))
     if not lines:

@@ -191,6 +191,11 @@ class Made:
             ),
             ("mean absolute error against float64", list(map(self._error, units)), "accuracy"),
             (
+                "sum of a row's outputs, 1024 normal logits of deviation 1; 1 is right",
+                [self._long(unit) for unit in units],
+                "accuracy LENGTHS=1",
+            ),
+            (
                 "small faults in the netlist that a check finds, of those not proved equal",
                 [_percent(mutants.get(unit.name)) for unit in units],
                 "mutate",
@@ -213,6 +218,17 @@ class Made:
                 shown = tables.figure(entry["figures"]["mean_abs_error"])
                 return f"{shown} {entry['errors in']}".removesuffix(" probability")
         raise UserError(f"docs/{tables.FIGURES} has no figures of {unit.name}")
+
+    def _long(self, unit: Unit) -> str:
+        """The mean sum of rows of 1024 by the default build, and by the recommended one."""
+        one, older = self.table("lengths")
+        sums = {line[0]: line[3] for line in one.lines if line[1] == str(SIZE[1])}
+        builds = [name for name in LENGTH_BUILDS if name.split()[0] == unit.name]
+        if not builds:
+            return "-"
+        better = advice.RECOMMENDED
+        more = f"; {sums[better]} ({better.partition(' ')[2]})" if better in builds else ""
+        return f"{sums[builds[0]]}{more}{f' ({OLDER})' * older}"
 
     def units(self) -> str:
         """Generic cells and what is stored, of all units by default."""
