@@ -74,6 +74,7 @@ TABLES = {
     "digits int8": "NETWORK=digits PRODUCTS=int8",
     "minilm": f"NETWORK=minilm {_STSB}",
     "minilm int8": f"NETWORK=minilm PRODUCTS=int8 {_STSB}",
+    "minilm documents": f"NETWORK=minilm DOCUMENTS=1 {_STSB}",
     "minilm rtl": f"NETWORK=minilm RTL=1 {_STSB}",
     "minilm layers": "NETWORK=minilm LAYERS=1 STSB=sts-dev.tsv "
     "ONLY='E2Softmax DIV_BITS=3 EXP_FRAC=1 row-scaled and AILayerNorm CMP_RANGES=3'",
@@ -324,6 +325,8 @@ class Made:
     def frontier(self, best: bool) -> str:
         """Errors against what is stored: of docs/accuracy.json, descriptors and the digits."""
         digits, older = self.table("digits")
+        long, longer = self.table("lengths")
+        sums = {line[0]: line[3] for line in long.lines if line[1] == str(reach.KEYS[-1])}
         lines = []
         for point in frontier_points(self.folder):
             plain = point.variant.parameters.items() <= point.unit.defaults.items()
@@ -332,10 +335,11 @@ class Made:
                 head = point.unit.title.partition(" (")[0]
                 name = short(point.unit) + point.label.removeprefix(head)
                 stored = [f"{point.bits:.2f}", f"{point.tables:.0f}", tables.figure(point.error)]
-                lines.append([name, *stored, row["correct"], row["as float"]])
+                total = sums.get(digits_accuracy.label(point.unit, point.variant), "")
+                lines.append([name, *stored, total, row["correct"], row["as float"]])
         titles = ["on the frontier" if best else "not on it", "bits", "table bytes", "mean abs"]
-        titles += ["digits: correct", "same prediction as float"]
-        return _markdown(titles, lines) + _aged(["digits"] * older)
+        titles += [f"sum, {reach.KEYS[-1]} keys", "digits: correct", "same prediction as float"]
+        return _markdown(titles, lines) + _aged(["digits"] * older + ["sums"] * longer)
 
     def bulk(self) -> str:
         """What a row costs in bulk, and how fast that is beside others."""
@@ -430,6 +434,11 @@ BLOCKS: dict[str, Callable[[Made], str]] = {
         ],
     ),
     "minilm": lambda made: made.shown("minilm", _MINILM, facts=["pairs", "sentences"]),
+    "minilm documents": lambda made: made.shown(
+        "minilm documents",
+        {name: name for name in ("method", "tokens", "fidelity", "cosine", "mean sum")},
+        facts=["documents", "calibrated on"],
+    ),
     "minilm layers": lambda made: made.shown(
         "minilm layers",
         {name: name for name in ("replaced", "fidelity", "cosine", "mse", "relative")},
