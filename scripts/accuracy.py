@@ -54,6 +54,7 @@ from softnorm.flow.errors import UserError
 from softnorm.flow.networks import digits_accuracy, minilm
 from softnorm.flow.networks import minilm_accuracy as task_accuracy
 from softnorm.flow.networks.digits import Vit, load_digits
+from softnorm.flow.networks.stand_in import is_softmax
 from softnorm.flow.pages import kept, made
 
 DIGITS = kept.command("accuracy", {"NETWORK": "digits"})
@@ -80,7 +81,10 @@ def command(arguments: Sequence[str]) -> int:
     for result in results:
         titles, lines = accuracy.cells(result)
         print(f"\n{result.unit.title}\n{accuracy.heading(result)}\n\n{table(lines, titles)}")
-        print(f"rerun: {kept.command('accuracy', {'UNIT': result.unit.name})}")
+        name = result.unit.name
+        what = "LENGTHS" if is_softmax(result.unit) else "MEANS"
+        print(f"rerun: {kept.command('accuracy', {'UNIT': name})}")
+        print(f"longer rows, other means: {kept.command('accuracy', {what: '1', 'UNIT': name})}")
     if not given:
         for what in REACH:
             _reach(what, {"OUT": str(kept.DOCS)})
