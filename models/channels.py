@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Parameters of channels: what a unit's channel table holds. Models and the RTL take the same."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -15,6 +17,13 @@ class ChannelSet:
     """Content for a bank of a channel table: column name -> array [channels]."""
 
     values: Mapping[str, np.ndarray]
+
+    def padded(self, count: int) -> ChannelSet:
+        """The same with at least `count` channels: zeros where no row that uses it has elements."""
+        short = {name: max(0, count - len(values)) for name, values in self.values.items()}
+        if not any(short.values()):
+            return self
+        return ChannelSet({n: np.pad(v, (0, short[n])) for n, v in self.values.items()})
 
 
 class Channels(ChannelSet):

@@ -14,10 +14,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .ailayernorm import reciprocal
+from .ailayernorm import AILayerNorm, reciprocal
 from .arith import FRACS, INT8
 from .channels import MAX_ALPHA, Channels
 from .quantise import check_finite, round_half_up
+from .reference import row_statistics
 
 ALPHAS = range(MAX_ALPHA + 1)
 OCTAVES = range(8)  # of output steps; the unit knows nothing of them
@@ -110,6 +111,23 @@ def calibrate_output(
     least = np.maximum(np.abs(beta), np.ldexp(np.abs(gamma), -FRACS[-1])) / (INT8[1] + 0.49)
     # int8 has its zero at uint8's 128.
     return _search(samples, [], range(128, 129), range(octaves + 1), least).step
+
+
+def deviations(
+    samples: np.ndarray, ptf: Ptf, unit: AILayerNorm, rms: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return rows' standard deviations as the unit has them, and exact ones: float64 [samples].
+
+    samples: real values [samples, channels], each a row. ptf: how they are quantised. Both are in
+    input steps, of the quantised rows; with `rms`, root mean squares. Compressed squares make the
+    unit's too large, more so where a row's mean is far from 0 against its deviation: the mean of
+    (unit's / exact) is what gamma may be multiplied by before `fold`. Raises what `Ptf.quantise`
+    and the unit raise.
+    """
+    q, none = ptf.quantise(samples), np.zeros(len(ptf.alpha))
+    folded = fold(none, none, ptf, 1.0, rms)
+    trace = unit.trace(q, folded.channels, **folded.settings(q.shape[1]))
+    return trace.statistics()[1], row_statistics(ptf.dequantise(q) / ptf.scale, rms=rms)[1]
 
 
 @dataclass(frozen=True, eq=False)

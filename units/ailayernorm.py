@@ -358,7 +358,8 @@ def by_channels(rows: Rows):
     for number, one in enumerate(rows.channels):
         chosen = np.flatnonzero(rows.channel_set == number)
         if chosen.size:
-            columns = {"alpha": None, **{n: v[:width] for n, v in one.values.items()}}
+            whole = one.padded(width).values  # other rows may be longer than a set
+            columns = {"alpha": None, **{n: v[:width] for n, v in whole.items()}}
             channels = Channels(**columns)
             yield chosen, channels, rows.select(chosen)
 

@@ -138,7 +138,10 @@ def check(unit: Unit, parameters: Parameters, rows: Rows) -> None:
             got = f"{values.shape} {values.dtype}"
             raise ValueError(f"setting {setting.name} must be {shape[:1]} integers, not {got}")
         if len(rows) and not (low <= values.min() and values.max() <= high):
-            raise ValueError(f"setting {setting.name} must be {low} to {high}")
+            row = int(np.flatnonzero((values < low) | (values > high))[0])
+            raise ValueError(
+                f"setting {setting.name} must be {low} to {high}, is {values[row]} in row {row}"
+            )
     if unit.channels:
         if rows.channel_set is None or not rows.channels:
             raise ValueError(f"{unit.name} needs channels")
@@ -152,9 +155,11 @@ def check(unit: Unit, parameters: Parameters, rows: Rows) -> None:
 
 
 def _check_channels(unit: Unit, parameters: Parameters, rows: Rows) -> None:
+    """Each set is as long as the longest row that uses it."""
     most = parameters["MAX_LEN"]
-    least = min(int(rows.length.max(initial=1)), most)
-    for one in rows.channels:
+    for number, one in enumerate(rows.channels):
+        used = rows.length[rows.channel_set == number]
+        least = min(int(used.max(initial=1)), most)
         for column in unit.channels:
             if column.name not in one.values:
                 raise ValueError(f"channels have no {column.name}, and {unit.name} needs one")

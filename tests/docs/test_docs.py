@@ -144,7 +144,7 @@ def test_words_of_shown_commands_exist(page):
 
 @pages
 def test_paths_exist(page):
-    folders = "rtl|models|tb|flow|scripts|tests|testplans|data|docs"
+    folders = "rtl|models|tb|flow|scripts|tests|testplans|regression|data|docs"
     for text in code(page):
         for path in re.findall(rf"(?<![\w/.])(?:{folders})/[\w./]*\w(?![\w*<])", text):
             assert (ROOT / path).exists() or EXAMPLE in path, f"{page} names {path}"

@@ -6,7 +6,14 @@ import pytest
 
 from softnorm.models import metrics, reference
 from softnorm.models.ailayernorm import AILayerNorm
-from softnorm.models.ptf import Ptf, calibrate_min_max, calibrate_mse, calibrate_output, fold
+from softnorm.models.ptf import (
+    Ptf,
+    calibrate_min_max,
+    calibrate_mse,
+    calibrate_output,
+    deviations,
+    fold,
+)
 
 
 def activations(seed=1, rows=200, channels=48):
@@ -286,3 +293,38 @@ def test_refused_layers(arguments, message):
     with pytest.raises(ValueError, match=f"^{message}") as caught:
         fold(**right | arguments)
     assert "\n" not in str(caught.value)
+
+
+# --- the unit's deviations ------------------------------------------------------------------------
+
+
+def test_deviations_by_hand():
+    """98 and 102 are both compressed to 96: less than the square of their mean, 100."""
+    ptf = Ptf(0.5, 0, np.zeros(2, np.uint8))
+    unit, exact = deviations(np.array([[49.0, 51.0]]), ptf, AILayerNorm())
+    assert (unit.tolist(), exact.tolist()) == ([1 / 16], [2.0])
+    unit, exact = deviations(np.array([[49.0, 51.0]]), ptf, AILayerNorm(), rms=True)
+    assert unit.round().tolist() == [96]
+    assert exact[0] == pytest.approx(np.sqrt((98**2 + 102**2) / 2))
+
+
+def test_gamma_takes_the_bias_of_sigma_out():
+    """By paper's squares sigma is too large on average: outputs too, until gamma has it in."""
+    ptf = Ptf(1.0, 128, np.zeros(48, np.uint8))
+    x = np.random.default_rng(1).normal(0, 16, (400, 48))
+    paper, exact = deviations(x, ptf, AILayerNorm())
+    fine = deviations(x / 4, ptf, AILayerNorm(CMP_RANGES=3))[0]
+    gain = (paper / exact).mean()
+    assert gain > 1.02
+    assert abs((4 * fine / exact).mean() - 1) < 0.005
+    gamma, beta = layer()
+    want = reference.layer_norm(x, gamma, beta) - beta
+    step = 4 * np.abs(want + beta).max() / 127
+    slopes = []
+    for times in (1, gain):
+        folded = fold(gamma * times, beta, ptf, step)
+        settings = folded.settings(48)
+        got = folded.dequantise(AILayerNorm()(ptf.quantise(x), folded.channels, **settings).out)
+        slopes.append(((got - beta) * want).sum() / np.square(want).sum())
+    assert slopes[0] < 1 - 0.8 * (gain - 1)
+    assert abs(slopes[1] - 1) < 0.005

@@ -509,6 +509,23 @@ def test_channels_that_cannot_be_loaded_are_refused(channels, report):
         rtl.run(unit, SMALL, np.zeros((1, 4), np.uint8), channels=channels)
 
 
+@pytest.mark.parametrize("name", [name for name, unit in UNITS.items() if unit.channels])
+def test_each_channel_set_is_as_long_as_its_own_rows(name, sim):
+    """Long rows of one set among short rows of another."""
+    unit, parameters = UNITS[name], UNITS[name].resolve(SMALL)
+    rng = np.random.default_rng(3)
+    length = np.array([40, 5, 17, 3, 40, 5])
+    x = rng.integers(0, 200, (len(length), 40)).astype(unit.in_dtype)
+    sets = [unit.draw_channels(rng, count) for count in (40, 5)]
+    which = (length == 5).astype(int)
+    rows = rtl.rows_of(unit, parameters, x, channels=sets, length=length, channel_set=which)
+    assert differences(unit, parameters, rows, rtl.run(unit, parameters, rows, sim=sim)) == 0
+    name = unit.channels[0].name
+    short = dataclasses.replace(rows, channel_set=np.array([0, 1, 1, 0, 0, 1]))
+    with pytest.raises(ValueError, match=rf"{name} must be \[17 to 100\], not \(5,\)"):
+        rtl.run(unit, parameters, short)
+
+
 def test_icarus_keeps_no_state(icarus):
     unit = UNITS["e2softmax"]
     parameters = unit.resolve(SMALL)
