@@ -271,8 +271,9 @@ def test_python_examples_print_what_they_say():
     assert rtl.startswith("True ")
 
 
-def test_values_of_every_unit_are_what_the_page_says():
+def test_values_of_every_unit_are_what_the_page_says(tmp_path, monkeypatch):
     """From floats through the RTL and back; its asserts compare with the models."""
+    monkeypatch.chdir(tmp_path)
     if tools.icarus() is None:
         pytest.skip("Icarus Verilog is not installed")
     told = "".join(run_examples("docs/values.md"))
