@@ -251,7 +251,9 @@ def latest(folder: Path = FOLDER) -> Path:
     """
     found = list(folder.glob("*/metadata.json"))
     if not found:
-        raise UserError(f"there is no regression in {short(folder)}: `make regress` makes one")
+        raise UserError(
+            f"there is no regression in {short(folder)}: `make regress SET=ci` makes one"
+        )
     return max(found, key=lambda path: path.stat().st_mtime_ns).parent
 
 
@@ -259,7 +261,7 @@ def find(name: str | None = None, folder: Path = FOLDER) -> RegressionFolder:
     """The regression of that name, or the latest. Raises UserError if there is none."""
     if name is None:
         return RegressionFolder(latest(folder))
-    if not name or not (folder / name / "metadata.json").is_file():
+    if name != Path(name).name or not (folder / name / "metadata.json").is_file():
         there = sorted(path.parent.name for path in folder.glob("*/metadata.json"))
         raise UserError(f"there is no regression {name!r}; there are: {', '.join(there) or 'none'}")
     return RegressionFolder(folder / name)
