@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 
 from softnorm.models.vectors import VectorError
@@ -55,7 +56,11 @@ def flag(name: str, value: str) -> bool:
 
 
 def main(command: Callable[[Sequence[str]], int]) -> None:
-    """Run `command` on the command line's arguments and exit with its code."""
+    """Run `command` on the command line's arguments and exit with its code.
+
+    A warning is one line, as an error is.
+    """
+    warnings.showwarning = lambda message, *_: print(f"warning: {message}", file=sys.stderr)
     try:
         with interrupt.watched():
             code = command(sys.argv[1:])

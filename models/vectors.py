@@ -33,10 +33,11 @@ from typing import Any
 
 import numpy as np
 
+from .channels import DTYPES as CHANNEL_DTYPES
+from .channels import MAX_ALPHA
+
 X_DTYPES = (np.int8, np.uint8, np.int32)
 OUT_DTYPES = (np.uint8, np.uint16, np.int8)
-CHANNEL_DTYPES = {"alpha": np.uint8, "gamma": np.int8, "beta": np.int8}
-MAX_ALPHA = 3  # 2 bits
 MAX_EXPONENT = 31  # 5 bits
 MOST_BYTES = 1 << 28  # of all entries of a file, unpacked: hours of simulation
 ROW_SETTING = "row_"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""docs/networks.json, synth.json, figures.json, proofs.json: what was measured, by command.
+"""docs/networks.json, synth.json, figures.json, proofs.json, reach.json: figures, by command.
 
 Each entry has the day and a hash of the sources that it is of: what has since become older shows
 in the pages. An entry without a hash was measured before there were hashes, and counts as older.
@@ -26,7 +26,7 @@ from ..static.synth import Result
 
 DOCS = ROOT / "docs"
 NETWORKS, SYNTH, FIGURES = "networks.json", "synth.json", "figures.json"
-PROOFS = "proofs.json"
+PROOFS, REACH = "proofs.json", "reach.json"
 LISTED = ROOT / "flow/formal/proofs.hjson"  # what is proved
 BULK = "make bench ONLY=bulk"
 
@@ -150,6 +150,12 @@ def of_network(name: str, units: Iterable[Unit] = ()) -> str:
     contents = [hashlib.sha256(path.read_bytes()).hexdigest() for path in data]
     rtl = {RTL / file for unit in units for file in unit.rtl}
     return sources.digest([*sorted(files), *sorted(rtl)], models(), *contents)
+
+
+def of_reach() -> str:
+    """Of what figures over lengths and means depend on: models, calibration, measurement."""
+    files = ["flow/accuracy/reach.py", "flow/networks/stand_in.py", "models/quantise.py"]
+    return sources.digest([ROOT / name for name in files], models())
 
 
 def of_gates(unit: Unit) -> str:

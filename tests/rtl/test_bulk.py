@@ -473,6 +473,7 @@ def test_a_bank_that_is_written_too_early_is_seen(monkeypatch):
         ({"length": np.array([5])}, "lengths must be 1 to 4"),
         ({"length": np.array([0])}, "lengths must be 1 to 4"),
         ({"settings": {"frac": 8}}, "setting frac must be 0 to 7"),
+        ({"settings": {"frac": 4.5}}, r"setting frac must be \(1,\) integers, not \(1,\) float64"),
         ({"settings": {"nothing": 1}}, "no setting nothing"),
     ],
 )
@@ -492,6 +493,8 @@ def test_names_of_stalls_are_looked_at():
     [
         (None, "needs channels"),
         ({"alpha": np.full(4, 4, np.uint8)}, "alpha must be 0 to 3"),
+        ({"alpha": None}, "channels have no alpha, and ailayernorm needs one"),
+        ({"gamma": np.full(4, 0.5)}, "gamma must be integers, not float64"),
         ({"gamma": np.zeros(3, np.int8)}, r"gamma must be \[4 to 100\], not \(3,\)"),
         ({"gamma": np.zeros(101, np.int8)}, r"gamma must be \[4 to 100\]"),
     ],
@@ -500,7 +503,8 @@ def test_channels_that_cannot_be_loaded_are_refused(channels, report):
     unit = UNITS["ailayernorm"]
     if channels is not None:
         drawn = unit.draw_channels(np.random.default_rng(1), 4)
-        channels = ChannelSet({**drawn.values, **channels})
+        values = {**drawn.values, **channels}
+        channels = ChannelSet({name: one for name, one in values.items() if one is not None})
     with pytest.raises(ValueError, match=report):
         rtl.run(unit, SMALL, np.zeros((1, 4), np.uint8), channels=channels)
 
