@@ -100,6 +100,13 @@ class RegressionFolder(Results):
         return {name: version.removesuffix(" ()") for name, version in given.items()}
 
     @property
+    def simulators(self) -> dict[str, str]:
+        """Those on which runs passed: name -> version."""
+        used = {result["job"]["sim"] for result in self._results.values() if result["passed"]}
+        names = {"verilator": ("Verilator", "verilator"), "icarus": ("Icarus Verilog", "iverilog")}
+        return {name: self.tools.get(key, "-") for sim, (name, key) in names.items() if sim in used}
+
+    @property
     def results(self) -> dict[str, dict]:
         """The results by id, in the order of the jobs."""
         return self._results
