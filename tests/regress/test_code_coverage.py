@@ -388,7 +388,7 @@ def test_ucis_without_sources_is_refused_by_pyucis(figures, tmp_path):
     text = coverage_exports.ucis([figures], "2026-01-01T00:00:00+0000", MIXES["Icarus alone"])
     path = tmp_path / "coverage.xml"
     path.write_text(re.sub("<sourceFiles .*?/>", "", text))
-    with path.open() as file, pytest.raises(Exception, match="Expected is . sourceFiles"):
+    with path.open() as file, pytest.raises(Exception, match=r"Expected is . sourceFiles"):
         xml.validate_ucis_xml(file)
 
 
