@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from softnorm.models.vectors import VectorError
 from softnorm.units.unit import ParameterError
 
-from . import interrupt
+from . import interrupt, tools
 from .errors import DiskFull, UserError, is_full
 
 
@@ -61,6 +61,7 @@ def main(command: Callable[[Sequence[str]], int]) -> None:
     A warning is one line, as an error is.
     """
     warnings.showwarning = lambda message, *_: print(f"warning: {message}", file=sys.stderr)
+    tools.own_environment()
     try:
         with interrupt.watched():
             code = command(sys.argv[1:])

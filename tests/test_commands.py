@@ -259,7 +259,22 @@ def test_a_run_prints_its_table_and_its_rerun_line_repeats_it():
     assert "mismatches" in out
     assert out.count("PASS") == 1
     rerun = next(line for line in out.splitlines() if line.startswith("rerun: make sim "))
-    code, again, _ = command("sim", *rerun.removeprefix("rerun: make sim ").split())
+    # In another shell, in which cocotb, make and Verilator have been told other things.
+    foreign = {
+        "COCOTB_TEST_FILTER": "nothing",
+        "COCOTB_TESTCASE": "nothing",
+        "COCOTB_TEST_MODULES": "nothing",
+        "COCOTB_USER_COVERAGE": "1",
+        "COCOTB_RESULTS_FILE": "elsewhere.xml",
+        "GPI_EXTRA": "nothing",
+        "PYGPI_USERS": "nothing",
+        "PYTHONOPTIMIZE": "2",
+        "VERILATOR_ROOT": "/nowhere",
+        "MAKEFLAGS": "-n",
+        "WAVES": "1",
+        "SIM_CMD_PREFIX": "false",
+    }
+    code, again, _ = command("sim", *rerun.removeprefix("rerun: make sim ").split(), **foreign)
     assert code == 0
     assert "build: as before" in again
 

@@ -57,6 +57,7 @@ def check_simulator(sim: str) -> None:
     """Raise UserError unless `sim` is known and what it needs is installed."""
     if sim not in SIMULATORS:
         raise UserError(f"there is no simulator {sim!r} here; there are: {', '.join(SIMULATORS)}")
+    tools.own_environment()
     if sim == "verilator":
         tools.require_verilator()
     else:
@@ -77,6 +78,7 @@ def build(
     UserError (unknown simulator, missing tool) and BuildError (sources refused).
     """
     check_simulator(sim)
+    tools.require_libpython()
     sources = [rtl / file for file in unit.rtl]
     if sim == "verilator":
         sources += [ROOT / file for file in CHECKERS]
