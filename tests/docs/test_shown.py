@@ -97,7 +97,7 @@ def test_every_command_that_is_shown_gets_to_its_work(line, monkeypatch):
     if "LIST=1" in given or "DRY=1" in given:
         assert refused(name, *given)[0] == 0
         return
-    if any(word.startswith("TENSORS=my") or word.startswith("VECTORS=my") for word in given):
+    if any(word.startswith(("TENSORS=my", "VECTORS=my")) for word in given):
         code, _, err = refused(name, *given)  # which the page writes first
         assert (code, err.count("\n")) == (2, 1)
         assert "no such file" in err or "no file or folder" in err
@@ -114,12 +114,17 @@ LIMIT = 60  # seconds; what takes longer is interrupted then
 ABSENT = r"^error: .*(not installed|cannot read|no such file|no regression|needs|say which|missing)"
 
 
+def share_cache(checkout):
+    """The compiler's, with this checkout."""
+    (checkout.root / "build").mkdir()
+    (checkout.root / "build/ccache").symlink_to(ROOT / "build/ccache")
+
+
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory):
     """A copy with what the page on vector files writes, and this one's compiler cache."""
     made = Checkout(tmp_path_factory.mktemp("shown"))
-    (made.root / "build").mkdir()
-    (made.root / "build/ccache").symlink_to(ROOT / "build/ccache")
+    share_cache(made)
     for number, block in enumerate(shown.blocks("docs/vectors.md", "python")):
         (made.root / f"block{number}.py").write_text(block, encoding="utf-8")
         code, said = made.run(f"python block{number}.py")
@@ -139,6 +144,8 @@ def test_every_command_that_is_shown_runs(line, checkout):
     else:
         limit = LIMIT
     code, said, ended = checkout.run_for(typed, limit)
+    if not (checkout.root / "build").exists():  # make clean
+        share_cache(checkout)
     assert "Traceback" not in said, said
     if not ended:
         assert "interrupted" in said, said
