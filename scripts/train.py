@@ -46,6 +46,7 @@ def command(arguments: Sequence[str]) -> int:
         return 0
     interrupt.allow(interrupt.LONG)  # the weights are written
     start = time.monotonic()
+    print(f"training, {steps} steps of {digits_train.BATCH} images", flush=True)
     training, validation, test = map(digits.load_digits, digits.SPLIT)
     trained = digits_train.train(
         training, validation, seed, steps, lambda line: print(line, flush=True)
