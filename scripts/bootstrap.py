@@ -50,10 +50,10 @@ def _keep_bytecode() -> None:
         sys.dont_write_bytecode = False
 
 
-def _guard_bytecode() -> None:
-    """Write no bytecode where it may be cut short; remove what was, and start again.
+def _mend_bytecode() -> None:
+    """Remove bytecode that a full disk cut short, and start again.
 
-    A full disk cuts it short without an error, and every later import fails (flow/bytecode.py).
+    Python does so without an error, and every later import fails (flow/bytecode.py).
     """
     own = Path(__cached__ or "none")  # that of this file was written just now
     if own.exists():
@@ -61,11 +61,15 @@ def _guard_bytecode() -> None:
             marshal.loads(own.read_bytes()[16:])
         except (EOFError, ValueError, TypeError):
             own.unlink()
+    sys.excepthook = _ended
+
+
+def _guard_bytecode() -> None:
+    """Write no bytecode where it may be cut short."""
     room = os.statvfs(ROOT)
     if room.f_bavail * room.f_frsize < _ROOM:
         sys.dont_write_bytecode = True
         os.environ["PYTHONDONTWRITEBYTECODE"] = "1"  # simulators have Python in them
-    sys.excepthook = _ended
 
 
 def _ended(kind: type[BaseException], error: BaseException, trace: object) -> None:
@@ -197,8 +201,9 @@ def _enter() -> None:
 
 
 _keep_bytecode()
-_guard_bytecode()
+_mend_bytecode()
 if cannot := unfit(ROOT):
     _refuse(cannot)
 if os.environ.get("SOFTNORM_PYTHON") != "current":
     _enter()
+_guard_bytecode()

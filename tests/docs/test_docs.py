@@ -29,6 +29,7 @@ from softnorm.tb.stimulus.scenarios import SCENARIOS
 from softnorm.tb.stimulus.values import RowMaker, batch
 from softnorm.units import UNITS
 from softnorm.units.unit import ParameterError, Setting
+from tests.docs.shown import blocks, read
 from tests.rtl.test_mutations import MUTATIONS
 from tests.test_commands import command, refused
 
@@ -36,11 +37,6 @@ E2SOFTMAX = UNITS["e2softmax"]
 EXAMPLE = "mynorm"  # the unit that docs/walkthrough.md makes
 ALL_LANES = (1, 2, 4, 8, 16, 32, 64)
 ALL_DIV_BITS = (1, 2, 3, 4)
-
-
-@functools.cache
-def read(name):
-    return (ROOT / name).read_text(encoding="utf-8")
 
 
 @functools.cache
@@ -62,11 +58,6 @@ each_unit = pytest.mark.parametrize("unit", UNITS.values(), ids=UNITS)
 def page_of(unit):
     """The page that fixes a unit to the last bit."""
     return f"docs/units/{unit.name}.md"
-
-
-def blocks(page, language):
-    """Code blocks of a page, in order."""
-    return re.findall(rf"^```{language}\n(.*?)^```$", read(page), re.M | re.S)
 
 
 def section(page, title):
