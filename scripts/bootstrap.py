@@ -52,7 +52,7 @@ def unfit(path: Path) -> str:
 
     Make and Verilator split and expand the paths that they write into each other's files.
     """
-    wrong = re.search(r"[^\w/.,+@=~-]", str(path))
+    wrong = re.search(r"[^\w/.,+@~-]", str(path))
     if not wrong:
         return ""
     what = "a space" if wrong[0] == " " else repr(wrong[0])
