@@ -50,9 +50,9 @@ def _keep_bytecode() -> None:
 def unfit(path: Path) -> str:
     """Return why the tools cannot work in this folder; "" if they can.
 
-    Make and Verilator split and expand the paths that they write into each other's files.
+    Make splits and expands the paths that Verilator writes for it, or writes in octal numbers.
     """
-    wrong = re.search(r"[^\w/.,+@~-]", str(path))
+    wrong = re.search(r"[^\w/.,+@~-]", str(path), re.ASCII)
     if not wrong:
         return ""
     what = "a space" if wrong[0] == " " else repr(wrong[0])
