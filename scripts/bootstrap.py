@@ -52,7 +52,7 @@ def unfit(path: Path) -> str:
 
     Make splits and expands the paths that Verilator writes for it, or writes in octal numbers.
     """
-    wrong = re.search(r"[^\w/.,+@~-]", str(path), re.ASCII)
+    wrong = re.search(r"[^\w/.+@~-]", str(path), re.ASCII)
     if not wrong:
         return ""
     what = "a space" if wrong[0] == " " else repr(wrong[0])

@@ -106,13 +106,13 @@ def test_a_space_in_the_path_is_one_line(tmp_path, command):
 
 
 @pytest.mark.parametrize(
-    "name", ["a b", "a$b", "a:b", "a#b", "a%b", "a=b", "it's", "a\\b", "a\tb", "größe"]
+    "name", ["a b", "a$b", "a:b", "a#b", "a%b", "a=b", "a,b", "it's", "a\\b", "a\tb", "größe"]
 )
 def test_a_path_that_make_would_read_otherwise_is_refused(bootstrap, name):
     assert "in its path" in bootstrap.unfit(Path("/home") / name)
 
 
-@pytest.mark.parametrize("name", ["softnorm-0.3+x", "a,b@d~e"])
+@pytest.mark.parametrize("name", ["softnorm-0.3+x", "a@d~e"])
 def test_other_paths_are_not(bootstrap, name):
     assert bootstrap.unfit(Path("/home") / name) == ""
 
