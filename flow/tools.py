@@ -11,6 +11,7 @@ import os
 import platform
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -21,7 +22,8 @@ from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
-from .errors import UserError
+from . import interrupt
+from .errors import DiskFull, UserError, tells_of_full
 from .paths import BUILD, IN_CHECKOUT
 
 T = TypeVar("T")
@@ -191,6 +193,7 @@ def run(
     """Run a program in `cwd`, with `env` added to the environment, for `limit` seconds at the most.
 
     Never raises for its failure; if it was ended by a signal or the limit, stderr says so last.
+    Raises Interrupted if it was ended since the command is to end, DiskFull if it says so.
     """
     try:
         done = subprocess.run(
@@ -206,6 +209,10 @@ def run(
         )
     except subprocess.TimeoutExpired:
         return Ended(False, [], [f"{command[0]} was ended after {limit} s"])
+    if interrupt.asked.is_set() or done.returncode == -signal.SIGINT:
+        raise interrupt.Interrupted
+    if done.returncode and tells_of_full(done.stdout + done.stderr):
+        raise DiskFull(cwd)
     stderr = _lines(done.stderr)
     if done.returncode < 0:
         stderr.append(f"{command[0]} was ended by signal {-done.returncode}")

@@ -7,9 +7,11 @@ commands start at once. SOFTNORM_PYTHON=current uses the running Python and its 
 include softnorm. What stands in the way is one line, with exit code 2, before anything is written.
 """
 
+import errno
 import fcntl
 import hashlib
 import importlib.util
+import marshal
 import os
 import re
 import shutil
@@ -23,6 +25,7 @@ ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 MADE = VENV / "softnorm-made-this"
 OLDEST = (3, 11)
+_ROOM = 1 << 24  # bytes: with fewer no bytecode is written
 
 # Variables of Python that change no result; PYTHON is the Makefile's. pip keeps those that say
 # where packages come from, and loses those that say where they go.
@@ -45,6 +48,42 @@ def _keep_bytecode() -> None:
         os.environ.setdefault("PYTHONPYCACHEPREFIX", str(ROOT / "build/pycache"))
         sys.pycache_prefix = os.environ["PYTHONPYCACHEPREFIX"]
         sys.dont_write_bytecode = False
+
+
+def _guard_bytecode() -> None:
+    """Write no bytecode where it may be cut short; remove what was, and start again.
+
+    A full disk cuts it short without an error, and every later import fails (flow/bytecode.py).
+    """
+    own = Path(__cached__ or "none")  # that of this file was written just now
+    if own.exists():
+        try:
+            marshal.loads(own.read_bytes()[16:])
+        except (EOFError, ValueError, TypeError):
+            own.unlink()
+    room = os.statvfs(ROOT)
+    if room.f_bavail * room.f_frsize < _ROOM:
+        sys.dont_write_bytecode = True
+        os.environ["PYTHONDONTWRITEBYTECODE"] = "1"  # simulators have Python in them
+    sys.excepthook = _ended
+
+
+def _ended(kind: type[BaseException], error: BaseException, trace: object) -> None:
+    """An exception that no command has caught, as where its imports are interrupted."""
+    if issubclass(kind, KeyboardInterrupt):
+        print("\ninterrupted", file=sys.stderr, flush=True)
+        os._exit(130)
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        print("error: no space is left on the disk: make room, then try again", file=sys.stderr)
+        sys.stderr.flush()
+        os._exit(2)
+    # Python passes over packages whose .pth file has such bytecode.
+    if "marshal data" in str(error) or isinstance(error, ModuleNotFoundError):
+        places = [ROOT, sys.prefix, *([sys.pycache_prefix] if sys.pycache_prefix else [])]
+        sweep = [sys.executable, "-B", str(ROOT / "flow/bytecode.py"), *map(str, places)]
+        if subprocess.run(sweep, check=False).returncode == 0:
+            os.execv(sys.executable, [sys.executable, *sys.argv])
+    sys.__excepthook__(kind, error, trace)
 
 
 def unfit(path: Path) -> str:
@@ -158,6 +197,7 @@ def _enter() -> None:
 
 
 _keep_bytecode()
+_guard_bytecode()
 if cannot := unfit(ROOT):
     _refuse(cannot)
 if os.environ.get("SOFTNORM_PYTHON") != "current":

@@ -19,7 +19,7 @@ from softnorm.units import UNITS
 from softnorm.units.unit import Rom, Unit
 
 from .. import drawings
-from ..paths import ROOT, RTL
+from ..paths import ROOT, RTL, write_whole
 
 
 def version() -> str:
@@ -39,7 +39,7 @@ def write(files: Mapping[Path, str]) -> list[Path]:
     changed = []
     for path, text in files.items():
         if not path.exists() or path.read_text() != text:
-            path.write_text(text)
+            write_whole(path, text)
             changed.append(path)
     return changed
 
