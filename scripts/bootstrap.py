@@ -27,8 +27,8 @@ MADE = VENV / "softnorm-made-this"
 OLDEST = (3, 11)
 _ROOM = 1 << 24  # bytes: with fewer no bytecode is written
 
-# Variables of Python that change no result, or are set here; PYTHON is the Makefile's. pip keeps those that say
-# where packages come from, and loses those that say where they go.
+# Variables of Python that change no result, or are set here; PYTHON is the Makefile's. pip keeps
+# those that say where packages come from, and loses those that say where they go.
 _KEPT = {"PYTHON", "PYTHONPYCACHEPREFIX", "PYTHONDONTWRITEBYTECODE"}
 _KEPT |= {"PYTHONUNBUFFERED", "PYTHONIOENCODING", "PYTHONUTF8"}
 _LOST = {f"PIP_{name}" for name in ("TARGET", "PREFIX", "ROOT", "USER", "NO_DEPS", "DRY_RUN")}

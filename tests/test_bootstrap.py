@@ -219,7 +219,7 @@ def test_pythons_variables_stay_outside(project, bootstrap, monkeypatch):
     assert project.run("make", "sim", f"PYTHON={sys.executable}", **foreign) == (0, expected, "")
 
 
-def test_a_disk_without_room_for_bytecode_is_told_once(project, bootstrap, monkeypatch):
+def test_without_room_for_bytecode_a_command_begins_once(project, bootstrap, monkeypatch):
     project.finish(bootstrap, monkeypatch)
     script = project.root / "scripts/bootstrap.py"
     script.write_text(re.sub("^_ROOM = .*", "_ROOM = 1 << 80", script.read_text(), flags=re.M))
