@@ -7,6 +7,8 @@ commands start at once. SOFTNORM_PYTHON=current uses the running Python and its 
 include softnorm. What stands in the way is one line, with exit code 2, before anything is written.
 """
 
+from __future__ import annotations  # an older Python shall get as far as its error
+
 import errno
 import fcntl
 import hashlib
@@ -162,7 +164,8 @@ def _install(python: Path, packages: Path, project: Path) -> None:
     pip = [str(python), "-m", "pip", "--quiet", "--disable-pip-version-check", "install"]
     environment = {name: value for name, value in os.environ.items() if name not in _LOST}
     if not packages.exists():
-        if lacks := missing():
+        lacks = missing()
+        if lacks:
             _refuse(lacks)
         _clear()
         print("softnorm: making .venv and installing requirements.txt, once ...", file=sys.stderr)
@@ -178,7 +181,8 @@ def _install(python: Path, packages: Path, project: Path) -> None:
 
 def _enter() -> None:
     if sys.version_info < OLDEST:
-        _refuse(f"Python {OLDEST[0]}.{OLDEST[1]} or newer is needed, this is {sys.version}")
+        this = ".".join(map(str, sys.version_info[:3]))
+        _refuse(f"Python {OLDEST[0]}.{OLDEST[1]} or newer is needed, this is {this}")
     names = [name for name in os.environ if name.startswith("PYTHON") and name not in _KEPT]
     for name in names:
         del os.environ[name]
@@ -199,7 +203,8 @@ def _enter() -> None:
 
 _keep_bytecode()
 _guard_bytecode()
-if cannot := unfit(ROOT):
-    _refuse(cannot)
+_cannot = unfit(ROOT)
+if _cannot:
+    _refuse(_cannot)
 if os.environ.get("SOFTNORM_PYTHON") != "current":
     _enter()

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import os
 import re
@@ -87,6 +88,20 @@ def test_every_command_begins_with_it():
         if path.name != "bootstrap.py":
             first = re.search(r"^(?:import|from) (\S+)", path.read_text(), re.M)
             assert first[1] == "bootstrap", path
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.name)
+def test_an_older_python_gets_as_far_as_its_error(path):
+    """Of Debian 10 and of Ubuntu 20.04: what it cannot parse would be a traceback instead."""
+    ast.parse(path.read_text(), feature_version=(3, 7))
+
+
+def test_an_older_python_is_one_line(bootstrap, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "version_info", (3, 10, 4, "final", 0))
+    with pytest.raises(SystemExit) as ended:
+        bootstrap._enter()
+    assert ended.value.code == 2
+    assert one_line(capsys.readouterr().err).endswith("newer is needed, this is 3.10.4\n")
 
 
 # --- a place that the tools cannot work in --------------------------------------------------------
