@@ -54,6 +54,7 @@ from softnorm.flow.errors import UserError
 from softnorm.flow.networks import digits_accuracy, minilm
 from softnorm.flow.networks import minilm_accuracy as task_accuracy
 from softnorm.flow.networks.digits import Vit, load_digits
+from softnorm.flow.networks.stand_in import is_softmax
 from softnorm.flow.pages import kept, made
 
 DIGITS = kept.command("accuracy", {"NETWORK": "digits"})
@@ -80,7 +81,10 @@ def command(arguments: Sequence[str]) -> int:
     for result in results:
         titles, lines = accuracy.cells(result)
         print(f"\n{result.unit.title}\n{accuracy.heading(result)}\n\n{table(lines, titles)}")
-        print(f"rerun: {kept.command('accuracy', {'UNIT': result.unit.name})}")
+        name = result.unit.name
+        what = "LENGTHS" if is_softmax(result.unit) else "MEANS"
+        print(f"rerun: {kept.command('accuracy', {'UNIT': name})}")
+        print(f"longer rows, other means: {kept.command('accuracy', {what: '1', 'UNIT': name})}")
     if not given:
         for what in REACH:
             _reach(what, {"OUT": str(kept.DOCS)})
@@ -110,7 +114,7 @@ def _reach(what: str, given: dict[str, str]) -> int:
     measure, titles, plot, file, builds = REACH[what]
     if len(given) > 1 or not {*given} <= {"UNIT", "OUT"} or "" in given.values():
         raise UserError(f"accuracy takes {what}=1 with UNIT=<unit>, OUT=<folder>, or alone")
-    by = kept.command("accuracy", {what: "1"})
+    by = kept.command("accuracy", {what: "1", **given})
     chosen = [units.get(given["UNIT"])] if "UNIT" in given else list(units.UNITS.values())
     lines = measure(chosen, lambda line: print(line, file=sys.stderr, flush=True))
     if not lines:

@@ -7,6 +7,8 @@ commands start at once. SOFTNORM_PYTHON=current uses the running Python and its 
 include softnorm. What stands in the way is one line, with exit code 2, before anything is written.
 """
 
+from __future__ import annotations  # an older Python shall get as far as its error
+
 import errno
 import fcntl
 import hashlib
@@ -27,9 +29,10 @@ MADE = VENV / "softnorm-made-this"
 OLDEST = (3, 11)
 _ROOM = 1 << 24  # bytes: with fewer no bytecode is written
 
-# Variables of Python that change no result; PYTHON is the Makefile's. pip keeps those that say
-# where packages come from, and loses those that say where they go.
-_KEPT = {"PYTHON", "PYTHONPYCACHEPREFIX", "PYTHONUNBUFFERED", "PYTHONIOENCODING", "PYTHONUTF8"}
+# Variables of Python that change no result, or are set here; PYTHON is the Makefile's. pip keeps
+# those that say where packages come from, and loses those that say where they go.
+_KEPT = {"PYTHON", "PYTHONPYCACHEPREFIX", "PYTHONDONTWRITEBYTECODE"}
+_KEPT |= {"PYTHONUNBUFFERED", "PYTHONIOENCODING", "PYTHONUTF8"}
 _LOST = {f"PIP_{name}" for name in ("TARGET", "PREFIX", "ROOT", "USER", "NO_DEPS", "DRY_RUN")}
 
 
@@ -93,9 +96,9 @@ def _ended(kind: type[BaseException], error: BaseException, trace: object) -> No
 def unfit(path: Path) -> str:
     """Return why the tools cannot work in this folder; "" if they can.
 
-    Make and Verilator split and expand the paths that they write into each other's files.
+    Make splits and expands the paths that Verilator writes for it, or writes in octal numbers.
     """
-    wrong = re.search(r"[^\w/.,+@=~-]", str(path))
+    wrong = re.search(r"[^\w/.+@~-]", str(path), re.ASCII)
     if not wrong:
         return ""
     what = "a space" if wrong[0] == " " else repr(wrong[0])
@@ -165,7 +168,8 @@ def _install(python: Path, packages: Path, project: Path) -> None:
     pip = [str(python), "-m", "pip", "--quiet", "--disable-pip-version-check", "install"]
     environment = {name: value for name, value in os.environ.items() if name not in _LOST}
     if not packages.exists():
-        if lacks := missing():
+        lacks = missing()
+        if lacks:
             _refuse(lacks)
         _clear()
         print("softnorm: making .venv and installing requirements.txt, once ...", file=sys.stderr)
@@ -181,7 +185,8 @@ def _install(python: Path, packages: Path, project: Path) -> None:
 
 def _enter() -> None:
     if sys.version_info < OLDEST:
-        _refuse(f"Python {OLDEST[0]}.{OLDEST[1]} or newer is needed, this is {sys.version}")
+        this = ".".join(map(str, sys.version_info[:3]))
+        _refuse(f"Python {OLDEST[0]}.{OLDEST[1]} or newer is needed, this is {this}")
     names = [name for name in os.environ if name.startswith("PYTHON") and name not in _KEPT]
     for name in names:
         del os.environ[name]
@@ -202,8 +207,9 @@ def _enter() -> None:
 
 _keep_bytecode()
 _mend_bytecode()
-if cannot := unfit(ROOT):
-    _refuse(cannot)
+_cannot = unfit(ROOT)
+if _cannot:
+    _refuse(_cannot)
 if os.environ.get("SOFTNORM_PYTHON") != "current":
     _enter()
 _guard_bytecode()

@@ -187,6 +187,12 @@ def test_results_of_other_sources_are_not_mixed(tmp_path, monkeypatch):
         regress.Regression(tmp_path, [job()], {"seed": 1})
 
 
+def test_metadata_without_git_has_no_commit(monkeypatch):
+    monkeypatch.setenv("PATH", "/nowhere")
+    monkeypatch.setattr(tools, "versions", lambda sim: {})
+    assert provenance.metadata()["commit"] == ""
+
+
 def test_metadata_names_sources_tools_seeds_and_command(tmp_path):
     about = {"seed": 5, "command": ["SET=ci"]}
     metadata = regress.Regression(tmp_path, [job()], about).metadata
