@@ -27,6 +27,11 @@ def copy(folder: Path) -> None:
     shutil.copytree(ROOT, folder, ignore=_ignored)
 
 
+def hears_ctrl_c() -> None:
+    """For `preexec_fn`: tests may run in the background of a shell, which ignores it there."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Checkout:
     """A copy of the working tree below `folder`; `softnorm` is the copy in all that runs there."""
 
@@ -74,11 +79,16 @@ class Checkout:
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
+            preexec_fn=hears_ctrl_c,
         )
         try:
             said, _ = process.communicate(timeout=seconds)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGINT)
-            said, _ = process.communicate()
+            try:
+                said, _ = process.communicate(timeout=60)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                said = process.communicate()[0] + "\nit did not hear Ctrl-C"
             return process.returncode, said, False
         return process.returncode, said, True

@@ -15,6 +15,7 @@ import pytest
 
 from softnorm.flow import interrupt
 from softnorm.flow.paths import ROOT
+from tests.copies import hears_ctrl_c
 
 # What a command is busy with. PROGRAM stands for a minute's work of another program.
 BUSY = {
@@ -61,6 +62,7 @@ def started(script, **how):
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        preexec_fn=hears_ctrl_c,
         env={**os.environ, "PYTHONPATH": str(ROOT), "SOFTNORM_PYTHON": "current"},
         **how,
     )

@@ -33,6 +33,7 @@ from softnorm.flow.regress import (
 from softnorm.flow.sim import simulate
 from softnorm.tb.stimulus.scenarios import SCENARIOS
 from softnorm.units import UNITS
+from tests.copies import hears_ctrl_c
 from tests.rtl.mutations import plant
 from tests.rtl.test_mutations import MUTATIONS
 
@@ -354,6 +355,7 @@ def command(*words, **how):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=hears_ctrl_c,
         **how,
     )
 
