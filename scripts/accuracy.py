@@ -127,11 +127,17 @@ def _reach(what: str, given: dict[str, str]) -> int:
     return 0
 
 
+def _begun(what: str) -> None:
+    """Say what is being measured."""
+    print(f"measuring {what} ...", file=sys.stderr, flush=True)
+
+
 def _frontier(given: dict[str, str]) -> int:
     """Every variant against what it stores."""
     out = Path(given.pop("OUT", kept.DOCS))
     if given:
         raise UserError("accuracy takes FRONTIER=1 with OUT=<folder> or alone")
+    _begun("every variant of every unit")
     found = frontier.points([accuracy.measure(unit) for unit in units.UNITS.values()])
     images = load_digits("training").images[: digits_accuracy.CALIBRATION]
     lines = digits_accuracy.measure(units.UNITS.values(), images, load_digits("test"), Vit())
@@ -274,6 +280,7 @@ def _digits_rtl(by: str, out: Path | None) -> int:
     images = load_digits("training").images[: digits_accuracy.CALIBRATION]
     test, wrong, cells = load_digits("test"), 0, []
     for unit in units.UNITS.values():
+        _begun(f"{unit.name} in RTL, {len(test)} images")
         started = time.perf_counter()
         differs = digits_accuracy.rtl_differs(unit, images, test, Vit())
         wrong += differs
@@ -289,6 +296,7 @@ def _digits_rtl(by: str, out: Path | None) -> int:
 def _digits(
     in_int8: bool = False, by: str = "make accuracy NETWORK=digits", out: Path | None = None
 ) -> int:
+    _begun("every unit in the vision transformer")
     images = load_digits("training").images[: digits_accuracy.CALIBRATION]
     lines = digits_accuracy.measure(
         units.UNITS.values(), images, load_digits("test"), Vit(), in_int8

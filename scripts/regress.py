@@ -2,12 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Run a regression: units, configurations, simulators, tests and seeds of a plan, in parallel.
 
-usage: scripts/regress.py [NAME=VALUE ...]      (the plan is testplans/regression.hjson)
+usage: scripts/regress.py SET=ci [NAME=VALUE ...]      (the plan is regression/plan.hjson)
 
-  SET=full            a set of the plan: ci, full, nightly
+  SET=ci              a set of the plan: ci, full or nightly; DRY=1 says how many runs it has
   UNIT= SIM= TEST=    only these
   SEED=1              the first seed of each run, or `random` for fresh ones (printed and stored)
-  NAME=full           the regression's folder, build/regress/<name>; default: the set's name
+  NAME=ci             the regression's folder, build/regress/<name>; default: the set's name
   FAILED=1            run the failed jobs again
   RESTART=1           delete existing results first
   JOBS=2              workers; default: one per core, or as many as a cluster has
@@ -28,10 +28,11 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from concurrent.futures import BrokenExecutor, Executor
+from concurrent.futures import BrokenExecutor, Executor, ProcessPoolExecutor
 from contextlib import AbstractContextManager
 
 from softnorm import units
+from softnorm.flow import interrupt
 from softnorm.flow.build.pins import check_simulator
 from softnorm.flow.cli import flag, main, number, table, words
 from softnorm.flow.errors import UserError
@@ -159,6 +160,8 @@ def run(
                 print(f"\na worker was lost (attempt {attempt + 1} of {ATTEMPTS}): going on")
             except KeyboardInterrupt:
                 executor.shutdown(wait=False, cancel_futures=True)
+                if isinstance(executor, ProcessPoolExecutor):
+                    interrupt.end_children()
                 print(f"\n{len(regression.results)} results are kept; the same words go on")
                 raise
         done = regression.results
@@ -173,7 +176,8 @@ def command(arguments) -> int:
         print(__doc__.strip())
         return 0
     given = words(arguments)
-    of = given.pop("SET", "full")
+    whole = plan.load_plan()
+    of = given.pop("SET", "")
     only = {name.lower(): given.pop(name) for name in ("UNIT", "SIM", "TEST") if name in given}
     seed_word = given.pop("SEED", "random" if of == "nightly" else "1")
     seed = secrets.randbelow(1 << 30) if seed_word == "random" else number("SEED", seed_word)
@@ -189,15 +193,18 @@ def command(arguments) -> int:
             f"there is no {next(iter(given))}; there are: SET UNIT SIM TEST SEED NAME FAILED "
             "RESTART JOBS CLUSTER BUDGET DRY"
         )
+    if not of:
+        sizes = [f"SET={of} ({len(plan.jobs(whole, of))} runs)" for of in whole.sets]
+        raise UserError(f"say which runs: {', '.join(sizes)}; UNIT=, SIM=, TEST= take some of them")
     if "unit" in only:
         units.get(only["unit"])
-    folder = regress.FOLDER / name
+    folder = regress.folder_of(name)
     if restart:
         shutil.rmtree(folder, ignore_errors=True)
     kept = regress.kept_seed(folder)
     if seed_word == "random" and kept is not None:
         seed = kept  # an interrupted one goes on with its own seeds
-    jobs = plan.jobs(plan.load_plan(), of, seed, **only)
+    jobs = plan.jobs(whole, of, seed, **only)
     for sim in {job.sim for job in jobs}:
         check_simulator(sim)
     if dry:
@@ -205,6 +212,8 @@ def command(arguments) -> int:
         print(table([(*key, n) for key, n in counts.items()], ("unit", "sim", "test", "runs")))
         print(f"\n{len(jobs)} runs")
         return 0
+    if target:
+        interrupt.allow(interrupt.LONG)
     regression = regress.Regression(folder, jobs, {"set": of, "seed": seed, "command": arguments})
     todo = regression.left(failed=failed)
     print(f"{folder}: set {of}, first seed {seed}, {len(jobs)} runs, {len(todo)} to do", flush=True)

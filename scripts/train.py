@@ -22,6 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
+from softnorm.flow import interrupt
 from softnorm.flow.cli import main, number, words
 from softnorm.flow.errors import UserError
 from softnorm.flow.networks import digits, digits_train
@@ -43,7 +44,9 @@ def command(arguments: Sequence[str]) -> int:
         digits_train.save(Path(images), *digits_train.collect())
         print(f"{images}: {Path(images).stat().st_size} bytes")
         return 0
+    interrupt.allow(interrupt.LONG)  # the weights are written
     start = time.monotonic()
+    print(f"training, {steps} steps of {digits_train.BATCH} images", flush=True)
     training, validation, test = map(digits.load_digits, digits.SPLIT)
     trained = digits_train.train(
         training, validation, seed, steps, lambda line: print(line, flush=True)
@@ -55,7 +58,12 @@ def command(arguments: Sequence[str]) -> int:
         "validation_loss": round(trained.loss, 4),
         "validation_accuracy": round(trained.accuracy, 4),
     }
-    digits_train.save(out, trained.weights, {"source": source})
+    part = out.with_name(f"{out.name}.part")  # a full disk leaves the weights that were there
+    try:
+        digits_train.save(part, trained.weights, {"source": source})
+        part.replace(out)
+    finally:
+        part.unlink(missing_ok=True)
     print(
         f"best at step {trained.step}: validation loss {trained.loss:.4f}, accuracy "
         f"{100 * trained.accuracy:.1f} %; {time.monotonic() - start:.0f} s"

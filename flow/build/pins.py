@@ -25,7 +25,7 @@ from softnorm.tb.check.progress import patience
 from softnorm.units.unit import Parameters, Unit
 
 from .. import tools
-from ..errors import UserError
+from ..errors import DiskFull, UserError, no_room, tells_of_full
 from ..paths import BUILD, ROOT, RTL
 
 SIMULATORS = ("verilator", "icarus")
@@ -57,6 +57,7 @@ def check_simulator(sim: str) -> None:
     """Raise UserError unless `sim` is known and what it needs is installed."""
     if sim not in SIMULATORS:
         raise UserError(f"there is no simulator {sim!r} here; there are: {', '.join(SIMULATORS)}")
+    tools.own_environment()
     if sim == "verilator":
         tools.require_verilator()
     else:
@@ -77,17 +78,19 @@ def build(
     UserError (unknown simulator, missing tool) and BuildError (sources refused).
     """
     check_simulator(sim)
+    tools.require_libpython()
     sources = [rtl / file for file in unit.rtl]
     if sim == "verilator":
         sources += [ROOT / file for file in CHECKERS]
     versions = tools.versions(sim)
-    about = [unit.name, parameters, sim, waves, versions, defines(unit, parameters)]
+    fst = waves and (sim == "icarus" or tools.has_fst())
+    about = [unit.name, parameters, sim, waves, fst, versions, defines(unit, parameters)]
     started = time.perf_counter()
     folder, reused = kept(
         f"{unit.name}-{sim}",
         about,
         [*sources, Path(__file__)],
-        lambda folder: _compile(unit, parameters, sim, waves, sources, folder),
+        lambda folder: _compile(unit, parameters, sim, waves, fst, sources, folder),
     )
     seconds = time.perf_counter() - started
     return Build(unit, dict(parameters), sim, waves, folder, reused, seconds)
@@ -108,7 +111,7 @@ def kept(
     """The folder in build/<below> that `make` fills, and whether it existed before.
 
     It is made again if `about` (JSON data) or a source has changed. Concurrent processes share it.
-    Exceptions of `make` are passed on, and its folder is kept for inspection.
+    Exceptions of `make` are passed on, and its folder is kept for inspection. Raises DiskFull.
     """
     digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode())
     for source in sources:
@@ -120,7 +123,14 @@ def kept(
         if not reused:
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir()
-            make(folder)
+            try:
+                make(folder)
+            except BuildError as error:
+                if no_room(folder) or tells_of_full(str(error)):
+                    raise DiskFull(folder) from None
+                raise
+            if no_room(folder):  # a file of it may have been cut short
+                raise DiskFull(folder)
             (folder / "done").touch()
     return folder, reused
 
@@ -144,7 +154,7 @@ def _environment(extra: Mapping[str, str]) -> Iterator[None]:
         os.environ.update(before)
 
 
-def _compile(unit, parameters, sim, waves, sources, folder) -> None:
+def _compile(unit, parameters, sim, waves, fst, sources, folder) -> None:
     if sim == "verilator":
         # Only the top's ports are for VPI: making every signal public (the runner's default) stops
         # most of Verilator's optimisation. The control file must come before the sources.
@@ -161,6 +171,8 @@ def _compile(unit, parameters, sim, waves, sources, folder) -> None:
         )
         sources = [control, *sources]
         args = ["--no-public-flat-rw", "--assert", "--x-assign", "unique", "--x-initial", "unique"]
+        if fst:
+            args.append("--trace-fst")
     else:
         args = ["-g2012"]
     environment = {}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Waivers: points that need not be covered, and why, from testplans/waivers.hjson."""
+"""Waivers: points that need not be covered, and why, from regression/waivers.hjson."""
 
 from __future__ import annotations
 
@@ -10,15 +10,14 @@ from functools import cache
 from itertools import chain
 from pathlib import Path
 
-import hjson
-
 from softnorm.units import UNITS
 
+from .. import lists
 from ..errors import UserError
 from ..paths import ROOT, RTL
 from .code import KINDS, Figures, Point
 
-WAIVERS = ROOT / "testplans/waivers.hjson"
+WAIVERS = ROOT / "regression/waivers.hjson"
 
 _WORDS = {
     "file": {"file", "line", "detail", "kind", "unit", "when", "reason"},
@@ -96,13 +95,8 @@ def _several(value: object) -> tuple:
 
 def load_waivers(path: Path = WAIVERS) -> list[Waiver]:
     """Read waivers. Raises UserError, in one line, for an invalid entry."""
-    try:
-        text = path.read_text(encoding="utf-8")
-        entries = hjson.loads(text, object_pairs_hook=dict)["waivers"]
-    except (OSError, KeyError, hjson.HjsonDecodeError) as error:
-        raise UserError(f"cannot read the waivers {path}: {error}") from None
     found = []
-    for number, entry in enumerate(entries):
+    for number, entry in enumerate(lists.entries(path, "waivers")):
         where = f"{path.name}, waiver {number}"
         if ("file" in entry) == ("point" in entry):
             raise UserError(f"{where}: name a file or a point")

@@ -16,25 +16,24 @@ from dataclasses import asdict, dataclass, field
 from functools import cache
 from pathlib import Path
 
-import hjson
-
 from softnorm.units.unit import Parameters, Unit
 
+from .. import lists
 from ..build.pins import CHECKERS
 from ..errors import UserError
-from ..paths import ROOT, RTL, short
+from ..paths import ROOT, RTL, short, write_whole
 from ..ppa import sources
 from ..static.lint import label
 from .netlist import VERSION
 
 DOCS = ROOT / "docs"
 FILE = "mutation.json"
-WAIVERS = ROOT / "testplans/mutation_waivers.hjson"
+WAIVERS = ROOT / "regression/mutation_waivers.hjson"
 GOAL = 99.0  # percent
 KILLED, PROVED, HOLE = "killed", "proved", "hole"
 # What decides which mutants die: the stimulus, the scorer, the engine, the plan.
 _JUDGES = ("tb/stimulus", "tb/check", "tb/bulk", "flow/bulk", "units", "models")
-_FILES = ("flow/sim/bulk.py", "flow/build/bulk.py", "testplans/regression.hjson")
+_FILES = ("flow/sim/bulk.py", "flow/build/bulk.py", "regression/plan.hjson")
 
 
 @dataclass(frozen=True)
@@ -195,7 +194,7 @@ def put(found: Result, folder: Path) -> str:
         parts.append(f"{json.dumps(by)}: {{\n" + ",\n".join(text) + "\n}")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        path.write_text("{\n" + ",\n".join(parts) + "\n}\n", encoding="utf-8")
+        write_whole(path, "{\n" + ",\n".join(parts) + "\n}\n")
     except OSError as error:
         raise UserError(f"cannot write {error.filename}: {error.strerror}") from None
     return f"written: {short(path)}; `make generate` writes it into the pages"
@@ -297,7 +296,6 @@ def waivers(path: Path = WAIVERS) -> list[Waiver]:
     if not path.exists():
         return []
     try:
-        text = hjson.loads(path.read_text(encoding="utf-8"), object_pairs_hook=dict)
-        return [Waiver(**{"mutant": "", **one}) for one in text["waivers"]]
-    except (OSError, KeyError, TypeError, hjson.HjsonDecodeError) as error:
+        return [Waiver(**{"mutant": "", **one}) for one in lists.entries(path, "waivers")]
+    except TypeError as error:
         raise UserError(f"cannot read {short(path)}: {error}") from None

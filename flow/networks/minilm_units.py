@@ -162,10 +162,10 @@ def fit_plain(
     centre = _centre(samples, rms)
     samples = samples - centre
     ptf = calibrate_mse(samples)
-    step = calibrate_output(exact, octaves)
     if parameters is not None:
         mine, right = deviations(samples, ptf, AILayerNorm(**AILAYERNORM.resolve(parameters)), rms)
         gamma = gamma * float(np.mean(mine[right > 0] / right[right > 0]))
+    step = calibrate_output(exact, gamma, beta, octaves)
     return FittedNorm(ptf, fold(gamma, beta, ptf, step, rms), centre=centre)
 
 

@@ -21,7 +21,7 @@ from softnorm.models.arith import FRACS, INT8
 from softnorm.models.ptf import FoldedNorm, Ptf
 from softnorm.models.quantise import centre_logits
 from softnorm.units.softmax import SoftmaxUnit
-from softnorm.units.unit import ChannelSet, Outputs, Parameters, Rows, Unit
+from softnorm.units.unit import Outputs, Parameters, Rows, Unit
 
 from ..build.bulk import bulk_build
 from ..bulk import rtl
@@ -144,7 +144,7 @@ class UnitSoftmax:
             settings={**self.settings, **of_rows},
         )
         outputs = self.engine(self.unit, self.parameters, rows)
-        real = self.unit.result(self.parameters, outputs).to_real().reshape(logits.shape)
+        real = self.unit.to_real(self.parameters, outputs).reshape(logits.shape)
         if self.gain is not None:
             real = real * self.gain[layer][:, None, None]
         return real.astype(logits.dtype)
@@ -238,18 +238,13 @@ class FittedNorm:
     ) -> np.ndarray:
         """Return what the unit, with all of its parameters, makes of real x [rows, channels].
 
-        float64. Settings that follow from a row's length are left to the unit's descriptor.
+        float64.
         """
-        columns = {
-            column.name: getattr(self.folded.channels, column.name) for column in unit.channels
-        }
-        taken = {setting.name for setting in unit.settings(parameters)}
         folded = self.folded
-        q = self.ptf.quantise(x - self.centre)
-        q, given = unit.quantised(q, folded.zp, folded.channels.alpha)
-        given |= {s: getattr(folded, s) for s in ("gfrac", "ofrac", "rms") if s in taken}
-        rows = rtl.rows_of(unit, parameters, q, settings=given, channels=ChannelSet(columns))
-        return self.folded.dequantise(engine(unit, parameters, rows).out) + self.offset
+        q, settings = unit.quantise(x - self.centre, self.ptf, folded)
+        rows = rtl.rows_of(unit, parameters, q, settings=settings, channels=folded.channels)
+        outputs = engine(unit, parameters, rows)
+        return unit.to_real(parameters, outputs, folded.step) + self.offset
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,14 +15,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import hjson
-
 from softnorm.units import UNITS
 from softnorm.units.unit import Parameters, Unit
 
-from .. import tools
+from .. import lists, tools
 from ..errors import UserError
-from ..paths import DATA, ROOT, RTL, short
+from ..paths import DATA, ROOT, RTL, short, write_whole
 from ..ppa import sources
 from ..static.synth import Result
 
@@ -100,7 +98,7 @@ def put(file: str, found: Mapping[str, Kept], folder: Path) -> str:
     every = {**load(file, folder), **found}
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        path.write_text(text(every), encoding="utf-8")
+        write_whole(path, text(every))
     except OSError as error:
         raise UserError(f"cannot write {error.filename}: {error.strerror}") from None
     return f"written: {short(path)}; `make generate` writes it into the pages"
@@ -175,7 +173,7 @@ def of_simulation(unit: Unit) -> str:
 
 def of_proofs(unit: str) -> str:
     """Of what the proofs of a unit, or of the common cells, depend on: their entries, and files."""
-    every = hjson.loads(LISTED.read_text(encoding="utf-8"), object_pairs_hook=dict)["proofs"]
+    every = lists.entries(LISTED, "proofs")
     names = (unit, "all units") if unit in UNITS else (unit,)
     wanted = [one for one in every if one["of"] in names]
     files = {ROOT / "flow/formal/engine.py"}

@@ -12,6 +12,7 @@ import json
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -405,6 +406,32 @@ MEAN_BUILDS = {
     "nnlut_layernorm": "NN-LUT LayerNorm",
     "exact_layernorm": "Exact LayerNorm",
 }
+
+
+def _settings(unit: Unit, made: Made) -> str:
+    """Ports of a unit's settings and channel table: widths and values."""
+    longest = (unit.defaults["LANES"], unit.defaults["MAX_LEN"], 65536)
+    several = [unit.settings(unit.resolve({"MAX_LEN": n, "LANES": 1})) for n in (1, *longest)]
+    *_, here, _ = several
+    lines = []
+    for number, setting in enumerate(here):
+        each = [one[number] for one in several]
+        ends = [one.values[-1] for one in each]
+        bits, last = str(setting.bits), str(ends[-2])
+        if len(set(ends)) > 1:
+            about = f"{each[0].bits} to {each[-1].bits}"
+            last = f"{last} at the defaults"
+            if ends == [1, *longest]:
+                about, last = "clog2(MAX_LEN + 1)", "MAX_LEN"
+            bits = f"{about}, {bits} at the defaults"
+        values = f"{setting.values[0]} to {last}"
+        lines.append((f"`{setting.port}`", f"`{setting.name}`", bits, values))
+    for column in unit.channels:
+        values = f"{column.values[0]} to {column.values[-1]}"
+        lines.append((f"`{column.port}`", f"channels' `{column.name}`", str(column.bits), values))
+    return _markdown(("port", "in Python", "bits", "values"), lines)
+
+
 BLOCKS: dict[str, Callable[[Made], str]] = {
     "evidence summary": lambda made: sentences.summary(),
     "evidence vocabulary": lambda made: sentences.vocabulary(),
@@ -469,6 +496,11 @@ BLOCKS: dict[str, Callable[[Made], str]] = {
         for name, block in mutation.BLOCKS.items()
     },
     "proofs": Made.proofs,
+    **{
+        f"settings {unit.name}": partial(_settings, unit)
+        for unit in UNITS.values()
+        if unit.settings(unit.defaults)
+    },
     "pytorch": lambda made: made.shown(
         "pytorch", {name: name for name in ("in place", "a pass", "against eager", "calibration")}
     ),

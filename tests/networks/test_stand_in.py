@@ -212,7 +212,7 @@ def test_an_engine_is_all_that_decides(fitted):
     norms, x = fitted
 
     def nothing(unit, parameters, rows):
-        return Outputs(np.zeros(rows.x.shape, np.int8), np.zeros(len(rows), np.uint8))
+        return Outputs(np.zeros(rows.x.shape, np.int8), np.zeros(len(rows), np.int8))
 
     got = UnitNorm(NORM, NORM.defaults, norms, nothing)(x, 0)
     np.testing.assert_array_equal(got, np.broadcast_to(norms[0].offset.astype(np.float32), x.shape))
