@@ -489,7 +489,7 @@ BLOCKS: dict[str, Callable[[Made], str]] = {
     ),
     "means": lambda made: made.means(["std, bias", "std, spread", "mean abs", "max abs"]),
     "means: ailayernorm": lambda made: made.means(["std, bias", "std, spread"], "ailayernorm"),
-    "frontier": lambda made: f"{made.frontier(True)}\n{made.frontier(False)}",
+    "frontier": lambda made: f"{made.frontier(True).rstrip()}\n\n{made.frontier(False)}",
     "bulk": Made.bulk,
     **{
         name: lambda made, block=block: block(made.folder)

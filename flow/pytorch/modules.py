@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -15,7 +16,7 @@ from softnorm.models.arith import FRACS
 from softnorm.units.unit import Parameters, Unit
 
 from ..errors import UserError
-from ..networks import stand_in
+from ..networks import advice, stand_in
 from ..networks.stand_in import FittedNorm, is_softmax
 
 # Settings that the flow knows: what calibration finds for a softmax, and which norm a row gets.
@@ -153,10 +154,24 @@ class UnitSoftmax(nn.Module):
         return _Unit.apply(logits, lambda x: self.run(x, as_array(live)))
 
     def run(self, logits: np.ndarray, live: np.ndarray) -> np.ndarray:
-        """Return what `forward` does of arrays; the mask has the shape of logits."""
+        """Return what `forward` does of arrays; the mask has the shape of logits.
+
+        Warns (`advice.CalibrationWarning`) if the rows sum to far from 1: calibration may have seen
+        shorter ones.
+        """
         heads, keys = len(self.frac), logits.shape[-1]
         grid = (-1, heads, logits.shape[-2] if heads > 1 else 1, keys)
-        return self._softmax(logits.reshape(grid), live.reshape(grid), 0).reshape(logits.shape)
+        real = self._softmax(logits.reshape(grid), live.reshape(grid), 0).reshape(logits.shape)
+        counted = live.any(axis=-1)
+        total = real.sum(axis=-1, dtype=np.float64)[counted].mean() if counted.any() else 1
+        if abs(total - 1) > advice.SUM:
+            warnings.warn(
+                f"{self.choice}: rows of {keys} keys sum to {total:.1f}, not 1; "
+                f"{advice.RECOMMENDED} keeps the sum of rows of any length",
+                advice.CalibrationWarning,
+                stacklevel=2,
+            )
+        return real
 
     def extra_repr(self) -> str:
         return f"{self.choice}, frac={self.frac.tolist()}"

@@ -227,6 +227,20 @@ def test_a_bias_of_the_logits_changes_nothing():
     np.testing.assert_array_equal(*got)
 
 
+def test_rows_longer_than_those_of_calibration_are_said():
+    """64 keys are no trouble, of 2048 the linear output leaves a fourth."""
+    model = nn.Sequential(nn.Softmax(-1)).eval()
+    short, long = torch.randn(40, 64), torch.randn(8, 2048)
+    with evaluate_with(model, [short], softmax="e2softmax MAX_LEN=2048"):
+        model(short)
+        with pytest.warns(
+            advice.CalibrationWarning, match="rows of 2048 keys sum to 0.[23], not 1"
+        ):
+            model(long)
+    with evaluate_with(model, [short], softmax=f"{FINE['softmax']} MAX_LEN=2048"):
+        model(long)
+
+
 def test_a_mean_that_is_large_is_taken_out_or_warned_of():
     """A LayerNorm does not care for it: what all rows have goes, what each has of its own is said.
 

@@ -261,6 +261,39 @@ def test_a_missing_package_is_said(monkeypatch, tmp_path):
         task_accuracy.measure(task_accuracy.read_pairs(path), ["one", "two"])
 
 
+@needs_model
+def test_longer_texts_are_of_their_length_and_their_sums_show(monkeypatch):
+    """A softmax that loses half of each row is seen in the sums, and the documents are seeded."""
+    monkeypatch.setattr(task_accuracy, "TOKENS", (24, 40))
+    monkeypatch.setattr(task_accuracy, "DOCUMENTS", 3)
+    model = minilm.MiniLM()
+    words = ["A cat sat there.", "Dogs ran.", "It rained all day.", "Nobody came, so we left."] * 4
+    texts = task_accuracy.join(words, model, 40, 1)
+    again, other = (task_accuracy.join(words, model, 40, seed) for seed in (1, 2))
+    assert texts == again != other
+    sizes = model.encode_tokens(texts)[1].sum(axis=1)
+    assert (sizes > 30).all()
+    assert (sizes <= 40).all()
+
+    def half(logits, mask, layer):
+        return minilm.softmax(logits, mask) / 2
+
+    methods = [minilm_units.Method("float"), minilm_units.Method("half", half)]
+    lines = task_accuracy.by_length(words, words[:4], methods)
+    assert [(one.method, one.tokens) for one in lines] == [
+        *(("float", 24), ("float", 40), ("half", 24), ("half", 40))
+    ]
+    np.testing.assert_allclose([one.row_sum for one in lines], [1, 1, 0.5, 0.5], atol=1e-5)
+    np.testing.assert_allclose([one.cosine for one in lines[:2]], 1, atol=1e-5)
+    assert max(one.cosine for one in lines[2:]) < 0.999
+    assert len(task_accuracy.document_cells(lines)[0]) == len(task_accuracy.DOCUMENT_TITLES)
+    with pytest.raises(UserError, match="too many for one of 4"):
+        task_accuracy.join(words, model, 4, 1)
+    alone = task_accuracy.chosen("", joined=True)
+    assert alone[0].name == "E2Softmax"
+    assert all(one.has_unit and one.norm is None for one in alone)
+
+
 def test_a_table_without_scores_has_dashes():
     one = task_accuracy.Result("a", None, None, None, 99.876, 0.999, 1.0, 2.0)
     two = task_accuracy.Result("b", 82.0, 0.03, (-0.1, 0.2), 99.9, 0.999, 1.0, 2.0, None, 0.0123)
