@@ -177,7 +177,7 @@ def test_examples_of_the_pages():
     mant, exp = reciprocal(2)
     channels = Channels(np.zeros(2, np.uint8), np.ones(2, np.int8), np.zeros(2, np.int8))
     settings = {"zp": 0, "gfrac": 0, "ofrac": 5, "rms": 0}
-    x, of_length = np.array([[98, 102]], np.uint8), {"length": 2, "inv_mant": mant, "inv_exp": exp}
+    x, of_length = np.array([[98, 102]], np.uint8), {"len": 2, "inv_mant": mant, "inv_exp": exp}
     out = AILayerNorm()(x, channels, **of_length, **settings).out[0].tolist()
     exact = ExactLayerNorm()(x, channels, **settings).out[0].tolist()
     assert (out, exact) == ([-128, 127], [-32, 32])
