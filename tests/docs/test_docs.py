@@ -299,7 +299,7 @@ def test_the_formula_of_an_output_gives_its_real_value(unit):
 
 
 def test_the_readmes_formula_gives_an_outputs_real_value():
-    [formula] = re.findall(r"An output's real value is `(.+?)`", read("README.md"))
+    [formula] = re.findall(r"An output's real value is\s+`(.+?)`", read("README.md"))
     out = E2Softmax()(np.full((2, 3), 7, np.int8), frac=4, fmt=np.array([0, 1]))
     words, exponent = formula.replace("2^", "2.0 ** "), out.exponent[:, None]
     assert exponent.any()
