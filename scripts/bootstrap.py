@@ -7,6 +7,8 @@ commands start at once. SOFTNORM_PYTHON=current uses the running Python and its 
 include softnorm. What stands in the way is one line, with exit code 2, before anything is written.
 """
 
+from __future__ import annotations  # an older Python shall get as far as its error
+
 import errno
 import fcntl
 import hashlib
@@ -27,9 +29,10 @@ MADE = VENV / "softnorm-made-this"
 OLDEST = (3, 11)
 _ROOM = 1 << 24  # bytes: with fewer no bytecode is written
 
-# Variables of Python that change no result; PYTHON is the Makefile's. pip keeps those that say
-# where packages come from, and loses those that say where they go.
-_KEPT = {"PYTHON", "PYTHONPYCACHEPREFIX", "PYTHONUNBUFFERED", "PYTHONIOENCODING", "PYTHONUTF8"}
+# Variables of Python that change no result, or are set here; PYTHON is the Makefile's. pip keeps
+# those that say where packages come from, and loses those that say where they go.
+_KEPT = {"PYTHON", "PYTHONPYCACHEPREFIX", "PYTHONDONTWRITEBYTECODE"}
+_KEPT |= {"PYTHONUNBUFFERED", "PYTHONIOENCODING", "PYTHONUTF8"}
 _LOST = {f"PIP_{name}" for name in ("TARGET", "PREFIX", "ROOT", "USER", "NO_DEPS", "DRY_RUN")}
 
 
@@ -50,10 +53,10 @@ def _keep_bytecode() -> None:
         sys.dont_write_bytecode = False
 
 
-def _guard_bytecode() -> None:
-    """Write no bytecode where it may be cut short; remove what was, and start again.
+def _mend_bytecode() -> None:
+    """Remove bytecode that a full disk cut short, and start again.
 
-    A full disk cuts it short without an error, and every later import fails (flow/bytecode.py).
+    Python does so without an error, and every later import fails (flow/bytecode.py).
     """
     own = Path(__cached__ or "none")  # that of this file was written just now
     if own.exists():
@@ -61,11 +64,15 @@ def _guard_bytecode() -> None:
             marshal.loads(own.read_bytes()[16:])
         except (EOFError, ValueError, TypeError):
             own.unlink()
+    sys.excepthook = _ended
+
+
+def _guard_bytecode() -> None:
+    """Write no bytecode where it may be cut short."""
     room = os.statvfs(ROOT)
     if room.f_bavail * room.f_frsize < _ROOM:
         sys.dont_write_bytecode = True
         os.environ["PYTHONDONTWRITEBYTECODE"] = "1"  # simulators have Python in them
-    sys.excepthook = _ended
 
 
 def _ended(kind: type[BaseException], error: BaseException, trace: object) -> None:
@@ -89,9 +96,9 @@ def _ended(kind: type[BaseException], error: BaseException, trace: object) -> No
 def unfit(path: Path) -> str:
     """Return why the tools cannot work in this folder; "" if they can.
 
-    Make and Verilator split and expand the paths that they write into each other's files.
+    Make splits and expands the paths that Verilator writes for it, or writes in octal numbers.
     """
-    wrong = re.search(r"[^\w/.,+@=~-]", str(path))
+    wrong = re.search(r"[^\w/.+@~-]", str(path), re.ASCII)
     if not wrong:
         return ""
     what = "a space" if wrong[0] == " " else repr(wrong[0])
@@ -161,7 +168,8 @@ def _install(python: Path, packages: Path, project: Path) -> None:
     pip = [str(python), "-m", "pip", "--quiet", "--disable-pip-version-check", "install"]
     environment = {name: value for name, value in os.environ.items() if name not in _LOST}
     if not packages.exists():
-        if lacks := missing():
+        lacks = missing()
+        if lacks:
             _refuse(lacks)
         _clear()
         print("softnorm: making .venv and installing requirements.txt, once ...", file=sys.stderr)
@@ -177,7 +185,8 @@ def _install(python: Path, packages: Path, project: Path) -> None:
 
 def _enter() -> None:
     if sys.version_info < OLDEST:
-        _refuse(f"Python {OLDEST[0]}.{OLDEST[1]} or newer is needed, this is {sys.version}")
+        this = ".".join(map(str, sys.version_info[:3]))
+        _refuse(f"Python {OLDEST[0]}.{OLDEST[1]} or newer is needed, this is {this}")
     names = [name for name in os.environ if name.startswith("PYTHON") and name not in _KEPT]
     for name in names:
         del os.environ[name]
@@ -197,8 +206,10 @@ def _enter() -> None:
 
 
 _keep_bytecode()
-_guard_bytecode()
-if cannot := unfit(ROOT):
-    _refuse(cannot)
+_mend_bytecode()
+_cannot = unfit(ROOT)
+if _cannot:
+    _refuse(_cannot)
 if os.environ.get("SOFTNORM_PYTHON") != "current":
     _enter()
+_guard_bytecode()

@@ -114,7 +114,9 @@ def test_sim_refuses_bad_tensor_files(tmp_path):
         tensor_file(tmp_path / "wide.npz", rows, settings={"frac": 9}): (
             "setting frac must be 0 to 7, is 9 in row 0"
         ),
-        tensor_file(tmp_path / "huge.npz", rows, settings={"frac": 1 << 99}): "frac must be 0 to 7",
+        tensor_file(tmp_path / "huge.npz", rows, settings={"frac": 1 << 99}): (
+            "setting frac must be (2,) integers"  # more than any of numpy's
+        ),
         tensor_file(tmp_path / "row.npz", rows, row_frac=np.array([0, -1])): (
             "setting frac must be 0 to 7, is -1 in row 1"
         ),
@@ -220,6 +222,17 @@ def test_make_prints_its_help():
     run = ["make", "-s", "help"]
     said = subprocess.run(run, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert all(f"make {name} " in said for name in COMMANDS)
+
+
+@pytest.mark.parametrize("name", ["tests", "docs", "regression", "sims"])
+def test_make_says_that_it_does_not_know_a_command(name):
+    """Names of folders, too, of which make alone says that nothing is to be done."""
+    done = subprocess.run(
+        ["make", "-s", "sim", name, "LIST=1"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"there is no command `make {name}`; there are: help clean sim " in done.stderr
+    assert done.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize("slow", [False, True])

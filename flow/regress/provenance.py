@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 import subprocess
 import time
 from collections.abc import Iterable
@@ -21,6 +22,8 @@ def metadata() -> dict:
     """Digest of the sources, commit, whether there are changes to it, tools, time."""
 
     def git(*words: str) -> str:
+        if shutil.which("git") is None:
+            return ""
         done = subprocess.run(
             ["git", *words], cwd=ROOT, capture_output=True, text=True, check=False
         )

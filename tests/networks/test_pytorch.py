@@ -286,7 +286,9 @@ def test_a_unit_computes_what_the_norm_computes(name):
     assert norm.rms == (name not in ("LayerNorm", "LayerNorm without parameters"))
     fitted = unit.fitted
     trace = AILayerNorm(CMP_RANGES=3).trace(
-        fitted.ptf.quantise(x.numpy()), fitted.folded.channels, **fitted.folded.settings(24)
+        fitted.ptf.quantise(x.numpy() - fitted.centre),
+        fitted.folded.channels,
+        **fitted.folded.settings(24),
     )
     exact = trace.out * fitted.folded.step + fitted.offset
     np.testing.assert_array_equal(got.numpy(), exact.astype(np.float32))
