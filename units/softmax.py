@@ -61,9 +61,12 @@ class SoftmaxUnit(Unit):
     ) -> tuple[np.ndarray, dict[str, int | np.ndarray]]:
         """Quantise real logits of any shape: int8 of that shape, and settings.
 
-        frac: fraction bits, broadcastable to the logits, for a unit that can choose.
+        frac: fraction bits, [rows] of logits [rows, width] or else broadcastable to the logits, for
+        a unit that can choose.
         """
-        return quantise_logits(np.ldexp(logits, frac), 0), {"frac": frac}
+        of_rows = np.ndim(frac) == 1 and np.ndim(logits) == 2
+        scaled = np.ldexp(logits, np.reshape(frac, (-1, 1)) if of_rows else frac)
+        return quantise_logits(scaled, 0), {"frac": frac}
 
     def logits(self, rows: Rows) -> np.ndarray:
         """The real logits that the inputs stand for, float64 [rows, width]."""

@@ -94,3 +94,14 @@ def test_another_name_or_width_is_found(change, places, monkeypatch):
     changed = (dataclasses.replace(frac, **change), fmt)
     monkeypatch.setattr(type(unit), "settings", lambda self, parameters: changed)
     assert len(disagreements(unit)) == places
+
+
+@pytest.mark.parametrize("unit", [u for u in UNITS.values() if isinstance(u, SoftmaxUnit)])
+def test_a_fraction_of_each_row_is_the_rows(unit):
+    """As many rows as columns: nothing but the place says which they are of."""
+    logits = np.random.default_rng(1).normal(size=(8, 8))
+    frac = np.arange(8)
+    x, settings = unit.quantise(logits, frac)
+    for row, f in enumerate(frac):
+        assert (x[row] == unit.quantise(logits[row], int(f))[0]).all()
+    assert unit.model()(x, **settings).out.any()  # the settings are the model's as they are
