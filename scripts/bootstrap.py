@@ -190,6 +190,8 @@ def _enter() -> None:
     packages = _stamp("packages", ROOT / "requirements.txt")
     project = _stamp("project", ROOT / "pyproject.toml", str(ROOT))
     if not (packages.exists() and project.exists()):
+        if not os.access(ROOT, os.W_OK):
+            _refuse(f"{ROOT} cannot be written by this user, and has no .venv: take a copy of it")
         with (ROOT / ".venv.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not (packages.exists() and project.exists()):
@@ -206,5 +208,10 @@ _guard_bytecode()
 _cannot = unfit(ROOT)
 if _cannot:
     _refuse(_cannot)
-if os.environ.get("SOFTNORM_PYTHON") != "current":
+_python = os.environ.get("SOFTNORM_PYTHON")
+if not _python:
     _enter()
+elif _python != "current":
+    _refuse(f"SOFTNORM_PYTHON must be current, or not set, not {_python}")
+elif importlib.util.find_spec("softnorm") is None:
+    _refuse(f"{sys.executable} has no softnorm; run: {sys.executable} -m pip install -e '.[sim]'")

@@ -181,6 +181,28 @@ def test_the_packages_are_those_of_the_pages():
     assert f"apt-get install -y {line}\n" in (ROOT / "README.md").read_text()
 
 
+def test_a_checkout_that_cannot_be_written_is_one_line(project, bootstrap, monkeypatch, capsys):
+    monkeypatch.setattr(bootstrap, "ROOT", project.root)
+    monkeypatch.setattr(bootstrap, "VENV", project.root / ".venv")
+    monkeypatch.setattr(os, "access", lambda path, mode: False)  # to root all can be written
+    with pytest.raises(SystemExit) as ended:
+        bootstrap._enter()
+    assert ended.value.code == 2
+    assert "cannot be written by this user" in one_line(capsys.readouterr().err)
+    assert not (project.root / ".venv.lock").exists()
+
+
+def test_another_python_must_have_the_packages(project):
+    code, _, err = project.run(SOFTNORM_PYTHON="/usr/bin/python3")
+    assert code == 2
+    assert "SOFTNORM_PYTHON must be current" in one_line(err)
+    venv.create(project.root / "bare", with_pip=False, symlinks=True)
+    bare = str(project.root / "bare/bin/python")
+    code, _, err = project.run(bare, "scripts/sim.py", SOFTNORM_PYTHON="current")
+    assert code == 2
+    assert f"{bare} has no softnorm; run: {bare} -m pip install" in one_line(err)
+
+
 # --- .venv ----------------------------------------------------------------------------------------
 
 
