@@ -269,7 +269,7 @@ def test_without_room_for_bytecode_a_command_begins_once(project, bootstrap, mon
     [
         *("COCOTB_TEST_FILTER", "COCOTB_RANDOM_SEED", "GPI_LOG_LEVEL", "PYGPI_PYTHON_BIN", "WAVES"),
         *("RANDOM_SEED", "MAKEFLAGS", "VERILATOR_ROOT", "IVERILOG_VPI_MODULE_PATH", "CXXFLAGS"),
-        *("PYTEST_ADDOPTS", "PYTHONOPTIMIZE", "GIT_DIR"),
+        *("PYTEST_ADDOPTS", "PYTHONOPTIMIZE", "GIT_DIR", "CCACHE_PREFIX", "PERL5OPT"),
     ],
 )
 def test_a_shells_variable_is_gone_before_a_run(monkeypatch, name):
