@@ -107,6 +107,11 @@ def missing() -> str:
     if importlib.util.find_spec("ensurepip") is None:
         packages["Python's venv"] = "python3-venv"
     if not _has_libpython():
+        if not sysconfig.get_config_var("Py_ENABLE_SHARED"):  # pyenv's default; Debian's has it
+            return (
+                f"{sys.executable} was built without its shared library, which cocotb embeds: take "
+                "another Python, as by PYTHON=/usr/bin/python3"
+            )
         packages[sysconfig.get_config_var("INSTSONAME") or "libpython"] = "libpython3-dev"
     if not packages:
         return ""

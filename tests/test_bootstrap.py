@@ -156,6 +156,13 @@ def test_libpython_and_venv_are_named_by_their_packages(bootstrap, monkeypatch):
     assert "python3-venv" in said
 
 
+def test_a_static_python_is_told_from_a_missing_package(bootstrap, monkeypatch):
+    monkeypatch.setattr(bootstrap, "_has_libpython", lambda: False)
+    monkeypatch.setattr(bootstrap.sysconfig, "get_config_var", lambda name: 0)
+    assert "was built without its shared library" in bootstrap.missing()
+    assert "apt-get" not in bootstrap.missing()
+
+
 def test_libpython_is_found_where_cocotb_finds_it(bootstrap, monkeypatch):
     import ctypes
 
