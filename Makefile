@@ -8,6 +8,12 @@ SHELL := /bin/bash
 unexport PYTHONHOME PYTHONSAFEPATH
 COMMANDS := sim conform test formal regress coverage mutate report lint synth ppa accuracy figures generate bench capture train site new-unit
 
+# Without this a folder's name, as `make tests`, would have nothing to be done.
+UNKNOWN := $(filter-out help clean $(COMMANDS),$(MAKECMDGOALS))
+ifneq ($(UNKNOWN),)
+$(error there is no command `make $(firstword $(UNKNOWN))`; there are: help clean $(COMMANDS))
+endif
+
 .DEFAULT_GOAL := help
 .PHONY: help clean $(COMMANDS)
 
@@ -17,7 +23,7 @@ help:
 	@echo 'make conform  VECTORS=<file or folder> [RTL=1] [SIM=]: conformance vectors through model and RTL'
 	@echo 'make test     pytest: models, tools, RTL on both simulators (ARGS="-k name" and the like); SLOW=1 those of each night, too'
 	@echo 'make formal   [UNIT=] [PROPERTY=] [OUT=docs] proves properties for all inputs, stalls and resets, and for all time'
-	@echo 'make regress  [SET=ci|full|nightly] the regression plan in parallel; goes on after an interruption; FAILED=1; CLUSTER='
+	@echo 'make regress  SET=ci|full|nightly the regression plan in parallel; goes on after an interruption; FAILED=1; CLUSTER='
 	@echo 'make report   [NAME=ci] [OUT=] a regression as static HTML pages in build/report, and as JUnit XML'
 	@echo 'make coverage [NAME=ci] [HOLES=20] functional and code coverage of a regression, its holes; LCOV and UCIS files'
 	@echo 'make mutate   UNIT= [COUNT=1000] [SEED=1] [OUT=docs] small faults in the netlist: which do the checks of the ci set find?'

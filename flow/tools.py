@@ -14,6 +14,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -133,6 +134,19 @@ def require_verilator() -> None:
     for program in "perl", "make", "g++":
         if shutil.which(program) is None:
             raise UserError(f"Verilator needs {program}; run: apt-get install {program}")
+
+
+FST_PACKAGES = "zlib1g-dev liblz4-dev"
+
+
+@cache
+def has_fst() -> bool:
+    """Whether Verilator can write its waves as FST: its runtime compresses with two libraries."""
+    source = "#include <lz4.h>\n#include <zlib.h>\nint main() { return !LZ4_versionNumber(); }\n"
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "fst.cpp"
+        file.write_text(source)
+        return run(["g++", file.name, "-o", "fst", "-llz4", "-lz"], Path(folder)).ok
 
 
 def require_libpython() -> None:

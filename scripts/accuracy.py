@@ -54,6 +54,7 @@ from softnorm.flow.errors import UserError
 from softnorm.flow.networks import digits_accuracy, minilm
 from softnorm.flow.networks import minilm_accuracy as task_accuracy
 from softnorm.flow.networks.digits import Vit, load_digits
+from softnorm.flow.networks.stand_in import is_softmax
 from softnorm.flow.pages import kept, made
 
 DIGITS = kept.command("accuracy", {"NETWORK": "digits"})
@@ -80,7 +81,10 @@ def command(arguments: Sequence[str]) -> int:
     for result in results:
         titles, lines = accuracy.cells(result)
         print(f"\n{result.unit.title}\n{accuracy.heading(result)}\n\n{table(lines, titles)}")
-        print(f"rerun: {kept.command('accuracy', {'UNIT': result.unit.name})}")
+        name = result.unit.name
+        what = "LENGTHS" if is_softmax(result.unit) else "MEANS"
+        print(f"rerun: {kept.command('accuracy', {'UNIT': name})}")
+        print(f"longer rows, other means: {kept.command('accuracy', {what: '1', 'UNIT': name})}")
     if not given:
         for what in REACH:
             _reach(what, {"OUT": str(kept.DOCS)})
@@ -110,7 +114,7 @@ def _reach(what: str, given: dict[str, str]) -> int:
     measure, titles, plot, file, builds = REACH[what]
     if len(given) > 1 or not {*given} <= {"UNIT", "OUT"} or "" in given.values():
         raise UserError(f"accuracy takes {what}=1 with UNIT=<unit>, OUT=<folder>, or alone")
-    by = kept.command("accuracy", {what: "1"})
+    by = kept.command("accuracy", {what: "1", **given})
     chosen = [units.get(given["UNIT"])] if "UNIT" in given else list(units.UNITS.values())
     lines = measure(chosen, lambda line: print(line, file=sys.stderr, flush=True))
     if not lines:
@@ -123,11 +127,17 @@ def _reach(what: str, given: dict[str, str]) -> int:
     return 0
 
 
+def _begun(what: str) -> None:
+    """Say what is being measured."""
+    print(f"measuring {what} ...", file=sys.stderr, flush=True)
+
+
 def _frontier(given: dict[str, str]) -> int:
     """Every variant against what it stores."""
     out = Path(given.pop("OUT", kept.DOCS))
     if given:
         raise UserError("accuracy takes FRONTIER=1 with OUT=<folder> or alone")
+    _begun("every variant of every unit")
     found = frontier.points([accuracy.measure(unit) for unit in units.UNITS.values()])
     images = load_digits("training").images[: digits_accuracy.CALIBRATION]
     lines = digits_accuracy.measure(units.UNITS.values(), images, load_digits("test"), Vit())
@@ -270,6 +280,7 @@ def _digits_rtl(by: str, out: Path | None) -> int:
     images = load_digits("training").images[: digits_accuracy.CALIBRATION]
     test, wrong, cells = load_digits("test"), 0, []
     for unit in units.UNITS.values():
+        _begun(f"{unit.name} in RTL, {len(test)} images")
         started = time.perf_counter()
         differs = digits_accuracy.rtl_differs(unit, images, test, Vit())
         wrong += differs
@@ -285,6 +296,7 @@ def _digits_rtl(by: str, out: Path | None) -> int:
 def _digits(
     in_int8: bool = False, by: str = "make accuracy NETWORK=digits", out: Path | None = None
 ) -> int:
+    _begun("every unit in the vision transformer")
     images = load_digits("training").images[: digits_accuracy.CALIBRATION]
     lines = digits_accuracy.measure(
         units.UNITS.values(), images, load_digits("test"), Vit(), in_int8

@@ -210,6 +210,7 @@ def command(arguments: Sequence[str]) -> int:
         )
     for name, bench in BENCHES.items():
         if only in (None, name):
+            print(f"{name}: timing {pairs} pairs", flush=True)
             print(bench(pairs, folder) + "\n", flush=True)
     return 0
 

@@ -53,10 +53,10 @@ def _keep_bytecode() -> None:
         sys.dont_write_bytecode = False
 
 
-def _guard_bytecode() -> None:
-    """Write no bytecode where it may be cut short; remove what was, and start again.
+def _mend_bytecode() -> None:
+    """Remove bytecode that a full disk cut short, and start again.
 
-    A full disk cuts it short without an error, and every later import fails (flow/bytecode.py).
+    Python does so without an error, and every later import fails (flow/bytecode.py).
     """
     own = Path(__cached__ or "none")  # that of this file was written just now
     if own.exists():
@@ -64,11 +64,15 @@ def _guard_bytecode() -> None:
             marshal.loads(own.read_bytes()[16:])
         except (EOFError, ValueError, TypeError):
             own.unlink()
+    sys.excepthook = _ended
+
+
+def _guard_bytecode() -> None:
+    """Write no bytecode where it may be cut short."""
     room = os.statvfs(ROOT)
     if room.f_bavail * room.f_frsize < _ROOM:
         sys.dont_write_bytecode = True
         os.environ["PYTHONDONTWRITEBYTECODE"] = "1"  # simulators have Python in them
-    sys.excepthook = _ended
 
 
 def _ended(kind: type[BaseException], error: BaseException, trace: object) -> None:
@@ -209,7 +213,7 @@ def _enter() -> None:
 
 
 _keep_bytecode()
-_guard_bytecode()
+_mend_bytecode()
 _cannot = unfit(ROOT)
 if _cannot:
     _refuse(_cannot)
@@ -220,3 +224,4 @@ elif _python != "current":
     _refuse(f"SOFTNORM_PYTHON must be current, or not set, not {_python}")
 elif importlib.util.find_spec("softnorm") is None:
     _refuse(f"{sys.executable} has no softnorm; run: {sys.executable} -m pip install -e '.[sim]'")
+_guard_bytecode()

@@ -79,6 +79,7 @@ def command(words: Sequence[str]) -> int:
     job = JOBS[args.unit]
     out = args.out or job.SHIPPED
     size = job.ROWS if args.rows is None else args.rows
+    print(f"running the model on {args.sentences}", flush=True)
     if args.unit == "e2softmax":
         layers = range(minilm.LAYERS) if args.layers is None else args.layers
         heads = range(minilm.HEADS) if args.heads is None else args.heads

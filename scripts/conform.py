@@ -47,6 +47,7 @@ def command(arguments) -> int:
         line = [file.name, result.rows, result.elements, result.mismatches]
         wrong += result.mismatches
         if rtl:
+            print(f"  {file.name}: the model is done, building the RTL", flush=True)
             result = conform_rtl(file, sim)
             line.append(result.mismatches)
             wrong += result.mismatches

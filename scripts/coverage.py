@@ -76,8 +76,7 @@ def command(arguments: Sequence[str]) -> int:
             print(f"and {len(holes) - shown} places more (HOLES=)")
     info, xml = regression.folder / "coverage.info", regression.folder / "coverage.xml"
     write_whole(info, coverage_exports.lcov(whole))
-    tool = about["tools"].get("verilator", "-")
-    write_whole(xml, coverage_exports.ucis(whole, about["started"], tool))
+    write_whole(xml, coverage_exports.ucis(whole, about["started"], regression.simulators))
     print(f"\nwritten: {info}, {xml.name}")
     missed = code_coverage.under(judged, goals.goals)
     print(f"FAIL: {', '.join(missed)}" if missed else "PASS: every goal is met")

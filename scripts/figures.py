@@ -32,6 +32,7 @@ def command(arguments: Sequence[str]) -> int:
         raise UserError("figures takes UNIT=<unit> and OUT=<folder>")
     every = [unit for unit in units.UNITS.values() if not unit.baseline]
     for unit in [units.get(name)] if name else every:
+        print(f"{unit.name}: building and simulating", flush=True)
         found = figures.measure(unit)
         shown = ", ".join(f"{what} {value}" for what, value in found.facts.items())
         print(f"{unit.name}: {shown}", flush=True)

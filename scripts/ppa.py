@@ -31,8 +31,7 @@ Exit code: 0 done; 1 a tool failed, a netlist differs from its RTL, or CHECK=1 f
 import bootstrap  # noqa: F401  isort: skip
 
 import json
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from softnorm import units
@@ -41,7 +40,7 @@ from softnorm.flow.cli import flag, main, table, words
 from softnorm.flow.errors import UserError
 from softnorm.flow.paths import BUILD, short, write_whole
 from softnorm.flow.ppa import baseline, compare, fpga, liberty, measure, page, screen, sets, store
-from softnorm.units.unit import Unit
+from softnorm.units.unit import Parameters, Unit
 
 
 def command(arguments: Sequence[str]) -> int:
@@ -83,7 +82,12 @@ def _fpga(
         store.load(out)
     tools.package("pyosys")
     fpga.require()
-    found = sets.measure(wanted, fpga.fpga, lambda line: print(line, flush=True))
+
+    def one(unit: Unit, parameters: Parameters, say: Callable[[str], None]) -> fpga.FpgaFigures:
+        say("synthesis, placing, routing")
+        return fpga.fpga(unit, parameters)
+
+    found = sets.measure(wanted, one, lambda line: print(line, flush=True))
     for one in found:
         _json(one.unit, one.parameters, "ecp5", one.as_dict())
     print(f"\n{table([fpga.row(one) for one in found], fpga.HEADER)}")
@@ -103,7 +107,7 @@ def _cells(chosen: Sequence[Unit], which: str, given: dict[str, str], out: Path 
         if which != "smallest" or len(chosen) == 1 or given:
             raise UserError("CHECK=1 and UPDATE=1 are of SET=smallest: all units, no other word")
         whole = energies = False  # not in the file
-    library = liberty.load(given.pop("LIBERTY", None))
+    library = _library(given.pop("LIBERTY", None))
     sram = measure.Sram.of(
         library,
         *(
@@ -117,18 +121,14 @@ def _cells(chosen: Sequence[Unit], which: str, given: dict[str, str], out: Path 
         store.load(out).check(flow, out / store.FILE)
     tools.package("pyosys")
     tools.require_opensta()
-    found = sets.measure(
-        wanted,
-        partial(
-            measure.figures,
-            library=library,
-            period=period,
-            sram=sram,
-            whole=whole,
-            energies=energies,
-        ),
-        lambda line: print(line, flush=True),
-    )
+
+    words = ["mapping to gates, timing", *["parts"] * whole, *["energy"] * energies]
+
+    def one(unit: Unit, parameters: Parameters, say: Callable[[str], None]) -> measure.Figures:
+        say(", ".join(words))
+        return measure.figures(unit, parameters, library, period, sram, whole, energies)
+
+    found = sets.measure(wanted, one, lambda line: print(line, flush=True))
     for one in found:
         text = " ".join(f"{n}={v}" for n, v in one.parameters.items())
         print(f"\n{one.unit} {text}: {one.delay:.2f} ns from {one.start} to {one.end}")
@@ -147,6 +147,16 @@ def _cells(chosen: Sequence[Unit], which: str, given: dict[str, str], out: Path 
     if update:
         _write(baseline.FILE, baseline.written(found))
     return baseline.check(found) if check else 0
+
+
+def _library(name: str | None) -> liberty.Library:
+    """The cell library. Of one that a full disk has unpacked in part nothing is left."""
+    try:
+        return liberty.load(name)
+    except OSError:
+        for unpacked in (BUILD / "ppa").glob("*.lib"):
+            unpacked.unlink()
+        raise
 
 
 def _json(unit: str, parameters: dict, target: str, figures: dict) -> None:

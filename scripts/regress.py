@@ -2,12 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Run a regression: units, configurations, simulators, tests and seeds of a plan, in parallel.
 
-usage: scripts/regress.py [NAME=VALUE ...]      (the plan is regression/plan.hjson)
+usage: scripts/regress.py SET=ci [NAME=VALUE ...]      (the plan is regression/plan.hjson)
 
-  SET=full            a set of the plan: ci, full, nightly
+  SET=ci              a set of the plan: ci, full or nightly; DRY=1 says how many runs it has
   UNIT= SIM= TEST=    only these
   SEED=1              the first seed of each run, or `random` for fresh ones (printed and stored)
-  NAME=full           the regression's folder, build/regress/<name>; default: the set's name
+  NAME=ci             the regression's folder, build/regress/<name>; default: the set's name
   FAILED=1            run the failed jobs again
   RESTART=1           delete existing results first
   JOBS=2              workers; default: one per core, or as many as a cluster has
@@ -176,7 +176,8 @@ def command(arguments) -> int:
         print(__doc__.strip())
         return 0
     given = words(arguments)
-    of = given.pop("SET", "full")
+    whole = plan.load_plan()
+    of = given.pop("SET", "")
     only = {name.lower(): given.pop(name) for name in ("UNIT", "SIM", "TEST") if name in given}
     seed_word = given.pop("SEED", "random" if of == "nightly" else "1")
     seed = secrets.randbelow(1 << 30) if seed_word == "random" else number("SEED", seed_word)
@@ -192,15 +193,18 @@ def command(arguments) -> int:
             f"there is no {next(iter(given))}; there are: SET UNIT SIM TEST SEED NAME FAILED "
             "RESTART JOBS CLUSTER BUDGET DRY"
         )
+    if not of:
+        sizes = [f"SET={of} ({len(plan.jobs(whole, of))} runs)" for of in whole.sets]
+        raise UserError(f"say which runs: {', '.join(sizes)}; UNIT=, SIM=, TEST= take some of them")
     if "unit" in only:
         units.get(only["unit"])
-    folder = regress.FOLDER / name
+    folder = regress.folder_of(name)
     if restart:
         shutil.rmtree(folder, ignore_errors=True)
     kept = regress.kept_seed(folder)
     if seed_word == "random" and kept is not None:
         seed = kept  # an interrupted one goes on with its own seeds
-    jobs = plan.jobs(plan.load_plan(), of, seed, **only)
+    jobs = plan.jobs(whole, of, seed, **only)
     for sim in {job.sim for job in jobs}:
         check_simulator(sim)
     if dry:

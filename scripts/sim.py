@@ -12,7 +12,7 @@ usage: scripts/sim.py [NAME=VALUE ...]      (same arguments as `make sim`)
   TENSORS=FILE        rows to drive instead of the shipped ones (docs/vectors.md)
   STIMULUS=FILE       rows to drive instead of the test's; SHRINK=1 writes such a file
   SHRINK=1            if the run fails, reduce its stimulus to the smallest that still fails
-  WAVES=1             write waves (VCD or FST, for GTKWave or Surfer); slower
+  WAVES=1             write waves (FST, for GTKWave or Surfer); slower
   BULK=1              faster: same rows, scoreboard and coverage, but no Python at the pins
   COVER=1             list every coverpoint and its holes
   LANES=32 ...        any parameter of the unit
@@ -27,6 +27,7 @@ import sys
 from pathlib import Path
 
 from softnorm import units
+from softnorm.flow import tools
 from softnorm.flow.build.bulk import bulk_build
 from softnorm.flow.build.pins import build, check_simulator
 from softnorm.flow.cli import flag, main, number, table, words
@@ -96,6 +97,8 @@ def command(arguments) -> int:
         flush=True,
     )
     made = bulk_build(unit, parameters, sim) if bulk else build(unit, parameters, sim, waves=waves)
+    if waves and sim == "verilator" and not tools.has_fst():
+        print(f"waves as VCD, which is large; for FST: apt-get install {tools.FST_PACKAGES}")
     print("build: " + ("as before" if made.reused else f"{made.seconds:.1f} s"))
     print(report.storage_line(made), flush=True)
 

@@ -46,6 +46,7 @@ def command(arguments: Sequence[str]) -> int:
         return 0
     interrupt.allow(interrupt.LONG)  # the weights are written
     start = time.monotonic()
+    print(f"training, {steps} steps of {digits_train.BATCH} images", flush=True)
     training, validation, test = map(digits.load_digits, digits.SPLIT)
     trained = digits_train.train(
         training, validation, seed, steps, lambda line: print(line, flush=True)
@@ -57,7 +58,12 @@ def command(arguments: Sequence[str]) -> int:
         "validation_loss": round(trained.loss, 4),
         "validation_accuracy": round(trained.accuracy, 4),
     }
-    digits_train.save(out, trained.weights, {"source": source})
+    part = out.with_name(f"{out.name}.part")  # a full disk leaves the weights that were there
+    try:
+        digits_train.save(part, trained.weights, {"source": source})
+        part.replace(out)
+    finally:
+        part.unlink(missing_ok=True)
     print(
         f"best at step {trained.step}: validation loss {trained.loss:.4f}, accuracy "
         f"{100 * trained.accuracy:.1f} %; {time.monotonic() - start:.0f} s"

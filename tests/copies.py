@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -61,3 +62,23 @@ class Checkout:
             check=False,
         )
         return done.returncode, done.stdout
+
+    def run_for(self, command: str, seconds: float) -> tuple[int, str, bool]:
+        """The same for so long, then Ctrl-C; and whether it ended by itself."""
+        process = subprocess.Popen(
+            ["bash", "-c", command],
+            cwd=self.root,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        try:
+            said, _ = process.communicate(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGINT)
+            said, _ = process.communicate()
+            return process.returncode, said, False
+        return process.returncode, said, True

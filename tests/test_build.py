@@ -15,6 +15,7 @@ from softnorm.flow import tools
 from softnorm.flow.build import pins as build_module
 from softnorm.flow.build.pins import BuildError, build
 from softnorm.flow.paths import RTL
+from softnorm.flow.sim.simulate import simulate
 from softnorm.units import UNITS
 
 UNIT = UNITS["e2softmax"]
@@ -93,3 +94,46 @@ def test_two_runs_at_once_share_a_build(tmp_path):
     said = sorted(process.communicate()[0].strip() for process in both)
     assert [process.returncode for process in both] == [0, 0]
     assert said == ["reused False", "reused True"]
+
+
+@pytest.mark.parametrize("fst", [True, False])
+def test_waves_of_verilator_are_fst_where_it_can_be_compiled(fst, monkeypatch):
+    asked = []
+
+    class Runner:
+        def build(self, **how):
+            asked.append((how["waves"], "--trace-fst" in how["build_args"]))
+
+    monkeypatch.setattr(tools, "has_fst", lambda: fst)
+    monkeypatch.setattr(build_module, "get_runner", lambda sim: Runner())
+    folders = {build(UNIT, SMALL, "verilator", waves=waves).folder for waves in (False, True)}
+    assert asked == [(False, False), (True, fst)]
+    assert len(folders) == 2
+
+
+def test_what_fst_needs_is_looked_for(monkeypatch):
+    """By compiling and linking: not by a file's name."""
+    said = []
+
+    def run(command, folder):
+        said.append((command, (folder / command[1]).read_text()))
+        return tools.Ended(False, [], [])
+
+    monkeypatch.setattr(tools, "run", run)
+    assert not tools.has_fst.__wrapped__()
+    ((command, source),) = said
+    assert command[-2:] == ["-llz4", "-lz"]
+    assert "#include <lz4.h>" in source
+
+
+@pytest.mark.slow
+def test_fst_is_written_and_is_small():
+    if not tools.has_fst():
+        pytest.skip(f"not installed: {tools.FST_PACKAGES}")
+    made = build(UNIT, SMALL, "verilator", waves=True)
+    result = simulate(made, "smoke", 1, rows=20)
+    assert result.passed, result.report
+    assert result.waves.name == "dump.fst"
+    assert result.waves.read_bytes()[:9] == bytes([0]) + (329).to_bytes(8, "big")  # its header
+    assert result.waves.stat().st_size < 100_000
+    shutil.rmtree(result.run.folder)

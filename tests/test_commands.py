@@ -222,6 +222,17 @@ def test_make_prints_its_help():
     assert all(f"make {name} " in said for name in COMMANDS)
 
 
+@pytest.mark.parametrize("name", ["tests", "docs", "regression", "sims"])
+def test_make_says_that_it_does_not_know_a_command(name):
+    """Names of folders, too, of which make alone says that nothing is to be done."""
+    done = subprocess.run(
+        ["make", "-s", "sim", name, "LIST=1"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"there is no command `make {name}`; there are: help clean sim " in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
 @pytest.mark.parametrize("slow", [False, True])
 def test_slow_tests_are_left_out_unless_asked_for(slow):
     mutations = "tests/rtl/test_mutations.py::test_a_mutation_is_caught_on_pins"

@@ -83,13 +83,14 @@ def build(
     if sim == "verilator":
         sources += [ROOT / file for file in CHECKERS]
     versions = tools.versions(sim)
-    about = [unit.name, parameters, sim, waves, versions, defines(unit, parameters)]
+    fst = waves and (sim == "icarus" or tools.has_fst())
+    about = [unit.name, parameters, sim, waves, fst, versions, defines(unit, parameters)]
     started = time.perf_counter()
     folder, reused = kept(
         f"{unit.name}-{sim}",
         about,
         [*sources, Path(__file__)],
-        lambda folder: _compile(unit, parameters, sim, waves, sources, folder),
+        lambda folder: _compile(unit, parameters, sim, waves, fst, sources, folder),
     )
     seconds = time.perf_counter() - started
     return Build(unit, dict(parameters), sim, waves, folder, reused, seconds)
@@ -153,7 +154,7 @@ def _environment(extra: Mapping[str, str]) -> Iterator[None]:
         os.environ.update(before)
 
 
-def _compile(unit, parameters, sim, waves, sources, folder) -> None:
+def _compile(unit, parameters, sim, waves, fst, sources, folder) -> None:
     if sim == "verilator":
         # Only the top's ports are for VPI: making every signal public (the runner's default) stops
         # most of Verilator's optimisation. The control file must come before the sources.
@@ -170,6 +171,8 @@ def _compile(unit, parameters, sim, waves, sources, folder) -> None:
         )
         sources = [control, *sources]
         args = ["--no-public-flat-rw", "--assert", "--x-assign", "unique", "--x-initial", "unique"]
+        if fst:
+            args.append("--trace-fst")
     else:
         args = ["-g2012"]
     environment = {}

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
+from softnorm.units import get
+
 from ..paths import RTL
 from .code import Figures, Point
 
@@ -37,41 +39,45 @@ def lcov(figures: Iterable[Figures]) -> str:
     return "\n".join(text) + "\n"
 
 
-def ucis(figures: Iterable[Figures], when: str, tool: str) -> str:
+def ucis(figures: Iterable[Figures], when: str, tools: Mapping[str, str]) -> str:
     """UCIS 1.0 interchange XML: an instance for each unit and each file of it.
 
     Lines are statements, expressions conditions; what is waived is there as excluded, with its
-    reason. `when` is the time of the regression, `tool` the simulator's version.
+    reason. `when` is the time of the regression, `tools` the simulators that ran it, name ->
+    version.
     """
     figures = list(figures)
     when = when[:19]  # pyucis reads no time zone
-    files = sorted({p.file for one in figures for p in one.counts if p.line})
+    tops = {one.unit: get(one.unit).rtl[-1] for one in figures}  # functional coverage is a unit's
+    files = sorted({p.file for one in figures for p in one.counts if p.line} | {*tops.values()})
     number = {file: index for index, file in enumerate(files, 1)}
     root = Element("UCIS", ucisVersion="1.0", writtenBy="softnorm", writtenTime=when)
     for file, index in number.items():
         SubElement(root, "sourceFiles", fileName=f"rtl/{file}", id=str(index))
-    SubElement(
-        root,
-        "historyNodes",
-        historyNodeId="0",
-        logicalName="regression",
-        testStatus="true",
-        date=when,
-        toolCategory="UCIS:simulator",
-        ucisVersion="1.0",
-        vendorId="Verilator",
-        vendorTool="Verilator",
-        vendorToolVersion=tool,
-    )
+    for index, (tool, version) in enumerate(tools.items()):
+        SubElement(
+            root,
+            "historyNodes",
+            historyNodeId=str(index),
+            logicalName=f"regression on {tool}",
+            testStatus="true",
+            date=when,
+            toolCategory="UCIS:simulator",
+            ucisVersion="1.0",
+            vendorId=tool,
+            vendorTool=tool,
+            vendorToolVersion=version,
+        )
     for one in figures:
         by_file: dict[str, dict[str, list[Point]]] = {}
         for point in one.counts:
             by_file.setdefault(point.file, {}).setdefault(point.kind, []).append(point)
         top = SubElement(root, "instanceCoverages", name=one.unit, key="0", moduleName=one.unit)
-        _statement(top, "id", 1, 1)
+        source = number[tops[one.unit]]
+        _statement(top, "id", source, 1)
         groups = {f: kinds["functional"] for f, kinds in by_file.items() if "functional" in kinds}
         if groups:
-            _covergroups(SubElement(top, "covergroupCoverage"), one, groups)
+            _covergroups(SubElement(top, "covergroupCoverage"), one, groups, source)
         for file in sorted(number.keys() & by_file.keys()):
             module = Path(file).stem
             node = SubElement(
@@ -160,7 +166,9 @@ def _branches(parent: Element, one: Figures, points: list[Point], file: int) -> 
             _bin(arm, "branchBin", one, point, point.detail)
 
 
-def _covergroups(parent: Element, one: Figures, groups: Mapping[str, list[Point]]) -> None:
+def _covergroups(
+    parent: Element, one: Figures, groups: Mapping[str, list[Point]], source: int
+) -> None:
     instances: dict[str, Element] = {}
     for name, points in groups.items():
         group, _, label = name.partition(".")
@@ -168,8 +176,8 @@ def _covergroups(parent: Element, one: Figures, groups: Mapping[str, list[Point]
             instances[group] = SubElement(parent, "cgInstance", name=group, key="0")
             SubElement(instances[group], "options")
             where = SubElement(instances[group], "cgId", cgName=group, moduleName=one.unit)
-            _statement(where, "cginstSourceId", 1, 1)
-            _statement(where, "cgSourceId", 1, 1)
+            _statement(where, "cginstSourceId", source, 1)
+            _statement(where, "cgSourceId", source, 1)
         node = SubElement(instances[group], "coverpoint", name=label, key="0")
         SubElement(node, "options")
         for index, point in enumerate(points):

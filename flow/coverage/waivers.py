@@ -10,10 +10,9 @@ from functools import cache
 from itertools import chain
 from pathlib import Path
 
-import hjson
-
 from softnorm.units import UNITS
 
+from .. import lists
 from ..errors import UserError
 from ..paths import ROOT, RTL
 from .code import KINDS, Figures, Point
@@ -96,13 +95,8 @@ def _several(value: object) -> tuple:
 
 def load_waivers(path: Path = WAIVERS) -> list[Waiver]:
     """Read waivers. Raises UserError, in one line, for an invalid entry."""
-    try:
-        text = path.read_text(encoding="utf-8")
-        entries = hjson.loads(text, object_pairs_hook=dict)["waivers"]
-    except (OSError, KeyError, hjson.HjsonDecodeError) as error:
-        raise UserError(f"cannot read the waivers {path}: {error}") from None
     found = []
-    for number, entry in enumerate(entries):
+    for number, entry in enumerate(lists.entries(path, "waivers")):
         where = f"{path.name}, waiver {number}"
         if ("file" in entry) == ("point" in entry):
             raise UserError(f"{where}: name a file or a point")

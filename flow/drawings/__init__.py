@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import hjson
-
+from .. import lists
 from ..paths import ROOT
 from .blocks import render as blocks_svg
 from .timing import render as timing_svg
@@ -20,7 +19,7 @@ SOURCES = ROOT / "docs/drawings"
 
 def read(path: Path) -> dict:
     """A drawing as it is in its file: plain dicts and lists."""
-    return hjson.loads(path.read_text(encoding="utf-8"), object_pairs_hook=dict)
+    return lists.read(path)
 
 
 def files() -> dict[Path, str]:

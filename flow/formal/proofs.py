@@ -7,11 +7,10 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-import hjson
-
 from softnorm.units import UNITS
 from softnorm.units.unit import Unit
 
+from .. import lists
 from ..errors import UserError
 from .engine import Proof
 
@@ -24,9 +23,8 @@ _ALL = "all units"
 def proofs() -> tuple[Proof, ...]:
     """All of them, in the order of the file. Raises UserError if it cannot be read."""
     try:
-        entries = hjson.loads(LIST.read_text(encoding="utf-8"), object_pairs_hook=dict)["proofs"]
-        return tuple(proof for entry in entries for proof in _of(entry))
-    except (OSError, KeyError, TypeError, hjson.HjsonDecodeError) as error:
+        return tuple(proof for one in lists.entries(LIST, "proofs") for proof in _of(one))
+    except (KeyError, TypeError) as error:
         raise UserError(f"cannot read {LIST.name}: {error!r}") from None
 
 

@@ -71,6 +71,7 @@ def run(
     """
     tools.package("pyosys")
     start = time.monotonic()
+    print(f"{len(wanted)} properties to prove", flush=True)
     jobs = {proof.key: partial(_known, proof, rtl) for proof in wanted}
     of = {proof.key: proof for proof in wanted}
     outcomes: dict[str, Outcome] = {}

@@ -16,10 +16,9 @@ from dataclasses import asdict, dataclass, field
 from functools import cache
 from pathlib import Path
 
-import hjson
-
 from softnorm.units.unit import Parameters, Unit
 
+from .. import lists
 from ..build.pins import CHECKERS
 from ..errors import UserError
 from ..paths import ROOT, RTL, short, write_whole
@@ -297,7 +296,6 @@ def waivers(path: Path = WAIVERS) -> list[Waiver]:
     if not path.exists():
         return []
     try:
-        text = hjson.loads(path.read_text(encoding="utf-8"), object_pairs_hook=dict)
-        return [Waiver(**{"mutant": "", **one}) for one in text["waivers"]]
-    except (OSError, KeyError, TypeError, hjson.HjsonDecodeError) as error:
+        return [Waiver(**{"mutant": "", **one}) for one in lists.entries(path, "waivers")]
+    except TypeError as error:
         raise UserError(f"cannot read {short(path)}: {error}") from None

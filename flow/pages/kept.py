@@ -15,12 +15,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import hjson
-
 from softnorm.units import UNITS
 from softnorm.units.unit import Parameters, Unit
 
-from .. import tools
+from .. import lists, tools
 from ..errors import UserError
 from ..paths import DATA, ROOT, RTL, short, write_whole
 from ..ppa import sources
@@ -175,7 +173,7 @@ def of_simulation(unit: Unit) -> str:
 
 def of_proofs(unit: str) -> str:
     """Of what the proofs of a unit, or of the common cells, depend on: their entries, and files."""
-    every = hjson.loads(LISTED.read_text(encoding="utf-8"), object_pairs_hook=dict)["proofs"]
+    every = lists.entries(LISTED, "proofs")
     names = (unit, "all units") if unit in UNITS else (unit,)
     wanted = [one for one in every if one["of"] in names]
     files = {ROOT / "flow/formal/engine.py"}

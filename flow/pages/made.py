@@ -75,6 +75,7 @@ TABLES = {
     "digits int8": "NETWORK=digits PRODUCTS=int8",
     "minilm": f"NETWORK=minilm {_STSB}",
     "minilm int8": f"NETWORK=minilm PRODUCTS=int8 {_STSB}",
+    "minilm documents": f"NETWORK=minilm DOCUMENTS=1 {_STSB}",
     "minilm rtl": f"NETWORK=minilm RTL=1 {_STSB}",
     "minilm layers": "NETWORK=minilm LAYERS=1 STSB=sts-dev.tsv "
     "ONLY='E2Softmax DIV_BITS=3 EXP_FRAC=1 row-scaled and AILayerNorm CMP_RANGES=3'",
@@ -192,6 +193,11 @@ class Made:
             ),
             ("mean absolute error against float64", list(map(self._error, units)), "accuracy"),
             (
+                "sum of a row's outputs, 1024 normal logits of deviation 1; 1 is right",
+                [self._long(unit) for unit in units],
+                "accuracy LENGTHS=1",
+            ),
+            (
                 "small faults in the netlist that a check finds, of those not proved equal",
                 [_percent(mutants.get(unit.name)) for unit in units],
                 "mutate",
@@ -214,6 +220,17 @@ class Made:
                 shown = tables.figure(entry["figures"]["mean_abs_error"])
                 return f"{shown} {entry['errors in']}".removesuffix(" probability")
         raise UserError(f"docs/{tables.FIGURES} has no figures of {unit.name}")
+
+    def _long(self, unit: Unit) -> str:
+        """The mean sum of rows of 1024 by the default build, and by the recommended one."""
+        one, older = self.table("lengths")
+        sums = {line[0]: line[3] for line in one.lines if line[1] == str(SIZE[1])}
+        builds = [name for name in LENGTH_BUILDS if name.split()[0] == unit.name]
+        if not builds:
+            return "-"
+        better = advice.RECOMMENDED
+        more = f"; {sums[better]} ({better.partition(' ')[2]})" if better in builds else ""
+        return f"{sums[builds[0]]}{more}{f' ({OLDER})' * older}"
 
     def units(self) -> str:
         """Generic cells and what is stored, of all units by default."""
@@ -309,6 +326,8 @@ class Made:
     def frontier(self, best: bool) -> str:
         """Errors against what is stored: of docs/accuracy.json, descriptors and the digits."""
         digits, older = self.table("digits")
+        long, longer = self.table("lengths")
+        sums = {line[0]: line[3] for line in long.lines if line[1] == str(reach.KEYS[-1])}
         lines = []
         for point in frontier_points(self.folder):
             plain = point.variant.parameters.items() <= point.unit.defaults.items()
@@ -317,10 +336,11 @@ class Made:
                 head = point.unit.title.partition(" (")[0]
                 name = short(point.unit) + point.label.removeprefix(head)
                 stored = [f"{point.bits:.2f}", f"{point.tables:.0f}", tables.figure(point.error)]
-                lines.append([name, *stored, row["correct"], row["as float"]])
+                total = sums.get(digits_accuracy.label(point.unit, point.variant), "")
+                lines.append([name, *stored, total, row["correct"], row["as float"]])
         titles = ["on the frontier" if best else "not on it", "bits", "table bytes", "mean abs"]
-        titles += ["digits: correct", "same prediction as float"]
-        return _markdown(titles, lines) + _aged(["digits"] * older)
+        titles += [f"sum, {reach.KEYS[-1]} keys", "digits: correct", "same prediction as float"]
+        return _markdown(titles, lines) + _aged(["digits"] * older + ["sums"] * longer)
 
     def bulk(self) -> str:
         """What a row costs in bulk, and how fast that is beside others."""
@@ -441,6 +461,11 @@ BLOCKS: dict[str, Callable[[Made], str]] = {
         ],
     ),
     "minilm": lambda made: made.shown("minilm", _MINILM, facts=["pairs", "sentences"]),
+    "minilm documents": lambda made: made.shown(
+        "minilm documents",
+        {name: name for name in ("method", "tokens", "fidelity", "cosine", "mean sum")},
+        facts=["documents", "calibrated on"],
+    ),
     "minilm layers": lambda made: made.shown(
         "minilm layers",
         {name: name for name in ("replaced", "fidelity", "cosine", "mse", "relative")},

@@ -20,10 +20,9 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-import hjson
-
 from softnorm.units import UNITS
 
+from .. import lists
 from ..errors import UserError
 from ..paths import ROOT
 from . import markers
@@ -132,7 +131,7 @@ def sentences(text: str) -> list[str]:
 
 def named() -> Named:
     """What `checks.hjson` names."""
-    file = hjson.loads((FOLDER / "checks.hjson").read_text(encoding="utf-8"))
+    file = lists.read(FOLDER / "checks.hjson", "checks", "kinds")
     checks = {
         name: Check(one["file"], tuple(one["reports"]), one["about"])
         for name, one in file["checks"].items()
@@ -144,7 +143,7 @@ def rows(name: str) -> list[Row]:
     """The rows of a page. Raises UserError for a key that no row has."""
     path = FOLDER / f"{name}.hjson"
     found = []
-    for one in hjson.loads(path.read_text(encoding="utf-8"))["sentences"]:
+    for one in lists.entries(path, "sentences"):
         values = {
             key: tuple(value) if isinstance(value, list) else value for key, value in one.items()
         }

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import hjson
-
+from .. import lists
 from ..errors import UserError
+from ..paths import short
 from .measure import Figures
 from .store import others, size
 
@@ -35,16 +35,15 @@ class Pair:
 def pairs(path: Path = PAIRS) -> list[Pair]:
     """Which unit is compared with which. Raises UserError."""
     try:
-        text = hjson.loads(path.read_text(encoding="utf-8"), object_pairs_hook=dict)
         return [
             Pair(
                 *(p["unit"], p["baseline"], p.get("paper", {})),
                 *(p.get("aims", {}), " ".join(p.get("missed", "").split())),
             )
-            for p in text["pairs"]
+            for p in lists.entries(path, "pairs")
         ]
-    except (OSError, KeyError, hjson.HjsonDecodeError) as error:
-        raise UserError(f"cannot read {path}: {error}") from None
+    except (KeyError, AttributeError) as error:
+        raise UserError(f"{short(path)}: a pair is wrong: {error}") from None
 
 
 # What an aim is of: memories count as SRAM, and Fmax as the slowest path does.

@@ -43,17 +43,24 @@ def configurations(
 
 def measure(
     wanted: Sequence[tuple[Unit, Parameters]],
-    one: Callable[[Unit, Parameters], T],
+    one: Callable[[Unit, Parameters, Callable[[str], None]], T],
     progress: Callable[[str], None],
 ) -> list[T]:
-    """Measure configurations in the given order, one per core at a time."""
-    jobs = {
-        f"{unit.name}  {label(parameters)}": partial(one, unit, parameters)
-        for unit, parameters in wanted
-    }
+    """Measure configurations in the given order, one per core at a time.
+
+    `one` says what it begins to do to its last argument.
+    """
+    start = time.monotonic()
+
+    def told(name: str, what: str) -> None:
+        progress(f"{time.monotonic() - start:8.1f} s  {name}: {what}")
+
+    jobs = {}
+    for unit, parameters in wanted:
+        name = f"{unit.name}  {label(parameters)}"
+        jobs[name] = partial(one, unit, parameters, partial(told, name))
     weights = {name: p["LANES"] for name, (_, p) in zip(jobs, wanted, strict=True)}
     done, found = 0, {}
-    start = time.monotonic()
     for number, (name, result, seconds) in enumerate(tools.parallel(jobs), 1):
         found[name] = result
         done += weights[name]

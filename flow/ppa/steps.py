@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import hjson
-
 from softnorm.units import UNITS
 
+from .. import lists
 from ..errors import UserError
 from ..paths import short
 
@@ -33,11 +32,8 @@ class Step:
 
 def steps(path: Path = STEPS) -> list[Step]:
     """The steps in the order of the file. Raises UserError, which names the wrong one."""
-    try:
-        given = hjson.loads(path.read_text(encoding="utf-8"), object_pairs_hook=dict)["steps"]
-        return [_step(number, one, path) for number, one in enumerate(given, 1)]
-    except (OSError, KeyError, TypeError, hjson.HjsonDecodeError) as error:
-        raise UserError(f"cannot read {short(path)}: {error!r}") from None
+    given = lists.entries(path, "steps")
+    return [_step(number, one, path) for number, one in enumerate(given, 1)]
 
 
 def _step(number: int, given: dict, path: Path) -> Step:

@@ -15,6 +15,7 @@ Importing this needs PyTorch, which is optional (the extra `torch`): UserError w
 
 from .. import tools
 from ..errors import UserError
+from ..networks.stand_in import FittedNorm
 
 if not tools.is_installed("torch"):
     raise UserError(f"the optional package torch is not installed; run: {tools.install('torch')}")
@@ -26,6 +27,7 @@ from .modules import Choice, UnitNorm, UnitSoftmax, choose
 __all__ = [
     "Choice",
     "Evaluation",
+    "FittedNorm",
     "Samples",
     "UnitNorm",
     "UnitSoftmax",

@@ -18,7 +18,6 @@ import torch
 from torch import nn
 
 from softnorm.models import reference
-from softnorm.models.ailayernorm import AILayerNorm
 
 from ..errors import UserError
 from ..networks import advice
@@ -335,7 +334,7 @@ def fit_unit_norm(choice: Choice, name: str, norm: RealNorm, samples: Samples) -
     except ValueError as error:
         raise UserError(f"{name}: {error}") from error
     if known is not None:
-        advice.check_norm(name, rows, fitted, AILayerNorm(**known), norm.rms)
+        advice.check_norm(name, rows, fitted, unit.model(**known), norm.rms)
     if len(rows) < FEWEST:
         return UnitNorm(choice, fitted)
     lost = exact - fitted.run(unit, parameters, rows)

@@ -100,6 +100,13 @@ class RegressionFolder(Results):
         return {name: version.removesuffix(" ()") for name, version in given.items()}
 
     @property
+    def simulators(self) -> dict[str, str]:
+        """Those on which runs passed: name -> version."""
+        used = {result["job"]["sim"] for result in self._results.values() if result["passed"]}
+        names = {"verilator": ("Verilator", "verilator"), "icarus": ("Icarus Verilog", "iverilog")}
+        return {name: self.tools.get(key, "-") for sim, (name, key) in names.items() if sim in used}
+
+    @property
     def results(self) -> dict[str, dict]:
         """The results by id, in the order of the jobs."""
         return self._results
@@ -251,7 +258,9 @@ def latest(folder: Path = FOLDER) -> Path:
     """
     found = list(folder.glob("*/metadata.json"))
     if not found:
-        raise UserError(f"there is no regression in {short(folder)}: `make regress` makes one")
+        raise UserError(
+            f"there is no regression in {short(folder)}: `make regress SET=ci` makes one"
+        )
     return max(found, key=lambda path: path.stat().st_mtime_ns).parent
 
 
@@ -259,7 +268,7 @@ def find(name: str | None = None, folder: Path = FOLDER) -> RegressionFolder:
     """The regression of that name, or the latest. Raises UserError if there is none."""
     if name is None:
         return RegressionFolder(latest(folder))
-    if not name or not (folder / name / "metadata.json").is_file():
+    if name != Path(name).name or not (folder / name / "metadata.json").is_file():
         there = sorted(path.parent.name for path in folder.glob("*/metadata.json"))
         raise UserError(f"there is no regression {name!r}; there are: {', '.join(there) or 'none'}")
     return RegressionFolder(folder / name)

@@ -10,12 +10,11 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-import hjson
-
 from softnorm.tb.stimulus.scenarios import SCENARIOS
 from softnorm.units import UNITS, get
 from softnorm.units.unit import Parameters, Unit
 
+from .. import lists
 from ..build.pins import SIMULATORS
 from ..coverage import code as code_coverage
 from ..errors import UserError
@@ -29,6 +28,19 @@ PLAN = ROOT / "regression/plan.hjson"
 BASELINES = "baselines"
 ALL = "all"  # baselines too, in every set
 PINS, BULK = "pins", "bulk"  # engines
+_KINDS = {dict: "an object", list: "a list", str: "a word", int: "a whole number"}
+_TYPES = {
+    **dict.fromkeys(("sets", "configurations", "goals"), (dict,)),
+    **dict.fromkeys(("runs", "goals_of", "code_of", "baselines_apart"), (list,)),
+}
+_RUN_TYPES = {
+    **dict.fromkeys(("tests", "sims"), (list,)),
+    **dict.fromkeys(("seeds", "at_most"), (dict,)),
+    "units": (list, str),
+    "configuration": (dict, str),
+    "engine": (str,),
+    "rows": (int,),
+}
 
 
 @dataclass(frozen=True)
@@ -96,19 +108,19 @@ class Plan:
 
 def load_plan(path: Path = PLAN) -> Plan:
     """Read a plan. Raises UserError, in one line, for an invalid entry."""
-    try:
-        text = hjson.loads(path.read_text(encoding="utf-8"), object_pairs_hook=dict)
-        plan = Plan(
-            text["sets"],
-            text["configurations"],
-            text["runs"],
-            text.get("goals", {}),
-            tuple(text.get("goals_of", ())),
-            tuple(text.get("code_of", ())),
-            tuple(text.get("baselines_apart", ())),
-        )
-    except (OSError, KeyError, hjson.HjsonDecodeError) as error:
-        raise UserError(f"cannot read the plan {path}: {error}") from None
+    text = lists.read(path, "sets", "configurations", "runs")
+    _check_types(text, _TYPES, path.name)
+    for number, run in enumerate(lists.entries(path, "runs")):
+        _check_types(run, _RUN_TYPES, f"{path.name}, run {number}")
+    plan = Plan(
+        text["sets"],
+        text["configurations"],
+        text["runs"],
+        text.get("goals", {}),
+        tuple(text.get("goals_of", ())),
+        tuple(text.get("code_of", ())),
+        tuple(text.get("baselines_apart", ())),
+    )
     if wrong := plan.goals.keys() - {*code_coverage.ALL_KINDS}:
         raise UserError(f"{path.name}, goals: there is no {min(wrong)}")
     if wrong := {*plan.apart} - plan.sets.keys():
@@ -131,6 +143,14 @@ def load_plan(path: Path = PLAN) -> Plan:
         if unknown:
             raise UserError(f"{where}: there is no {unknown[0]}")
     return plan
+
+
+def _check_types(given: Mapping, types: Mapping[str, tuple[type, ...]], where: str) -> None:
+    """Raise UserError for a value of another type."""
+    for name, wanted in types.items():
+        if name in given and not isinstance(given[name], wanted):
+            words = " or ".join(_KINDS[one] for one in wanted)
+            raise UserError(f"{where}: {name} must be {words}, is {given[name]!r}")
 
 
 def _units(plan: Plan, run: Mapping, of: str) -> list[Unit]:

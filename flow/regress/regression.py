@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, wait
@@ -20,7 +21,7 @@ from softnorm.units import get
 
 from ..build.pins import BuildError, build
 from ..errors import UserError
-from ..paths import BUILD, write_whole
+from ..paths import BUILD, short, write_whole
 from ..sim.buckets import Bucket
 from ..sim.shrink import shrink
 from ..sim.simulate import simulate
@@ -30,6 +31,16 @@ from .results import Results, save
 from .worker import groups, run_group
 
 FOLDER = BUILD / "regress"
+
+
+def folder_of(name: str) -> Path:
+    """A regression's folder. Raises UserError for a name that is not one of a folder in FOLDER."""
+    if not re.fullmatch(r"\w[\w.+-]*", name):
+        raise UserError(
+            f"NAME= is the name of a folder in {short(FOLDER)}, of letters, digits and . + - _, "
+            f"not {name!r}"
+        )
+    return FOLDER / name
 
 
 class Regression(Results):

@@ -14,10 +14,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
-import hjson
-
 from softnorm.units.coverage import Coverage
 
+from .. import lists
+from ..errors import UserError
 from ..paths import ROOT
 
 STREAM = "stream"  # the plan that every unit's imports
@@ -65,8 +65,17 @@ class Testplan:
 
 
 def read(path: str) -> dict:
-    """A plan as it is in its file: plain dicts and lists."""
-    return hjson.loads((ROOT / path).read_text(encoding="utf-8"), object_pairs_hook=dict)
+    """A plan as it is in its file: plain dicts and lists. Raises UserError."""
+    plan = lists.read(ROOT / path, "name", "testpoints", "covergroups")
+    for key, needed in (
+        ("testpoints", ("name", "desc", "stage")),
+        ("covergroups", ("name", "desc")),
+    ):
+        for number, one in enumerate(lists.entries(ROOT / path, key)):
+            for name in needed:
+                if not isinstance(one.get(name), str):
+                    raise UserError(f"{path}: entry {number} of {key} has no {name}")
+    return plan
 
 
 def load(path: str) -> Testplan:

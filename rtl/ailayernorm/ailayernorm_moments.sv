@@ -108,8 +108,8 @@ module ailayernorm_moments #(
 
   // -------------------------------------------------------------------------- stage 3: mean * mean
   localparam int SqW = Ex2W + 1;  // 2^30 at the most
-  logic [MeanW-2:0]          low;
-  logic [MeanW-1:0][SqW-1:0] sq_row, sq_sum;
+  logic [MeanW-2:0]          low;             // verilator lint_off UNOPTFLAT
+  logic [MeanW-1:0][SqW-1:0] sq_row, sq_sum;  // verilator lint_on UNOPTFLAT
   logic [SqW-1:0]            mean_sq_q;
   logic [Ex2W-1:0]           ex2_3_q;
 

@@ -37,8 +37,8 @@ module sn_multiply #(
   localparam int RowW = B_W + 1;  // twice b, or its inverse
 
   logic [2*Rows:0]          bits;  // of a, sign extended, with a 0 below
-  logic [Rows-1:0][W-1:0]   row;
-  logic [Rows:0][W-1:0]     sum;
+  logic [Rows-1:0][W-1:0]   row;  // verilator lint_off UNOPTFLAT
+  logic [Rows:0][W-1:0]     sum;  // verilator lint_on UNOPTFLAT
   logic [2*Rows-1:0]        ones;
 
   assign bits = {{(2 * Rows - A_W + 1) {a_i[A_W-1]}}, a_i[A_W-2:0], 1'b0};
@@ -55,7 +55,7 @@ module sn_multiply #(
     assign row[n]   = W'({!r[RowW-1], r[RowW-2:0]}) << (2 * n);
   end
 
-  // A row's sign is worth 2^(RowW - 1) * 4^n.
+  // A row's sign is worth 2^(RowW - 1) * 4^n. Each sum reads the one before, which is no loop.
   localparam logic [W-1:0] Offset = W'(ADD) - (W'({Rows{2'b01}}) << (RowW - 1));
   assign sum[0] = W'(ones) + Offset;
   for (genvar n = 0; n < Rows; n++) begin : gen_sum

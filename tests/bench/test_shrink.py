@@ -148,15 +148,11 @@ def test_what_does_not_fail_cannot_be_shrunk(least):
     ("unit", "mutation", "rows", "elements"),
     [
         ("e2softmax", "hole in tkeep let pass", 1, 1),
-        pytest.param(
-            *("e2softmax", "tready ignored at the output", 4, 64),  # an assertion ends it
-            marks=pytest.mark.slow,
-        ),
-        pytest.param(
-            *("ailayernorm", "compress: wraps at 62 and 63", 1, 2), marks=pytest.mark.slow
-        ),
+        ("e2softmax", "tready ignored at the output", 4, 64),  # an assertion ends it
+        ("ailayernorm", "compress: wraps at 62 and 63", 1, 2),
     ],
 )
+@pytest.mark.slow  # tests/regress/test_regress.py shrinks one every time
 def test_a_mutation_shrinks_to_a_few_rows(unit, mutation, rows, elements, tmp_path):
     mutation = MUTATIONS[unit][mutation]
     rtl = plant(mutation.edits, tmp_path)

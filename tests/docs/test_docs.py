@@ -17,6 +17,7 @@ import pytest
 
 from softnorm.flow import tools
 from softnorm.flow.errors import UserError
+from softnorm.flow.networks import advice
 from softnorm.flow.paths import ROOT
 from softnorm.flow.sim.report import table_bytes
 from softnorm.flow.static import generate, site
@@ -28,6 +29,7 @@ from softnorm.tb.stimulus.scenarios import SCENARIOS
 from softnorm.tb.stimulus.values import RowMaker, batch
 from softnorm.units import UNITS
 from softnorm.units.unit import ParameterError, Setting
+from tests.docs.shown import blocks, read
 from tests.rtl.test_mutations import MUTATIONS
 from tests.test_commands import command, refused
 
@@ -35,11 +37,6 @@ E2SOFTMAX = UNITS["e2softmax"]
 EXAMPLE = "mynorm"  # the unit that docs/walkthrough.md makes
 ALL_LANES = (1, 2, 4, 8, 16, 32, 64)
 ALL_DIV_BITS = (1, 2, 3, 4)
-
-
-@functools.cache
-def read(name):
-    return (ROOT / name).read_text(encoding="utf-8")
 
 
 @functools.cache
@@ -61,11 +58,6 @@ each_unit = pytest.mark.parametrize("unit", UNITS.values(), ids=UNITS)
 def page_of(unit):
     """The page that fixes a unit to the last bit."""
     return f"docs/units/{unit.name}.md"
-
-
-def blocks(page, language):
-    """Code blocks of a page, in order."""
-    return re.findall(rf"^```{language}\n(.*?)^```$", read(page), re.M | re.S)
 
 
 def section(page, title):
@@ -270,8 +262,9 @@ def test_python_examples_print_what_they_say():
     assert rtl.startswith("True ")
 
 
-def test_values_of_every_unit_are_what_the_page_says():
+def test_values_of_every_unit_are_what_the_page_says(tmp_path, monkeypatch):
     """From floats through the RTL and back; its asserts compare with the models."""
+    monkeypatch.chdir(tmp_path)
     if tools.icarus() is None:
         pytest.skip("Icarus Verilog is not installed")
     told = "".join(run_examples("docs/values.md"))
@@ -343,8 +336,11 @@ def test_instantiation_template_has_the_ports_and_parameters_of_the_rtl(page):
     ports = re.findall(r"^ +(?:input|output) .*?(\w+)(?:,|\n| *//)", header, re.M)
     parameters = re.findall(r"^ +parameter +int (\w+)", header, re.M)
     assert re.findall(r"^ +\.(\w+)", template, re.M) == parameters + ports
-    defaults = {name: int(value) for name, value in re.findall(r"\.([A-Z_]+) *\((\d+)\)", template)}
-    assert defaults == unit.rtl_parameters(unit.defaults)
+    given = {name: int(value) for name, value in re.findall(r"\.([A-Z_]+) *\((\d+)\)", template)}
+    recommended = {}
+    if page == "README.md":  # the one to take, tests/docs/test_reach.py says why
+        recommended = unit.parse(dict(re.findall(r"([A-Z_]+)=(\d+)", advice.RECOMMENDED)))
+    assert given == unit.rtl_parameters({**unit.defaults, **recommended})
 
 
 def test_vector_examples_write_files_that_can_be_read(tmp_path, monkeypatch):
@@ -507,6 +503,7 @@ def test_a_missing_torch_is_said(monkeypatch):
 KNOW_UNITS = (
     "flow/capture",
     "flow/bench",
+    "flow/networks/advice",
     "flow/networks/minilm",
     "flow/pages/made",
     "tb/sv/sn_back_checker",  # is bound inside a unit

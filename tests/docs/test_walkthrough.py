@@ -8,11 +8,10 @@ import re
 import pytest
 
 from softnorm.flow import tools
-from softnorm.flow.paths import ROOT
 from tests.copies import Checkout
+from tests.docs import shown
 
-PAGE = (ROOT / "docs/walkthrough.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", PAGE, re.M | re.S)
+BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", shown.read(shown.WALKTHROUGH), re.M | re.S)
 
 
 def apply(checkout: Checkout, diff: str) -> None:
@@ -32,11 +31,11 @@ def loosely(text: str) -> str:
     return re.sub(r"\s+", " ", text)
 
 
-def missing(shown: str, said: str) -> list[str]:
+def missing(wanted: str, said: str) -> list[str]:
     """Lines of the page that the command did not say; `..` stands for anything."""
     said = loosely(said)
     found = []
-    for line in filter(None, map(loosely, shown.splitlines())):
+    for line in filter(None, map(loosely, wanted.splitlines())):
         pattern = ".*?".join(map(re.escape, line.strip().split("..")))
         if not re.search(pattern, said):
             found.append(line)
@@ -49,10 +48,10 @@ def test_the_walk_through(tmp_path):
     checkout = Checkout(tmp_path)
     for language, block in BLOCKS:
         if language == "console":
-            command, _, shown = block.removeprefix("$ ").partition("\n")
+            command, _, wanted = block.removeprefix("$ ").partition("\n")
             code, said = checkout.run(command)
-            assert (code != 0) == shown.startswith("FAIL\n"), said
-            assert missing(shown, said) == [], said
+            assert (code != 0) == wanted.startswith("FAIL\n"), said
+            assert missing(wanted, said) == [], said
         elif language == "diff":
             apply(checkout, block)
         elif language == "python":
@@ -68,9 +67,9 @@ def test_every_command_shows_something_of_what_it_prints():
     consoles = [block for language, block in BLOCKS if language == "console"]
     assert len(consoles) > 5
     for block in consoles:
-        command, _, shown = block.partition("\n")
+        command, _, wanted = block.partition("\n")
         assert command.startswith("$ make ")
-        assert shown.strip()
+        assert wanted.strip()
 
 
 def test_what_is_missing_is_found():

@@ -23,6 +23,7 @@ from softnorm.flow.capture import model as capture  # noqa: E402
 from softnorm.flow.errors import UserError  # noqa: E402
 from softnorm.flow.networks import advice, minilm, stand_in  # noqa: E402
 from softnorm.flow.pytorch import (  # noqa: E402
+    FittedNorm,
     UnitNorm,
     UnitSoftmax,
     attention,
@@ -31,6 +32,7 @@ from softnorm.flow.pytorch import (  # noqa: E402
     evaluate_with,
     record,
 )
+from softnorm.models import ptf, reference  # noqa: E402
 from softnorm.models.ailayernorm import AILayerNorm  # noqa: E402
 from softnorm.models.e2softmax import E2Softmax  # noqa: E402
 from softnorm.models.quantise import quantise_logits  # noqa: E402
@@ -284,10 +286,24 @@ def test_a_unit_computes_what_the_norm_computes(name):
     assert norm.rms == (name not in ("LayerNorm", "LayerNorm without parameters"))
     fitted = unit.fitted
     trace = AILayerNorm(CMP_RANGES=3).trace(
-        fitted.ptf.quantise(x.numpy()), fitted.folded.channels, **fitted.folded.settings(24)
+        fitted.ptf.quantise(x.numpy() - fitted.centre),
+        fitted.folded.channels,
+        **fitted.folded.settings(24),
     )
     exact = trace.out * fitted.folded.step + fitted.offset
     np.testing.assert_array_equal(got.numpy(), exact.astype(np.float32))
+
+
+def test_a_layer_folded_by_hand_is_a_module():
+    rng = np.random.default_rng(1)
+    x, gamma, beta = rng.normal(size=(60, 24)), rng.uniform(0.5, 1, 24), rng.normal(0, 0.3, 24)
+    exact = reference.layer_norm(x, gamma, beta)
+    quantiser = ptf.calibrate_mse(x)
+    step = ptf.calibrate_output(exact, gamma, beta)
+    norm = FittedNorm(quantiser, ptf.fold(gamma, beta, quantiser, step))
+    for name in ("ailayernorm CMP_RANGES=3", "exact_layernorm", "nnlut_layernorm"):
+        got = UnitNorm(name, norm)(torch.from_numpy(x))
+        assert np.abs(got.numpy() - exact).mean() < step.max()
 
 
 class GatedRMSNorm(nn.Module):

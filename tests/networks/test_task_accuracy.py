@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import importlib.util
 import re
@@ -14,7 +15,7 @@ import pytest
 
 from softnorm.flow.capture import model as capture
 from softnorm.flow.errors import UserError
-from softnorm.flow.networks import minilm, minilm_units, stand_in
+from softnorm.flow.networks import advice, minilm, minilm_units, stand_in
 from softnorm.flow.networks import minilm_accuracy as task_accuracy
 from softnorm.flow.networks.stand_in import ByRtl, UnitNorm, fit_softmax
 from softnorm.flow.pages import kept
@@ -157,6 +158,42 @@ def test_an_rmsnorm_is_fitted_as_one(layer):
     lost = fitted.run(unit, unit.defaults, x) - exact
     assert np.sqrt(np.square(lost).mean() / np.square(exact).mean()) < 0.03
     assert fitted.folded.channels.gamma[9] > 0
+
+
+def test_a_mean_of_all_rows_is_taken_out_and_one_of_its_own_is_said(layer):
+    """LayerNorm does not change by either; AILayerNorm's variance is lost in both."""
+    _, gamma, beta = layer
+    rng = np.random.default_rng(2)
+    x = rng.normal(size=(300, 96)) * rng.uniform(0.5, 2, (300, 1))
+    own = 30 * rng.choice([-1.0, 1.0], (len(x), 1))
+    model = NORM.model()
+    lost = []
+    for added in (0, 40, own):
+        moved = (x + added, gamma, beta)
+        fitted = minilm_units.fit_norm({}, *moved, 3)
+        lost.append(error(fitted, {}, moved))
+        said = r"^here: AILayerNorm has .* A row's mean is up to .* take exact_layernorm instead"
+        warned = pytest.warns(advice.CalibrationWarning, match=said)
+        with warned if added is own else contextlib.nullcontext():
+            advice.check_norm("here", moved[0], fitted, model)
+        if np.ndim(added) == 0:
+            assert abs(fitted.centre - added) < 1
+    assert lost[1] < 1.3 * lost[0] < 0.2 * lost[2]
+
+
+def test_calibration_takes_the_bias_of_sigma_out(layer):
+    """Of the paper's squares, by inputs alone: with the unit known gamma has it in."""
+    _, gamma, beta = layer
+    x = np.random.default_rng(2).normal(size=(300, 96))
+    x[0] *= 8  # so that the others have few steps
+    exact = minilm.layer_norm(x, gamma, beta)
+    slopes = []
+    for known in (None, {}):
+        fitted = minilm_units.fit_plain(x, gamma, beta, 3, parameters=known)
+        got = fitted.run(NORM, NORM.defaults, x)
+        slopes.append(float(((got - beta) * (exact - beta)).sum() / np.square(exact - beta).sum()))
+    assert slopes[0] < 0.99
+    assert abs(slopes[1] - 1) < 0.3 * abs(slopes[0] - 1)
 
 
 @needs_model

@@ -316,6 +316,7 @@ def test_two_runs_give_the_same_netlist(mapped):
     assert (again.json.read_text(), again.verilog.read_text()) == (before, text)
 
 
+@pytest.mark.slow  # make ppa scores the gates' outputs, and CI runs it
 def test_gates_do_what_the_rtl_does(mapped, rows):
     counted = simulation.activity(mapped, rows)
     clock = mapped.module["ports"]["clk_i"]["bits"][0]

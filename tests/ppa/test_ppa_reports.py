@@ -368,3 +368,17 @@ def test_bad_input_is_one_line(words, message):
     assert code == 2
     assert message in err
     assert err.count("\n") == 1
+
+
+def test_what_is_being_measured_is_said_before_it_is_done():
+    """A configuration takes minutes."""
+    said = []
+
+    def one(unit, parameters, say):
+        say("mapping")
+        assert said[-1].endswith(f" s  {unit.name}  LANES={parameters['LANES']}: mapping")
+        return parameters["LANES"]
+
+    wanted = [(UNITS["rexp"], {"LANES": lanes}) for lanes in (2, 1)]
+    assert sets.measure(wanted, one, said.append) == [2, 1]
+    assert len(said) == 4

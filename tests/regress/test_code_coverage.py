@@ -327,9 +327,13 @@ def test_lcov_sums_equal_the_table(figures, tmp_path):
 
 
 def test_ucis_holds_every_point(figures):
+    tools = {"Verilator": "5.48.0", "Icarus Verilog": "11.0"}
     root = ElementTree.fromstring(
-        coverage_exports.ucis([figures], "2026-01-01T00:00:00+0000", "5.48.0")
+        coverage_exports.ucis([figures], "2026-01-01T00:00:00+0000", tools)
     )
+    nodes = root.findall("historyNodes")
+    assert {one.get("vendorTool"): one.get("vendorToolVersion") for one in nodes} == tools
+    assert len({one.get("historyNodeId") for one in nodes}) == 2
     assert root.get("writtenTime") == "2026-01-01T00:00:00"
     found = {
         "line": root.findall(".//blockCoverage/statement/bin"),
@@ -342,6 +346,50 @@ def test_ucis_holds_every_point(figures):
         assert len(bins) == figures.total(kind)
         counts = [int(one.find("contents").get("coverageCount")) for one in bins]
         assert sum(count > 0 for count in counts) == figures.hit(kind)
+
+
+MIXES = {
+    "Icarus alone": {"Icarus Verilog": "11.0"},
+    "Verilator alone": {"Verilator": "5.48.0"},
+    "both": {"Verilator": "5.48.0", "Icarus Verilog": "11.0"},
+}
+
+
+@pytest.mark.parametrize("mix", MIXES)
+def test_ucis_is_read_by_pyucis(mix, figures, tmp_path):
+    """By its schema and its reader, without code coverage, too: Icarus counts none."""
+    xml = pytest.importorskip("ucis.xml", reason="the extra readers is not installed")
+    factory = pytest.importorskip("ucis.xml.xml_factory").XmlFactory
+    whole = figures
+    if mix == "Icarus alone":
+        functional = {point: n for point, n in figures.counts.items() if not point.line}
+        whole = dataclasses.replace(figures, counts=functional)
+    path = tmp_path / "coverage.xml"
+    path.write_text(coverage_exports.ucis([whole], "2026-01-01T00:00:00+0000", MIXES[mix]))
+    with path.open() as file:
+        xml.validate_ucis_xml(file)
+    builder = pytest.importorskip("ucis.report.coverage_report_builder")
+    report = builder.CoverageReportBuilder.build(factory.read(str(path)))
+    told = {
+        f"{group.name}.{point.name}": sorted((one.name, one.count) for one in point.bins)
+        for group in report.covergroups
+        for point in group.coverpoints
+    }
+    ours = {}
+    for point, count in whole.counts.items():
+        if not point.line:
+            ours.setdefault(point.file, []).append((point.detail, count))
+    assert told == {name: sorted(bins) for name, bins in ours.items()}
+
+
+def test_ucis_without_sources_is_refused_by_pyucis(figures, tmp_path):
+    """As that of a regression on Icarus alone was."""
+    xml = pytest.importorskip("ucis.xml", reason="the extra readers is not installed")
+    text = coverage_exports.ucis([figures], "2026-01-01T00:00:00+0000", MIXES["Icarus alone"])
+    path = tmp_path / "coverage.xml"
+    path.write_text(re.sub("<sourceFiles .*?/>", "", text))
+    with path.open() as file, pytest.raises(Exception, match=r"Expected is . sourceFiles"):
+        xml.validate_ucis_xml(file)
 
 
 # --- the regression and its command ---------------------------------------------------------------

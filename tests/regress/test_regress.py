@@ -123,7 +123,13 @@ def test_seeds_and_filters():
         ("seeds: { ci: 1, full: 2", "seeds: { weekly: 1, full: 2", "run 0: there is no weekly"),
         ("at_most: { LANES", "at_most: { WIDTH", r"run \d+: there is no WIDTH"),
         ('why: "the paper', 'because: "the paper', "run 0 has no why"),
-        ("sets: {", "sets: [", "cannot read the plan"),
+        ("sets: {", "sets: [", r"plan.hjson, line \d+: "),
+        ("  goals: {", "  goals {", r"plan.hjson, line \d+: "),
+        ("runs: [", "walks: [", "plan.hjson has no runs"),
+        ("runs: [", "runs: [ 7", "entry 0 of runs must be an object, is 7"),
+        ('tests: ["default"', 'tests: "all", more: ["default"', "run 0: tests must be a list"),
+        ("seeds: { ci: 1", "seeds: 1, more: { ci: 1", "run 0: seeds must be an object, is 1"),
+        ("goals_of: [", "goals_of: 3, more: [", "plan.hjson: goals_of must be a list, is 3"),
     ],
 )
 def test_a_wrong_plan_is_refused_in_one_line(tmp_path, old, new, message):
@@ -365,7 +371,7 @@ def numbers(folder):
 
 def test_interrupted_and_killed_it_goes_on_to_the_same_numbers():
     """Ctrl-C is there within two seconds, loses no run that has ended, and makes none a failure."""
-    words = [*SHORT[:-1], "TEST=random", "JOBS=1"]
+    words = [*SHORT[:-1], "TEST=smoke", "JOBS=1"]
     names = [f"test-{os.getpid()}-{kind}" for kind in ("whole", "ended")]
     whole, ended = (regress.FOLDER / name for name in names)
     before = 0
@@ -437,14 +443,27 @@ def test_a_worker_that_is_killed_loses_nothing():
         (["SETS=ci"], "there is no SETS; there are: SET UNIT"),
         (["FAILED=yes"], "FAILED must be 0 or 1"),
         (["BUDGET=0"], "BUDGET must be at least 1"),
+        (["NAME=../x", "RESTART=1"], "not '../x'"),
+        (["NAME=x/y"], "not 'x/y'"),
+        (["NAME=..", "RESTART=1"], "not '..'"),
+        (["NAME="], "not ''"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_bad_input_is_one_line(words, message):
-    process = command(*words, "DRY=1")
-    _, err = process.communicate()
-    assert process.returncode == 2
+def test_bad_input_is_one_line(words, message, run_here):
+    code, _, err = run_here("regress", "SET=ci", *words, "DRY=1")
+    assert code == 2
     assert message in err
+    assert err.count("\n") == 1
+
+
+def test_without_a_set_nothing_is_run(run_here):
+    """What it would have run is said."""
+    code, out, err = run_here("regress", "UNIT=lut2d")
+    sizes = {of: len(plan.jobs(plan.load_plan(), of)) for of in ("ci", "full", "nightly")}
+    assert (code, out) == (2, "")
+    for of, size in sizes.items():
+        assert f"SET={of} ({size} runs)" in err
     assert err.count("\n") == 1
 
 

@@ -6,6 +6,7 @@ import re
 import hjson
 import pytest
 
+from softnorm.flow.errors import UserError
 from softnorm.flow.paths import ROOT
 from softnorm.flow.regress import testplans
 from softnorm.flow.regress.testplans import STREAM, complaints, load, parsed, path_of, plan_of, read
@@ -86,6 +87,24 @@ def test_the_streams_plan_is_enough_for_the_streams_coverage(unit):
     tests = SCENARIOS.keys() - {"shapes"}  # of values: the units'
     stream = [*OF_STREAMS, *stream_coverage(unit)]
     assert complaints(load(path_of(STREAM)), tests, stream) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("testpoints: [", "testpoints: {", r"lut2d.hjson, line \d+: "),
+        ("  name: lut2d\n", "", "lut2d.hjson has no name"),
+        ("testpoints: [", "testpoints: 3, more: [", "testpoints must be a list"),
+        ("stage: V2", "stages: V2", r"entry \d of testpoints has no stage"),
+    ],
+)
+def test_a_malformed_plan_says_where(old, new, message, tmp_path):
+    text = (ROOT / path_of("lut2d")).read_text()
+    assert old in text
+    file = tmp_path / "lut2d.hjson"
+    file.write_text(text.replace(old, new, 1))
+    with pytest.raises(UserError, match=message):
+        read(str(file))
 
 
 # --- dvsim reads them -----------------------------------------------------------------------------

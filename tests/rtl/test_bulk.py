@@ -50,6 +50,8 @@ CONFIGURATIONS = [
     ),
     *TWO_BYTES,
 ]
+# On Icarus a lane or two every time: more take it seconds.
+OFTEN = {"verilator": (8,), "icarus": (1, 2)}
 each_unit = pytest.mark.parametrize("unit", UNITS.values(), ids=UNITS)
 # Tensors at full size of all are in the regression of each change, too.
 two_at_first = pytest.mark.parametrize(
@@ -94,7 +96,8 @@ def differences(unit, parameters, rows, outputs) -> int:
     ("sim", "name", "given"),
     [
         pytest.param(
-            *(sim, *one), marks=[pytest.mark.slow] * (sim == "verilator" and one[1]["LANES"] != 8)
+            *(sim, *one),
+            marks=[pytest.mark.slow] * (one[1]["LANES"] not in OFTEN[sim]),
         )
         for sim in SIMULATORS
         for one in CONFIGURATIONS

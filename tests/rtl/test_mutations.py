@@ -20,6 +20,7 @@ from pathlib import Path
 import pytest
 
 from softnorm.flow.build.bulk import BulkBuild, bulk_build
+from softnorm.flow.build.pins import SIMULATORS
 from softnorm.flow.sim.bulk import simulate_bulk
 from softnorm.flow.sim.simulate import prepare
 from softnorm.tb.stimulus.replay import Stimulus
@@ -57,16 +58,22 @@ ON_PINS = {
 NOT_IN_BULK = ("late err_len not reset", "write lost in a reset")
 
 
-def each(of, slow=lambda unit, name: False):
-    return [
-        pytest.param(unit, name, id=f"{unit}: {name}", marks=[pytest.mark.slow] * slow(unit, name))
-        for unit in of
-        for name in of[unit]
-    ]
+def each(of):
+    return [pytest.param(unit, name, id=f"{unit}: {name}") for unit in of for name in of[unit]]
 
 
-def only_at_night(unit, name):
-    return name not in ON_PINS.get(unit, ())
+def on_pins(of, every_time):
+    """(simulator, unit, name). What has a report of another kind runs every time, half of it on
+    both simulators: a build of Verilator takes two seconds.
+    """
+    found = []
+    for unit in of:
+        both = every_time(unit)[::2]
+        for sim, name in itertools.product(SIMULATORS, of[unit]):
+            often = name in (every_time(unit) if sim == SIM else both)
+            marks = [pytest.mark.slow] * (not often)
+            found.append(pytest.param(sim, unit, name, id=f"{sim}-{unit}: {name}", marks=marks))
+    return pytest.mark.parametrize(("sim", "unit", "name"), found, indirect=["sim"])
 
 
 def parameters_of(unit, mutation):
@@ -118,7 +125,8 @@ def test_every_unit_has_a_file_of_mutations():
 def alone(unit, given, mutation):
     """In a build of its own. A wrong value may be among the first rows: most of the time goes into
     the rows of Icarus."""
-    if mutation.report == VALUE:
+    long = given["MAX_LEN"] > 512  # Icarus builds in no time, and takes the longer to run
+    if mutation.report == VALUE and not long:
         with tempfile.TemporaryDirectory() as folder:
             rtl = plant(mutation.edits, Path(folder))
             made = bulk_build(UNITS[unit], UNITS[unit].resolve(given), SIM, rtl=rtl)
@@ -129,7 +137,9 @@ def alone(unit, given, mutation):
         if mutation.report in result.report:
             return result
     return simulate_mutated(
-        unit, given, mutation.edits, mutation.test, rows=mutation.rows, bulk=True
+        *(unit, given, mutation.edits, mutation.test, "verilator" if long else SIM),
+        rows=mutation.rows,
+        bulk=True,
     )
 
 
@@ -172,10 +182,10 @@ def test_without_a_mutation_the_same_tests_pass(unit, parameters, test, rows):
     assert result.values["rows"] > 0
 
 
-@pytest.mark.parametrize(("unit", "name"), each(MUTATIONS, only_at_night))
+@on_pins(MUTATIONS, lambda unit: ON_PINS.get(unit, ()))
 def test_a_mutation_is_caught_on_pins(sim, unit, name):
     mutation = MUTATIONS[unit][name]
-    if sim != SIM and only_at_night(unit, name):
+    if sim != SIM and name not in ON_PINS.get(unit, ()):
         pytest.skip("on the simulator that builds in a second")
     result = simulate_mutated(
         *(unit, parameters_of(unit, mutation), mutation.edits, mutation.test, sim),
@@ -198,7 +208,7 @@ def test_without_a_mutation_the_same_tests_pass_on_pins(run, unit, parameters, t
     run(SIM, test, unit=unit, rows=rows, **parameters)
 
 
-@pytest.mark.parametrize(("unit", "name"), each(RULES))
+@on_pins(RULES, lambda unit: tuple(RULES[unit]))
 def test_a_broken_stream_rule_is_named(sim, unit, name):
     rule = RULES[unit][name]
     if rule.needs_x and sim == "verilator":

@@ -57,6 +57,27 @@ def test_a_small_configuration_is_clean(front_end):
     assert lint.clean(lint.FRONT_ENDS[front_end], lint.source(UNIT, SMALL)) == []
 
 
+def public(unit, folder, rtl=RTL):
+    """What Verilator says of a unit with all signals public, as cocotb's runner has it built."""
+    parameters = unit.rtl_parameters(unit.resolve({"LANES": 4, "MAX_LEN": 16}))
+    command = ["verilator", "--cc", "-Wall", "--quiet", "--vpi", "--public-flat-rw"]
+    command += ["--Mdir", str(folder), "--top-module", unit.name]
+    command += [f"-G{name}={value}" for name, value in parameters.items()]
+    ended = tools.run([*command, *unit.rtl], rtl, tools.verilator_env())
+    return [*ended.stdout, *ended.stderr]
+
+
+@pytest.mark.parametrize("unit", UNITS.values(), ids=UNITS)
+def test_verilator_builds_it_for_cocotb_without_a_warning(unit, tmp_path):
+    assert public(unit, tmp_path) == []
+
+
+def test_a_warning_where_all_is_public_is_seen(planted, tmp_path):
+    planted("common/sn_multiply.sv", "// verilator lint_off UNOPTFLAT", "")
+    said = public(UNITS["softermax"], tmp_path / "build", tmp_path / "rtl")
+    assert any("UNOPTFLAT" in line for line in said)
+
+
 @front_ends
 def test_wrong_parameters_are_refused(front_end):
     wrong = {"DIV_BITS": 5}
