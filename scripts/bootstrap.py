@@ -111,6 +111,11 @@ def missing() -> str:
     if importlib.util.find_spec("ensurepip") is None:
         packages["Python's venv"] = "python3-venv"
     if not _has_libpython():
+        if not sysconfig.get_config_var("Py_ENABLE_SHARED"):  # pyenv's default; Debian's has it
+            return (
+                f"{sys.executable} was built without its shared library, which cocotb embeds: take "
+                "another Python, as by PYTHON=/usr/bin/python3"
+            )
         packages[sysconfig.get_config_var("INSTSONAME") or "libpython"] = "libpython3-dev"
     if not packages:
         return ""
@@ -194,6 +199,8 @@ def _enter() -> None:
     packages = _stamp("packages", ROOT / "requirements.txt")
     project = _stamp("project", ROOT / "pyproject.toml", str(ROOT))
     if not (packages.exists() and project.exists()):
+        if not os.access(ROOT, os.W_OK):
+            _refuse(f"{ROOT} cannot be written by this user, and has no .venv: take a copy of it")
         with (ROOT / ".venv.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not (packages.exists() and project.exists()):
@@ -210,6 +217,11 @@ _mend_bytecode()
 _cannot = unfit(ROOT)
 if _cannot:
     _refuse(_cannot)
-if os.environ.get("SOFTNORM_PYTHON") != "current":
+_python = os.environ.get("SOFTNORM_PYTHON")
+if not _python:
     _enter()
+elif _python != "current":
+    _refuse(f"SOFTNORM_PYTHON must be current, or not set, not {_python}")
+elif importlib.util.find_spec("softnorm") is None:
+    _refuse(f"{sys.executable} has no softnorm; run: {sys.executable} -m pip install -e '.[sim]'")
 _guard_bytecode()

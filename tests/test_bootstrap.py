@@ -156,6 +156,13 @@ def test_libpython_and_venv_are_named_by_their_packages(bootstrap, monkeypatch):
     assert "python3-venv" in said
 
 
+def test_a_static_python_is_told_from_a_missing_package(bootstrap, monkeypatch):
+    monkeypatch.setattr(bootstrap, "_has_libpython", lambda: False)
+    monkeypatch.setattr(bootstrap.sysconfig, "get_config_var", lambda name: 0)
+    assert "was built without its shared library" in bootstrap.missing()
+    assert "apt-get" not in bootstrap.missing()
+
+
 def test_libpython_is_found_where_cocotb_finds_it(bootstrap, monkeypatch):
     import ctypes
 
@@ -179,6 +186,28 @@ def test_the_packages_are_those_of_the_pages():
     [line] = re.findall(r"apt-get install -y (.*)", (ROOT / "docs/install.md").read_text())[:1]
     assert {"g++", "make", "perl", "python3-venv", "libpython3-dev", "iverilog"} <= {*line.split()}
     assert f"apt-get install -y {line}\n" in (ROOT / "README.md").read_text()
+
+
+def test_a_checkout_that_cannot_be_written_is_one_line(project, bootstrap, monkeypatch, capsys):
+    monkeypatch.setattr(bootstrap, "ROOT", project.root)
+    monkeypatch.setattr(bootstrap, "VENV", project.root / ".venv")
+    monkeypatch.setattr(os, "access", lambda path, mode: False)  # to root all can be written
+    with pytest.raises(SystemExit) as ended:
+        bootstrap._enter()
+    assert ended.value.code == 2
+    assert "cannot be written by this user" in one_line(capsys.readouterr().err)
+    assert not (project.root / ".venv.lock").exists()
+
+
+def test_another_python_must_have_the_packages(project):
+    code, _, err = project.run(SOFTNORM_PYTHON="/usr/bin/python3")
+    assert code == 2
+    assert "SOFTNORM_PYTHON must be current" in one_line(err)
+    venv.create(project.root / "bare", with_pip=False, symlinks=True)
+    bare = str(project.root / "bare/bin/python")
+    code, _, err = project.run(bare, "scripts/sim.py", SOFTNORM_PYTHON="current")
+    assert code == 2
+    assert f"{bare} has no softnorm; run: {bare} -m pip install" in one_line(err)
 
 
 # --- .venv ----------------------------------------------------------------------------------------
@@ -247,7 +276,7 @@ def test_without_room_for_bytecode_a_command_begins_once(project, bootstrap, mon
     [
         *("COCOTB_TEST_FILTER", "COCOTB_RANDOM_SEED", "GPI_LOG_LEVEL", "PYGPI_PYTHON_BIN", "WAVES"),
         *("RANDOM_SEED", "MAKEFLAGS", "VERILATOR_ROOT", "IVERILOG_VPI_MODULE_PATH", "CXXFLAGS"),
-        *("PYTEST_ADDOPTS", "PYTHONOPTIMIZE", "GIT_DIR"),
+        *("PYTEST_ADDOPTS", "PYTHONOPTIMIZE", "GIT_DIR", "CCACHE_PREFIX", "PERL5OPT"),
     ],
 )
 def test_a_shells_variable_is_gone_before_a_run(monkeypatch, name):
