@@ -184,7 +184,7 @@ def no_file(path: Path) -> str:
     except (FileNotFoundError, NotADirectoryError):
         return "no such file"
     except OSError as error:
-        return error.strerror
+        return error.strerror or str(error)
     if stat.S_ISREG(mode):
         return ""
     return f"is a {'folder' if stat.S_ISDIR(mode) else 'device or a pipe'}, not a file"
