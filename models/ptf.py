@@ -126,7 +126,7 @@ def deviations(
     """
     q, none = ptf.quantise(samples), np.zeros(len(ptf.alpha))
     folded = fold(none, none, ptf, 1.0, rms)
-    trace = unit.trace(q, folded.channels, **folded.settings(q.shape[1]))
+    trace = unit.trace(q, folded.channels, None, **folded.settings(q.shape[1]))
     return trace.statistics()[1], row_statistics(ptf.dequantise(q) / ptf.scale, rms=rms)[1]
 
 
