@@ -15,11 +15,11 @@ Importing this needs PyTorch, which is optional (the extra `torch`): UserError w
 
 from .. import tools
 from ..errors import UserError
-from ..networks.stand_in import FittedNorm
 
 if not tools.is_installed("torch"):
     raise UserError(f"the optional package torch is not installed; run: {tools.install('torch')}")
 
+from ..networks.stand_in import FittedNorm
 from .calibration import Samples, record
 from .evaluation import Evaluation, evaluate_with
 from .modules import Choice, UnitNorm, UnitSoftmax, choose
