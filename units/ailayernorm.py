@@ -182,8 +182,48 @@ class AILayerNormUnit(Unit):
                 zp = 255 * negative
                 x = np.array([abs(zp - u), zp, zp, zp])
                 yield Edge(x, {"zp": zp, "rms": 1}, channels=rows.channels[0])
+            yield from self._level(parameters)
+        if "inv_mant" in (setting.name for setting in self.settings(parameters)):
+            yield from self._wrong_reciprocals(parameters)
         if "len" in (setting.name for setting in self.settings(parameters)):
             yield from self._wrong_lengths(parameters["MAX_LEN"], rows.channels[0])
+
+    def _level(self, parameters: Parameters) -> Iterator[Edge]:
+        """Beats of one value, or of two close to each other: the least bit of a square shows.
+
+        Only of values whose compressed squares are exact: the variance of others is far from 0.
+        """
+        lanes = min(parameters["LANES"], parameters["MAX_LEN"])
+        exact = [*range(4, 64, 4), *range(64, 256, 16)]
+        for alpha in range(MAX_ALPHA + 1):
+            channels = self._ends(parameters, alpha=alpha, gamma=64, beta=0)
+            for number, (u, above) in enumerate(itertools.pairwise(exact)):
+                zp = 255 * ((number + alpha) % 2)
+                for other in (u, above):
+                    x = np.abs(zp - np.resize([u, other], lanes))
+                    yield Edge(x, {"zp": zp, "gfrac": 7}, channels=channels)
+
+    def _wrong_reciprocals(self, parameters: Parameters) -> Iterator[Edge]:
+        """The largest sums with the reciprocals of other lengths: products as large as they get."""
+        longest = parameters["MAX_LEN"]
+        low, high = np.iinfo(self.in_dtype).min, np.iinfo(self.in_dtype).max
+        lengths = {n for k in range(longest.bit_length()) for n in (1 << k, (1 << k) + 1)}
+        channels = self._ends(parameters)
+        for other in sorted(n for n in lengths if n <= longest):
+            mant, exp = reciprocal(other)
+            given = {"inv_mant": int(mant), "inv_exp": int(exp)}
+            for values, rms in itertools.product(([low], [high], [low, high]), range(2)):
+                x = np.resize(values, min(longest, 1024)).astype(self.in_dtype)
+                free = {"zp": high - x[0], "rms": rms} if high == 255 else {}
+                if free or not rms:
+                    yield Edge(x, {**given, **free}, channels=channels)
+
+    def _ends(self, parameters: Parameters, **values: int) -> ChannelSet:
+        """A channel set with each column at its upper end, or as `values` say."""
+        columns = {one.name: (one, values.get(one.name, one.values[-1])) for one in self.channels}
+        return ChannelSet(
+            {n: np.full(parameters["MAX_LEN"], v, one.dtype) for n, (one, v) in columns.items()}
+        )
 
     def _wrong_lengths(self, longest: int, channels: ChannelSet) -> Iterator[Edge]:
         """Lengths that are wrong in one bit, of rows of nothing, of one element and of all."""
