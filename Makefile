@@ -4,6 +4,8 @@
 
 PYTHON ?= python3
 SHELL := /bin/bash
+# With these in the shell Python does not start, or does not find scripts/bootstrap.py, which removes others.
+unexport PYTHONHOME PYTHONSAFEPATH
 COMMANDS := sim conform test formal regress coverage mutate report lint synth ppa accuracy figures generate bench capture train site new-unit
 
 .DEFAULT_GOAL := help

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import re
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 
 from softnorm.models.vectors import VectorError
 from softnorm.units.unit import ParameterError
 
-from .errors import UserError
+from . import interrupt, tools
+from .errors import DiskFull, UserError, is_full
 
 
 def words(arguments: Sequence[str]) -> dict[str, str]:
@@ -54,15 +56,27 @@ def flag(name: str, value: str) -> bool:
 
 
 def main(command: Callable[[Sequence[str]], int]) -> None:
-    """Run `command` on the command line's arguments and exit with its code."""
+    """Run `command` on the command line's arguments and exit with its code.
+
+    A warning is one line, as an error is.
+    """
+    warnings.showwarning = lambda message, *_: print(f"warning: {message}", file=sys.stderr)
+    tools.own_environment()
     try:
-        code = command(sys.argv[1:])
+        with interrupt.watched():
+            code = command(sys.argv[1:])
     except (UserError, ParameterError, VectorError) as error:
         print(f"error: {error}", file=sys.stderr)
         code = getattr(error, "exit_code", 2)
+    except OSError as error:
+        if not is_full(error):
+            raise
+        print(f"error: {DiskFull(error.filename)}", file=sys.stderr)
+        code = DiskFull.exit_code
     except KeyboardInterrupt:
-        print("\ninterrupted; what was written so far is kept", file=sys.stderr)
-        code = 130
+        interrupt.end_children()
+        print(f"\n{interrupt.MESSAGE}", file=sys.stderr)
+        code = interrupt.CODE
     sys.exit(code)
 
 

@@ -23,6 +23,22 @@ def runs() -> Path:
     return folder
 
 
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Write a file whole or not at all: what was there stays, if the disk is full or Ctrl-C comes.
+
+    Raises OSError.
+    """
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        part.write_bytes(content.encode() if isinstance(content, str) else content)
+        part.replace(path)
+    except OSError as error:
+        error.filename = str(path)
+        raise
+    finally:
+        part.unlink(missing_ok=True)
+
+
 def short(path: str | Path) -> str:
     """A path as it is typed in the repository."""
     return str(path).removeprefix(f"{ROOT}/")

@@ -9,7 +9,9 @@ import importlib.metadata
 import importlib.util
 import os
 import platform
+import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -20,8 +22,9 @@ from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
-from .errors import UserError
-from .paths import IN_CHECKOUT
+from . import interrupt
+from .errors import DiskFull, UserError, tells_of_full
+from .paths import BUILD, IN_CHECKOUT
 
 T = TypeVar("T")
 
@@ -65,6 +68,27 @@ def install(extra: str) -> str:
     return command
 
 
+# What cocotb, the simulators, make, pytest, git and Python would take from a shell.
+_FOREIGN = re.compile(
+    "(COCOTB|GPI|PYGPI|VERILATOR|IVERILOG|VM|VL)_.*|LIBPYTHON_LOC|WAVES|GUI|SIM_CMD_(PRE|SUF)FIX"
+    "|SIM|TOPLEVEL(_LANG)?|MODULE|TESTCASE|RANDOM_SEED|COVERAGE(_RCFILE|_PROCESS_START)?"
+    "|MAKEFLAGS|MFLAGS|MAKEFILES|MAKEOVERRIDES|MAKELEVEL|OPT(_FAST|_SLOW|_GLOBAL)?|OBJCACHE"
+    "|(C|CXX|CPP|LD)FLAGS|LDLIBS|PYTEST_(ADDOPTS|PLUGINS|DISABLE_PLUGIN_AUTOLOAD)"
+    "|GIT_(DIR|WORK_TREE|INDEX_FILE)"
+    "|PYTHON(OPTIMIZE|WARNINGS|DEVMODE|DEBUG|INSPECT|VERBOSE|STARTUP|SAFEPATH|PROFILEIMPORTTIME)"
+)
+
+
+def own_environment() -> None:
+    """Remove from this process's environment what would change a run or a build.
+
+    cocotb's runner prefers the shell's variables to what it is called with, so that they must go,
+    not only be left out for its children.
+    """
+    for name in [name for name in os.environ if _FOREIGN.fullmatch(name)]:
+        del os.environ[name]
+
+
 def verilator_env() -> dict[str, str]:
     """Return what the environment needs for the packaged Verilator to be the one that runs.
 
@@ -103,10 +127,24 @@ def require_opensta() -> None:
 
 def require_verilator() -> None:
     """Raise UserError, saying what to install, unless Verilator can run and build a model."""
-    package("verilator")
+    for path in package("verilator"), BUILD:
+        if re.search(r"\s", str(path)):
+            raise UserError(f"Verilator cannot work in a folder with a space in its path: {path}")
     for program in "perl", "make", "g++":
         if shutil.which(program) is None:
             raise UserError(f"Verilator needs {program}; run: apt-get install {program}")
+
+
+def require_libpython() -> None:
+    """Raise UserError, saying what to install, unless a simulator can embed this Python."""
+    from find_libpython import find_libpython  # cocotb's: a bench without it is no bench
+
+    if find_libpython() is None:
+        number = f"{sys.version_info.major}.{sys.version_info.minor}"
+        raise UserError(
+            f"cocotb needs the shared library of Python {number}; "
+            f"run: apt-get install libpython{number}"
+        )
 
 
 @cache
@@ -115,6 +153,10 @@ def _versions(sim: str) -> dict[str, str]:
     for name in _PACKAGES[sim]:
         package(name)
         found[name] = importlib.metadata.version(name)
+    if "verilator" in found:  # the package's number is not always that of what is in it
+        header = (package("verilator") / "include/verilated_config.h").read_text()
+        says = re.search(r'VERILATOR_VERSION "(.*?)"', header)
+        found["verilator"] += f" (it calls itself {says[1] if says else 'nothing'})"
     if sim == "icarus":
         require_icarus()
         found["iverilog"] = _first_line("iverilog", "-V")
@@ -151,6 +193,7 @@ def run(
     """Run a program in `cwd`, with `env` added to the environment, for `limit` seconds at the most.
 
     Never raises for its failure; if it was ended by a signal or the limit, stderr says so last.
+    Raises Interrupted if it was ended since the command is to end, DiskFull if it says so.
     """
     try:
         done = subprocess.run(
@@ -166,6 +209,10 @@ def run(
         )
     except subprocess.TimeoutExpired:
         return Ended(False, [], [f"{command[0]} was ended after {limit} s"])
+    if interrupt.asked.is_set() or done.returncode == -signal.SIGINT:
+        raise interrupt.Interrupted
+    if done.returncode and tells_of_full(done.stdout + done.stderr):
+        raise DiskFull(cwd)
     stderr = _lines(done.stderr)
     if done.returncode < 0:
         stderr.append(f"{command[0]} was ended by signal {-done.returncode}")

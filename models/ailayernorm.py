@@ -16,8 +16,8 @@ import numpy as np
 
 from . import checks
 from .arith import FRACS, INT8, LANES, MAX_LEN_LIMIT, rnd
+from .channels import Channels, check_channels
 
-MAX_ALPHA = 3  # 2 bits
 MANTISSA = (1 << 14, 1 << 15)  # of 1/n
 
 # Bits of a row's mean (signed) and mean square. No row with a correct reciprocal needs more; with
@@ -66,38 +66,10 @@ def rsqrt_table() -> np.ndarray:
 
 
 @dataclass(frozen=True, eq=False)
-class Channels:
-    """The unit's table of parameters, one entry a channel: arrays [channels].
-
-    alpha: uint8, 0..3, the input's power of two. gamma: int8, in units of 2^-gfrac. beta: int8, in
-    output steps. Raises TypeError or ValueError for anything else.
-    """
-
-    alpha: np.ndarray
-    gamma: np.ndarray
-    beta: np.ndarray
-
-    def __post_init__(self) -> None:
-        for name, dtype in (("alpha", np.uint8), ("gamma", np.int8), ("beta", np.int8)):
-            array = getattr(self, name)
-            if not isinstance(array, np.ndarray) or array.dtype != dtype:
-                got = getattr(array, "dtype", type(array).__name__)
-                wanted = np.dtype(dtype)
-                raise TypeError(f"{name} must be a {wanted} array, got {got}: quantise it first")
-            if array.ndim != 1 or array.shape != self.alpha.shape:
-                raise ValueError(
-                    f"{name} must have one entry for each channel, got shape {array.shape} beside "
-                    f"alpha's {self.alpha.shape}"
-                )
-        if self.alpha.size and self.alpha.max() > MAX_ALPHA:
-            raise ValueError(f"alpha must be in 0..{MAX_ALPHA}, got {self.alpha.max()}")
-
-
-@dataclass(frozen=True, eq=False)
 class NormResult:
     """The unit's outputs for a batch of rows.
 
-    out: int8 [rows, length], 0 where masked, in units of 2^-ofrac. err_len: bool [rows], the row's
+    out: int8 [rows, length], 0 where masked, in output steps. err_len: bool [rows], the row's
     number of unmasked elements is not the configured one.
     """
 
@@ -106,12 +78,16 @@ class NormResult:
 
     @property
     def exponent(self) -> np.ndarray:
-        """tuser's exponent, which this unit leaves at 0: uint8 [rows]."""
-        return np.zeros(len(self.out), np.uint8)
+        """tuser's exponent, which this unit leaves at 0: int8 [rows]."""
+        return np.zeros(len(self.out), np.int8)
 
-    def to_real(self, ofrac: int | np.ndarray) -> np.ndarray:
-        """Return the outputs as float64 [rows, length]; ofrac is one integer or one a row."""
-        return np.ldexp(self.out.astype(np.float64), -np.reshape(ofrac, (-1, 1)))
+    def to_real(self, step: float | np.ndarray) -> np.ndarray:
+        """Return the outputs as float64 [rows, length].
+
+        step: the real value of an output of 1, one for all or [length] of them: what `ptf.fold` was
+        given. Of a layer that nothing has folded it is 2^-ofrac.
+        """
+        return self.out * np.asarray(step, np.float64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -206,7 +182,7 @@ class AILayerNorm:
         mask: np.ndarray | None = None,
         *,
         zp: int | np.ndarray,
-        length: int | np.ndarray,
+        len: int | np.ndarray,
         inv_mant: int | np.ndarray,
         inv_exp: int | np.ndarray,
         gfrac: int | np.ndarray,
@@ -220,18 +196,18 @@ class AILayerNorm:
         integer or an integer array [rows]:
 
         zp: 0..255, the input that stands for 0
-        length: 0..MAX_LEN, the row's number of unmasked elements
-        inv_mant, inv_exp: `reciprocal(length)`
+        len: 0..MAX_LEN, the row's number of unmasked elements
+        inv_mant, inv_exp: `reciprocal(len)`
         gfrac, ofrac: 0..7, fraction bits of gamma and of the output
         rms: 0 LayerNorm, 1 RMSNorm
 
         For a row shorter than the array, the mask is False beyond its end. A row whose number of
-        unmasked elements is not `length` sets err_len; its outputs follow the equations with the
+        unmasked elements is not `len` sets err_len; its outputs follow the equations with the
         given reciprocal, with 16 bits of mean and 30 of mean square, which are enough for every
-        correct one. An all-masked row gives zeros, without err_len only if the length is 0, which
-        has no reciprocal and needs none. Raises TypeError or ValueError, with what to do about it.
+        correct one. An all-masked row gives zeros, without err_len only if `len` is 0, which has
+        no reciprocal and needs none. Raises TypeError or ValueError, with what to do about it.
         """
-        settings = self._check(x, channels, mask, zp, length, inv_mant, inv_exp, gfrac, ofrac, rms)
+        settings = self._check(x, channels, mask, zp, len, inv_mant, inv_exp, gfrac, ofrac, rms)
         fast = _Fast(self, np.ascontiguousarray(x), channels, mask, settings)
         return fast.run()
 
@@ -242,7 +218,7 @@ class AILayerNorm:
         mask: np.ndarray | None = None,
         *,
         zp: int | np.ndarray,
-        length: int | np.ndarray,
+        len: int | np.ndarray,
         inv_mant: int | np.ndarray,
         inv_exp: int | np.ndarray,
         gfrac: int | np.ndarray,
@@ -253,7 +229,7 @@ class AILayerNorm:
 
         Slow and plain: this is the unit's specification, line by line, over all rows at once.
         """
-        settings = self._check(x, channels, mask, zp, length, inv_mant, inv_exp, gfrac, ofrac, rms)
+        settings = self._check(x, channels, mask, zp, len, inv_mant, inv_exp, gfrac, ofrac, rms)
         live = np.ones(x.shape, bool) if mask is None else mask
         alpha, gamma, beta = (
             array.astype(np.int64) for array in (channels.alpha, channels.gamma, channels.beta)
@@ -277,7 +253,7 @@ class AILayerNorm:
         out = np.clip(exact, *INT8)
         return NormTrace(
             out=out.astype(np.int8),
-            err_len=n != settings["length"],
+            err_len=n != settings["len"],
             a=a.astype(np.int16),
             u=u.astype(np.uint8),
             y=np.where(live, y, -1).astype(np.int8),
@@ -329,17 +305,11 @@ class AILayerNorm:
     ) -> dict[str, np.ndarray]:
         """Check a call's arguments; return its settings by name, each int64 [rows]."""
         x = checks.check_rows("x", x, np.uint8, self.MAX_LEN)
-        if not isinstance(channels, Channels):
-            raise TypeError(f"channels must be Channels, got {type(channels).__name__}")
-        if channels.alpha.shape != x.shape[1:]:
-            raise ValueError(
-                f"channels must have one entry for each of the {x.shape[1]} columns of x, "
-                f"got {channels.alpha.size}"
-            )
+        check_channels(channels, x.shape[1])
         checks.check_mask(mask, x.shape)
         limits: dict[str, tuple[int, int]] = {
             "zp": (0, 255),
-            "length": (0, self.MAX_LEN),
+            "len": (0, self.MAX_LEN),
             "inv_mant": MANTISSA,
             "inv_exp": (0, self.MAX_LEN.bit_length() - 1),
             "gfrac": (FRACS[0], FRACS[-1]),
@@ -395,7 +365,7 @@ class _Fast:
         mu, sh = row.mu.astype(np.int32)[:, None], row.sh.astype(np.int32)[:, None]
         for block in blocks:
             self._put_out(block, A, index[block], mu[block], sh[block])
-        return NormResult(self.out, self.settings["length"] != self.count)
+        return NormResult(self.out, self.settings["len"] != self.count)
 
     def _add_up(self, block: slice) -> None:
         """Set the block's `total` and `square_sum`, and `count`."""

@@ -79,7 +79,7 @@ def div_table(div_bits: int) -> np.ndarray:
 class SoftmaxResult:
     """The unit's outputs for a batch of rows.
 
-    out: uint8 [rows, length], 0 where masked. exponent: uint8 [rows], tuser's exponent (0 in the
+    out: uint8 [rows, length], 0 where masked. exponent: int8 [rows], tuser's exponent (0 in the
     linear format). An element's real value is out * 2^-(8 + exponent).
     """
 
@@ -175,7 +175,7 @@ class E2Softmax:
         distinct = np.unique(settings)
         if len(distinct) == 1:
             return self._run(x, mask, *divmod(int(distinct[0]), len(FORMATS)))
-        result = SoftmaxResult(np.empty(x.shape, np.uint8), np.empty(len(x), np.uint8))
+        result = SoftmaxResult(np.empty(x.shape, np.uint8), np.empty(len(x), np.int8))
         for setting in distinct:
             rows = settings == setting
             part = self._run(
@@ -243,7 +243,7 @@ class E2Softmax:
         at_maximum = live & (logits == maximum[:, None])
         return E2SoftmaxTrace(
             out=np.where(code < 0, 0, out)[:, :length].astype(np.uint8),
-            exponent=np.where(fmt == 1, ks, 0).astype(np.uint8),
+            exponent=np.where(fmt == 1, ks, 0).astype(np.int8),
             beat_max=beat_max.astype(np.int16),
             correction1=correction1.astype(np.uint8),
             code=code[:, :length].astype(np.int16),
@@ -346,7 +346,8 @@ class _Fast:
             shifts += (ks << exp_frac)[:, None]
         for block in blocks:
             self._put_out(block, constants[block], shifts[block])
-        return SoftmaxResult(self.out, ks if self.fmt else np.zeros_like(ks))
+        exponent = ks if self.fmt else np.zeros_like(ks)
+        return SoftmaxResult(self.out, exponent.view(np.int8))
 
     def _planes(self, block: slice) -> np.ndarray:
         """Return the block's bytes of `out` as planes."""

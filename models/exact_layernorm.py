@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from . import checks
-from .ailayernorm import Channels
 from .arith import FRACS, INT8, LANES, MAX_LEN_LIMIT, rnd
+from .channels import Channels, check_channels
 
 MEAN_FRAC = 7  # fraction bits of the mean
 LEAST_SHIFT = -2  # of the product; less comes of level rows alone
@@ -35,19 +35,23 @@ def isqrt(n: np.ndarray) -> np.ndarray:
 class ExactResult:
     """What the unit puts out for a batch of rows.
 
-    out: int8 [rows, length], 0 where masked, in units of 2^-ofrac.
+    out: int8 [rows, length], 0 where masked, in output steps.
     """
 
     out: np.ndarray
 
     @property
     def exponent(self) -> np.ndarray:
-        """tuser's exponent, which this unit leaves at 0: uint8 [rows]."""
-        return np.zeros(len(self.out), np.uint8)
+        """tuser's exponent, which this unit leaves at 0: int8 [rows]."""
+        return np.zeros(len(self.out), np.int8)
 
-    def to_real(self, ofrac: int | np.ndarray) -> np.ndarray:
-        """Return the outputs as float64 [rows, length]; ofrac is one integer or one a row."""
-        return np.ldexp(self.out.astype(np.float64), -np.reshape(ofrac, (-1, 1)))
+    def to_real(self, step: float | np.ndarray) -> np.ndarray:
+        """Return the outputs as float64 [rows, length].
+
+        step: the real value of an output of 1, one for all or [length] of them: what `ptf.fold` was
+        given. Of a layer that nothing has folded it is 2^-ofrac.
+        """
+        return self.out * np.asarray(step, np.float64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -208,13 +212,7 @@ class ExactLayerNorm:
     ) -> dict[str, np.ndarray]:
         """Check a call's arguments; return its settings by name, each int64 [rows]."""
         x = checks.check_rows("x", x, np.uint8, self.MAX_LEN)
-        if not isinstance(channels, Channels):
-            raise TypeError(f"channels must be Channels, got {type(channels).__name__}")
-        if channels.alpha.shape != x.shape[1:]:
-            raise ValueError(
-                f"channels must have one entry for each of the {x.shape[1]} columns of x, "
-                f"got {channels.alpha.size}"
-            )
+        check_channels(channels, x.shape[1])
         checks.check_mask(mask, x.shape)
         fracs = (FRACS[0], FRACS[-1])
         limits: dict[str, tuple[int, int]] = {

@@ -33,8 +33,8 @@ class LutResult:
 
     @property
     def exponent(self) -> np.ndarray:
-        """tuser's exponent, which these units leave at 0: uint8 [rows]."""
-        return np.zeros(len(self.out), np.uint8)
+        """tuser's exponent, which these units leave at 0: int8 [rows]."""
+        return np.zeros(len(self.out), np.int8)
 
     def to_real(self) -> np.ndarray:
         """Return the probabilities as float64 [rows, length]."""

@@ -20,8 +20,13 @@ class SoftmaxErrors:
 
     max_abs_error, mean_abs_error: of the unmasked elements
     row_sum_error_mean, row_sum_error_std: of sum(approx) - sum(exact), mean and standard deviation
+    row_sum_min, row_sum_max: the smallest and the largest sum(approx) of a row
     kl_mean: Kullback-Leibler divergence KL(exact || approx) of a row in nats, the mean
     argmax_flips: share of rows whose exact maximum is not among the largest approximate values
+    argmax_index_flips: share of rows whose first largest approximate value is not at the place of
+        the first exact one, as an argmax over the outputs would find: a tie is pardoned only there
+    inverted_rows: share of rows in which an element has more than another that is exactly larger
+    inversion_max: by how much at most
     rows: rows counted
     """
 
@@ -29,8 +34,13 @@ class SoftmaxErrors:
     mean_abs_error: float
     row_sum_error_mean: float
     row_sum_error_std: float
+    row_sum_min: float
+    row_sum_max: float
     kl_mean: float
     argmax_flips: float
+    argmax_index_flips: float
+    inverted_rows: float
+    inversion_max: float
     rows: int
 
     def as_dict(self) -> dict[str, float]:
@@ -48,7 +58,7 @@ def softmax_errors(
 
     approx, exact: real values [rows, length], 0 where masked. mask: bool [rows, length], True is
     unmasked; None masks nothing. Where an element ties for the exact maximum, any of the tied ones
-    will do, and so will a tie in approx that holds one of them.
+    will do for `argmax_flips`, and so will a tie in approx that holds one of them.
 
     The divergence is infinite where approx is 0 and exact is not, and defined between
     distributions only. So an unmasked approx of 0 counts as `zero` there, one number or one a row
@@ -71,10 +81,11 @@ def softmax_errors(
     approx, exact, mask, zero = approx[counted], exact[counted], mask[counted], zero[counted]
     rows = len(exact)
     if not rows:
-        return SoftmaxErrors(*[float("nan")] * 6, rows=0)
+        return SoftmaxErrors(*[float("nan")] * 11, rows=0)
 
     error = np.abs(approx - exact)[mask]
-    sum_error = np.sum(approx, axis=1, where=mask) - np.sum(exact, axis=1, where=mask)
+    sums = np.sum(approx, axis=1, where=mask)
+    sum_error = sums - np.sum(exact, axis=1, where=mask)
     likely = np.where(mask, np.where(approx == 0, zero[:, None], approx), 0)
     likely /= likely.sum(axis=1, keepdims=True)
     ratio = np.divide(exact, likely, where=mask & (exact > 0), out=np.ones_like(exact))
@@ -82,15 +93,40 @@ def softmax_errors(
     exact_top = mask & (exact == np.max(exact, axis=1, keepdims=True, where=mask, initial=-np.inf))
     best = np.max(approx, axis=1, where=mask, initial=-np.inf)
     kept = np.max(approx, axis=1, where=exact_top, initial=-np.inf) == best
+    first = (mask & (approx == best[:, None])).argmax(axis=1)
+    inversion = _inversions(approx, exact, mask)
     return SoftmaxErrors(
         max_abs_error=float(error.max()),
         mean_abs_error=float(error.mean()),
         row_sum_error_mean=float(sum_error.mean()),
         row_sum_error_std=float(sum_error.std()),
+        row_sum_min=float(sums.min()),
+        row_sum_max=float(sums.max()),
         kl_mean=float(divergence.mean()),
         argmax_flips=float(1 - kept.mean()),
+        argmax_index_flips=float((first != exact_top.argmax(axis=1)).mean()),
+        inverted_rows=float((inversion > 0).mean()),
+        inversion_max=float(inversion.max()),
         rows=rows,
     )
+
+
+def _inversions(approx: np.ndarray, exact: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """By how much at most, in each row, an element exceeds one that is exactly larger: [rows].
+
+    0 where none does. All of [rows, length].
+    """
+    exact, approx = np.where(mask, exact, -np.inf), np.where(mask, approx, -np.inf)
+    order = np.argsort(exact, axis=1)
+    exact, approx = (np.take_along_axis(x, order, axis=1) for x in (exact, approx))
+    # Each element against the largest approx of what is below it; equal ones are not below.
+    most = np.maximum.accumulate(approx, axis=1)
+    start = np.zeros(exact.shape, np.int64)
+    start[:, 1:] = np.where(exact[:, 1:] != exact[:, :-1], np.arange(1, exact.shape[1]), 0)
+    start = np.maximum.accumulate(start, axis=1)
+    below = np.take_along_axis(most, np.maximum(start - 1, 0), axis=1)
+    above = (start > 0) & (below > approx)
+    return np.subtract(below, approx, where=above, out=np.zeros_like(approx)).max(axis=1, initial=0)
 
 
 @dataclass(frozen=True)

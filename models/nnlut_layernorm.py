@@ -16,6 +16,7 @@ import numpy as np
 from . import checks
 from .ailayernorm import MANTISSA, NormResult
 from .arith import FRACS, INT8, LANES, MAX_LEN_LIMIT, rnd
+from .channels import Channels, check_channels
 from .exact_layernorm import floor_log2
 
 SEGMENTS = 16
@@ -118,12 +119,11 @@ class NnlutLayerNorm:
     def __call__(
         self,
         x: np.ndarray,
-        gamma: np.ndarray,
-        beta: np.ndarray,
+        channels: Channels,
         mask: np.ndarray | None = None,
         *,
         shift: int | np.ndarray,
-        length: int | np.ndarray,
+        len: int | np.ndarray,
         inv_mant: int | np.ndarray,
         inv_exp: int | np.ndarray,
         gfrac: int | np.ndarray,
@@ -131,24 +131,24 @@ class NnlutLayerNorm:
     ) -> NormResult:
         """Return the unit's output for a batch of rows.
 
-        x: int32 [rows, length], one to MAX_LEN channels. gamma, beta: int8 [length], an entry for
-        each column of x. mask: bool [rows, length], True is unmasked; None masks nothing. The
-        settings, each one integer or an integer array [rows]:
+        x: int32 [rows, length], one to MAX_LEN channels. channels: an entry for each column of x;
+        an alpha of theirs counts no more. mask: bool [rows, length], True is unmasked; None masks
+        nothing. The settings, each one integer or an integer array [rows]:
 
         shift: 0..16, bits that a deviation loses before it is squared
-        length: 0..MAX_LEN, the row's number of unmasked elements
-        inv_mant, inv_exp: `models.ailayernorm.reciprocal(length)`
+        len: 0..MAX_LEN, the row's number of unmasked elements
+        inv_mant, inv_exp: `models.ailayernorm.reciprocal(len)`
         gfrac, ofrac: 0..7, fraction bits of gamma and of the output
 
         A row that is shorter than the array is given by a mask that is False beyond its end. A row
-        whose unmasked elements are not `length` sets err_len, and its outputs are what the
+        whose unmasked elements are not `len` sets err_len, and its outputs are what the
         equations make of the reciprocal that was given. An all-masked row gives zeros. Raises
         TypeError or ValueError, with what to do about it.
         """
         trace = self.trace(
-            *(x, gamma, beta, mask),
+            *(x, channels, mask),
             shift=shift,
-            length=length,
+            len=len,
             inv_mant=inv_mant,
             inv_exp=inv_exp,
             gfrac=gfrac,
@@ -159,12 +159,11 @@ class NnlutLayerNorm:
     def trace(
         self,
         x: np.ndarray,
-        gamma: np.ndarray,
-        beta: np.ndarray,
+        channels: Channels,
         mask: np.ndarray | None = None,
         *,
         shift: int | np.ndarray,
-        length: int | np.ndarray,
+        len: int | np.ndarray,
         inv_mant: int | np.ndarray,
         inv_exp: int | np.ndarray,
         gfrac: int | np.ndarray,
@@ -174,9 +173,7 @@ class NnlutLayerNorm:
 
         All fits int64: sum is below 2^47 and squares at most 2^46, times M at most 2^62.
         """
-        settings = self._check(
-            *(x, gamma, beta, mask), *(shift, length, inv_mant, inv_exp, gfrac, ofrac)
-        )
+        settings = self._check(*(x, channels, mask), *(shift, len, inv_mant, inv_exp, gfrac, ofrac))
         live = np.ones(x.shape, bool) if mask is None else mask
         mant, down = settings["inv_mant"], 15 + settings["inv_exp"]
         shift = settings["shift"]
@@ -199,14 +196,14 @@ class NnlutLayerNorm:
         R = table.T[k] - rnd(table.S[k] * m, 14)
 
         # Pass 3.
-        A = rnd(gamma.astype(np.int64) * R[:, None], 8)
+        A = rnd(channels.gamma.astype(np.int64) * R[:, None], 8)
         num = A * d
         sh = 8 + e + shift + settings["gfrac"] - settings["ofrac"]
-        exact = np.where(live, rnd(num, sh[:, None]) + beta, 0)
+        exact = np.where(live, rnd(num, sh[:, None]) + channels.beta, 0)
         out = np.clip(exact, *INT8)
         return NnlutTrace(
             out=out.astype(np.int8),
-            err_len=n != settings["length"],
+            err_len=n != settings["len"],
             n=n,
             sum=total,
             mean=mean,
@@ -226,23 +223,15 @@ class NnlutLayerNorm:
         )
 
     def _check(
-        self, x: object, gamma: object, beta: object, mask: object, *settings: object
+        self, x: object, channels: object, mask: object, *settings: object
     ) -> dict[str, np.ndarray]:
         """Check a call's arguments; return its settings by name, each int64 [rows]."""
         x = checks.check_rows("x", x, np.int32, self.MAX_LEN)
-        for name, array in (("gamma", gamma), ("beta", beta)):
-            if not isinstance(array, np.ndarray) or array.dtype != np.int8:
-                got = getattr(array, "dtype", type(array).__name__)
-                raise TypeError(f"{name} must be a int8 array, got {got}: quantise it first")
-            if array.shape != x.shape[1:]:
-                raise ValueError(
-                    f"{name} must have one entry for each of the {x.shape[1]} columns of x, "
-                    f"got shape {array.shape}"
-                )
+        check_channels(channels, x.shape[1], alpha=False)
         checks.check_mask(mask, x.shape)
         limits: dict[str, tuple[int, int]] = {
             "shift": (SHIFTS[0], SHIFTS[-1]),
-            "length": (0, self.MAX_LEN),
+            "len": (0, self.MAX_LEN),
             "inv_mant": MANTISSA,
             "inv_exp": (0, self.MAX_LEN.bit_length() - 1),
             "gfrac": (FRACS[0], FRACS[-1]),

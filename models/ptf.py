@@ -14,9 +14,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .ailayernorm import MAX_ALPHA, Channels, reciprocal
+from .ailayernorm import AILayerNorm, reciprocal
 from .arith import FRACS, INT8
+from .channels import MAX_ALPHA, Channels
 from .quantise import check_finite, round_half_up
+from .reference import row_statistics
 
 ALPHAS = range(MAX_ALPHA + 1)
 OCTAVES = range(8)  # of output steps; the unit knows nothing of them
@@ -81,32 +83,59 @@ def calibrate_mse(samples: np.ndarray) -> Ptf:
     return _search(samples, [(start.scale, start.zp)], range(256), ALPHAS)
 
 
-def calibrate_output(samples: np.ndarray, octaves: int = 0) -> np.ndarray:
+def calibrate_output(
+    samples: np.ndarray,
+    gamma: np.ndarray,
+    beta: np.ndarray | None = None,
+    octaves: int = 0,
+) -> np.ndarray:
     """Return the int8 output's steps for outputs like these: float64 [channels], to `fold` with.
 
-    samples: real values [samples, channels], what the float layer puts out. octaves: 0 for one step
-    for all channels, else each has that step times its own power of two, 2^0 to 2^octaves; whatever
-    takes the outputs then shifts by it, or has it folded into its weights. The steps have a small
-    mean squared error, found as in `calibrate_mse`.
+    samples: real values [samples, channels], what the float layer puts out. gamma, beta: the
+    layer's, as `fold` takes them: no step is so small that one of them does not fit. octaves: 0 for
+    one step for all channels, else each has that step times its own power of two, 2^0 to
+    2^octaves; whatever takes the outputs then shifts by it, or has it folded into its weights. The
+    steps have a small mean squared error, found as in `calibrate_mse`.
 
     3 is a good number of octaves. All gammas share one exponent, so that each octave takes a bit
     from the gamma of the channels with the coarsest step, and these hold the largest outputs.
 
-    Raises ValueError as `calibrate_min_max` does, and for octaves outside 0..7.
+    Raises ValueError as `calibrate_min_max` does, for a gamma or beta that is not finite or of
+    another number of channels, and for octaves outside 0..7.
     """
     samples = _check_samples(samples)
+    gamma, beta = _check_layer(gamma, beta, samples.shape[1], "samples")
     if octaves not in OCTAVES:
         raise ValueError(f"octaves must be in {OCTAVES[0]}..{OCTAVES[-1]}, got {octaves}")
+    # A little less than what rounds to 127 or, with the largest exponent, to a gamma of 127.
+    least = np.maximum(np.abs(beta), np.ldexp(np.abs(gamma), -FRACS[-1])) / (INT8[1] + 0.49)
     # int8 has its zero at uint8's 128.
-    return _search(samples, [], range(128, 129), range(octaves + 1)).step
+    return _search(samples, [], range(128, 129), range(octaves + 1), least).step
+
+
+def deviations(
+    samples: np.ndarray, ptf: Ptf, unit: AILayerNorm, rms: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return rows' standard deviations as the unit has them, and exact ones: float64 [samples].
+
+    samples: real values [samples, channels], each a row. ptf: how they are quantised. Both are in
+    input steps, of the quantised rows; with `rms`, root mean squares. Compressed squares make the
+    unit's too large, more so where a row's mean is far from 0 against its deviation: the mean of
+    (unit's / exact) is what gamma may be multiplied by before `fold`. Raises what `Ptf.quantise`
+    and the unit raise.
+    """
+    q, none = ptf.quantise(samples), np.zeros(len(ptf.alpha))
+    folded = fold(none, none, ptf, 1.0, rms)
+    trace = unit.trace(q, folded.channels, **folded.settings(q.shape[1]))
+    return trace.statistics()[1], row_statistics(ptf.dequantise(q) / ptf.scale, rms=rms)[1]
 
 
 @dataclass(frozen=True, eq=False)
 class FoldedNorm:
     """A float layer as the unit takes it.
 
-    channels, zp, gfrac, ofrac, rms: the unit's. step: float64 [channels], an output's real value is
-    out * step.
+    channels, zp, gfrac, ofrac, rms: the unit's. step: float64 [channels], the real value of an
+    output of 1: `to_real` of outputs takes it.
     """
 
     channels: Channels
@@ -116,22 +145,21 @@ class FoldedNorm:
     rms: int
     step: np.ndarray
 
-    def settings(self, length: int | np.ndarray) -> dict[str, int | np.ndarray]:
-        """Return all settings for rows of `length` unmasked elements, an integer or one a row."""
-        mant, exp = reciprocal(length)
+    def settings(self, len: int | np.ndarray) -> dict[str, int | np.ndarray]:
+        """Return AILayerNorm's settings, all but the bank, by the names of its pins.
+
+        len: unmasked elements of a row, 1..65536, an integer or one a row.
+        """
+        mant, exp = reciprocal(len)
         return {
             "zp": self.zp,
-            "length": length,
+            "len": len,
             "inv_mant": mant,
             "inv_exp": exp,
             "gfrac": self.gfrac,
             "ofrac": self.ofrac,
             "rms": self.rms,
         }
-
-    def dequantise(self, out: np.ndarray) -> np.ndarray:
-        """Return the real values of outputs, integers [..., channels], as float64."""
-        return out * self.step
 
 
 def fold(
@@ -158,14 +186,7 @@ def fold(
     above 0 or so small that a beta or a gamma does not fit, and for a wrong number of channels.
     """
     width = len(ptf.alpha)
-    beta = np.zeros(width) if beta is None else beta
-    gamma, beta = check_finite("gamma", gamma), check_finite("beta", beta)
-    for name, array in (("gamma", gamma), ("beta", beta)):
-        if array.shape != (width,):
-            raise ValueError(
-                f"{name} must have one entry for each of the {width} channels of ptf, "
-                f"got shape {array.shape}"
-            )
+    gamma, beta = _check_layer(gamma, beta, width, "ptf")
     step = check_finite("step", step)
     if step.shape not in ((), (width,)):
         raise ValueError(f"step must be one number or one a channel, got shape {step.shape}")
@@ -197,10 +218,25 @@ def _as_int8(name: str, values: np.ndarray) -> np.ndarray:
     excess = np.where(_fits(rounded), 0, np.abs(values))
     if excess.any():
         raise ValueError(
-            f"{name} of channel {excess.argmax()} does not fit int8: "
-            f"use an output step {excess.max() / INT8[1]:.2f} times as large"
+            f"{name} of channel {excess.argmax()} does not fit int8: use an output step "
+            f"{excess.max() / INT8[1]:.2f} times as large, or what calibrate_output gives for it"
         )
     return rounded.astype(np.int8)
+
+
+def _check_layer(
+    gamma: np.ndarray, beta: np.ndarray | None, width: int, of: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return a layer's gamma and beta, checked, as float64 [width]; a beta of None is 0."""
+    gamma = check_finite("gamma", gamma)
+    beta = np.zeros(width) if beta is None else check_finite("beta", beta)
+    for name, array in (("gamma", gamma), ("beta", beta)):
+        if array.shape != (width,):
+            raise ValueError(
+                f"{name} must have one entry for each of the {width} channels of {of}, "
+                f"got shape {array.shape}"
+            )
+    return gamma, beta
 
 
 def _check_samples(samples: np.ndarray) -> np.ndarray:
@@ -215,25 +251,40 @@ def _check_samples(samples: np.ndarray) -> np.ndarray:
 
 
 def _search(
-    samples: np.ndarray, candidates: list[tuple[float, int]], zps: range, alphas: range
+    samples: np.ndarray,
+    candidates: list[tuple[float, int]],
+    zps: range,
+    alphas: range,
+    least: np.ndarray | float = 0.0,
 ) -> Ptf:
-    """Return the best PTF found, no worse than the candidates (scale, zp); see `calibrate_mse`."""
+    """Return the best PTF found, no worse than the candidates (scale, zp); see `calibrate_mse`.
+
+    least: the smallest step of a channel, one or [channels].
+    """
     low, high = samples.min(), samples.max()
     candidates = list(candidates)
     for zp in zps[::16]:
         # The scale that saturates nothing at this zero point, and finer ones.
         widest = np.ldexp(max(-low / max(zp, 0.5), high / max(255 - zp, 0.5)), -alphas[-1])
         candidates += [(widest * 2.0 ** (-k / 4), zp) for k in range(4 * FINEST + 1)]
-    best = _best(samples, candidates, alphas)
+    best = _best(samples, candidates, alphas, least)
+    if (best.step < least).any():  # so have all of them a step that is too small
+        candidates = [(float(np.ldexp(np.max(least), -alphas[-1])), best.zp)]
+        best = _best(samples, candidates, alphas, least)
     for octaves, step in ((1 / 16, 4), (1 / 64, 1)):
         scales = [best.scale * 2.0 ** (k * octaves) for k in range(-4, 5)]
-        best = _best(samples, [(scale, best.zp) for scale in scales], alphas)
+        best = _best(samples, [(scale, best.zp) for scale in scales], alphas, least)
         nearby = [zp for zp in range(best.zp - 4 * step, best.zp + 5 * step, step) if zp in zps]
-        best = _best(samples, [(best.scale, zp) for zp in nearby], alphas)
+        best = _best(samples, [(best.scale, zp) for zp in nearby], alphas, least)
     return best
 
 
-def _best(samples: np.ndarray, candidates: list[tuple[float, int]], alphas: range) -> Ptf:
+def _best(
+    samples: np.ndarray,
+    candidates: list[tuple[float, int]],
+    alphas: range,
+    least: np.ndarray | float,
+) -> Ptf:
     """Return the (scale, zp) of the least squared error, with each channel's best alpha."""
     found = []
     for scale, zp in candidates:
@@ -242,7 +293,8 @@ def _best(samples: np.ndarray, candidates: list[tuple[float, int]], alphas: rang
             step = np.ldexp(scale, alpha)
             lost = samples / step
             lost -= np.clip(round_half_up(lost), -zp, 255 - zp)
-            errors.append(np.einsum("sc,sc->c", lost, lost) * step**2)
+            error = np.einsum("sc,sc->c", lost, lost) * step**2
+            errors.append(np.where(step < least, np.inf, error))
         best = np.argmin(errors, axis=0)
         total = float(np.min(errors, axis=0).sum())
         found.append((total, Ptf(float(scale), zp, best.astype(np.uint8))))

@@ -17,12 +17,13 @@ row_<name>          [rows] integers: setting <name> row by row, in place of the 
 
 Entries of other names are kept and have no meaning here. A `Vectors` that exists is well-formed:
 building one raises VectorError just as loading does. It is not checked against the unit, whose
-model refuses what it cannot take.
+model refuses what it cannot take. A file that unpacks to more than MOST_BYTES is refused.
 """
 
 import io
 import json
 import os
+import stat
 import tokenize
 import zipfile
 import zlib
@@ -32,11 +33,13 @@ from typing import Any
 
 import numpy as np
 
+from .channels import DTYPES as CHANNEL_DTYPES
+from .channels import MAX_ALPHA
+
 X_DTYPES = (np.int8, np.uint8, np.int32)
 OUT_DTYPES = (np.uint8, np.uint16, np.int8)
-CHANNEL_DTYPES = {"alpha": np.uint8, "gamma": np.int8, "beta": np.int8}
-MAX_ALPHA = 3  # 2 bits
 MAX_EXPONENT = 31  # 5 bits
+MOST_BYTES = 1 << 28  # of all entries of a file, unpacked: hours of simulation
 ROW_SETTING = "row_"
 
 # What reading a damaged .npz has been seen to raise, by zipfile, zlib or numpy's header parser.
@@ -165,19 +168,46 @@ def save(path: str | os.PathLike, vectors: Vectors) -> None:
             data = io.BytesIO()
             np.lib.format.write_array(data, np.asarray(array, order="C"), allow_pickle=False)
             archive.writestr(entry, data.getvalue())
-    Path(path).write_bytes(file.getvalue())
+    # A disk that gets full leaves the file that was there.
+    part = Path(f"{path}.{os.getpid()}.part")
+    try:
+        part.write_bytes(file.getvalue())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def no_file(path: Path) -> str:
+    """Why a path cannot be read as a file: it is not there, or what it is; empty if it is one."""
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return "no such file"
+    except OSError as error:
+        return error.strerror
+    if stat.S_ISREG(mode):
+        return ""
+    return f"is a {'folder' if stat.S_ISDIR(mode) else 'device or a pipe'}, not a file"
 
 
 def _read(path: Path) -> dict[str, np.ndarray]:
-    if not path.is_file():
-        raise VectorError("no such file")
+    if why := no_file(path):
+        raise VectorError(why)
     try:
         # Not np.load(path), which leaves the file open when it fails.
         with path.open("rb") as file:
-            archive = np.load(file, allow_pickle=False)
-            if not isinstance(archive, np.lib.npyio.NpzFile):
+            if file.read(6) == np.lib.format.MAGIC_PREFIX:
                 raise VectorError("is one array, not an .npz archive of named ones")
-            with archive:
+            with zipfile.ZipFile(file) as archive:
+                # No entry gives more than its header says.
+                size = sum(entry.file_size for entry in archive.infolist())
+            if size > MOST_BYTES:
+                raise VectorError(
+                    f"unpacks to {size / (1 << 20):,.0f} MiB, must be {MOST_BYTES >> 20} MiB at "
+                    "most: make several files of it"
+                )
+            file.seek(0)
+            with np.load(file, allow_pickle=False) as archive:
                 arrays = {name: archive[name] for name in archive.files}
     except VectorError:
         raise

@@ -2,10 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Accuracy of every unit and variant: on real tensors against float64, and in whole networks.
 
-usage: scripts/accuracy.py [UNIT=name | OUT=folder | FRONTIER=1 | NETWORK=digits|minilm ...]
+usage: scripts/accuracy.py [UNIT=name | OUT=folder | LENGTHS=1 | MEANS=1 | FRONTIER=1 |
+                            NETWORK=digits|minilm ...]
 
   UNIT=name       print this unit's table of the tensors only, and write nothing
   OUT=docs        folder to write accuracy.md, accuracy.json and accuracy.svg to; no network
+  LENGTHS=1       softmaxes on rows of 49 to 4096 normal logits: sums, divergence, flips
+  MEANS=1         LayerNorms on rows whose mean is far from 0 against the deviation
+    UNIT=name       of either this unit alone
+    OUT=docs        of either put the table into reach.json there, and draw its plot
   FRONTIER=1      every variant's errors against its storage and tables, Pareto-optimal ones marked;
                   writes only frontier.svg to OUT=
   NETWORK=digits  only the test accuracy of a small vision transformer on handwritten digits:
@@ -20,11 +25,13 @@ usage: scripts/accuracy.py [UNIT=name | OUT=folder | FRONTIER=1 | NETWORK=digits
     PRODUCTS=int8   int8 matrix products: loss of W8A8 against FP32, and of each method against W8A8
     LAYERS=1        one softmax or LayerNorm at a time, with the error of its outputs; 400 pairs
                     unless PAIRS= says how many
+    DOCUMENTS=1     documents of 49 to 512 tokens, joined of the sentences: what length costs
     SEED=1          of samples and resamples
     CALIBRATION=    a file of sentences, one a line, to calibrate with
     OUT=docs        of either network: put the table into networks.json there, too
 
-Without arguments: the tensors of all units, then the digits. Nothing is retrained for a unit.
+Without arguments: the tensors of all units, lengths and means, written into docs/, then the digits.
+Nothing is retrained for a unit.
 
 The plot needs matplotlib (the extra `plot`); without it an existing plot is left as it is.
 Exit code: 0 done, 1 the RTL differs from the models, 2 bad input.
@@ -39,7 +46,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from softnorm import units
-from softnorm.flow.accuracy import frontier
+from softnorm.flow.accuracy import frontier, reach
 from softnorm.flow.accuracy import tables as accuracy
 from softnorm.flow.capture import model as capture
 from softnorm.flow.cli import flag, main, number, table, words
@@ -47,8 +54,9 @@ from softnorm.flow.errors import UserError
 from softnorm.flow.networks import digits_accuracy, minilm
 from softnorm.flow.networks import minilm_accuracy as task_accuracy
 from softnorm.flow.networks.digits import Vit, load_digits
-from softnorm.flow.pages import kept
-from softnorm.flow.paths import ROOT
+from softnorm.flow.pages import kept, made
+
+DIGITS = kept.command("accuracy", {"NETWORK": "digits"})
 
 
 def command(arguments: Sequence[str]) -> int:
@@ -62,6 +70,9 @@ def command(arguments: Sequence[str]) -> int:
         return _network(network, given)
     if flag("FRONTIER", given.pop("FRONTIER", "0")):
         return _frontier(given)
+    for what in REACH:
+        if flag(what, given.pop(what, "0")):
+            return _reach(what, given)
     if len(given) > 1 or not {*given} <= {"UNIT", "OUT"} or "" in given.values():
         raise UserError("accuracy takes UNIT=<unit>, OUT=<folder>, NETWORK=<network>, or nothing")
     chosen = [units.get(given["UNIT"])] if "UNIT" in given else list(units.UNITS.values())
@@ -69,15 +80,52 @@ def command(arguments: Sequence[str]) -> int:
     for result in results:
         titles, lines = accuracy.cells(result)
         print(f"\n{result.unit.title}\n{accuracy.heading(result)}\n\n{table(lines, titles)}")
+        print(f"rerun: {kept.command('accuracy', {'UNIT': result.unit.name})}")
+    if not given:
+        for what in REACH:
+            _reach(what, {"OUT": str(kept.DOCS)})
     if "UNIT" not in given:
-        written = accuracy.write(results, Path(given.get("OUT", ROOT / "docs")))
+        out = Path(given.get("OUT", kept.DOCS))
+        # What the page has of other commands is what was kept, wherever it is written to.
+        written = accuracy.write(results, out, lambda page: made.filled(page, kept.DOCS))
         print("\n" + "\n".join(written))
     return 0 if given else _digits()
 
 
+# What to measure, its titles, the plot of it, its file, the builds in it.
+REACH = {
+    "LENGTHS": (
+        *(reach.lengths, reach.LENGTH_TITLES),
+        *(reach.plot_lengths, reach.LENGTHS_PLOT, made.LENGTH_BUILDS),
+    ),
+    "MEANS": (
+        *(reach.means, reach.MEAN_TITLES),
+        *(reach.plot_means, reach.MEANS_PLOT, made.MEAN_BUILDS),
+    ),
+}
+
+
+def _reach(what: str, given: dict[str, str]) -> int:
+    """How far the units reach: over the length of rows, or over their mean."""
+    measure, titles, plot, file, builds = REACH[what]
+    if len(given) > 1 or not {*given} <= {"UNIT", "OUT"} or "" in given.values():
+        raise UserError(f"accuracy takes {what}=1 with UNIT=<unit>, OUT=<folder>, or alone")
+    by = kept.command("accuracy", {what: "1"})
+    chosen = [units.get(given["UNIT"])] if "UNIT" in given else list(units.UNITS.values())
+    lines = measure(chosen, lambda line: print(line, file=sys.stderr, flush=True))
+    if not lines:
+        raise UserError(f"{given['UNIT']} has no rows of {what}=1")
+    print(f"\n{table(lines, titles)}\nrerun: {by}")
+    if "OUT" in given:
+        out = Path(given["OUT"])
+        print(kept.put(kept.REACH, {by: kept.new(kept.of_reach(), titles, lines)}, out))
+        print(accuracy.write_plot(lambda: plot(lines, builds), out / file))
+    return 0
+
+
 def _frontier(given: dict[str, str]) -> int:
     """Every variant against what it stores."""
-    out = Path(given.pop("OUT", ROOT / "docs"))
+    out = Path(given.pop("OUT", kept.DOCS))
     if given:
         raise UserError("accuracy takes FRONTIER=1 with OUT=<folder> or alone")
     found = frontier.points([accuracy.measure(unit) for unit in units.UNITS.values()])
@@ -136,13 +184,18 @@ def _minilm(given: dict[str, str], by: str, out: Path | None) -> int:
     with_rtl = flag("RTL", given.pop("RTL", "0"))
     in_int8 = _in_int8(given)
     one_at_a_time = flag("LAYERS", given.pop("LAYERS", "0"))
-    methods = task_accuracy.chosen(given.pop("ONLY", ""), with_rtl)
+    joined = flag("DOCUMENTS", given.pop("DOCUMENTS", "0"))
+    methods = task_accuracy.chosen(given.pop("ONLY", ""), with_rtl, joined)
     count = number("PAIRS", given.pop("PAIRS"), least=2) if "PAIRS" in given else None
     calibration = capture.read_sentences(Path(given.pop("CALIBRATION", capture.SENTENCES)))
-    if given or (one_at_a_time and (with_rtl or in_int8)):
+    if (
+        given
+        or (one_at_a_time + joined > 1)
+        or ((one_at_a_time or joined) and (with_rtl or in_int8))
+    ):
         raise UserError(
-            "NETWORK=minilm takes STSB=, PAIRS=, CALIBRATION=, SEED=, ONLY=, and LAYERS=1 or RTL=1 "
-            "and PRODUCTS="
+            "NETWORK=minilm takes STSB=, PAIRS=, CALIBRATION=, SEED=, ONLY=, and LAYERS=1 or "
+            "DOCUMENTS=1 or RTL=1 and PRODUCTS="
         )
     started = time.perf_counter()
     pairs = task_accuracy.find_pairs(stsb)
@@ -170,7 +223,17 @@ def _minilm(given: dict[str, str], by: str, out: Path | None) -> int:
         "resamples": task_accuracy.RESAMPLES,
         "seed": seed,
     }
-    if one_at_a_time:
+
+    def progress(line: str) -> None:
+        print(line, file=sys.stderr, flush=True)
+
+    if joined:
+        found = task_accuracy.by_length(pairs.sentences, calibration, methods, seed, progress)
+        shown = task_accuracy.document_cells(found)
+        print(f"\n{table(shown, task_accuracy.DOCUMENT_TITLES)}\n", flush=True)
+        counts = {"documents": task_accuracy.DOCUMENTS, "calibrated on": len(calibration)}
+        _keep(by, "minilm", out, task_accuracy.DOCUMENT_TITLES, shown, **counts)
+    elif one_at_a_time:
         if out is not None and len(methods) > 1:
             raise UserError("LAYERS=1 with OUT= takes the ONLY= of one method")
         for method in methods:
@@ -180,10 +243,6 @@ def _minilm(given: dict[str, str], by: str, out: Path | None) -> int:
             print(table(shown, task_accuracy.LAYER_TITLES), flush=True)
             _keep(by, "minilm", out, task_accuracy.LAYER_TITLES, shown, **counts)
     else:
-
-        def progress(line: str) -> None:
-            print(line, file=sys.stderr, flush=True)
-
         instances = min(os.cpu_count() or 1, 8) if with_rtl else 0
         results = task_accuracy.measure(
             pairs, calibration, seed, methods, progress, instances, in_int8
@@ -202,7 +261,7 @@ def _minilm(given: dict[str, str], by: str, out: Path | None) -> int:
             shown = task_accuracy.cells(results)
             _keep(by, "minilm", out, task_accuracy.TITLES, shown, **counts)
         wrong = any(one.rtl is not None and one.rtl.other_bits for one in results)
-    print(f"wall time {time.perf_counter() - started:.1f} s")
+    print(f"rerun: {by}\nwall time {time.perf_counter() - started:.1f} s")
     return int(wrong)
 
 
@@ -218,12 +277,14 @@ def _digits_rtl(by: str, out: Path | None) -> int:
         cells.append((unit.name, len(test), 10 * len(test), differs, seconds))
     print("\nRTL in all layers of the vision transformer, against the bit-exact model\n")
     titles = ("unit", "images", "scores", "other bits", "seconds")
-    print(table(cells, titles))
+    print(f"{table(cells, titles)}\nrerun: {by}")
     _keep(by, "digits", out, titles, cells, True)
     return 1 if wrong else 0
 
 
-def _digits(in_int8: bool = False, by: str = "", out: Path | None = None) -> int:
+def _digits(
+    in_int8: bool = False, by: str = "make accuracy NETWORK=digits", out: Path | None = None
+) -> int:
     images = load_digits("training").images[: digits_accuracy.CALIBRATION]
     lines = digits_accuracy.measure(
         units.UNITS.values(), images, load_digits("test"), Vit(), in_int8
@@ -241,7 +302,7 @@ def _digits(in_int8: bool = False, by: str = "", out: Path | None = None) -> int
     products = "; products int8 from the second line on" if in_int8 else ""
     print(f"\na small vision transformer on handwritten digits, test images{products}\n")
     titles = ("softmax", "LayerNorm", "correct", "accuracy", "as float")
-    print(table(cells, titles))
+    print(f"{table(cells, titles)}\nrerun: {by}")
     _keep(by, "digits", out, titles, cells, images=len(images))
     return 0
 

@@ -32,7 +32,7 @@ from softnorm.flow.bench.regression import regression_against_loop
 from softnorm.flow.cli import main, number, table, words
 from softnorm.flow.errors import UserError
 from softnorm.flow.pages import kept
-from softnorm.flow.paths import BUILD
+from softnorm.flow.paths import BUILD, write_whole
 from softnorm.units import UNITS
 
 
@@ -174,7 +174,7 @@ def _plotted(results: Sequence[Scored], folder: Path) -> str:
     except ImportError:
         return f"no plot without matplotlib; run: {tools.install('plot')}"
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "bulk_cost.svg").write_bytes(drawn)
+    write_whole(folder / "bulk_cost.svg", drawn)
     return f"plot: {folder / 'bulk_cost.svg'}"
 
 

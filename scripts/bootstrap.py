@@ -4,19 +4,38 @@
 Import this before anything outside the standard library. `.venv` is made again when
 requirements.txt changes, with this checkout installed in it (editable); a lock lets several
 commands start at once. SOFTNORM_PYTHON=current uses the running Python and its packages, which must
-include softnorm.
+include softnorm. What stands in the way is one line, with exit code 2, before anything is written.
 """
 
+import errno
 import fcntl
 import hashlib
+import importlib.util
+import marshal
 import os
+import re
+import shutil
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
+from typing import NoReturn
 
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
+MADE = VENV / "softnorm-made-this"
 OLDEST = (3, 11)
+_ROOM = 1 << 24  # bytes: with fewer no bytecode is written
+
+# Variables of Python that change no result; PYTHON is the Makefile's. pip keeps those that say
+# where packages come from, and loses those that say where they go.
+_KEPT = {"PYTHON", "PYTHONPYCACHEPREFIX", "PYTHONUNBUFFERED", "PYTHONIOENCODING", "PYTHONUTF8"}
+_LOST = {f"PIP_{name}" for name in ("TARGET", "PREFIX", "ROOT", "USER", "NO_DEPS", "DRY_RUN")}
+
+
+def _refuse(why: str) -> NoReturn:
+    print(f"error: {why}", file=sys.stderr)
+    sys.exit(2)
 
 
 def _keep_bytecode() -> None:
@@ -31,27 +50,137 @@ def _keep_bytecode() -> None:
         sys.dont_write_bytecode = False
 
 
+def _guard_bytecode() -> None:
+    """Write no bytecode where it may be cut short; remove what was, and start again.
+
+    A full disk cuts it short without an error, and every later import fails (flow/bytecode.py).
+    """
+    own = Path(__cached__ or "none")  # that of this file was written just now
+    if own.exists():
+        try:
+            marshal.loads(own.read_bytes()[16:])
+        except (EOFError, ValueError, TypeError):
+            own.unlink()
+    room = os.statvfs(ROOT)
+    if room.f_bavail * room.f_frsize < _ROOM:
+        sys.dont_write_bytecode = True
+        os.environ["PYTHONDONTWRITEBYTECODE"] = "1"  # simulators have Python in them
+    sys.excepthook = _ended
+
+
+def _ended(kind: type[BaseException], error: BaseException, trace: object) -> None:
+    """An exception that no command has caught, as where its imports are interrupted."""
+    if issubclass(kind, KeyboardInterrupt):
+        print("\ninterrupted", file=sys.stderr, flush=True)
+        os._exit(130)
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        print("error: no space is left on the disk: make room, then try again", file=sys.stderr)
+        sys.stderr.flush()
+        os._exit(2)
+    # Python passes over packages whose .pth file has such bytecode.
+    if "marshal data" in str(error) or isinstance(error, ModuleNotFoundError):
+        places = [ROOT, sys.prefix, *([sys.pycache_prefix] if sys.pycache_prefix else [])]
+        sweep = [sys.executable, "-B", str(ROOT / "flow/bytecode.py"), *map(str, places)]
+        if subprocess.run(sweep, check=False).returncode == 0:
+            os.execv(sys.executable, [sys.executable, *sys.argv])
+    sys.__excepthook__(kind, error, trace)
+
+
+def unfit(path: Path) -> str:
+    """Return why the tools cannot work in this folder; "" if they can.
+
+    Make and Verilator split and expand the paths that they write into each other's files.
+    """
+    wrong = re.search(r"[^\w/.,+@=~-]", str(path))
+    if not wrong:
+        return ""
+    what = "a space" if wrong[0] == " " else repr(wrong[0])
+    return f"Verilator and make cannot work in a folder with {what} in its path: move {path}"
+
+
+def missing() -> str:
+    """Return what the system lacks for `.venv` and a run, and how to get it; "" if nothing."""
+    packages = {name: name for name in ("g++", "make", "perl") if shutil.which(name) is None}
+    if importlib.util.find_spec("ensurepip") is None:
+        packages["Python's venv"] = "python3-venv"
+    if not _has_libpython():
+        packages[sysconfig.get_config_var("INSTSONAME") or "libpython"] = "libpython3-dev"
+    if not packages:
+        return ""
+    return f"{', '.join(packages)} not found; run: apt-get install {' '.join(packages.values())}"
+
+
+def _has_libpython() -> bool:
+    """Whether there is the shared library of this Python, which cocotb embeds in a simulator."""
+    given = sysconfig.get_config_vars()
+    number = f"{sys.version_info.major}.{sys.version_info.minor}"
+    names = (given.get("INSTSONAME"), given.get("LDLIBRARY"), f"libpython{number}.so")
+    names = [name for name in names if name and ".so" in name]
+    folders = (given.get("LIBDIR"), given.get("LIBPL"), f"{sys.base_prefix}/lib")
+    if any(os.path.exists(f"{folder}/{name}") for folder in folders for name in names):
+        return True
+    import ctypes  # Debian's python3-minimal has none
+
+    for name in names:
+        try:
+            ctypes.CDLL(name)
+        except OSError:
+            continue
+        return True
+    return False
+
+
 def _stamp(name: str, *of: object) -> Path:
     content = b"\0".join(x.read_bytes() if isinstance(x, Path) else str(x).encode() for x in of)
     return VENV / f"softnorm-{name}-{hashlib.sha256(content).hexdigest()[:16]}"
 
 
+def _clear() -> None:
+    """Leave an empty .venv. Only one that was made here is emptied."""
+    if VENV.is_symlink():
+        _refuse(
+            f"{VENV} is a symbolic link, to packages that are not those of requirements.txt: "
+            "remove the link, or set SOFTNORM_PYTHON=current to use the Python that runs"
+        )
+    elsewhere = VENV.exists() and (not VENV.is_dir() or any(VENV.iterdir()))
+    if elsewhere and not any(VENV.glob("softnorm-*")):
+        _refuse(
+            f"{VENV} was not made by these scripts: move it away, or set SOFTNORM_PYTHON=current "
+            "to use the Python that runs"
+        )
+    VENV.mkdir(exist_ok=True)
+    MADE.touch()
+    for entry in VENV.iterdir():
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        elif entry != MADE:
+            entry.unlink()
+
+
 def _install(python: Path, packages: Path, project: Path) -> None:
     pip = [str(python), "-m", "pip", "--quiet", "--disable-pip-version-check", "install"]
+    environment = {name: value for name, value in os.environ.items() if name not in _LOST}
     if not packages.exists():
+        if lacks := missing():
+            _refuse(lacks)
+        _clear()
         print("softnorm: making .venv and installing requirements.txt, once ...", file=sys.stderr)
-        subprocess.run([sys.executable, "-m", "venv", "--clear", str(VENV)], check=True)
-        subprocess.run([*pip, "-r", str(ROOT / "requirements.txt")], check=True)
+        subprocess.run([sys.executable, "-m", "venv", str(VENV)], check=True)
+        install = [*pip, "-r", str(ROOT / "requirements.txt")]
+        subprocess.run(install, check=True, env=environment)
         packages.touch()
     # This checkout, editable: `import softnorm` imports it.
     here = ["--no-deps", "--no-build-isolation", "--editable", str(ROOT)]
-    subprocess.run([*pip, *here], check=True)
+    subprocess.run([*pip, *here], check=True, env=environment)
     project.touch()
 
 
 def _enter() -> None:
     if sys.version_info < OLDEST:
-        sys.exit(f"error: Python {OLDEST[0]}.{OLDEST[1]} or newer is needed, this is {sys.version}")
+        _refuse(f"Python {OLDEST[0]}.{OLDEST[1]} or newer is needed, this is {sys.version}")
+    names = [name for name in os.environ if name.startswith("PYTHON") and name not in _KEPT]
+    for name in names:
+        del os.environ[name]
     python = VENV / "bin" / "python"
     packages = _stamp("packages", ROOT / "requirements.txt")
     project = _stamp("project", ROOT / "pyproject.toml", str(ROOT))
@@ -62,11 +191,14 @@ def _enter() -> None:
                 try:
                     _install(python, packages, project)
                 except subprocess.CalledProcessError as error:
-                    sys.exit(f"error: `{' '.join(error.cmd)}` failed: see the lines above")
-    if Path(sys.prefix) != VENV:
+                    _refuse(f"`{' '.join(error.cmd)}` failed: see the lines above")
+    if Path(sys.prefix) != VENV or names:
         os.execv(python, [str(python), *sys.argv])
 
 
 _keep_bytecode()
+_guard_bytecode()
+if cannot := unfit(ROOT):
+    _refuse(cannot)
 if os.environ.get("SOFTNORM_PYTHON") != "current":
     _enter()

@@ -8,9 +8,9 @@ usage: scripts/coverage.py [NAME=ci] [HOLES=20]
   HOLES=20    number of holes to list
 
 `make regress` makes the regression. Code coverage comes from Verilator, functional bins from both
-simulators, after the waivers of testplans/waivers.hjson. The command also writes coverage.info
+simulators, after the waivers of regression/waivers.hjson. The command also writes coverage.info
 (LCOV, for genhtml) and coverage.xml (UCIS) into the regression's folder. Goals are set in
-testplans/regression.hjson, for each unit over the configurations named there; other configurations
+regression/plan.hjson, for each unit over the configurations named there; other configurations
 are listed without their holes.
 Exit code: 0 goals met, 1 below a goal, 2 bad input, or a waiver that matches nothing.
 """
@@ -25,6 +25,7 @@ from softnorm.flow.coverage import code as code_coverage
 from softnorm.flow.coverage import exports as coverage_exports
 from softnorm.flow.coverage import waivers
 from softnorm.flow.errors import UserError
+from softnorm.flow.paths import write_whole
 from softnorm.flow.regress import folder, plan
 
 
@@ -74,10 +75,9 @@ def command(arguments: Sequence[str]) -> int:
         if len(holes) > shown:
             print(f"and {len(holes) - shown} places more (HOLES=)")
     info, xml = regression.folder / "coverage.info", regression.folder / "coverage.xml"
-    info.write_text(coverage_exports.lcov(whole))
-    xml.write_text(
-        coverage_exports.ucis(whole, about["started"], about["tools"].get("verilator", "-"))
-    )
+    write_whole(info, coverage_exports.lcov(whole))
+    tool = about["tools"].get("verilator", "-")
+    write_whole(xml, coverage_exports.ucis(whole, about["started"], tool))
     print(f"\nwritten: {info}, {xml.name}")
     missed = code_coverage.under(judged, goals.goals)
     print(f"FAIL: {', '.join(missed)}" if missed else "PASS: every goal is met")

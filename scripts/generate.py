@@ -4,7 +4,7 @@
 
 usage: scripts/generate.py
 
-rtl/<unit>/<unit>_tables_pkg.sv, softnorm.core, Bender.yml, of the units' descriptors;
+rtl/<unit>/<unit>_tables_pkg.sv, *.core (FuseSoC), Bender.yml, of the units' descriptors;
 docs/drawings/*.svg, of their texts; in README.md and docs/ what stands between markers, of
 docs/*.json (flow/pages). Nothing is measured.
 Exit code: 0 done, 2 wrong arguments.

@@ -39,7 +39,7 @@ from softnorm import units
 from softnorm.flow import tools
 from softnorm.flow.cli import flag, main, table, words
 from softnorm.flow.errors import UserError
-from softnorm.flow.paths import BUILD, short
+from softnorm.flow.paths import BUILD, short, write_whole
 from softnorm.flow.ppa import baseline, compare, fpga, liberty, measure, page, screen, sets, store
 from softnorm.units.unit import Unit
 
@@ -153,12 +153,12 @@ def _json(unit: str, parameters: dict, target: str, figures: dict) -> None:
     folder = BUILD / "ppa"
     words = [f"{n}={v}" for n, v in parameters.items()]
     file = folder / f"{'_'.join([unit, *words, target])}.json"
-    file.write_text(json.dumps(figures, indent=2) + "\n")
+    write_whole(file, json.dumps(figures, indent=2) + "\n")
 
 
 def _write(path: Path, text: str) -> None:
     try:
-        path.write_text(text, encoding="utf-8")
+        write_whole(path, text)
     except OSError as error:
         raise UserError(f"cannot write {error.filename}: {error.strerror}") from None
     print(f"written: {short(path)}")

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Run a regression: units, configurations, simulators, tests and seeds of a plan, in parallel.
 
-usage: scripts/regress.py [NAME=VALUE ...]      (the plan is testplans/regression.hjson)
+usage: scripts/regress.py [NAME=VALUE ...]      (the plan is regression/plan.hjson)
 
   SET=full            a set of the plan: ci, full, nightly
   UNIT= SIM= TEST=    only these
@@ -28,10 +28,11 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from concurrent.futures import BrokenExecutor, Executor
+from concurrent.futures import BrokenExecutor, Executor, ProcessPoolExecutor
 from contextlib import AbstractContextManager
 
 from softnorm import units
+from softnorm.flow import interrupt
 from softnorm.flow.build.pins import check_simulator
 from softnorm.flow.cli import flag, main, number, table, words
 from softnorm.flow.errors import UserError
@@ -159,6 +160,8 @@ def run(
                 print(f"\na worker was lost (attempt {attempt + 1} of {ATTEMPTS}): going on")
             except KeyboardInterrupt:
                 executor.shutdown(wait=False, cancel_futures=True)
+                if isinstance(executor, ProcessPoolExecutor):
+                    interrupt.end_children()
                 print(f"\n{len(regression.results)} results are kept; the same words go on")
                 raise
         done = regression.results
@@ -205,6 +208,8 @@ def command(arguments) -> int:
         print(table([(*key, n) for key, n in counts.items()], ("unit", "sim", "test", "runs")))
         print(f"\n{len(jobs)} runs")
         return 0
+    if target:
+        interrupt.allow(interrupt.LONG)
     regression = regress.Regression(folder, jobs, {"set": of, "seed": seed, "command": arguments})
     todo = regression.left(failed=failed)
     print(f"{folder}: set {of}, first seed {seed}, {len(jobs)} runs, {len(todo)} to do", flush=True)

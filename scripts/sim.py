@@ -38,10 +38,10 @@ from softnorm.flow.sim.simulate import (
     DEFAULT_ROWS,
     choose_tensors,
     environment_is_quiet,
+    load_stimulus,
     load_tensors,
     simulate,
 )
-from softnorm.tb.stimulus.replay import Stimulus
 from softnorm.tb.stimulus.scenarios import SCENARIOS
 
 
@@ -88,7 +88,7 @@ def command(arguments) -> int:
     check_simulator(sim)
     tensors = choose_tensors(unit, parameters, test, given_tensors)
     if stimulus is not None:
-        Stimulus.load(stimulus, unit, parameters)
+        load_stimulus(stimulus, unit, parameters)
 
     print(
         f"{unit.name} on {sim}, test {test}, seed {seed}, "

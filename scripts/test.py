@@ -14,6 +14,7 @@ import bootstrap  # noqa: F401  isort: skip
 
 import os
 import shlex
+import sys
 from collections.abc import Sequence
 
 import pytest
@@ -21,6 +22,13 @@ import pytest
 from softnorm.flow import tools
 from softnorm.flow.cli import flag, main
 from softnorm.flow.paths import ROOT
+
+
+def pytest_keyboard_interrupt() -> None:
+    """A hook of pytest's. xdist's workers are not waited for."""
+    from xdist.workermanage import NodeManager  # pytest wants to import xdist itself
+
+    NodeManager.EXIT_TIMEOUT = 0.2
 
 
 def command(arguments: Sequence[str]) -> int:
@@ -48,7 +56,11 @@ def command(arguments: Sequence[str]) -> int:
     # Tests that follow each other share builds and simulators: each process gets a row of them, and
     # what another has left when its own are done. Of an option given twice the last counts.
     which = [] if slow else ["-m", "not slow"]
-    return int(pytest.main(["-n", "auto", "--dist", "worksteal", *which, *given]))
+    words = ["-n", "auto", "--dist", "worksteal", *which, *given]
+    code = pytest.main(words, plugins=[sys.modules[__name__]])
+    if code == pytest.ExitCode.INTERRUPTED:
+        raise KeyboardInterrupt
+    return int(code)
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
+from softnorm.flow import interrupt
 from softnorm.flow.cli import main, number, words
 from softnorm.flow.errors import UserError
 from softnorm.flow.networks import digits, digits_train
@@ -43,6 +44,7 @@ def command(arguments: Sequence[str]) -> int:
         digits_train.save(Path(images), *digits_train.collect())
         print(f"{images}: {Path(images).stat().st_size} bytes")
         return 0
+    interrupt.allow(interrupt.LONG)  # the weights are written
     start = time.monotonic()
     training, validation, test = map(digits.load_digits, digits.SPLIT)
     trained = digits_train.train(

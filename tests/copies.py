@@ -21,12 +21,17 @@ def _ignored(folder: str, names: list[str]) -> set[str]:
     return made | _LEFT_OUT.intersection(names) if Path(folder) == ROOT else made
 
 
+def copy(folder: Path) -> None:
+    """Copy what a clone of the working tree holds to a new folder."""
+    shutil.copytree(ROOT, folder, ignore=_ignored)
+
+
 class Checkout:
     """A copy of the working tree below `folder`; `softnorm` is the copy in all that runs there."""
 
     def __init__(self, folder: Path):
         self.root = folder / "checkout"
-        shutil.copytree(ROOT, self.root, ignore=_ignored)
+        copy(self.root)
         # As pyproject.toml has it: a folder of the checkout each, under one package.
         package = folder / "site" / "softnorm"
         package.mkdir(parents=True)

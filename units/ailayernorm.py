@@ -13,14 +13,14 @@ import numpy as np
 from softnorm.models import metrics, reference
 from softnorm.models.ailayernorm import (
     MANTISSA,
-    MAX_ALPHA,
     AILayerNorm,
-    Channels,
     NormTrace,
     reciprocal,
     rsqrt_table,
 )
 from softnorm.models.arith import FRACS
+from softnorm.models.channels import MAX_ALPHA, Channels, ChannelSet
+from softnorm.models.ptf import FoldedNorm, Ptf
 
 from .coverage import Coverage
 from .edges import picked, ties
@@ -28,7 +28,6 @@ from .softmax import tree_stages
 from .unit import (
     BANKS,
     ChannelField,
-    ChannelSet,
     Edge,
     Outputs,
     Parameters,
@@ -97,12 +96,25 @@ class AILayerNormUnit(Unit):
         """
         return x, {"zp": zp}
 
+    def quantise(
+        self, x: np.ndarray, ptf: Ptf, folded: FoldedNorm, mask: np.ndarray | None = None
+    ) -> tuple[np.ndarray, dict[str, int | np.ndarray]]:
+        """Quantise real activations [rows, width] for a folded layer: this unit's input, settings.
+
+        The settings are all but the bank; `folded.channels` are the channels. mask: as of a row.
+        """
+        length = np.full(len(x), x.shape[1]) if mask is None else mask.sum(axis=1)
+        q, given = self.quantised(ptf.quantise(x), folded.zp, folded.channels.alpha)
+        settings = {**folded.settings(np.maximum(length, 1)), "len": length, **given}
+        names = [one.name for one in self.settings(self.defaults)]
+        return q, {name: settings[name] for name in names if name != "bank"}
+
     def predict(self, parameters: Parameters, rows: Rows) -> Outputs:
         out, err_len = np.zeros(rows.x.shape, np.int8), np.zeros(len(rows), bool)
         for chosen, channels, part in by_channels(rows):
             result = self.model(**parameters)(part.x, channels, part.mask, **named(part))
             out[chosen], err_len[chosen] = result.out, result.err_len
-        return Outputs(out, np.zeros(len(rows), np.uint8), err_len)
+        return Outputs(out, np.zeros(len(rows), np.int8), err_len)
 
     def values(
         self, parameters: Parameters, rows: Rows, outputs: Outputs
@@ -376,11 +388,8 @@ class AILayerNormUnit(Unit):
 
 
 def named(rows: Rows) -> dict[str, np.ndarray]:
-    """The settings as the model names them."""
-    settings = {name: values for name, values in rows.settings.items() if name != "bank"}
-    if "len" in settings:
-        settings["length"] = settings.pop("len")
-    return settings
+    """The settings that the model takes: a bank is where the RTL has the channels."""
+    return {name: values for name, values in rows.settings.items() if name != "bank"}
 
 
 def by_channels(rows: Rows):
@@ -389,7 +398,9 @@ def by_channels(rows: Rows):
     for number, one in enumerate(rows.channels):
         chosen = np.flatnonzero(rows.channel_set == number)
         if chosen.size:
-            channels = Channels(**{n: v[:width] for n, v in one.values.items()})
+            whole = one.padded(width).values  # other rows may be longer than a set
+            columns = {"alpha": None, **{n: v[:width] for n, v in whole.items()}}
+            channels = Channels(**columns)
             yield chosen, channels, rows.select(chosen)
 
 

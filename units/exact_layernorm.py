@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from softnorm.models.ailayernorm import MAX_ALPHA
+from softnorm.models.channels import MAX_ALPHA
 from softnorm.models.exact_layernorm import MEAN_FRAC, ExactLayerNorm
 
 from .ailayernorm import SIDES, AILayerNormUnit, Wanted, by_channels, named, outputs_wanted
@@ -42,7 +42,7 @@ class ExactLayerNormUnit(AILayerNormUnit):
         out = np.zeros(rows.x.shape, np.int8)
         for chosen, channels, part in by_channels(rows):
             out[chosen] = self.model(**parameters)(part.x, channels, part.mask, **named(part)).out
-        return Outputs(out, np.zeros(len(rows), np.uint8))
+        return Outputs(out, np.zeros(len(rows), np.int8))
 
     def latency(self, parameters: Parameters) -> tuple[int, ...]:
         return (23 + tree_stages(parameters["LANES"]),)

@@ -7,7 +7,6 @@ The RTL is in rtl/baseline/nnlut_layernorm.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,7 +22,7 @@ from softnorm.models.nnlut_layernorm import (
 )
 from softnorm.models.vectors import Vectors
 
-from .ailayernorm import SIDES, AILayerNormUnit, Wanted, named, outputs_wanted
+from .ailayernorm import SIDES, AILayerNormUnit, Wanted, by_channels, named, outputs_wanted
 from .coverage import Coverage
 from .edges import ties
 from .softmax import clog2, tree_stages
@@ -74,18 +73,19 @@ class NnlutLayerNormUnit(AILayerNormUnit):
 
     def predict(self, parameters: Parameters, rows: Rows) -> Outputs:
         out, err_len = np.zeros(rows.x.shape, np.int8), np.zeros(len(rows), bool)
-        for chosen, gamma, beta, part in _by_channels(rows):
-            result = self.model(**parameters)(part.x, gamma, beta, part.mask, **named(part))
+        for chosen, channels, part in by_channels(rows):
+            result = self.model(**parameters)(part.x, channels, part.mask, **named(part))
             out[chosen], err_len[chosen] = result.out, result.err_len
-        return Outputs(out, np.zeros(len(rows), np.uint8), err_len)
+        return Outputs(out, np.zeros(len(rows), np.int8), err_len)
 
     def values(
         self, parameters: Parameters, rows: Rows, outputs: Outputs
     ) -> tuple[np.ndarray, np.ndarray]:
         """Both clipped to int8: saturation is not an error of the method."""
         exact = np.zeros(rows.x.shape)
-        for chosen, gamma, beta, part in _by_channels(rows):
-            normal = reference.layer_norm(part.x, gamma * 1.0, np.zeros(len(beta)), part.mask)
+        for chosen, channels, part in by_channels(rows):
+            gamma, beta = channels.gamma * 1.0, channels.beta * 1.0
+            normal = reference.layer_norm(part.x, gamma, np.zeros_like(beta), part.mask)
             steps = np.ldexp(1.0, part.settings["ofrac"] - part.settings["gfrac"])[:, None]
             exact[chosen] = np.where(part.mask, normal * steps + beta, 0)
         return outputs.out.astype(float), np.clip(exact, -128, 127)
@@ -94,8 +94,8 @@ class NnlutLayerNormUnit(AILayerNormUnit):
         """Elements in output steps; statistics as `metrics` says."""
         exact = reference.row_statistics(rows.x, rows.mask)
         seen = np.zeros((2, len(rows)))
-        for chosen, gamma, beta, part in _by_channels(rows):
-            trace = self.model(**parameters).trace(part.x, gamma, beta, part.mask, **named(part))
+        for chosen, channels, part in by_channels(rows):
+            trace = self.model(**parameters).trace(part.x, channels, part.mask, **named(part))
             seen[:, chosen] = trace.statistics()
         values = self.values(parameters, rows, outputs)
         return {
@@ -116,8 +116,8 @@ class NnlutLayerNormUnit(AILayerNormUnit):
         return 3 + tree_stages(parameters["LANES"])
 
     def traced(self, parameters: Parameters, rows: Rows) -> NnlutTrace:
-        [(_, gamma, beta, part)] = _by_channels(rows)
-        return self.model(**parameters).trace(part.x, gamma, beta, part.mask, **named(part))
+        [(_, channels, part)] = by_channels(rows)
+        return self.model(**parameters).trace(part.x, channels, part.mask, **named(part))
 
     def wanted(self, parameters: Parameters, trace: NnlutTrace, rows: Rows) -> Wanted:
         table, mant = lines(), rows.settings["inv_mant"]
@@ -194,10 +194,10 @@ class NnlutLayerNormUnit(AILayerNormUnit):
         some = rows.mask.any(axis=1)
         if not some.any():
             return
-        for _, gamma, beta, part in _by_channels(rows.select(some)):
-            trace = self.model(**parameters).trace(part.x, gamma, beta, part.mask, **named(part))
+        for _, channels, part in by_channels(rows.select(some)):
+            trace = self.model(**parameters).trace(part.x, channels, part.mask, **named(part))
             _sample(coverage, trace, part)
-            signs = np.sign(gamma.astype(int)) + 1
+            signs = np.sign(channels.gamma.astype(int)) + 1
             coverage.sample("gamma", np.where(part.mask, signs, -1))
 
 
@@ -225,16 +225,6 @@ def _sample(coverage: Coverage, trace: NnlutTrace, rows: Rows) -> None:
     off = np.sign(trace.n - settings["len"])
     coverage.sample("count", np.where(off == 0, 0, np.where(off < 0, 1, 2)))
     coverage.sample("bank", settings["bank"])
-
-
-def _by_channels(rows: Rows) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, Rows]]:
-    """(row numbers, gamma, beta, rows) of each channel set that rows use."""
-    width = rows.x.shape[1]
-    for number, one in enumerate(rows.channels):
-        chosen = np.flatnonzero(rows.channel_set == number)
-        if chosen.size:
-            gamma, beta = (np.asarray(one.values[name])[:width] for name in ("gamma", "beta"))
-            yield chosen, gamma, beta, rows.select(chosen)
 
 
 NNLUT_LAYERNORM = NnlutLayerNormUnit(

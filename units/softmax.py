@@ -49,6 +49,13 @@ class SoftmaxUnit(Unit):
     def result(self, parameters: Parameters, outputs: Outputs) -> Any:
         """The outputs as the model's result, which knows what they are worth."""
 
+    def to_real(
+        self, parameters: Parameters, outputs: Outputs, step: float | np.ndarray | None = None
+    ) -> np.ndarray:
+        if step is not None:
+            raise ValueError(f"an output of {self.name} is worth what it is: give no step")
+        return self.result(parameters, outputs).to_real()
+
     def quantise(
         self, logits: np.ndarray, frac: int | np.ndarray
     ) -> tuple[np.ndarray, dict[str, int | np.ndarray]]:
@@ -78,7 +85,7 @@ class SoftmaxUnit(Unit):
         self, parameters: Parameters, rows: Rows, outputs: Outputs
     ) -> tuple[np.ndarray, np.ndarray]:
         exact = reference.softmax(self.logits(rows), rows.mask)
-        return self.result(parameters, outputs).to_real(), exact
+        return self.to_real(parameters, outputs), exact
 
     def accuracy(self, parameters: Parameters, rows: Rows, outputs: Outputs) -> dict[str, float]:
         zero = self.result(parameters, outputs).half_lsb()

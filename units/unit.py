@@ -17,6 +17,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
+from softnorm.models.channels import ChannelSet
 from softnorm.models.vectors import Vectors
 
 from .coverage import Coverage
@@ -49,6 +50,11 @@ class Setting:
     def port(self) -> str:
         return f"cfg_{self.name}_i"
 
+    @property
+    def bits(self) -> int:
+        """Width of the port."""
+        return max(1, self.values[-1].bit_length())
+
 
 @dataclass(frozen=True)
 class ChannelField:
@@ -62,12 +68,11 @@ class ChannelField:
     def port(self) -> str:
         return f"chan_{self.name}_i"
 
-
-@dataclass(frozen=True, eq=False)
-class ChannelSet:
-    """Content for a bank of the channel table: field name -> [channels] array."""
-
-    values: Mapping[str, np.ndarray]
+    @property
+    def bits(self) -> int:
+        """Width of the port: all of the dtype where values may be negative."""
+        whole = 8 * self.dtype.itemsize
+        return whole if self.values[0] < 0 else max(1, self.values[-1].bit_length())
 
 
 @dataclass(frozen=True)
@@ -189,7 +194,7 @@ def padded_together(arrays: Sequence[np.ndarray]) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Outputs:
-    """The model's outputs: out [rows, width] of the output dtype, exponent [rows] int.
+    """The model's outputs: out [rows, width] of the output dtype, exponent [rows] signed int.
 
     err_len [rows] bool marks rows that fail the unit's own length check (not the common one
     against MAX_LEN); None for units without such a check.
@@ -316,6 +321,18 @@ class Unit(ABC):
     @abstractmethod
     def predict(self, parameters: Parameters, rows: Rows) -> Outputs:
         """Run the bit-exact model."""
+
+    def to_real(
+        self, parameters: Parameters, outputs: Outputs, step: float | np.ndarray | None = None
+    ) -> np.ndarray:
+        """What outputs are worth, float64 [rows, width].
+
+        step: the real value of an output of 1, one or [width] of them; None for a softmax, whose
+        outputs say it themselves. Raises ValueError for a step that is missing or of no use.
+        """
+        if step is None:
+            raise ValueError(f"outputs of {self.name} are in steps: give step, as `fold` was given")
+        return outputs.out * np.asarray(step, np.float64)
 
     @abstractmethod
     def values(

@@ -13,7 +13,8 @@ from functools import partial
 
 import numpy as np
 
-from softnorm.models.ailayernorm import AILayerNorm, Channels, reciprocal
+from softnorm.models.ailayernorm import AILayerNorm, reciprocal
+from softnorm.models.channels import Channels
 from softnorm.models.e2softmax import E2Softmax
 from softnorm.models.lut2d import Lut2d
 from softnorm.models.rexp import Rexp
@@ -104,7 +105,7 @@ def model_against_float(pairs: int = 7, rows: int = 4096, length: int = 1024) ->
     )
     mant, exp = reciprocal(length)
     norm = partial(
-        AILayerNorm(**size), zp=128, length=length, inv_mant=mant, inv_exp=exp, gfrac=6, ofrac=4
+        AILayerNorm(**size), zp=128, len=length, inv_mant=mant, inv_exp=exp, gfrac=6, ofrac=4
     )
     scale = np.ldexp(np.float32(1), channels.alpha)
     real = [array.astype(np.float32) for array in (channels.gamma, channels.beta)]

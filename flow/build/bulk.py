@@ -124,16 +124,13 @@ def _macros(unit: Unit, parameters: Parameters) -> str:
     shape = StreamShape.of(unit, parameters)
     ports = []
     for number, setting in enumerate(unit.settings(parameters)):
-        width = max(1, setting.values[-1].bit_length())
-        ports.append(f".{setting.port}(settings[{32 * number}+:{width}]),")
+        ports.append(f".{setting.port}(settings[{32 * number}+:{setting.bits}]),")
     if unit.channels:
         width = max(1, (shape.max_len - 1).bit_length())
         ports += [".chan_we_i(chan_we),", ".chan_bank_i(chan_bank),"]
         ports.append(f".chan_addr_i(chan_addr[{width - 1}:0]),")
     for number, column in enumerate(unit.channels):
-        low, high = column.values[0], column.values[-1]
-        width = 8 * column.dtype.itemsize if low < 0 else max(1, high.bit_length())
-        ports.append(f".{column.port}(line[{32 * number}+:{width}]),")
+        ports.append(f".{column.port}(line[{32 * number}+:{column.bits}]),")
     numbers = unit.rtl_parameters(parameters)
     macros = {
         **{name.removeprefix("SN_"): text for name, text in defines(unit, parameters).items()},

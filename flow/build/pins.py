@@ -25,7 +25,7 @@ from softnorm.tb.check.progress import patience
 from softnorm.units.unit import Parameters, Unit
 
 from .. import tools
-from ..errors import UserError
+from ..errors import DiskFull, UserError, no_room, tells_of_full
 from ..paths import BUILD, ROOT, RTL
 
 SIMULATORS = ("verilator", "icarus")
@@ -57,6 +57,7 @@ def check_simulator(sim: str) -> None:
     """Raise UserError unless `sim` is known and what it needs is installed."""
     if sim not in SIMULATORS:
         raise UserError(f"there is no simulator {sim!r} here; there are: {', '.join(SIMULATORS)}")
+    tools.own_environment()
     if sim == "verilator":
         tools.require_verilator()
     else:
@@ -77,6 +78,7 @@ def build(
     UserError (unknown simulator, missing tool) and BuildError (sources refused).
     """
     check_simulator(sim)
+    tools.require_libpython()
     sources = [rtl / file for file in unit.rtl]
     if sim == "verilator":
         sources += [ROOT / file for file in CHECKERS]
@@ -108,7 +110,7 @@ def kept(
     """The folder in build/<below> that `make` fills, and whether it existed before.
 
     It is made again if `about` (JSON data) or a source has changed. Concurrent processes share it.
-    Exceptions of `make` are passed on, and its folder is kept for inspection.
+    Exceptions of `make` are passed on, and its folder is kept for inspection. Raises DiskFull.
     """
     digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode())
     for source in sources:
@@ -120,7 +122,14 @@ def kept(
         if not reused:
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir()
-            make(folder)
+            try:
+                make(folder)
+            except BuildError as error:
+                if no_room(folder) or tells_of_full(str(error)):
+                    raise DiskFull(folder) from None
+                raise
+            if no_room(folder):  # a file of it may have been cut short
+                raise DiskFull(folder)
             (folder / "done").touch()
     return folder, reused
 

@@ -143,7 +143,10 @@ def run(
 def _joined(parts: Sequence[RtlOutputs]) -> RtlOutputs:
     arrays = ("out", "exponent", "err_len", "err_keep")
     sums = ("len_pulses", "keep_pulses", "beats", "clocks")
+    first = parts[0]
     return RtlOutputs(
+        unit=first.unit,
+        parameters=first.parameters,
         **{name: np.concatenate([getattr(part, name) for part in parts]) for name in arrays},
         **{name: sum(getattr(part, name) for part in parts) for name in sums},
     )
@@ -192,9 +195,11 @@ class Instance:
             )
         return RtlOutputs(
             out,
-            user & 31,
+            (user & 31).astype(np.int8),
             (user & 32) != 0,
-            (user & 64) != 0,
+            unit=self.build.unit,
+            parameters=self.build.parameters,
+            err_keep=(user & 64) != 0,
             len_pulses=moved.len_pulses,
             keep_pulses=moved.keep_pulses,
             beats=moved.beats_in,

@@ -109,7 +109,7 @@ def fit(samples: np.ndarray, gamma: np.ndarray, beta: np.ndarray) -> tuple[Ptf, 
     """
     ptf = calibrate_mse(samples)
     ptf = replace(ptf, scale=_short(ptf.scale))
-    step = calibrate_output(minilm.layer_norm(samples, gamma, beta))[0]
+    step = calibrate_output(minilm.layer_norm(samples, gamma, beta), gamma, beta)[0]
     return ptf, fold(gamma, beta, ptf, _short(step))
 
 

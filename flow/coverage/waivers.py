@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Waivers: points that need not be covered, and why, from testplans/waivers.hjson."""
+"""Waivers: points that need not be covered, and why, from regression/waivers.hjson."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ..errors import UserError
 from ..paths import ROOT, RTL
 from .code import KINDS, Figures, Point
 
-WAIVERS = ROOT / "testplans/waivers.hjson"
+WAIVERS = ROOT / "regression/waivers.hjson"
 
 _WORDS = {
     "file": {"file", "line", "detail", "kind", "unit", "when", "reason"},

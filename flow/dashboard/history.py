@@ -4,12 +4,12 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ..coverage.code import KINDS
 from ..errors import UserError
+from ..paths import write_whole
 from ..regress.folder import RegressionFolder
 from .chart import chart
 from .code import PLURALS
@@ -61,10 +61,8 @@ def remember(regression: RegressionFolder) -> bool:
     lines = history(regression.folder.parent)
     same = ("name", "started", "sources")
     others = [line for line in lines if any(line.get(k) != now[k] for k in same)]
-    part = path.with_suffix(f".{os.getpid()}.part")
     every = sorted([*others, now], key=lambda line: line["started"])
-    part.write_text("".join(json.dumps(line) + "\n" for line in every))
-    part.replace(path)
+    write_whole(path, "".join(json.dumps(line) + "\n" for line in every))
     return len(others) == len(lines)
 
 

@@ -15,7 +15,7 @@ from softnorm.units.unit import Unit
 from .. import cli, tools
 from ..errors import UserError
 from ..pages import kept
-from ..paths import BUILD, RTL, short
+from ..paths import BUILD, RTL, short, write_whole
 from ..ppa import sources
 from . import trace
 from .engine import CHECKERS, Outcome, Proof, Verdict, prove
@@ -172,7 +172,7 @@ def _known(proof: Proof, rtl: Path) -> Outcome:
     outcome = prove(proof, folder, rtl)
     if outcome.proved:
         text = json.dumps({"sources": digest, "seconds": outcome.seconds, "how": outcome.how})
-        file.write_text(text)
+        write_whole(file, text)
     return outcome
 
 

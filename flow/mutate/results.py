@@ -24,20 +24,20 @@ from softnorm.units.unit import Parameters, Unit
 
 from ..build.pins import CHECKERS
 from ..errors import UserError
-from ..paths import ROOT, RTL, short
+from ..paths import ROOT, RTL, short, write_whole
 from ..ppa import sources
 from ..static.lint import label
 from .netlist import VERSION
 
 DOCS = ROOT / "docs"
 FILE = "mutation.json"
-WAIVERS = ROOT / "testplans/mutation_waivers.hjson"
+WAIVERS = ROOT / "regression/mutation_waivers.hjson"
 GOAL = 99.0  # percent
 KILLED, PROVED, HOLE = "killed", "proved", "hole"
 # What decides which mutants die: stimulus, scorer, engine, plan; of units and models those that a
 # unit imports.
 _JUDGES = ("tb/stimulus", "tb/check", "tb/bulk", "flow/bulk", "units", "models")
-_FILES = ("flow/sim/bulk.py", "flow/build/bulk.py", "testplans/regression.hjson")
+_FILES = ("flow/sim/bulk.py", "flow/build/bulk.py", "regression/plan.hjson")
 _REGISTRY = ROOT / "units/__init__.py"  # imports every unit
 
 
@@ -232,7 +232,7 @@ def put(found: Result, folder: Path) -> str:
         parts.append(f"{json.dumps(by)}: {{\n" + ",\n".join(text) + "\n}")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        path.write_text("{\n" + ",\n".join(parts) + "\n}\n", encoding="utf-8")
+        write_whole(path, "{\n" + ",\n".join(parts) + "\n}\n")
     except OSError as error:
         raise UserError(f"cannot write {error.filename}: {error.strerror}") from None
     return f"written: {short(path)}; `make generate` writes it into the pages"

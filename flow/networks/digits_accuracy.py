@@ -57,8 +57,9 @@ def calibrate(model: Vit, images: np.ndarray, octaves: int = 0) -> Calibration:
         samples = samples[:: -(-len(samples) // SAMPLES)]
         ptf = calibrate_mse(samples)
         ptf = replace(ptf, scale=float(_short(ptf.scale)))
-        step = _short(calibrate_output(model.float_norm(samples, n), octaves))
-        norms.append(FittedNorm(ptf, fold(*model.norm_parameters(*at), ptf, step)))
+        layer = model.norm_parameters(*at)
+        step = _short(calibrate_output(model.float_norm(samples, n), *layer, octaves))
+        norms.append(FittedNorm(ptf, fold(*layer, ptf, step)))
     return Calibration(fracs, tuple(norms))
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import UserError
+from ..paths import write_whole
 from .digits import (
     CLASSES,
     HEADS,
@@ -334,6 +335,6 @@ def save(path: Path, arrays: Weights, meta: dict[str, object]) -> None:
             np.lib.format.write_array(data, np.asarray(array, order="C"), allow_pickle=False)
             archive.writestr(entry, data.getvalue())
     try:
-        path.write_bytes(file.getvalue())
+        write_whole(path, file.getvalue())
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror}") from error

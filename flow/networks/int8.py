@@ -258,7 +258,7 @@ class Calibration:
 
 def worth(softmax: UnitSoftmax) -> float:
     """Return what an output of 1 is worth, in a row with an exponent of 0."""
-    none = Outputs(np.zeros((1, 1), np.uint8), np.zeros(1, np.uint8))
+    none = Outputs(np.zeros((1, 1), np.uint8), np.zeros(1, np.int8))
     return float(2 * softmax.unit.result(softmax.parameters, none).half_lsb()[0])
 
 

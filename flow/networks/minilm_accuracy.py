@@ -27,6 +27,7 @@ SEED = 1
 RESAMPLES = 1000
 W8A8 = "W8A8"  # the method of int8 products alone
 LAYER_PAIRS = 400  # pairs that the layers one by one are measured on
+TOKENS, DOCUMENTS = (49, 128, 256, 512), 16  # of documents; how many of each
 HUB = "mteb/stsbenchmark-sts"  # GLUE's own test set has no scores
 HEADER = ("score", "sentence1", "sentence2")
 NO_DATA = (
@@ -65,7 +66,8 @@ class Result:
     three None without scores. fidelity: rank correlation of the cosines with the float model's.
     cosine: mean cosine of the embeddings with the float ones.
     seconds: for all embeddings. calibration_s: for calibration, 0 where it was shared. rtl: how
-    the RTL's embeddings differ, if the other figures are of them.
+    the RTL's embeddings differ, if the other figures are of them. saturated: share of the softmax's
+    logits at an end of int8, on the calibration sentences; None without a unit there.
     """
 
     name: str
@@ -77,6 +79,7 @@ class Result:
     seconds: float
     calibration_s: float
     rtl: ThroughRtl | None = None
+    saturated: float | None = None
 
 
 @dataclass(frozen=True)
@@ -242,7 +245,9 @@ def measure(
             figures = (score, lost, bootstrap(pairs.gold, reference, cosines, seed))
         near = float(np.vecdot(embeddings, float_embeddings).mean())
         rank = spearman(cosines, exact)
-        results.append(Result(method.name, *figures, rank, near, seconds, calibration_s, through))
+        share = softmax.saturated if isinstance(softmax, UnitSoftmax) else None
+        times = (seconds, calibration_s)
+        results.append(Result(method.name, *figures, rank, near, *times, through, share))
         if method.name == W8A8:
             reference = cosines
     return results
@@ -365,9 +370,92 @@ class _Only:
         return got
 
 
+@dataclass(frozen=True)
+class Documents:
+    """A method on documents of about so many tokens, against the float model.
+
+    fidelity, cosine: as in `Result`, over all pairs of documents. row_sum: mean sum of a row of
+    attention, over all layers, heads and tokens.
+    """
+
+    method: str
+    tokens: int
+    fidelity: float
+    cosine: float
+    row_sum: float
+
+
+def join(sentences: Sequence[str], model: minilm.MiniLM, tokens: int, seed: int) -> list[str]:
+    """Return DOCUMENTS texts of at most so many tokens, of sentences drawn and joined.
+
+    Raises UserError for a sentence that alone has more.
+    """
+    rng = np.random.default_rng(seed)
+    sizes = model.encode_tokens(sentences)[1].sum(axis=1) - 2  # without [CLS] and [SEP]
+    if sizes.max() + 2 > tokens:
+        raise UserError(f"a sentence has {sizes.max() + 2} tokens, too many for one of {tokens}")
+    documents = []
+    while len(documents) < DOCUMENTS:
+        chosen = []
+        for place in rng.permutation(len(sentences)):
+            if sizes[[*chosen, place]].sum() + 2 > tokens:
+                break
+            chosen.append(place)
+        documents.append(" ".join(sentences[place] for place in chosen))
+    return documents
+
+
+def by_length(
+    sentences: Sequence[str],
+    calibration: Sequence[str],
+    methods: Sequence[minilm_units.Method],
+    seed: int = SEED,
+    progress: Callable[[str], None] = lambda _: None,
+) -> list[Documents]:
+    """Return what methods do to documents of TOKENS, joined of sentences. Raises UserError."""
+    model = minilm.MiniLM()
+    fits = [one for one in sentences if len(one.split()) < min(TOKENS) // 2]
+    texts = {tokens: join(fits, model, tokens, seed) for tokens in TOKENS}
+    calibrated = minilm_units.Calibrated(model, minilm_units.sample(model, calibration, seed))
+    exact = {tokens: minilm_units.embed(model, some) for tokens, some in texts.items()}
+    lines = []
+    for method in methods:
+        softmax, norm = calibrated.softmax(method), calibrated.norm(method)
+        for tokens, some in texts.items():
+            summed = _Summed(softmax or minilm.float_softmax)
+            got = minilm_units.embed(model, some, summed, norm)
+            pairs = all_pairs(some)
+            fidelity = spearman(pairs.cosines(got), pairs.cosines(exact[tokens]))
+            cosine = float(np.vecdot(got, exact[tokens]).mean())
+            lines.append(Documents(method.name, tokens, fidelity, cosine, summed.mean))
+        progress(method.name)
+    return lines
+
+
+class _Summed:
+    """A softmax that adds up what its rows sum to."""
+
+    def __init__(self, softmax: minilm.Softmax):
+        self._softmax, self._total, self._rows = softmax, 0.0, 0
+
+    @property
+    def mean(self) -> float:
+        """Of the rows so far."""
+        return self._total / self._rows
+
+    def __call__(self, logits: np.ndarray, mask: np.ndarray, layer: int) -> np.ndarray:
+        shares = self._softmax(logits, mask, layer)
+        self._total += float(shares.sum(dtype=np.float64))
+        self._rows += shares[..., 0].size
+        return shares
+
+
 # --- the table ------------------------------------------------------------------------------------
 
-TITLES = ("method", "STS-B", "lost", "95 %", "fidelity", "cosine", "s", "calibration s")
+TITLES = (
+    *("method", "STS-B", "lost", "95 %", "fidelity", "cosine", "saturated"),
+    *("s", "calibration s"),
+)
 
 
 def cells(results: Sequence[Result]) -> list[list[str]]:
@@ -382,7 +470,8 @@ def cells(results: Sequence[Result]) -> list[list[str]]:
         interval = "-" if low is None else f"{low:+.2f} .. {high:+.2f}"
         figures = (shown(one.spearman, 2), shown(one.lost, 2), interval, shown(one.fidelity, 2))
         times = (shown(one.seconds, 1), shown(one.calibration_s, 1))
-        lines.append([one.name, *figures, shown(one.cosine, 5), *times])
+        share = "-" if one.saturated is None else f"{100 * one.saturated:.2f} %"
+        lines.append([one.name, *figures, shown(one.cosine, 5), share, *times])
     return lines
 
 
@@ -421,11 +510,29 @@ def layer_cells(lines: Sequence[Layer]) -> list[list[str]]:
     ]
 
 
-def chosen(name: str, rtl: bool = False) -> list[minilm_units.Method]:
+DOCUMENT_TITLES = ("method", "tokens", "fidelity", "cosine", "mean sum")
+
+
+def document_cells(lines: Sequence[Documents]) -> list[list[str]]:
+    """Return the lines of `by_length`, under DOCUMENT_TITLES."""
+    return [
+        [
+            *(one.method, str(one.tokens), f"{one.fidelity:.2f}"),
+            *(f"{one.cosine:.5f}", f"{one.row_sum:.3f}"),
+        ]
+        for one in lines
+    ]
+
+
+def chosen(name: str, rtl: bool = False, joined: bool = False) -> list[minilm_units.Method]:
     """Return the method of this name, else those that have it in theirs. Raises UserError.
 
-    Without a name, all of them, and with `rtl` the key ones.
+    Without a name, all of them, with `rtl` the key ones, and with `joined` those of a softmax unit
+    alone, with an F a head and no gain.
     """
+    if joined and not name:
+        alone = [one for one in minilm_units.METHODS if one.has_unit and one.norm is None]
+        return [one for one in alone if one.softmax.by == "head" and not one.softmax.gain]
     if rtl and not name:
         return [one for one in minilm_units.METHODS if one.key]
     exactly = [one for one in minilm_units.METHODS if one.name == name]

@@ -17,7 +17,7 @@ import numpy as np
 from softnorm.models import reference
 from softnorm.models.ailayernorm import AILayerNorm
 from softnorm.models.arith import INT8
-from softnorm.models.ptf import ALPHAS, Ptf, calibrate_mse, calibrate_output, fold
+from softnorm.models.ptf import ALPHAS, Ptf, calibrate_mse, calibrate_output, deviations, fold
 from softnorm.models.quantise import round_half_up
 from softnorm.units.ailayernorm import AILAYERNORM
 from softnorm.units.e2softmax import E2SOFTMAX
@@ -26,7 +26,7 @@ from softnorm.units.rexp import REXP
 from softnorm.units.softmax import SoftmaxUnit
 from softnorm.units.unit import Parameters, Unit
 
-from . import minilm
+from . import advice, minilm
 from .stand_in import (
     FittedNorm,
     UnitNorm,
@@ -39,6 +39,7 @@ from .stand_in import (
 TOKENS = 400  # a LayerNorm is calibrated with
 QUERIES = 8  # of a sentence, that a softmax is calibrated with
 BATCH_TOKENS = 1024
+FAR = 0.25  # deviations: a mean of all of a LayerNorm's rows beyond is taken out before it
 
 
 # --- running the model ----------------------------------------------------------------------------
@@ -147,18 +148,36 @@ def fit_plain(
     octaves: int,
     exact: np.ndarray | None = None,
     rms: bool = False,
+    parameters: Parameters | None = None,
 ) -> FittedNorm:
     """Return a LayerNorm by `models.ptf` alone, which looks at inputs and outputs one by one.
 
     samples: real inputs [samples, channels]. octaves: of output steps, 0 is one for all channels.
     exact: the float layer's outputs for the samples, default MiniLM's LayerNorm. rms: it is an
-    RMSNorm.
+    RMSNorm. parameters: AILayerNorm's, over its defaults: by how much its standard deviations are
+    too large on average is taken out of gamma. None: the unit's are exact.
     """
-    ptf = calibrate_mse(samples)
     if exact is None:
         exact = minilm.layer_norm(samples, gamma, beta)
-    step = calibrate_output(exact, octaves)
-    return FittedNorm(ptf, fold(gamma, beta, ptf, step, rms))
+    centre = _centre(samples, rms)
+    samples = samples - centre
+    ptf = calibrate_mse(samples)
+    if parameters is not None:
+        mine, right = deviations(samples, ptf, AILayerNorm(**AILAYERNORM.resolve(parameters)), rms)
+        gamma = gamma * float(np.mean(mine[right > 0] / right[right > 0]))
+    step = calibrate_output(exact, gamma, beta, octaves)
+    return FittedNorm(ptf, fold(gamma, beta, ptf, step, rms), centre=centre)
+
+
+def _centre(samples: np.ndarray, rms: bool) -> float:
+    """What LayerNorm's samples are better less: their mean if it is large against the deviations.
+
+    Where the mean of a row is far from 0 against its deviation AILayerNorm's variance, a difference
+    of compressed squares, is wrong. 0 for an RMSNorm, which is not the same without the mean.
+    """
+    mean, std = reference.row_statistics(samples)
+    common = float(mean.mean())
+    return 0.0 if rms or abs(common) < FAR * np.median(std) else common
 
 
 def fit_norm(
@@ -185,6 +204,8 @@ def fit_norm(
     gamma, beta = gamma.astype(np.float64), beta.astype(np.float64)
     if exact is None:
         exact = minilm.layer_norm(samples, gamma, beta)
+    inputs, centre = samples, _centre(samples, rms)
+    samples = samples - centre
     ptf = _fit_inputs(unit, samples, exact, gamma, beta, rms)
     z = _normalised(unit, ptf, samples, rms)
     z_mean, y_mean = z.mean(axis=0), exact.mean(axis=0)
@@ -196,10 +217,10 @@ def fit_norm(
     step = _fit_steps(z - middle, slope, octaves)
     # Outputs are centred, as far as beta's int8 can: what is left goes into the offset.
     shift = np.clip(-slope * middle, INT8[0] * step, INT8[1] * step)
-    fitted = FittedNorm(ptf, fold(slope, shift, ptf, step, rms))
+    fitted = FittedNorm(ptf, fold(slope, shift, ptf, step, rms), centre=centre)
     if unit is None:
         return fitted
-    lost = exact - fitted.run(AILAYERNORM, parameters, samples)
+    lost = exact - fitted.run(AILAYERNORM, parameters, inputs)
     return replace(fitted, offset=lost.mean(axis=0))
 
 
@@ -237,7 +258,7 @@ def _fit_inputs(
                 ptf = Ptf(float(scale), int(zp), np.argmin(errors, axis=0).astype(np.uint8))
                 y = _normalised(unit, ptf, samples, rms) * gamma
                 want = exact - beta
-                gain = (y * want).sum() / np.square(y).sum()
+                gain = (y * want).sum() / max(np.square(y).sum(), np.finfo(np.float64).tiny)
                 found.append((float(np.square(gain * y - want).sum()), ptf))
         return min(found, key=lambda pair: pair[0])
 
@@ -396,11 +417,15 @@ class Calibrated:
         if part is None:
             return None
         if part not in self._known:
-            fitted = []
+            parameters, fitted = part.unit.resolve(part.parameters), []
             for name, inputs in zip(minilm.NORM_INPUTS, self._samples.norm_inputs, strict=True):
                 real = (inputs, *self._model.norm_parameters(*name), part.octaves)
                 fitted.append(
-                    fit_norm(part.parameters, *real) if part.by_outputs else fit_plain(*real)
+                    fit_norm(parameters, *real)
+                    if part.by_outputs
+                    else fit_plain(*real, parameters=parameters)
                 )
-            self._known[part] = UnitNorm(part.unit, part.unit.resolve(part.parameters), fitted)
+                where = f"{name[0].removesuffix('_input').replace('_', ' ')} {name[1]}"
+                advice.check_norm(where, inputs, fitted[-1], AILayerNorm(**parameters))
+            self._known[part] = UnitNorm(part.unit, parameters, fitted)
         return self._known[part]

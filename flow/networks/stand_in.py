@@ -17,13 +17,15 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from softnorm.models import reference
-from softnorm.models.arith import FRACS
+from softnorm.models.arith import FRACS, INT8
 from softnorm.models.ptf import FoldedNorm, Ptf
+from softnorm.models.quantise import centre_logits
 from softnorm.units.softmax import SoftmaxUnit
-from softnorm.units.unit import ChannelSet, Outputs, Parameters, Rows, Unit
+from softnorm.units.unit import Outputs, Parameters, Rows, Unit
 
 from ..build.bulk import bulk_build
 from ..bulk import rtl
+from . import advice
 
 # (unit, all of its parameters, rows) -> outputs: what a unit makes of rows.
 Engine = Callable[[Unit, Parameters, Rows], Outputs]
@@ -98,9 +100,11 @@ class UnitSoftmax:
     """A `minilm.Softmax`: logits to int8, through the unit, and back.
 
     parameters: all of them (`Unit.resolve`). frac: F, integers [layers] or [layers, heads].
-    settings: the others. engine: what runs the rows. gain: what a head's outputs are multiplied by,
-    [layers, heads], None for 1. It is no hardware: a network has it in the weights behind, in the
-    rows that take the head's values.
+    settings: the others. engine: what runs the rows. offset: what a head's logits are less, real
+    [layers, heads], None for 0: the constant of a requantiser, by which no softmax changes. gain:
+    what a head's outputs are multiplied by, [layers, heads], None for 1. It is no hardware: a
+    network has it in the weights behind, in the rows that take the head's values. saturated: share
+    of the logits of calibration at an end of int8, NaN without calibration.
     """
 
     unit: SoftmaxUnit
@@ -108,16 +112,29 @@ class UnitSoftmax:
     frac: np.ndarray
     settings: Mapping[str, int] = field(default_factory=dict)
     engine: Engine = by_model
+    offset: np.ndarray | None = None
     gain: np.ndarray | None = None
+    saturated: float = float("nan")
+
+    def quantise(
+        self, logits: np.ndarray, mask: np.ndarray, layer: int
+    ) -> tuple[np.ndarray, dict[str, int | np.ndarray]]:
+        """Return the logits as the unit takes them, and the settings that go with it.
+
+        Arguments as of the call. What is masked may be anything; it becomes a 0.
+        """
+        if self.offset is not None:
+            logits = logits - np.reshape(self.offset[layer], (-1, 1, 1)).astype(logits.dtype)
+        if not mask.all():
+            logits = np.where(mask, logits, 0)
+        return self.unit.quantise(logits, np.reshape(self.frac[layer], (-1, 1, 1)))
 
     def __call__(self, logits: np.ndarray, mask: np.ndarray, layer: int) -> np.ndarray:
         batch, heads, queries, keys = logits.shape
-        frac = np.reshape(self.frac[layer], (-1, 1, 1))
         live = None
         if not mask.all():
             live = np.ascontiguousarray(np.broadcast_to(mask, logits.shape)).reshape(-1, keys)
-            logits = np.where(mask, logits, 0)  # what is masked may be anything; 0 has an int8
-        x, given = self.unit.quantise(logits, frac)
+        x, given = self.quantise(logits, mask, layer)
         of_rows = {
             name: np.broadcast_to(value, (batch, heads, queries, 1)).ravel()
             for name, value in given.items()
@@ -127,7 +144,7 @@ class UnitSoftmax:
             settings={**self.settings, **of_rows},
         )
         outputs = self.engine(self.unit, self.parameters, rows)
-        real = self.unit.result(self.parameters, outputs).to_real().reshape(logits.shape)
+        real = self.unit.to_real(self.parameters, outputs).reshape(logits.shape)
         if self.gain is not None:
             real = real * self.gain[layer][:, None, None]
         return real.astype(logits.dtype)
@@ -141,29 +158,65 @@ def fit_softmax(
     mask: np.ndarray,
     by: str = "head",
     gain: bool = False,
+    names: Sequence[str] = (),
 ) -> UnitSoftmax:
     """Return the unit with the F of the least squared error of its probabilities.
 
     parameters: over the defaults. logits: by layer, real [heads, rows, keys], with mask [rows,
-    keys]. by: "layer" for one F a layer, "head" for one a head; F is a setting of the row. Large
-    logits that saturate here and there may be worth the finer steps of all others, or not. gain:
-    whether each head has one, with which its rows sum to 1 on average.
+    keys] or as logits. by: "layer" for one F a layer, "head" for one a head; F is a setting of the
+    row. Large logits that saturate here and there may be worth the finer steps of all others, or
+    not. Each head's logits are less a constant (`models.quantise.centre_logits`). gain: whether
+    each head has one, with which its rows sum to 1 on average. names: of the layers, for warnings.
+
+    Warns (`advice.CalibrationWarning`) if a head's rows sum to far from 1, or do not fit int8.
     """
     parameters = unit.resolve(parameters)
-    layers, heads, masks = len(logits), len(logits[0]), mask[:, None, None, :]
+    layers, heads = len(logits), len(logits[0])
+    masks = np.broadcast_to(mask, logits[0].shape).transpose(1, 0, 2)[:, :, None]
+    counted = masks.sum(axis=3)[:, :, 0]  # [rows, heads]
     rows = [one.transpose(1, 0, 2)[:, :, None].astype(np.float64) for one in logits]
-    fitted = UnitSoftmax(unit, parameters, np.zeros((layers, heads), np.int64), settings)
+    offset = np.zeros((layers, heads))
+    fitted = UnitSoftmax(
+        unit, parameters, np.zeros((layers, heads), np.int64), settings, offset=offset
+    )
+    build = " ".join([unit.name, *_words(unit, parameters, settings)])
+    everywhere, ends = np.arange(heads), 0
     sums = np.empty((layers, heads))
     for layer, x in enumerate(rows):
-        exact = reference.softmax(x, np.broadcast_to(masks, x.shape))
-        errors = []
-        for frac in FRACS:
-            fitted.frac[layer] = frac
-            errors.append(np.square(fitted(x, masks, layer) - exact).sum(axis=(0, 2, 3)))
-        errors = np.array(errors)
-        fitted.frac[layer] = errors.sum(axis=1).argmin() if by == "layer" else errors.argmin(axis=0)
-        sums[layer] = fitted(x, masks, layer).sum(axis=(0, 2, 3)) / len(x)
-    return replace(fitted, gain=1 / sums) if gain else fitted
+        exact = reference.softmax(x, masks)
+        seen = [x[:, head][masks[:, head]] for head in range(heads)]
+        # Constants by F: the largest logit at the top, or, where that cuts more, all centred.
+        centres = np.array([[[centre_logits(one, f) for one in seen]] * 2 for f in FRACS])
+        centres[:, 1] = centres[0, 0]
+        errors = np.full(centres.shape, np.inf)
+        for frac, way in np.ndindex(errors.shape[:2]):
+            if way and np.abs(np.diff(centres[frac], axis=0)).max() <= 1:
+                continue  # the same but for rounding
+            fitted.frac[layer], offset[layer] = frac, centres[frac, way]
+            errors[frac, way] = np.square(fitted(x, masks, layer) - exact).sum(axis=(0, 2, 3))
+        least = errors.min(axis=1)
+        best = least.sum(axis=1).argmin() if by == "layer" else least.argmin(axis=0)
+        fitted.frac[layer] = best
+        ways = errors.argmin(axis=1)[best, everywhere]
+        offset[layer] = centres[best, ways, everywhere]
+        got = fitted(x, masks, layer)
+        sums[layer] = got.sum(axis=(0, 2, 3)) / len(x)
+        q = fitted.quantise(x, masks, layer)[0]
+        ends += int((masks & ((q == INT8[0]) | (q == INT8[1]))).sum())
+        share = ends / (max(counted.sum(), 1) * (layer + 1))
+        low = ~(masks & (q > INT8[0])).any(axis=(2, 3)) & (counted > 1)
+        lost = np.where(got == 0, exact, 0).sum(axis=(0, 2, 3)) / len(x)
+        where = names[layer] if names else f"layer {layer}"
+        advice.check_logits(build, where, low, share)
+        held = np.minimum(sums[layer], 1) if gain else sums[layer]  # a gain takes what is too much
+        advice.check_sums(build, where, held, lost, float(counted.mean()))
+    return replace(fitted, saturated=share, gain=1 / sums if gain else None)
+
+
+def _words(unit: Unit, parameters: Parameters, settings: Mapping[str, int]) -> list[str]:
+    """What of a build is not the unit's default: NAME=VALUE."""
+    others = {name: value for name, value in parameters.items() if value != unit.defaults[name]}
+    return [f"{name}={value}" for name, value in {**others, **settings}.items()]
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,29 +224,27 @@ class FittedNorm:
     """A LayerNorm as a unit takes it; an output's real value is out * folded.step + offset.
 
     offset: float64 [channels] or 0. The biases behind have it folded in, as the weights have the
-    step.
+    step. centre: what inputs are less before they are quantised, by which no LayerNorm changes: the
+    bias before has it in.
     """
 
     ptf: Ptf
     folded: FoldedNorm
     offset: np.ndarray | float = 0.0
+    centre: float = 0.0
 
     def run(
         self, unit: Unit, parameters: Parameters, x: np.ndarray, engine: Engine = by_model
     ) -> np.ndarray:
         """Return what the unit, with all of its parameters, makes of real x [rows, channels].
 
-        float64. Settings that follow from a row's length are left to the unit's descriptor.
+        float64.
         """
-        columns = {
-            column.name: getattr(self.folded.channels, column.name) for column in unit.channels
-        }
-        taken = {setting.name for setting in unit.settings(parameters)}
         folded = self.folded
-        q, given = unit.quantised(self.ptf.quantise(x), folded.zp, folded.channels.alpha)
-        given |= {s: getattr(folded, s) for s in ("gfrac", "ofrac", "rms") if s in taken}
-        rows = rtl.rows_of(unit, parameters, q, settings=given, channels=ChannelSet(columns))
-        return self.folded.dequantise(engine(unit, parameters, rows).out) + self.offset
+        q, settings = unit.quantise(x - self.centre, self.ptf, folded)
+        rows = rtl.rows_of(unit, parameters, q, settings=settings, channels=folded.channels)
+        outputs = engine(unit, parameters, rows)
+        return unit.to_real(parameters, outputs, folded.step) + self.offset
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""docs/networks.json, synth.json, figures.json, proofs.json: what was measured, by command.
+"""docs/networks.json, synth.json, figures.json, proofs.json, reach.json: figures, by command.
 
 Each entry has the day and a hash of the sources that it is of: what has since become older shows
 in the pages. An entry without a hash was measured before there were hashes, and counts as older.
@@ -22,13 +22,13 @@ from softnorm.units.unit import Parameters, Unit
 
 from .. import tools
 from ..errors import UserError
-from ..paths import DATA, ROOT, RTL, short
+from ..paths import DATA, ROOT, RTL, short, write_whole
 from ..ppa import sources
 from ..static.synth import Result
 
 DOCS = ROOT / "docs"
 NETWORKS, SYNTH, FIGURES = "networks.json", "synth.json", "figures.json"
-PROOFS = "proofs.json"
+PROOFS, REACH = "proofs.json", "reach.json"
 LISTED = ROOT / "flow/formal/proofs.hjson"  # what is proved
 BULK = "make bench ONLY=bulk"
 
@@ -100,7 +100,7 @@ def put(file: str, found: Mapping[str, Kept], folder: Path) -> str:
     every = {**load(file, folder), **found}
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        path.write_text(text(every), encoding="utf-8")
+        write_whole(path, text(every))
     except OSError as error:
         raise UserError(f"cannot write {error.filename}: {error.strerror}") from None
     return f"written: {short(path)}; `make generate` writes it into the pages"
@@ -152,6 +152,12 @@ def of_network(name: str, units: Iterable[Unit] = ()) -> str:
     contents = [hashlib.sha256(path.read_bytes()).hexdigest() for path in data]
     rtl = {RTL / file for unit in units for file in unit.rtl}
     return sources.digest([*sorted(files), *sorted(rtl)], models(), *contents)
+
+
+def of_reach() -> str:
+    """Of what figures over lengths and means depend on: models, calibration, measurement."""
+    files = ["flow/accuracy/reach.py", "flow/networks/stand_in.py", "models/quantise.py"]
+    return sources.digest([ROOT / name for name in files], models())
 
 
 def of_gates(unit: Unit) -> str:

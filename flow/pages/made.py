@@ -12,6 +12,7 @@ import json
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,12 +21,12 @@ from softnorm.models.e2softmax import E2Softmax
 from softnorm.units import UNITS
 from softnorm.units.unit import Unit, Variant
 
-from ..accuracy import frontier, tables
+from ..accuracy import frontier, reach, tables
 from ..errors import UserError
 from ..mutate import page as mutation
 from ..mutate.results import Status
 from ..mutate.results import status as mutation_status
-from ..networks import digits_accuracy
+from ..networks import advice, digits_accuracy
 from ..paths import ROOT
 from ..ppa import store
 from ..ppa.compare import pairs
@@ -42,16 +43,21 @@ def files(folder: Path = kept.DOCS) -> dict[Path, str]:
 
     folder: of the figures that it is made of.
     """
-    made = Made(folder)
     found = {}
     for path in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]:
         text = path.read_text(encoding="utf-8")
         if "<!--" in text:
             try:
-                found[path] = markers.filled(text, made.block, made.number)
+                found[path] = filled(text, folder)
             except UserError as error:
                 raise UserError(f"{path.relative_to(ROOT)}: {error}") from None
     return found
+
+
+def filled(page: str, folder: Path = kept.DOCS) -> str:
+    """A page's text with what stands between its markers, of the figures in a folder."""
+    made = Made(folder)
+    return markers.filled(page, made.block, made.number)
 
 
 @dataclass(frozen=True)
@@ -84,6 +90,8 @@ def _network(words: str) -> Table:
 
 def _tables() -> dict[str, Table]:
     every = {name: _network(words) for name, words in TABLES.items()}
+    for name in ("lengths", "means"):
+        every[name] = Table(kept.REACH, f"make accuracy {name.upper()}=1", kept.of_reach)
     every["bulk"] = Table(kept.FIGURES, kept.BULK, lambda: kept.of_bulk(UNITS.values()))
     every["pytorch"] = Table(kept.FIGURES, PYTORCH, lambda: None)
     return every
@@ -93,7 +101,7 @@ class Made:
     """What is made of the figures in a folder."""
 
     def __init__(self, folder: Path = kept.DOCS):
-        names = (kept.NETWORKS, kept.SYNTH, kept.FIGURES, kept.PROOFS)
+        names = (kept.NETWORKS, kept.SYNTH, kept.FIGURES, kept.PROOFS, kept.REACH)
         self.folder = folder
         self._kept = {name: kept.load(name, folder) for name in names}
         self._tables = _tables()
@@ -258,6 +266,46 @@ class Made:
         titles = ["785 logits per row", "mean sum of a row's outputs, linear", "row-scaled"]
         return _markdown(titles, lines)
 
+    def lengths(self, columns: Sequence[str], builds: Collection[str] = ()) -> str:
+        """Figures of rows of normal logits, over their length; of all builds without `builds`."""
+        return self._over("lengths", columns, "keys", ["build"], "build", builds)
+
+    def means(self, columns: Sequence[str], unit: str = "") -> str:
+        """Figures of LayerNorms over the mean of rows: of one at all deviations, or of all units at
+        that of the plot."""
+        one, _ = self.table("means")
+        if unit:
+            builds = {line[0] for line in one.lines if line[0].split()[0] == unit}
+            return self._over("means", columns, "mean", ["build", "deviation"], "build", builds)
+        return self._over("means", columns, "mean", ["build"], "deviation", {str(reach.PLOTTED)})
+
+    def _over(
+        self,
+        name: str,
+        columns: Sequence[str],
+        axis: str,
+        firsts: Sequence[str],
+        key: str,
+        wanted: Collection[str],
+    ) -> str:
+        """Columns of a kept table, with the axis to the right: a line each, where they are several.
+
+        firsts: what a line begins with. wanted: values of the column `key`; all, if empty.
+        """
+        one, _ = self.table(name)
+        found: dict[tuple[str, ...], dict[str, str]] = {}
+        for cells in one.lines:
+            line = dict(zip(one.titles, cells, strict=True))
+            if not wanted or line[key] in wanted:
+                for column in columns:
+                    names = [_named(line[first]) for first in firsts]
+                    more = [column] * (len(columns) > 1)
+                    found.setdefault((*names, *more), {})[line[axis]] = line[column]
+        places = list(dict.fromkeys(at for line in found.values() for at in line))
+        titles = [*firsts, *["figure"] * (len(columns) > 1), *places]
+        lines = [[*names, *(line.get(at, "") for at in places)] for names, line in found.items()]
+        return _markdown(titles, lines) + self._by(name)
+
     def frontier(self, best: bool) -> str:
         """Errors against what is stored: of docs/accuracy.json, descriptors and the digits."""
         digits, older = self.table("digits")
@@ -322,6 +370,48 @@ def _digits(made: Made, table: str, wanted: Sequence[str]) -> str:
 _FINE = "E2Softmax DIV_BITS=3 EXP_FRAC=1 row-scaled"
 _MINILM = {name: name for name in ("method", "STS-B", "lost", "95 %", "fidelity", "cosine")}
 _BEST = "e2softmax DIV_BITS=4 EXP_FRAC=1 fmt=1"
+# Builds that the plot over lengths has, with their names there: each unit's own, and what to take.
+LENGTH_BUILDS = {
+    "e2softmax DIV_BITS=1 EXP_FRAC=0 fmt=0": "E2Softmax, the paper's",
+    "e2softmax DIV_BITS=1 EXP_FRAC=0 fmt=1": "E2Softmax, row-scaled",
+    advice.RECOMMENDED: "E2Softmax, recommended",
+    "rexp W=8": "REXP",
+    "lut2d W=8": "2D-LUT",
+    "softermax": "Softermax",
+    "exact_softmax": "Exact softmax",
+}
+MEAN_BUILDS = {
+    "ailayernorm CMP_RANGES=2": "AILayerNorm",
+    "ailayernorm CMP_RANGES=3": "AILayerNorm CMP_RANGES=3",
+    "nnlut_layernorm": "NN-LUT LayerNorm",
+    "exact_layernorm": "Exact LayerNorm",
+}
+
+
+def _settings(unit: Unit, made: Made) -> str:
+    """Ports of a unit's settings and channel table: widths and values."""
+    longest = (unit.defaults["LANES"], unit.defaults["MAX_LEN"], 65536)
+    several = [unit.settings(unit.resolve({"MAX_LEN": n, "LANES": 1})) for n in (1, *longest)]
+    *_, here, _ = several
+    lines = []
+    for number, setting in enumerate(here):
+        each = [one[number] for one in several]
+        ends = [one.values[-1] for one in each]
+        bits, last = str(setting.bits), str(ends[-2])
+        if len(set(ends)) > 1:
+            about = f"{each[0].bits} to {each[-1].bits}"
+            last = f"{last} at the defaults"
+            if ends == [1, *longest]:
+                about, last = "clog2(MAX_LEN + 1)", "MAX_LEN"
+            bits = f"{about}, {bits} at the defaults"
+        values = f"{setting.values[0]} to {last}"
+        lines.append((f"`{setting.port}`", f"`{setting.name}`", bits, values))
+    for column in unit.channels:
+        values = f"{column.values[0]} to {column.values[-1]}"
+        lines.append((f"`{column.port}`", f"channels' `{column.name}`", str(column.bits), values))
+    return _markdown(("port", "in Python", "bits", "values"), lines)
+
+
 BLOCKS: dict[str, Callable[[Made], str]] = {
     "evidence summary": lambda made: sentences.summary(),
     "evidence vocabulary": lambda made: sentences.vocabulary(),
@@ -366,6 +456,14 @@ BLOCKS: dict[str, Callable[[Made], str]] = {
             "2D-LUT and AILayerNorm",
         ],
     ),
+    "lengths": lambda made: made.lengths(["mean sum"]),
+    "lengths: KL": lambda made: made.lengths(["KL, nats"]),
+    "lengths: worst": lambda made: made.lengths(
+        ["least sum", "largest sum", "flips by index", "inverted rows", "worst inversion"],
+        LENGTH_BUILDS,
+    ),
+    "means": lambda made: made.means(["std, bias", "std, spread", "mean abs", "max abs"]),
+    "means: ailayernorm": lambda made: made.means(["std, bias", "std, spread"], "ailayernorm"),
     "frontier": lambda made: f"{made.frontier(True)}\n{made.frontier(False)}",
     "bulk": Made.bulk,
     **{
@@ -373,6 +471,11 @@ BLOCKS: dict[str, Callable[[Made], str]] = {
         for name, block in mutation.BLOCKS.items()
     },
     "proofs": Made.proofs,
+    **{
+        f"settings {unit.name}": partial(_settings, unit)
+        for unit in UNITS.values()
+        if unit.settings(unit.defaults)
+    },
     "pytorch": lambda made: made.shown(
         "pytorch", {name: name for name in ("in place", "a pass", "against eager", "calibration")}
     ),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..accuracy.tables import figure, write_plot
 from ..errors import UserError
-from ..paths import short
+from ..paths import short, write_whole
 from . import fpga, plots, steps
 from .baseline import ALLOWED
 from .compare import AIM_TITLES, RATIO_TITLES, aims, pairs, ratios
@@ -317,7 +317,7 @@ def write(store: Store, folder: Path = DOCS) -> list[str]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, text in ((FILE, store.text()), (PAGE, page(store))):
-            (folder / name).write_text(text, encoding="utf-8")
+            write_whole(folder / name, text)
             said.append(f"written: {short(folder / name)}")
     except OSError as error:
         raise UserError(f"cannot write {error.filename}: {error.strerror}") from None

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Calibration of units for a PyTorch network, from the float network's tensors on example batches.
 
-A softmax gets the F of the least squared error of its probabilities, each head its own; a LayerNorm
-or RMSNorm is fitted by its outputs (`flow.networks.minilm_units`).
+A softmax gets the F of the least squared error of its probabilities, each head its own, and a
+constant that its logits are less; a LayerNorm or RMSNorm is fitted by its outputs
+(`flow.networks.minilm_units`). What a unit cannot do well is warned of (`flow.networks.advice`).
 """
 
 from __future__ import annotations
@@ -17,11 +18,12 @@ import torch
 from torch import nn
 
 from softnorm.models import reference
-from softnorm.models.arith import FRACS
+from softnorm.models.ailayernorm import AILayerNorm
 
 from ..errors import UserError
-from ..networks import minilm
+from ..networks import advice
 from ..networks.minilm_units import AILAYERNORM, fit_norm, fit_plain
+from ..networks.stand_in import fit_softmax
 from . import attention
 from .modules import Choice, UnitNorm, UnitSoftmax, as_array
 
@@ -301,22 +303,22 @@ class _Recorder:
 def fit_unit_softmax(choice: Choice, name: str, samples: Samples) -> UnitSoftmax:
     """Return the unit with the F of the least squared error of its probabilities, by head.
 
-    Raises UserError if calibration saw no row of this softmax.
+    Warns as `stand_in.fit_softmax` does. Raises UserError if calibration saw no row of this
+    softmax.
     """
     logits, mask = samples.logits[name]
     if not mask.size:
         raise UserError(f"{name}: calibration saw no row with an unmasked element")
-    exact, errors = minilm.softmax(logits, mask), []
-    for f in FRACS:
-        real = UnitSoftmax(choice, np.full(len(logits), f)).run(logits, mask)
-        errors.append(np.square(real - exact).sum(axis=(1, 2)))
-    return UnitSoftmax(choice, np.argmin(errors, axis=0))
+    given = (choice.unit, choice.parameters, choice.every_setting)
+    fitted = fit_softmax(*given, [logits], mask, names=[name])
+    return UnitSoftmax(choice, fitted.frac[0], fitted.offset[0], fitted.saturated)
 
 
 def fit_unit_norm(choice: Choice, name: str, norm: RealNorm, samples: Samples) -> UnitNorm:
     """Return the unit fitted to a float norm, as `minilm_units.fit_norm` does.
 
-    Raises UserError for a norm that no setting of the unit serves.
+    Warns (`advice.CalibrationWarning`) if AILayerNorm gets rows' deviations wrong. Raises UserError
+    for a norm that no setting of the unit serves.
     """
     rows = samples.norms[name]
     exact = norm(rows)
@@ -327,9 +329,14 @@ def fit_unit_norm(choice: Choice, name: str, norm: RealNorm, samples: Samples) -
     given = (rows, norm.gamma, norm.beta, OCTAVES, exact, norm.rms)
     try:
         if len(rows) < FEWEST:
-            return UnitNorm(choice, fit_plain(*given))
-        fitted = fit_norm(known, *given)
+            fitted = fit_plain(*given, parameters=known)
+        else:
+            fitted = fit_norm(known, *given)
     except ValueError as error:
         raise UserError(f"{name}: {error}") from error
+    if known is not None:
+        advice.check_norm(name, rows, fitted, AILayerNorm(**known), norm.rms)
+    if len(rows) < FEWEST:
+        return UnitNorm(choice, fitted)
     lost = exact - fitted.run(unit, parameters, rows)
     return UnitNorm(choice, replace(fitted, offset=fitted.offset + lost.mean(axis=0)))

@@ -76,6 +76,9 @@ class Evaluation:
         for what, units in (("softmaxes", self.softmaxes), ("norms", self.norms)):
             if units:
                 lines.append(f"{len(units)} {what}: {next(iter(units.values())).choice}")
+        shares = [unit.saturated for unit in self.softmaxes.values()]
+        if shares:
+            lines[0] += f"; {100 * max(shares):.2g} % of a softmax's logits saturated at most"
         return "\n".join([*lines, *(f"left float: {line}" for line in self.left)])
 
     def _unit(self, units: Mapping[str, nn.Module], module: nn.Module) -> nn.Module:

@@ -30,6 +30,13 @@ class Choice:
     parameters: Parameters
     settings: Mapping[str, int] = field(default_factory=dict)
 
+    @property
+    def every_setting(self) -> dict[str, int]:
+        """The settings of a softmax but F: those of `settings`, the others' first values."""
+        free = self.unit.settings(self.parameters)
+        first = {one.name: one.values[0] for one in free if one.name != FRAC}
+        return {**first, **self.settings}
+
     def __str__(self) -> str:
         words = {**self.parameters, **self.settings}
         return " ".join([self.unit.name, *(f"{name}={value}" for name, value in words.items())])
@@ -96,12 +103,20 @@ class UnitSoftmax(nn.Module):
     """A unit in the place of a softmax over the last axis.
 
     choice: a softmax unit, or words as `choose` takes them. frac: F, 0..7, an integer, or one a
-    head [heads]: logits are then [..., heads, queries, keys]. Logits become what the unit takes, as
-    a rule int8 in units of 2^-F, rounded half up, saturated. Raises UserError for a unit that is no
-    softmax or for another frac.
+    head [heads]: logits are then [..., heads, queries, keys]. offset: what logits are less, real,
+    one or [heads]: what a requantiser takes off, by which no softmax changes. Logits become what
+    the unit takes, as a rule int8 in units of 2^-F, rounded half up, saturated. saturated: share of
+    the logits of calibration at an end of int8, for whoever asks. Raises UserError for a unit that
+    is no softmax or for another frac.
     """
 
-    def __init__(self, choice: str | Choice, frac: int | np.ndarray):
+    def __init__(
+        self,
+        choice: str | Choice,
+        frac: int | np.ndarray,
+        offset: float | np.ndarray = 0.0,
+        saturated: float = float("nan"),
+    ):
         super().__init__()
         self.choice = choose(choice)
         self.frac = np.atleast_1d(frac)
@@ -110,10 +125,16 @@ class UnitSoftmax(nn.Module):
         right = self.frac.ndim == 1 and np.issubdtype(self.frac.dtype, np.integer)
         if not right or not set(self.frac.tolist()) <= set(FRACS):
             raise UserError(f"frac must be integers in 0..7, one or one a head, got {frac!r}")
+        self.offset = np.broadcast_to(np.asarray(offset, np.float64), self.frac.shape)
+        self.saturated = saturated
         unit, parameters = self.choice.unit, self.choice.parameters
-        free = {one.name: one.values[0] for one in unit.settings(parameters) if one.name != FRAC}
-        settings = {**free, **self.choice.settings}
-        self._softmax = stand_in.UnitSoftmax(unit, parameters, self.frac[None], settings)
+        self._softmax = stand_in.UnitSoftmax(
+            unit,
+            parameters,
+            self.frac[None],
+            self.choice.every_setting,
+            offset=self.offset[None],
+        )
 
     def forward(self, logits: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
         """Return probabilities of logits [..., keys], of their dtype, 0 where masked.

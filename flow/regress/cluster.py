@@ -161,8 +161,8 @@ def _local(distributed, workers: int):
         worker_dashboard_address=None,
         local_directory=str(FOLDER),
         silence_logs=logging.CRITICAL + 1,
-        # Ctrl-C is the parent's business.
-        preload=["import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)"],
+        # Ctrl-C is the parent's business, as in flow.regress.worker.
+        preload=["import os, signal; signal.signal(signal.SIGINT, signal.SIG_IGN); os.setpgrp()"],
     )
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The regression plan: its runs, and the reason for each. Read from testplans/regression.hjson."""
+"""The regression plan: its runs, and the reason for each. Read from regression/plan.hjson."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from ..sim.simulate import DEFAULT_ROWS, rerun_line
 from ..static.lint import label
 
 COMMON = ("LANES", "MAX_LEN")  # parameters of every unit
-PLAN = ROOT / "testplans/regression.hjson"
+PLAN = ROOT / "regression/plan.hjson"
 # In place of a run's list of units.
 BASELINES = "baselines"
 ALL = "all"  # baselines too, in every set

@@ -19,15 +19,14 @@ from pathlib import Path
 from softnorm.units import get
 
 from ..build.pins import BuildError, build
-from ..coverage import code as code_coverage
 from ..errors import UserError
-from ..paths import BUILD
+from ..paths import BUILD, write_whole
 from ..sim.buckets import Bucket
 from ..sim.shrink import shrink
 from ..sim.simulate import simulate
 from .plan import BULK, Job
 from .provenance import metadata
-from .results import Results
+from .results import Results, save
 from .worker import groups, run_group
 
 FOLDER = BUILD / "regress"
@@ -52,20 +51,11 @@ class Regression(Results):
                     "starts another regression"
                 )
             now["started"] = before["started"]
-        kept.write_text(json.dumps(now, indent=1) + "\n")
+        write_whole(kept, json.dumps(now, indent=1) + "\n")
 
     def save(self, result: Mapping[str, object]) -> None:
-        """Keep a result: whole or not at all, and once, however often it comes.
-
-        Names of code coverage points go into a file that all results of a build share.
-        """
-        if "code" in result:
-            names = result["code"]["names"]
-            table = code_coverage.digest(names)
-            if not self._names(table).exists():
-                _write(self._names(table), names)
-            result = {**result, "code": {**result["code"], "names": table}}
-        _write(self._path(result["id"]), result)
+        """Keep a result."""
+        save(self.folder, result)
 
     def left(self, *, failed: bool = False) -> list[Job]:
         """Jobs without a result; with `failed`, those whose result is a failure instead."""
@@ -99,7 +89,7 @@ class Regression(Results):
                 group = next(waiting, None)
                 if group is None:
                     return
-                running.add(executor.submit(run_group, group, sources))
+                running.add(executor.submit(run_group, group, sources, self.folder))
 
         fill()
         while running:
@@ -145,12 +135,6 @@ class Regression(Results):
                 result["shrunk"] = {**least.as_dict(), "waves": waves}
         self.save(result)
         return result
-
-
-def _write(path: Path, data: object) -> None:
-    part = path.with_suffix(f".{os.getpid()}.part")
-    part.write_text(json.dumps(data))
-    part.replace(path)
 
 
 def kept_seed(folder: Path) -> int | None:

@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -12,8 +14,24 @@ from softnorm.units.coverage import Coverage
 
 from ..coverage import code as code_coverage
 from ..coverage.code import CodeCoverage, Figures
+from ..paths import write_whole
 from ..sim.buckets import Bucket, bucketed
 from .plan import Job, configuration
+
+
+def save(folder: Path, result: Mapping[str, Any]) -> None:
+    """Keep a result in a regression's folder: whole or not at all, once, however often it comes.
+
+    Names of code coverage points go into a file that all results of a build share.
+    """
+    if "code" in result:
+        names = result["code"]["names"]
+        table = code_coverage.digest(names)
+        points = folder / "points" / f"{table}.json"
+        if not points.exists():
+            write_whole(points, json.dumps(names))
+        result = {**result, "code": {**result["code"], "names": table}}
+    write_whole(folder / "results" / f"{result['id']}.json", json.dumps(result))
 
 
 class Results:

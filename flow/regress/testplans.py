@@ -119,8 +119,17 @@ def complaints(
     if plan.name != STREAM:
         groups[plan.name] -= groups[STREAM]
 
-    tested = {test for point in plan.testpoints for test in point.tests}
-    found += [f"test {test}: no testpoint has it" for test in tests if test not in tested]
+    stages: dict[str, set[str]] = {}
+    for point in plan.testpoints:
+        for test in point.tests:
+            stages.setdefault(test, set()).add(point.stage)
+    found += [f"test {test}: no testpoint has it" for test in tests if test not in stages]
+    # dvsim counts a test once, in the first of its stages: another's progress would not have it.
+    found += [
+        f"test {test}: testpoints of {' and '.join(sorted(several))} have it"
+        for test, several in stages.items()
+        if len(several) > 1
+    ]
     for point in plan.testpoints:
         where = f"{point.plan}, testpoint {point.name}"
         if not point.tests:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, replace
 from multiprocessing import get_context
+from pathlib import Path
 
 from softnorm.tb.run import Run, die_with_parent
 from softnorm.units import get
@@ -24,6 +25,7 @@ from ..sim.bulk import simulate_bulk
 from ..sim.simulate import COVERAGE_FILE, Result, Simulator, choose_tensors, initial_bits, new_run
 from .plan import BULK, PINS, Job
 from .provenance import sources_digest
+from .results import save
 
 # What a process is started for at most. The larger, the less of the time goes into starting
 # simulators; the smaller, the less is lost with a worker, and the more evenly cores are used.
@@ -70,8 +72,11 @@ def _in_turn(queues: list[list[list[Job]]]) -> Iterator[list[Job]]:
                 queues.remove(queue)
 
 
-def run_group(jobs: Sequence[Job], sources: str) -> list[dict]:
+def run_group(jobs: Sequence[Job], sources: str, folder: Path | None = None) -> list[dict]:
     """Build once and simulate jobs of one group; return their results, plain data, in their order.
+
+    Each is kept in the regression's `folder` as soon as it is there, so that none is lost with the
+    worker.
 
     Runs in a process of its own, here or elsewhere. A build or a simulator that fails is a result.
     What passed leaves nothing but its result behind. Of a job with coverage `code` is the names of
@@ -94,13 +99,11 @@ def run_group(jobs: Sequence[Job], sources: str) -> list[dict]:
         built = _processor_seconds()
     else:
         built = _processor_seconds()
-        if first.engine == BULK:
-            results = [result_of(made, job, _in_bulk(made, job)) for job in jobs]
-        else:
-            with Simulator(made, first.seed) as simulator:
-                results = [
-                    result_of(made, job, simulator.run(new_run_of(made, job))) for job in jobs
-                ]
+        results = []
+        for result in _each(made, jobs):
+            results.append(result)
+            if folder is not None:
+                save(folder, {**result, "building": 0.0})
     # What no single one is to blame for.
     spent = _processor_seconds() - started
     share = (spent - sum(result["seconds"] for result in results)) / len(results)
@@ -108,6 +111,17 @@ def run_group(jobs: Sequence[Job], sources: str) -> list[dict]:
     return [
         {**result, "seconds": result["seconds"] + share, "building": building} for result in results
     ]
+
+
+def _each(made: Build | BulkBuild, jobs: Sequence[Job]) -> Iterator[dict]:
+    """The results of jobs of one build, as each ends."""
+    if jobs[0].engine == BULK:
+        for job in jobs:
+            yield result_of(made, job, _in_bulk(made, job))
+        return
+    with Simulator(made, jobs[0].seed) as simulator:
+        for job in jobs:
+            yield result_of(made, job, simulator.run(new_run_of(made, job)))
 
 
 def _processor_seconds() -> float:
@@ -167,14 +181,28 @@ def result_of(made: Build | BulkBuild, job: Job, done: Result) -> dict:
 
 
 def _start_worker(parent: int) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's business
+    os.setpgrp()
     die_with_parent(parent)
+
+
+class _Apart(ProcessPoolExecutor):
+    """Ctrl-C of a terminal is the parent's business, from when a worker starts.
+
+    Simulators that it ends would be failures.
+    """
+
+    def submit(self, fn, /, *args, **kwargs):
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            return super().submit(fn, *args, **kwargs)  # which starts processes
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def local_executor(workers: int | None = None) -> ProcessPoolExecutor:
     """Processes of this machine, as many as there are cores."""
     # Not threads: the runner of a build changes the environment of its process.
-    return ProcessPoolExecutor(
+    return _Apart(
         workers or os.cpu_count(),
         get_context("spawn"),
         initializer=_start_worker,

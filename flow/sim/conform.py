@@ -18,7 +18,7 @@ from ..build.bulk import bulk_build
 from ..build.pins import build
 from ..errors import UserError
 from .bulk import simulate_bulk
-from .simulate import simulate
+from .simulate import check_tensors, simulate
 
 COUNTED_ROWS = 10_000_000  # vectors are driven whole, whatever the scale of random tests
 
@@ -57,7 +57,9 @@ def load(path: Path) -> tuple[Unit, dict[str, int | str], Vectors]:
     unit = units.get(file.unit)
     if file.out is None or file.exponent is None:
         raise UserError(f"{path} holds inputs only, nothing to conform to (out, exponent)")
-    return unit, unit.resolve(file.parameters), file
+    parameters = unit.resolve(file.parameters)
+    check_tensors(unit, parameters, file, path)
+    return unit, parameters, file
 
 
 def _count(file: Vectors, out: np.ndarray, exponent: np.ndarray) -> int:

@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import signal
+import sys
 import tempfile
 import threading
 import time
@@ -19,6 +20,7 @@ from pathlib import Path
 from cocotb_tools.runner import get_runner
 
 from softnorm.models import vectors
+from softnorm.tb.bulk.beats import check as check_rows
 from softnorm.tb.run import (
     ENDED,
     FOLDER_VARIABLE,
@@ -28,13 +30,15 @@ from softnorm.tb.run import (
     Run,
 )
 from softnorm.tb.stimulus.replay import Stimulus
-from softnorm.tb.stimulus.scenarios import SCENARIOS
-from softnorm.units.unit import Parameters, Unit
+from softnorm.tb.stimulus.scenarios import SCENARIOS, rows_of
+from softnorm.tb.stimulus.values import SINKS, STALLS, batch
+from softnorm.units.unit import ParameterError, Parameters, Unit
 
+from .. import bytecode
 from ..build.bulk import BulkBuild
 from ..build.pins import Build
-from ..errors import UserError
-from ..paths import DATA, runs
+from ..errors import DiskFull, UserError, no_room, tells_of_full
+from ..paths import DATA, ROOT, runs
 
 DEFAULT_ROWS = 200
 BENCH = "softnorm.tb.uvm.tests"  # what a simulator imports
@@ -82,6 +86,46 @@ def load_tensors(unit: Unit, tensors: Path) -> vectors.Vectors:
     return file
 
 
+def load_stimulus(path: Path, unit: Unit, parameters: Parameters) -> Stimulus:
+    """Read a stimulus file. Raises ParameterError unless it can be driven into this build."""
+    stimulus = Stimulus.load(path, unit, parameters)
+    rows, most = stimulus.rows, parameters["MAX_LEN"]
+    try:
+        for number, row in enumerate(rows):
+            sizes = {n: len(v) for n, v in (row.channels.values if row.channels else {}).items()}
+            for name, size in sizes.items():
+                if not min(len(row.x), most) <= size <= most:
+                    about = f"{name} of row {number} is of {size} channels"
+                    raise ValueError(f"{about}, the row has {len(row.x)} elements")
+        check_rows(unit, parameters, batch(unit, parameters, rows))
+        for phase in stimulus.phases:
+            for name, there in ((phase.source, STALLS), (phase.sink, SINKS)):
+                if name not in there:
+                    raise ValueError(f"no stalls {name!r}; there are: {', '.join(there)}")
+    except KeyError as error:  # of a unit with a channel table None is no channel set
+        missing = f"setting {error}" if isinstance(error.args[0], str) else "channels"
+        raise ParameterError(f"{path}: a row has no {missing}") from None
+    except ValueError as error:
+        raise ParameterError(f"{path}: {error}") from None
+    return stimulus
+
+
+def check_tensors(unit: Unit, parameters: Parameters, file: vectors.Vectors, path: Path) -> None:
+    """Raise UserError, which names the file, unless its rows can be driven into this build."""
+    names = [setting.name for setting in unit.settings(parameters)]
+    unknown = sorted(file.run_settings.keys() - {*names})
+    if unknown and file.unit == unit.name:  # else they are those of the unit that it was made for
+        there = ", ".join(names) or "none"
+        raise UserError(f"{path}: {unit.name} has no setting {unknown[0]}; there are: {there}")
+    missing = [column.name for column in unit.channels if column.name not in file.channels]
+    if missing:
+        raise UserError(f"{path} has no {missing[0]}: {unit.name} needs it for each channel")
+    try:
+        check_rows(unit, parameters, rows_of(unit, parameters, file))
+    except ValueError as error:
+        raise UserError(f"{path}: {error}") from None
+
+
 def choose_tensors(
     unit: Unit, parameters: Parameters, test: str, given: Path | None
 ) -> Path | None:
@@ -98,11 +142,13 @@ def choose_tensors(
     if given is None:
         load_tensors(unit, DATA / unit.tensors)
         return DATA / unit.tensors
-    longest = int(load_tensors(unit, given).length.max())
+    file = load_tensors(unit, given)
+    longest = int(file.length.max())
     if longest > parameters["MAX_LEN"]:
         raise UserError(
             f"{given} has rows of {longest} elements: build with MAX_LEN={longest} or more"
         )
+    check_tensors(unit, parameters, file, given)
     return given.resolve()
 
 
@@ -163,7 +209,7 @@ def prepare(
     tensors = choose_tensors(unit, parameters, test, tensors)
     if stimulus is not None:
         stimulus = stimulus.resolve()
-        Stimulus.load(stimulus, unit, parameters)
+        load_stimulus(stimulus, unit, parameters)
     bulk = isinstance(build, BulkBuild)
     rerun = rerun_line(unit, build.sim, test, seed, rows, tensors, parameters, stimulus, bulk)
     return new_run(build, test, seed, rows, tensors, rerun, stimulus)
@@ -287,6 +333,8 @@ def _result(run: Run, crashed: bool, seconds: float, why: str = "") -> Result:
     """What a run left in its folder; `why` it ended as it did, where that is known."""
     log = run.folder / "sim.log"
     report = f"{why}\nlog: {log}" if why else _failure(run.folder / "results.xml", log, crashed)
+    if report:
+        _check_room(run.folder, f"{report}\n{log.read_text(errors='replace')}")
     if report and "rerun: " not in report:  # an assertion, or the simulator, ended it
         report += f"\nrerun: {run.rerun}"
     values = run.folder / "result.json"
@@ -299,6 +347,19 @@ def _result(run: Run, crashed: bool, seconds: float, why: str = "") -> Result:
         log=log,
         waves=next((f for f in run.folder.iterdir() if f.suffix in (".vcd", ".fst")), None),
     )
+
+
+def _check_room(folder: Path, said: str) -> None:
+    """Raise DiskFull if that is why a run failed, UserError if it is why one did before."""
+    if tells_of_full(said) or no_room(folder):
+        raise DiskFull(folder)
+    if any(text in said for text in bytecode.SAID):
+        places = (ROOT, Path(sys.prefix), Path(sys.pycache_prefix or ROOT))
+        if bytecode.remove_cut(places):
+            raise UserError(
+                "compiled Python files had been cut short, as by a full disk: they are removed, "
+                "give the same command again"
+            )
 
 
 def initial_bits(seed: int) -> int:

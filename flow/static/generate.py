@@ -7,6 +7,8 @@ not what this module makes.
 
 from __future__ import annotations
 
+import itertools
+import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePath
@@ -17,7 +19,7 @@ from softnorm.units import UNITS
 from softnorm.units.unit import Rom, Unit
 
 from .. import drawings
-from ..paths import ROOT, RTL
+from ..paths import ROOT, RTL, write_whole
 
 
 def version() -> str:
@@ -28,7 +30,7 @@ def version() -> str:
 def files() -> dict[Path, str]:
     """All derived files: path -> content."""
     made = {RTL / package_file(unit): package(unit) for unit in UNITS.values() if unit.roms()}
-    made |= {ROOT / "softnorm.core": core(), ROOT / "Bender.yml": bender()}
+    made |= {ROOT / "Bender.yml": bender(), **cores()}
     return {**made, **drawings.files()}
 
 
@@ -37,7 +39,7 @@ def write(files: Mapping[Path, str]) -> list[Path]:
     changed = []
     for path, text in files.items():
         if not path.exists() or path.read_text() != text:
-            path.write_text(text)
+            write_whole(path, text)
             changed.append(path)
     return changed
 
@@ -130,50 +132,108 @@ def _in_order(lists: Sequence[Sequence[str]], files: Sequence[str]) -> list[str]
 
 
 def bender() -> str:
-    """Bender.yml."""
+    """Bender.yml: a target a unit, which chooses its files; without any of them all are chosen."""
     lines = [
         "# SPDX-License-Identifier: Apache-2.0",
-        "# Made by `make generate`.",
+        "# Made by `make generate`. A unit's name is a target that leaves out what it does not",
+        f"# need: `bender script -t softnorm:{next(iter(UNITS))} ..`. Without any all is there.",
         "package:",
         "  name: softnorm",
         '  description: "Softmax and LayerNorm hardware behind one AXI4-Stream contract"',
         "",
         "sources:",
     ]
-    for name, listed in _groups().items():
-        lines.append("  - files:" + (" # every unit needs of these" if name == "common" else ""))
-        lines += [f"      - rtl/{file}" for file in listed]
+    for files in _groups().values():
+        for users, several in itertools.groupby(files, _users):
+            lines += [f"  - target: {_chosen_by(users)}", "    files:"]
+            lines += [f"      - rtl/{file}" for file in several]
     return "\n".join(lines) + "\n"
 
 
-def core() -> str:
-    """softnorm.core, for FuseSoC."""
+def _users(file: str) -> tuple[str, ...]:
+    return tuple(unit.name for unit in UNITS.values() if file in unit.rtl)
+
+
+def _chosen_by(users: Sequence[str]) -> str:
+    others = [name for name in UNITS if name not in users]
+    # One of the users' targets, or no unit's at all.
+    return f"any({', '.join(users)}, not(any({', '.join(others)})))" if others else '"*"'
+
+
+CELL = "softnorm:cell:{}:{}"
+IP = "softnorm:ip:{}:{}"
+
+
+def cores() -> dict[Path, str]:
+    """FuseSoC's manifests: a core a unit and a core a shared cell, each beside its files, and
+    softnorm.core, which has all units."""
     groups = _groups()
-    first = next(iter(UNITS))
+    every = _core(IP, "softnorm", _ABOUT, [], list(UNITS), IP) + _target(*_LINT, next(iter(UNITS)))
+    made = {ROOT / "softnorm.core": every}
+    cells = {PurePath(file).stem: file for file in groups["common"]}
+    for name, file in cells.items():
+        code = re.sub("//.*", "", (RTL / file).read_text(encoding="utf-8"))
+        needs = [cell for cell in cells if cell != name and re.search(rf"\b{cell}\b", code)]
+        about = f"{name}, a cell of softnorm's units"
+        made[(RTL / file).with_suffix(".core")] = _core(CELL, name, about, [file], needs, CELL)
+    for name, unit in UNITS.items():
+        needs = [cell for cell, file in cells.items() if file in unit.rtl]
+        about = f"{unit.title}, of softnorm"
+        path = RTL / unit.folder / f"{name}.core"
+        made[path] = _core(IP, name, about, groups[name], needs, CELL) + _targets(unit)
+    return made
+
+
+_ABOUT = "Softmax and LayerNorm hardware behind one AXI4-Stream contract: all units"
+
+
+def _core(
+    vlnv: str, name: str, about: str, files: Sequence[str], needs: Sequence[str], of: str
+) -> str:
+    """A core of these files, which needs the cores `needs`, named as `of` says."""
+    number = version()
     lines = [
         "CAPI=2:",
         "# SPDX-License-Identifier: Apache-2.0",
-        "# Made by `make generate`. FuseSoC core: depend on it for the RTL, or run",
-        "# `fusesoc --cores-root . run --target=lint softnorm`.",
-        f"name: softnorm:ip:softnorm:{version()}",
-        "description: Softmax and LayerNorm hardware behind one AXI4-Stream contract",
+        "# Made by `make generate`.",
+        f"name: {vlnv.format(name, number)}",
+        f'description: "{about}"',
         "",
         "filesets:",
+        "  rtl:",
     ]
-    for name, listed in groups.items():
-        lines += [f"  {name}:", "    files:", *(f"      - rtl/{file}" for file in listed)]
+    if files:
+        lines += ["    files:", *(f"      - {PurePath(file).name}" for file in files)]
         lines.append("    file_type: systemVerilogSource")
-    lines += [
-        "",
-        "targets:",
-        "  default: &default",
-        f"    filesets: [{', '.join(groups)}]",
-        "  lint:",
-        "    <<: *default",
-        f"    toplevel: {first}",
-        "    flow: lint",
-        "    flow_options:",
-        "      tool: verilator",
-        "      verilator_options: [-Wall]",
-    ]
+    if needs:
+        lines += ["    depend:", *(f'      - "={of.format(need, number)}"' for need in needs)]
+    lines += ["", "targets:", "  default: &default", "    filesets: [rtl]"]
     return "\n".join(lines) + "\n"
+
+
+def _targets(unit: Unit) -> str:
+    """What FuseSoC can do with a unit alone, and its parameters."""
+    numbers = unit.rtl_parameters(unit.defaults)
+    lines = [f"    parameters: [{', '.join(numbers)}]"]
+    text = (
+        "\n".join(lines) + "\n" + "".join(_target(*of, unit.name) for of in (_LINT, _SIM, _SYNTH))
+    )
+    lines = ["", "parameters:"]
+    for name in numbers:
+        words = ", ".join(f"{n} {word}" for n, word in enumerate(unit.words.get(name, ())))
+        about = f"parameter of {unit.name}" + (f": {words}" if words else "")
+        lines += [f"  {name}:", "    datatype: int", "    paramtype: vlogparam"]
+        lines.append(f'    description: "{about}"')
+    return text + "\n".join(lines) + "\n"
+
+
+# Target, flow, tool and the tool's options.
+_LINT = "lint", "lint", "verilator", ["verilator_options: [-Wall]"]
+_SIM = "sim", "sim", "icarus", ["iverilog_options: [-g2012, -Wall]"]
+_SYNTH = "synth", "generic", "yosys", ["arch: ecp5", "output_format: json"]
+
+
+def _target(name: str, flow: str, tool: str, options: Sequence[str], top: str) -> str:
+    lines = [f"  {name}:", "    <<: *default", f"    toplevel: {top}"]
+    lines += [f"    flow: {flow}", "    flow_options:", f"      tool: {tool}"]
+    return "\n".join([*lines, *(f"      {option}" for option in options)]) + "\n"

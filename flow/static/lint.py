@@ -150,13 +150,16 @@ _YOSYS_CHECKS = (
 
 def yosys(source: Source) -> Outcome:
     """Yosys' own front end, then checks on the elaborated design."""
+    return _yosys_outcome(source, *passes(source), *_YOSYS_CHECKS)
+
+
+def passes(source: Source) -> tuple[str, ...]:
+    """Return the passes that read a source with Yosys' own front end, of any version."""
     parameters = "".join(f" -chparam {name} {value}" for name, value in source.parameters.items())
-    return _yosys_outcome(
-        source,
+    return (
         f"read_verilog -sv -defer {' '.join(source.files)}",
         f"hierarchy -check -top {source.top}{parameters}",
         "proc",
-        *_YOSYS_CHECKS,
     )
 
 

@@ -39,7 +39,8 @@ PLACES = {
 REGISTRY = "units/__init__.py"
 LIST = "docs/units.md"
 SITE = "mkdocs.yml"
-DERIVED = ("softnorm.core", "Bender.yml", "docs/drawings/{name}.svg")  # of make generate
+# Of make generate.
+DERIVED = ("softnorm.core", "rtl/{name}/{name}.core", "Bender.yml", "docs/drawings/{name}.svg")
 
 # Without the measured figures in the pages: the unit has none yet.
 _GENERATE = "from softnorm.flow.static import generate; generate.write(generate.files())"

@@ -22,7 +22,7 @@ from softnorm.units.unit import Parameters, Unit
 
 from .. import cli, tools
 from ..errors import UserError
-from ..paths import BUILD
+from ..paths import BUILD, write_whole
 from ..sim.report import table_bytes
 from .lint import elaborate, label, source, warnings
 
@@ -226,7 +226,7 @@ def synth(
         if not failed:
             words = [f"{parameter}={value}" for parameter, value in result.parameters.items()]
             file = folder / f"{'_'.join([result.unit.name, *words])}.json"
-            file.write_text(json.dumps(result.as_dict(), indent=2) + "\n")
+            write_whole(file, json.dumps(result.as_dict(), indent=2) + "\n")
     if results:
         rows = [row(results[key], wanted[key][1]) for key in wanted if key in results]
         print(f"\n{cli.table(rows, HEADER)}\n")

@@ -61,20 +61,27 @@ class Loads:
     row_loads: np.ndarray
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RtlOutputs(Outputs):
     """What a unit made of a batch, and what it took.
 
+    unit, parameters  of the build
     err_len, err_keep  [rows] bool, of tuser
     len_pulses, keep_pulses  clocks in which err_len_o and err_keep_o were high
     beats, clocks  beats that went in; clocks up to the last transfer, loads of channels included
     """
 
+    unit: Unit
+    parameters: Parameters
     err_keep: np.ndarray | None = None
     len_pulses: int = 0
     keep_pulses: int = 0
     beats: int = 0
     clocks: int = 0
+
+    def to_real(self, step: float | np.ndarray | None = None) -> np.ndarray:
+        """What the outputs are worth: `Unit.to_real`."""
+        return self.unit.to_real(self.parameters, self, step)
 
 
 def _lane_bits(lanes: np.ndarray) -> np.ndarray:
@@ -127,10 +134,14 @@ def check(unit: Unit, parameters: Parameters, rows: Rows) -> None:
             raise ValueError(f"setting {setting.name} is missing; there are: {', '.join(names)}")
         values = np.asarray(rows.settings[setting.name])
         low, high = setting.values[0], setting.values[-1]
-        if values.shape != shape[:1]:
-            raise ValueError(f"setting {setting.name} must be {shape[:1]}, not {values.shape}")
+        if values.shape != shape[:1] or values.dtype.kind not in "iub":
+            got = f"{values.shape} {values.dtype}"
+            raise ValueError(f"setting {setting.name} must be {shape[:1]} integers, not {got}")
         if len(rows) and not (low <= values.min() and values.max() <= high):
-            raise ValueError(f"setting {setting.name} must be {low} to {high}")
+            row = int(np.flatnonzero((values < low) | (values > high))[0])
+            raise ValueError(
+                f"setting {setting.name} must be {low} to {high}, is {values[row]} in row {row}"
+            )
     if unit.channels:
         if rows.channel_set is None or not rows.channels:
             raise ValueError(f"{unit.name} needs channels")
@@ -144,11 +155,17 @@ def check(unit: Unit, parameters: Parameters, rows: Rows) -> None:
 
 
 def _check_channels(unit: Unit, parameters: Parameters, rows: Rows) -> None:
+    """Each set is as long as the longest row that uses it."""
     most = parameters["MAX_LEN"]
-    least = min(int(rows.length.max(initial=1)), most)
-    for one in rows.channels:
+    for number, one in enumerate(rows.channels):
+        used = rows.length[rows.channel_set == number]
+        least = min(int(used.max(initial=1)), most)
         for column in unit.channels:
+            if column.name not in one.values:
+                raise ValueError(f"channels have no {column.name}, and {unit.name} needs one")
             values = np.asarray(one.values[column.name])
+            if values.dtype.kind not in "iu":
+                raise ValueError(f"{column.name} must be integers, not {values.dtype}")
             if values.ndim != 1 or not least <= len(values) <= most:
                 raise ValueError(f"{column.name} must be [{least} to {most}], not {values.shape}")
             low, high = column.values[0], column.values[-1]

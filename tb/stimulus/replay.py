@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from softnorm.models.vectors import no_file
 from softnorm.units.unit import ChannelSet, ParameterError, Parameters, Unit
 
 from ..run import Run
@@ -24,6 +25,16 @@ from .values import Phase, Reset, Row, RowMaker, random_resets
 
 _MOST_RESETS = 2000  # of a run whose number of resets nobody knows beforehand
 _SHOWN = 24  # values of a row in its description
+# What reading a file that somebody has changed may raise.
+_UNREADABLE = (
+    OSError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    OverflowError,
+    RecursionError,
+)
 
 
 @dataclass(frozen=True)
@@ -100,6 +111,8 @@ class Stimulus:
     @classmethod
     def load(cls, path: Path, unit: Unit, parameters: Parameters) -> Stimulus:
         """Read what `to_json` gave. Raises ParameterError if it is not for this unit and build."""
+        if why := no_file(path):
+            raise ParameterError(f"{path}: {why}")
         try:
             text = json.loads(path.read_text())
             for name, wanted in (("unit", unit.name), ("parameters", dict(parameters))):
@@ -107,7 +120,7 @@ class Stimulus:
                     raise ParameterError(f"{path} is for {name} {text[name]}, not {wanted}")
             types = {column.name: column.dtype for column in unit.channels}
             sets = [
-                ChannelSet({name: np.array(one[name], types[name]) for name in types})
+                ChannelSet({name: _integers(one[name], types[name]) for name in types})
                 for one in text["channels"]
             ]
             return cls(
@@ -121,7 +134,7 @@ class Stimulus:
                 ),
                 tuple(_reset(reset) for reset in text["resets"]),
             )
-        except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
+        except _UNREADABLE as error:
             if isinstance(error, ParameterError):
                 raise
             raise ParameterError(f"{path} holds no stimulus that can be read: {error}") from None
@@ -147,8 +160,16 @@ class Stimulus:
         return "\n".join(lines)
 
 
+def _integers(values: list, dtype: np.dtype) -> np.ndarray:
+    """Whole numbers as an array. Raises OverflowError for those that it cannot hold, ValueError."""
+    if any(type(value) is not int for value in values):
+        raise ValueError("there is a value that is no whole number")
+    return np.array(values, dtype)
+
+
 def _row(given: dict, unit: Unit, sets: list[ChannelSet]) -> Row:
-    x = np.array(given["x"], unit.in_dtype)
+    x = _integers(given["x"], unit.in_dtype)
+    _integers(list(given["settings"].values()), np.dtype(int))
     mask = np.ones(len(x), bool)
     mask[given["masked"]] = False
     return Row(

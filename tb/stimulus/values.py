@@ -56,17 +56,9 @@ def batch(unit: Unit, parameters: Parameters, rows: Sequence[Row]) -> Rows:
         mask,
         np.array([len(row.x) for row in rows], int),
         {n: np.array([{**free, **row.settings}[n] for row in rows], int) for n in names},
-        tuple(_whole(channels, parameters["MAX_LEN"]) for channels in sets.values()),
+        tuple(channels.padded(parameters["MAX_LEN"]) for channels in sets.values()),
         np.array([numbers[id(row.channels)] for row in rows], int) if unit.channels else None,
     )
-
-
-def _whole(channels: ChannelSet, count: int) -> ChannelSet:
-    """A channel set with at least so many entries."""
-    short = {name: count - len(values) for name, values in channels.values.items()}
-    if max(short.values()) <= 0:
-        return channels
-    return ChannelSet({n: np.pad(v, (0, max(0, short[n]))) for n, v in channels.values.items()})
 
 
 @dataclass

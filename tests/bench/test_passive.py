@@ -3,19 +3,16 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
-from cocotb_tools.runner import get_runner
 
-from softnorm.flow import tools
-from softnorm.flow.paths import ROOT, RTL
+from softnorm.flow.paths import RTL
 from softnorm.units import UNITS
+from tests.bench import foreign_run
+from tests.bench.foreign_run import ANY
 from tests.rtl.mutations import plant
 
-# It builds in a second.
-ANY = "icarus" if tools.icarus() else "verilator"
 WRAPPER = Path(__file__).parent / "two_units.sv"
 RTL_FILES = list(dict.fromkeys(UNITS["e2softmax"].rtl + UNITS["rexp"].rtl))
 WRONG_CODES = (
@@ -24,43 +21,14 @@ WRONG_CODES = (
 
 
 @pytest.fixture
-def foreign(monkeypatch, tmp_path):
+def foreign(tmp_path):
     """foreign(sim, edits, HICCUP=1): what the foreign bench says on the two units."""
 
     def run(sim, edits=(), **parameters):
-        arguments = ["-g2012"]
-        if sim == "verilator":
-            arguments = ["--public-flat-rw", "--assert"]
-            flags = f"CFG_CXXFLAGS_PCH_I=-include OPT_FAST=-O0 PYTHON3={sys.executable}"
-            for name, value in {**tools.verilator_env(), "MAKEFLAGS": flags}.items():
-                monkeypatch.setenv(name, value)
         rtl = plant(edits, tmp_path) if edits else RTL
-        runner = get_runner(sim)
-        runner.build(
-            sources=[*(rtl / file for file in RTL_FILES), WRAPPER],
-            hdl_toplevel="two_units",
-            parameters=parameters,
-            build_args=arguments,
-            build_dir=tmp_path / "build",
-            timescale=("1ns", "1ps"),
-            log_file=tmp_path / "build.log",
-        )
-        log = tmp_path / "sim.log"
-        passed = True
-        try:
-            runner.test(
-                test_module="tests.bench.foreign_bench",
-                hdl_toplevel="two_units",
-                hdl_toplevel_lang="verilog",
-                build_dir=tmp_path / "build",
-                test_dir=tmp_path,
-                results_xml=str(tmp_path / "results.xml"),
-                extra_env={"COCOTB_ANSI_OUTPUT": "0", "PYTHONPATH": str(ROOT)},
-                log_file=log,
-            )
-        except (RuntimeError, SystemExit):
-            passed = False
-        return passed, log.read_text()
+        sources = [*(rtl / file for file in RTL_FILES), WRAPPER]
+        module = "tests.bench.foreign_bench"
+        return foreign_run.run(sim, sources, "two_units", module, tmp_path, parameters)
 
     return run
 

@@ -12,8 +12,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from softnorm.flow import tools
 from softnorm.flow.errors import UserError
 from softnorm.flow.paths import ROOT
 from softnorm.flow.sim.report import table_bytes
@@ -23,6 +25,7 @@ from softnorm.models.e2softmax import E2Softmax, div_table
 from softnorm.tb.check.contract import StreamShape
 from softnorm.tb.check.coverage import StreamCoverage
 from softnorm.tb.stimulus.scenarios import SCENARIOS
+from softnorm.tb.stimulus.values import RowMaker, batch
 from softnorm.units import UNITS
 from softnorm.units.unit import ParameterError, Setting
 from tests.rtl.test_mutations import MUTATIONS
@@ -141,7 +144,7 @@ def test_words_of_shown_commands_exist(page):
 
 @pages
 def test_paths_exist(page):
-    folders = "rtl|models|tb|flow|scripts|tests|testplans|data|docs"
+    folders = "rtl|models|tb|flow|scripts|tests|testplans|regression|data|docs"
     for text in code(page):
         for path in re.findall(rf"(?<![\w/.])(?:{folders})/[\w./]*\w(?![\w*<])", text):
             assert (ROOT / path).exists() or EXAMPLE in path, f"{page} names {path}"
@@ -245,20 +248,72 @@ def test_units_are_listed():
 # --- examples -------------------------------------------------------------------------------------
 
 
-def test_python_examples_print_what_they_say():
-    """One after the other, as a reader types them."""
-    model, files, rtl = blocks("docs/python.md", "python")
-    names = {}
+def run_examples(page):
+    """Run a page's Python one block after the other, as a reader types them: what each prints.
 
-    def printed(example):
+    What a block prints is the text that stands right behind it, if one does.
+    """
+    names, told = {}, []
+    shown = r"^```python\n(.*?)^```$(?:\n\n```text\n(.*?)^```$)?"
+    for example, text in re.findall(shown, read(page), re.M | re.S):
         out = io.StringIO()
         with contextlib.redirect_stdout(out):
             exec(example, names)
-        return out.getvalue()
+        told.append(out.getvalue())
+        assert text in ("", told[-1])
+    return told
 
-    assert printed(model) == blocks("docs/python.md", "text")[0]
-    assert printed(files).splitlines() == [Path(file).name for file in E2SOFTMAX.rtl]
-    assert printed(rtl).startswith("True ")
+
+def test_python_examples_print_what_they_say():
+    _, files, rtl = run_examples("docs/python.md")
+    assert files.splitlines() == [Path(file).name for file in E2SOFTMAX.rtl]
+    assert rtl.startswith("True ")
+
+
+def test_values_of_every_unit_are_what_the_page_says():
+    """From floats through the RTL and back; its asserts compare with the models."""
+    if tools.icarus() is None:
+        pytest.skip("Icarus Verilog is not installed")
+    told = "".join(run_examples("docs/values.md"))
+    assert told.count("real [") == len(UNITS)
+    for name in UNITS:
+        assert f'("{name}"' in read("docs/values.md")
+
+
+def test_another_print_than_the_pages_is_seen(monkeypatch):
+    page = "```python\nprint(1)\n```\n\n```text\n2\n```\n"
+    monkeypatch.setattr(sys.modules[__name__], "read", lambda name: page)
+    with pytest.raises(AssertionError):
+        run_examples("docs/values.md")
+
+
+@each_unit
+def test_the_formula_of_an_output_gives_its_real_value(unit):
+    """As a reader types it, of a model's outputs and of the RTL's, dtypes and all."""
+    output = re.search(r"^\| output \| .*?real value `(.+?)`", read(page_of(unit)), re.M)[1]
+    words = output.replace("2^", "2.0 ** ").replace("exponent", "exponent[:, None]")
+    parameters = unit.resolve({"LANES": 4, "MAX_LEN": 64})
+    make = RowMaker(np.random.default_rng(1), unit, parameters)
+    rows = batch(unit, parameters, [make.row(mask="none") for _ in range(8)])
+    outputs = unit.predict(parameters, rows)
+    assert outputs.out.any()
+    step = 2.0**-3 if "ofrac" in words else None
+    given = {"P": 2 ** parameters.get("W", 8) - 1, "ofrac": 3}
+    typed = eval(words, given, {"out": outputs.out, "exponent": outputs.exponent})
+    assert (typed == unit.to_real(parameters, outputs, step)).all()
+    with pytest.raises(ValueError, match=r"give step|give no step"):
+        unit.to_real(parameters, outputs, None if step else 1.0)
+
+
+def test_the_readmes_formula_gives_an_outputs_real_value():
+    [formula] = re.findall(r"An output's real value is `(.+?)`", read("README.md"))
+    out = E2Softmax()(np.full((2, 3), 7, np.int8), frac=4, fmt=np.array([0, 1]))
+    words, exponent = formula.replace("2^", "2.0 ** "), out.exponent[:, None]
+    assert exponent.any()
+    assert (eval(words, {"byte": out.out, "exponent": exponent}) == out.to_real()).all()
+    # Unsigned, -(8 + exponent) would be 248.
+    typed = eval(words, {"byte": out.out, "exponent": exponent.astype(np.uint8)})
+    assert (typed > 1).any()
 
 
 @pytest.mark.slow

@@ -8,14 +8,15 @@ import numpy as np
 import pytest
 
 from softnorm.models import ailayernorm, metrics, reference
-from softnorm.models.ailayernorm import AILayerNorm, Channels, NormResult, compress, reciprocal
+from softnorm.models.ailayernorm import AILayerNorm, NormResult, compress, reciprocal
+from softnorm.models.channels import Channels
 
 ELEMENTS = ("out", "a", "u", "y", "s", "saturated")
 ROWS = (
     *("n", "sum", "square_sum", "mean", "ex2", "var", "e", "v", "rsqrt", "mu", "sh"),
     "err_len",
 )
-SETTINGS = ("zp", "length", "inv_mant", "inv_exp", "gfrac", "ofrac", "rms")
+SETTINGS = ("zp", "len", "inv_mant", "inv_exp", "gfrac", "ofrac", "rms")
 
 
 def rnd(a, n):
@@ -23,7 +24,7 @@ def rnd(a, n):
     return (a + 2 ** (n - 1)) // 2**n if n else a
 
 
-def by_hand(ranges, x, mask, channels, zp, length, inv_mant, inv_exp, gfrac, ofrac, rms):
+def by_hand(ranges, x, mask, channels, zp, len, inv_mant, inv_exp, gfrac, ofrac, rms):
     """One row (lists of int and bool) in plain Python, as the specification writes it."""
     total = squares = n = 0
     elements = []
@@ -62,7 +63,7 @@ def by_hand(ranges, x, mask, channels, zp, length, inv_mant, inv_exp, gfrac, ofr
         sides.append((exact > 127) - (exact < -128))
     return {
         **dict(zip(ROWS, (n, total, squares, mean, ex2, var, e, v, rsqrt, mu, sh), strict=False)),
-        "err_len": n != length,
+        "err_len": n != len,
         "out": outputs,
         "saturated": sides,
         **{
@@ -111,17 +112,17 @@ def draw(rng, rows, length):
     mask = rng.random((rows, length)) < rng.choice([0, 0.02, 0.5, 0.98, 1], size=(rows, 1))
     mask[kind == 3] = np.arange(length) < rng.integers(1, length + 1, (np.sum(kind == 3), 1))
     mask[rng.random(rows) < 0.3] = True
-    settings["length"] = mask.sum(axis=1)
-    mant, exp = reciprocal(np.maximum(settings["length"], 1))
+    settings["len"] = mask.sum(axis=1)
+    mant, exp = reciprocal(np.maximum(settings["len"], 1))
     return x.astype(np.uint8), mask, settings | {"inv_mant": mant, "inv_exp": exp}
 
 
 def wrong(rng, settings, max_len):
     """The settings with some lengths, and some reciprocals, that are not the row's."""
     settings = {name: setting.copy() for name, setting in settings.items()}
-    rows = len(settings["length"])
+    rows = len(settings["len"])
     other = np.flatnonzero(rng.random(rows) < 0.3)
-    settings["length"][other] = rng.integers(0, max_len + 1, len(other))
+    settings["len"][other] = rng.integers(0, max_len + 1, len(other))
     other = np.flatnonzero(rng.random(rows) < 0.3)
     settings["inv_mant"][other] = rng.integers(1 << 14, (1 << 15) + 1, len(other))
     settings["inv_exp"][other] = rng.integers(0, max_len.bit_length(), len(other))
@@ -131,7 +132,7 @@ def wrong(rng, settings, max_len):
 def full(length, **settings):
     """Settings for rows without a mask."""
     mant, exp = reciprocal(length)
-    right = {"zp": 128, "length": length, "inv_mant": mant, "inv_exp": exp}
+    right = {"zp": 128, "len": length, "inv_mant": mant, "inv_exp": exp}
     return {**right, "gfrac": 5, "ofrac": 4, **settings}
 
 
@@ -278,7 +279,7 @@ def test_err_len_is_a_wrong_count_and_nothing_else():
     unit = AILayerNorm(4, 64)
     right = unit(x, channels, mask, **settings)
     assert not right.err_len.any()
-    off = {**settings, "length": np.where(settings["length"] < 64, settings["length"] + 1, 0)}
+    off = {**settings, "len": np.where(settings["len"] < 64, settings["len"] + 1, 0)}
     flagged = unit(x, channels, mask, **off)
     assert flagged.err_len.all()
     assert (flagged.out == right.out).all()
@@ -356,8 +357,8 @@ def test_reciprocal():
 
 def test_to_real():
     result = NormResult(np.array([[127, 0], [-128, 1]], np.int8), np.zeros(2, bool))
-    assert result.to_real(4).tolist() == [[127 / 16, 0], [-8, 1 / 16]]
-    assert result.to_real(np.array([0, 7])).tolist() == [[127, 0], [-1, 1 / 128]]
+    assert result.to_real(1 / 16).tolist() == [[127 / 16, 0], [-8, 1 / 16]]
+    assert result.to_real(np.array([1, 1 / 128])).tolist() == [[127, 0], [-128, 1 / 128]]
     assert result.exponent.tolist() == [0, 0]
 
 
@@ -382,7 +383,7 @@ def test_it_normalises(ranges, rms):
     exact = reference.layer_norm(real, gamma, beta)
     if rms:
         exact = reference.rms_norm(real, gamma) + beta
-    errors = metrics.layer_norm_errors(trace.to_real(4), np.clip(exact, -8, 127 / 16))
+    errors = metrics.layer_norm_errors(trace.to_real(1 / 16), np.clip(exact, -8, 127 / 16))
     print(errors, ranges)
     assert errors.mean_abs_error < 1 / 32
     mean, std = trace.statistics()
@@ -408,6 +409,7 @@ def test_parameters(parameters, error, message):
 
 X = np.zeros((2, 64), np.uint8)
 ZEROS = Channels(X[0], X[0].view(np.int8), X[0].view(np.int8))
+BARE = Channels(None, ZEROS.gamma, ZEROS.beta)
 BYTE = np.zeros(63, np.int8)
 
 
@@ -417,11 +419,12 @@ BYTE = np.zeros(63, np.int8)
     [
         ({"x": X[:, :63]}, ValueError, "channels must have .* each of the 63 columns of x, got 64"),
         ({"channels": (X, X, X)}, TypeError, "channels must be Channels, got tuple"),
+        ({"channels": BARE}, ValueError, "channels have no alpha: give one"),
         ({"zp": 256}, ValueError, "zp must be in 0..255, got 256"),
         ({"zp": -1}, ValueError, "zp must be in 0..255, got -1"),
         ({"zp": 1.0}, TypeError, r"zp must be an integer or an integer array \[rows\], got float"),
-        ({"length": 65}, ValueError, "length must be in 0..64, got 65"),
-        ({"length": np.array([1, -1])}, ValueError, "length must be in 0..64, got -1"),
+        ({"len": 65}, ValueError, "len must be in 0..64, got 65"),
+        ({"len": np.array([1, -1])}, ValueError, "len must be in 0..64, got -1"),
         ({"inv_mant": 16383}, ValueError, "inv_mant must be in 16384..32768, got 16383"),
         ({"inv_mant": 32769}, ValueError, "inv_mant must be in 16384..32768, got 32769"),
         ({"inv_exp": 7}, ValueError, "inv_exp must be in 0..6, got 7"),
@@ -445,7 +448,7 @@ def test_arguments(run, arguments, error, message):
         ({"gamma": [1]}, TypeError, "gamma must be a int8 array, got list"),
         ({"beta": BYTE.astype(int)}, TypeError, "beta must be a int8 array, got int64"),
         ({"alpha": X}, ValueError, r"alpha must have .* each channel, got shape \(2, 64\)"),
-        ({"beta": BYTE}, ValueError, r"beta must .* got shape \(63,\) beside alpha's \(64,\)"),
+        ({"beta": BYTE}, ValueError, r"beta must .* got shape \(63,\) beside gamma's \(64,\)"),
         ({"alpha": X[0] + np.uint8(4)}, ValueError, "alpha must be in 0..3, got 4"),
     ],
 )

@@ -113,7 +113,7 @@ def assert_same(got, want, what=""):
     np.testing.assert_array_equal(got.out, want.out, what)
     np.testing.assert_array_equal(got.exponent, want.exponent, what)
     assert got.out.dtype == want.out.dtype == np.uint8
-    assert got.exponent.dtype == want.exponent.dtype == np.uint8
+    assert got.exponent.dtype == want.exponent.dtype == np.int8
 
 
 # --- against what others computed -----------------------------------------------------------------

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from softnorm.models import metrics, reference
+from softnorm.models.e2softmax import E2Softmax
 from softnorm.models.metrics import SoftmaxErrors, softmax_errors
 
 # --- reference ------------------------------------------------------------------------------------
@@ -37,10 +38,12 @@ def test_softmax_masked():
 
 EXACT = np.array([[0.5, 0.25, 0.25, 0.0], [0.125, 0.875, 0.0, 0.0]])
 MASK = np.array([[1, 1, 1, 0], [1, 1, 0, 0]], bool)
+# No error; the smallest and the largest sum are 1.
+RIGHT = SoftmaxErrors(0, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0, 2)
 
 
 def test_nothing_wrong():
-    assert softmax_errors(EXACT, EXACT, MASK) == SoftmaxErrors(0, 0, 0, 0, 0, 0, 2)
+    assert softmax_errors(EXACT, EXACT, MASK) == RIGHT
 
 
 def test_by_hand():
@@ -50,6 +53,7 @@ def test_by_hand():
     assert errors.mean_abs_error == (0.25 + 0.125) / 5  # five unmasked elements
     assert errors.row_sum_error_mean == (-0.25 + 0.125) / 2
     assert errors.row_sum_error_std == (0.25 + 0.125) / 2
+    assert (errors.row_sum_min, errors.row_sum_max) == (0.75, 1.125)
     # 0 counts as 0.125, then [0.5, 0.25, 0.125] / 0.875 and [0.25, 0.875] / 1.125.
     row_0 = 0.5 * math.log(0.875) + 0.25 * math.log(0.875) + 0.25 * math.log(1.75)
     row_1 = 0.125 * math.log(0.5 * 1.125) + 0.875 * math.log(1.125)
@@ -80,7 +84,7 @@ def test_a_row_that_is_all_zero_counts_as_level():
 
 def test_masked_elements_count_nowhere():
     approx = np.where(MASK, EXACT, 7.0)
-    assert softmax_errors(approx, EXACT, MASK) == SoftmaxErrors(0, 0, 0, 0, 0, 0, 2)
+    assert softmax_errors(approx, EXACT, MASK) == RIGHT
 
 
 def test_all_masked_rows_are_left_out():
@@ -96,24 +100,68 @@ def test_all_masked_rows_are_left_out():
 
 
 @pytest.mark.parametrize(
-    ("approx", "exact", "flips"),
+    ("approx", "exact", "flips", "by_index"),
     [
-        ([0.6, 0.4, 0.0], [0.5, 0.3, 0.2], 0),
-        ([0.4, 0.6, 0.0], [0.5, 0.3, 0.2], 1),
-        ([0.5, 0.5, 0.0], [0.5, 0.3, 0.2], 0),  # a tie that holds it
-        ([0.1, 0.45, 0.45], [0.5, 0.3, 0.2], 1),  # a tie that does not
-        ([0.2, 0.5, 0.3], [0.4, 0.4, 0.2], 0),  # one of two exact maxima
-        ([0.0, 0.0, 0.0], [0.5, 0.3, 0.2], 0),
+        ([0.6, 0.4, 0.0], [0.5, 0.3, 0.2], 0, 0),
+        ([0.4, 0.6, 0.0], [0.5, 0.3, 0.2], 1, 1),
+        ([0.5, 0.5, 0.0], [0.5, 0.3, 0.2], 0, 0),  # a tie that holds it, and begins with it
+        ([0.5, 0.5, 0.0], [0.3, 0.5, 0.2], 0, 1),  # a tie that holds it, behind another
+        ([0.1, 0.45, 0.45], [0.5, 0.3, 0.2], 1, 1),  # a tie that does not
+        ([0.2, 0.5, 0.3], [0.4, 0.4, 0.2], 0, 1),  # one of two exact maxima
+        ([0.0, 0.0, 0.0], [0.5, 0.3, 0.2], 0, 0),
+        ([0.0, 0.0, 0.0], [0.2, 0.3, 0.5], 0, 1),
     ],
 )
-def test_argmax_flips(approx, exact, flips):
-    assert softmax_errors(np.array([approx]), np.array([exact])).argmax_flips == flips
+def test_argmax_flips(approx, exact, flips, by_index):
+    errors = softmax_errors(np.array([approx]), np.array([exact]))
+    assert errors.argmax_flips == flips
+    assert errors.argmax_index_flips == by_index
+
+
+@pytest.mark.parametrize(
+    ("approx", "exact", "most"),
+    [
+        ([0.5, 0.3, 0.2], [0.5, 0.3, 0.2], 0),
+        ([0.4, 0.4, 0.2], [0.5, 0.3, 0.2], 0),  # a tie is none
+        ([0.25, 0.5, 0.25], [0.5, 0.3, 0.2], 0.25),
+        ([0.125, 0.5, 0.25], [0.5, 0.3, 0.2], 0.375),  # the largest of three
+        ([0.5, 0.125, 0.25], [0.4, 0.3, 0.3], 0),  # two of exactly the same
+        ([0.5, 0.0, 0.25], [0.5, 0.0, 0.5], 0),
+    ],
+)
+def test_inversions(approx, exact, most):
+    errors = softmax_errors(np.array([approx, exact]), np.array([exact, exact]))
+    assert errors.inversion_max == most
+    assert errors.inverted_rows == (most > 0) / 2
+
+
+def test_inversions_of_random_rows_are_those_of_all_pairs():
+    rng = np.random.default_rng(1)
+    exact, approx = rng.integers(0, 6, (2, 50, 9)) / 8
+    mask = rng.random(exact.shape) < 0.7
+    want = [
+        max(0, *(a[j] - a[i] for i in range(9) for j in range(9) if m[i] & m[j] & (e[j] < e[i])), 0)
+        for a, e, m in zip(approx, exact, mask, strict=True)
+    ]
+    errors = softmax_errors(approx, exact, mask)
+    assert errors.inversion_max == max(want)
+    assert errors.inverted_rows == np.count_nonzero(want) / 50
 
 
 def test_a_masked_maximum_is_no_maximum():
     mask = np.array([[False, True, True]])
     errors = softmax_errors(np.array([[9, 0.6, 0.4]]), np.array([[9, 0.4, 0.6]]), mask)
-    assert errors.argmax_flips == 1
+    assert errors.argmax_flips == errors.argmax_index_flips == errors.inverted_rows == 1
+    assert errors.inversion_max == pytest.approx(0.2)
+
+
+def test_e2softmax_is_not_monotone():
+    """Beats of two lanes have maxima of their own: -1 comes out above 0, and as 6 does."""
+    x = np.array([[6, 0, 12, -1]], np.int8)
+    result = E2Softmax(LANES=2)(x, frac=4, fmt=1)
+    assert result.out.tolist() == [[105, 52, 209, 105]]
+    errors = softmax_errors(result.to_real(), reference.softmax(x / 16))
+    assert (errors.inverted_rows, errors.inversion_max) == (1, (105 - 52) / 2**9)
 
 
 def test_flips_are_a_share_of_rows():
@@ -126,7 +174,8 @@ def test_names():
     names = list(softmax_errors(EXACT, EXACT).as_dict())
     assert names == [
         *("max_abs_error", "mean_abs_error", "row_sum_error_mean", "row_sum_error_std"),
-        *("kl_mean", "argmax_flips", "rows"),
+        *("row_sum_min", "row_sum_max", "kl_mean", "argmax_flips", "argmax_index_flips"),
+        *("inverted_rows", "inversion_max", "rows"),
     ]
 
 

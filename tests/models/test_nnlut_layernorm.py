@@ -9,6 +9,7 @@ import pytest
 
 from softnorm.models import metrics, reference
 from softnorm.models.ailayernorm import reciprocal
+from softnorm.models.channels import Channels
 from softnorm.models.nnlut_layernorm import NnlutLayerNorm, lines
 
 ROWS = ("n", "sum", "mean", "squares", "var", "e", "m", "k", "R", "sh")
@@ -45,7 +46,7 @@ def sat(value, low, high):
     return max(low, min(high, value))
 
 
-def by_hand(x, mask, gamma, beta, shift, length, inv_mant, inv_exp, gfrac, ofrac):
+def by_hand(x, mask, gamma, beta, shift, len, inv_mant, inv_exp, gfrac, ofrac):
     """One row (lists of int and bool) in plain Python, as the unit's page writes it."""
     b, S, T = by_hand_lines()
     n, total = sum(mask), sum(x_i for x_i, live in zip(x, mask, strict=True) if live)
@@ -66,7 +67,7 @@ def by_hand(x, mask, gamma, beta, shift, length, inv_mant, inv_exp, gfrac, ofrac
         for live, num_i, beta_i in zip(mask, num, beta, strict=True)
     ]
     row = dict(zip(ROWS, (n, total, mean, squares, var, e, m, k, R, sh), strict=True))
-    return {**row, "d": d, "y": y, "A": A, "num": num, "out": out, "err_len": n != length}
+    return {**row, "d": d, "y": y, "A": A, "num": num, "out": out, "err_len": n != len}
 
 
 def draw(rng, rows, width):
@@ -81,7 +82,7 @@ def draw(rng, rows, width):
     mant, exp = reciprocal(np.where(wrong, rng.integers(1, width + 1, rows), np.maximum(n, 1)))
     settings = {
         "shift": rng.integers(0, 17, rows),
-        "length": length,
+        "len": length,
         "inv_mant": mant,
         "inv_exp": exp,
         "gfrac": rng.integers(0, 8, rows),
@@ -91,17 +92,18 @@ def draw(rng, rows, width):
 
 
 def draw_channels(rng, width):
-    return tuple(rng.integers(-128, 128, (2, width)).astype(np.int8))
+    return Channels(None, *rng.integers(-128, 128, (2, width)).astype(np.int8))
 
 
 def full(length, **settings):
     mant, exp = reciprocal(length)
     given = {"shift": 0, "gfrac": 5, "ofrac": 4} | settings
-    return {"length": length, "inv_mant": mant, "inv_exp": exp, **given}
+    return {"len": length, "inv_mant": mant, "inv_exp": exp, **given}
 
 
-def assert_by_hand(x, gamma, beta, mask, settings):
-    trace = NnlutLayerNorm(1, 65536).trace(x, gamma, beta, mask, **settings)
+def assert_by_hand(x, channels, mask, settings):
+    trace = NnlutLayerNorm(1, 65536).trace(x, channels, mask, **settings)
+    gamma, beta = channels.gamma, channels.beta
     for r in range(len(x)):
         one = {name: int(np.broadcast_to(v, len(x))[r]) for name, v in settings.items()}
         columns = (x[r].tolist(), mask[r].tolist(), gamma.tolist(), beta.tolist())
@@ -113,7 +115,7 @@ def assert_by_hand(x, gamma, beta, mask, settings):
 def test_random_rows_by_hand(width):
     rng = np.random.default_rng(width)
     x, mask, settings = draw(rng, 60, width)
-    assert_by_hand(x, *draw_channels(rng, width), mask, settings)
+    assert_by_hand(x, draw_channels(rng, width), mask, settings)
 
 
 def test_the_largest_sums_by_hand():
@@ -124,7 +126,8 @@ def test_the_largest_sums_by_hand():
     ones = np.ones(65536, np.int8)
     mant, exp = reciprocal(np.array([65536, 1, 65535]))
     settings = full(65536, shift=0, ofrac=0) | {"inv_mant": mant, "inv_exp": exp}
-    assert_by_hand(x, -128 * ones, 127 * ones, np.ones(x.shape, bool), settings)
+    channels = Channels(None, -128 * ones, 127 * ones)
+    assert_by_hand(x, channels, np.ones(x.shape, bool), settings)
 
 
 def test_lines():
@@ -144,8 +147,8 @@ def test_err_len_is_a_wrong_count_and_nothing_else():
     rng = np.random.default_rng(12)
     x, mask, settings = draw(rng, 100, 60)
     columns = draw_channels(rng, 60)
-    right = NnlutLayerNorm()(x, *columns, mask, **settings | {"length": mask.sum(axis=1)})
-    wrong = NnlutLayerNorm()(x, *columns, mask, **settings | {"length": mask.sum(axis=1) + 1})
+    right = NnlutLayerNorm()(x, columns, mask, **settings | {"len": mask.sum(axis=1)})
+    wrong = NnlutLayerNorm()(x, columns, mask, **settings | {"len": mask.sum(axis=1) + 1})
     assert not right.err_len.any()
     assert wrong.err_len.all()
     assert (wrong.out == right.out).all()
@@ -156,8 +159,8 @@ def test_it_normalises():
     rng = np.random.default_rng(18)
     x = np.rint(rng.normal(1e6, 3e5, (50, 768))).astype(np.int32)
     gamma, beta = rng.integers(30, 100, 768), rng.integers(-30, 30, 768)
-    columns = (gamma.astype(np.int8), beta.astype(np.int8))
-    trace = NnlutLayerNorm().trace(x, *columns, **full(768, shift=6))
+    columns = Channels(None, gamma.astype(np.int8), beta.astype(np.int8))
+    trace = NnlutLayerNorm().trace(x, columns, **full(768, shift=6))
     exact = 16 * reference.layer_norm(x, gamma / 32, beta / 16)
     errors = metrics.layer_norm_errors(trace.out, np.clip(exact, -128, 127))
     assert errors.max_abs_error < 0.6
@@ -171,25 +174,26 @@ def test_lanes_and_max_len_do_not_matter_and_neither_do_masked_values():
     rng = np.random.default_rng(16)
     x, mask, settings = draw(rng, 40, 64)
     columns = draw_channels(rng, 64)
-    want = NnlutLayerNorm()(x, *columns, mask, **settings).out
+    want = NnlutLayerNorm()(x, columns, mask, **settings).out
     other = np.where(mask, x, rng.integers(LOW, HIGH, x.shape)).astype(np.int32)
-    assert (NnlutLayerNorm(64, 4096)(other, *columns, mask, **settings).out == want).all()
-    nothing = NnlutLayerNorm()(x, *columns, np.zeros(x.shape, bool), **settings)
+    assert (NnlutLayerNorm(64, 4096)(other, columns, mask, **settings).out == want).all()
+    nothing = NnlutLayerNorm()(x, columns, np.zeros(x.shape, bool), **settings)
     assert not nothing.out.any()
     assert not nothing.exponent.any()
 
 
 X = np.zeros((2, 64), np.int32)
 ZEROS = np.zeros(64, np.int8)
+FEW = Channels(None, ZEROS[:9], ZEROS[:9])
 
 
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ({"gamma": ZEROS[:9]}, ValueError, r"gamma must have .* 64 columns of x, got shape \(9,\)"),
-        ({"beta": X[0]}, TypeError, "beta must be a int8 array, got int32: quantise it first"),
+        ({"channels": FEW}, ValueError, r"channels must have .* 64 columns of x, got 9"),
+        ({"channels": (X, X)}, TypeError, "channels must be Channels, got tuple"),
         ({"shift": 17}, ValueError, "shift must be in 0..16, got 17"),
-        ({"length": 65}, ValueError, "length must be in 0..64, got 65"),
+        ({"len": 65}, ValueError, "len must be in 0..64, got 65"),
         ({"inv_mant": 16383}, ValueError, "inv_mant must be in 16384..32768, got 16383"),
         ({"inv_exp": 7}, ValueError, "inv_exp must be in 0..6, got 7"),
         ({"gfrac": 8}, ValueError, "gfrac must be in 0..7, got 8"),
@@ -197,6 +201,6 @@ ZEROS = np.zeros(64, np.int8)
     ],
 )
 def test_arguments(arguments, error, message):
-    given = {"x": X, "gamma": ZEROS, "beta": ZEROS, **full(64), **arguments}
+    given = {"x": X, "channels": Channels(None, ZEROS, ZEROS), **full(64), **arguments}
     with pytest.raises(error, match=f"^{message}"):
         NnlutLayerNorm(8, 64)(**given)

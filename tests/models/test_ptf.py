@@ -6,7 +6,14 @@ import pytest
 
 from softnorm.models import metrics, reference
 from softnorm.models.ailayernorm import AILayerNorm
-from softnorm.models.ptf import Ptf, calibrate_min_max, calibrate_mse, calibrate_output, fold
+from softnorm.models.ptf import (
+    Ptf,
+    calibrate_min_max,
+    calibrate_mse,
+    calibrate_output,
+    deviations,
+    fold,
+)
 
 
 def activations(seed=1, rows=200, channels=48):
@@ -117,7 +124,11 @@ def test_the_scale_does_not_matter():
     assert (other.alpha == one.alpha).all()
 
 
-@pytest.mark.parametrize("calibrate", [calibrate_min_max, calibrate_mse, calibrate_output])
+def calibrate_output_of_ones(samples):
+    return calibrate_output(samples, np.ones(np.shape(samples)[-1]))
+
+
+@pytest.mark.parametrize("calibrate", [calibrate_min_max, calibrate_mse, calibrate_output_of_ones])
 @pytest.mark.parametrize(
     ("samples", "message"),
     [
@@ -145,7 +156,8 @@ def test_refused_inputs():
 def test_output_steps():
     rng = np.random.default_rng(6)
     y = rng.normal(0, 2.0 ** rng.integers(-4, 2, 32), (400, 32))
-    one, each = calibrate_output(y), calibrate_output(y, octaves=7)
+    ones = np.ones(32)
+    one, each = calibrate_output(y, ones), calibrate_output(y, ones, octaves=7)
     assert len(set(one)) == 1
     octaves = np.log2(each / each.min())
     assert set(octaves) <= {*range(8)}
@@ -155,10 +167,37 @@ def test_output_steps():
         return np.square(np.clip(np.floor(y / step + 0.5), -128, 127) * step - y).sum()
 
     assert error(one) < error(np.abs(y).max() / 127)
-    assert error(each) < error(calibrate_output(y, octaves=1)) < error(one)
+    assert error(each) < error(calibrate_output(y, ones, octaves=1)) < error(one)
     assert error(each) < error(one) / 2
     with pytest.raises(ValueError, match=r"^octaves must be in 0..7, got 8"):
-        calibrate_output(y, 8)
+        calibrate_output(y, ones, octaves=8)
+    with pytest.raises(ValueError, match=r"^beta must have .* 32 channels of samples, .* \(31,\)"):
+        calibrate_output(y, ones, ones[1:])
+    with pytest.raises(ValueError, match=r"^gamma must be finite, got nan"):
+        calibrate_output(y, ones * np.nan)
+
+
+@pytest.mark.parametrize(("large", "octaves"), [("beta", 0), ("gamma", 0), ("gamma", 3)])
+def test_what_is_calibrated_can_be_folded(large, octaves):
+    """DeiT's LayerNorms have a beta far larger than what most channels put out: the least squared
+    error cuts these outputs off, and would cut beta. Outputs of a channel that does not move say
+    nothing of its gamma."""
+    rng, width = np.random.default_rng(7), 768
+    x = rng.normal(size=(100, width))
+    gamma, beta = rng.uniform(0.1, 0.4, width), rng.normal(0, 0.1, width)
+    if large == "beta":
+        gamma[27], beta[27] = 0.01, -6.0
+    else:
+        gamma[27], x[:, 27] = 400.0, np.delete(x, 27, axis=1).mean(axis=1)
+    exact = reference.layer_norm(x, gamma, beta)
+    ptf = calibrate_mse(x)
+    blind = calibrate_output(exact, np.zeros(width), octaves=octaves)
+    with pytest.raises(ValueError, match=rf"^{large} of channel 27 does not fit int8"):
+        fold(gamma, beta, ptf, blind)
+    step = calibrate_output(exact, gamma, beta, octaves)
+    folded = fold(gamma, beta, ptf, step)
+    assert np.abs(folded.channels.beta * step - beta).max() <= step.max() / 2
+    assert set(np.log2(step / step.min())) <= {*range(octaves + 1)}
 
 
 # --- folding --------------------------------------------------------------------------------------
@@ -173,8 +212,8 @@ def test_fold_by_hand():
     assert folded.channels.beta.tolist() == [4, -16, 0]
     assert folded.channels.alpha is ptf.alpha
     assert (folded.zp, folded.rms) == (7, 0)
-    assert folded.dequantise(np.array([16, -16, 1], np.int8)).tolist() == [1, -1, 1 / 16]
-    reciprocal = {"length": 3, "inv_mant": 21845, "inv_exp": 1}
+    assert folded.step.tolist() == [1 / 16] * 3
+    reciprocal = {"len": 3, "inv_mant": 21845, "inv_exp": 1}
     assert folded.settings(3) == {"zp": 7, "gfrac": 2, "ofrac": 0, "rms": 0, **reciprocal}
 
 
@@ -213,10 +252,10 @@ def test_a_layer_through_the_unit(rms, octaves, worst):
     else:
         exact = reference.layer_norm(x, gamma, beta)
     ptf = calibrate_mse(x)
-    folded = fold(gamma, beta, ptf, calibrate_output(exact, octaves), rms)
+    folded = fold(gamma, beta, ptf, calibrate_output(exact, gamma, beta, octaves), rms)
     unit = AILayerNorm(CMP_RANGES=3)
     result = unit(ptf.quantise(x), folded.channels, **folded.settings(48))
-    errors = metrics.layer_norm_errors(folded.dequantise(result.out), exact)
+    errors = metrics.layer_norm_errors(result.to_real(folded.step), exact)
     assert not result.err_len.any()
     assert errors.mean_abs_error < worst
 
@@ -254,3 +293,38 @@ def test_refused_layers(arguments, message):
     with pytest.raises(ValueError, match=f"^{message}") as caught:
         fold(**right | arguments)
     assert "\n" not in str(caught.value)
+
+
+# --- the unit's deviations ------------------------------------------------------------------------
+
+
+def test_deviations_by_hand():
+    """98 and 102 are both compressed to 96: less than the square of their mean, 100."""
+    ptf = Ptf(0.5, 0, np.zeros(2, np.uint8))
+    unit, exact = deviations(np.array([[49.0, 51.0]]), ptf, AILayerNorm())
+    assert (unit.tolist(), exact.tolist()) == ([1 / 16], [2.0])
+    unit, exact = deviations(np.array([[49.0, 51.0]]), ptf, AILayerNorm(), rms=True)
+    assert unit.round().tolist() == [96]
+    assert exact[0] == pytest.approx(np.sqrt((98**2 + 102**2) / 2))
+
+
+def test_gamma_takes_the_bias_of_sigma_out():
+    """By paper's squares sigma is too large on average: outputs too, until gamma has it in."""
+    ptf = Ptf(1.0, 128, np.zeros(48, np.uint8))
+    x = np.random.default_rng(1).normal(0, 16, (400, 48))
+    paper, exact = deviations(x, ptf, AILayerNorm())
+    fine = deviations(x / 4, ptf, AILayerNorm(CMP_RANGES=3))[0]
+    gain = (paper / exact).mean()
+    assert gain > 1.02
+    assert abs((4 * fine / exact).mean() - 1) < 0.005
+    gamma, beta = layer()
+    want = reference.layer_norm(x, gamma, beta) - beta
+    step = 4 * np.abs(want + beta).max() / 127
+    slopes = []
+    for times in (1, gain):
+        folded = fold(gamma * times, beta, ptf, step)
+        settings = folded.settings(48)
+        got = folded.dequantise(AILayerNorm()(ptf.quantise(x), folded.channels, **settings).out)
+        slopes.append(((got - beta) * want).sum() / np.square(want).sum())
+    assert slopes[0] < 1 - 0.8 * (gain - 1)
+    assert abs(slopes[1] - 1) < 0.005

@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Vector files: written and read back unchanged; a wrong file is refused with one clear line."""
 
+import errno
 import io
 import json
+import os
 import pickle
 import re
 import time
+import tracemalloc
 import zipfile
 from pathlib import Path
 
@@ -269,7 +272,59 @@ def refused(path, message=""):
 
 def test_no_file(path, tmp_path):
     refused(path, "no such file")
-    refused(tmp_path, "no such file")
+    refused(path / "below", "no such file")
+    refused(tmp_path, "is a folder, not a file")
+    refused(Path("/dev/zero"), "is a device or a pipe, not a file")
+    refused(tmp_path / ("x" * 300), "File name too long")
+    os.mkfifo(path)
+    refused(path, "is a device or a pipe, not a file")
+
+
+def test_a_file_that_unpacks_to_more_than_the_limit_is_not_unpacked(path, monkeypatch):
+    """300 MB of zeros in 300 kB; and a limit that is one byte short."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        zeros = bytes(1 << 20)
+        with archive.open("x.npy", "w") as entry:
+            for _ in range(300):
+                entry.write(zeros)
+    assert path.stat().st_size < 1 << 20
+    tracemalloc.start()
+    refused(path, "unpacks to 300 MiB, must be 256 MiB at most")
+    assert tracemalloc.get_traced_memory()[1] < 1 << 24
+    tracemalloc.stop()
+    with zipfile.ZipFile(write(path)) as archive:
+        size = sum(entry.file_size for entry in archive.infolist())
+    monkeypatch.setattr(vectors, "MOST_BYTES", size)
+    assert vectors.load(path).unit == META["unit"]
+    monkeypatch.setattr(vectors, "MOST_BYTES", size - 1)
+    refused(path, "unpacks to")
+
+
+def test_an_entry_that_gives_more_than_its_header_says_is_refused(path):
+    """Both headers of the entry say 100 bytes."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("x.npy", bytes(1 << 20))
+    data = path.read_bytes()
+    size = (1 << 20).to_bytes(4, "little")
+    assert data.count(size) == 2
+    path.write_bytes(data.replace(size, (100).to_bytes(4, "little")))
+    refused(path, "not a readable .npz file")
+
+
+def test_a_file_that_cannot_be_written_leaves_the_one_before(path, monkeypatch):
+    write(path)
+    before = path.read_bytes()
+
+    def full(self, content):
+        with self.open("wb") as file:
+            file.write(content[:100])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OSError, match="No space left"):
+        vectors.save(path, Vectors(**META, x=ARRAYS["x"]))
+    assert path.read_bytes() == before
+    assert list(path.parent.iterdir()) == [path]
 
 
 @pytest.mark.parametrize("content", [b"", b"PK", b"hello", b"PK\x03\x04" + bytes(40)])

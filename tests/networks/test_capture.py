@@ -16,7 +16,8 @@ from softnorm.flow.errors import UserError
 from softnorm.flow.networks import minilm, minilm_units
 from softnorm.flow.paths import DATA
 from softnorm.models import metrics, reference, vectors
-from softnorm.models.ailayernorm import AILayerNorm, Channels, reciprocal
+from softnorm.models.ailayernorm import AILayerNorm, reciprocal
+from softnorm.models.channels import Channels
 from softnorm.models.quantise import choose_frac, round_half_up
 
 needs_model = pytest.mark.skipif(
@@ -137,7 +138,7 @@ def through_the_unit(file, norm, ranges):
     rows, channels, given = settings(file, norm)
     mant, exp = reciprocal(file.x.shape[1])
     unit = AILayerNorm(CMP_RANGES=ranges)
-    full = {**file.settings, **given, "length": 384, "inv_mant": mant, "inv_exp": exp}
+    full = {**file.settings, **given, "len": 384, "inv_mant": mant, "inv_exp": exp}
     result = unit(file.x[rows], channels, **full)
     assert not result.err_len.any()
     return result.out, np.ldexp(file.x[rows] - float(given["zp"]), channels.alpha)

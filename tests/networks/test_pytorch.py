@@ -7,6 +7,7 @@ import contextlib
 import importlib.util
 import io
 import os
+import warnings
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ from torch import nn  # noqa: E402
 
 from softnorm.flow.capture import model as capture  # noqa: E402
 from softnorm.flow.errors import UserError  # noqa: E402
-from softnorm.flow.networks import minilm, stand_in  # noqa: E402
+from softnorm.flow.networks import advice, minilm, stand_in  # noqa: E402
 from softnorm.flow.pytorch import (  # noqa: E402
     UnitNorm,
     UnitSoftmax,
@@ -45,6 +46,13 @@ SMALL = {
     "intermediate_size": 48,
     "initializer_range": 0.3,  # large logits: no even attention
 }
+
+
+class Biased(nn.Module):
+    """Logits far from 0."""
+
+    def forward(self, x):
+        return x + 150
 
 
 def vit():
@@ -173,7 +181,8 @@ def test_probabilities_are_the_units_row_by_row(name):
             some = live[row]
             frac = int(unit.frac[row[1]])
             x = np.full((1, len(some)), 99, np.int8)
-            x[0, some] = quantise_logits(logits[row].numpy()[some], frac)
+            less = logits[row].numpy() - unit.offset[row[1]].astype(np.float32)
+            x[0, some] = quantise_logits(less[some], frac)
             result = E2Softmax()(x, some[None], frac=frac, fmt=1)
             np.testing.assert_array_equal(probabilities[row], result.to_real()[0])
             assert not probabilities[row][~some].any()
@@ -191,10 +200,52 @@ def test_a_head_with_large_logits_gets_fewer_fraction_bits():
     with torch.no_grad():
         query = model.layers[1].attention.q_proj.weight.view(4, 8, 32)
         query[2] *= 30
-    with evaluate_with(model, [batch], softmax="e2softmax") as units:
+    # Its rows differ by more than int8 holds at any F.
+    said = "layers.1.attention, head 2: .* of the rows have all of their logits at the lower end"
+    with (
+        pytest.warns(advice.CalibrationWarning, match=said),
+        evaluate_with(model, [batch], softmax="e2softmax") as units,
+    ):
         first, second = (unit.frac for unit in units.softmaxes.values())
     assert first.shape == second.shape == (4,)
     assert second[2] < min(second[[0, 1, 3]])
+
+
+def test_a_bias_of_the_logits_changes_nothing():
+    """A softmax does not care, int8 would saturate: the constant is taken off, head by head."""
+    plain, biased = (nn.Sequential(*parts, nn.Softmax(-1)).eval() for parts in ((), (Biased(),)))
+    x = 3 * torch.randn(40, 8)
+    want = plain(x)
+    got = []
+    for model in (plain, biased):
+        with evaluate_with(model, [x], softmax="e2softmax DIV_BITS=3 EXP_FRAC=1") as units:
+            got.append(model(x))
+            assert "0 % of a softmax's logits saturated" in str(units)
+    assert (got[1] - want).abs().max() < 0.1
+    np.testing.assert_array_equal(*got)
+
+
+def test_a_mean_that_is_large_is_taken_out_or_warned_of():
+    """A LayerNorm does not care for it: what all rows have goes, what each has of its own is said.
+
+    Without, AILayerNorm's variance is a difference of two large numbers, and wrong.
+    """
+    model = nn.Sequential(nn.LayerNorm(24)).eval()
+    x = torch.randn(200, 24) * (1 + torch.rand(200, 1))
+    each = 20 * torch.sign(torch.randn(200, 1))
+    model.requires_grad_(False)
+    want = model(x)
+    lost = []
+    for added in (0, 30, each):
+        said = r"^0: AILayerNorm .* mean is up to [\d.]+ times its deviation.* take exact_layernorm"
+        warned = pytest.warns(advice.CalibrationWarning, match=said)
+        with warned if added is each else contextlib.nullcontext():
+            units = evaluate_with(model, [x + added], norm="ailayernorm")
+        with units:
+            lost.append(float((model(x + added) - want).square().mean()))
+    assert lost[0] < 1.2 * lost[1] < 1.5 * lost[0] < 0.1 * lost[2]
+    with evaluate_with(model, [x + each], norm="exact_layernorm"):
+        assert (model(x + each) - want).square().mean() < 0.5 * lost[2]
 
 
 # --- norms ----------------------------------------------------------------------------------------
@@ -290,7 +341,13 @@ def test_one_recording_serves_several_units():
     samples = record(model, [batch])
     near = {}
     for words in ("e2softmax", FINE["softmax"], "rexp W=2"):
-        with evaluate_with(model, samples, softmax=words) as units:
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always", advice.CalibrationWarning)
+            units = evaluate_with(model, samples, softmax=words)
+        assert any(f"take {FINE['softmax']}" in str(one.message) for one in said) == (
+            words == "rexp W=2"
+        )
+        with units:
             assert not units.norms
             near[words] = cosine(outputs(model, batch), want).mean()
     assert near["rexp W=2"] < near["e2softmax"] < near[FINE["softmax"]] < 1
@@ -405,7 +462,8 @@ def test_minilm_is_the_numpy_one(sentences):
     with evaluate_with(theirs, [batch], softmax="e2softmax", norm="ailayernorm") as units:
         frac = np.array([unit.frac for unit in units.softmaxes.values()])
         e2softmax, ailayernorm = UNITS["e2softmax"], UNITS["ailayernorm"]
-        softmax = stand_in.UnitSoftmax(e2softmax, e2softmax.defaults, frac)
+        offset = np.array([unit.offset for unit in units.softmaxes.values()])
+        softmax = stand_in.UnitSoftmax(e2softmax, e2softmax.defaults, frac, offset=offset)
         fitted = [unit.fitted for unit in units.norms.values()]
         norm = stand_in.UnitNorm(ailayernorm, ailayernorm.defaults, fitted)
         seen = []

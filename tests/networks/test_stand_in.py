@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import numpy as np
 import pytest
 
-from softnorm.flow.networks import minilm, stand_in
+from softnorm.flow.networks import advice, minilm, stand_in
 from softnorm.flow.networks.stand_in import ByRtl, FittedNorm, UnitNorm, UnitSoftmax, fit_softmax
 from softnorm.models.ptf import calibrate_min_max, fold
 from softnorm.units import UNITS
@@ -60,6 +62,63 @@ def test_gains_are_of_their_layers_and_heads(logits):
     for head in range(12):
         want = without(array, mask, 4)[:, head] * gain[4, head]
         np.testing.assert_allclose(got[:, head], want, rtol=1e-6)
+
+
+@each_softmax
+def test_logits_far_from_zero_are_fitted_as_those_around_it(unit):
+    """A bias of a head of 150 and one of -70: nothing saturates, F and outputs are the same."""
+    rng = np.random.default_rng(1)
+    logits, mask = 3 * rng.normal(size=(2, 40, 16)), np.ones((40, 16), bool)
+    settings = {s.name: s.values[-1] for s in unit.settings(unit.defaults) if s.name != "frac"}
+    bias = np.array([150.0, -70.0])
+    got, offsets = [], []
+    for added in (0 * bias, bias):
+        rows = logits + added[:, None, None]
+        fitted = fit_softmax(unit, {}, settings, [rows], mask)
+        offsets.append(fitted.offset[0])
+        by_head = rows.transpose(1, 0, 2)[:, :, None]
+        got.append(fitted(by_head, np.ones(1, bool), 0))
+        q = fitted.quantise(by_head, np.ones(1, bool), 0)[0]
+        assert (q == 127).sum() <= 2  # a head's largest; what is far below may be cut
+        assert fitted.saturated == np.isin(q, (-128, 127)).mean() < 0.1
+    np.testing.assert_array_equal(*got)
+    np.testing.assert_allclose(offsets[1] - offsets[0], bias)
+    # As it was without a constant: all but level, or one of many.
+    unfitted = UnitSoftmax(unit, unit.defaults, np.array([4]), settings)
+    far = unfitted(by_head, np.ones(1, bool), 0)
+    assert np.abs(far - got[0]).max() > 0.3
+
+
+def test_rows_that_int8_does_not_hold_together_are_said():
+    """Half of a head's rows are 600 below the others."""
+    logits = np.random.default_rng(1).normal(size=(1, 40, 8))
+    logits[0, ::2] -= 600
+    with pytest.warns(advice.CalibrationWarning, match="layer 0, head 0: .* 50 % of the rows have"):
+        fit_softmax(UNITS["exact_softmax"], {}, {}, [logits], np.ones((40, 8), bool))
+
+
+LONG = {
+    "e2softmax fmt=0": True,
+    "e2softmax fmt=1": False,
+    "e2softmax DIV_BITS=3 EXP_FRAC=1 fmt=0": True,
+    advice.RECOMMENDED: False,
+    "rexp": True,
+    "softermax": True,
+    "exact_softmax": True,
+}
+
+
+@pytest.mark.parametrize(("words", "loses"), LONG.items(), ids=LONG)
+def test_a_build_that_loses_long_rows_is_said_and_what_to_take(words, loses):
+    """Of 1024 keys, normal: what a linear 8-bit output leaves of them is about a half."""
+    name, *given = words.split()
+    given = {key: int(value) for key, _, value in (word.partition("=") for word in given)}
+    settings = {"fmt": given.pop("fmt")} if "fmt" in given else {}
+    logits = np.random.default_rng(1).normal(size=(2, 8, 1024))
+    said = f"^layer 0, head [01]: with {words} the rows, of 1024 keys .* take {advice.RECOMMENDED}"
+    lost = pytest.warns(advice.CalibrationWarning, match=said)
+    with lost if loses else contextlib.nullcontext():
+        fit_softmax(UNITS[name], given, settings, [logits], np.ones((8, 1024), bool))
 
 
 @each_softmax
@@ -153,7 +212,7 @@ def test_an_engine_is_all_that_decides(fitted):
     norms, x = fitted
 
     def nothing(unit, parameters, rows):
-        return Outputs(np.zeros(rows.x.shape, np.int8), np.zeros(len(rows), np.uint8))
+        return Outputs(np.zeros(rows.x.shape, np.int8), np.zeros(len(rows), np.int8))
 
     got = UnitNorm(NORM, NORM.defaults, norms, nothing)(x, 0)
     np.testing.assert_array_equal(got, np.broadcast_to(norms[0].offset.astype(np.float32), x.shape))

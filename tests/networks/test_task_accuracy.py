@@ -184,7 +184,7 @@ def test_frac_is_chosen_by_head_or_by_layer():
     by_head = fit_softmax(SOFTMAX, {}, {"fmt": 0}, *samples, "head").frac
     assert by_head.shape == (6, 12)
     assert (by_head == by_head[0]).all()
-    assert by_head[0, 2] <= 1 < np.delete(by_head[0], 2).min()
+    assert by_head[0, 2] <= 2 < np.delete(by_head[0], 2).min()
     by_layer = fit_softmax(SOFTMAX, {}, {"fmt": 0}, *samples, "layer").frac
     assert len(np.unique(by_layer)) == 1
 
@@ -197,14 +197,15 @@ def test_frac_is_chosen_by_head_or_by_layer():
     [
         (
             "ROWS=1",
-            "NETWORK=minilm takes STSB=, PAIRS=, CALIBRATION=, SEED=, ONLY=, and LAYERS=1 or RTL=1",
+            "NETWORK=minilm takes STSB=, PAIRS=, CALIBRATION=, SEED=, ONLY=, and LAYERS=1 or DOC",
         ),
         ("ONLY=nothing", "no method's name has 'nothing' in it; there are: E2Softmax, F a layer; "),
         ("SEED=x", "SEED must be a whole number"),
         ("PAIRS=1", "PAIRS must be at least 2"),
         ("STSB=missing.tsv", "cannot read sentence pairs from missing.tsv"),
         ("RTL=1 ONLY=control", "the method control: uniform has no RTL: leave out RTL=1"),
-        ("RTL=1 LAYERS=1", "and LAYERS=1 or RTL=1"),
+        ("RTL=1 LAYERS=1", "and LAYERS=1 or DOCUMENTS=1 or RTL=1"),
+        ("DOCUMENTS=1 LAYERS=1", "and LAYERS=1 or DOCUMENTS=1 or RTL=1"),
     ],
 )
 def test_wrong_words_are_refused(given, said):
@@ -225,9 +226,10 @@ def test_a_missing_package_is_said(monkeypatch, tmp_path):
 
 def test_a_table_without_scores_has_dashes():
     one = task_accuracy.Result("a", None, None, None, 99.876, 0.999, 1.0, 2.0)
-    two = task_accuracy.Result("b", 82.0, 0.03, (-0.1, 0.2), 99.9, 0.999, 1.0, 2.0)
+    two = task_accuracy.Result("b", 82.0, 0.03, (-0.1, 0.2), 99.9, 0.999, 1.0, 2.0, None, 0.0123)
     lines = task_accuracy.cells([one, two])
-    assert lines[0] == ["a", "-", "-", "-", "99.88", "0.99900", "1.0", "2.0"]
+    assert lines[0] == ["a", "-", "-", "-", "99.88", "0.99900", "-", "1.0", "2.0"]
+    assert lines[1][6] == "1.23 %"
     assert lines[1][1:4] == ["82.00", "0.03", "-0.10 .. +0.20"]
 
 

@@ -72,11 +72,11 @@ class Now:
     def __init__(self, answer=None):
         self.answer, self.asked = answer, []
 
-    def submit(self, work, jobs, sources):
+    def submit(self, work, jobs, sources, folder):
         self.asked += jobs
         future = Future()
         if self.answer is None:
-            future.set_result(work(jobs, sources))
+            future.set_result(work(jobs, sources, folder))
         else:
             future.set_result([self.answer(one) for one in jobs])
         return future
@@ -313,11 +313,11 @@ def test_a_lost_worker_is_replaced_and_its_jobs_run_again(tmp_path):
     marker = tmp_path / "died"
 
     class Dying(Now):
-        def submit(self, work, jobs, sources):
+        def submit(self, work, jobs, sources, folder):
             if any(one.seed == 3 for one in jobs) and not marker.exists():
                 marker.touch()
                 raise BrokenExecutor
-            return super().submit(work, jobs, sources)
+            return super().submit(work, jobs, sources, folder)
 
     with pytest.raises(BrokenExecutor):
         regression.run(Dying(passed), jobs, budget=9)
@@ -357,29 +357,40 @@ def numbers(folder):
     return counts
 
 
-def test_killed_in_the_middle_it_goes_on_to_the_same_numbers():
-    words = [*SHORT, "JOBS=1"]
-    names = [f"test-{os.getpid()}-{kind}" for kind in ("whole", "killed")]
-    whole, killed = (regress.FOLDER / name for name in names)
+def test_interrupted_and_killed_it_goes_on_to_the_same_numbers():
+    """Ctrl-C is there within two seconds, loses no run that has ended, and makes none a failure."""
+    words = [*SHORT[:-1], "TEST=random", "JOBS=1"]
+    names = [f"test-{os.getpid()}-{kind}" for kind in ("whole", "ended")]
+    whole, ended = (regress.FOLDER / name for name in names)
+    before = 0
     try:
         process = command(*words, f"NAME={names[0]}")
         out, err = process.communicate()
         assert process.returncode == 0, out + err
         assert "PASS: " in out
-        process = command(*words, f"NAME={names[1]}", start_new_session=True)
-        while not list((killed / "results").glob("*.json")) and process.poll() is None:
-            time.sleep(0.05)
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
-        before = numbers(killed)["runs"]
-        assert 0 < before < numbers(whole)["runs"]
+        for how in (signal.SIGINT, signal.SIGKILL):
+            process = command(*words, f"NAME={names[1]}", start_new_session=True)
+            while len(list((ended / "results").glob("*.json"))) == before:
+                assert process.poll() is None
+                time.sleep(0.05)
+            began = time.monotonic()
+            os.killpg(process.pid, how)  # as a terminal does
+            out, err = process.communicate()
+            found = numbers(ended)
+            assert before < found["runs"] == found["passed"] < numbers(whole)["runs"]
+            before = found["runs"]
+            if how == signal.SIGINT:
+                assert time.monotonic() - began < 3
+                assert process.returncode == 130
+                assert f"{before} results are kept; the same words go on" in out
+                assert err.strip() == "interrupted; what was written so far is kept"
         process = command(*words, f"NAME={names[1]}")
         out, err = process.communicate()
         assert process.returncode == 0, out + err
         assert f"{numbers(whole)['runs'] - before} to do" in out
-        assert numbers(killed) == numbers(whole)
+        assert numbers(ended) == numbers(whole)
     finally:
-        for folder in (whole, killed):
+        for folder in (whole, ended):
             subprocess.run(["rm", "-rf", str(folder)], check=True)
 
 

@@ -16,9 +16,6 @@ from softnorm.units import UNITS
 from softnorm.units.coverage import Coverage
 
 PLANS = [STREAM, *UNITS]
-# With tests of their own.
-OTHERS = {f"testplans/{name}.hjson" for name in ("regression", "waivers", "mutation_waivers")}
-
 each_unit = pytest.mark.parametrize("unit", UNITS.values(), ids=UNITS)
 
 
@@ -41,7 +38,7 @@ def own_coverage(unit):
 
 def test_every_plan_is_the_streams_or_a_units():
     files = {str(path.relative_to(ROOT)) for path in (ROOT / "testplans").glob("*.hjson")}
-    assert files - OTHERS == {*map(path_of, PLANS)}
+    assert files == {*map(path_of, PLANS)}
 
 
 @pytest.mark.parametrize("name", PLANS)
@@ -91,6 +88,43 @@ def test_the_streams_plan_is_enough_for_the_streams_coverage(unit):
     assert complaints(load(path_of(STREAM)), tests, stream) == []
 
 
+# --- dvsim reads them -----------------------------------------------------------------------------
+
+
+def stages_of(unit):
+    """Those of its testpoints, by stage."""
+    stages = {}
+    for point in plan_of(unit.name).testpoints:
+        stages.setdefault(point.stage, set()).update(point.tests)
+    return stages
+
+
+@each_unit
+def test_dvsims_progress_is_that_of_each_stages_testpoints(unit):
+    """With all tests passed, and with each one failed: no stage loses a test to another."""
+    dvsim = pytest.importorskip("dvsim.testplan", reason="the extra readers is not installed")
+    stages = stages_of(unit)
+    assert list(stages) == list(testplans.STAGES)
+    for failing in (None, *SCENARIOS):
+        plan = dvsim.Testplan(str(ROOT / path_of(unit.name)), repo_top=ROOT, name=unit.name)
+        results = [dvsim.Result(one, passing=9 * (one != failing), total=9) for one in SCENARIOS]
+        plan.map_test_results(results)
+        told = {stage: (one["passing"], one["total"]) for stage, one in plan.progress.items()}
+        assert told == {
+            stage: (len(tests - {failing}), len(tests)) for stage, tests in stages.items()
+        }
+    plan.map_covergroups([group.name for group in plan.covergroups])
+    assert plan.progress["Covergroups"]["progress"] == "100.00 %"
+
+
+def test_dvsim_reads_every_plan_there_is():
+    dvsim = pytest.importorskip("dvsim.testplan", reason="the extra readers is not installed")
+    for path in sorted((ROOT / "testplans").glob("*.hjson")):
+        plan = dvsim.Testplan(str(path), repo_top=ROOT, name=path.stem)
+        assert plan.testpoints
+        assert plan.covergroups
+
+
 # --- each of the checks finds what it is for ------------------------------------------------------
 
 OF_THE_STREAM = {
@@ -104,7 +138,7 @@ OF_THE_STREAM = {
 OF_A_UNIT = {
     "name": "unit",
     "testpoints": [
-        {"name": "c", "desc": "c", "stage": "V2", "tests": ["smoke"], "covers": ["sum", "row"]},
+        {"name": "c", "desc": "c", "stage": "V1", "tests": ["smoke"], "covers": ["sum", "row"]},
     ],
     "covergroups": [{"name": "sum_cg", "desc": "sums"}],
 }
@@ -149,8 +183,13 @@ def test_a_testpoint_without_a_test_is_found():
 
 
 def test_a_test_without_a_testpoint_is_found():
-    plan = changed(OF_THE_STREAM, 1, tests=["smoke"])
+    plan = changed(OF_THE_STREAM, 1, tests=["smoke"], stage="V1")
     assert found(stream=plan) == ["test timing: no testpoint has it"]
+
+
+def test_a_test_in_two_stages_is_found():
+    plan = changed(OF_A_UNIT, 0, stage="V3")
+    assert found(unit=plan) == ["test smoke: testpoints of V1 and V3 have it"]
 
 
 def test_a_test_that_does_not_exist_is_found():

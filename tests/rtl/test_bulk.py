@@ -473,6 +473,7 @@ def test_a_bank_that_is_written_too_early_is_seen(monkeypatch):
         ({"length": np.array([5])}, "lengths must be 1 to 4"),
         ({"length": np.array([0])}, "lengths must be 1 to 4"),
         ({"settings": {"frac": 8}}, "setting frac must be 0 to 7"),
+        ({"settings": {"frac": 4.5}}, r"setting frac must be \(1,\) integers, not \(1,\) float64"),
         ({"settings": {"nothing": 1}}, "no setting nothing"),
     ],
 )
@@ -492,6 +493,8 @@ def test_names_of_stalls_are_looked_at():
     [
         (None, "needs channels"),
         ({"alpha": np.full(4, 4, np.uint8)}, "alpha must be 0 to 3"),
+        ({"alpha": None}, "channels have no alpha, and ailayernorm needs one"),
+        ({"gamma": np.full(4, 0.5)}, "gamma must be integers, not float64"),
         ({"gamma": np.zeros(3, np.int8)}, r"gamma must be \[4 to 100\], not \(3,\)"),
         ({"gamma": np.zeros(101, np.int8)}, r"gamma must be \[4 to 100\]"),
     ],
@@ -500,9 +503,27 @@ def test_channels_that_cannot_be_loaded_are_refused(channels, report):
     unit = UNITS["ailayernorm"]
     if channels is not None:
         drawn = unit.draw_channels(np.random.default_rng(1), 4)
-        channels = ChannelSet({**drawn.values, **channels})
+        values = {**drawn.values, **channels}
+        channels = ChannelSet({name: one for name, one in values.items() if one is not None})
     with pytest.raises(ValueError, match=report):
         rtl.run(unit, SMALL, np.zeros((1, 4), np.uint8), channels=channels)
+
+
+@pytest.mark.parametrize("name", [name for name, unit in UNITS.items() if unit.channels])
+def test_each_channel_set_is_as_long_as_its_own_rows(name, sim):
+    """Long rows of one set among short rows of another."""
+    unit, parameters = UNITS[name], UNITS[name].resolve(SMALL)
+    rng = np.random.default_rng(3)
+    length = np.array([40, 5, 17, 3, 40, 5])
+    x = rng.integers(0, 200, (len(length), 40)).astype(unit.in_dtype)
+    sets = [unit.draw_channels(rng, count) for count in (40, 5)]
+    which = (length == 5).astype(int)
+    rows = rtl.rows_of(unit, parameters, x, channels=sets, length=length, channel_set=which)
+    assert differences(unit, parameters, rows, rtl.run(unit, parameters, rows, sim=sim)) == 0
+    name = unit.channels[0].name
+    short = dataclasses.replace(rows, channel_set=np.array([0, 1, 1, 0, 0, 1]))
+    with pytest.raises(ValueError, match=rf"{name} must be \[17 to 100\], not \(5,\)"):
+        rtl.run(unit, parameters, short)
 
 
 def test_icarus_keeps_no_state(icarus):

@@ -16,6 +16,7 @@ from softnorm.flow.build.pins import SIMULATORS, build
 from softnorm.flow.bulk.rtl import Instance
 from softnorm.flow.sim.bulk import simulate_bulk
 from softnorm.flow.sim.simulate import simulate
+from softnorm.models import vectors
 from softnorm.tb.bulk import beats
 from softnorm.tb.bulk.beats import Drive, Job
 from softnorm.tb.check.contract import OutputBeats, StreamShape, collect, expect
@@ -25,6 +26,7 @@ from softnorm.tb.stimulus.scenarios import SCENARIOS
 from softnorm.tb.stimulus.values import STREAM_STATES, Reset, Row, RowMaker, batch
 from softnorm.units import UNITS
 from softnorm.units.coverage import Coverage
+from softnorm.units.unit import ChannelSet
 from tests.rtl.mutations import simulate_mutated
 
 SMALL = {"LANES": 8, "MAX_LEN": 100}
@@ -279,3 +281,62 @@ def test_the_scorer_looks_at_each_beat_of_a_row():
     early = report(count=np.array([3, 2, 4]))
     assert "beats (tlast): expected 3, got 2" in early
     assert "row 1 does not match the model" in early
+
+
+# ------------------------------------------------------------------------------- short channel sets
+
+WITH_CHANNELS = [name for name, unit in UNITS.items() if unit.channels]
+
+
+@pytest.fixture(scope="module")
+def short_sets(tmp_path_factory):
+    """short_sets(unit): a tensor file of two channel sets that are shorter than the table."""
+
+    def short_sets(unit):
+        rng = np.random.default_rng(7)
+        width, length = 21, np.array([21, 5, 20, 21, 9, 1])  # the last beats are part of one
+        mask = np.arange(width) < length[:, None]
+        sets = [unit.draw_channels(rng, width).values for _ in range(2)]
+        complete = [
+            unit.complete(unit.resolve(SMALL), row[:n]) for row, n in zip(mask, length, strict=True)
+        ]
+        file = vectors.Vectors(
+            unit.name,
+            {},
+            {},
+            rng.integers(0, 200, mask.shape).astype(unit.in_dtype) * mask.astype(unit.in_dtype),
+            length,
+            row_settings={name: np.array([one[name] for one in complete]) for name in complete[0]},
+            channels={name: np.stack([one[name] for one in sets]) for name in sets[0]},
+            channel_set=np.array([0, 0, 1, 1, 0, 1]),
+        )
+        path = tmp_path_factory.mktemp("tensors") / f"{unit.name}.npz"
+        vectors.save(path, file)
+        return path
+
+    return short_sets
+
+
+@pytest.mark.parametrize("name", WITH_CHANNELS)
+@pytest.mark.parametrize("test", ["default", "tensors"])
+def test_channel_sets_shorter_than_the_table(sim, name, test, short_sets):
+    """Alone, and before random rows that are longer than the sets are."""
+    unit = UNITS[name]
+    result = run_bulk(unit, test, sim, tensors=short_sets(unit), rows=8)
+    assert result.values["rows"] == 6 + 8 * (test == "default")
+
+
+@pytest.mark.parametrize("name", WITH_CHANNELS)
+def test_channel_sets_shorter_than_the_table_pin_by_pin(name, run, short_sets):
+    sim = "icarus" if tools.icarus() else "verilator"
+    result = run(sim, "default", unit=name, tensors=short_sets(UNITS[name]), rows=8, **SMALL)
+    assert result.values["rows"] == 14
+
+
+def test_a_set_that_is_not_made_as_long_as_the_table_is_seen(short_sets, monkeypatch):
+    """Without what makes it so."""
+    monkeypatch.setattr(ChannelSet, "padded", lambda self, count: self)
+    unit = UNITS["ailayernorm"]
+    sim = "icarus" if tools.icarus() else "verilator"
+    with pytest.raises(ValueError, match="for each of the 96 columns"):
+        run_bulk(unit, "default", sim, tensors=short_sets(unit), rows=8)

@@ -12,7 +12,7 @@ import pytest
 
 from softnorm.flow import tools
 from softnorm.flow.build.pins import SIMULATORS, build
-from softnorm.flow.sim.simulate import Simulator, new_run, rerun_line, simulate
+from softnorm.flow.sim.simulate import Simulator, load_stimulus, new_run, rerun_line, simulate
 from softnorm.tb.stimulus.replay import Stimulus
 from softnorm.tb.stimulus.values import Phase, Reset
 from softnorm.units import get
@@ -162,8 +162,71 @@ def test_a_file_of_something_else_is_refused(stimulus, change, message, tmp_path
         Stimulus.load(path, unit, run.parameters)
 
 
+def changed(text, place, value):
+    *way, last = place
+    for step in way:
+        text = text[step]
+    if value is None:
+        del text[last]
+    else:
+        text[last] = value
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "message"),
+    [
+        (("settings", "gfrac"), 99, r"setting gfrac must be 0 to 7, is 99 in row 0"),
+        (("settings", "gfrac"), 1.5, "a value that is no whole number"),
+        (("settings", "gfrac"), None, "a row has no setting 'gfrac'"),
+        (("x", 0), 256, "holds no stimulus that can be read"),
+        (("x", 0), 0.5, "a value that is no whole number"),
+        (("x", 0), float("nan"), "a value that is no whole number"),
+        (("x",), [], r"lengths must be 1 to"),
+        (("x",), [0] * 33, ""),  # longer than MAX_LEN: that is for the unit
+        (("channels",), None, "holds no stimulus that can be read: 'channels'"),
+        (("channels",), 99, "holds no stimulus that can be read: list index out of range"),
+        (("masked",), [99], "holds no stimulus that can be read"),
+    ],
+)
+def test_a_value_that_cannot_be_driven_is_refused(stimulus, place, value, message, tmp_path):
+    unit, run, whole = stimulus
+    text = json.loads(whole.to_json(run))
+    changed(text["phases"][0]["rows"][0], place, value)
+    path = tmp_path / "stimulus.json"
+    path.write_text(json.dumps(text))
+    if not message:
+        load_stimulus(path, unit, run.parameters)
+        return
+    with pytest.raises(ParameterError, match=message) as caught:
+        load_stimulus(path, unit, run.parameters)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "message"),
+    [
+        (("channels", 0, "gamma"), [0], r"gamma of row \d+ is of 1 channels, the row has"),
+        (("channels", 0, "gamma", 0), 128, "holds no stimulus that can be read"),
+        (("channels", 0, "alpha", 0), 4, "alpha must be 0 to 3"),
+        (("phases", 0, "sink"), "often", "no stalls 'often'; there are: none"),
+        (("phases", 0, "source"), "half after tvalid", "no stalls 'half after tvalid'"),
+    ],
+)
+def test_channels_and_stalls_that_there_are_not_are_refused(
+    stimulus, place, value, message, tmp_path
+):
+    unit, run, whole = stimulus
+    text = json.loads(whole.to_json(run))
+    changed(text, place, value)
+    path = tmp_path / "stimulus.json"
+    path.write_text(json.dumps(text))
+    with pytest.raises(ParameterError, match=message):
+        load_stimulus(path, unit, run.parameters)
+
+
 def test_no_file_is_refused(tmp_path):
-    with pytest.raises(ParameterError, match="holds no stimulus that can be read"):
+    with pytest.raises(ParameterError, match=r"none\.json: no such file"):
         Stimulus.load(tmp_path / "none.json", get("rexp"), {})
 
 

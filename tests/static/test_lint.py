@@ -2,6 +2,7 @@
 """Lint finds nothing in the sources, finds faults put into a copy, and stops cleanly."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -75,6 +76,60 @@ def test_all_of_a_descriptors_configurations_are_checked_by_all_front_ends():
     jobs = lint.checks([UNIT], lint.TOOLS)
     configurations = len(UNIT.configurations) + len(UNIT.bad_configurations)
     assert len(jobs) == configurations * len(lint.FRONT_ENDS) + len(("check", "format", "pyright"))
+
+
+def nested_members(text: str) -> list[str]:
+    """What Icarus 12 takes for as wide as the whole struct where it stands at a port: `a.b.c`."""
+    code = re.sub(r"//.*", "", text)
+    select = r"(?:\[[^\]\n]*\])*"
+    return re.findall(rf"\b[a-z_]\w*{select}\.[a-z_]\w*{select}\.[a-z_]\w*", code)
+
+
+# Icarus 11 says nothing of it; with 12 the night's test in fresh roots has all of lint.
+def test_no_member_of_a_struct_is_a_struct():
+    files = [*RTL.rglob("*.sv"), *(ROOT / "tb/bulk").rglob("*.sv")]  # all that Icarus reads
+    assert {str(file): found for file in files if (found := nested_members(file.read_text()))} == {}
+
+
+def test_a_member_of_a_struct_in_a_struct_is_found():
+    top = (RTL / "baseline/nnlut_layernorm/nnlut_layernorm.sv").read_text()
+    planted = top.replace("(p1_sum_run.inv_mant)", "(p1_sum_ctl.run.inv_mant)")
+    assert nested_members(planted) == ["p1_sum_ctl.run.inv_mant"]
+
+
+# --- docs/install.md: which tools read the RTL ----------------------------------------------------
+
+
+def tools_told() -> dict[tuple[str, str], tuple[str, str]]:
+    """Its table: (tool, version) -> (where it is from, what it says to the RTL)."""
+    rows = re.findall(
+        r"^\| (Verilator|Icarus Verilog|slang|Yosys) \| ([\d.]+), (.*?) \| (.*?) \|$",
+        (ROOT / "docs/install.md").read_text(encoding="utf-8"),
+        re.M,
+    )
+    return {(tool, version): (source, said) for tool, version, source, said in rows}
+
+
+def test_the_table_of_tools_has_what_lint_runs():
+    pinned = (ROOT / "requirements.txt").read_text(encoding="utf-8")
+    told = tools_told()
+    packages = {"verilator": "Verilator", "pyslang": "slang", "pyosys": "Yosys"}
+    for package, tool in packages.items():
+        version = re.search(rf"^{package}==(\S+)", pinned, re.M)[1]
+        source, said = told[tool, version]
+        assert source.startswith("the Python package")
+        assert said == "nothing"
+    itself = tools.versions("verilator")["verilator"].partition(" (it ")[2].rstrip(")")
+    verilator = re.search(r"^verilator==(\S+)", pinned, re.M)[1]
+    assert told["Verilator", verilator][0] == f"the Python package, which {itself}"
+    front_ends = {name.partition("+")[0] for name in lint.FRONT_ENDS}
+    assert {tool.partition(" ")[0].lower() for tool, _ in told} == front_ends
+
+
+@pytest.mark.skipif(tools.icarus() is None, reason="iverilog is not installed")
+def test_the_installed_icarus_is_one_of_the_table():
+    number = re.search(r"version ([\d.]+)", tools.versions("icarus")["iverilog"])[1]
+    assert tools_told()["Icarus Verilog", number][1] == "nothing"
 
 
 # --- planted faults -------------------------------------------------------------------------------

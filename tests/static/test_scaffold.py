@@ -38,7 +38,7 @@ def passes(checkout, line):
 def test_it_says_what_it_wrote(made):
     checkout, name, said = made
     written = [line.removeprefix("written: ") for line in said.splitlines() if "written: " in line]
-    assert len(written) == len(set(written)) == len(scaffold.PLACES) + 6
+    assert len(written) == len(set(written)) == len(scaffold.PLACES) + len(scaffold.DERIVED) + 3
     for path in written:
         assert (checkout.root / path).is_file()
         text = (checkout.root / path).read_text().lower()
