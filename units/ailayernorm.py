@@ -39,6 +39,7 @@ from .unit import (
     Variant,
 )
 
+_MANTISSAS = (MANTISSA[0], 0x5555, 0x7C1F, MANTISSA[1] - 1, MANTISSA[1])  # M of edges
 _WRONG_LENGTH = 0.05  # fraction of random rows with a wrong cfg_len_i or reciprocal
 _ZP = (0, 1, 127, 128, 129, 254, 255)  # zero points with a bin of their own
 _CLIPS = ("none", "62, 63", "248 ..")
@@ -196,39 +197,35 @@ class AILayerNormUnit(Unit):
                 yield Edge(x, {"zp": zp, "rms": 1}, channels=rows.channels[0])
             yield from self._level(parameters)
         if "inv_mant" in (setting.name for setting in self.settings(parameters)):
-            yield from self._wrong_reciprocals(parameters)
+            yield from self._any_reciprocals(parameters)
         if "len" in (setting.name for setting in self.settings(parameters)):
             yield from self._wrong_lengths(parameters["MAX_LEN"], rows.channels[0])
 
     def _level(self, parameters: Parameters) -> Iterator[Edge]:
-        """Beats of one value, or of two close to each other: the least bit of a square shows.
+        """Beats of values that are close to each other: the least bit of a square shows.
 
-        Only of values whose compressed squares are exact: the variance of others is far from 0.
+        Their mean, and their compressed squares, are those of the middle one: the variance is 0.
         """
         lanes = min(parameters["LANES"], parameters["MAX_LEN"])
-        exact = [*range(4, 64, 4), *range(64, 256, 16)]
+        middles = [*range(16, 64, 4), *range(80, 248, 16)]
         for alpha in range(MAX_ALPHA + 1):
-            channels = self._ends(parameters, alpha=alpha, gamma=64, beta=0)
-            for number, (u, above) in enumerate(itertools.pairwise(exact)):
+            channels = self._ends(parameters, alpha=alpha, gamma=1, beta=0)
+            for number, u in enumerate(middles):
                 zp = 255 * ((number + alpha) % 2)
-                for other in (u, above):
-                    x = np.abs(zp - np.resize([u, other], lanes))
-                    yield Edge(x, {"zp": zp, "gfrac": 7}, channels=channels)
+                x = np.abs(zp - u - np.resize([0, 1, -1], lanes // 3 * 3 or 1))
+                x = np.append(x, np.full(lanes - len(x), abs(zp - u)))
+                yield Edge(np.roll(x, number), {"zp": zp, "gfrac": 7}, channels=channels)
 
-    def _wrong_reciprocals(self, parameters: Parameters) -> Iterator[Edge]:
-        """The largest sums with the reciprocals of other lengths: products as large as they get."""
+    def _any_reciprocals(self, parameters: Parameters) -> Iterator[Edge]:
+        """The largest sums with every exponent of 1/len, and some M: of other lengths, or none."""
         longest = parameters["MAX_LEN"]
         low, high = np.iinfo(self.in_dtype).min, np.iinfo(self.in_dtype).max
-        lengths = {n for k in range(longest.bit_length()) for n in (1 << k, (1 << k) + 1)}
         channels = self._ends(parameters)
-        for other in sorted(n for n in lengths if n <= longest):
-            mant, exp = reciprocal(other)
-            given = {"inv_mant": int(mant), "inv_exp": int(exp)}
-            for values, rms in itertools.product(([low], [high], [low, high]), range(2)):
+        for exp, mant in itertools.product(range(longest.bit_length()), _MANTISSAS):
+            for number, values in enumerate(([low], [high], [low, high])):
                 x = np.resize(values, min(longest, 1024)).astype(self.in_dtype)
-                free = {"zp": high - x[0], "rms": rms} if high == 255 else {}
-                if free or not rms:
-                    yield Edge(x, {**given, **free}, channels=channels)
+                free = {"zp": int(high - x[0]), "rms": (number + exp) % 2} if high == 255 else {}
+                yield Edge(x, {"inv_mant": mant, "inv_exp": exp, **free}, channels=channels)
 
     def _ends(self, parameters: Parameters, **values: int) -> ChannelSet:
         """A channel set with each column at its upper end, or as `values` say."""

@@ -313,7 +313,14 @@ class Induction:
             if fewer and not np.any(np.bitwise_and.reduce(rows[fewer], axis=0)):
                 chosen = fewer
         statement = tuple(sorted(pool[n] for n in chosen))
-        return [statement] if len(chosen) <= _WIDEST and self._is_new(statement) else []
+        if len(chosen) > _WIDEST or not self._is_new(statement):
+            return []
+        chance = min(
+            _ones(np.bitwise_and.reduce(np.delete(rows[chosen], n, 0), axis=0))
+            * self._count(pool[one])
+            for n, one in enumerate(chosen)
+        )
+        return [statement] if chance / (64 * rows.shape[1]) >= _CHANCE else []
 
 
 def _ones(words: np.ndarray) -> np.ndarray:

@@ -25,13 +25,13 @@ from .. import tools
 from . import induct
 from .netlist import CHOSEN, Mutant, Mutants, MutateError
 
-VERSION = 10  # of the proofs that are kept
-_TRIES = 4  # with more flip-flops apart
-_RUNS, _CLOCKS = 128, 64  # of random inputs
+VERSION = 11  # of the proofs that are kept
+_TRIES = 8  # with more flip-flops apart
+_RUNS, _CLOCKS = 256, 128  # of random inputs
 _SWEPT = 200  # conflicts of the solver for each pair of signals
 _ALWAYS = ("s_axis_tready", "m_axis_tvalid", "err_len_o", "err_keep_o")
 _SELECT = Path(__file__).with_name("first_selected.v")
-_LOWER = (
+LOWER = (
     *("async2sync", "memory_map", f"techmap -map {_SELECT}", "techmap", "dffunmap", "simplemap"),
     *("setundef -anyseq", "aigmap"),
 )
@@ -95,6 +95,7 @@ class Circuit:
     states   literals of flip-flops, and what they take
     outputs  (port, bit) -> literal
     gates    variables in order, with their two literals
+    register of a state -> the states of all of the register's bits
     """
 
     size: int
@@ -103,6 +104,7 @@ class Circuit:
     states: list[tuple[int, int]]
     outputs: dict[tuple[str, int], int]
     gates: list[tuple[int, int, int]]
+    register: dict[int, list[int]]
 
     @classmethod
     def of(cls, mutants: Mutants) -> Circuit:
@@ -111,7 +113,7 @@ class Circuit:
         names = circuit.with_suffix(".map")
         if not circuit.exists():
             part = circuit.with_suffix(".part")
-            passes = [f"read_rtlil {mutants.folder / 'mutants.il'}", *_LOWER]
+            passes = [f"read_rtlil {mutants.folder / 'mutants.il'}", *LOWER]
             ended = tools.yosys(
                 [*passes, f"write_aiger -ascii -map {names} {part}"], mutants.folder, 3600
             )
@@ -131,8 +133,11 @@ class Circuit:
             parts.append([tuple(map(int, line.split())) for line in lines[at : at + count]])
             at += count
         named: dict[str, dict[tuple[str, int], int]] = {"input": {}, "output": {}}
+        registers: dict[str, list[int]] = {}
         for line in names.read_text(encoding="utf-8").splitlines():
             kind, number, bit, name = line.split(maxsplit=3)
+            if kind in ("latch", "invlatch"):
+                registers.setdefault(name, []).append(parts[1][int(number)][0])
             if kind in named:
                 place = parts[0 if kind == "input" else 2][int(number)][0]
                 named[kind][name, int(bit)] = place
@@ -144,6 +149,7 @@ class Circuit:
             states=[(one, following) for one, following, *_ in parts[1]],
             outputs=named["output"],
             gates=[(one >> 1, a, b) for one, a, b in parts[3]],
+            register={one: bits for bits in registers.values() for one in bits},
         )
 
     def copy(self, aig: _Aig, chosen: int, known: dict[int, int]) -> list[int]:
@@ -186,7 +192,9 @@ class Circuit:
                 return {"by": "invariant", "tried": ""}
             if not more:
                 break
-            apart += more
+            # The others of the register will be next.
+            bits = (bit for one in more for bit in self.register.get(one, [one]))
+            apart = list(dict.fromkeys([*apart, *more, *bits]))
         return {"by": "", "tried": "not decided"}
 
     def _inputs(self, aig: _Aig) -> dict[int, int]:
