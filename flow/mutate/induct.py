@@ -21,8 +21,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import numpy as np
 from pysat.solvers import Solver
 
-_CONFLICTS = 20000  # a question
-_ROUNDS = 400  # states that are looked at
+_CONFLICTS = 200000  # a question
+_ROUNDS = 200  # states that are looked at
 _RUNS, _CLOCKS = 512, 128  # of random inputs
 _NEW = 8  # statements made of one state
 _POOL, _POOL_OF_3 = 60, 40  # bits of a state that are tried, by twos and by threes

@@ -25,8 +25,8 @@ from .. import tools
 from . import induct
 from .netlist import CHOSEN, Mutant, Mutants, MutateError
 
-VERSION = 11  # of the proofs that are kept
-_TRIES = 8  # with more flip-flops apart
+VERSION = 12  # of the proofs that are kept
+_TRIES = 6  # with more flip-flops apart
 _RUNS, _CLOCKS = 256, 128  # of random inputs
 _SWEPT = 200  # conflicts of the solver for each pair of signals
 _ALWAYS = ("s_axis_tready", "m_axis_tvalid", "err_len_o", "err_keep_o")
