@@ -26,6 +26,7 @@ from . import induct
 from .netlist import CHOSEN, Mutant, Mutants, MutateError
 
 VERSION = 12  # of the proofs that are kept
+_LOWERED = 12  # version of how a circuit is made
 _TRIES = 6  # with more flip-flops apart
 _RUNS, _CLOCKS = 256, 128  # of random inputs
 _SWEPT = 200  # conflicts of the solver for each pair of signals
@@ -109,7 +110,7 @@ class Circuit:
     @classmethod
     def of(cls, mutants: Mutants) -> Circuit:
         """Lower the mutants' netlist. Raises MutateError."""
-        circuit = mutants.folder / f"circuit-{VERSION}.aag"
+        circuit = mutants.folder / f"circuit-{_LOWERED}.aag"
         names = circuit.with_suffix(".map")
         if not circuit.exists():
             part = circuit.with_suffix(".part")

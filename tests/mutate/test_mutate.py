@@ -8,6 +8,9 @@ import functools
 import json
 import os
 import signal
+import subprocess
+import sys
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -246,6 +249,31 @@ def test_the_number_is_of_mutants_that_are_not_proved(tmp_path):
     assert results.load(tmp_path) == {found.command: found}
     status = results.status(UNITS, tmp_path)["e2softmax"]
     assert (status.percent, status.good, status.older) == (98.0, False, False)
+
+
+def test_figures_age_by_what_a_unit_s_mutants_are_played_with():
+    judges = {name: set(results.judges(unit)) for name, unit in UNITS.items()}
+    models, values = results.ROOT / "models", results.ROOT / "tb/stimulus/values.py"
+    assert {name for name in UNITS if models / "rexp.py" in judges[name]} == {"rexp"}
+    assert all(models / f"{name}.py" in judges[name] for name in UNITS)
+    assert all(values in of for of in judges.values())
+    # What is loaded in fact; beside it nothing but the registry, which has every unit.
+    text = """
+        import sys
+        from softnorm.flow.mutate import play
+        for one in sys.modules.values():
+            print(getattr(one, "__file__", None))
+    """
+    said = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(text)], capture_output=True, text=True, check=True
+    )
+    folders = [results.ROOT / name for name in results._JUDGES]
+    loaded = {Path(line).resolve() for line in said.stdout.splitlines() if line != "None"}
+    loaded = {path for path in loaded if path.parent in folders and path != results._REGISTRY}
+    missing = loaded.difference(*judges.values())
+    assert len(missing) < len(loaded)
+    for path in missing:
+        assert not results.sources.code(path.read_text(), python=True), path  # nothing to hash
 
 
 def test_a_waiver_explains_a_hole_of_its_line_and_changes_no_number():
