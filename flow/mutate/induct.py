@@ -24,6 +24,7 @@ from pysat.solvers import Solver
 _CONFLICTS = 200000  # a question
 _ROUNDS = 200  # states that are looked at
 _RUNS, _CLOCKS = 512, 128  # of random inputs
+_SPLIT = 8  # clocks, from one choice of runs to the next
 _NEW = 8  # statements made of one state
 _POOL, _POOL_OF_3 = 60, 40  # bits of a state that are tried, by twos and by threes
 _WIDEST = 8  # bits of a statement
@@ -140,7 +141,7 @@ class Induction:
         self._encoding, self._circuit, self._started = Encoding(circuit), circuit, started
         self._of = {now >> 1: (now, then) for now, then in bits}
         self._apart = {one[0] >> 1: (bit, both) for bit, both in apart.items() for one in both}
-        self._differ = set(apart)
+        self._differ = dict.fromkeys(apart)
         every = [*bits, *apart]
         self._row = {now >> 1: n for n, (now, _) in enumerate(every)}
         self._samples = self._sampled([now >> 1 for now, _ in every], high)
@@ -160,7 +161,8 @@ class Induction:
         words = _RUNS // 64
         value = np.zeros((self._circuit.size, words), np.uint64)
         found = np.zeros((len(variables), words * (_CLOCKS - 1)), np.uint64)
-        clocks = self._circuit.run(_CLOCKS, np.random.default_rng(1), value, high)
+        rare = [now for now, _ in self._differ]
+        clocks = self._circuit.run(_CLOCKS, np.random.default_rng(1), value, high, rare)
         for n, now in enumerate(clocks, -1):
             if n >= 0:
                 found[:, n * words : (n + 1) * words] = now[variables]
@@ -368,33 +370,62 @@ class Simulation:
         return [one for one in seen if one and one not in self.gates]
 
     def run(
-        self, clocks: int, rng: np.random.Generator, value: np.ndarray, high: int | None = None
+        self,
+        clocks: int,
+        rng: np.random.Generator,
+        value: np.ndarray,
+        high: int | None = None,
+        rare: Sequence[int] = (),
     ) -> Iterator[np.ndarray]:
         """The values of all variables, uint64[size, words], in place, clock by clock.
 
         value  what flip-flops have in the first clock, and inputs, too, without `high`
         high   an input that is 0 rarely; then others are so in some runs, and 1 rarely in others
+        rare   literals: runs in which one is 1 that is so in few go on in place of others, too
         """
+        wanted = np.array(rare, int)
         if high is not None:
             one, other = self._random(rng, value), self._random(rng, value)
-            rare, often = one & other, one & ~other
+            seldom, often = one & other, one & ~other
         for clock in range(clocks):
             if clock or high is not None:
                 now = self._random(rng, value)
                 if high is not None:
                     one, other = self._random(rng, value), self._random(rng, value)
-                    now = now & (one & other | ~rare) | often & (one | other)
+                    now = now & (one & other | ~seldom) | often & (one | other)
                 value[self._inputs] = now
                 if high is not None:
                     value[high] |= np.bitwise_or.reduce(self._random(rng, value)[:5])
             for out, a, not_a, b, not_b in self._levels:
                 value[out] = (value[a] ^ not_a) & (value[b] ^ not_b)
             yield value
+            hit = value[wanted >> 1] ^ inverted(wanted) if len(wanted) else None
             value[self._states] = value[self._takes] ^ self._inverted
+            if hit is not None and clock % _SPLIT == _SPLIT - 1:
+                self._split(rng, value, hit)
+
+    def _split(self, rng: np.random.Generator, value: np.ndarray, hit: np.ndarray) -> None:
+        """Let states of few runs take the place of those of others, up to half of all."""
+        runs = 64 * value.shape[1]
+        counts = _ones(hit)
+        few = np.bitwise_or.reduce(hit[(counts > 0) & (counts < runs // 8)], axis=0)
+        some = _unpacked(few[None])[0].astype(bool)
+        having, lacking = np.flatnonzero(some), np.flatnonzero(~some)
+        count = runs // 2 - len(having)
+        if not len(having) or count <= 0:
+            return
+        bits = _unpacked(value[self._states])
+        bits[:, rng.permutation(lacking)[:count]] = bits[:, rng.choice(having, count)]
+        value[self._states] = np.packbits(bits, axis=1, bitorder="little").view(np.uint64)
 
     def _random(self, rng: np.random.Generator, value: np.ndarray) -> np.ndarray:
         shape = len(self._inputs), value.shape[1]
         return rng.integers(0, ALL, shape, np.uint64, endpoint=True)
+
+
+def _unpacked(words: np.ndarray) -> np.ndarray:
+    """A byte for each bit, uint8[.., 64 words]."""
+    return np.unpackbits(words.view(np.uint8), axis=1, bitorder="little")
 
 
 def inverted(literals: np.ndarray) -> np.ndarray:

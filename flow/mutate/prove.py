@@ -25,7 +25,7 @@ from .. import tools
 from . import induct
 from .netlist import CHOSEN, Mutant, Mutants, MutateError
 
-VERSION = 12  # of the proofs that are kept
+VERSION = 13  # of the proofs that are kept
 _LOWERED = 12  # version of how a circuit is made
 _TRIES = 6  # with more flip-flops apart
 _RUNS, _CLOCKS = 256, 128  # of random inputs
@@ -270,7 +270,8 @@ class _Pair:
         ever = np.zeros((len(wanted), _RUNS // 64), np.uint64)
         value = np.zeros((self.aig.size, _RUNS // 64), np.uint64)
         rng = np.random.default_rng(1)
-        for now in self._simulation().run(_CLOCKS, rng, value, self._reset >> 1):
+        about = (value, self._reset >> 1, [*self.differ.values()])
+        for now in self._simulation().run(_CLOCKS, rng, *about):
             ever |= now[variables] ^ inverted
         shown = ever.any(axis=1).tolist()
         return [one for one, yes in zip(self.differ, shown, strict=False) if yes], shown[-1]
