@@ -25,7 +25,7 @@ from .. import tools
 from . import induct
 from .netlist import CHOSEN, Mutant, Mutants, MutateError
 
-VERSION = 13  # of the proofs that are kept
+VERSION = 14  # of the proofs that are kept
 _LOWERED = 12  # version of how a circuit is made
 _TRIES = 6  # with more flip-flops apart
 _RUNS, _CLOCKS = 256, 128  # of random inputs
