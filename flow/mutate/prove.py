@@ -25,7 +25,7 @@ from .. import tools
 from . import induct
 from .netlist import CHOSEN, Mutant, Mutants, MutateError
 
-VERSION = 14  # of the proofs that are kept
+VERSION = 15  # of the proofs that are kept
 _LOWERED = 12  # version of how a circuit is made
 _TRIES = 6  # with more flip-flops apart
 _RUNS, _CLOCKS = 256, 128  # of random inputs
@@ -247,7 +247,7 @@ class _Pair:
         self.flip_flops += [(state[one], what) for one, what, _ in takes]
         self.flip_flops += [(other[one], what) for one, _, what in takes if one in other]
         self.reached = {one: aig.differ(a, b) for one, a, b in takes if one not in other and a != b}
-        in_reset = aig.both(fixed[reset] ^ 1, reset_before)
+        in_reset = aig.both(aig.both(fixed[reset] ^ 1, reset_before), started)
         self.seen = circuit._seen(aig, right, wrong, in_reset)
         self.bad = aig.any([self.seen, *self.reached.values()])
         self.started = started
