@@ -169,6 +169,11 @@ def _clear() -> None:
             entry.unlink()
 
 
+def _outside() -> str:
+    """The Python that made the one that runs, which may be that of the .venv just emptied."""
+    return getattr(sys, "_base_executable", sys.executable)
+
+
 def _install(python: Path, packages: Path, project: Path) -> None:
     pip = [str(python), "-m", "pip", "--quiet", "--disable-pip-version-check", "install"]
     environment = {name: value for name, value in os.environ.items() if name not in _LOST}
@@ -178,7 +183,7 @@ def _install(python: Path, packages: Path, project: Path) -> None:
             _refuse(lacks)
         _clear()
         print("softnorm: making .venv and installing requirements.txt, once ...", file=sys.stderr)
-        subprocess.run([sys.executable, "-m", "venv", str(VENV)], check=True)
+        subprocess.run([_outside(), "-m", "venv", str(VENV)], check=True)
         install = [*pip, "-r", str(ROOT / "requirements.txt")]
         subprocess.run(install, check=True, env=environment)
         packages.touch()

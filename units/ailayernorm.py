@@ -39,6 +39,7 @@ from .unit import (
     Variant,
 )
 
+_MANTISSAS = (MANTISSA[0], 0x5555, 0x7C1F, MANTISSA[1] - 1, MANTISSA[1])  # M of edges
 _WRONG_LENGTH = 0.05  # fraction of random rows with a wrong cfg_len_i or reciprocal
 _ZP = (0, 1, 127, 128, 129, 254, 255)  # zero points with a bin of their own
 _CLIPS = ("none", "62, 63", "248 ..")
@@ -194,8 +195,44 @@ class AILayerNormUnit(Unit):
                 zp = 255 * negative
                 x = np.array([abs(zp - u), zp, zp, zp])
                 yield Edge(x, {"zp": zp, "rms": 1}, channels=rows.channels[0])
+            yield from self._level(parameters)
+        if "inv_mant" in (setting.name for setting in self.settings(parameters)):
+            yield from self._any_reciprocals(parameters)
         if "len" in (setting.name for setting in self.settings(parameters)):
             yield from self._wrong_lengths(parameters["MAX_LEN"], rows.channels[0])
+
+    def _level(self, parameters: Parameters) -> Iterator[Edge]:
+        """Beats of values that are close to each other: the least bit of a square shows.
+
+        Their mean, and their compressed squares, are those of the middle one: the variance is 0.
+        """
+        lanes = min(parameters["LANES"], parameters["MAX_LEN"])
+        middles = [*range(16, 64, 4), *range(80, 248, 16)]
+        for alpha in range(MAX_ALPHA + 1):
+            channels = self._ends(parameters, alpha=alpha, gamma=1, beta=0)
+            for number, u in enumerate(middles):
+                zp = 255 * ((number + alpha) % 2)
+                x = np.abs(zp - u - np.resize([0, 1, -1], lanes // 3 * 3 or 1))
+                x = np.append(x, np.full(lanes - len(x), abs(zp - u)))
+                yield Edge(np.roll(x, number), {"zp": zp, "gfrac": 7}, channels=channels)
+
+    def _any_reciprocals(self, parameters: Parameters) -> Iterator[Edge]:
+        """The largest sums with every exponent of 1/len, and some M: of other lengths, or none."""
+        longest = parameters["MAX_LEN"]
+        low, high = np.iinfo(self.in_dtype).min, np.iinfo(self.in_dtype).max
+        channels = self._ends(parameters)
+        for exp, mant in itertools.product(range(longest.bit_length()), _MANTISSAS):
+            for number, values in enumerate(([low], [high], [low, high])):
+                x = np.resize(values, min(longest, 1024)).astype(self.in_dtype)
+                free = {"zp": int(high - x[0]), "rms": (number + exp) % 2} if high == 255 else {}
+                yield Edge(x, {"inv_mant": mant, "inv_exp": exp, **free}, channels=channels)
+
+    def _ends(self, parameters: Parameters, **values: int) -> ChannelSet:
+        """A channel set with each column at its upper end, or as `values` say."""
+        columns = {one.name: (one, values.get(one.name, one.values[-1])) for one in self.channels}
+        return ChannelSet(
+            {n: np.full(parameters["MAX_LEN"], v, one.dtype) for n, (one, v) in columns.items()}
+        )
 
     def _wrong_lengths(self, longest: int, channels: ChannelSet) -> Iterator[Edge]:
         """Lengths that are wrong in one bit, of rows of nothing, of one element and of all."""

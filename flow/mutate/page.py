@@ -92,14 +92,14 @@ def _counts(folder: Path, what: str, of: Callable[[Result], dict[str, int]]) -> 
 
 
 def files(folder: Path) -> str:
-    """Killed, proved and holes by source file."""
-    sums: dict[tuple[str, str], list[int]] = {}
+    """Killed, proved and holes by source file, of all units."""
+    sums: dict[str, list[int]] = {}
     for one in _kept(folder):
         for line, counts in one.lines.items():
-            key = (one.unit, line.rpartition(":")[0] or line)
-            sums[key] = [a + b for a, b in zip(sums.get(key, [0, 0, 0]), counts, strict=True)]
-    lines = [(unit, f"`{file}`", sum(n), *n) for (unit, file), n in sums.items()]
-    return _table(("unit", "file", "mutants", "killed", "proved", "holes"), lines)
+            file = line.rpartition(":")[0] or line
+            sums[file] = [a + b for a, b in zip(sums.get(file, [0, 0, 0]), counts, strict=True)]
+    lines = [(f"`{file.removeprefix('rtl/')}`", sum(n), *n) for file, n in sorted(sums.items())]
+    return _table(("file", "mutants", "killed", "proved", "holes"), lines)
 
 
 BLOCKS: dict[str, Callable[[Path], str]] = {

@@ -8,8 +8,10 @@ left over is a hole. A waiver explains a hole; it changes no number.
 
 from __future__ import annotations
 
+import ast
 import datetime
 import json
+import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -31,9 +33,11 @@ FILE = "mutation.json"
 WAIVERS = ROOT / "regression/mutation_waivers.hjson"
 GOAL = 99.0  # percent
 KILLED, PROVED, HOLE = "killed", "proved", "hole"
-# What decides which mutants die: the stimulus, the scorer, the engine, the plan.
+# What decides which mutants die: stimulus, scorer, engine, plan; of units and models those that a
+# unit imports.
 _JUDGES = ("tb/stimulus", "tb/check", "tb/bulk", "flow/bulk", "units", "models")
 _FILES = ("flow/sim/bulk.py", "flow/build/bulk.py", "regression/plan.hjson")
+_REGISTRY = ROOT / "units/__init__.py"  # imports every unit
 
 
 @dataclass(frozen=True)
@@ -148,11 +152,44 @@ def _place(line: str) -> tuple[str, int]:
 
 def digest(unit: Unit) -> str:
     """Hash of what a unit's number depends on, beside the configuration and the seed."""
-    folders = (file for name in _JUDGES for file in sorted((ROOT / name).glob("*.*")))
-    files = [*(RTL / name for name in unit.rtl), *folders]
+    files = [*(RTL / name for name in unit.rtl), *judges(unit)]
     files += [ROOT / name for name in (*_FILES, *CHECKERS)]
-    files.append(Path(__file__).with_name("play.py"))
     return sources.digest(files, f"netlist {VERSION}")
+
+
+def judges(unit: Unit) -> list[Path]:
+    """The sources in _JUDGES that playing a unit's mutants may load, and play.py."""
+    folders = [ROOT / name for name in _JUDGES]
+    player, descriptor = Path(__file__).with_name("play.py"), sys.modules[type(unit).__module__]
+    found = {player: None, Path(str(descriptor.__file__)).resolve(): None}
+    line = [*found, *(ROOT / name for name in _FILES if name.endswith(".py"))]
+    for path in line:  # grows
+        new = {one: None for one in _imported(path) if one.parent in folders}
+        line += [one for one in new if one not in found]
+        found |= new
+    harness = [path for name in folders for path in name.glob("*.*") if path.suffix != ".py"]
+    return sorted([*found, *harness])
+
+
+@cache
+def _imported(path: Path) -> tuple[Path, ...]:
+    """The project's modules that a module imports, without the registry of units."""
+    found: list[Path] = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if not isinstance(node, ast.ImportFrom):
+            continue
+        words = (node.module or "").split(".")
+        if node.level:
+            base = path.parents[node.level - 1]
+        elif words[0] == "softnorm":
+            base, words = ROOT, words[1:]
+        else:
+            continue
+        base = base.joinpath(*filter(None, words))
+        for place in (base, *(base / one.name for one in node.names)):
+            some = (place.with_suffix(".py"), place / "__init__.py")
+            found += [one for one in some if one.is_file() and one != _REGISTRY]
+    return tuple(found)
 
 
 # ------------------------------------------------------------------------------------- the file

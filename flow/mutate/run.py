@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An analysis: mutants through the scenarios in worker processes, then proofs of those alive.
+"""An analysis: mutants through the scenarios in worker processes, proofs of those alive.
 
 What is finished is written at once, a line for each mutant, beside the netlist: an interrupted
 analysis goes on where it was. Lines are of a hash of all that they depend on.
@@ -14,6 +14,7 @@ import multiprocessing
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
@@ -60,8 +61,12 @@ def analyse(
         ready = play.prepare(build, wanted, say)
         played.note({"order": [one.scenario.name for one in ready]})
         left = [one for one in made.mutants if one.number not in played.found]
-        each(left, lambda one: _played(ready, one), jobs, played, _counts, say, len(made.mutants))
-    alive = [one for one in made.mutants if not played.found[one.number]["check"]]
+        circuit = prove.Circuit.of(made)
+        play_one = partial(_played, ready, circuit)
+        each(left, play_one, jobs, played, _counts, say, len(made.mutants))
+    ends = played.found
+    alive = [one for one in made.mutants if not ends[one.number]["check"]]
+    alive = [one for one in alive if not ends[one.number]["by"]]
     proved = Lines(made.folder / f"proved-{prove.VERSION}.jsonl")
     for path in sorted(made.folder.glob("proved-*.jsonl")):  # what is proved stays proved
         proved.found |= {n: one for n, one in Lines(path).found.items() if one["by"]}
@@ -70,7 +75,7 @@ def analyse(
         say(f"{len(alive)} alive; trying to prove {len(left)} equal to the unit")
         circuit = prove.Circuit.of(made)
         each(left, circuit.prove, jobs, proved, _proofs, say, len(left))
-    verdicts = [_verdict(one, played.found[one.number], proved.found) for one in made.mutants]
+    verdicts = [_verdict(one, ends[one.number], proved.found) for one in made.mutants]
     seconds = spent(made.folder) + spent(build.folder) + played.seconds
     seconds += sum(proved.found[one.number]["seconds"] for one in alive)
     seconds += _spent() - began - played.new - proved.new
@@ -91,22 +96,28 @@ def _verdict(one: Mutant, played: Mapping, proved: Mapping[int, Mapping]) -> Ver
     about = (one.number, one.name, one.wire, one.lines)
     if played["check"]:
         return Verdict(*about, KILLED, played["check"], played["scenario"])
-    proof = proved[one.number]
+    proof = played if played["by"] else proved[one.number]
     if proof["by"]:
         return Verdict(*about, PROVED, proof["by"])
     return Verdict(*about, HOLE, "; ".join(filter(None, [played["broken"], proof["tried"]])))
 
 
-def _played(ready: Sequence[play.Played], mutant: Mutant) -> dict:
-    """The first check that fires, and where; what ended without one."""
-    broken = []
-    for one in ready:
+def _played(ready: Sequence[play.Played], circuit: prove.Circuit, mutant: Mutant) -> dict:
+    """The first check that fires, and where; what ended without one; or that it is proved.
+
+    Most faults die in the first scenario, and most of those that cannot are proved at once: they
+    need not play the others, which would take longer than all the kills.
+    """
+    broken, found = [], {"check": "", "scenario": "", "by": ""}
+    for n, one in enumerate(ready):
+        if n == 1 and circuit.same_structure(mutant):
+            return {**found, "by": prove.SAME, "broken": ""}
         seen = one.see(mutant.number)
         if seen.check:
-            return {"check": seen.check, "scenario": one.scenario.name, "broken": ""}
+            return {**found, "check": seen.check, "scenario": one.scenario.name, "broken": ""}
         if seen.broken:
             broken.append(f"{one.scenario.name}: {seen.broken}")
-    return {"check": "", "scenario": "", "broken": "; ".join(broken)[:500]}
+    return {**found, "broken": "; ".join(broken)[:500]}
 
 
 class Lines:
@@ -150,7 +161,8 @@ class Lines:
 
 def _counts(found: Mapping[int, Mapping]) -> str:
     killed = sum(bool(one["check"]) for one in found.values())
-    return f"{killed} killed, {len(found) - killed} alive"
+    proved = sum(bool(one["by"]) for one in found.values())
+    return f"{killed} killed, {proved} proved, {len(found) - killed - proved} alive"
 
 
 def _proofs(found: Mapping[int, Mapping]) -> str:

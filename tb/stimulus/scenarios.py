@@ -463,8 +463,13 @@ def _errors(bench: Bench) -> Iterator[Phase]:
     # A tlast that was lost, and what comes behind it.
     good = (make.max_len, 1, lanes)
     yield Phase(row for one in _runaways(bench) for row in (one, *map(make.row, good)))
-    # One hole and one lane above it, in a row's only beat: each lane is seen by itself.
-    yield Phase(_spoiled(make.row(lane), 0, 1 | 1 << lane) for lane in range(2, lanes))
+    # One lane above a hole, in a row's only beat: each lane is seen by itself, with one lane below
+    # the hole and with all.
+    yield Phase(
+        _spoiled(make.row(lane), 0, below | 1 << lane)
+        for lane in range(2, lanes)
+        for below in sorted({1, (1 << lane - 1) - 1})
+    )
     # With nothing unmasked, a wrong tkeep leaves the row's count right.
     long = min(make.max_len, 8 * lanes)
     keeps = _wrong_keeps(lanes, bench.rng)[:3] if long > lanes else ()
