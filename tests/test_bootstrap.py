@@ -249,7 +249,9 @@ def test_its_own_venv_is_emptied(bootstrap, monkeypatch, tmp_path):
 
 
 def test_emptied_by_its_own_python_it_is_made_again_by_the_one_outside(bootstrap):
-    code = "import sys; sys.path.insert(0, 'scripts'); import bootstrap; print(bootstrap._outside())"
+    code = (
+        "import sys; sys.path.insert(0, 'scripts'); import bootstrap; print(bootstrap._outside())"
+    )
     own = ROOT / ".venv/bin/python"
     said = subprocess.run([own, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert Path(said.stdout.strip()).is_file()
