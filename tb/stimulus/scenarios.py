@@ -463,12 +463,12 @@ def _errors(bench: Bench) -> Iterator[Phase]:
     # A tlast that was lost, and what comes behind it.
     good = (make.max_len, 1, lanes)
     yield Phase(row for one in _runaways(bench) for row in (one, *map(make.row, good)))
-    # One lane above a hole, in a row's only beat: each lane is seen by itself, with one lane below
-    # the hole and with all.
+    # One lane above a hole, in a row's only beat: each lane is seen by itself, above holes that
+    # begin at every lane, or, of many lanes, at the first and at the last that can be.
     yield Phase(
-        _spoiled(make.row(lane), 0, below | 1 << lane)
+        _spoiled(make.row(lane), 0, (1 << hole) - 1 | 1 << lane)
         for lane in range(2, lanes)
-        for below in sorted({1, (1 << lane - 1) - 1})
+        for hole in (range(1, lane) if lanes <= 8 else sorted({1, lane - 1}))
     )
     # With nothing unmasked, a wrong tkeep leaves the row's count right.
     long = min(make.max_len, 8 * lanes)
