@@ -464,11 +464,13 @@ def _errors(bench: Bench) -> Iterator[Phase]:
     good = (make.max_len, 1, lanes)
     yield Phase(row for one in _runaways(bench) for row in (one, *map(make.row, good)))
     # One lane above a hole, in a row's only beat: each lane is seen by itself, above holes that
-    # begin at every lane, or, of many lanes, at the first and at the last that can be.
+    # begin at every lane, or, of many lanes, at the first and at the last that can be. One of these
+    # rows right behind the other meets each setting at both of its ends.
     yield Phase(
-        _spoiled(make.row(lane), 0, (1 << hole) - 1 | 1 << lane)
+        _spoiled(make.row(lane, **{n: v[end] for n, v in make.drawn.items()}), 0, keep | 1 << lane)
         for lane in range(2, lanes)
-        for hole in (range(1, lane) if lanes <= 8 else sorted({1, lane - 1}))
+        for keep in ((1 << n) - 1 for n in (range(1, lane) if lanes <= 8 else {1, lane - 1}))
+        for end in (0, -1)
     )
     # With nothing unmasked, a wrong tkeep leaves the row's count right.
     long = min(make.max_len, 8 * lanes)

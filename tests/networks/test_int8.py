@@ -255,7 +255,7 @@ def test_digits_command_says_what_int8_products_cost():
     [
         (["NETWORK=digits", "PRODUCTS=8"], "PRODUCTS must be float or int8, not '8'"),
         (["NETWORK=digits", "PRODUCTS=int8", "RTL=1"], "NETWORK must be minilm, or digits"),
-        (["NETWORK=minilm", "PRODUCTS=int8", "LAYERS=1"], "and LAYERS=1 or RTL=1 and PRODUCTS="),
+        (["NETWORK=minilm", "PRODUCTS=int8", "LAYERS=1"], "LAYERS=1 or DOCUMENTS=1 or RTL=1 and"),
     ],
 )
 def test_wrong_words_are_refused(words, said):

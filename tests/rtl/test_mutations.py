@@ -123,10 +123,9 @@ def test_every_unit_has_a_file_of_mutations():
 
 
 def alone(unit, given, mutation):
-    """In a build of its own. A wrong value may be among the first rows: most of the time goes into
-    the rows of Icarus."""
-    long = given["MAX_LEN"] > 512  # Icarus builds in no time, and takes the longer to run
-    if mutation.report == VALUE and not long:
+    """In a build of its own. A wrong value may be among the first rows: Icarus builds in no
+    time, and takes it with the rows."""
+    if mutation.report == VALUE:
         with tempfile.TemporaryDirectory() as folder:
             rtl = plant(mutation.edits, Path(folder))
             made = bulk_build(UNITS[unit], UNITS[unit].resolve(given), SIM, rtl=rtl)
@@ -137,7 +136,8 @@ def alone(unit, given, mutation):
         if mutation.report in result.report:
             return result
     return simulate_mutated(
-        *(unit, given, mutation.edits, mutation.test, "verilator" if long else SIM),
+        *(unit, given, mutation.edits, mutation.test),
+        sim="verilator" if mutation.report == VALUE else SIM,
         rows=mutation.rows,
         bulk=True,
     )

@@ -120,8 +120,8 @@ def in_corners():
     for unit, given in [*CORNERS, *((unit, shape) for shape in SHAPES for unit in UNITS)]:
         large = given["LANES"] >= 8 and given["MAX_LEN"] > 32
         for test in KINDS:
-            slow = UNITS[unit].baseline if given in SHAPES else large and test != "random"
-            slow |= large and UNITS[unit].baseline
+            slow = large and test != "random"
+            slow |= (large or given in SHAPES) and UNITS[unit].baseline
             yield pytest.param(
                 *(unit, given, test),
                 marks=[pytest.mark.slow] * slow,

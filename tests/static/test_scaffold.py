@@ -73,7 +73,9 @@ def test_its_tests_pass(made):
     files += " regress/test_testplans.py"
     chosen = f"({name} or test_generate or test_manifests) and not without_a_mutation"
     # In bulk Verilator would be built anew, its runtime too.
-    chosen += f" and not {OTHER} and not (is_caught and not on_pins) and not fusesoc_runs"
+    chosen += (
+        f" and not {OTHER} and not (is_caught and not on_pins) and not fusesoc_runs and not dvsim"
+    )
     command = f"cd tests && python -m pytest -q -n 0 -k '{chosen}' {files}"
     said = passes(checkout, command)
     assert "skipped" not in said
