@@ -20,7 +20,7 @@ from softnorm.models.ailayernorm import AILayerNorm, Channels, reciprocal
 from softnorm.models.e2softmax import E2Softmax, SoftmaxResult
 from softnorm.models.exact_layernorm import ExactLayerNorm
 from softnorm.units import UNITS
-from tests.test_commands import command, refused
+from tests.test_commands import command
 
 SOFTMAXES = [unit for unit in UNITS.values() if stand_in.is_softmax(unit)]
 NORMS = [unit for unit in UNITS.values() if not stand_in.is_softmax(unit)]
@@ -189,24 +189,6 @@ def test_examples_of_the_pages():
 
 
 # --- the command ----------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        (["LENGTHS=1", "SEED=1"], "accuracy takes LENGTHS=1 with UNIT=<unit>, OUT=<folder>, or al"),
-        (["MEANS=1", "UNIT=rexp", "OUT=here"], "accuracy takes MEANS=1 with UNIT="),
-        (["MEANS=1", "UNIT=rexp"], "rexp has no rows of MEANS=1"),
-        (["LENGTHS=2"], "LENGTHS must be 0 or 1"),
-    ],
-    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
-)
-def test_bad_input_is_one_line(words, message):
-    code, _, err = refused("accuracy", *words)
-    assert code == 2
-    assert err.startswith("error: ")
-    assert message in err
-    assert err.count("\n") == 1
 
 
 def test_one_unit_is_printed_with_the_line_that_reruns_it():

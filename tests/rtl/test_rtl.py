@@ -25,9 +25,6 @@ PLAIN = [name for name, scenario in SCENARIOS.items() if not scenario.tensors]
 # Where the bench is looked at rather than a unit: one without a channel table, one with.
 TWO = ("e2softmax", "ailayernorm")
 two_units = pytest.mark.parametrize("unit", TWO)
-two_at_first = pytest.mark.parametrize(
-    "unit", [pytest.param(u, marks=[pytest.mark.slow] * (u not in TWO)) for u in UNITS]
-)
 # On the simulator that builds in a second; where it is missing, the other finds the same.
 ANY = "icarus" if tools.icarus() else "verilator"
 
