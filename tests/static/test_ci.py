@@ -37,9 +37,16 @@ def test_ci_runs_the_test_command_of_the_readme():
 def test_each_night_every_unit_is_mutated_the_main_ones_most():
     script = text(".ci/nightly")
     loops = re.findall(
-        r"^for unit in (.*); do\n +all make mutate UNIT=\S+ COUNT=(\d+)", script, re.M
+        r"^for unit in (.*); do\n"
+        r"(?: +for seed in ([\d ]+);.*\n)? +all make mutate UNIT=\S+ COUNT=(\d+)( SEED=\S+)?$",
+        script,
+        re.M,
     )
-    counts = {unit: int(count) for names, count in loops for unit in names.split()}
+    counts = {}
+    for names, seeds, count, seed in loops:
+        assert bool(seeds) == (seed == ' SEED="$seed"')
+        drawn = int(count) * max(1, len({*seeds.split()}))
+        counts |= dict.fromkeys(names.split(), drawn)
     assert counts.keys() == UNITS.keys()
     for name, unit in UNITS.items():
         assert counts[name] >= (1000 if unit.baseline else 5000), name
