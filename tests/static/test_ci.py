@@ -42,11 +42,12 @@ def test_each_night_every_unit_is_mutated_the_main_ones_most():
         script,
         re.M,
     )
-    counts = {}
+    assert len(loops) == script.count("make mutate")
+    counts = dict.fromkeys(UNITS, 0)
     for names, seeds, count, seed in loops:
         assert bool(seeds) == (seed == ' SEED="$seed"')
-        drawn = int(count) * max(1, len({*seeds.split()}))
-        counts |= dict.fromkeys(names.split(), drawn)
-    assert counts.keys() == UNITS.keys()
+        fresh = {*seeds.split()} - {"1"} if seeds else {"1"}  # without SEED= it is 1
+        for name in names.split():
+            counts[name] += int(count) * len(fresh)
     for name, unit in UNITS.items():
         assert counts[name] >= (1000 if unit.baseline else 5000), name
