@@ -79,7 +79,7 @@ def command(arguments: Sequence[str]) -> int:
     chosen = [units.get(given["UNIT"])] if "UNIT" in given else list(units.UNITS.values())
     results = [accuracy.measure(unit, lambda line: print(line, flush=True)) for unit in chosen]
     for result in results:
-        titles, lines = accuracy.cells(result)
+        titles, lines = accuracy.cells(result, reach.divergences())
         print(f"\n{result.unit.title}\n{accuracy.heading(result)}\n\n{table(lines, titles)}")
         name = result.unit.name
         what = "LENGTHS" if is_softmax(result.unit) else "MEANS"
@@ -91,7 +91,8 @@ def command(arguments: Sequence[str]) -> int:
     if "UNIT" not in given:
         out = Path(given.get("OUT", kept.DOCS))
         # What the page has of other commands is what was kept, wherever it is written to.
-        written = accuracy.write(results, out, lambda page: made.filled(page, kept.DOCS))
+        filled = lambda page: made.filled(page, kept.DOCS)  # noqa: E731
+        written = accuracy.write(results, out, filled, reach.divergences())
         print("\n" + "\n".join(written))
     return 0 if given else _digits()
 
@@ -138,13 +139,15 @@ def _frontier(given: dict[str, str]) -> int:
     if given:
         raise UserError("accuracy takes FRONTIER=1 with OUT=<folder> or alone")
     _begun("every variant of every unit")
-    found = frontier.points([accuracy.measure(unit) for unit in units.UNITS.values()])
+    results = [accuracy.measure(unit) for unit in units.UNITS.values()]
+    found = frontier.points(results)
     images = load_digits("training").images[: digits_accuracy.CALIBRATION]
     lines = digits_accuracy.measure(units.UNITS.values(), images, load_digits("test"), Vit())
     float_line = next(lines)
     print(f"float in the vision transformer: {float_line.correct}/{float_line.images}\n")
     print(table(list(frontier.cells(found, lines)), frontier.TITLES))
-    print("\n" + accuracy.write_plot(lambda: frontier.plot(found), out / frontier.PLOT))
+    drawn = frontier.points(results, reach.divergences())
+    print("\n" + accuracy.write_plot(lambda: frontier.plot(drawn), out / frontier.PLOT))
     return 0
 
 

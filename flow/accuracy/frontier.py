@@ -3,15 +3,16 @@
 
 The cost of a variant is its buffer bits per element between the passes, and its constant tables. It
 is on the frontier of its kind, softmax or LayerNorm, if no other variant is at least as good in
-error, bits and table bytes and better in one of them. Operations are not counted.
+error, bits and table bytes and better in one of them. Operations are not counted. The divergence in
+long rows, which the shipped tensors do not have, is an error of its own with a frontier of its own.
 """
 
 from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from softnorm.units.unit import Unit, Variant
 
 from ..networks import digits_accuracy
 from ..sim import report
+from . import reach
 from . import tables as accuracy
 
 PLOT = "frontier.svg"
@@ -27,8 +29,10 @@ MARKERS = "osD^vPX<>*"
 
 @dataclass(frozen=True)
 class Point:
-    """A variant: mean absolute error of its elements on the shipped tensors, and what it stores.
+    """A variant: an error, and what it stores.
 
+    error: on the shipped tensors mean and absolute, of an element; in long rows the divergence.
+    errors_in: what the error is; points with the same one are compared.
     bits: of an element in the buffers between passes, in a row of MAX_LEN, what a row has beside
     its elements included. tables: bytes of constant tables, those that only hold indices left out.
     best: on the frontier.
@@ -37,6 +41,7 @@ class Point:
     unit: Unit
     variant: Variant
     error: float
+    errors_in: str
     bits: float
     tables: float
     best: bool = False
@@ -47,8 +52,13 @@ class Point:
         return accuracy.label(self.unit, self.variant)
 
 
-def points(results: Sequence[accuracy.Measured]) -> list[Point]:
-    """Return the variants that a network of LayerNorms can have, in order, with `best` set."""
+def points(
+    results: Sequence[accuracy.Measured], long: Mapping[str, Mapping[int, float]] | None = None
+) -> list[Point]:
+    """Return the variants that a network of LayerNorms can have, in order, with `best` set.
+
+    long: as of `reach.divergences`; those variants follow again, with their errors in long rows.
+    """
     found = []
     for result in results:
         unit = result.unit
@@ -62,14 +72,23 @@ def points(results: Sequence[accuracy.Measured]) -> list[Point]:
                     unit,
                     line.variant,
                     line.figures["mean_abs_error"],
+                    f"mean absolute error ({unit.value_unit})",
                     unit.row_bits(parameters) / parameters["MAX_LEN"],
                     report.table_bytes(unit, parameters),
                 )
             )
+    for keys in accuracy.LONG:
+        by_build = {build: of[keys] for build, of in (long or {}).items() if keys in of}
+        found += [
+            replace(point, error=by_build[build], errors_in=reach.axis(keys))
+            for point in found
+            if point.errors_in.startswith("mean")
+            and (build := digits_accuracy.label(point.unit, point.variant)) in by_build
+        ]
     costs = np.array([_costs(point) for point in found])
-    kinds = np.array([point.unit.value_unit for point in found])
+    kinds = np.array([point.errors_in for point in found])
     return [
-        Point(**{**vars(point), "best": not _beaten(one, costs[kinds == kind])})
+        replace(point, best=not _beaten(one, costs[kinds == kind]))
         for point, one, kind in zip(found, costs, kinds, strict=True)
     ]
 
@@ -113,27 +132,32 @@ def cells(
 def stamp(found: Sequence[Point]) -> str:
     """A hash of the plotted figures, stored in the plot."""
     shown = [
-        (point.label, accuracy.figure(point.error), point.bits, point.tables, point.best)
+        (
+            *(point.label, point.errors_in, accuracy.figure(point.error)),
+            *(point.bits, point.tables, point.best),
+        )
         for point in found
     ]
     return hashlib.sha256(repr(shown).encode()).hexdigest()[:16]
 
 
 def plot(found: Sequence[Point]) -> bytes:
-    """The errors against bits and against tables as SVG, a row of panels for each kind of unit.
+    """The errors against bits and against tables as SVG, a row of panels for each kind of error.
 
     The same points make the same bytes. Raises ImportError without matplotlib.
     """
     import matplotlib
     from matplotlib.figure import Figure
 
-    kinds = list(dict.fromkeys(point.unit.value_unit for point in found))
+    kinds = list(dict.fromkeys(point.errors_in for point in found))
     style = {"svg.hashsalt": "softnorm", "svg.fonttype": "path", "font.size": 9}
     with matplotlib.rc_context({**matplotlib.rcParamsDefault, **style}):
         drawn = Figure(figsize=(8.4, 3.2 * len(kinds)), layout="constrained", facecolor="white")
-        drawn.suptitle("Mean absolute error on real tensors, against what is stored", fontsize=11)
+        drawn.suptitle(
+            "Errors on real tensors and in long rows, against what is stored", fontsize=11
+        )
         for row, kind in zip(drawn.subplots(len(kinds), 2, squeeze=False), kinds, strict=True):
-            _panels(row, [point for point in found if point.unit.value_unit == kind])
+            _panels(row, [point for point in found if point.errors_in == kind])
         file = io.BytesIO()
         about = {
             "Date": None,
@@ -147,7 +171,7 @@ def plot(found: Sequence[Point]) -> bytes:
 def _panels(row, found: Sequence[Point]) -> None:
     by_unit: dict[str, list[Point]] = {}
     for point in found:
-        by_unit.setdefault(point.unit.title.partition(" (")[0].partition(",")[0], []).append(point)
+        by_unit.setdefault(accuracy.head(point.unit), []).append(point)
     widest = max(point.error for point in found) / min(point.error for point in found)
     costs = ("bits", "bits stored for an element"), ("tables", "bytes of tables")
     for axes, (cost, about) in zip(row, costs, strict=True):
@@ -179,7 +203,7 @@ def _panels(row, found: Sequence[Point]) -> None:
     row[1].set_xscale("symlog", linthresh=1)
     row[1].xaxis.set_major_formatter(lambda count, _: f"{count:,.0f}")
     row[1].set_xlim(-0.3, 2 * max(point.tables for point in found))
-    row[0].set_ylabel(f"mean absolute error ({found[0].unit.value_unit})")
+    row[0].set_ylabel(found[0].errors_in)
     row[0].set_title("filled: on the frontier", loc="left", fontsize=9)
     row[1].legend(
         loc="upper left", bbox_to_anchor=(1, 1), frameon=False, fontsize=8, borderaxespad=0

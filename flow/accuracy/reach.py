@@ -17,8 +17,10 @@ from __future__ import annotations
 import hashlib
 import io
 import itertools
+import json
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -26,10 +28,12 @@ from softnorm.units.softmax import SoftmaxUnit
 from softnorm.units.unit import ChannelSet, Unit, Variant
 
 from ..bulk import rtl
+from ..errors import UserError
 from ..networks import digits_accuracy, stand_in
+from ..paths import ROOT, short
 from . import tables
 
-LENGTHS_PLOT, MEANS_PLOT = "lengths.svg", "means.svg"
+FILE, LENGTHS_PLOT, MEANS_PLOT = "reach.json", "lengths.svg", "means.svg"
 KEYS = (49, 197, 256, 512, 1024, 2048, 4096)
 ROWS = 64  # of each length
 CHANNELS, NORM_ROWS = 384, 200
@@ -95,6 +99,30 @@ def _shown(found: Mapping[str, float], figures: Sequence[str]) -> list[str]:
     """The figures as the tables of the tensors show them."""
     columns = [(name, tables.COLUMNS[name]) for name in figures]
     return [tables.figure(found[name], column.percent) for name, column in columns if column]
+
+
+def divergences(path: Path = ROOT / "docs" / FILE) -> dict[str, dict[int, float]]:
+    """What `lengths` has measured of all units: build -> keys -> divergence in nats.
+
+    Builds are named as by `digits_accuracy.label`; nothing where nothing was measured. Raises
+    UserError for a file that cannot be read.
+    """
+    found: dict[str, dict[int, float]] = {}
+    try:
+        kept = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        measured = kept.get("make accuracy LENGTHS=1", {"titles": [], "lines": []})
+        for cells in measured["lines"]:
+            line = dict(zip(measured["titles"], cells, strict=True))
+            of = found.setdefault(line["build"], {})
+            of[int(line["keys"])] = float(line[tables.COLUMNS["kl_mean"].title])
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        raise UserError(f"cannot read {short(path)}: {error!r}; run make accuracy") from None
+    return found
+
+
+def axis(keys: int) -> str:
+    """What a plot calls the divergence in rows of so many keys."""
+    return f"divergence, nats ({keys} keys)"
 
 
 def means(

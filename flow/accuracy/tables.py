@@ -14,7 +14,7 @@ import hashlib
 import io
 import itertools
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -27,10 +27,12 @@ from softnorm.units.unit import Rows, Unit, Variant
 
 from .. import tools
 from ..errors import UserError
+from ..networks import digits_accuracy
 from ..paths import DATA, ROOT, write_whole
 
 PAGE, PLOT, FIGURES = "accuracy.md", "accuracy.svg", "accuracy.json"
 NO_MATPLOTLIB = f"no plot without matplotlib; run: {tools.install('plot')}, then again"
+LONG = (1024, 4096)  # keys of the long rows that stand beside short ones in tables and plots
 MAX_BINS = 100  # of a histogram; fewer, so that a bin's width is a round number
 # Colour, dash, width. They differ in dash and darkness too, for printing without colour.
 STYLES = (
@@ -128,6 +130,9 @@ class Measured:
     lines: tuple[Line, ...]
 
 
+# Divergence in rows of normal logits, nats: build as `digits_accuracy.label` names it -> keys -> it
+Long = Mapping[str, Mapping[int, float]]
+
 # --- measuring ------------------------------------------------------------------------------------
 
 
@@ -169,23 +174,34 @@ def figure(value: float, percent: bool = False) -> str:
     return (f"{Decimal(f'{nine:.2e}'):f}" if nine else "0") + " %" * percent
 
 
-def cells(measured: Measured) -> tuple[list[str], list[list[str]]]:
-    """(titles, lines) of a unit's table: parameters and settings that vary, then the figures."""
+def cells(measured: Measured, long: Long | None = None) -> tuple[list[str], list[list[str]]]:
+    """(titles, lines) of a unit's table: parameters and settings that vary, then the figures.
+
+    long: what is known of long rows; columns of LONG for a unit that it knows.
+    """
     unit, lines = measured.unit, measured.lines
+    known = [(long or {}).get(digits_accuracy.label(unit, line.variant), {}) for line in lines]
+    lengths = [keys for keys in LONG if any(keys in of for of in known)]
     parameters = _varied(unit.defaults, (line.variant.parameters for line in lines))
     settings = _varied(_settings(unit), (line.variant.settings for line in lines))
     shown = {name: column for name in lines[0].figures if (column := COLUMNS[name])}
     table = []
-    for line in lines:
+    for line, of in zip(lines, known, strict=True):
         resolved = unit.resolve(line.variant.parameters)
         table.append(
             [
                 *(str(resolved[name]) for name in parameters),
                 *(_word(unit, name, line.variant.settings[name]) for name in settings),
                 *(figure(line.figures[name], column.percent) for name, column in shown.items()),
+                *(figure(of[keys]) if keys in of else "-" for keys in lengths),
             ]
         )
-    return [*parameters, *settings, *(column.title for column in shown.values())], table
+    titles = [*(column.title for column in shown.values()), *map(_long_title, lengths)]
+    return [*parameters, *settings, *titles], table
+
+
+def _long_title(keys: int) -> str:
+    return f"KL, {keys} keys"
 
 
 def heading(measured: Measured) -> str:
@@ -212,11 +228,16 @@ def _word(unit: Unit, name: str, value: int) -> str:
     return words[value] if words else f"{name}={value}"
 
 
+def head(unit: Unit) -> str:
+    """The unit's title without what follows it in brackets or after a comma."""
+    return unit.title.partition(" (")[0].partition(",")[0]
+
+
 def label(unit: Unit, variant: Variant) -> str:
     """A short label: the unit, parameters other than the defaults, settings."""
     other = [f"{n}={v}" for n, v in variant.parameters.items() if v != unit.defaults[n]]
     words = [_word(unit, name, value) for name, value in variant.settings.items()]
-    return ", ".join([unit.title.partition(" (")[0], *([" ".join(other)] if other else []), *words])
+    return ", ".join([head(unit), *([" ".join(other)] if other else []), *words])
 
 
 # --- the page -------------------------------------------------------------------------------------
@@ -289,11 +310,15 @@ By the mean of a row in deviations; other deviations are in the pages of the uni
 """
 
 
-def page(results: Sequence[Measured]) -> str:
+def page(results: Sequence[Measured], long: Long | None = None) -> str:
     """docs/accuracy.md, without what `flow.pages.made` makes between its markers."""
     titles = {name: None for result in results for name in result.lines[0].figures}
     columns = [column for name in titles if (column := COLUMNS[name])]
-    parts = [INTRODUCTION, _markdown(["column", "meaning"], [[c.title, c.about] for c in columns])]
+    about = [[column.title, column.about] for column in columns]
+    about += [
+        [_long_title(keys), f"KL of rows of {keys} normal logits, see below"] for keys in LONG
+    ]
+    parts = [INTRODUCTION, _markdown(["column", "meaning"], about)]
     parts.append(REACH)
     for result in results:
         unit = result.unit
@@ -302,7 +327,7 @@ def page(results: Sequence[Measured]) -> str:
             f"\n## {unit.title}\n\n"
             f"`{(DATA / unit.tensors).relative_to(ROOT).as_posix()}`: {heading(result)}\n"
             f"Defaults: {defaults}. [Arithmetic](units/{unit.name}.md).\n\n"
-            f"{_markdown(*cells(result))}"
+            f"{_markdown(*cells(result, long))}"
         )
     return "".join(parts)
 
@@ -336,7 +361,10 @@ def data(results: Sequence[Measured]) -> str:
 
 
 def write(
-    results: Sequence[Measured], folder: Path, filled: Callable[[str], str] = lambda page: page
+    results: Sequence[Measured],
+    folder: Path,
+    filled: Callable[[str], str] = lambda page: page,
+    long: Long | None = None,
 ) -> list[str]:
     """Write page, figures and plot into `folder`; return one line about each.
 
@@ -346,12 +374,12 @@ def write(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         write_whole(folder / FIGURES, data(results))
-        write_whole(folder / PAGE, filled(page(results)))
+        write_whole(folder / PAGE, filled(page(results, long)))
     except OSError as error:
         raise UserError(f"cannot write {error.filename}: {error.strerror}") from None
     return [
         *(f"written: {folder / name}" for name in (PAGE, FIGURES)),
-        write_plot(lambda: plot(results), folder / PLOT),
+        write_plot(lambda: plot(results, long), folder / PLOT),
     ]
 
 
@@ -375,13 +403,16 @@ def write_plot(draw: Callable[[], bytes], file: Path) -> str:
 # --- the plot -------------------------------------------------------------------------------------
 
 
-def stamp(results: Sequence[Measured]) -> str:
+def stamp(results: Sequence[Measured], long: Long | None = None) -> str:
     """A hash of all figures, stored in the plot: a test checks that plot and tables agree."""
-    return hashlib.sha256(repr([cells(result) for result in results]).encode()).hexdigest()[:16]
+    shown = [cells(result) for result in results], _of_long(results, long)
+    return hashlib.sha256(repr(shown).encode()).hexdigest()[:16]
 
 
-def plot(results: Sequence[Measured]) -> bytes:
+def plot(results: Sequence[Measured], long: Long | None = None) -> bytes:
     """Error distributions of the plotted variants as SVG, one panel for each unit of values.
+
+    A panel more has their divergence over the length of rows, of those of which it is known.
 
     The same errors give the same bytes. Raises ImportError without matplotlib.
     """
@@ -393,14 +424,21 @@ def plot(results: Sequence[Measured]) -> bytes:
         panels.setdefault(result.unit.value_unit, []).append(result)
     style = {"svg.hashsalt": "softnorm", "svg.fonttype": "path", "font.size": 9}
     with matplotlib.rc_context({**matplotlib.rcParamsDefault, **style}):
-        drawn = Figure(figsize=(7.2, 3.2 * len(panels)), layout="constrained", facecolor="white")
-        drawn.suptitle("Errors of the units on real tensors, against float64", fontsize=11)
-        for axes, (unit, group) in zip(
-            drawn.subplots(len(panels), squeeze=False)[:, 0], panels.items(), strict=True
-        ):
+        curves = _of_long(results, long)
+        rows = len(panels) + bool(curves)
+        drawn = Figure(figsize=(7.2, 3.2 * rows), layout="constrained", facecolor="white")
+        drawn.suptitle("Errors of the units on real tensors and by length", fontsize=11)
+        every = drawn.subplots(rows, squeeze=False)[:, 0]
+        for axes, (unit, group) in zip(every, panels.items(), strict=False):
             _panel(axes, unit, group)
+        if curves:
+            _long_panel(every[-1], curves)
         file = io.BytesIO()
-        about = {"Date": None, "Creator": "make accuracy", "Description": f"of {stamp(results)}"}
+        about = {
+            "Date": None,
+            "Creator": "make accuracy",
+            "Description": f"of {stamp(results, long)}",
+        }
         drawn.savefig(file, format="svg", metadata=about)
     return file.getvalue()
 
@@ -430,6 +468,43 @@ def _panel(axes, unit: str, group: Sequence[Measured]) -> None:
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(loc="upper right", borderaxespad=0, handlelength=2.2, frameon=False, fontsize=8)
+
+
+def _of_long(results: Sequence[Measured], long: Long | None) -> dict[str, dict[int, float]]:
+    """The plotted variants by their labels, of which long rows are known: keys -> divergence."""
+    found = {}
+    for result in results:
+        for line in result.lines:
+            of = (long or {}).get(digits_accuracy.label(result.unit, line.variant))
+            if of and line.variant.plotted:
+                found[label(result.unit, line.variant)] = dict(of)
+    return found
+
+
+def _long_panel(axes, curves: Mapping[str, Mapping[int, float]]) -> None:
+    for (text, of), style in zip(curves.items(), itertools.cycle(STYLES), strict=False):
+        colour, dash, width = style
+        axes.plot(
+            [*of],
+            [*of.values()],
+            label=text,
+            color=colour,
+            linestyle=dash,
+            linewidth=width,
+            marker=".",
+        )
+    keys = sorted({at for of in curves.values() for at in of})
+    axes.set_title("rows of normal logits, deviation 1", loc="left", fontsize=9)
+    axes.set_xscale("log")
+    axes.set_xticks(keys, [f"{at}" for at in keys])
+    axes.minorticks_off()
+    axes.set_ylim(0, None)
+    axes.set_xlabel("keys of a row")
+    axes.set_ylabel("divergence, nats")
+    axes.grid(color="#dddddd", linewidth=0.5)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(loc="upper left", borderaxespad=0, handlelength=2.2, frameon=False, fontsize=8)
 
 
 def _bins(largest: float) -> tuple[float, np.ndarray]:

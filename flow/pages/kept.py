@@ -19,6 +19,7 @@ from softnorm.units import UNITS
 from softnorm.units.unit import Parameters, Unit
 
 from .. import lists, tools
+from ..accuracy import reach
 from ..errors import UserError
 from ..paths import DATA, ROOT, RTL, short, write_whole
 from ..ppa import sources
@@ -26,7 +27,7 @@ from ..static.synth import Result
 
 DOCS = ROOT / "docs"
 NETWORKS, SYNTH, FIGURES = "networks.json", "synth.json", "figures.json"
-PROOFS, REACH = "proofs.json", "reach.json"
+PROOFS, REACH = "proofs.json", reach.FILE
 LISTED = ROOT / "flow/formal/proofs.hjson"  # what is proved
 BULK = "make bench ONLY=bulk"
 

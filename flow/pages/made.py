@@ -333,8 +333,7 @@ class Made:
             plain = point.variant.parameters.items() <= point.unit.defaults.items()
             if point.best == best and (best or plain):
                 row = digits_row(digits, point.unit, point.variant)
-                head = point.unit.title.partition(" (")[0]
-                name = short(point.unit) + point.label.removeprefix(head)
+                name = short(point.unit) + point.label.removeprefix(tables.head(point.unit))
                 stored = [f"{point.bits:.2f}", f"{point.tables:.0f}", tables.figure(point.error)]
                 total = sums.get(digits_accuracy.label(point.unit, point.variant), "")
                 lines.append([name, *stored, total, row["correct"], row["as float"]])

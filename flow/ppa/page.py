@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..accuracy.tables import figure, write_plot
+from ..accuracy.tables import LONG, figure, write_plot
 from ..errors import UserError
 from ..paths import short, write_whole
 from . import fpga, plots, steps
@@ -172,6 +172,7 @@ def _against_lanes(store: Store) -> str:
 
 VARIANT_TITLES = (
     *("unit", "parameters", "output format", "mean abs error", "errors in"),
+    *(f"nats, {keys} keys" for keys in LONG),
     *("logic, um2", "with SRAM, um2", "Fmax, MHz", "pJ per element", "with SRAM, pJ"),
     *("best by area", "best by energy"),
 )
@@ -187,24 +188,35 @@ def _variants(store: Store) -> str:
         "([accuracy.md](accuracy.md)). The output format is a run-time setting: all formats share "
         "the same gates, and the energy is measured with the format of the shipped rows. *Best* "
         "(Pareto-optimal): no other variant with errors in the same unit is as good in both error "
-        "and area (or energy) and better in one.\n\n"
+        "and area (or energy) and better in one; for a softmax it is said of which rows. The "
+        "shipped rows are short: *nats* is the divergence in long ones "
+        "([by length](accuracy.md#by-the-length-of-rows)).\n\n"
         f"![Mean absolute error against area and energy]({plots.PARETO})\n\n"
-        f"{_markdown(VARIANT_TITLES, [_variant(one) for one in found])}"
+        f"{_markdown(VARIANT_TITLES, [_variant(one, found) for one in found if not one.keys])}"
     )
 
 
-def _variant(one: Point) -> list[str]:
+def _variant(one: Point, found: Sequence[Point]) -> list[str]:
+    """The line of a variant and format: `one`, and what is found of the same in long rows."""
     figures = one.kept.figures
+    long = {p.keys: p for p in found if p.keys and (p.kept, p.words) == (one.kept, one.words)}
+    rows = (
+        {"short": one, **{f"{keys} keys": of for keys, of in long.items()}}
+        if long
+        else {"yes": one}
+    )
     return [
         _name(one.kept, one.kept.older or bool(figures.energy and one.kept.older_energy)),
         " ".join(f"{name}={value}" for name, value in others(figures).items()) or "defaults",
         one.words or "-",
         figure(one.error),
         one.errors_in,
+        *(figure(long[keys].error) if keys in long else "" for keys in LONG),
         *(f"{area:,.0f}" for area in (figures.logic, figures.with_sram)),
         f"{figures.fmax:.0f}",
         *(_number(e, ".1f") for e in (figures.logic_energy, figures.energy_with_sram)),
-        *("yes" if least else "" for least in (one.least_area, one.least_energy)),
+        ", ".join(name for name, of in rows.items() if of.least_area),
+        ", ".join(name for name, of in rows.items() if of.least_energy),
     ]
 
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Accuracy against area and energy: every variant and output format, and the Pareto frontier.
 
-Errors come from docs/accuracy.json (`make accuracy`, shipped tensors). They apply to a unit's
-default size, since E2Softmax's errors depend on LANES.
+Errors come from docs/accuracy.json (`make accuracy`, shipped tensors), and those in long rows from
+docs/reach.json. They apply to a unit's default size, since E2Softmax's errors depend on LANES.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ from pathlib import Path
 
 from softnorm.units import UNITS
 
+from ..accuracy import reach
 from ..accuracy import tables as accuracy
 from ..errors import UserError
-from ..networks.digits_accuracy import network_variants
+from ..networks.digits_accuracy import label, network_variants
 from ..paths import ROOT, short
 from .store import Kept
 
@@ -27,7 +28,8 @@ ACCURACY = ROOT / "docs" / accuracy.FIGURES
 class Point:
     """A variant whose gates and whose errors were measured.
 
-    error  mean absolute error of an element, `errors_in` says in what
+    error  mean absolute error of an element on the shipped tensors, or the divergence in nats in
+           rows of so many keys; `errors_in` says what
     words  the output format, "" if there is only one
     least_area, least_energy   Pareto-optimal: no other of its kind is as good in both error and
                                area (or energy) and better in one
@@ -37,6 +39,7 @@ class Point:
     words: str
     error: float
     errors_in: str
+    keys: int | None = None
     least_area: bool = False
     least_energy: bool = False
 
@@ -54,20 +57,29 @@ class Point:
 def points(cells: Sequence[Kept], path: Path = ACCURACY) -> list[Point]:
     """The variants of which both are known, in the order of docs/accuracy.json.
 
-    RMSNorm is left out: another function, not another accuracy. Raises UserError for a file of
-    errors that cannot be read.
+    Those whose errors in long rows are known follow again, once for each of these lengths. RMSNorm
+    is left out: another function, not another accuracy. Raises UserError for a file of errors that
+    cannot be read.
     """
+    divergences = reach.divergences()
     by_parameters = {_key(one.figures.unit, one.figures.parameters): one for one in cells}
-    found = []
+    found, long = [], []
     try:
         for line in json.loads(path.read_text(encoding="utf-8")):
             kept = by_parameters.get(_key(line["unit"], line["parameters"]))
-            if kept is None or not _in_networks(line):
+            build = _in_networks(line)
+            if kept is None or build is None:
                 continue
             error = line["figures"]["mean_abs_error"]
             found.append(Point(kept, line["words"], error, line["errors in"]))
+            long += [
+                replace(found[-1], error=of, errors_in=reach.axis(keys), keys=keys)
+                for keys, of in divergences.get(build, {}).items()
+                if keys in accuracy.LONG
+            ]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"cannot read {short(path)}: {error!r}; run make accuracy") from None
+    found += sorted(long, key=lambda one: one.keys)
     return [
         replace(
             one, least_area=_least(one, found, "area"), least_energy=_least(one, found, "energy")
@@ -76,9 +88,14 @@ def points(cells: Sequence[Kept], path: Path = ACCURACY) -> list[Point]:
     ]
 
 
-def _in_networks(line: dict) -> bool:
-    variants = network_variants(UNITS[line["unit"]])
-    return any(dict(variant.settings) == line["settings"] for variant in variants)
+def _in_networks(line: dict) -> str | None:
+    """The build's name in tables of networks; None if a network of LayerNorms cannot have it."""
+    unit = UNITS[line["unit"]]
+    for variant in network_variants(unit):
+        of = unit.resolve(variant.parameters), dict(variant.settings)
+        if of == (line["parameters"], line["settings"]):
+            return label(unit, variant)
+    return None
 
 
 def _key(unit: str, parameters: dict) -> str:

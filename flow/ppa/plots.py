@@ -40,18 +40,19 @@ def shown_points(found: Sequence[Point]) -> list[tuple]:
 
 
 def pareto(found: Sequence[Point]) -> bytes:
-    """Errors against area and energy as SVG, a row of panels for each kind of unit.
+    """Errors against area and energy as SVG, a row of panels for each kind of error.
 
     The same points make the same bytes. Raises ImportError without matplotlib.
     """
     shown = shown_points(found)
     kinds = list(dict.fromkeys(kind for _, kind, *_ in shown))
-    titles = "Mean absolute error on real tensors, against area and energy"
+    titles = "Errors on real tensors and in long rows, against area and energy"
+    axes = {one.errors_in: one.errors_in for one in found if one.keys}
 
     def draw(drawn: Figure) -> None:
         for row, kind in zip(drawn.subplots(len(kinds), 2, squeeze=False), kinds, strict=True):
             _pareto_row(row, [line for line in shown if line[1] == kind])
-            row[0].set_ylabel(f"mean absolute error ({kind})")
+            row[0].set_ylabel(axes.get(kind, f"mean absolute error ({kind})"))
 
     return _svg(titles, (8.4, 3.2 * len(kinds)), stamp(shown), draw)
 

@@ -12,9 +12,11 @@ import sys
 import numpy as np
 import pytest
 
-from softnorm.flow.accuracy import frontier
+from softnorm.flow.accuracy import frontier, reach
 from softnorm.flow.accuracy import tables as accuracy
+from softnorm.flow.errors import UserError
 from softnorm.flow.networks import digits_accuracy
+from softnorm.flow.networks.stand_in import is_softmax
 from softnorm.flow.pages import made
 from softnorm.flow.paths import ROOT
 from softnorm.models import e2softmax, vectors
@@ -24,6 +26,10 @@ from tests.test_commands import command, refused
 
 DOCS = ROOT / "docs"
 each_unit = pytest.mark.parametrize("unit", UNITS.values(), ids=UNITS)
+
+
+BEST = "DIV_BITS=4 EXP_FRAC=1 fmt=1"
+LONG = reach.divergences()  # of rows longer than those of the tensors
 
 
 @pytest.fixture(scope="module")
@@ -56,13 +62,13 @@ def tables(page):
 
 def test_page_is_what_the_models_give(results):
     shipped = (DOCS / accuracy.PAGE).read_text(encoding="utf-8")
-    want = made.filled(accuracy.page(results))
+    want = made.filled(accuracy.page(results, LONG))
     assert shipped == want, "docs/accuracy.md is out of date: run make accuracy"
 
 
 def test_plot_goes_with_the_page(results):
     plot = (DOCS / accuracy.PLOT).read_text(encoding="utf-8")
-    assert accuracy.stamp(results) in plot, (
+    assert accuracy.stamp(results, LONG) in plot, (
         "docs/accuracy.svg is of other figures than docs/accuracy.md: run make accuracy, "
         "with matplotlib (the extra plot)"
     )
@@ -97,6 +103,20 @@ def test_every_variant_has_a_line(unit, results):
         for name, value in variant.settings.items():
             assert cells[name] == words[name][value]
     assert len({tuple(line[: titles.index("max abs")]) for line in lines}) == len(lines)
+
+
+def test_each_softmax_has_its_long_rows_beside_its_short_ones(results):
+    """In the table of each variant, with what `make accuracy LENGTHS=1` has kept."""
+    made_of = tables(accuracy.page(results, LONG))
+    for unit in filter(is_softmax, UNITS.values()):
+        titles, *lines = made_of[unit.title]
+        for line, variant in zip(lines, unit.variants, strict=True):
+            shown = [float(line[titles.index(f"KL, {keys} keys")]) for keys in accuracy.LONG]
+            of = LONG[digits_accuracy.label(unit, variant)]
+            assert shown == [of[keys] for keys in accuracy.LONG]
+    paper, best = (LONG[f"e2softmax {build}"] for build in ("DIV_BITS=1 EXP_FRAC=0 fmt=0", BEST))
+    assert [*paper] == [*best] == [*reach.KEYS]
+    assert paper[4096] > 10 * best[4096]
 
 
 def test_both_norms_have_lines(results):
@@ -216,9 +236,9 @@ def test_plotted_errors_are_those_of_the_table(results):
 
 def test_the_same_errors_make_the_same_plot(results):
     pytest.importorskip("matplotlib", reason="the extra plot is not installed")
-    plot = accuracy.plot(results)
-    assert plot == accuracy.plot(results)
-    assert accuracy.stamp(results).encode() in plot
+    plot = accuracy.plot(results, LONG)
+    assert plot == accuracy.plot(results, LONG)
+    assert accuracy.stamp(results, LONG).encode() in plot
     assert len(plot) < 200_000
 
 
@@ -232,6 +252,27 @@ def test_bins_are_round_and_hold_everything(largest):
 
 
 # --- the frontier ---------------------------------------------------------------------------------
+
+
+def test_long_rows_have_a_frontier_of_their_own(results):
+    """A linear format is on the one of short rows, and never on those of long ones."""
+    found = frontier.points(results, LONG)
+    short = frontier.points(results)
+    assert found[: len(short)] == short
+    for keys in accuracy.LONG:
+        some = [point for point in found if point.errors_in == reach.axis(keys)]
+        assert len(some) == sum(is_softmax(point.unit) for point in short)
+        best = {point.label for point in some if point.best}
+        assert best
+        assert not any("linear" in name for name in best)
+
+
+def test_a_file_of_long_rows_that_cannot_be_read_is_said(tmp_path):
+    file = tmp_path / reach.FILE
+    assert reach.divergences(file) == {}
+    file.write_text('{"make accuracy LENGTHS=1": {"lines": [["one"]]}}')
+    with pytest.raises(UserError, match="run make accuracy"):
+        reach.divergences(file)
 
 
 @pytest.mark.parametrize("without", ["", "exact_layernorm"])
@@ -286,7 +327,7 @@ def test_lines_of_the_frontier_are_their_points(results):
 
 
 def test_the_frontiers_plot_is_of_these_figures(results):
-    found = frontier.points(results)
+    found = frontier.points(results, LONG)
     shipped = (DOCS / frontier.PLOT).read_bytes()
     assert frontier.stamp(found).encode() in shipped, (
         "docs/frontier.svg is of other figures: run make accuracy FRONTIER=1, with matplotlib"

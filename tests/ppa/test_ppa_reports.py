@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from softnorm.flow.accuracy import reach
 from softnorm.flow.accuracy import tables as accuracy
 from softnorm.flow.errors import UserError
 from softnorm.flow.paths import ROOT
@@ -235,8 +236,26 @@ def variants(*costs):
     )
 
 
-def test_a_point_has_the_errors_of_its_variant():
+def short(kept):
+    """The points of short rows."""
+    return [one for one in pareto.points(kept.cells) if one.keys is None]
+
+
+def test_the_same_variants_in_long_rows_are_points_too():
+    """By docs/reach.json; what is linear loses there, whatever it costs."""
     found = pareto.points(variants((1000.0, 3.0), (1100.0, 2.0)).cells)
+    long = [one for one in found if one.keys]
+    assert [one.keys for one in long] == [1024] * 4 + [4096] * 4
+    assert [one.words for one in long] == ["linear", "row-scaled"] * 4
+    by_build = reach.divergences()
+    assert long[5].error == by_build["e2softmax DIV_BITS=1 EXP_FRAC=0 fmt=1"][4096]
+    assert [one.least_area for one in long] == [False, True, False, False] * 2
+    line = cells(page.page(variants((1000.0, 3.0))), "Accuracy against area and energy", 1)
+    assert float(line["nats, 4096 keys"]) == long[5].error
+
+
+def test_a_point_has_the_errors_of_its_variant():
+    found = short(variants((1000.0, 3.0), (1100.0, 2.0)))
     assert [(one.words, one.error) for one in found] == [
         *(("linear", 0.00202), ("row-scaled", 0.00175)),
         *(("linear", 0.00174), ("row-scaled", 0.00147)),
@@ -246,16 +265,20 @@ def test_a_point_has_the_errors_of_its_variant():
 
 def test_least_is_what_none_beats():
     """The second variant is larger, takes less energy, and errs less in either format."""
-    found = pareto.points(variants((1000.0, 3.0), (1100.0, 2.0)).cells)
+    found = short(variants((1000.0, 3.0), (1100.0, 2.0)))
     assert [one.least_area for one in found] == [False, True, False, True]
     assert [one.least_energy for one in found] == [False, False, False, True]
 
 
 def test_a_variant_without_energy_is_not_least_in_it():
-    [one, other] = pareto.points(stored(figures("e2softmax")).cells)
+    [one, other] = short(stored(figures("e2softmax")))
     assert (one.energy, other.least_energy, other.least_area) == (None, False, True)
     line = cells(page.page(stored(figures("e2softmax"))), "Accuracy against area and energy", 1)
-    assert (line["with SRAM, pJ"], line["best by area"], line["best by energy"]) == ("-", "yes", "")
+    assert (line["with SRAM, pJ"], line["best by area"], line["best by energy"]) == (
+        "-",
+        "short, 1024 keys, 4096 keys",
+        "",
+    )
 
 
 def test_rms_norm_is_no_variant_of_layer_norm():
