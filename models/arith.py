@@ -9,6 +9,7 @@ LANES = (1, 2, 4, 8, 16, 32, 64)  # elements a beat
 MAX_LEN_LIMIT = 65536  # beyond it the fast models' sums and shifts are not proven to fit
 FRACS = range(8)  # fraction bits that a 3-bit setting can name
 INT8 = (-128, 127)
+IN_WIDTHS = (8, 16, 32)  # bits of an input that may be wide
 
 
 @overload
@@ -22,6 +23,20 @@ def rnd(a: int | np.ndarray, n: int | np.ndarray) -> int | np.ndarray: ...
 def rnd(a: int | np.ndarray, n: int | np.ndarray) -> int | np.ndarray:
     """Return a / 2^n rounded half up, for integers a of either sign and n >= 0."""
     return (a + ((1 << n) >> 1)) >> n
+
+
+def signed(bits: int) -> tuple[int, int]:
+    """Return the smallest and the largest signed integer of so many bits."""
+    return -(1 << (bits - 1)), (1 << (bits - 1)) - 1
+
+
+def rescale(v: np.ndarray, mult: int | np.ndarray, shift: int | np.ndarray) -> np.ndarray:
+    """Return v * mult / 2^shift rounded half up, int64, for any shift >= 0.
+
+    v: signed integers of at most 32 bits. mult: 0..65535. The three broadcast.
+    """
+    # The product is below 2^47 in magnitude, so from a shift of 49 on the result is 0.
+    return rnd(v.astype(np.int64) * mult, np.minimum(shift, 62))
 
 
 def look_up(table: np.ndarray, index: np.ndarray) -> np.ndarray:

@@ -93,6 +93,23 @@ def check_setting(name: str, value: object, low: int, high: int, rows: int) -> i
     return setting
 
 
+def check_optional(
+    name: str, value: object, low: int, high: int, rows: int, parameter: str, on: bool, at: int = 1
+) -> int | np.ndarray:
+    """Check a run-time setting that a unit has where `parameter` is `at`, which is so if `on`.
+
+    Returns as `check_setting`, and 0 if it is off. Raises what that raises, and ValueError for a
+    setting that is off but not 0.
+    """
+    if on:
+        return check_setting(name, value, low, high, rows)
+    if np.any(np.asarray(value)):
+        raise ValueError(
+            f"{name} is a setting of {parameter} = {at}: build the unit so, or leave it out"
+        )
+    return 0
+
+
 def check_settings(
     limits: Mapping[str, tuple[int, int]], settings: Sequence[object], rows: int
 ) -> dict[str, np.ndarray]:

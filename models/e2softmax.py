@@ -2,8 +2,10 @@
 """Bit-exact model of E2Softmax: softmax with 4-bit logarithms and no multiplier or divider.
 
 Source: SOLE (Wang et al., ICCAD 2023, arXiv 2510.17189): Log2Exp, its online normalisation and its
-approximate division. DIV_BITS > 1, EXP_FRAC = 1 and fmt = 1 are additions of this project.
-`E2Softmax.trace` is the readable statement of the unit, `E2Softmax.__call__` the fast one.
+approximate division. DIV_BITS > 1, EXP_FRAC = 1, fmt > 0 and what an accelerator needs around it
+(logits of any width and scale, rows in blocks, formats) are additions of this project.
+`E2Softmax.trace` is the readable statement of the unit. A call gives the same from it or, with
+int8 logits of a power-of-two scale in whole rows, from a fast model.
 """
 
 import math
@@ -14,9 +16,14 @@ from typing import overload
 import numpy as np
 
 from . import checks
-from .arith import FRACS, INT8, LANES, MAX_LEN_LIMIT, empty, look_up
+from .arith import FRACS, IN_WIDTHS, LANES, MAX_LEN_LIMIT, empty, look_up, rnd, signed
 
 FORMATS = range(2)  # 0 linear, 1 row-scaled
+UNNORMALISED = 2  # what FORMATS = 1 adds; 3 acts as 2
+
+MULTS = range(128)  # M - 128 of a row's scale M * 2^-S
+SHIFTS = range(64)  # S
+SUM_LIMIT = (1 << 32) - 1  # at which the sum of BLOCKS = 1 saturates
 
 # 1/sqrt(2), the step of half an octave, in 1/256. All of EXP_FRAC = 1 rests on this one figure.
 ROOT_HALF = 181
@@ -33,6 +40,20 @@ def log2exp(d: int | np.ndarray, frac: int | np.ndarray, exp_frac: int = 0) -> n
     """
     shift = frac + 4 - exp_frac
     return np.minimum(31 if exp_frac else 15, (23 * d + (1 << (shift - 1))) >> shift)
+
+
+def log2exp_scaled(
+    d: np.ndarray, mult: int | np.ndarray, shift: int | np.ndarray, exp_frac: int = 0
+) -> np.ndarray:
+    """Return round(d * M * 2^-S) with M = 128 + mult and S = shift, clipped as `log2exp` clips.
+
+    M * 2^-S is the logits' scale times log2(e), or twice that for exp_frac = 1. `d` (a difference
+    of logits, int64 0..2^33 - 1), `mult` (0..127) and `shift` (0..63) broadcast. What is left of d
+    before the product is rounded down.
+    """
+    top, small = (31 if exp_frac else 15), 1 << (13 + exp_frac)
+    t = np.minimum((d << np.maximum(16 - shift, 0)) >> np.maximum(shift - 16, 0), small)
+    return np.where(t == small, top, np.minimum(top, rnd((128 + mult) * t, 16)))
 
 
 @overload
@@ -79,39 +100,54 @@ def div_table(div_bits: int) -> np.ndarray:
 class SoftmaxResult:
     """The unit's outputs for a batch of rows.
 
-    out: uint8 [rows, length], 0 where masked. exponent: int8 [rows], tuser's exponent (0 in the
-    linear format). An element's real value is out * 2^-(8 + exponent).
+    out: uint8 [rows, length], 0 where masked. exponent: int8 [rows], tuser's exponent (0 but in the
+    row-scaled format). bits: out's fraction bits, 8, or [rows] of them: one fewer unnormalised, one
+    fewer with s7. An element's real value is out * 2^-(bits + exponent).
+
+    max, sum: int64 [rows], the row's state, which the next block goes on from; 0 and 0 before the
+    first unmasked element. None of a unit with BLOCKS = 0.
     """
 
     out: np.ndarray
     exponent: np.ndarray
+    bits: int | np.ndarray = 8
+    max: np.ndarray | None = None
+    sum: np.ndarray | None = None
 
     def to_real(self) -> np.ndarray:
-        """Return the probabilities as float64 [rows, length]."""
-        return np.ldexp(self.out.astype(np.float64), -8 - self.exponent.astype(int)[:, None])
+        """Return the probabilities as float64 [rows, length].
+
+        Unnormalised ones are 1 at the row's maximum so far.
+        """
+        return np.ldexp(self.out.astype(np.float64), self._step()[:, None])
 
     def half_lsb(self) -> np.ndarray:
         """Return half an output step as float64 [rows]: what an output of 0 may stand for."""
-        return np.ldexp(0.5, -8 - self.exponent.astype(int))
+        return np.ldexp(0.5, self._step())
+
+    def _step(self) -> np.ndarray:
+        return -self.bits - self.exponent.astype(int)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class E2SoftmaxTrace(SoftmaxResult):
     """Every intermediate of a batch of rows, as the unit's specification names it.
 
     Codes and shifts count octaves, or half octaves with EXP_FRAC = 1. Beats before a row's first
-    unmasked element hold beat_max = -128 and no correction.
+    unmasked element, if no other block comes before, hold the smallest logit as beat_max and no
+    correction.
 
-    beat_max: int16 [rows, beats], the running maximum m_t
+    beat_max: int32 [rows, beats], the running maximum m_t
     correction1: uint8 [rows, beats], log2exp(m_t - m_(t-1)), 0 up to the first unmasked beat
     code: int16 [rows, length], y_i, -1 where masked
     correction2: uint8 [rows, beats], log2exp(m_L - m_t)
     k: int16 [rows, length], y_i + correction2, -1 where masked
+    max: int64 [rows], m_L, 0 for an all-masked row
     sum: int64 [rows], in units of 2^-15, 0 for an all-masked row
-    ks: uint8 [rows], floor(log2(sum)) - 15
+    ks: uint8 [rows], floor(log2(sum)) - 15, at least 0
     j: uint8 [rows], the divider's bin
-    updates: int32 [rows], beats after the first unmasked one at which the maximum grew
-    argmax: int32 [rows], first unmasked position of the maximum, -1 for an all-masked row
+    updates: int32 [rows], beats at which a maximum that there was grew
+    argmax: int32 [rows], first unmasked position of the maximum, -1 if none here is it
     """
 
     beat_max: np.ndarray
@@ -119,6 +155,7 @@ class E2SoftmaxTrace(SoftmaxResult):
     code: np.ndarray
     correction2: np.ndarray
     k: np.ndarray
+    max: np.ndarray
     sum: np.ndarray
     ks: np.ndarray
     j: np.ndarray
@@ -134,6 +171,10 @@ class E2Softmax:
     MAX_LEN: the longest row, LANES to 65536; the RTL's buffers, no influence on results.
     DIV_BITS: bits of the sum that choose the divider's constant, 1 (SOLE) to 4.
     EXP_FRAC: 0 counts in octaves (SOLE), 1 in half octaves.
+    IN_W: bits of a logit, 8, 16 or 32; above 8 only with SCALE = 1.
+    SCALE: 0 takes logits in units of 2^-frac, 1 in units of any scale, by mult and shift.
+    BLOCKS: 1 lets a row come in blocks: a block starts from a state, and puts the next one out.
+    FORMATS: 1 adds the unnormalised format, and outputs of 7 bits.
     Raises TypeError or ValueError for anything else.
     """
 
@@ -141,43 +182,76 @@ class E2Softmax:
     MAX_LEN: int = 1024
     DIV_BITS: int = 1
     EXP_FRAC: int = 0
+    IN_W: int = 8
+    SCALE: int = 0
+    BLOCKS: int = 0
+    FORMATS: int = 0
 
     def __post_init__(self) -> None:
         checks.check_parameter("LANES", self.LANES, LANES)
         checks.check_parameter("MAX_LEN", self.MAX_LEN, range(self.LANES, MAX_LEN_LIMIT + 1))
         checks.check_parameter("DIV_BITS", self.DIV_BITS, range(1, 5))
         checks.check_parameter("EXP_FRAC", self.EXP_FRAC, range(2))
+        checks.check_parameter("IN_W", self.IN_W, IN_WIDTHS)
+        for name in ("SCALE", "BLOCKS", "FORMATS"):
+            checks.check_parameter(name, getattr(self, name), range(2))
+        if self.IN_W > 8 and not self.SCALE:
+            raise ValueError(f"IN_W = {self.IN_W} needs SCALE = 1: set it, or IN_W = 8")
+
+    @property
+    def in_dtype(self) -> np.dtype:
+        """What `x` has to be: int8, int16 or int32, by IN_W."""
+        return np.dtype(f"int{self.IN_W}")
 
     def __call__(
         self,
         x: np.ndarray,
         mask: np.ndarray | None = None,
         *,
-        frac: int | np.ndarray,
+        frac: int | np.ndarray | None = None,
         fmt: int | np.ndarray = 0,
+        s7: int | np.ndarray = 0,
+        mult: int | np.ndarray | None = None,
+        shift: int | np.ndarray | None = None,
+        carry_max: int | np.ndarray = 0,
+        carry_sum: int | np.ndarray = 0,
     ) -> SoftmaxResult:
         """Return the unit's output for a batch of rows.
 
-        x: int8 [rows, length], logits in units of 2^-frac; length 1..MAX_LEN, no multiple of LANES
-        needed. mask: bool [rows, length], True is unmasked; None masks nothing. frac: 0..7, fmt:
-        0 (linear) or 1 (row-scaled), each one integer or an integer array [rows].
+        x: int8 [rows, length] (int16 or int32 by IN_W), logits; length 1..MAX_LEN, no multiple of
+        LANES needed. mask: bool [rows, length], True is unmasked; None masks nothing. The settings,
+        each one integer or an integer array [rows]:
 
-        For a row shorter than the array, the mask is False beyond its end. Lanes without an element
-        and masked lanes count neither in the maximum nor in the sum and output 0; a beat of such
-        lanes changes neither. An all-masked row gives zeros and
-        exponent 0. Raises TypeError or ValueError, with what to do about it.
+        frac: with SCALE = 0, the logits are in units of 2^-frac, 0..7
+        mult, shift: with SCALE = 1, 0..127 and 0..63; (128 + mult) * 2^-shift is a logit's unit
+            times log2(e), and times 2 with EXP_FRAC = 1
+        fmt: 0 linear, 1 row-scaled; with FORMATS = 1 also 2, unnormalised, and 3, which acts as 2
+        s7: with FORMATS = 1, 1 halves the outputs and keeps them at 127
+        carry_max, carry_sum: with BLOCKS = 1, the state to go on from, of IN_W signed and 32
+            unsigned bits; a sum of 0 starts a row, and the maximum then does not matter
+
+        A setting of what the unit does not have is left out, or 0. For a row shorter than the
+        array, the mask is False beyond its end. Lanes without an element and masked lanes count
+        neither in the maximum nor in the sum and output 0; a beat of such lanes changes neither. An
+        all-masked row gives zeros and exponent 0, and leaves its state as it was. Raises TypeError
+        or ValueError, with what to do about it.
         """
-        frac, fmt = self._check(x, mask, frac, fmt)
+        settings = self._check(
+            x, mask, frac, fmt, s7=s7, mult=mult, shift=shift, max=carry_max, sum=carry_sum
+        )
+        if self.SCALE or self.BLOCKS or self.FORMATS:
+            return self._plain(x, mask, settings)
         x = np.ascontiguousarray(x)
         if mask is not None:
             mask = np.ascontiguousarray(mask)
-        settings = frac * len(FORMATS) + fmt  # one number for both, to group the rows by
-        distinct = np.unique(settings)
+        # One number for both, to group the rows by.
+        together = settings["frac"] * len(FORMATS) + settings["fmt"]
+        distinct = np.unique(together)
         if len(distinct) == 1:
             return self._run(x, mask, *divmod(int(distinct[0]), len(FORMATS)))
         result = SoftmaxResult(np.empty(x.shape, np.uint8), np.empty(len(x), np.int8))
         for setting in distinct:
-            rows = settings == setting
+            rows = together == setting
             part = self._run(
                 x[rows], None if mask is None else mask[rows], *divmod(int(setting), len(FORMATS))
             )
@@ -189,82 +263,197 @@ class E2Softmax:
         x: np.ndarray,
         mask: np.ndarray | None = None,
         *,
-        frac: int | np.ndarray,
+        frac: int | np.ndarray | None = None,
         fmt: int | np.ndarray = 0,
+        s7: int | np.ndarray = 0,
+        mult: int | np.ndarray | None = None,
+        shift: int | np.ndarray | None = None,
+        carry_max: int | np.ndarray = 0,
+        carry_sum: int | np.ndarray = 0,
     ) -> E2SoftmaxTrace:
         """Return every intermediate of a batch of rows. Arguments and errors are those of a call.
 
-        Slow and plain: this is the unit's specification, line by line, over all rows at once.
+        Plain: this is the unit's specification, line by line, over all rows at once.
         """
-        frac, fmt = self._check(x, mask, frac, fmt)
+        settings = self._check(
+            x, mask, frac, fmt, s7=s7, mult=mult, shift=shift, max=carry_max, sum=carry_sum
+        )
+        return self._trace(x, mask, {n: np.broadcast_to(v, len(x)) for n, v in settings.items()})
+
+    def correction(
+        self,
+        before: np.ndarray,
+        after: np.ndarray,
+        *,
+        frac: int | np.ndarray | None = None,
+        mult: int | np.ndarray | None = None,
+        shift: int | np.ndarray | None = None,
+    ) -> np.ndarray:
+        """Return what to multiply an accumulator by when its row's maximum has grown: float64.
+
+        An accumulator is a sum of unnormalised outputs times anything, relative to the maximum
+        `before`; the next block's outputs are relative to `after`. Both are integers [rows] in
+        IN_W bits, and so is the result. Where a row had no unmasked element before, its accumulator
+        is 0, and what comes out for it means nothing. The scale is as for a call.
+
+        Raises TypeError or ValueError for a wrong scale.
+        """
+        before, after = np.asarray(before, np.int64), np.asarray(after, np.int64)
+        scale = self._check_scale(frac, mult, shift, len(after))
+        code = self._log2exp(np.maximum(after - before, 0), *scale)
+        if not self.EXP_FRAC:
+            return np.ldexp(1.0, -code)
+        return np.ldexp(np.where(code & 1, ROOT_HALF / 256, 1.0), -(code >> 1))
+
+    def reciprocal(self, total: np.ndarray) -> np.ndarray:
+        """Return what to multiply a row's accumulator by at its end: float64 [rows], about 1/sum.
+
+        total: int64 [rows], the final sum, in units of 2^-15; 0, of a row without an unmasked
+        element, gives what a sum of 1 does.
+        """
+        ks, j = self._divider(np.asarray(total, np.int64))
+        return np.ldexp(div_table(self.DIV_BITS)[j].astype(np.float64), -8 - ks)
+
+    def _trace(
+        self, x: np.ndarray, mask: np.ndarray | None, settings: dict[str, np.ndarray]
+    ) -> E2SoftmaxTrace:
+        """Return every intermediate of rows, with settings of int64 [rows] each."""
         rows, length = x.shape
         beats = -(-length // self.LANES)
+        smallest = signed(self.IN_W)[0]
         live = np.zeros((rows, beats * self.LANES), bool)
         live[:, :length] = True if mask is None else mask
-        logits = np.zeros(live.shape, np.int64)
-        logits[:, :length] = x
-        lowest = np.where(live, logits, INT8[0])
-        frac, fmt = np.broadcast_to(frac, rows), np.broadcast_to(fmt, rows)
+        lowest = np.full(live.shape, smallest, np.int64)
+        np.copyto(lowest[:, :length], x, where=live[:, :length])
+        scale = [settings[name] for name in (("mult", "shift") if self.SCALE else ("frac",))]
+        scales = [setting[:, None] for setting in scale]
 
-        # Stage 1: one beat after the other, as they come in.
-        beat_max = np.empty((rows, beats), np.int64)
-        correction1 = np.zeros((rows, beats), np.int64)
-        code = np.full(live.shape, -1)
-        maximum = np.full(rows, INT8[0])
-        total, updates = np.zeros(rows, np.int64), np.zeros(rows, np.int64)
-        seen = np.zeros((rows, beats + 1), bool)  # an unmasked element in a beat before t
-        for t in range(beats):
-            lanes = slice(t * self.LANES, (t + 1) * self.LANES)
-            before, maximum = maximum, np.maximum(maximum, lowest[:, lanes].max(axis=1))
-            grown = seen[:, t] & (maximum > before)
-            updates += grown
-            correction1[grown, t] = log2exp((maximum - before)[grown], frac[grown], self.EXP_FRAC)
-            y = log2exp(maximum[:, None] - lowest[:, lanes], frac[:, None], self.EXP_FRAC)
-            terms = np.where(live[:, lanes], weight(y, self.EXP_FRAC), 0)
-            total = decay(total, correction1[:, t], self.EXP_FRAC) + terms.sum(axis=1)
-            beat_max[:, t] = maximum
-            code[:, lanes] = np.where(live[:, lanes], y, -1)
-            seen[:, t + 1] = seen[:, t] | live[:, lanes].any(axis=1)
+        # Stage 1: maxima and codes of each beat, then the sum from beat to beat as they come in.
+        going_on = settings["carry_sum"] > 0
+        start = np.where(going_on, settings["carry_max"], smallest)
+        tops = lowest.reshape(rows, beats, self.LANES).max(axis=2)
+        beat_max = np.maximum.accumulate(np.maximum(tops, start[:, None]), axis=1)
+        maximum = beat_max[:, -1]
+        before = np.column_stack([start, beat_max[:, :-1]])
+        some = live.reshape(rows, beats, self.LANES).any(axis=2)
+        seen = np.logical_or.accumulate(np.column_stack([going_on, some]), axis=1)
+        grown = seen[:, :-1] & (beat_max > before)
+        correction1 = np.where(grown, self._log2exp(beat_max - before, *scales), 0)
+        y = self._log2exp(np.repeat(beat_max, self.LANES, axis=1) - lowest, *scales)
+        terms = np.where(live, weight(y, self.EXP_FRAC), 0).reshape(rows, beats, self.LANES)
+        total = settings["carry_sum"]
+        for code, term in zip(correction1.T, terms.sum(axis=2).T, strict=True):
+            total = decay(total, code, self.EXP_FRAC) + term
+            if self.BLOCKS:
+                total = np.minimum(total, SUM_LIMIT)
 
         # Stage 2: the row's maximum and sum are known.
-        correction2 = log2exp(maximum[:, None] - beat_max, frac[:, None], self.EXP_FRAC)
+        fmt, s7 = settings["fmt"], settings["s7"]
+        correction2 = self._log2exp(maximum[:, None] - beat_max, *scales)
         correction2[~seen[:, 1:]] = 0
-        k = np.where(code < 0, -1, code + np.repeat(correction2, self.LANES, axis=1))
-        leading = np.array([max(int(s).bit_length() - 1, 15) for s in total], np.int64)
-        ks = leading - 15
-        j = (total >> (leading - self.DIV_BITS)) & ((1 << self.DIV_BITS) - 1)
-        constant = div_table(self.DIV_BITS)[j][:, None]
+        k = np.where(live, y + np.repeat(correction2, self.LANES, axis=1), -1)
+        ks, j = self._divider(total)
+        unnormalised = fmt >= UNNORMALISED
+        constant = np.where(unnormalised, 256, div_table(self.DIV_BITS)[j])[:, None]
         octaves = k
         if self.EXP_FRAC:
-            constant = np.where(k & 1, (ROOT_HALF * constant + 128) >> 8, constant)
+            constant = np.where(k & 1, rnd(ROOT_HALF * constant, 8), constant)
             octaves = k >> 1
-        shift = np.where(code < 0, 0, octaves + np.where(fmt == 0, ks, 0)[:, None])
-        out = np.minimum(255, (constant + ((1 << shift) >> 1)) >> shift)
-        at_maximum = live & (logits == maximum[:, None])
+        further = np.where(fmt == 0, ks, 0) + unnormalised + s7
+        shift = np.where(live, octaves + further[:, None], 0)
+        out = np.minimum(np.where(s7 == 1, 127, 255)[:, None], rnd(constant, shift))
+        at_maximum = live & (lowest == maximum[:, None])
         return E2SoftmaxTrace(
-            out=np.where(code < 0, 0, out)[:, :length].astype(np.uint8),
-            exponent=np.where(fmt == 1, ks, 0).astype(np.int8),
-            beat_max=beat_max.astype(np.int16),
+            out=np.where(live, out, 0)[:, :length].astype(np.uint8),
+            exponent=np.where((fmt == 1) & some.any(axis=1), ks, 0).astype(np.int8),
+            bits=8 - unnormalised - s7,
+            beat_max=beat_max.astype(np.int32),
             correction1=correction1.astype(np.uint8),
-            code=code[:, :length].astype(np.int16),
+            code=np.where(live, y, -1)[:, :length].astype(np.int16),
             correction2=correction2.astype(np.uint8),
             k=k[:, :length].astype(np.int16),
+            max=np.where(seen[:, -1], maximum, 0),
             sum=total,
             ks=ks.astype(np.uint8),
             j=j.astype(np.uint8),
-            updates=updates.astype(np.int32),
-            argmax=np.where(seen[:, -1], at_maximum.argmax(axis=1), -1).astype(np.int32),
+            updates=grown.sum(axis=1, dtype=np.int32),
+            argmax=np.where(at_maximum.any(axis=1), at_maximum.argmax(axis=1), -1).astype(np.int32),
         )
 
+    def _log2exp(self, d: np.ndarray, *scale: int | np.ndarray) -> np.ndarray:
+        """Return the code of differences of logits; scale: frac, or mult and shift."""
+        return (log2exp_scaled if self.SCALE else log2exp)(d, *scale, self.EXP_FRAC)
+
+    def _divider(self, total: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return ks and the bin j of sums, all int64 [rows]. A sum of 0 is as one of 1."""
+        total = np.maximum(total, 1)
+        leading = np.frexp(total.astype(np.float64))[1].astype(np.int64) - 1  # exact below 2^53
+        j = ((total << self.DIV_BITS) >> leading) & ((1 << self.DIV_BITS) - 1)
+        return np.maximum(leading - 15, 0), j
+
     def _check(
-        self, x: object, mask: object, frac: object, fmt: object
-    ) -> tuple[int | np.ndarray, int | np.ndarray]:
-        x = checks.check_rows("x", x, np.int8, self.MAX_LEN)
+        self, x: object, mask: object, frac: object, fmt: object, **others: object
+    ) -> dict[str, int | np.ndarray]:
+        """Return the settings by name, each an int or int64 [rows]; those that are off are 0."""
+        x = checks.check_rows("x", x, self.in_dtype, self.MAX_LEN)
         checks.check_mask(mask, x.shape)
-        return (
-            checks.check_setting("frac", frac, FRACS[0], FRACS[-1], len(x)),
-            checks.check_setting("fmt", fmt, FORMATS[0], FORMATS[-1], len(x)),
+        rows = len(x)
+        names = ("mult", "shift") if self.SCALE else ("frac",)
+        scale = self._check_scale(frac, others["mult"], others["shift"], rows)
+        settings = dict(zip(names, scale, strict=True))
+        highest = 3 if self.FORMATS else FORMATS[-1]
+        settings["fmt"] = checks.check_setting("fmt", fmt, FORMATS[0], highest, rows)
+        for parameter, name, value, limits in (
+            ("FORMATS", "s7", others["s7"], (0, 1)),
+            ("BLOCKS", "carry_max", others["max"], signed(self.IN_W)),
+            ("BLOCKS", "carry_sum", others["sum"], (0, SUM_LIMIT)),
+        ):
+            settings[name] = checks.check_optional(
+                name, value, *limits, rows, parameter, bool(getattr(self, parameter))
+            )
+        return settings
+
+    def _check_scale(
+        self, frac: object, mult: object, shift: object, rows: int
+    ) -> list[int | np.ndarray]:
+        """Return frac, or mult and shift with SCALE = 1, each an int or int64 [rows]."""
+        given = {"frac": (frac, FRACS, 0), "mult": (mult, MULTS, 1), "shift": (shift, SHIFTS, 1)}
+        scale = []
+        for name, (value, allowed, wanted) in given.items():
+            if wanted == self.SCALE:
+                if value is None:
+                    raise TypeError(f"{name} must be given for a unit with SCALE = {self.SCALE}")
+                scale.append(checks.check_setting(name, value, allowed[0], allowed[-1], rows))
+            elif value is not None:
+                checks.check_optional(name, value, 0, 0, rows, "SCALE", False, wanted)
+        return scale
+
+    def _plain(
+        self, x: np.ndarray, mask: np.ndarray | None, settings: dict[str, int | np.ndarray]
+    ) -> SoftmaxResult:
+        """Return what `_trace` has to say of a row's outputs, of blocks of rows in turn."""
+        rows, length = x.shape
+        by_row = {name: np.broadcast_to(value, rows) for name, value in settings.items()}
+        result = SoftmaxResult(
+            np.empty(x.shape, np.uint8),
+            np.empty(rows, np.int8),
+            np.empty(rows, np.int64),
+            np.empty(rows, np.int64) if self.BLOCKS else None,
+            np.empty(rows, np.int64) if self.BLOCKS else None,
         )
+        step = max(1, BLOCK // length)
+        for start in range(0, rows, step):
+            block = slice(start, start + step)
+            part = self._trace(
+                x[block],
+                None if mask is None else mask[block],
+                {name: value[block] for name, value in by_row.items()},
+            )
+            for name in ("out", "exponent", "bits", "max", "sum"):
+                array = getattr(result, name)
+                if array is not None:
+                    array[block] = getattr(part, name)
+        return result
 
     def _run(self, x: np.ndarray, mask: np.ndarray | None, frac: int, fmt: int) -> SoftmaxResult:
         """Run the fast model on rows of one setting."""

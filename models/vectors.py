@@ -5,10 +5,11 @@ One .npz format serves conformance vectors and tensors captured from real models
 no expected outputs. The entries:
 
 meta                JSON text: unit, parameters (elaboration), settings (run time), anything else
-x                   [rows, width] int8, uint8 or int32
+x                   [rows, width] int8, uint8, int16 or int32
 length              [rows] integers, 1..width: the entries of a row that count; absent: all of them
 mask                [rows, width] bool, True is unmasked, False beyond length; absent: all unmasked
-out                 [rows, width] uint8, uint16 or int8, 0 where masked; absent in a tensor file
+out                 [rows, width] uint8, uint16, int8, int16 or int32, 0 where masked; absent in a
+                    tensor file
 exponent            [rows] integers 0..31; goes with out
 alpha, gamma, beta  [width] uint8 (0..3), int8, int8: parameters of a channel, for all rows; or
                     [sets, width], the same number of sets in all that are there
@@ -36,8 +37,8 @@ import numpy as np
 from .channels import DTYPES as CHANNEL_DTYPES
 from .channels import MAX_ALPHA
 
-X_DTYPES = (np.int8, np.uint8, np.int32)
-OUT_DTYPES = (np.uint8, np.uint16, np.int8)
+X_DTYPES = (np.int8, np.uint8, np.int16, np.int32)
+OUT_DTYPES = (np.uint8, np.uint16, np.int8, np.int16, np.int32)
 MAX_EXPONENT = 31  # 5 bits
 MOST_BYTES = 1 << 28  # of all entries of a file, unpacked: hours of simulation
 ROW_SETTING = "row_"

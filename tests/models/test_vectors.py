@@ -100,7 +100,7 @@ def test_without_a_mask_the_row_is_unmasked_to_its_length(path):
     assert file.mask.sum(axis=1).tolist() == [4, 1, 3]
 
 
-@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int8])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int8, np.int16, np.int32])
 def test_outputs_of_every_unit(path, dtype):
     assert vectors.load(write(path, out=ARRAYS["out"].astype(dtype))).out.dtype == dtype
 
@@ -211,7 +211,10 @@ def test_the_same_vectors_make_the_same_bytes(path, monkeypatch):
         ({"meta": with_meta(parameters={"W": 1.5})}, "parameter W must be an integer or a word"),
         ({"meta": with_meta(settings=None)}, "settings must be named integers, is None"),
         ({"meta": with_meta(settings={"frac": 0.5})}, "setting frac must be an integer, is 0.5"),
-        ({"x": ARRAYS["x"].astype(np.int16)}, "x must be int8 or uint8 or int32, is int16"),
+        (
+            {"x": ARRAYS["x"].astype(np.int64)},
+            "x must be int8 or uint8 or int16 or int32, is int64",
+        ),
         ({"x": ARRAYS["x"][0]}, "x must have shape [rows, width], has [4]"),
         ({"x": ARRAYS["x"][:0]}, "x is 0 rows of width 4, needs at least one of each"),
         ({"x": ARRAYS["x"][:, :0]}, "x is 3 rows of width 0, needs at least one of each"),
@@ -225,7 +228,10 @@ def test_the_same_vectors_make_the_same_bytes(path, monkeypatch):
         ({"length": np.array([3, 1, 3])}, "mask of row 0 is True beyond the row's length 3"),
         ({"out": None}, "out and exponent go together, give both or none"),
         ({"exponent": None}, "out and exponent go together, give both or none"),
-        ({"out": ARRAYS["out"].astype(np.int32)}, "out must be uint8 or uint16 or int8, is int32"),
+        (
+            {"out": ARRAYS["out"].astype(np.int64)},
+            "out must be uint8 or uint16 or int8 or int16 or int32, is int64",
+        ),
         ({"out": ARRAYS["out"].T}, "out must have shape [3, 4], has [4, 3]"),
         ({"out": ARRAYS["out"] + np.uint8(1)}, "out of row 0 is not 0 at a masked element"),
         ({"exponent": np.array([0, 1, 32])}, "exponent of row 2 is 32, must be in 0..31"),
