@@ -3,8 +3,9 @@
 
 Source: SOLE (Wang et al., ICCAD 2023, arXiv 2510.17189): statistics in one pass from power-of-two
 factors (PTF) and DynamicCompress, a square of 4 bits for one of 8. The rounding rules, the inverse
-square root's table, CMP_RANGES = 3 and RMSNorm are additions of this project. An input x of channel
-c stands for scale * 2^alpha_c * (x - zp); no result depends on the scale.
+square root's table, CMP_RANGES = 3, RMSNorm, wide inputs, epsilon, exact squares and the flag for
+rows that the method cannot do are additions of this project. An input x of channel c stands for
+scale * 2^alpha_c * (x - zp); no result depends on the scale.
 `AILayerNorm.trace` is the readable statement of the unit, `AILayerNorm.__call__` the fast one.
 """
 
@@ -15,7 +16,7 @@ from functools import lru_cache
 import numpy as np
 
 from . import checks
-from .arith import FRACS, INT8, LANES, MAX_LEN_LIMIT, rnd
+from .arith import FRACS, IN_WIDTHS, INT8, LANES, MAX_LEN_LIMIT, rescale, rnd
 from .channels import Channels, check_channels
 
 MANTISSA = (1 << 14, 1 << 15)  # of 1/n
@@ -24,6 +25,11 @@ MANTISSA = (1 << 14, 1 << 15)  # of 1/n
 # a wrong one, which the unit cannot detect, they wrap.
 MEAN_BITS = 16
 EX2_BITS = 30
+VAR_LIMIT = (1 << EX2_BITS) - 1
+
+QMULT = (0, (1 << 16) - 1)
+QSHIFT = (0, 63)
+EPSILON = (0, (1 << 16) - 1)
 
 # Elements that the fast model works on at a time: its buffers then stay in a 2 MiB L2 cache.
 BLOCK = 1 << 17
@@ -70,11 +76,14 @@ class NormResult:
     """The unit's outputs for a batch of rows.
 
     out: int8 [rows, length], 0 where masked, in output steps. err_len: bool [rows], the row's
-    number of unmasked elements is not the configured one.
+    number of unmasked elements is not the configured one. imprecise: bool [rows], the mean is so
+    large against the deviation that DynamicCompress's squares may be wrong by as much as the
+    variance; None of a unit with IMPRECISE = 0.
     """
 
     out: np.ndarray
     err_len: np.ndarray
+    imprecise: np.ndarray | None = None
 
     @property
     def exponent(self) -> np.ndarray:
@@ -90,7 +99,7 @@ class NormResult:
         return self.out * np.asarray(step, np.float64)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class NormTrace(NormResult):
     """Every intermediate of a batch of rows, as the unit's specification names it.
 
@@ -98,7 +107,7 @@ class NormTrace(NormResult):
 
     a: int16, x - zp, 0 where masked
     u: uint8, |a|
-    y: int8, u's 4-bit code, -1 where masked
+    y: int16, u's 4-bit code, or u with EXACT_SQ = 1, -1 where masked
     s: int8, the number of u's range, -1 where masked
     A: int16, gamma / sigma
     num: int64, A times the element's deviation from the mean; undefined where masked
@@ -108,10 +117,10 @@ class NormTrace(NormResult):
 
     n: unmasked elements
     sum: Ex, in input steps
-    square_sum: Ex2, in units of 16 input steps squared, or of 1 with CMP_RANGES = 3
+    square_sum: Ex2, in units of 16 input steps squared, or of 1 with CMP_RANGES = 3 or EXACT_SQ = 1
     mean: 4 fraction bits, in input steps, 16 bits signed
     ex2: the mean square, 8 fraction bits, 30 bits
-    var: 8 fraction bits, at least 1
+    var: 8 fraction bits, at least 1; epsilon is in it
     e: half the exponent of var
     v: its leading bits, 32..127, RSQRT's index and 32
     rsqrt: RSQRT's entry; 1/sigma is rsqrt * 2^-(6 + e)
@@ -154,6 +163,7 @@ class _Statistics:
     v: np.ndarray
     mu: np.ndarray
     sh: np.ndarray
+    imprecise: np.ndarray | None
 
 
 @dataclass(frozen=True)
@@ -163,17 +173,33 @@ class AILayerNorm:
     LANES: elements a beat, 1 to 64, a power of two. No influence on results.
     MAX_LEN: the longest row, LANES to 65536; the RTL's buffers, no influence on results.
     CMP_RANGES: ranges of DynamicCompress, 2 (SOLE) or 3.
+    IN_W: bits of an input, 8, 16 or 32; above 8 it is signed, and the unit makes PTF's bytes of it.
+    EPS: 1 adds an epsilon to the variance.
+    IMPRECISE: 1 has the flag for rows that DynamicCompress cannot do.
+    EXACT_SQ: 1 squares exactly, in the place of DynamicCompress; CMP_RANGES then does not matter.
     Raises TypeError or ValueError for anything else.
     """
 
     LANES: int = 32
     MAX_LEN: int = 1024
     CMP_RANGES: int = 2
+    IN_W: int = 8
+    EPS: int = 0
+    IMPRECISE: int = 0
+    EXACT_SQ: int = 0
 
     def __post_init__(self) -> None:
         checks.check_parameter("LANES", self.LANES, LANES)
         checks.check_parameter("MAX_LEN", self.MAX_LEN, range(self.LANES, MAX_LEN_LIMIT + 1))
         checks.check_parameter("CMP_RANGES", self.CMP_RANGES, (2, 3))
+        checks.check_parameter("IN_W", self.IN_W, IN_WIDTHS)
+        for name in ("EPS", "IMPRECISE", "EXACT_SQ"):
+            checks.check_parameter(name, getattr(self, name), range(2))
+
+    @property
+    def in_dtype(self) -> np.dtype:
+        """What `x` has to be: uint8, int16 or int32, by IN_W."""
+        return np.dtype(np.uint8 if self.IN_W == 8 else f"int{self.IN_W}")
 
     def __call__(
         self,
@@ -188,10 +214,14 @@ class AILayerNorm:
         gfrac: int | np.ndarray,
         ofrac: int | np.ndarray,
         rms: int | np.ndarray = 0,
+        qmult: int | np.ndarray = 0,
+        qshift: int | np.ndarray = 0,
+        eps: int | np.ndarray = 0,
     ) -> NormResult:
         """Return the unit's output for a batch of rows.
 
-        x: uint8 [rows, length], one to MAX_LEN channels. channels: an entry for each column of x.
+        x: uint8 [rows, length] (int16 or int32 by IN_W), one to MAX_LEN channels. channels: an
+        entry for each column of x.
         mask: bool [rows, length], True is unmasked; None masks nothing. The settings, each one
         integer or an integer array [rows]:
 
@@ -200,6 +230,11 @@ class AILayerNorm:
         inv_mant, inv_exp: `reciprocal(len)`
         gfrac, ofrac: 0..7, fraction bits of gamma and of the output
         rms: 0 LayerNorm, 1 RMSNorm
+        qmult, qshift: with IN_W above 8, 0..65535 and 0..63; an input of channel c is made a byte
+            as rnd(x * qmult / 2^(qshift + alpha_c)) + zp, saturated
+        eps: with EPS = 1, 0..65535, epsilon in units of 1/256 of an input step squared
+
+        A setting of what the unit does not have is left out, or 0.
 
         For a row shorter than the array, the mask is False beyond its end. A row whose number of
         unmasked elements is not `len` sets err_len; its outputs follow the equations with the
@@ -207,9 +242,11 @@ class AILayerNorm:
         correct one. An all-masked row gives zeros, without err_len only if `len` is 0, which has
         no reciprocal and needs none. Raises TypeError or ValueError, with what to do about it.
         """
-        settings = self._check(x, channels, mask, zp, len, inv_mant, inv_exp, gfrac, ofrac, rms)
-        fast = _Fast(self, np.ascontiguousarray(x), channels, mask, settings)
-        return fast.run()
+        settings = self._check(
+            x, channels, mask, zp, len, inv_mant, inv_exp, gfrac, ofrac, rms, qmult, qshift, eps
+        )
+        x = np.ascontiguousarray(self._bytes(x, channels, settings))
+        return _Fast(self, x, channels, mask, settings).run()
 
     def trace(
         self,
@@ -224,12 +261,18 @@ class AILayerNorm:
         gfrac: int | np.ndarray,
         ofrac: int | np.ndarray,
         rms: int | np.ndarray = 0,
+        qmult: int | np.ndarray = 0,
+        qshift: int | np.ndarray = 0,
+        eps: int | np.ndarray = 0,
     ) -> NormTrace:
         """Return every intermediate of a batch of rows. Arguments and errors are those of a call.
 
         Slow and plain: this is the unit's specification, line by line, over all rows at once.
         """
-        settings = self._check(x, channels, mask, zp, len, inv_mant, inv_exp, gfrac, ofrac, rms)
+        settings = self._check(
+            x, channels, mask, zp, len, inv_mant, inv_exp, gfrac, ofrac, rms, qmult, qshift, eps
+        )
+        x = self._bytes(x, channels, settings)
         live = np.ones(x.shape, bool) if mask is None else mask
         alpha, gamma, beta = (
             array.astype(np.int64) for array in (channels.alpha, channels.gamma, channels.beta)
@@ -238,7 +281,7 @@ class AILayerNorm:
         # Stage 1.
         a = np.where(live, x - settings["zp"][:, None], 0)
         u = np.abs(a)
-        y, s = compress(u, self.CMP_RANGES)
+        y, s = self._compress(u)
         n = live.sum(axis=1)
         total = (a << alpha).sum(axis=1)
         square_sum = ((y * y << 4 * s) << 2 * alpha).sum(axis=1)
@@ -254,9 +297,10 @@ class AILayerNorm:
         return NormTrace(
             out=out.astype(np.int8),
             err_len=n != settings["len"],
+            imprecise=row.imprecise,
             a=a.astype(np.int16),
             u=u.astype(np.uint8),
-            y=np.where(live, y, -1).astype(np.int8),
+            y=np.where(live, y, -1).astype(np.int16),
             s=np.where(live, s, -1).astype(np.int8),
             n=n,
             sum=total,
@@ -274,6 +318,26 @@ class AILayerNorm:
             saturated=np.sign(exact - out).astype(np.int8),
         )
 
+    def _bytes(
+        self, x: np.ndarray, channels: Channels, settings: dict[str, np.ndarray]
+    ) -> np.ndarray:
+        """Return the PTF bytes of inputs: uint8 [rows, length]."""
+        if self.IN_W == 8:
+            return x
+        zp, qmult, qshift = (settings[name][:, None] for name in ("zp", "qmult", "qshift"))
+        shift = channels.alpha.astype(np.int64) + qshift
+        result = np.empty(x.shape, np.uint8)
+        step = max(1, BLOCK // x.shape[1])
+        for start in range(0, len(x), step):
+            block = slice(start, start + step)
+            q = rescale(x[block], qmult[block], shift[block]) + zp[block]
+            result[block] = np.clip(q, 0, 255)
+        return result
+
+    def _compress(self, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return (y, s): magnitudes u are squared as y * y << 4s."""
+        return (u, np.zeros_like(u)) if self.EXACT_SQ else compress(u, self.CMP_RANGES)
+
     def _statistics(
         self, total: np.ndarray, square_sum: np.ndarray, settings: dict[str, np.ndarray]
     ) -> _Statistics:
@@ -285,10 +349,16 @@ class AILayerNorm:
         half = 1 << (MEAN_BITS - 1)
         mean = (rnd(total * mant, 11 + log) + half) % (2 * half) - half
         mean[settings["rms"] == 1] = 0
-        if self.CMP_RANGES == 2:
+        if self.CMP_RANGES == 2 and not self.EXACT_SQ:
             square_sum = square_sum << 4
         ex2 = rnd(square_sum * mant, 7 + log) % (1 << EX2_BITS)
-        var = np.maximum(ex2 - mean * mean, 1)  # the minimum of 1 takes the role of epsilon
+        square = mean * mean
+        # Without an epsilon, the minimum of 1 takes its role.
+        var = np.clip(ex2 - square + settings["eps"], 1, VAR_LIMIT)
+        imprecise = None
+        if self.IMPRECISE:
+            lost = square > 4 * np.maximum(ex2 - square, 1)
+            imprecise = lost & (self.EXACT_SQ == 0)
         e = (np.frexp(var)[1].astype(np.int64) - 1) >> 1
         return _Statistics(
             mean=mean,
@@ -298,13 +368,14 @@ class AILayerNorm:
             v=(var << 5) >> (2 * e),
             mu=rnd(mean, 2),
             sh=e + settings["gfrac"] - settings["ofrac"],
+            imprecise=imprecise,
         )
 
     def _check(
         self, x: object, channels: object, mask: object, *settings: object
     ) -> dict[str, np.ndarray]:
         """Check a call's arguments; return its settings by name, each int64 [rows]."""
-        x = checks.check_rows("x", x, np.uint8, self.MAX_LEN)
+        x = checks.check_rows("x", x, self.in_dtype, self.MAX_LEN)
         check_channels(channels, x.shape[1])
         checks.check_mask(mask, x.shape)
         limits: dict[str, tuple[int, int]] = {
@@ -316,7 +387,16 @@ class AILayerNorm:
             "ofrac": (FRACS[0], FRACS[-1]),
             "rms": (0, 1),
         }
-        return checks.check_settings(limits, settings, len(x))
+        always, (qmult, qshift, eps) = settings[: len(limits)], settings[len(limits) :]
+        checked = checks.check_settings(limits, always, len(x))
+        for name, value, limit, parameter, on, at in (
+            ("qmult", qmult, QMULT, "IN_W", self.IN_W > 8, "16 or 32"),
+            ("qshift", qshift, QSHIFT, "IN_W", self.IN_W > 8, "16 or 32"),
+            ("eps", eps, EPSILON, "EPS", self.EPS == 1, 1),
+        ):
+            setting = checks.check_optional(name, value, *limit, len(x), parameter, on, at)
+            checked[name] = np.broadcast_to(np.asarray(setting, np.int64), len(x))
+        return checked
 
 
 class _Fast:
@@ -337,7 +417,7 @@ class _Fast:
     ) -> None:
         self.unit, self.x, self.channels, self.settings = unit, x, channels, settings
         self.mask = mask
-        y, s = compress(np.arange(256), unit.CMP_RANGES)
+        y, s = unit._compress(np.arange(256))
         self.root = (y << 2 * s).astype(np.uint8).tobytes()  # its square is y * y << 4s
         self.scale = np.ldexp(1.0, channels.alpha)
         self.zp = settings["zp"].astype(np.uint8)[:, None]
@@ -365,7 +445,7 @@ class _Fast:
         mu, sh = row.mu.astype(np.int32)[:, None], row.sh.astype(np.int32)[:, None]
         for block in blocks:
             self._put_out(block, A, index[block], mu[block], sh[block])
-        return NormResult(self.out, self.settings["len"] != self.count)
+        return NormResult(self.out, self.settings["len"] != self.count, row.imprecise)
 
     def _add_up(self, block: slice) -> None:
         """Set the block's `total` and `square_sum`, and `count`."""

@@ -94,7 +94,14 @@ def check_setting(name: str, value: object, low: int, high: int, rows: int) -> i
 
 
 def check_optional(
-    name: str, value: object, low: int, high: int, rows: int, parameter: str, on: bool, at: int = 1
+    name: str,
+    value: object,
+    low: int,
+    high: int,
+    rows: int,
+    parameter: str,
+    on: bool,
+    at: object = 1,
 ) -> int | np.ndarray:
     """Check a run-time setting that a unit has where `parameter` is `at`, which is so if `on`.
 

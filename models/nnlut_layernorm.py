@@ -51,7 +51,7 @@ def lines() -> Lines:
     return table
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class NnlutTrace(NormResult):
     """Every intermediate of a batch of rows, as the unit's specification names it.
 
