@@ -208,7 +208,8 @@ class ResidualAdd:
                 )
             checks.check_mask(unmasked, array.shape)
             count, width = array.shape
-            end = checks.check_setting("length", width if end is None else end, 1, width, count)
+            named = "length" if name == "x" else "residual_length"
+            end = checks.check_setting(named, width if end is None else end, 1, width, count)
             ends.append(np.broadcast_to(end, count))
             live.append(True if unmasked is None else unmasked)
         shorter = np.minimum(*ends)
