@@ -29,7 +29,7 @@ def quantised_by_hand(width, rows=150):
         "zp": rng.choice([-256, -128, 0, 7, 255], rows),
         "unsigned": rng.integers(0, 2, rows),
     }
-    settings["qshift"][:4], settings["qmult"][:4] = (0, 1, 62, 63), 1
+    settings["qshift"][:4], settings["qmult"][:4], settings["zp"][:4] = (0, 1, 62, 63), 1, 7
     x = rng.integers(ends.min, ends.max, (rows, 40), endpoint=True)
     x[:4] >>= width - 4
     x >>= rng.integers(0, width, (rows, 1))
