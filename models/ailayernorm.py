@@ -123,7 +123,7 @@ class NormTrace(NormResult):
     var: 8 fraction bits, at least 1; epsilon is in it
     e: half the exponent of var
     v: its leading bits, 32..127, RSQRT's index and 32
-    rsqrt: RSQRT's entry; 1/sigma is rsqrt * 2^-(6 + e)
+    rsqrt: RSQRT's entry; 1/sigma is rsqrt * 2^-(6 + e), or rsqrt * 2^-(4 + e) with A_BITS = 8
     mu: the mean with 2 fraction bits
     sh: right shift from num to the output; left if negative
     """
@@ -177,6 +177,7 @@ class AILayerNorm:
     EPS: 1 adds an epsilon to the variance.
     IMPRECISE: 1 has the flag for rows that DynamicCompress cannot do.
     EXACT_SQ: 1 squares exactly, in the place of DynamicCompress; CMP_RANGES then does not matter.
+    A_BITS: bits of gamma / sigma, 10 or 8.
     Raises TypeError or ValueError for anything else.
     """
 
@@ -187,12 +188,14 @@ class AILayerNorm:
     EPS: int = 0
     IMPRECISE: int = 0
     EXACT_SQ: int = 0
+    A_BITS: int = 10
 
     def __post_init__(self) -> None:
         checks.check_parameter("LANES", self.LANES, LANES)
         checks.check_parameter("MAX_LEN", self.MAX_LEN, range(self.LANES, MAX_LEN_LIMIT + 1))
         checks.check_parameter("CMP_RANGES", self.CMP_RANGES, (2, 3))
         checks.check_parameter("IN_W", self.IN_W, IN_WIDTHS)
+        checks.check_parameter("A_BITS", self.A_BITS, (8, 10))
         for name in ("EPS", "IMPRECISE", "EXACT_SQ"):
             checks.check_parameter(name, getattr(self, name), range(2))
 
@@ -288,7 +291,7 @@ class AILayerNorm:
         row = self._statistics(total, square_sum, settings)
 
         # Stage 2.
-        rsqrt = rsqrt_table()[row.v - 32]
+        rsqrt = self._rsqrt_table()[row.v - 32]
         A = rnd(gamma * rsqrt[:, None], 8)
         num = A * (((a << alpha) << 2) - row.mu[:, None])
         left, right = np.maximum(-row.sh, 0)[:, None], np.maximum(row.sh, 0)[:, None]
@@ -338,6 +341,10 @@ class AILayerNorm:
         """Return (y, s): magnitudes u are squared as y * y << 4s."""
         return (u, np.zeros_like(u)) if self.EXACT_SQ else compress(u, self.CMP_RANGES)
 
+    def _rsqrt_table(self) -> np.ndarray:
+        """Return RSQRT with A_BITS bits: int64 [96]."""
+        return rnd(rsqrt_table(), 10 - self.A_BITS)
+
     def _statistics(
         self, total: np.ndarray, square_sum: np.ndarray, settings: dict[str, np.ndarray]
     ) -> _Statistics:
@@ -367,7 +374,7 @@ class AILayerNorm:
             e=e,
             v=(var << 5) >> (2 * e),
             mu=rnd(mean, 2),
-            sh=e + settings["gfrac"] - settings["ofrac"],
+            sh=e + settings["gfrac"] - settings["ofrac"] - (10 - self.A_BITS),
             imprecise=imprecise,
         )
 
@@ -441,7 +448,7 @@ class _Fast:
         row = self.unit._statistics(total, square_sum, self.settings)
 
         gamma, index = self.channels.gamma.astype(np.int64), row.v - 32
-        A = rnd(gamma * rsqrt_table()[:, None], 8).astype(np.int32)  # for every v
+        A = rnd(gamma * self.unit._rsqrt_table()[:, None], 8).astype(np.int32)  # for every v
         mu, sh = row.mu.astype(np.int32)[:, None], row.sh.astype(np.int32)[:, None]
         for block in blocks:
             self._put_out(block, A, index[block], mu[block], sh[block])
@@ -473,7 +480,8 @@ class _Fast:
         num -= self.zp[block].astype(np.int32)
         num *= np.int32(4) << self.channels.alpha.astype(np.int32)
         num -= mu  # as an input, in units of 1/4 step
-        # |A| is at most 508 and |mu| 2^13, so num is below 508 * 2^14 < 2^23, and num << 7 fits.
+        # |A| is at most 508 and |mu| 2^13, so num is below 508 * 2^14 < 2^23, and num << 7 fits;
+        # with A_BITS = 8 it is below 2^21, and num << 9 fits.
         num *= A.take(index, axis=0, out=spare, mode="clip")  # the mode that makes no copy
         if (sh < 0).any():
             num <<= np.maximum(-sh, 0)

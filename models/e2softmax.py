@@ -137,7 +137,8 @@ class E2SoftmaxTrace(SoftmaxResult):
     unmasked element, if no other block comes before, hold the smallest logit as beat_max and no
     correction.
 
-    beat_max: int32 [rows, beats], the running maximum m_t
+    beat_max: int32 [rows, beats], the running maximum m_t; with LOG_FIRST = 1 it and max count as
+        codes do
     correction1: uint8 [rows, beats], log2exp(m_t - m_(t-1)), 0 up to the first unmasked beat
     code: int16 [rows, length], y_i, -1 where masked
     correction2: uint8 [rows, beats], log2exp(m_L - m_t)
@@ -175,6 +176,8 @@ class E2Softmax:
     SCALE: 0 takes logits in units of 2^-frac, 1 in units of any scale, by mult and shift.
     BLOCKS: 1 lets a row come in blocks: a block starts from a state, and puts the next one out.
     FORMATS: 1 adds the unnormalised format, and outputs of 7 bits.
+    LOG_FIRST: 1 makes octaves of the logits first, then takes their maximum. Only with int8 logits
+        of a power-of-two scale, whole rows and the two formats.
     Raises TypeError or ValueError for anything else.
     """
 
@@ -186,6 +189,7 @@ class E2Softmax:
     SCALE: int = 0
     BLOCKS: int = 0
     FORMATS: int = 0
+    LOG_FIRST: int = 0
 
     def __post_init__(self) -> None:
         checks.check_parameter("LANES", self.LANES, LANES)
@@ -193,10 +197,13 @@ class E2Softmax:
         checks.check_parameter("DIV_BITS", self.DIV_BITS, range(1, 5))
         checks.check_parameter("EXP_FRAC", self.EXP_FRAC, range(2))
         checks.check_parameter("IN_W", self.IN_W, IN_WIDTHS)
-        for name in ("SCALE", "BLOCKS", "FORMATS"):
+        for name in ("SCALE", "BLOCKS", "FORMATS", "LOG_FIRST"):
             checks.check_parameter(name, getattr(self, name), range(2))
         if self.IN_W > 8 and not self.SCALE:
             raise ValueError(f"IN_W = {self.IN_W} needs SCALE = 1: set it, or IN_W = 8")
+        for name in ("SCALE", "BLOCKS", "FORMATS"):
+            if self.LOG_FIRST and getattr(self, name):
+                raise ValueError(f"LOG_FIRST = 1 cannot be with {name} = 1: set one of them to 0")
 
     @property
     def in_dtype(self) -> np.dtype:
@@ -239,7 +246,7 @@ class E2Softmax:
         settings = self._check(
             x, mask, frac, fmt, s7=s7, mult=mult, shift=shift, max=carry_max, sum=carry_sum
         )
-        if self.SCALE or self.BLOCKS or self.FORMATS:
+        if self.SCALE or self.BLOCKS or self.FORMATS or self.LOG_FIRST:
             return self._plain(x, mask, settings)
         x = np.ascontiguousarray(x)
         if mask is not None:
@@ -328,6 +335,10 @@ class E2Softmax:
         scale = [settings[name] for name in (("mult", "shift") if self.SCALE else ("frac",))]
         scales = [setting[:, None] for setting in scale]
 
+        if self.LOG_FIRST:
+            shift = settings["frac"] + 4 - self.EXP_FRAC
+            lowest, smallest = rnd(23 * lowest, shift[:, None]), rnd(23 * smallest, shift)
+
         # Stage 1: maxima and codes of each beat, then the sum from beat to beat as they come in.
         going_on = settings["carry_sum"] > 0
         start = np.where(going_on, settings["carry_max"], smallest)
@@ -350,8 +361,12 @@ class E2Softmax:
         # Stage 2: the row's maximum and sum are known.
         fmt, s7 = settings["fmt"], settings["s7"]
         correction2 = self._log2exp(maximum[:, None] - beat_max, *scales)
+        if self.LOG_FIRST:
+            correction2 = np.minimum(maximum[:, None] - beat_max, self._top * 2)
         correction2[~seen[:, 1:]] = 0
         k = np.where(live, y + np.repeat(correction2, self.LANES, axis=1), -1)
+        if self.LOG_FIRST:
+            k = np.minimum(k, self._top * 2)
         ks, j = self._divider(total)
         unnormalised = fmt >= UNNORMALISED
         constant = np.where(unnormalised, 256, div_table(self.DIV_BITS)[j])[:, None]
@@ -380,8 +395,15 @@ class E2Softmax:
             argmax=np.where(at_maximum.any(axis=1), at_maximum.argmax(axis=1), -1).astype(np.int32),
         )
 
+    @property
+    def _top(self) -> int:
+        """The largest code."""
+        return 31 if self.EXP_FRAC else 15
+
     def _log2exp(self, d: np.ndarray, *scale: int | np.ndarray) -> np.ndarray:
         """Return the code of differences of logits; scale: frac, or mult and shift."""
+        if self.LOG_FIRST:
+            return np.minimum(d, self._top)
         return (log2exp_scaled if self.SCALE else log2exp)(d, *scale, self.EXP_FRAC)
 
     def _divider(self, total: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -46,9 +46,7 @@ def sizes(file):
 
 
 def quantise(file):
-    result = Quantise(**sizes(file))(file.x, file.mask, **file.run_settings)
-    assert (result.values() == file.out).all()
-    yield result, {}
+    yield Quantise(**sizes(file))(file.x, file.mask, **file.run_settings), {}
 
 
 def residual_add(file):

@@ -21,6 +21,8 @@ CONFIGURATIONS = [
     {**PLAIN, "SCALE": 1},
     {**PLAIN, "BLOCKS": 1, "EXP_FRAC": 1, "DIV_BITS": 3},
     {**PLAIN, "FORMATS": 1, "EXP_FRAC": 1},
+    {**PLAIN, "LOG_FIRST": 1},
+    {**PLAIN, "LOG_FIRST": 1, "EXP_FRAC": 1, "DIV_BITS": 3},
     {**PLAIN, "LANES": 1, "IN_W": 16, "SCALE": 1, "FORMATS": 1, "BLOCKS": 1, "DIV_BITS": 2},
     {**WHOLE, "EXP_FRAC": 0},
     {**WHOLE, "EXP_FRAC": 1, "DIV_BITS": 4, "LANES": 16},
@@ -32,8 +34,12 @@ def by_hand(unit, x, mask, frac=0, mult=0, shift=0, fmt=0, s7=0, carry_max=0, ca
     """One row (lists of int and bool) in plain Python: (out, exponent, max, sum)."""
     half, lanes = unit.EXP_FRAC, unit.LANES
     top = 31 if half else 15
+    if unit.LOG_FIRST:
+        x = [rnd(23 * one, frac + 4 - half) for one in x]
 
     def log2exp(d):
+        if unit.LOG_FIRST:
+            return min(top, d)
         if not unit.SCALE:
             return min(top, rnd(23 * d, frac + 4 - half))
         t = d << (16 - shift) if shift <= 16 else d >> (shift - 16)
@@ -64,7 +70,8 @@ def by_hand(unit, x, mask, frac=0, mult=0, shift=0, fmt=0, s7=0, carry_max=0, ca
     j = (total * 2**unit.DIV_BITS >> leading) % 2**unit.DIV_BITS
     out = [0] * len(x)
     for i, y in codes.items():
-        k = y + log2exp(m - tops[i // lanes])
+        further = m - tops[i // lanes]
+        k = min(2 * top, y + (further if unit.LOG_FIRST else log2exp(further)))
         constant = DIV_C[unit.DIV_BITS][j]
         if half and k % 2:
             constant = (181 * constant + 128) >> 8
@@ -393,6 +400,55 @@ def test_long_rows_saturate_where_the_page_says():
     assert (two.out == 145).all()
 
 
+# --- octaves first --------------------------------------------------------------------------------
+
+
+def monotone():
+    """Whether outputs never fall where logits rise, and do not depend on where beats fall."""
+    rng = np.random.default_rng(9)
+    for exp_frac in (0, 1):
+        x, mask, settings = draw(rng, E2Softmax(EXP_FRAC=exp_frac), 100, 64)
+        outs = [
+            E2Softmax(lanes, 64, EXP_FRAC=exp_frac, LOG_FIRST=1)(x, mask, **settings).out
+            for lanes in (1, 8, 64)
+        ]
+        order = np.argsort(np.where(mask, x, np.int8(-128)), axis=1, kind="stable")
+        rising = np.take_along_axis(np.where(mask, outs[0], 0), order, axis=1).astype(int)
+        unmasked = np.take_along_axis(mask, order, axis=1)
+        rising = np.where(unmasked, rising, np.maximum.accumulate(rising, axis=1))
+        if (np.diff(rising, axis=1) < 0).any() or (outs[1] != outs[2]).any():
+            return False
+    return True
+
+
+def test_octaves_first_are_monotone():
+    assert monotone()
+
+
+def test_monotone_sees_the_papers_order(monkeypatch):
+    right = E2Softmax.__post_init__
+
+    def logits_first(self):
+        right(self)
+        object.__setattr__(self, "LOG_FIRST", 0)
+
+    monkeypatch.setattr(E2Softmax, "__post_init__", logits_first)
+    assert not monotone()
+
+
+def test_octaves_first_count_on_beyond_the_top_code():
+    """A beat's codes stop at the top, the way to a later maximum and the sum of both at twice that."""
+    unit = E2Softmax(LANES=1, LOG_FIRST=1)
+    trace = unit.trace(np.array([[-12, 0, 50]], np.int8), frac=0)
+    assert trace.correction1.tolist() == [[0, 15, 15]]
+    assert trace.correction2.tolist() == [[30, 30, 0]]  # 89 and 72 octaves
+    near = unit.trace(np.array([[-12, 0]], np.int8), frac=0)
+    assert near.correction2.tolist() == [[17, 0]]
+    assert near.k.tolist() == [[17, 0]]
+    both = E2Softmax(LANES=2, LOG_FIRST=1).trace(np.array([[-12, -20, 50, 50]], np.int8), frac=0)
+    assert both.k.tolist() == [[30, 30, 0, 0]]
+
+
 # --- merging --------------------------------------------------------------------------------------
 
 
@@ -423,6 +479,13 @@ def test_correction_and_reciprocal():
         ({"IN_W": 8.0}, TypeError, "IN_W must be of type int"),
         ({"SCALE": 2}, ValueError, "SCALE must be in 0..1, got 2"),
         ({"BLOCKS": True}, TypeError, "BLOCKS must be of type int, got True"),
+        (
+            {"LOG_FIRST": 1, "SCALE": 1, "IN_W": 16},
+            ValueError,
+            "LOG_FIRST = 1 cannot be with SCALE",
+        ),
+        ({"LOG_FIRST": 1, "BLOCKS": 1}, ValueError, "LOG_FIRST = 1 cannot be with BLOCKS = 1: set"),
+        ({"LOG_FIRST": 1, "FORMATS": 1}, ValueError, "LOG_FIRST = 1 cannot be with FORMATS = 1"),
         ({"FORMATS": -1}, ValueError, "FORMATS must be in 0..1, got -1"),
     ],
 )
