@@ -25,6 +25,8 @@ MULTS = range(128)  # M - 128 of a row's scale M * 2^-S
 SHIFTS = range(64)  # S
 SUM_LIMIT = (1 << 32) - 1  # at which the sum of BLOCKS = 1 saturates
 
+_DTYPES = {bits: np.dtype(f"int{bits}") for bits in IN_WIDTHS}
+
 # 1/sqrt(2), the step of half an octave, in 1/256. All of EXP_FRAC = 1 rests on this one figure.
 ROOT_HALF = 181
 
@@ -208,7 +210,7 @@ class E2Softmax:
     @property
     def in_dtype(self) -> np.dtype:
         """What `x` has to be: int8, int16 or int32, by IN_W."""
-        return np.dtype(f"int{self.IN_W}")
+        return _DTYPES[self.IN_W]
 
     def __call__(
         self,

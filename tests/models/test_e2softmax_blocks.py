@@ -437,7 +437,7 @@ def test_monotone_sees_the_papers_order(monkeypatch):
 
 
 def test_octaves_first_count_on_beyond_the_top_code():
-    """A beat's codes stop at the top, the way to a later maximum and the sum of both at twice that."""
+    """A beat's codes stop at the top; the way to a later maximum, and the sum, at twice that."""
     unit = E2Softmax(LANES=1, LOG_FIRST=1)
     trace = unit.trace(np.array([[-12, 0, 50]], np.int8), frac=0)
     assert trace.correction1.tolist() == [[0, 15, 15]]
