@@ -62,13 +62,13 @@ class Flash:
 
         v: [..., keys, width], integers. Returns the correction that was due, float64 [rows].
         """
-        if result.max is None or result.sum is None:
+        if result.out_max is None or result.out_sum is None:
             raise ValueError("the block's outputs have no state: take a unit with BLOCKS = 1")
-        correction = self.unit.correction(self.max, result.max, **self.scale)
+        correction = self.unit.correction(self.max, result.out_max, **self.scale)
         shape = self.acc.shape[:-1]
         self.acc *= correction.reshape(*shape, 1)
         self.acc += result.to_real().reshape(*shape, -1) @ np.asarray(v, np.float64)
-        self.max, self.sum = result.max, result.sum
+        self.max, self.sum = result.out_max, result.out_sum
         return correction
 
     def step(self, scores: np.ndarray, v: np.ndarray, mask: np.ndarray | None = None) -> np.ndarray:
@@ -183,7 +183,9 @@ def whole_weights(
     result = unit(scores, mask, fmt=fmt, **scale)
     if fmt < UNNORMALISED:
         return result.to_real()
-    total = unit.trace(scores, mask, fmt=fmt, **scale).sum if result.sum is None else result.sum
+    total = result.out_sum
+    if total is None:
+        total = unit.trace(scores, mask, fmt=fmt, **scale).sum
     return result.to_real() * unit.reciprocal(total)[:, None]
 
 

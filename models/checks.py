@@ -25,7 +25,7 @@ def check_parameter(name: str, value: object, allowed: Collection[object]) -> No
         raise ValueError(f"{name} must be {_one_of(allowed)}, got {value}")
 
 
-def check_rows(name: str, array: object, dtype: type, max_len: int) -> np.ndarray:
+def check_rows(name: str, array: object, dtype: type | np.dtype, max_len: int) -> np.ndarray:
     """Return a batch of rows: a [rows, length] array of `dtype` with 1 <= length <= `max_len`.
 
     Raises TypeError for anything but a numpy array of that dtype, ValueError for a wrong shape.

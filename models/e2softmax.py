@@ -106,15 +106,15 @@ class SoftmaxResult:
     row-scaled format). bits: out's fraction bits, 8, or [rows] of them: one fewer unnormalised, one
     fewer with s7. An element's real value is out * 2^-(bits + exponent).
 
-    max, sum: int64 [rows], the row's state, which the next block goes on from; 0 and 0 before the
-    first unmasked element. None of a unit with BLOCKS = 0.
+    out_max, out_sum: int64 [rows], the row's state, which the next block goes on from; 0 and 0
+    before the first unmasked element. None of a unit with BLOCKS = 0.
     """
 
     out: np.ndarray
     exponent: np.ndarray
     bits: int | np.ndarray = 8
-    max: np.ndarray | None = None
-    sum: np.ndarray | None = None
+    out_max: np.ndarray | None = None
+    out_sum: np.ndarray | None = None
 
     def to_real(self) -> np.ndarray:
         """Return the probabilities as float64 [rows, length].
@@ -139,13 +139,11 @@ class E2SoftmaxTrace(SoftmaxResult):
     unmasked element, if no other block comes before, hold the smallest logit as beat_max and no
     correction.
 
-    beat_max: int32 [rows, beats], the running maximum m_t; with LOG_FIRST = 1 it and max count as
-        codes do
+    beat_max: int32 [rows, beats], the running maximum m_t; with LOG_FIRST = 1 it counts as codes do
     correction1: uint8 [rows, beats], log2exp(m_t - m_(t-1)), 0 up to the first unmasked beat
     code: int16 [rows, length], y_i, -1 where masked
     correction2: uint8 [rows, beats], log2exp(m_L - m_t)
     k: int16 [rows, length], y_i + correction2, -1 where masked
-    max: int64 [rows], m_L, 0 for an all-masked row
     sum: int64 [rows], in units of 2^-15, 0 for an all-masked row
     ks: uint8 [rows], floor(log2(sum)) - 15, at least 0
     j: uint8 [rows], the divider's bin
@@ -158,7 +156,6 @@ class E2SoftmaxTrace(SoftmaxResult):
     code: np.ndarray
     correction2: np.ndarray
     k: np.ndarray
-    max: np.ndarray
     sum: np.ndarray
     ks: np.ndarray
     j: np.ndarray
@@ -382,14 +379,15 @@ class E2Softmax:
         at_maximum = live & (lowest == maximum[:, None])
         return E2SoftmaxTrace(
             out=np.where(live, out, 0)[:, :length].astype(np.uint8),
-            exponent=np.where((fmt == 1) & some.any(axis=1), ks, 0).astype(np.int8),
+            exponent=np.where((fmt == 1) & live.any(axis=-1), ks, 0).astype(np.int8),
             bits=8 - unnormalised - s7,
             beat_max=beat_max.astype(np.int32),
             correction1=correction1.astype(np.uint8),
             code=np.where(live, y, -1)[:, :length].astype(np.int16),
             correction2=correction2.astype(np.uint8),
             k=k[:, :length].astype(np.int16),
-            max=np.where(seen[:, -1], maximum, 0),
+            out_max=np.where(seen[:, -1], maximum, 0) if self.BLOCKS else None,
+            out_sum=total if self.BLOCKS else None,
             sum=total,
             ks=ks.astype(np.uint8),
             j=j.astype(np.uint8),
@@ -406,7 +404,11 @@ class E2Softmax:
         """Return the code of differences of logits; scale: frac, or mult and shift."""
         if self.LOG_FIRST:
             return np.minimum(d, self._top)
-        return (log2exp_scaled if self.SCALE else log2exp)(d, *scale, self.EXP_FRAC)
+        if self.SCALE:
+            mult, shift = scale
+            return log2exp_scaled(d, mult, shift, self.EXP_FRAC)
+        (frac,) = scale
+        return log2exp(d, frac, self.EXP_FRAC)
 
     def _divider(self, total: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return ks and the bin j of sums, all int64 [rows]. A sum of 0 is as one of 1."""
@@ -422,9 +424,10 @@ class E2Softmax:
         x = checks.check_rows("x", x, self.in_dtype, self.MAX_LEN)
         checks.check_mask(mask, x.shape)
         rows = len(x)
+        settings: dict[str, int | np.ndarray] = {}
         names = ("mult", "shift") if self.SCALE else ("frac",)
         scale = self._check_scale(frac, others["mult"], others["shift"], rows)
-        settings = dict(zip(names, scale, strict=True))
+        settings.update(zip(names, scale, strict=True))
         highest = 3 if self.FORMATS else FORMATS[-1]
         settings["fmt"] = checks.check_setting("fmt", fmt, FORMATS[0], highest, rows)
         for parameter, name, value, limits in (
@@ -473,7 +476,7 @@ class E2Softmax:
                 None if mask is None else mask[block],
                 {name: value[block] for name, value in by_row.items()},
             )
-            for name in ("out", "exponent", "bits", "max", "sum"):
+            for name in ("out", "exponent", "bits", "out_max", "out_sum"):
                 array = getattr(result, name)
                 if array is not None:
                     array[block] = getattr(part, name)

@@ -88,7 +88,7 @@ class Quantise:
         For a row shorter than the array, the mask is False beyond its end. Raises TypeError or
         ValueError, with what to do about it.
         """
-        x = checks.check_rows("x", x, self.in_dtype.type, ANY_LENGTH)
+        x = checks.check_rows("x", x, self.in_dtype, ANY_LENGTH)
         checks.check_mask(mask, x.shape)
         limits = {"qmult": QMULT, "qshift": QSHIFT, "zp": ZERO_POINT, "unsigned": (0, 1)}
         given = checks.check_settings(limits, (qmult, qshift, zp, unsigned), len(x))
@@ -201,7 +201,7 @@ class ResidualAdd:
         rows = {"x": (x, mask, length), "residual": (residual, residual_mask, residual_length)}
         live, ends = [], []
         for name, (array, unmasked, end) in rows.items():
-            array = checks.check_rows(name, array, self.in_dtype.type, ANY_LENGTH)
+            array = checks.check_rows(name, array, self.in_dtype, ANY_LENGTH)
             if array.shape != x.shape:
                 raise ValueError(
                     f"residual must have the shape {x.shape} of x, got {array.shape}: pad it"

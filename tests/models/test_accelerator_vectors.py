@@ -25,7 +25,7 @@ def e2softmax(file):
     unit = E2Softmax(**file.parameters)
     for run in (unit, unit.trace):
         result = run(file.x, file.mask, **file.run_settings, **carry)
-        yield result, {"out_max": result.max, "out_sum": result.sum}
+        yield result, {"out_max": result.out_max, "out_sum": result.out_sum}
 
 
 def ailayernorm(file):

@@ -125,7 +125,7 @@ def against_hand(unit, rows=200, seed=1):
             for got in results:
                 if (got.out[row].tolist(), int(got.exponent[row])) != want[:2]:
                     return False
-                if unit.BLOCKS and (int(got.max[row]), int(got.sum[row])) != want[2:]:
+                if unit.BLOCKS and (int(got.out_max[row]), int(got.out_sum[row])) != want[2:]:
                     return False
     return True
 
@@ -282,8 +282,8 @@ def splits(unit, rows=40, seed=5):
         now = dict(settings)
         for start, end in pairwise(edges):
             part = unit(x[:, start:end], mask[:, start:end], **now)
-            now |= {"carry_max": part.max, "carry_sum": part.sum}
-        if (part.max != whole.max).any() or (part.sum != whole.sum).any():
+            now |= {"carry_max": part.out_max, "carry_sum": part.out_sum}
+        if (part.out_max != whole.out_max).any() or (part.out_sum != whole.out_sum).any():
             return False
     return True
 
@@ -324,11 +324,11 @@ def test_blocks_and_formats_that_are_not_used_change_nothing():
         want, got = plain(x, mask, **settings), more(x, mask, **settings)
         assert (got.out == want.out).all()
         assert (got.exponent == want.exponent).all()
-        assert (got.sum == plain.trace(x, mask, **settings).sum).all()
+        assert (got.out_sum == plain.trace(x, mask, **settings).sum).all()
         live = np.where(mask, x, np.int8(-128)).max(axis=1)
-        assert (got.max == np.where(mask.any(axis=1), live, 0)).all()
-        assert want.max is None
-        assert want.sum is None
+        assert (got.out_max == np.where(mask.any(axis=1), live, 0)).all()
+        assert want.out_max is None
+        assert want.out_sum is None
 
 
 def test_formats():
@@ -372,8 +372,8 @@ def test_a_masked_block_hands_its_carry_on():
     result = unit(x, mask, mult=1, shift=2, fmt=1, **carry)
     assert not result.out.any()
     assert not result.exponent.any()
-    assert result.max.tolist() == [-7, 9, 0]
-    assert result.sum.tolist() == [1 << 20, 3, 0]
+    assert result.out_max.tolist() == [-7, 9, 0]
+    assert result.out_sum.tolist() == [1 << 20, 3, 0]
 
 
 def test_a_scale_between_powers_of_two():
@@ -393,9 +393,9 @@ def test_long_rows_saturate_where_the_page_says():
     unit = E2Softmax(LANES=64, MAX_LEN=65536, BLOCKS=1)
     x = np.zeros((1, 65536), np.int8)
     one = unit(x, frac=0)
-    assert one.sum[0] == 1 << 31
-    two = unit(x, frac=0, carry_max=one.max, carry_sum=one.sum, fmt=1)
-    assert two.sum[0] == SUM_LIMIT
+    assert one.out_sum[0] == 1 << 31
+    two = unit(x, frac=0, carry_max=one.out_max, carry_sum=one.out_sum, fmt=1)
+    assert two.out_sum[0] == SUM_LIMIT
     assert two.exponent[0] == 16
     assert (two.out == 145).all()
 
