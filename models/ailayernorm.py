@@ -10,13 +10,13 @@ scale * 2^alpha_c * (x - zp); no result depends on the scale.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 import numpy as np
 
 from . import checks
-from .arith import FRACS, IN_WIDTHS, INT8, LANES, MAX_LEN_LIMIT, rescale, rnd
+from .arith import FRACS, IN_WIDTHS, INT8, LANES, MAX_LEN_LIMIT, MODEL_ONLY, rescale, rnd
 from .channels import Channels, check_channels
 
 MANTISSA = (1 << 14, 1 << 15)  # of 1/n
@@ -184,11 +184,11 @@ class AILayerNorm:
     LANES: int = 32
     MAX_LEN: int = 1024
     CMP_RANGES: int = 2
-    IN_W: int = 8
-    EPS: int = 0
-    IMPRECISE: int = 0
-    EXACT_SQ: int = 0
-    A_BITS: int = 10
+    IN_W: int = field(default=8, metadata=MODEL_ONLY)
+    EPS: int = field(default=0, metadata=MODEL_ONLY)
+    IMPRECISE: int = field(default=0, metadata=MODEL_ONLY)
+    EXACT_SQ: int = field(default=0, metadata=MODEL_ONLY)
+    A_BITS: int = field(default=10, metadata=MODEL_ONLY)
 
     def __post_init__(self) -> None:
         checks.check_parameter("LANES", self.LANES, LANES)

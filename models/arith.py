@@ -11,6 +11,9 @@ FRACS = range(8)  # fraction bits that a 3-bit setting can name
 INT8 = (-128, 127)
 IN_WIDTHS = (8, 16, 32)  # bits of an input that may be wide
 
+# Metadata of a model's field that is no parameter of the RTL yet, and so of no unit.
+MODEL_ONLY = {"rtl": False}
+
 
 @overload
 def rnd(a: int, n: int) -> int: ...

@@ -9,14 +9,14 @@ int8 logits of a power-of-two scale in whole rows, from a fast model.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache, reduce
 from typing import overload
 
 import numpy as np
 
 from . import checks
-from .arith import FRACS, IN_WIDTHS, LANES, MAX_LEN_LIMIT, empty, look_up, rnd, signed
+from .arith import FRACS, IN_WIDTHS, LANES, MAX_LEN_LIMIT, MODEL_ONLY, empty, look_up, rnd, signed
 
 FORMATS = range(2)  # 0 linear, 1 row-scaled
 UNNORMALISED = 2  # what FORMATS = 1 adds; 3 acts as 2
@@ -184,11 +184,11 @@ class E2Softmax:
     MAX_LEN: int = 1024
     DIV_BITS: int = 1
     EXP_FRAC: int = 0
-    IN_W: int = 8
-    SCALE: int = 0
-    BLOCKS: int = 0
-    FORMATS: int = 0
-    LOG_FIRST: int = 0
+    IN_W: int = field(default=8, metadata=MODEL_ONLY)
+    SCALE: int = field(default=0, metadata=MODEL_ONLY)
+    BLOCKS: int = field(default=0, metadata=MODEL_ONLY)
+    FORMATS: int = field(default=0, metadata=MODEL_ONLY)
+    LOG_FIRST: int = field(default=0, metadata=MODEL_ONLY)
 
     def __post_init__(self) -> None:
         checks.check_parameter("LANES", self.LANES, LANES)

@@ -246,7 +246,8 @@ class Unit(ABC):
     @property
     def defaults(self) -> dict[str, Any]:
         """Parameter names and defaults, in the order of the RTL."""
-        return {f.name: f.default for f in dataclasses.fields(self.model)}
+        found = dataclasses.fields(self.model)
+        return {f.name: f.default for f in found if f.metadata.get("rtl", True)}
 
     def resolve(self, given: Parameters) -> dict[str, int | str]:
         """All parameters, `given` over the defaults. Raises ParameterError, one sentence."""
