@@ -111,6 +111,29 @@ def test_scalar_model(given):
     assert against_hand(AILayerNorm(**given))
 
 
+@pytest.mark.parametrize("given", CONFIGURATIONS, ids=lambda given: "".join(given))
+def test_rows_by_themselves_and_what_masked_elements_hold(given, monkeypatch):
+    """A row does not depend on the others, masked values, memory order or blocks of rows."""
+    unit, rng = AILayerNorm(**given), np.random.default_rng(2)
+    v, mask, channels, settings = draw_wide(rng, unit, 12, 50)
+    want = unit(v, channels, mask, **settings)
+    ends = np.iinfo(unit.in_dtype)
+    other = rng.integers(ends.min, ends.max, v.shape, v.dtype, endpoint=True)
+    monkeypatch.setattr(ailayernorm, "BLOCK", 150)
+    for got in (
+        unit(np.where(mask, v, other), channels, mask, **settings),
+        unit(np.asfortranarray(v), channels, np.asfortranarray(mask), **settings),
+    ):
+        assert (got.out == want.out).all()
+        assert got.imprecise is None or (got.imprecise == want.imprecise).all()
+    for row in range(len(v)):
+        one = {name: int(value[row]) for name, value in settings.items()}
+        got = unit(v[row : row + 1], channels, mask[row : row + 1], **one)
+        assert (got.out[0] == want.out[row]).all()
+    none = unit(v[:0], channels, **{name: value[:0] for name, value in settings.items()})
+    assert none.out.shape == (0, 50)
+
+
 @pytest.mark.parametrize(
     ("name", "wrong"),
     [

@@ -199,6 +199,32 @@ def test_the_scalar_model_sees_planted_faults_of_methods(monkeypatch, method, wr
     assert not all(against_hand(E2Softmax(**given)) for given in CONFIGURATIONS[-3:])
 
 
+@named
+def test_rows_by_themselves_and_what_masked_elements_hold(given, monkeypatch):
+    """A row does not depend on the others, masked values, memory order or blocks of rows."""
+    unit, rng = E2Softmax(**given), np.random.default_rng(2)
+    x, mask, settings = draw(rng, unit, 12, 50)
+    want = unit(x, mask, **settings)
+
+    def check(got, rows=slice(None)):
+        for name in ("out", "exponent", "out_max", "out_sum"):
+            if getattr(want, name) is not None:
+                assert (getattr(got, name) == getattr(want, name)[rows]).all(), name
+
+    ends = np.iinfo(unit.in_dtype)
+    other = rng.integers(ends.min, ends.max, x.shape, x.dtype, endpoint=True)
+    check(unit(np.where(mask, x, other), mask, **settings))
+    check(unit(np.asfortranarray(x), np.asfortranarray(mask), **settings))
+    monkeypatch.setattr(e2softmax, "BLOCK", 150)
+    check(unit(x, mask, **settings))
+    for row in range(len(x)):
+        one = {name: int(value[row]) for name, value in settings.items()}
+        check(unit(x[row : row + 1], mask[row : row + 1], **one), slice(row, row + 1))
+    none = unit(x[:0], **{name: value[:0] for name, value in settings.items()})
+    assert none.out.shape == (0, 50)
+    assert none.to_real().shape == (0, 50)
+
+
 # --- identities -----------------------------------------------------------------------------------
 
 

@@ -245,6 +245,8 @@ def test_rows():
     assert result.err_keep.tolist() == [True]
     assert result.mask.tolist() == [[True, True, True, False]]
     assert result.exponent.tolist() == [0]
+    assert unit(x[:0], x[:0]).out.shape == (0, 4)
+    assert Quantise(IN_W=16)(x[:0], qmult=1, qshift=1).values().shape == (0, 4)
     alone = unit(x, x, None, x > 0)
     assert alone.out.tolist() == [[32767, 0, 10, 2]]
     assert alone.err_keep.tolist() == [False]
