@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -18,9 +20,10 @@ from softnorm.models.lut_softmax import LutResult
 
 from .coverage import Coverage
 from .softmax import clog2, tree_stages
-from .three_pass import TWO_PASS, TwoPassUnit
-from .unit import Outputs, Parameters, Rom, Rows, TableSize, Variant
+from .three_pass import RAMP, TWO_PASS, TwoPassUnit
+from .unit import Edge, Outputs, Parameters, Rom, Rows, TableSize, Variant
 
+_CANDIDATES = 256  # rows, of which those are taken in which something shows
 _ENTRIES = sum(entries for _, _, entries in PARTS)
 
 
@@ -64,7 +67,43 @@ class ExactSoftmaxUnit(TwoPassUnit):
 
     def places(self, parameters: Parameters) -> list[int]:
         """Those from which on the maximum's quotient, and so its output, is smaller."""
-        return [512 * (2**16 - 1) // q + 1 for q in range(509, 24, -8)]
+        return [512 * (2**16 - 1) // q + 1 for q in range(509, 24, -7)]
+
+    def edges(self, parameters: Parameters) -> Iterator[Edge]:
+        yield from super().edges(parameters)
+        yield from self._neighbours(parameters)
+
+    def _neighbours(self, parameters: Parameters) -> Iterator[Edge]:
+        """Maxima that a comparison which is wrong in a bit makes too large, at each of the tree.
+
+        X and X - 1, where X ends in a 1 and zeros and X - 1 in a 0 and ones: taken together bit by
+        bit they make X + 2^bit - 1. Outputs are ratios, so hardly one of a row that is drawn would
+        change by that: the other elements are such that one does.
+        """
+        lanes = parameters["LANES"]
+        length = min(parameters["MAX_LEN"], max(24, lanes + 1))
+        if length < 3:
+            return
+        halves = [1 << level for level in range(clog2(lanes))]
+        nodes = [(at, at + half) for half in halves for at in range(0, lanes, 2 * half)]
+        nodes += [(0, lanes)] * (lanes < length)  # beat after beat
+        trace = replace(self.model(**parameters), LANES=1, MAX_LEN=2).trace(RAMP, frac=0)
+        shares = trace.S - trace.S[0] // 2
+        d = np.random.default_rng(1).integers(2, 9, (_CANDIDATES, length))
+        d[:, :2] = 0, 1
+        made = []
+        for bit in range(1, 7):
+            wrong = d + (1 << bit) - 1
+            seen = (_quotients(shares[d]) != _quotients(shares[wrong]))[:, 2:].any(axis=1)
+            rests = itertools.cycle(d[seen, 2:])
+            for node in nodes if seen.any() else ():
+                for large, small in (node, node[::-1]):
+                    first, second = sorted(((large, 0), (small, 1)))
+                    row = np.insert(next(rests), first[0], first[1])
+                    made.append(64 + (1 << bit) - np.insert(row, second[0], second[1]))
+        # Of wide beats a part: bits and places in turn.
+        for x in made[:: max(1, lanes // 8) | 1]:
+            yield Edge((x - 128).astype(np.int8), {"frac": 0})
 
     def coverage(self, parameters: Parameters) -> Coverage:
         model = self.model(**parameters)
@@ -97,6 +136,12 @@ class ExactSoftmaxUnit(TwoPassUnit):
             coverage.sample("rounding", np.where(rows.mask, trace.Q & 1, -1))
             rest = 512 * trace.e.astype(int) - trace.Q * trace.S[:, None]
             coverage.sample("rest", np.where(rows.mask, rest != 0, -1))
+
+
+def _quotients(shares: np.ndarray) -> np.ndarray:
+    """Outputs of rows of exponentials, int [rows, width]; 0 where all are 0."""
+    total = np.maximum(shares.sum(axis=1, keepdims=True), 1)
+    return (512 * shares // total + 1) >> 1
 
 
 def _entry(z: np.ndarray) -> np.ndarray:

@@ -77,8 +77,9 @@ class TwoPassUnit(SoftmaxUnit):
         for frac in range(8):
             trace = pairs.trace(RAMP, frac=frac)
             shares = trace.S - trace.S[0] // 2
-            for x in self.at_sums(shares, self.entries(trace)[:, 1], places, most):
-                yield Edge(x, {"frac": frac})
+            rows = self.at_sums(shares, self.entries(trace)[:, 1], places, most)
+            for turn, x in enumerate(rows):  # the maximum in one lane after the other
+                yield Edge(np.roll(x, turn), {"frac": frac})
 
     def _maximum_points(self, coverage: Coverage, parameters: Parameters) -> None:
         lanes = parameters["LANES"]

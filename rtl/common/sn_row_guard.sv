@@ -37,8 +37,8 @@ module sn_row_guard #(
 
   output logic                         take_o,        // this clock's beat will be stored: reserve
 
-  output logic                         valid_o,       // a beat to store, or the end of a long row
-  output logic                         store_o,       // 0: only ends its row, no lane is active
+  output logic                         valid_o,       // a beat
+  output logic                         store_o,       // 0: dropped, no lane is active
   output logic                         first_o,       // first beat of its row
   output logic                         stored_last_o, // last beat of its row that is stored
   output logic                         close_o,       // the row's tlast: all of it has been seen
@@ -90,8 +90,7 @@ module sn_row_guard #(
       err_keep_o <= 1'b0;
     end else begin
       if (accept) in_row_q <= !s_axis_tlast;
-      // A dropped beat says nothing more unless it ends its row.
-      valid_o    <= accept && (!past_end || s_axis_tlast);
+      valid_o    <= accept;  // dropped ones, too: with no active lane they change nothing
       err_len_o  <= accept && new_len_err && (first || !row_err_len_o);
       err_keep_o <= accept && keep_bad;
     end

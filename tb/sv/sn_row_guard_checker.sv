@@ -98,7 +98,7 @@ module sn_row_guard_checker #(
       pulse_keep_q <= 1'b0;
     end else begin
       seen_q       <= 1'b1;
-      valid_q      <= accept && (!dropped || s_axis_tlast);
+      valid_q      <= accept;
       pulse_len_q  <= accept && too_long && !(row_q && had_len_q);
       pulse_keep_q <= accept && keep_bad;
     end
