@@ -196,6 +196,7 @@ class AILayerNormUnit(Unit):
                 x = np.array([abs(zp - u), zp, zp, zp])
                 yield Edge(x, {"zp": zp, "rms": 1}, channels=rows.channels[0])
             yield from self._level(parameters)
+        yield from self._nearly_level(parameters)
         if "inv_mant" in (setting.name for setting in self.settings(parameters)):
             yield from self._any_reciprocals(parameters)
         if "len" in (setting.name for setting in self.settings(parameters)):
@@ -215,6 +216,28 @@ class AILayerNormUnit(Unit):
                 x = np.abs(zp - u - np.resize([0, 1, -1], lanes // 3 * 3 or 1))
                 x = np.append(x, np.full(lanes - len(x), abs(zp - u)))
                 yield Edge(np.roll(x, number), {"zp": zp, "gfrac": 7}, channels=channels)
+
+    def _nearly_level(self, parameters: Parameters) -> Iterator[Edge]:
+        """Rows of one value and one other beside it: the smallest shifts, at which all bits show.
+
+        Every lane has outputs of either sign that int8 holds.
+        """
+        length = min(parameters["MAX_LEN"], 64)
+        if length < 2:
+            return
+        gamma = np.resize([1, -1, 2, -2, 3, -3, 5], parameters["MAX_LEN"])
+        channels = self._ends(parameters, alpha=0, beta=0)
+        channels = ChannelSet({**channels.values, "gamma": gamma.astype(np.int8)})
+        low = max(np.iinfo(self.in_dtype).min, -64) + 64
+        for turn in range(2 * min(length, parameters["LANES"] + 8)):
+            by = 1 - 2 * (turn % 2)
+            for count in (length, length // 2 + 1):
+                x = np.full(count, low)
+                x[turn // 2 % count] += by
+                settings = {"zp": low, "gfrac": turn // 2 % 2, "ofrac": 7}
+                free = {one.name for one in self._free(parameters)}
+                some = {name: value for name, value in settings.items() if name in free}
+                yield Edge(x.astype(self.in_dtype), some, channels=channels)
 
     def _any_reciprocals(self, parameters: Parameters) -> Iterator[Edge]:
         """The largest sums with every exponent of 1/len, and some M: of other lengths, or none."""

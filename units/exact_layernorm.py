@@ -59,7 +59,10 @@ class ExactLayerNormUnit(AILayerNormUnit):
         mean = (2 * trace.S * (1 << MEAN_FRAC) + trace.n) % (2 * trace.n) / (2 * trace.n)
         return [
             *((trace.e, distance) for distance in (over, 1 - over, rest, 1 - rest)),
+            *((trace.root >> 10, distance) for distance in (over, 1 - over)),
+            *((trace.R >> 10, distance) for distance in (rest, 1 - rest)),
             *((trace.Lz, norm + distance) for distance in (mean, 1 - mean)),
+            *((trace.mean & 63, norm + distance) for distance in (mean, 1 - mean)),
             *outputs_wanted(trace, rows, trace.e),
         ]
 
