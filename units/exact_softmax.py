@@ -67,10 +67,18 @@ class ExactSoftmaxUnit(TwoPassUnit):
 
     def places(self, parameters: Parameters) -> list[int]:
         """Those from which on the maximum's quotient, and so its output, is smaller."""
-        return [512 * (2**16 - 1) // q + 1 for q in range(509, 24, -7)]
+        return [512 * (2**16 - 1) // q + 1 for q in range(509, 24, -8)]
 
     def edges(self, parameters: Parameters) -> Iterator[Edge]:
         yield from super().edges(parameters)
+        # Each quotient of the maximum, in one lane after the other.
+        pairs, most = replace(self.model(**parameters), LANES=1, MAX_LEN=2), parameters["MAX_LEN"]
+        trace = pairs.trace(RAMP, frac=5)
+        shares = trace.S - trace.S[0] // 2
+        places = [512 * (2**16 - 1) // q + 1 for q in range(510, 24, -1)]
+        rows = self.at_sums(shares, np.zeros(256, int), places, min(most, 24))
+        for turn, x in enumerate(rows):
+            yield Edge(np.roll(x, turn // 2), {"frac": 5})
         yield from self._neighbours(parameters)
 
     def _neighbours(self, parameters: Parameters) -> Iterator[Edge]:
