@@ -6,6 +6,7 @@ The RTL is in rtl/baseline/exact_layernorm.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +18,18 @@ from softnorm.models.exact_layernorm import MEAN_FRAC, ExactLayerNorm
 from .ailayernorm import SIDES, AILayerNormUnit, Wanted, by_channels, named, outputs_wanted
 from .coverage import Coverage
 from .softmax import clog2, tree_stages
-from .unit import BANKS, ChannelField, Outputs, Parameters, Rom, Rows, Setting, TableSize, Variant
+from .unit import (
+    BANKS,
+    ChannelField,
+    Edge,
+    Outputs,
+    Parameters,
+    Rom,
+    Rows,
+    Setting,
+    TableSize,
+    Variant,
+)
 
 # floor(log2 sigma), in input steps.
 _SIGMAS = ("level row", "< 1", *(f"{1 << k} .." for k in range(11)))
@@ -65,6 +77,34 @@ class ExactLayerNormUnit(AILayerNormUnit):
             *((trace.mean & 63, norm + distance) for distance in (mean, 1 - mean)),
             *outputs_wanted(trace, rows, trace.e),
         ]
+
+    def edges(self, parameters: Parameters) -> Iterator[Edge]:
+        yield from super().edges(parameters)
+        yield from self._squares(parameters)
+
+    def _squares(self, parameters: Parameters) -> Iterator[Edge]:
+        """Rows of three elements whose variance is close to where the root's last bits change.
+
+        Their D is 2 (a a + a b + b b), of the distances a and b between them.
+        """
+        if parameters["MAX_LEN"] < 3:
+            return
+        rng = np.random.default_rng(1)
+        u = rng.integers(0, 256, (1 << 17, 3))
+        alpha = rng.integers(MAX_ALPHA + 1, size=(8, 3))
+        v = u << np.resize(alpha, u.shape)
+        a, b = v[:, 1] - v[:, 0], v[:, 2] - v[:, 1]
+        D = np.maximum(2 * (a * a + a * b + b * b), 1)
+        up = 30 - 2 * (np.frexp(D.astype(float))[1] - 1 >> 1)
+        square = D << up
+        root = np.sqrt(square.astype(float)).astype(int)
+        for distance in (square - root**2, (root + 1) ** 2 - square):
+            near = np.lexsort((distance, root >> 10))
+            first = np.searchsorted((root >> 10)[near], range(32, 64))
+            for row in near[(first[:, None] + np.arange(3)).ravel() % len(near)]:
+                channels = self._ends(parameters, beta=0)
+                channels.values["alpha"][:3] = alpha[row % 8]
+                yield Edge(u[row].astype(np.uint8), {"gfrac": 7, "ofrac": 6}, channels=channels)
 
     def storage(self, parameters: Parameters) -> dict[str, tuple[int, int]]:
         lanes = parameters["LANES"]
