@@ -40,7 +40,7 @@ class SoftermaxUnit(SoftmaxUnit):
     def logits(self, rows: Rows) -> np.ndarray:
         return softermax.dequantise(rows.x)
 
-    def adopted(self, file: Vectors) -> Vectors:
+    def adopted(self, file: Vectors, parameters: Parameters) -> Vectors:
         if file.unit == self.name:
             return file
         frac = np.broadcast_to(file.run_settings["frac"], len(file.x))

@@ -160,7 +160,7 @@ def test_scenarios_units_and_parameters_exist(page):
 
 
 def parameter_names():
-    return {name for unit in UNITS.values() for name in unit.defaults}
+    return {name for u in UNITS.values() for name in (*u.defaults, *u.features)}
 
 
 def takes(unit, name, value):
