@@ -125,23 +125,12 @@ module e2softmax #(
     logic              last;      // ... and is the last of its row there
     logic              close;     // the row is complete
   } ctl_t;
-  ctl_t p1_in_ctl, p1_max_ctl, p1_far_ctl, p1_code_ctl, p1_beat_ctl, p1_sum_ctl;
+  ctl_t p1_in_ctl, p1_max_ctl, p1_code_ctl, p1_beat_ctl, p1_sum_ctl;
 
   logic                     take;
   logic [StSum:0]           p1_valid;
   logic [LANES-1:0][IN_W:0] p1_in_lane, p1_max_lane;  // {active, key}: see sn_max_front
   logic [IN_W-1:0]          p1_max_m, p1_max_prev;
-  logic [ScaleW-1:0]        cfg_scale;
-
-  if (SCALE == 1) begin : gen_cfg_scale
-    logic unused_frac;
-    assign unused_frac = ^cfg_frac_i;
-    assign cfg_scale   = {cfg_shift_i, cfg_mult_i};
-  end else begin : gen_cfg_frac
-    logic unused_scale;
-    assign unused_scale = ^{cfg_mult_i, cfg_shift_i};
-    assign cfg_scale    = cfg_frac_i;
-  end
 
   sn_max_front #(
     .LANES  (LANES),
@@ -152,7 +141,8 @@ module e2softmax #(
   ) u_front (
     .clk_i,
     .rst_ni,
-    .cfg_i         ({cfg_fmt_i, cfg_scale}),
+    .cfg_i         ({cfg_fmt_i,
+                      ScaleW'((SCALE == 1) ? {cfg_shift_i, cfg_mult_i} : 13'(cfg_frac_i))}),
     .s_axis_tdata,
     .s_axis_tkeep,
     .s_axis_tstrb,
@@ -181,25 +171,35 @@ module e2softmax #(
   end
 
   // ---------------------------------------------------------------- pass 1, stage StCode: the codes
-  // A lane that is not active has its word of the row buffer in place of a code. far: what the codes
-  // of the clock are of, a clock behind the maximum where a wide lane's shifter is between.
+  // A lane that is not active has its word of the row buffer in place of a code.
   logic [LANES-1:0][CodeW-1:0] code, p1_code_y, p1_code_word;
-  logic [LANES-1:0]            p1_far_active, p1_far_exists, p1_code_active;
+  logic [LANES-1:0]            p1_code_active;
   logic [CodeW-1:0]            rise, p1_code_rise;
-  logic [IN_W-1:0]             p1_far_m, p1_code_m;
+  logic [IN_W-1:0]             p1_code_m;
 
-  sn_pipe #(
-    .W     (CtlW + IN_W),
-    .STAGES(Extra)
-  ) u_far (
-    .clk_i,
-    .en_i  (1'b1),
-    .data_i({p1_max_ctl, p1_max_m}),
-    .data_o({p1_far_ctl, p1_far_m})
-  );
+  if (SCALE == 1) begin : gen_mult
+    logic [6:0] mult;  // M - 128 of the differences that are behind the shifter
+    sn_pipe #(
+      .W     (7),
+      .STAGES(Extra)
+    ) u_mult (
+      .clk_i,
+      .en_i  (1'b1),
+      .data_i(p1_max_ctl.scale[6:0]),
+      .data_o(mult)
+    );
+  end
 
   for (genvar i = 0; i < LANES; i++) begin : gen_code
-    if (SCALE == 1) begin : gen_scaled
+    if (SCALE == 0) begin : gen_frac
+      e2softmax_log2exp #(
+        .EXP_FRAC(EXP_FRAC)
+      ) u_log2exp (
+        .d_i   (p1_max_m[7:0] - p1_max_lane[i][7:0]),
+        .frac_i(p1_max_ctl.scale),
+        .code_o(code[i])
+      );
+    end else begin : gen_scaled
       e2softmax_log2exp_scaled #(
         .IN_W    (IN_W),
         .EXP_FRAC(EXP_FRAC),
@@ -208,39 +208,40 @@ module e2softmax #(
         .clk_i,
         .d_i    (p1_max_m - p1_max_lane[i][IN_W-1:0]),
         .shift_i(p1_max_ctl.scale[12:7]),
-        .mult_i (p1_far_ctl.scale[6:0]),
+        .mult_i (gen_mult.mult),
         .code_o (code[i])
-      );
-    end else begin : gen_frac
-      e2softmax_log2exp #(
-        .EXP_FRAC(EXP_FRAC)
-      ) u_log2exp (
-        .d_i   (p1_max_m[7:0] - p1_max_lane[i][7:0]),
-        .frac_i(p1_max_ctl.scale),
-        .code_o(code[i])
       );
     end
 
-    sn_pipe #(
-      .W     (2),
-      .STAGES(Extra)
-    ) u_active (
-      .clk_i,
-      .en_i  (1'b1),
-      .data_i({p1_max_lane[i][IN_W], p1_max_lane[i][0]}),
-      .data_o({p1_far_active[i], p1_far_exists[i]})
-    );
-
-    always_ff @(posedge clk_i) begin
-      p1_code_active[i] <= p1_far_active[i];
-      p1_code_y[i]      <= p1_far_active[i] ? code[i] : p1_far_exists[i] ? CodeZero : CodeAbsent;
+    if (Extra == 1) begin : gen_far
+      logic active, exists;
+      always_ff @(posedge clk_i) begin
+        active            <= p1_max_lane[i][IN_W];
+        exists            <= p1_max_lane[i][0];
+        p1_code_active[i] <= active;
+        p1_code_y[i]      <= active ? code[i] : exists ? CodeZero : CodeAbsent;
+      end
+    end else begin : gen_near
+      always_ff @(posedge clk_i) begin
+        p1_code_active[i] <= p1_max_lane[i][IN_W];
+        p1_code_y[i]      <= p1_max_lane[i][IN_W] ? code[i] :
+                             p1_max_lane[i][0] ? CodeZero : CodeAbsent;
+      end
     end
 
     assign p1_code_word[i] =
         (p1_code_active[i] && p1_code_y[i] == CodeAbsent) ? CodeZero : p1_code_y[i];
   end
 
-  if (SCALE == 1) begin : gen_rise_scaled
+  if (SCALE == 0) begin : gen_rise
+    e2softmax_log2exp #(
+      .EXP_FRAC(EXP_FRAC)
+    ) u_rise (
+      .d_i   (p1_max_m[7:0] - p1_max_prev[7:0]),
+      .frac_i(p1_max_ctl.scale),
+      .code_o(rise)
+    );
+  end else begin : gen_rise_scaled
     e2softmax_log2exp_scaled #(
       .IN_W    (IN_W),
       .EXP_FRAC(EXP_FRAC),
@@ -249,23 +250,29 @@ module e2softmax #(
       .clk_i,
       .d_i    (p1_max_m - p1_max_prev),
       .shift_i(p1_max_ctl.scale[12:7]),
-      .mult_i (p1_far_ctl.scale[6:0]),
+      .mult_i (gen_mult.mult),
       .code_o (rise)
-    );
-  end else begin : gen_rise_frac
-    e2softmax_log2exp #(
-      .EXP_FRAC(EXP_FRAC)
-    ) u_rise (
-      .d_i   (p1_max_m[7:0] - p1_max_prev[7:0]),
-      .frac_i(p1_max_ctl.scale),
-      .code_o(rise)
     );
   end
 
-  always_ff @(posedge clk_i) begin
-    p1_code_ctl  <= p1_far_ctl;
-    p1_code_m    <= p1_far_m;
-    p1_code_rise <= rise;
+  // Where a wide lane's shifter has a clock of its own, all else waits for it in gen_far.
+  if (Extra == 1) begin : gen_far
+    ctl_t            ctl;
+    logic [IN_W-1:0] m;
+
+    always_ff @(posedge clk_i) begin
+      ctl          <= p1_max_ctl;
+      m            <= p1_max_m;
+      p1_code_ctl  <= ctl;
+      p1_code_m    <= m;
+      p1_code_rise <= rise;
+    end
+  end else begin : gen_near
+    always_ff @(posedge clk_i) begin
+      p1_code_ctl  <= p1_max_ctl;
+      p1_code_m    <= p1_max_m;
+      p1_code_rise <= rise;
+    end
   end
 
   // ----------------------------------------------------- pass 1, stages to StSum: sum, row is closed
@@ -316,7 +323,8 @@ module e2softmax #(
   );
 
   logic unused;
-  assign unused = ^{p1_sum_ctl.first, p1_sum_ctl.last, p1_sum[14-DIV_BITS:0]};
+  assign unused = ^{p1_sum_ctl.first, p1_sum_ctl.last, p1_sum[14-DIV_BITS:0],
+                    cfg_frac_i, cfg_mult_i, cfg_shift_i};
 
   // -------------------------------------------------------------------------------------- row buffer
   logic                        advance, p2_rd_valid, p2_rd_last;
