@@ -131,6 +131,13 @@ module e2softmax #(
   logic [StSum:0]           p1_valid;
   logic [LANES-1:0][IN_W:0] p1_in_lane, p1_max_lane;  // {active, key}: see sn_max_front
   logic [IN_W-1:0]          p1_max_m, p1_max_prev;
+  logic [CfgW-1:0]          cfg;
+
+  if (SCALE == 0) begin : gen_cfg
+    assign cfg = {cfg_fmt_i, cfg_frac_i};
+  end else begin : gen_cfg_scaled
+    assign cfg = {cfg_fmt_i, cfg_shift_i, cfg_mult_i};
+  end
 
   sn_max_front #(
     .LANES  (LANES),
@@ -141,8 +148,7 @@ module e2softmax #(
   ) u_front (
     .clk_i,
     .rst_ni,
-    .cfg_i         ({cfg_fmt_i,
-                      ScaleW'((SCALE == 1) ? {cfg_shift_i, cfg_mult_i} : 13'(cfg_frac_i))}),
+    .cfg_i         (cfg),
     .s_axis_tdata,
     .s_axis_tkeep,
     .s_axis_tstrb,
@@ -177,7 +183,7 @@ module e2softmax #(
   logic [CodeW-1:0]            rise, p1_code_rise;
   logic [IN_W-1:0]             p1_code_m;
 
-  if (SCALE == 1) begin : gen_mult
+  if (SCALE != 0) begin : gen_mult
     logic [6:0] mult;  // M - 128 of the differences that are behind the shifter
     sn_pipe #(
       .W     (7),
@@ -213,7 +219,7 @@ module e2softmax #(
       );
     end
 
-    if (Extra == 1) begin : gen_far
+    if (Extra == 1) begin : gen_late
       logic active, exists;
       always_ff @(posedge clk_i) begin
         active            <= p1_max_lane[i][IN_W];
@@ -221,7 +227,7 @@ module e2softmax #(
         p1_code_active[i] <= active;
         p1_code_y[i]      <= active ? code[i] : exists ? CodeZero : CodeAbsent;
       end
-    end else begin : gen_near
+    end else begin : gen_now
       always_ff @(posedge clk_i) begin
         p1_code_active[i] <= p1_max_lane[i][IN_W];
         p1_code_y[i]      <= p1_max_lane[i][IN_W] ? code[i] :

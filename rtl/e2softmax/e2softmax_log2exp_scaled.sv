@@ -55,7 +55,7 @@ module e2softmax_log2exp_scaled #(
     assign beyond  = 1'b0;
   end else begin : gen_wide
     localparam int TW    = 13 + EXP_FRAC;
-    localparam int WideW = IN_W + 16;  // d << 16: what is left of it after >> S is t
+    localparam int WideW = 48;  // d << 16: what is left of it after >> S is t
 
     logic [TW-1:0] t;
     logic [TW+7:0] product;
@@ -68,7 +68,7 @@ module e2softmax_log2exp_scaled #(
       logic [WideW-1:0] prev, shifted, left;
       logic             far_prev, far;
       if (n == 0) begin : gen_first
-        assign prev     = {d_i, 16'b0};
+        assign prev     = WideW'({d_i, 16'b0});
         assign far_prev = 1'b0;
       end else begin : gen_next
         assign prev     = gen_step[n-1].left;
@@ -93,7 +93,7 @@ module e2softmax_log2exp_scaled #(
     assign raw     = product[TW+7:15];
 
     logic unused;
-    assign unused = ^product[14:0];
+    assign unused = ^{gen_step[5].left[WideW-1:TW], product[14:0]};
   end
 
   assign rounded  = raw[CODE_W:1] + CODE_W'(raw[0]);
