@@ -92,7 +92,8 @@ module e2softmax #(
   localparam int LenW     = $clog2(MAX_LEN);
   localparam int SumW     = 16 + LenW;
   localparam int KsW      = (LenW > 0) ? $clog2(LenW + 1) : 1;
-  localparam int ScaleW   = (SCALE == 1) ? 13 : 3;             // {shift, mult} or frac
+  localparam int Scaled   = (SCALE == 0) ? 0 : 1;
+  localparam int ScaleW   = (SCALE == 0) ? 3 : 13;             // {shift, mult} or frac
   localparam int CfgW     = 1 + ScaleW;                        // fmt, scale
   localparam int BeatW    = IN_W + CodeW * LANES;              // m_t, codes
   localparam int RowW     = 2 + CfgW + IN_W + KsW + DIV_BITS;  // flags, settings, m_L, ks, bin
@@ -131,13 +132,6 @@ module e2softmax #(
   logic [StSum:0]           p1_valid;
   logic [LANES-1:0][IN_W:0] p1_in_lane, p1_max_lane;  // {active, key}: see sn_max_front
   logic [IN_W-1:0]          p1_max_m, p1_max_prev;
-  logic [CfgW-1:0]          cfg;
-
-  if (SCALE == 0) begin : gen_cfg
-    assign cfg = {cfg_fmt_i, cfg_frac_i};
-  end else begin : gen_cfg_scaled
-    assign cfg = {cfg_fmt_i, cfg_shift_i, cfg_mult_i};
-  end
 
   sn_max_front #(
     .LANES  (LANES),
@@ -148,7 +142,7 @@ module e2softmax #(
   ) u_front (
     .clk_i,
     .rst_ni,
-    .cfg_i         (cfg),
+    .cfg_i         ({cfg_fmt_i, {Scaled{cfg_shift_i, cfg_mult_i}}, {(1 - Scaled){cfg_frac_i}}}),
     .s_axis_tdata,
     .s_axis_tkeep,
     .s_axis_tstrb,

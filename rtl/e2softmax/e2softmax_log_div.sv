@@ -26,7 +26,7 @@ module e2softmax_log_div #(
   parameter  int EXP_FRAC = 0,
   parameter  int IN_W     = 8,
   parameter  int SCALE    = 0,
-  localparam int SCALE_W  = (SCALE == 1) ? 13 : 3,
+  localparam int SCALE_W  = (SCALE == 0) ? 3 : 13,
   localparam int CODE_W   = 4 + EXP_FRAC
 ) (
   input  logic                         clk_i,
