@@ -22,11 +22,11 @@
 //
 // Throughput: one beat a clock for ever, rows of any length, when neither side stalls.
 // Latency: from the transfer of a row's last beat to that of its first output beat
-//   LATENCY = 9 + T + X clocks, T = floor(clog2(LANES) / 3), X = 1 where IN_W > 8, else 0:
-//   with int8 9 to LANES 4, 10 to LANES 32, 11 with 64.
-// Storage: a ring of ceil(MAX_LEN/LANES) + 7 + T + X beats of (4 + EXP_FRAC) LANES + IN_W + 1 bits
-//   between the passes, and as many row entries of 6 + IN_W + clog2(clog2(MAX_LEN) + 1) + DIV_BITS
-//   bits, with SCALE = 1 10 more.
+//   LATENCY = 9 + T clocks, T = floor(clog2(LANES) / 3): 9 to LANES 4, 10 to LANES 32, 11 with 64;
+//   with IN_W > 8 one clock more, for the shifter.
+// Storage: a ring of ceil(MAX_LEN/LANES) + 7 + T beats of (4 + EXP_FRAC) LANES + IN_W + 1 bits between
+//   the passes, and as many row entries of 6 + IN_W + clog2(clog2(MAX_LEN) + 1) + DIV_BITS bits; with
+//   IN_W > 8 one more of each, with SCALE = 1 10 bits more a row entry.
 //
 // s_axis_tready is a flip-flop. m_axis_tready enables the registers of pass 2 and goes no further.
 

@@ -188,6 +188,22 @@ def test_examples_of_the_pages():
     assert words in page("docs/units/e2softmax.md")
 
 
+def test_the_example_of_a_scale_that_is_no_power_of_two():
+    """0.1 of the logits' unit, by the models, row-scaled; M and S are the closest."""
+    x, finest = np.array([[127, 117, 107, 97]], np.int8), {"DIV_BITS": 4, "EXP_FRAC": 1}
+    mult = round(0.1 * 2 / np.log(2) * 2**9)
+    scaled = E2Softmax(**finest, SCALE=1)(x, mult=mult - 128, shift=9, fmt=1)
+    coarse = E2Softmax(**finest)(x, frac=3, fmt=1)
+    assert scaled.exponent[0] == coarse.exponent[0] == 0
+    exact = np.rint(256 * reference.softmax(0.1 * x, np.ones(x.shape, bool)))[0].astype(int)
+    one, other, right = (
+        ", ".join(map(str, values)) for values in (scaled.out[0], coarse.out[0], exact)
+    )
+    words = f"give {one} with DIV_BITS = 4 and EXP_FRAC = 1 (M = {mult}, S = 9); F = 3, the nearest"
+    said = page("docs/units/e2softmax.md")
+    assert f"{words} power of two, gives {other}. An exact softmax gives {right}." in said
+
+
 # --- the command ----------------------------------------------------------------------------------
 
 

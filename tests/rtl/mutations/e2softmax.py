@@ -256,6 +256,18 @@ MUTATIONS: dict[str, Mutation] = {
     "any scale: codes not corrected by M in pass 2": Mutation(
         ((DIV, ".mult_i (scale_q[6:0])", ".mult_i ('0)"),), "shapes", VALUE, SCALED
     ),
+    # Its pins are left open in bulk, so that on Icarus they are X wherever they are looked at.
+    "any scale: its pins not ignored without it": Mutation(
+        (
+            (
+                TOP,
+                "max_lane[i][7:0]),\n        .frac_i(p1_max_ctl.scale)",
+                "max_lane[i][7:0]),\n        .frac_i(p1_max_ctl.scale ^ {2'b0, cfg_mult_i[0]})",
+            ),
+        ),
+        "shapes",
+        "",
+    ),
     "wide: floor for round": Mutation(
         ((ANY_SCALE, "raw[CODE_W:1] + CODE_W'(raw[0])", "raw[CODE_W:1]"),), "levels", VALUE, WIDE
     ),
