@@ -87,7 +87,7 @@ class E2SoftmaxUnit(SoftmaxUnit):
     def fitted(
         self, parameters: Parameters, x: np.ndarray, rng: np.random.Generator
     ) -> dict[str, int]:
-        """A shift with which the row's spread is some octaves: with others all codes are 0 or 15."""
+        """A shift that makes octaves of the row: with most others all codes are 0 or the top."""
         if not scaled(parameters) or rng.random() < 0.25:
             return {}
         spread = max(1, int(x.max()) - int(x.min()))
@@ -271,7 +271,7 @@ class E2SoftmaxUnit(SoftmaxUnit):
         top_ks = max_len.bit_length() - 1
         top_bin = (max_len << div_bits >> top_ks) - (1 << div_bits)
         if scaled(parameters):
-            # S = 0 .. 15 shifts to the left, 17 .. 63 to the right; an int8 difference is then gone.
+            # From S = 17 on, nothing is left of an int8 difference.
             scale, scales = "side", ("S < 16", "S = 16", "S > 16")
             narrow = (set(codes), {0, 1}, {0})
             reachable = narrow if in_w(parameters) == 8 else (set(codes),) * 3

@@ -37,7 +37,7 @@ class SoftermaxUnit(SoftmaxUnit):
     ) -> tuple[np.ndarray, dict[str, int | np.ndarray]]:
         return softermax.quantise(logits), {}
 
-    def logits(self, rows: Rows) -> np.ndarray:
+    def logits(self, parameters: Parameters, rows: Rows) -> np.ndarray:
         return softermax.dequantise(rows.x)
 
     def adopted(self, file: Vectors, parameters: Parameters) -> Vectors:

@@ -16,6 +16,7 @@ from softnorm.flow.networks import advice, stand_in
 from softnorm.flow.networks.digits_accuracy import label
 from softnorm.flow.pages import kept, made
 from softnorm.flow.paths import ROOT
+from softnorm.models import reference
 from softnorm.models.ailayernorm import AILayerNorm, Channels, reciprocal
 from softnorm.models.e2softmax import E2Softmax, SoftmaxResult
 from softnorm.models.exact_layernorm import ExactLayerNorm

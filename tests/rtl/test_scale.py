@@ -35,7 +35,8 @@ def without(file: vectors.Vectors) -> vectors.Vectors | None:
     rows = np.ones(len(file.x), bool)
     if "BLOCKS" in others:
         rows = file.extra["carry_sum"] == 0
-    assert not file.row_settings and set(file.extra) <= STATE
+    assert not file.row_settings
+    assert set(file.extra) <= STATE
     return replace(
         file,
         parameters=parameters,

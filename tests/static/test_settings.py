@@ -37,7 +37,7 @@ def pins(unit, parameters):
 
 
 def settings_of(unit, max_len):
-    """Every setting that a build has, by its name: a pin is there whether it is looked at or not."""
+    """Every setting that some build has, by its name: the pins are there in all of them."""
     found = {}
     for given in unit.configurations:
         parameters = unit.resolve({**given, "LANES": 1, "MAX_LEN": max_len})
