@@ -16,7 +16,18 @@ from typing import overload
 import numpy as np
 
 from . import checks
-from .arith import FRACS, IN_WIDTHS, LANES, MAX_LEN_LIMIT, MODEL_ONLY, empty, look_up, rnd, signed
+from .arith import (
+    FEATURE,
+    FRACS,
+    IN_WIDTHS,
+    LANES,
+    MAX_LEN_LIMIT,
+    MODEL_ONLY,
+    empty,
+    look_up,
+    rnd,
+    signed,
+)
 
 FORMATS = range(2)  # 0 linear, 1 row-scaled
 UNNORMALISED = 2  # what FORMATS = 1 adds; 3 acts as 2
@@ -184,8 +195,8 @@ class E2Softmax:
     MAX_LEN: int = 1024
     DIV_BITS: int = 1
     EXP_FRAC: int = 0
-    IN_W: int = field(default=8, metadata=MODEL_ONLY)
-    SCALE: int = field(default=0, metadata=MODEL_ONLY)
+    IN_W: int = field(default=8, metadata=FEATURE)
+    SCALE: int = field(default=0, metadata=FEATURE)
     BLOCKS: int = field(default=0, metadata=MODEL_ONLY)
     FORMATS: int = field(default=0, metadata=MODEL_ONLY)
     LOG_FIRST: int = field(default=0, metadata=MODEL_ONLY)

@@ -46,11 +46,16 @@ from softnorm.flow.sim.simulate import (
 from softnorm.tb.stimulus.scenarios import SCENARIOS
 
 
+def known(unit) -> dict:
+    """All parameters of a unit, with their defaults."""
+    return {**unit.defaults, **unit.features}
+
+
 def listing() -> str:
     """Units, tests and parameters."""
     parts = []
     for unit in units.UNITS.values():
-        parameters = " ".join(f"{name}={value}" for name, value in unit.defaults.items())
+        parameters = " ".join(f"{name}={value}" for name, value in known(unit).items())
         parts.append(f"{unit.name}: {unit.title}\n  parameters: {parameters}")
     tests = table([(name, scenario.about) for name, scenario in SCENARIOS.items()])
     return "units:\n" + "\n".join(parts) + "\n\ntests:\n" + tests
@@ -77,11 +82,9 @@ def command(arguments) -> int:
     stimulus = Path(given.pop("STIMULUS")) if "STIMULUS" in given else None
     given_tensors = Path(given.pop("TENSORS")) if "TENSORS" in given else None
     for name in given:
-        if name not in unit.defaults:
-            known = "UNIT SIM TEST SEED ROWS TENSORS STIMULUS SHRINK WAVES COVER BULK " + " ".join(
-                unit.defaults
-            )
-            raise UserError(f"there is no {name}; there are: {known}")
+        if name not in known(unit):
+            there = "UNIT SIM TEST SEED ROWS TENSORS STIMULUS SHRINK WAVES COVER BULK "
+            raise UserError(f"there is no {name}; there are: {there}{' '.join(known(unit))}")
     if bulk and (waves or shrink_it):
         raise UserError("a bulk run has no waves and is not shrunk: leave BULK=1 out")
     parameters = unit.resolve(unit.parse(given))
@@ -103,7 +106,7 @@ def command(arguments) -> int:
     print(report.storage_line(made), flush=True)
 
     if tensors:
-        length = load_tensors(unit, tensors).length
+        length = load_tensors(unit, parameters, tensors).length
         fit = int((length <= parameters["MAX_LEN"]).sum())
         print(f"tensors: {tensors}, {fit} of {len(length)} rows fit MAX_LEN", flush=True)
 

@@ -3,27 +3,58 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from softnorm.models.arith import signed
 from softnorm.models.e2softmax import (
+    MULTS,
+    SHIFTS,
     E2Softmax,
+    E2SoftmaxTrace,
     SoftmaxResult,
     decay,
     div_table,
     log2exp,
+    log2exp_scaled,
     weight,
 )
+from softnorm.models.vectors import Vectors
 
 from .coverage import Coverage
-from .edges import Filler
+from .edges import Filler, at_sums
 from .softmax import FRAC, SoftmaxUnit, clog2, maximum_points, sample_maximum, spread, tree_stages
 from .unit import Edge, Outputs, Parameters, Rom, Rows, Setting, TableSize, Variant
 
 _UPDATES = (0, 1, 2, 3, 8)
+
+MULT = Setting("mult", MULTS, "scale of the logits: M - 128 of M * 2^-S")
+SHIFT = Setting("shift", SHIFTS, "scale of the logits: S of M * 2^-S")
+
+# What 23/16 is as M: with S = _POINT + F - EXP_FRAC the codes are those of frac = F.
+_MULT, _POINT = 184 - 128, 7
+
+_EACH = 7  # of the differences at a scale's thresholds, one in so many has its own row
+
+
+def in_w(parameters: Parameters) -> int:
+    """Bits of a logit."""
+    return parameters.get("IN_W", 8)
+
+
+def scaled(parameters: Parameters) -> bool:
+    """Whether a row's scale is any, in place of a power of two."""
+    return bool(parameters.get("SCALE", 0))
+
+
+def wide(parameters: Parameters) -> int:
+    """Clocks of the shifter of a wide lane."""
+    return int(in_w(parameters) > 8)
 
 
 @dataclass(frozen=True)
@@ -32,7 +63,43 @@ class E2SoftmaxUnit(SoftmaxUnit):
 
     def settings(self, parameters: Parameters) -> tuple[Setting, ...]:
         about = "output format: 0 linear, 1 row-scaled"
-        return (FRAC, Setting("fmt", range(2), about, words=("linear", "row-scaled")))
+        fmt = Setting("fmt", range(2), about, words=("linear", "row-scaled"))
+        return (fmt, MULT, SHIFT) if scaled(parameters) else (FRAC, fmt)
+
+    def input_dtype(self, parameters: Parameters) -> np.dtype:
+        return self.model(**parameters).in_dtype
+
+    def adopted(self, file: Vectors, parameters: Parameters) -> Vectors:
+        """int8 logits of a power-of-two scale, for a build of another: with its lower bits 0."""
+        if not scaled(parameters) or "frac" not in file.run_settings:
+            return file
+        kept = {k: v for k, v in file.settings.items() if k != "frac"}
+        by_row = {k: v for k, v in file.row_settings.items() if k != "frac"}
+        up = (in_w(parameters) - 8) // 2
+        shift = np.asarray(file.run_settings["frac"]) + (_POINT - parameters["EXP_FRAC"] + up)
+        return dataclasses.replace(
+            file,
+            settings={**kept, "mult": _MULT},
+            row_settings={**by_row, "shift": np.broadcast_to(shift, len(file.x))},
+            x=file.x.astype(self.input_dtype(parameters)) << up,
+        )
+
+    def fitted(
+        self, parameters: Parameters, x: np.ndarray, rng: np.random.Generator
+    ) -> dict[str, int]:
+        """A shift that makes octaves of the row: with most others all codes are 0 or the top."""
+        if not scaled(parameters) or rng.random() < 0.25:
+            return {}
+        spread = max(1, int(x.max()) - int(x.min()))
+        shift = math.log2(192 * spread) - rng.uniform(-1, 8)
+        return {"shift": min(max(round(shift), SHIFTS[0]), SHIFTS[-1])}
+
+    def logits(self, parameters: Parameters, rows: Rows) -> np.ndarray:
+        if not scaled(parameters):
+            return super().logits(parameters, rows)
+        mult, shift = (rows.settings[name].astype(np.int64) for name in ("mult", "shift"))
+        unit = math.log(2) * np.ldexp((128.0 + mult), -shift - parameters["EXP_FRAC"])
+        return rows.x * unit[:, None]
 
     def out_dtype(self, parameters: Parameters) -> np.dtype:
         return np.dtype(np.uint8)
@@ -41,17 +108,18 @@ class E2SoftmaxUnit(SoftmaxUnit):
         return SoftmaxResult(outputs.out, outputs.exponent)
 
     def latency(self, parameters: Parameters) -> tuple[int, ...]:
-        return (9 + tree_stages(parameters["LANES"]),)
+        return (9 + tree_stages(parameters["LANES"]) + wide(parameters),)
 
     def storage(self, parameters: Parameters) -> dict[str, tuple[int, int]]:
         lanes, max_len = parameters["LANES"], parameters["MAX_LEN"]
-        words = -(-max_len // lanes) + 7 + tree_stages(lanes)
+        words = -(-max_len // lanes) + 7 + tree_stages(lanes) + wide(parameters)
+        bits, scale = in_w(parameters), 13 if scaled(parameters) else 3
         code = 4 + parameters["EXP_FRAC"]
         ks = max(1, clog2(clog2(max_len) + 1))
         return {
-            "beats": (words, 8 + 1),  # m_t, last
+            "beats": (words, bits + 1),  # m_t, last
             "beats: codes (read 2 clocks later)": (words, code * lanes),
-            "rows": (words, 2 + 8 + 4 + ks + parameters["DIV_BITS"]),
+            "rows": (words, 2 + bits + 1 + scale + ks + parameters["DIV_BITS"]),
         }
 
     def tables(self, parameters: Parameters) -> dict[str, TableSize]:
@@ -62,6 +130,52 @@ class E2SoftmaxUnit(SoftmaxUnit):
         return tuple(Rom(f"div_c{b}", div_table(b), 8, about.format(b)) for b in range(1, 5))
 
     def edges(self, parameters: Parameters) -> Iterator[Edge]:
+        if not scaled(parameters):
+            yield from self._edges(parameters)
+            return
+        # The same rows at the scale that makes the same codes of them, lower and higher up.
+        dtype = self.input_dtype(parameters)
+        for number, edge in enumerate(self._edges(parameters)):
+            up = number % (in_w(parameters) - 7)
+            shift = edge.settings.get("frac", 0) + _POINT - parameters["EXP_FRAC"] + up
+            fmt = {name: value for name, value in edge.settings.items() if name == "fmt"}
+            settings = {"mult": _MULT, "shift": shift, **fmt}
+            yield edge._replace(x=edge.x.astype(dtype) << up, settings=settings)
+        yield from self._thresholds(parameters)
+
+    def _thresholds(self, parameters: Parameters) -> Iterator[Edge]:
+        """Differences at which the code changes, at every shift, in sums at which the output does.
+
+        A difference of one bit is among them for each bit: one that a shifter loses.
+        """
+        half, bits = parameters["EXP_FRAC"], in_w(parameters)
+        low, high = signed(bits)
+        most = min(parameters["MAX_LEN"], 24)
+        div = parameters["DIV_BITS"]
+        places = [(1 << div) + j << 15 + ks - div for ks in range(3) for j in range(1 << div)][1:]
+        top = 31 if half else 15
+        turn = 0
+        for shift, mult in itertools.product(SHIFTS, (0, 127, None)):
+            if mult is None:
+                mult = (37 * shift + 11) % 128
+            found = {1 << bit for bit in range(bits)}
+            for code in range(1, top + 1):
+                t = -(-((code << 16) - (1 << 15)) // (128 + mult))
+                d = -(-t >> 16 - shift) if shift <= 16 else t << shift - 16
+                found |= {d - 1, d}
+            distances = np.array([0, *sorted(d for d in found if 0 < d <= high - low)])
+            weights = weight(log2exp_scaled(distances, mult, shift, half), half)
+            # A few of them: together the shifts have all.
+            entries = np.arange(len(distances))
+            entries[(entries + turn) % _EACH != 0] = -1
+            for chosen in at_sums(weights, entries, places, most):
+                turn += 1
+                d = distances[chosen]
+                maximum = high if turn % 3 else low + int(d.max())
+                settings = {"mult": mult, "shift": shift, "fmt": int(turn % 4 > 0)}
+                yield Edge((maximum - d).astype(self.input_dtype(parameters)), settings)
+
+    def _edges(self, parameters: Parameters) -> Iterator[Edge]:
         lanes, max_len = parameters["LANES"], parameters["MAX_LEN"]
         bits, half = parameters["DIV_BITS"], parameters["EXP_FRAC"]
         most = min(max_len, 24)
@@ -156,7 +270,16 @@ class E2SoftmaxUnit(SoftmaxUnit):
         # The largest Sum is MAX_LEN * 2^15: it bounds ks, and the bin where ks is at its top.
         top_ks = max_len.bit_length() - 1
         top_bin = (max_len << div_bits >> top_ks) - (1 << div_bits)
-        reachable = [set(log2exp(np.arange(256), f, exp_frac).tolist()) for f in range(8)]
+        if scaled(parameters):
+            # From S = 17 on, nothing is left of an int8 difference.
+            scale, scales = "side", ("S < 16", "S = 16", "S > 16")
+            narrow = (set(codes), {0, 1}, {0})
+            reachable = narrow if in_w(parameters) == 8 else (set(codes),) * 3
+            which = "each {} on each side, as far as differences get"
+        else:
+            scale, scales = "frac", range(8)
+            reachable = [set(log2exp(np.arange(256), f, exp_frac).tolist()) for f in range(8)]
+            which = "each {} that F can make"
 
         c = Coverage()
         maximum_points(c, lanes, beats)
@@ -167,13 +290,22 @@ class E2SoftmaxUnit(SoftmaxUnit):
             "how often a later beat raised the maximum",
         )
         c.group("log2exp")
-        c.point("frac", range(8), "F of a row")
+        if scaled(parameters):
+            c.point("side", scales, "S of a row against that of no shift at all")
+            c.point("shift", SHIFTS, "S of a row")
+            c.point("mult", ("128", "129 to 254", "255"), "M of a row")
+            if wide(parameters):
+                about = "what the shifter makes of an element's difference"
+                c.point("difference", ("whole", "rounded down", "beyond"), about)
+        else:
+            c.point("frac", range(8), "F of a row")
         c.point("fmt", ("linear", "row-scaled"), "output format of a row")
         c.point("code", codes, "4-bit (EXP_FRAC = 1: 5-bit) code of an element")
+        steps = " (23 d steps over some at small F, d <= 255 ends at large F)"
         c.cross(
-            "frac x code",
-            ("frac", "code"),
-            "each code that F can make (23 d steps over some at small F, d <= 255 ends at large F)",
+            f"{scale} x code",
+            (scale, "code"),
+            which.format("code") + ("" if scaled(parameters) else steps),
             lambda f, y: y in reachable[f],
         )
         if beats > 1:  # one-beat rows are never corrected
@@ -181,9 +313,9 @@ class E2SoftmaxUnit(SoftmaxUnit):
             c.point("correction2", codes, "correction of a beat's codes in pass 2")
             for point in ("correction1", "correction2"):
                 c.cross(
-                    f"frac x {point}",
-                    ("frac", point),
-                    f"each {point} that F can make",
+                    f"{scale} x {point}",
+                    (scale, point),
+                    which.format(point),
                     lambda f, y: y in reachable[f],
                 )
         c.group("divider")
@@ -206,18 +338,27 @@ class E2SoftmaxUnit(SoftmaxUnit):
         if not some.any():
             return
         rows = rows.select(some)
-        frac, fmt = rows.settings["frac"], rows.settings["fmt"]
+        fmt = rows.settings["fmt"]
         trace = self.model(**parameters).trace(rows.x, rows.mask, **rows.settings)
 
         sample_maximum(coverage, lanes, trace.argmax, rows.length)
         last_beat = (rows.length - 1) // lanes
         bins = len(coverage.points["updates"].bins)
         coverage.sample("updates", np.minimum(spread(trace.updates, _UPDATES), bins - 1))
-        coverage.sample("frac", frac)
+        if scaled(parameters):
+            scale, value = "side", np.sign(rows.settings["shift"] - 16) + 1
+            coverage.sample("shift", rows.settings["shift"])
+            mult = rows.settings["mult"]
+            coverage.sample("mult", np.where(mult == 0, 0, np.where(mult == MULTS[-1], 2, 1)))
+            if wide(parameters):
+                self._sample_differences(coverage, parameters, rows, trace)
+        else:
+            scale, value = "frac", rows.settings["frac"]
+        coverage.sample(scale, value)
         coverage.sample("fmt", fmt)
         # Codes and steps are negative where masked, and not counted there.
-        by_row = frac[:, None]
-        coverage.sample("frac x code", by_row, trace.code, axes=("code",))
+        by_row = value[:, None]
+        coverage.sample(f"{scale} x code", by_row, trace.code, axes=("code",))
         if "correction1" in coverage.points:
             # Beats from the row's first unmasked one on: before it there is nothing to correct.
             beat = np.arange(trace.beat_max.shape[1])
@@ -226,13 +367,24 @@ class E2SoftmaxUnit(SoftmaxUnit):
             )
             for point in ("correction1", "correction2"):
                 values = np.where(live, getattr(trace, point).astype(np.int16), -1)
-                coverage.sample(f"frac x {point}", by_row, values, axes=(point,))
+                coverage.sample(f"{scale} x {point}", by_row, values, axes=(point,))
         shift = np.where(fmt == 0, trace.ks.astype(np.int16) << exp_frac, 0)
         step = np.minimum(trace.k + shift[:, None], 9 << exp_frac)
         step = np.where(trace.k < 0, -1, step)
         coverage.sample("fmt x step", fmt[:, None], step, axes=("step",))
         coverage.sample("fmt x ks", fmt, trace.ks, axes=("ks",))
         coverage.sample("ks x bin", trace.ks, trace.j, axes=("bin",))
+
+    def _sample_differences(
+        self, coverage: Coverage, parameters: Parameters, rows: Rows, trace: E2SoftmaxTrace
+    ) -> None:
+        beat_max = np.repeat(trace.beat_max.astype(np.int64), parameters["LANES"], axis=1)
+        d = beat_max[:, : rows.x.shape[1]] - rows.x
+        right = np.maximum(rows.settings["shift"] - 16, 0)[:, None]
+        left = np.maximum(16 - rows.settings["shift"], 0)[:, None]
+        kind = np.where((d >> right) << left >= 1 << 13 + parameters["EXP_FRAC"], 2, 0)
+        kind = np.where((kind == 0) & ((d >> right) << right != d), 1, kind)
+        coverage.sample("difference", np.where(rows.mask, kind, -1))
 
 
 E2SOFTMAX = E2SoftmaxUnit(
@@ -252,6 +404,7 @@ E2SOFTMAX = E2SoftmaxUnit(
         "common/sn_row_output.sv",
         "e2softmax/e2softmax_tables_pkg.sv",
         "e2softmax/e2softmax_log2exp.sv",
+        "e2softmax/e2softmax_log2exp_scaled.sv",
         "e2softmax/e2softmax_reduction.sv",
         "e2softmax/e2softmax_log_div.sv",
         "e2softmax/e2softmax.sv",
@@ -270,6 +423,12 @@ E2SOFTMAX = E2SoftmaxUnit(
         {"LANES": 8, "MAX_LEN": 256, "DIV_BITS": 3, "EXP_FRAC": 1},
         # A tree with two registers.
         {"LANES": 64, "MAX_LEN": 4096, "DIV_BITS": 4},
+        # Any scale: the product before the shifter, no clock for it.
+        {"LANES": 8, "MAX_LEN": 64, "SCALE": 1},
+        # The shifter before the product, a clock more; a product of 14 bits, one pair.
+        {"LANES": 2, "MAX_LEN": 40, "DIV_BITS": 2, "EXP_FRAC": 1, "IN_W": 16, "SCALE": 1},
+        # The widest lane, with a tree behind it that has a register.
+        {"LANES": 8, "MAX_LEN": 64, "IN_W": 32, "SCALE": 1},
     ),
     variants=tuple(
         Variant(
@@ -289,5 +448,10 @@ E2SOFTMAX = E2SoftmaxUnit(
         {"DIV_BITS": 0},
         {"DIV_BITS": 5},
         {"EXP_FRAC": 2},
+        {"IN_W": 9, "SCALE": 1},
+        {"IN_W": 64, "SCALE": 1},
+        {"SCALE": 2},
+        {"IN_W": 16},
+        {"IN_W": 32, "SCALE": 0},
     ),
 )

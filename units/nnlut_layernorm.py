@@ -47,7 +47,7 @@ class NnlutLayerNormUnit(AILayerNormUnit):
         drawn.values["gamma"][rng.random(count) < 0.1] = rng.choice([-128, 0, 127])
         return drawn
 
-    def adopted(self, file: Vectors) -> Vectors:
+    def adopted(self, file: Vectors, parameters: Parameters) -> Vectors:
         """Rows of AILayerNorm, dequantised."""
         if file.unit == self.name:
             return file

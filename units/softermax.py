@@ -37,10 +37,10 @@ class SoftermaxUnit(SoftmaxUnit):
     ) -> tuple[np.ndarray, dict[str, int | np.ndarray]]:
         return softermax.quantise(logits), {}
 
-    def logits(self, rows: Rows) -> np.ndarray:
+    def logits(self, parameters: Parameters, rows: Rows) -> np.ndarray:
         return softermax.dequantise(rows.x)
 
-    def adopted(self, file: Vectors) -> Vectors:
+    def adopted(self, file: Vectors, parameters: Parameters) -> Vectors:
         if file.unit == self.name:
             return file
         frac = np.broadcast_to(file.run_settings["frac"], len(file.x))

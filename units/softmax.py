@@ -68,7 +68,7 @@ class SoftmaxUnit(Unit):
         scaled = np.ldexp(logits, np.reshape(frac, (-1, 1)) if of_rows else frac)
         return quantise_logits(scaled, 0), {"frac": frac}
 
-    def logits(self, rows: Rows) -> np.ndarray:
+    def logits(self, parameters: Parameters, rows: Rows) -> np.ndarray:
         """The real logits that the inputs stand for, float64 [rows, width]."""
         return np.ldexp(rows.x.astype(np.float64), -rows.settings["frac"][:, None])
 
@@ -87,7 +87,7 @@ class SoftmaxUnit(Unit):
     def values(
         self, parameters: Parameters, rows: Rows, outputs: Outputs
     ) -> tuple[np.ndarray, np.ndarray]:
-        exact = reference.softmax(self.logits(rows), rows.mask)
+        exact = reference.softmax(self.logits(parameters, rows), rows.mask)
         return self.to_real(parameters, outputs), exact
 
     def accuracy(self, parameters: Parameters, rows: Rows, outputs: Outputs) -> dict[str, float]:

@@ -215,7 +215,7 @@ class Unit(ABC):
     title: str
     model: type  # frozen dataclass whose fields are the RTL parameters, with their defaults
     rtl: tuple[str, ...]  # files below rtl/, in compile order, including common ones
-    in_dtype: np.dtype
+    in_dtype: np.dtype  # of a lane of s_axis_tdata, with the default parameters
     tensors: str  # real tensors below data/, what a simulation drives by default
     # Configurations for lint and synthesis: corners, not all combinations.
     configurations: tuple[Parameters, ...] = field(default=({},))
@@ -245,18 +245,37 @@ class Unit(ABC):
 
     @property
     def defaults(self) -> dict[str, Any]:
-        """Parameter names and defaults, in the order of the RTL."""
-        found = dataclasses.fields(self.model)
-        return {f.name: f.default for f in found if f.metadata.get("rtl", True)}
+        """Names and defaults of the parameters that every build is named by, in the RTL's order."""
+        return self._parameters(feature=False)
+
+    @property
+    def features(self) -> dict[str, Any]:
+        """The same of the others: what they add is off by default, and then costs nothing.
+
+        All parameters of a build have one of them only where it has another value.
+        """
+        return self._parameters(feature=True)
+
+    def _parameters(self, feature: bool) -> dict[str, Any]:
+        found = [f for f in dataclasses.fields(self.model) if f.metadata.get("rtl", True)]
+        return {f.name: f.default for f in found if f.metadata.get("feature", False) == feature}
+
+    def others(self, parameters: Parameters) -> dict[str, Any]:
+        """Those of all parameters of a build that are not defaults."""
+        return {k: v for k, v in parameters.items() if v != self.defaults.get(k)}
 
     def resolve(self, given: Parameters) -> dict[str, int | str]:
         """All parameters, `given` over the defaults. Raises ParameterError, one sentence."""
-        unknown = [name for name in given if name not in self.defaults]
+        features = self.features
+        known = {**self.defaults, **features}
+        unknown = [name for name in given if name not in known]
         if unknown:
             raise ParameterError(
-                f"{self.name} has no parameter {unknown[0]}; it has {', '.join(self.defaults)}"
+                f"{self.name} has no parameter {unknown[0]}; it has {', '.join(known)}"
             )
-        parameters = {**self.defaults, **given}
+        on = {name: given[name] for name, off in features.items() if given.get(name, off) != off}
+        some = {name: value for name, value in given.items() if name not in features}
+        parameters = {**self.defaults, **some, **on}
         try:
             self.model(**parameters)
         except (TypeError, ValueError) as error:
@@ -287,18 +306,31 @@ class Unit(ABC):
     def settings(self, parameters: Parameters) -> tuple[Setting, ...]:
         """The run-time settings, in the order of the RTL's ports."""
 
+    def input_dtype(self, parameters: Parameters) -> np.dtype:
+        """Type of one lane of s_axis_tdata."""
+        return self.in_dtype
+
     @abstractmethod
     def out_dtype(self, parameters: Parameters) -> np.dtype:
         """Type of one lane of m_axis_tdata."""
 
-    def adopted(self, file: Vectors) -> Vectors:
-        """Convert a tensor file of a unit that this one `reads`, keeping the real values."""
+    def adopted(self, file: Vectors, parameters: Parameters) -> Vectors:
+        """Convert a tensor file of a unit that this one `reads`, keeping the real values.
+
+        So is one of the unit's own, of a build with other inputs: the shipped one drives them all.
+        """
         return file
 
     def complete(
         self, parameters: Parameters, mask: np.ndarray, rng: np.random.Generator | None = None
     ) -> dict[str, int]:
         """Settings derived from a row's mask [length]; with `rng`, sometimes wrong ones."""
+        return {}
+
+    def fitted(
+        self, parameters: Parameters, x: np.ndarray, rng: np.random.Generator
+    ) -> dict[str, int]:
+        """Settings for a random row's inputs [length], where hardly any that is drawn would do."""
         return {}
 
     def draw_channels(self, rng: np.random.Generator, count: int) -> ChannelSet:

@@ -235,7 +235,7 @@ def head(unit: Unit) -> str:
 
 def label(unit: Unit, variant: Variant) -> str:
     """A short label: the unit, parameters other than the defaults, settings."""
-    other = [f"{n}={v}" for n, v in variant.parameters.items() if v != unit.defaults[n]]
+    other = [f"{n}={v}" for n, v in unit.others(variant.parameters).items()]
     words = [_word(unit, name, value) for name, value in variant.settings.items()]
     return ", ".join([head(unit), *([" ".join(other)] if other else []), *words])
 

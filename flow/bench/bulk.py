@@ -78,8 +78,9 @@ def _seconds(work: Callable, *arguments) -> float:
 def random_rows(unit: Unit, parameters: dict, count: int, length: int) -> Rows:
     """Rows of one length, every value equally likely."""
     rng = np.random.default_rng(length)
-    kind = np.iinfo(unit.in_dtype)
-    x = rng.integers(kind.min, kind.max, (count, length), unit.in_dtype, endpoint=True)
+    dtype = unit.input_dtype(parameters)
+    kind = np.iinfo(dtype)
+    x = rng.integers(kind.min, kind.max, (count, length), dtype, endpoint=True)
     channels = unit.draw_channels(rng, length) if unit.channels else None
     return rows_of(unit, parameters, x, channels=channels)
 

@@ -112,7 +112,7 @@ def load_waivers(path: Path = WAIVERS) -> list[Waiver]:
         if wrong := {*units} - {"", *UNITS}:
             raise UserError(f"{where}: there is no unit {min(wrong)}")
         if unknown := entry.get("when", {}).keys() - {
-            *chain(*(u.defaults for u in UNITS.values()))
+            *chain(*({**u.defaults, **u.features} for u in UNITS.values()))
         }:
             raise UserError(f"{where}, when: no unit has a parameter {min(unknown)}")
         if not entry.keys() & {"line", "detail", "bin"}:

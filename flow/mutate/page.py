@@ -48,8 +48,7 @@ def units(folder: Path) -> str:
 
 
 def _configuration(one: Result) -> str:
-    defaults = UNITS[one.unit].defaults
-    return label({name: n for name, n in one.parameters.items() if n != defaults[name]})
+    return label(UNITS[one.unit].others(one.parameters))
 
 
 def holes(folder: Path) -> str:

@@ -280,7 +280,7 @@ def status(units: Mapping[str, Unit], folder: Path = DOCS) -> dict[str, Status]:
         if name in found:
             several = sorted(found[name], key=lambda one: one.seed)
             unit = units[name]
-            given = {k: v for k, v in several[0].parameters.items() if v != unit.defaults.get(k)}
+            given = unit.others(several[0].parameters)
             shown[name] = Status(
                 unit=name,
                 configuration=label(given),

@@ -215,7 +215,7 @@ def fit_softmax(
 
 def _words(unit: Unit, parameters: Parameters, settings: Mapping[str, int]) -> list[str]:
     """What of a build is not the unit's default: NAME=VALUE."""
-    others = {name: value for name, value in parameters.items() if value != unit.defaults[name]}
+    others = unit.others(parameters)
     return [f"{name}={value}" for name, value in {**others, **settings}.items()]
 
 

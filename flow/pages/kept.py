@@ -128,9 +128,7 @@ def of_synthesis(result: Result) -> tuple[str, Kept]:
 
 def synthesis(unit: Unit, parameters: Parameters) -> str:
     """The command for a configuration: what is not the unit's default."""
-    others = {
-        name: str(value) for name, value in parameters.items() if value != unit.defaults[name]
-    }
+    others = {name: str(value) for name, value in unit.others(parameters).items()}
     return command("synth", {"UNIT": unit.name, **others})
 
 

@@ -204,13 +204,8 @@ def size(figures: Figures | FpgaFigures) -> tuple[int, int]:
 def others(figures: Figures | FpgaFigures) -> dict[str, int | str]:
     """Parameters beside the size that are not the unit's defaults."""
     unit = UNITS.get(figures.unit)
-    known = unit.defaults if unit else figures.parameters
-    given = figures.parameters.items()
-    return {
-        name: value
-        for name, value in given
-        if name not in ("LANES", "MAX_LEN") and value != known[name]
-    }
+    given = unit.others(figures.parameters) if unit else {}
+    return {name: value for name, value in given.items() if name not in ("LANES", "MAX_LEN")}
 
 
 def plain(found: Sequence[Kept]) -> list[Kept]:

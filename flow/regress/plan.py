@@ -209,9 +209,7 @@ def jobs(plan: Plan, of: str, first_seed: int = 1, **only: str) -> list[Job]:
 
 def configuration(job: Mapping) -> tuple[str, str]:
     """(unit, its parameters that are not defaults, in words) of a job as a dict."""
-    defaults = get(job["unit"]).defaults
-    given = {k: v for k, v in job["parameters"].items() if v != defaults.get(k)}
-    return job["unit"], label(given)
+    return job["unit"], label(get(job["unit"]).others(job["parameters"]))
 
 
 def simulator(job: Mapping) -> str:

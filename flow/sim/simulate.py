@@ -75,14 +75,14 @@ def check_test(test: str) -> None:
         raise UserError(f"there is no test {test!r}; there are: {', '.join(SCENARIOS)}")
 
 
-def load_tensors(unit: Unit, tensors: Path) -> vectors.Vectors:
-    """The rows of a tensor file. Raises UserError or VectorError unless they are for this unit."""
+def load_tensors(unit: Unit, parameters: Parameters, tensors: Path) -> vectors.Vectors:
+    """The rows of a tensor file. Raises UserError or VectorError unless they are for this build."""
     file = vectors.load(tensors)
     if file.unit not in (unit.name, *unit.reads):
         raise UserError(f"{tensors} holds rows for {file.unit}, not for {unit.name}")
-    file = unit.adopted(file)
-    if file.x.dtype != unit.in_dtype:
-        raise UserError(f"{tensors}: x is {file.x.dtype}, {unit.name} takes {unit.in_dtype}")
+    file, wanted = unit.adopted(file, parameters), unit.input_dtype(parameters)
+    if file.x.dtype != wanted:
+        raise UserError(f"{tensors}: x is {file.x.dtype}, {unit.name} takes {wanted}")
     return file
 
 
@@ -140,9 +140,9 @@ def choose_tensors(
             raise UserError(f"test {test} reads no tensors; TEST=tensors drives {given}")
         return None
     if given is None:
-        load_tensors(unit, DATA / unit.tensors)
+        load_tensors(unit, parameters, DATA / unit.tensors)
         return DATA / unit.tensors
-    file = load_tensors(unit, given)
+    file = load_tensors(unit, parameters, given)
     longest = int(file.length.max())
     if longest > parameters["MAX_LEN"]:
         raise UserError(
@@ -173,7 +173,7 @@ def rerun_line(
         words.append(f"STIMULUS={stimulus}")
     if bulk:
         words.append("BULK=1")
-    words += [f"{k}={v}" for k, v in parameters.items() if v != unit.defaults[k]]
+    words += [f"{k}={v}" for k, v in unit.others(parameters).items()]
     return "make sim " + " ".join(words)
 
 

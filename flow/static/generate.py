@@ -213,7 +213,7 @@ def _core(
 
 def _targets(unit: Unit) -> str:
     """What FuseSoC can do with a unit alone, and its parameters."""
-    numbers = unit.rtl_parameters(unit.defaults)
+    numbers = unit.rtl_parameters({**unit.defaults, **unit.features})
     lines = [f"    parameters: [{', '.join(numbers)}]"]
     text = (
         "\n".join(lines) + "\n" + "".join(_target(*of, unit.name) for of in (_LINT, _SIM, _SYNTH))

@@ -2,11 +2,11 @@
 // Front of every softmax: checked beats of unsigned elements, and the maximum of their row so far.
 //
 //                 stage 0                                        stage 1
-//   s_axis_* --> x + 128 --> row guard --[reg]--+--> row maximum --[reg]--> max_o, prev_o
+//   s_axis_* --> x + B   --> row guard --[reg]--+--> row maximum --[reg]--> max_o, prev_o
 //   cfg_i ----------------------^               +--> lane_o, first_o, store_o, ...
 //
-// From here on an element is its key x + 128, unsigned. A lane has 9 bits, and a lane that is not
-// active has no key, so that bit 0 tells a masked element from none:
+// From here on an element is its key x + B, unsigned, B = 2^(IN_W-1): x + 128 of int8. A lane has a
+// bit more, and a lane that is not active has no key, so that bit 0 tells a masked element from none:
 //
 //   lane_o[i] = 1 kkkkkkkk   an element with the key k
 //               0 00000001   a masked element
@@ -19,6 +19,7 @@
 module sn_max_front #(
   parameter int LANES   = 32,
   parameter int MAX_LEN = 1024,
+  parameter int IN_W    = 8,    // bits of an element
   parameter int CFG_W   = 1,
   parameter int STAGES  = 1     // of pass 1, behind stage 0
 ) (
@@ -26,7 +27,7 @@ module sn_max_front #(
   input  logic                  rst_ni,
   input  logic [CFG_W-1:0]      cfg_i,
 
-  input  logic [8*LANES-1:0]    s_axis_tdata,
+  input  logic [IN_W*LANES-1:0] s_axis_tdata,
   input  logic [LANES-1:0]      s_axis_tkeep,
   input  logic [LANES-1:0]      s_axis_tstrb,
   input  logic                  s_axis_tlast,
@@ -47,25 +48,25 @@ module sn_max_front #(
   output logic [CFG_W-1:0]      cfg_o,
   output logic                  row_err_len_o,
   output logic                  row_err_keep_o,
-  output logic [LANES-1:0][8:0] lane_o,
+  output logic [LANES-1:0][IN_W:0] lane_o,
 
   // Stage 1, as sn_row_max has it.
-  output logic [7:0]            max_o,
-  output logic [7:0]            prev_o
+  output logic [IN_W-1:0]       max_o,
+  output logic [IN_W-1:0]       prev_o
 );
-  logic [LANES-1:0][7:0] in_key, key;
-  logic [LANES-1:0]      keep, active;
-  logic [STAGES-1:0]     valid_q;
+  logic [LANES-1:0][IN_W-1:0] in_key, key;
+  logic [LANES-1:0]           keep, active;
+  logic [STAGES-1:0]          valid_q;
 
   for (genvar i = 0; i < LANES; i++) begin : gen_lane
-    assign in_key[i] = {!s_axis_tdata[8*i+7], s_axis_tdata[8*i+:7]};
-    assign lane_o[i] = {active[i], key[i][7:1], active[i] ? key[i][0] : keep[i]};
+    assign in_key[i] = {!s_axis_tdata[IN_W*i+IN_W-1], s_axis_tdata[IN_W*i+:IN_W-1]};
+    assign lane_o[i] = {active[i], key[i][IN_W-1:1], active[i] ? key[i][0] : keep[i]};
   end
 
   sn_row_guard #(
     .LANES  (LANES),
     .MAX_LEN(MAX_LEN),
-    .LANE_W (8),
+    .LANE_W (IN_W),
     .CFG_W  (CFG_W)
   ) u_guard (
     .clk_i,
@@ -94,7 +95,8 @@ module sn_max_front #(
   );
 
   sn_row_max #(
-    .LANES(LANES)
+    .LANES(LANES),
+    .W    (IN_W)
   ) u_max (
     .clk_i,
     .load_i (valid_o[0]),

@@ -4,49 +4,50 @@
 //   key [LANES] --> tree of maxima --> max(row so far, beat) --[reg]--> max_o
 //                                      row so far ------------[reg]--> prev_o
 //
-//   m_t = max(m_(t-1), max of unmasked x in beat t)       max_o = m_t + 128,  prev_o = m_(t-1) + 128
-//
-// Elements are compared as x + 128, unsigned, and a masked lane counts as 0: before the first unmasked
-// element max_o is 0, i.e. x = -128. A sum that is shifted by the rise from there is still 0.
+//   m_t = max(m_(t-1), max of unmasked x in beat t)       max_o = m_t + B,  prev_o = m_(t-1) + B,
+//                                                         B = 2^(W-1): 128 of int8
+// Elements are compared as x + B, unsigned, and a masked lane counts as 0: before the first unmasked
+// element max_o is 0, i.e. x = -B. A sum that is shifted by the rise from there is still 0.
 //
 // Latency one clock, one beat a clock: the levels of the tree overlap (sn_max), so that no register
 // between them is needed, nor one to keep the elements beside it.
 
 module sn_row_max #(
   parameter  int LANES  = 32,
+  parameter  int W      = 8,   // bits of an element
   localparam int LEVELS = $clog2(LANES)
 ) (
-  input  logic                  clk_i,
-  input  logic                  load_i,   // there is a beat
-  input  logic [LANES-1:0][7:0] key_i,    // x + 128, 0 where it is masked
-  input  logic                  first_i,  // it is the first of its row
-  output logic [7:0]            max_o,
-  output logic [7:0]            prev_o
+  input  logic                    clk_i,
+  input  logic                    load_i,   // there is a beat
+  input  logic [LANES-1:0][W-1:0] key_i,    // x + B, 0 where it is masked
+  input  logic                    first_i,  // it is the first of its row
+  output logic [W-1:0]            max_o,
+  output logic [W-1:0]            prev_o
 );
-  logic [7:0] prev, so_far;
+  logic [W-1:0] prev, so_far;
 
   for (genvar l = 0; l <= LEVELS; l++) begin : gen_level
-    logic [(LANES>>l)*8-1:0] node;
+    logic [(LANES>>l)*W-1:0] node;
 
     if (l == 0) begin : gen_leaf
       assign node = key_i;
     end else begin : gen_max
       for (genvar i = 0; i < (LANES >> l); i++) begin : gen_node
         sn_max #(
-          .W(8)
+          .W(W)
         ) u_max (
-          .a_i  (gen_level[l-1].node[16*i+:8]),
-          .b_i  (gen_level[l-1].node[16*i+8+:8]),
-          .max_o(node[8*i+:8])
+          .a_i  (gen_level[l-1].node[2*W*i+:W]),
+          .b_i  (gen_level[l-1].node[2*W*i+W+:W]),
+          .max_o(node[W*i+:W])
         );
       end
     end
   end
 
-  assign prev = first_i ? 8'd0 : max_o;
+  assign prev = first_i ? '0 : max_o;
 
   sn_max #(
-    .W(8)
+    .W(W)
   ) u_row (
     .a_i  (gen_level[LEVELS].node),
     .b_i  (prev),

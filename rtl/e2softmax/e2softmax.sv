@@ -11,6 +11,7 @@
 //                                                              correction    Sum     ks, bin, m_L
 //
 //   x int8, real value x * 2^-F (cfg_frac_i)                 m_t running maximum, m_L the row's
+//   SCALE = 1: x of IN_W bits, a scale of the row (cfg_mult_i, cfg_shift_i) in log2exp, in place of F
 //   y_i   = log2exp(m_t - x_i)                               4 bits (EXP_FRAC = 1: 5)
 //   Sum_t = (Sum_(t-1) >> log2exp(m_t - m_(t-1))) + sum of 2^(15 - y_i)     16 + clog2(MAX_LEN) bits
 //   k_i   = y_i + log2exp(m_L - m_t),  ks = floor(log2 Sum) - 15,  C = DIV_C[bits after the leading one]
@@ -21,9 +22,11 @@
 //
 // Throughput: one beat a clock for ever, rows of any length, when neither side stalls.
 // Latency: from the transfer of a row's last beat to that of its first output beat
-//   LATENCY = 9 + T clocks, T = floor(clog2(LANES) / 3): 9 to LANES 4, 10 to LANES 32, 11 with 64.
-// Storage: a ring of ceil(MAX_LEN/LANES) + 7 + T beats of (4 + EXP_FRAC) LANES + 9 bits between the
-//   passes, and as many row entries of 14 + clog2(clog2(MAX_LEN) + 1) + DIV_BITS bits.
+//   LATENCY = 9 + T clocks, T = floor(clog2(LANES) / 3): 9 to LANES 4, 10 to LANES 32, 11 with 64;
+//   with IN_W > 8 one clock more, for the shifter.
+// Storage: a ring of ceil(MAX_LEN/LANES) + 7 + T beats of (4 + EXP_FRAC) LANES + IN_W + 1 bits between
+//   the passes, and as many row entries of 6 + IN_W + clog2(clog2(MAX_LEN) + 1) + DIV_BITS bits; with
+//   IN_W > 8 one more of each, with SCALE = 1 10 bits more a row entry.
 //
 // s_axis_tready is a flip-flop. m_axis_tready enables the registers of pass 2 and goes no further.
 
@@ -32,30 +35,34 @@ module e2softmax #(
   parameter  int MAX_LEN  = 1024,  // LANES .. 65536: elements a row; longer rows are cut there
   parameter  int DIV_BITS = 1,     // 1 .. 4: bits of Sum the divider looks at; 1 is the paper's
   parameter  int EXP_FRAC = 0,     // 0: codes in octaves (paper), 1: in half octaves
+  parameter  int IN_W     = 8,     // 8, 16, 32: bits of a logit; above 8 only with SCALE = 1
+  parameter  int SCALE    = 0,     // 0: a scale of 2^-F, 1: any, M * 2^-S
   localparam int USER_W   = 7
 ) (
   input  logic               clk_i,
   input  logic               rst_ni,  // asynchronous assert, synchronous release
 
-  input  logic [2:0]         cfg_frac_i,  // F
-  input  logic               cfg_fmt_i,   // 0 linear, 1 row-scaled
+  input  logic [2:0]            cfg_frac_i,   // F; ignored with SCALE = 1
+  input  logic                  cfg_fmt_i,    // 0 linear, 1 row-scaled
+  input  logic [6:0]            cfg_mult_i,   // M - 128; ignored with SCALE = 0
+  input  logic [5:0]            cfg_shift_i,  // S; ignored with SCALE = 0
 
-  input  logic [8*LANES-1:0] s_axis_tdata,
-  input  logic [LANES-1:0]   s_axis_tkeep,
-  input  logic [LANES-1:0]   s_axis_tstrb,
-  input  logic               s_axis_tlast,
-  input  logic               s_axis_tvalid,
-  output logic               s_axis_tready,
+  input  logic [IN_W*LANES-1:0] s_axis_tdata,
+  input  logic [LANES-1:0]      s_axis_tkeep,
+  input  logic [LANES-1:0]      s_axis_tstrb,
+  input  logic                  s_axis_tlast,
+  input  logic                  s_axis_tvalid,
+  output logic                  s_axis_tready,
 
-  output logic [8*LANES-1:0] m_axis_tdata,
-  output logic [LANES-1:0]   m_axis_tkeep,
-  output logic               m_axis_tlast,
-  output logic [USER_W-1:0]  m_axis_tuser,
-  output logic               m_axis_tvalid,
-  input  logic               m_axis_tready,
+  output logic [8*LANES-1:0]    m_axis_tdata,
+  output logic [LANES-1:0]      m_axis_tkeep,
+  output logic                  m_axis_tlast,
+  output logic [USER_W-1:0]     m_axis_tuser,
+  output logic                  m_axis_tvalid,
+  input  logic                  m_axis_tready,
 
-  output logic               err_len_o,   // one clock: a row longer than MAX_LEN
-  output logic               err_keep_o   // one clock: a beat with a tkeep that is not allowed
+  output logic                  err_len_o,    // one clock: a row longer than MAX_LEN
+  output logic                  err_keep_o    // one clock: a beat with a tkeep that is not allowed
 );
   // Icarus has no elaboration-time $error: a missing module stops every tool, and its name tells.
   if (LANES < 1 || LANES > 64 || (LANES & (LANES - 1)) != 0) begin : gen_check_lanes
@@ -70,23 +77,35 @@ module e2softmax #(
   if (EXP_FRAC < 0 || EXP_FRAC > 1) begin : gen_check_exp_frac
     e2softmax_error_EXP_FRAC_must_be_0_or_1 u_stop ();
   end
+  if (IN_W != 8 && IN_W != 16 && IN_W != 32) begin : gen_check_in_w
+    e2softmax_error_IN_W_must_be_8_16_or_32 u_stop ();
+  end
+  if (SCALE < 0 || SCALE > 1) begin : gen_check_scale
+    e2softmax_error_SCALE_must_be_0_or_1 u_stop ();
+  end
+  if (IN_W > 8 && SCALE == 0) begin : gen_check_wide
+    e2softmax_error_IN_W_must_be_8_without_SCALE_1 u_stop ();
+  end
 
   localparam int MaxBeats = (MAX_LEN + LANES - 1) / LANES;
   localparam int CodeW    = 4 + EXP_FRAC;
   localparam int LenW     = $clog2(MAX_LEN);
   localparam int SumW     = 16 + LenW;
   localparam int KsW      = (LenW > 0) ? $clog2(LenW + 1) : 1;
-  localparam int CfgW     = 4;                              // fmt, frac
-  localparam int BeatW    = 8 + CodeW * LANES;              // m_t, codes
-  localparam int RowW     = 2 + CfgW + 8 + KsW + DIV_BITS;  // flags, settings, m_L, ks, bin
-  localparam int CtlW     = 2 + CfgW + 4;                   // of ctl_t: no $bits in every tool
+  localparam int Scaled   = (SCALE == 0) ? 0 : 1;
+  localparam int ScaleW   = (SCALE == 0) ? 3 : 13;             // {shift, mult} or frac
+  localparam int CfgW     = 1 + ScaleW;                        // fmt, scale
+  localparam int BeatW    = IN_W + CodeW * LANES;              // m_t, codes
+  localparam int RowW     = 2 + CfgW + IN_W + KsW + DIV_BITS;  // flags, settings, m_L, ks, bin
+  localparam int CtlW     = 2 + CfgW + 4;                      // of ctl_t: no $bits in every tool
 
   // Stages of pass 1: p1_valid[s] tells that stage s holds a beat. Stage 0 is the guard's register.
   localparam int Tree     = $clog2(LANES) / 3;
-  localparam int StMax    = 1;             // running maximum
-  localparam int StCode   = StMax + 1;     // codes: written to the row buffer from here
-  localparam int StBeat   = StCode + Tree; // where the beat's sum joins Sum
-  localparam int StSum    = StBeat + 1;    // Sum: the row is closed from here
+  localparam int Extra    = (IN_W > 8) ? 1 : 0;    // a wide lane's shifter has a clock of its own
+  localparam int StMax    = 1;                     // running maximum
+  localparam int StCode   = StMax + Extra + 1;     // codes: written to the row buffer from here
+  localparam int StBeat   = StCode + Tree;         // where the beat's sum joins Sum
+  localparam int StSum    = StBeat + 1;            // Sum: the row is closed from here
   localparam int Turnaround = StSum + 2;   // + accept, + the row buffer's count of closed beats
 
   // The top two codes of the buffer are no codes: an element that is masked and one that is not
@@ -98,31 +117,32 @@ module e2softmax #(
   // ------------------------------------------------------- pass 1, stages 0 and StMax: guard, maximum
   // What every beat carries along pass 1.
   typedef struct packed {
-    logic       err_keep;  // the row's flags so far
-    logic       err_len;
-    logic       fmt;       // the row's settings
-    logic [2:0] frac;
-    logic       first;     // first beat of its row
-    logic       store;     // has a place in the row buffer
-    logic       last;      // ... and is the last of its row there
-    logic       close;     // the row is complete
+    logic              err_keep;  // the row's flags so far
+    logic              err_len;
+    logic              fmt;       // the row's settings
+    logic [ScaleW-1:0] scale;
+    logic              first;     // first beat of its row
+    logic              store;     // has a place in the row buffer
+    logic              last;      // ... and is the last of its row there
+    logic              close;     // the row is complete
   } ctl_t;
   ctl_t p1_in_ctl, p1_max_ctl, p1_code_ctl, p1_beat_ctl, p1_sum_ctl;
 
-  logic                  take;
-  logic [StSum:0]        p1_valid;
-  logic [LANES-1:0][8:0] p1_in_lane, p1_max_lane;  // {active, key}: see sn_max_front
-  logic [7:0]            p1_max_m, p1_max_prev;
+  logic                     take;
+  logic [StSum:0]           p1_valid;
+  logic [LANES-1:0][IN_W:0] p1_in_lane, p1_max_lane;  // {active, key}: see sn_max_front
+  logic [IN_W-1:0]          p1_max_m, p1_max_prev;
 
   sn_max_front #(
     .LANES  (LANES),
     .MAX_LEN(MAX_LEN),
+    .IN_W   (IN_W),
     .CFG_W  (CfgW),
     .STAGES (StSum)
   ) u_front (
     .clk_i,
     .rst_ni,
-    .cfg_i         ({cfg_fmt_i, cfg_frac_i}),
+    .cfg_i         ({cfg_fmt_i, {Scaled{cfg_shift_i, cfg_mult_i}}, {(1 - Scaled){cfg_frac_i}}}),
     .s_axis_tdata,
     .s_axis_tkeep,
     .s_axis_tstrb,
@@ -137,7 +157,7 @@ module e2softmax #(
     .first_o       (p1_in_ctl.first),
     .stored_last_o (p1_in_ctl.last),
     .close_o       (p1_in_ctl.close),
-    .cfg_o         ({p1_in_ctl.fmt, p1_in_ctl.frac}),
+    .cfg_o         ({p1_in_ctl.fmt, p1_in_ctl.scale}),
     .row_err_len_o (p1_in_ctl.err_len),
     .row_err_keep_o(p1_in_ctl.err_keep),
     .lane_o        (p1_in_lane),
@@ -155,47 +175,113 @@ module e2softmax #(
   logic [LANES-1:0][CodeW-1:0] code, p1_code_y, p1_code_word;
   logic [LANES-1:0]            p1_code_active;
   logic [CodeW-1:0]            rise, p1_code_rise;
-  logic [7:0]                  p1_code_m;
+  logic [IN_W-1:0]             p1_code_m;
+
+  if (SCALE != 0) begin : gen_mult
+    logic [6:0] mult;  // M - 128 of the differences that are behind the shifter
+    sn_pipe #(
+      .W     (7),
+      .STAGES(Extra)
+    ) u_mult (
+      .clk_i,
+      .en_i  (1'b1),
+      .data_i(p1_max_ctl.scale[6:0]),
+      .data_o(mult)
+    );
+  end
 
   for (genvar i = 0; i < LANES; i++) begin : gen_code
-    e2softmax_log2exp #(
-      .EXP_FRAC(EXP_FRAC)
-    ) u_log2exp (
-      .d_i   (p1_max_m - p1_max_lane[i][7:0]),
-      .frac_i(p1_max_ctl.frac),
-      .code_o(code[i])
-    );
+    if (SCALE == 0) begin : gen_frac
+      e2softmax_log2exp #(
+        .EXP_FRAC(EXP_FRAC)
+      ) u_log2exp (
+        .d_i   (p1_max_m[7:0] - p1_max_lane[i][7:0]),
+        .frac_i(p1_max_ctl.scale),
+        .code_o(code[i])
+      );
+    end else begin : gen_scaled
+      e2softmax_log2exp_scaled #(
+        .IN_W    (IN_W),
+        .EXP_FRAC(EXP_FRAC),
+        .STAGES  (Extra)
+      ) u_log2exp (
+        .clk_i,
+        .d_i    (p1_max_m - p1_max_lane[i][IN_W-1:0]),
+        .shift_i(p1_max_ctl.scale[12:7]),
+        .mult_i (gen_mult.mult),
+        .code_o (code[i])
+      );
+    end
 
-    always_ff @(posedge clk_i) begin
-      p1_code_active[i] <= p1_max_lane[i][8];
-      p1_code_y[i]      <= p1_max_lane[i][8] ? code[i] : p1_max_lane[i][0] ? CodeZero : CodeAbsent;
+    if (Extra == 1) begin : gen_late
+      logic active, exists;
+      always_ff @(posedge clk_i) begin
+        active            <= p1_max_lane[i][IN_W];
+        exists            <= p1_max_lane[i][0];
+        p1_code_active[i] <= active;
+        p1_code_y[i]      <= active ? code[i] : exists ? CodeZero : CodeAbsent;
+      end
+    end else begin : gen_now
+      always_ff @(posedge clk_i) begin
+        p1_code_active[i] <= p1_max_lane[i][IN_W];
+        p1_code_y[i]      <= p1_max_lane[i][IN_W] ? code[i] :
+                             p1_max_lane[i][0] ? CodeZero : CodeAbsent;
+      end
     end
 
     assign p1_code_word[i] =
         (p1_code_active[i] && p1_code_y[i] == CodeAbsent) ? CodeZero : p1_code_y[i];
   end
 
-  e2softmax_log2exp #(
-    .EXP_FRAC(EXP_FRAC)
-  ) u_rise (
-    .d_i   (p1_max_m - p1_max_prev),
-    .frac_i(p1_max_ctl.frac),
-    .code_o(rise)
-  );
+  if (SCALE == 0) begin : gen_rise
+    e2softmax_log2exp #(
+      .EXP_FRAC(EXP_FRAC)
+    ) u_rise (
+      .d_i   (p1_max_m[7:0] - p1_max_prev[7:0]),
+      .frac_i(p1_max_ctl.scale),
+      .code_o(rise)
+    );
+  end else begin : gen_rise_scaled
+    e2softmax_log2exp_scaled #(
+      .IN_W    (IN_W),
+      .EXP_FRAC(EXP_FRAC),
+      .STAGES  (Extra)
+    ) u_rise (
+      .clk_i,
+      .d_i    (p1_max_m - p1_max_prev),
+      .shift_i(p1_max_ctl.scale[12:7]),
+      .mult_i (gen_mult.mult),
+      .code_o (rise)
+    );
+  end
 
-  always_ff @(posedge clk_i) begin
-    p1_code_ctl  <= p1_max_ctl;
-    p1_code_m    <= p1_max_m;
-    p1_code_rise <= rise;
+  // Where a wide lane's shifter has a clock of its own, all else waits for it in gen_far.
+  if (Extra == 1) begin : gen_far
+    ctl_t            ctl;
+    logic [IN_W-1:0] m;
+
+    always_ff @(posedge clk_i) begin
+      ctl          <= p1_max_ctl;
+      m            <= p1_max_m;
+      p1_code_ctl  <= ctl;
+      p1_code_m    <= m;
+      p1_code_rise <= rise;
+    end
+  end else begin : gen_near
+    always_ff @(posedge clk_i) begin
+      p1_code_ctl  <= p1_max_ctl;
+      p1_code_m    <= p1_max_m;
+      p1_code_rise <= rise;
+    end
   end
 
   // ----------------------------------------------------- pass 1, stages to StSum: sum, row is closed
   logic [CodeW-1:0] p1_beat_rise;
-  logic [7:0]       p1_beat_m, p1_sum_m;
+  logic [IN_W-1:0]  p1_beat_m, p1_sum_m;
   logic [SumW-1:0]  p1_sum;
 
   sn_pipe #(
-    .W     (CtlW + 8 + CodeW),
+    .W     (CtlW + IN_W + CodeW),
     .STAGES(Tree)
   ) u_beat (
     .clk_i,
@@ -237,16 +323,17 @@ module e2softmax #(
   );
 
   logic unused;
-  assign unused = ^{p1_sum_ctl.first, p1_sum_ctl.last, p1_sum[14-DIV_BITS:0]};
+  assign unused = ^{p1_sum_ctl.first, p1_sum_ctl.last, p1_sum[14-DIV_BITS:0],
+                    cfg_frac_i, cfg_mult_i, cfg_shift_i};
 
   // -------------------------------------------------------------------------------------- row buffer
   logic                        advance, p2_rd_valid, p2_rd_last;
   logic [LANES-1:0][CodeW-1:0] p2_div_code;  // two clocks behind the rest
-  logic [7:0]                  p2_rd_m, p2_rd_row_m;
+  logic [IN_W-1:0]             p2_rd_m, p2_rd_row_m;
   logic [KsW-1:0]              p2_rd_ks;
   logic [DIV_BITS-1:0]         p2_rd_bin;
   logic                        p2_rd_err_keep, p2_rd_err_len, p2_rd_fmt;
-  logic [2:0]                  p2_rd_frac;
+  logic [ScaleW-1:0]           p2_rd_scale;
 
   sn_row_buffer #(
     .BEAT_W    (BeatW),
@@ -254,7 +341,7 @@ module e2softmax #(
     .MAX_BEATS (MaxBeats),
     .TURNAROUND(Turnaround),
     .READ_DELAY(2),
-    .FIRST_W   (8)
+    .FIRST_W   (IN_W)
   ) u_row_buffer (
     .clk_i,
     .rst_ni,
@@ -265,13 +352,13 @@ module e2softmax #(
     .wr_last_i  (p1_code_ctl.last),
     .done_i     (p1_valid[StSum] && p1_sum_ctl.store),
     .close_i    (p1_valid[StSum] && p1_sum_ctl.close),
-    .close_row_i({p1_sum_ctl.err_keep, p1_sum_ctl.err_len, p1_sum_ctl.fmt, p1_sum_ctl.frac,
+    .close_row_i({p1_sum_ctl.err_keep, p1_sum_ctl.err_len, p1_sum_ctl.fmt, p1_sum_ctl.scale,
                   p1_sum_m, p1_sum_ks, p1_sum_bin}),
     .advance_i  (advance),
     .valid_o    (p2_rd_valid),
     .beat_o     ({p2_div_code, p2_rd_m}),
     .last_o     (p2_rd_last),
-    .row_o      ({p2_rd_err_keep, p2_rd_err_len, p2_rd_fmt, p2_rd_frac,
+    .row_o      ({p2_rd_err_keep, p2_rd_err_len, p2_rd_fmt, p2_rd_scale,
                   p2_rd_row_m, p2_rd_ks, p2_rd_bin})
   );
 
@@ -287,13 +374,15 @@ module e2softmax #(
     .LANES   (LANES),
     .KS_W    (KsW),
     .DIV_BITS(DIV_BITS),
-    .EXP_FRAC(EXP_FRAC)
+    .EXP_FRAC(EXP_FRAC),
+    .IN_W    (IN_W),
+    .SCALE   (SCALE)
   ) u_log_div (
     .clk_i,
     .advance_i   (advance),
     .beat_max_i  (p2_rd_m),
     .row_max_i   (p2_rd_row_m),
-    .frac_i      (p2_rd_frac),
+    .scale_i     (p2_rd_scale),
     .row_scaled_i(p2_rd_fmt),
     .ks_i        (p2_rd_ks),
     .bin_i       (p2_rd_bin),

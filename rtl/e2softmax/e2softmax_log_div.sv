@@ -24,15 +24,18 @@ module e2softmax_log_div #(
   parameter  int KS_W     = 4,
   parameter  int DIV_BITS = 1,
   parameter  int EXP_FRAC = 0,
+  parameter  int IN_W     = 8,
+  parameter  int SCALE    = 0,
+  localparam int SCALE_W  = (SCALE == 0) ? 3 : 13,
   localparam int CODE_W   = 4 + EXP_FRAC
 ) (
   input  logic                         clk_i,
   input  logic                         advance_i,
   // the beat
-  input  logic [7:0]                   beat_max_i,
+  input  logic [IN_W-1:0]              beat_max_i,
   // its row
-  input  logic [7:0]                   row_max_i,
-  input  logic [2:0]                   frac_i,
+  input  logic [IN_W-1:0]              row_max_i,
+  input  logic [SCALE_W-1:0]           scale_i,       // F, or {S, M - 128} with SCALE = 1
   input  logic                         row_scaled_i,
   input  logic [KS_W-1:0]              ks_i,
   input  logic [DIV_BITS-1:0]          bin_i,
@@ -45,21 +48,34 @@ module e2softmax_log_div #(
   localparam int TotalW = 7;              // 15 + 12 (31 + 2 * 12), 31 + 2 * 16 at the most
 
   // Per beat: how far every code of it still moves, saturated where all outputs are 0.
-  logic [7:0]          fall_q;
-  logic [2:0]          frac_q;
+  logic [IN_W-1:0]     fall_q;
+  logic [SCALE_W-1:0]  scale_q;
   logic [KS_W-1:0]     ks_q;
   logic [DIV_BITS-1:0] bin_q;
   logic [CODE_W-1:0]   correction, base, base_q;
   logic [TotalW-1:0]   total;
   logic [7:0]          c, c_q;
 
-  e2softmax_log2exp #(
-    .EXP_FRAC(EXP_FRAC)
-  ) u_correction (
-    .d_i   (fall_q),
-    .frac_i(frac_q),
-    .code_o(correction)
-  );
+  if (SCALE == 1) begin : gen_scaled
+    e2softmax_log2exp_scaled #(
+      .IN_W    (IN_W),
+      .EXP_FRAC(EXP_FRAC)
+    ) u_correction (
+      .clk_i,
+      .d_i    (fall_q),
+      .shift_i(scale_q[12:7]),
+      .mult_i (scale_q[6:0]),
+      .code_o (correction)
+    );
+  end else begin : gen_frac
+    e2softmax_log2exp #(
+      .EXP_FRAC(EXP_FRAC)
+    ) u_correction (
+      .d_i   (fall_q[7:0]),
+      .frac_i(scale_q),
+      .code_o(correction)
+    );
+  end
 
   assign total = TotalW'(correction) + (TotalW'(ks_q) << EXP_FRAC);
   assign base  = (total >= TotalW'(Steps)) ? CODE_W'(Steps) : CODE_W'(total);
@@ -76,12 +92,12 @@ module e2softmax_log_div #(
 
   always_ff @(posedge clk_i) begin
     if (advance_i) begin
-      fall_q <= row_max_i - beat_max_i;
-      frac_q <= frac_i;
-      ks_q   <= row_scaled_i ? '0 : ks_i;
-      bin_q  <= bin_i;
-      base_q <= base;
-      c_q    <= c;
+      fall_q  <= row_max_i - beat_max_i;
+      scale_q <= scale_i;
+      ks_q    <= row_scaled_i ? '0 : ks_i;
+      bin_q   <= bin_i;
+      base_q  <= base;
+      c_q     <= c;
     end
   end
 

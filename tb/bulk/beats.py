@@ -119,8 +119,9 @@ def check(unit: Unit, parameters: Parameters, rows: Rows) -> None:
     """Raise ValueError, one sentence, unless the rows can be driven."""
     names = [setting.name for setting in unit.settings(parameters)]
     shape = rows.x.shape
-    if rows.x.ndim != 2 or rows.x.dtype != unit.in_dtype:
-        raise ValueError(f"x must be [rows, width] of {unit.in_dtype}, not {shape} {rows.x.dtype}")
+    dtype = unit.input_dtype(parameters)
+    if rows.x.ndim != 2 or rows.x.dtype != dtype:
+        raise ValueError(f"x must be [rows, width] of {dtype}, not {shape} {rows.x.dtype}")
     if rows.mask.shape != shape or rows.mask.dtype != bool:
         raise ValueError(f"mask must be {shape} bool, not {rows.mask.shape} {rows.mask.dtype}")
     if rows.length.shape != shape[:1]:

@@ -30,7 +30,10 @@ class StreamShape:
     def of(cls, unit: Unit, parameters: Parameters) -> StreamShape:
         """The geometry of a unit's build."""
         return cls(
-            parameters["LANES"], parameters["MAX_LEN"], unit.in_dtype, unit.out_dtype(parameters)
+            parameters["LANES"],
+            parameters["MAX_LEN"],
+            unit.input_dtype(parameters),
+            unit.out_dtype(parameters),
         )
 
     @property

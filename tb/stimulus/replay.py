@@ -118,6 +118,7 @@ class Stimulus:
             for name, wanted in (("unit", unit.name), ("parameters", dict(parameters))):
                 if text[name] != wanted:
                     raise ParameterError(f"{path} is for {name} {text[name]}, not {wanted}")
+            dtype = unit.input_dtype(parameters)
             types = {column.name: column.dtype for column in unit.channels}
             sets = [
                 ChannelSet({name: _integers(one[name], types[name]) for name in types})
@@ -126,7 +127,7 @@ class Stimulus:
             return cls(
                 tuple(
                     Phase(
-                        tuple(_row(row, unit, sets) for row in phase["rows"]),
+                        tuple(_row(row, dtype, sets) for row in phase["rows"]),
                         phase["source"],
                         phase["sink"],
                     )
@@ -167,8 +168,8 @@ def _integers(values: list, dtype: np.dtype) -> np.ndarray:
     return np.array(values, dtype)
 
 
-def _row(given: dict, unit: Unit, sets: list[ChannelSet]) -> Row:
-    x = _integers(given["x"], unit.in_dtype)
+def _row(given: dict, dtype: np.dtype, sets: list[ChannelSet]) -> Row:
+    x = _integers(given["x"], dtype)
     _integers(list(given["settings"].values()), np.dtype(int))
     mask = np.ones(len(x), bool)
     mask[given["masked"]] = False

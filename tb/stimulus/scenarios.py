@@ -58,7 +58,7 @@ class Scenario:
 
 def rows_of(unit: Unit, parameters: Parameters, file: Vectors) -> Rows:
     """The rows of a vector file; settings that it does not give follow from the row, or are 0."""
-    file = unit.adopted(file)
+    file = unit.adopted(file, parameters)
     count = len(file.length)
     given = file.run_settings
     wanted = unit.settings(parameters)

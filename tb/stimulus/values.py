@@ -44,7 +44,8 @@ def batch(unit: Unit, parameters: Parameters, rows: Sequence[Row]) -> Rows:
     as the table: lanes of a last beat behind the row read it, too.
     """
     width = max((len(row.x) for row in rows), default=1)
-    x, mask = np.zeros((len(rows), width), unit.in_dtype), np.zeros((len(rows), width), bool)
+    dtype = unit.input_dtype(parameters)
+    x, mask = np.zeros((len(rows), width), dtype), np.zeros((len(rows), width), bool)
     for number, row in enumerate(rows):
         x[number, : len(row.x)], mask[number, : len(row.x)] = row.x, row.mask
     names = [setting.name for setting in unit.settings(parameters)]
@@ -356,6 +357,7 @@ class RowMaker:
         self.unit = unit
         self.parameters = parameters
         self.lanes: int = parameters["LANES"]
+        self.dtype = unit.input_dtype(parameters)
         self.max_len: int = parameters["MAX_LEN"]
         self.settings: tuple[Setting, ...] = unit.settings(parameters)
         self.drawn = {s.name: s.values for s in self.settings if s.drawn}
@@ -365,7 +367,7 @@ class RowMaker:
     @property
     def limits(self) -> tuple[int, int]:
         """The smallest and the largest input."""
-        return _limits(self.unit.in_dtype)
+        return _limits(self.dtype)
 
     def _fresh_set(self) -> ChannelSet:
         """A random set, or one whose columns are each at one end: the largest sums and products."""
@@ -400,7 +402,7 @@ class RowMaker:
             first = {name: values[0] for name, values in self.drawn.items()}
             follow = self.unit.complete(self.parameters, mask)
             yield Row(
-                x=edge.x.astype(self.unit.in_dtype),
+                x=edge.x.astype(self.dtype),
                 mask=mask,
                 settings={**first, **follow, **edge.settings},
                 origin="at an edge",
@@ -421,7 +423,7 @@ class RowMaker:
         Drawn over their whole range, hardly a row would be of a middling size. Half of the rows
         have lower bits besides, half lie far from 0.
         """
-        rng, dtype = self.rng, self.unit.in_dtype
+        rng, dtype = self.rng, self.dtype
         if dtype.itemsize == 1:
             return SHAPES[shape](rng, length, dtype)
         low, high = self.limits
@@ -443,7 +445,7 @@ class RowMaker:
         **settings: int,
     ) -> Row:
         """A row; what is not given is drawn. Settings that are not given are drawn too."""
-        rng, dtype = self.rng, self.unit.in_dtype
+        rng, dtype = self.rng, self.dtype
         if length is None:
             length = random_length(rng, self.lanes, self.max_len)
         shape = shape or _SHAPE_NAMES[rng.integers(len(SHAPES))]
@@ -456,12 +458,13 @@ class RowMaker:
         for name, values in self.drawn.items():
             if (values[0], values[-1]) == self.limits and rng.random() < _INPUT_VALUE:
                 drawn[name] = int(x[rng.integers(length)])
+        fitted = self.unit.fitted(self.parameters, x, rng)
         masked = MASKS[mask](rng, length, self.lanes)
         follow = self.unit.complete(self.parameters, masked, rng)
         return Row(
             x=x,
             mask=masked,
-            settings={**drawn, **follow, **settings},
+            settings={**drawn, **fitted, **follow, **settings},
             origin=f"{shape}, mask {mask}",
             channels=self._channels(),
         )

@@ -35,7 +35,7 @@ module sn_leaf_log_div #(
   input logic                advance_i,
   input logic [7:0]          beat_max_i,
   input logic [7:0]          row_max_i,
-  input logic [2:0]          frac_i,
+  input logic [2:0]          scale_i,
   input logic                row_scaled_i,
   input logic [KS_W-1:0]     ks_i,
   input logic [DIV_BITS-1:0] bin_i,
@@ -59,7 +59,7 @@ module sn_leaf_log_div #(
   always_ff @(posedge clk_i) begin
     if (advance_i) begin
       fall_q   <= {fall_q[0], 32'(row_max_i) - 32'(beat_max_i)};
-      frac_q   <= {frac_q[0], 32'(frac_i)};
+      frac_q   <= {frac_q[0], 32'(scale_i)};
       shift_q  <= {shift_q[0], row_scaled_i ? 32'd0 : 32'(ks_i)};
       c_q      <= {c_q[0], 32'(C[bin_i])};
       filled_q <= {filled_q[0], 1'b1};

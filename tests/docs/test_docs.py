@@ -160,7 +160,7 @@ def test_scenarios_units_and_parameters_exist(page):
 
 
 def parameter_names():
-    return {name for unit in UNITS.values() for name in unit.defaults}
+    return {name for u in UNITS.values() for name in (*u.defaults, *u.features)}
 
 
 def takes(unit, name, value):
@@ -340,7 +340,7 @@ def test_instantiation_template_has_the_ports_and_parameters_of_the_rtl(page):
     recommended = {}
     if page == "README.md":  # the one to take, tests/docs/test_reach.py says why
         recommended = unit.parse(dict(re.findall(r"([A-Z_]+)=(\d+)", advice.RECOMMENDED)))
-    assert given == unit.rtl_parameters({**unit.defaults, **recommended})
+    assert given == unit.rtl_parameters({**unit.defaults, **unit.features, **recommended})
 
 
 def test_vector_examples_write_files_that_can_be_read(tmp_path, monkeypatch):

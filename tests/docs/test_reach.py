@@ -16,6 +16,7 @@ from softnorm.flow.networks import advice, stand_in
 from softnorm.flow.networks.digits_accuracy import label
 from softnorm.flow.pages import kept, made
 from softnorm.flow.paths import ROOT
+from softnorm.models import reference
 from softnorm.models.ailayernorm import AILayerNorm, Channels, reciprocal
 from softnorm.models.e2softmax import E2Softmax, SoftmaxResult
 from softnorm.models.exact_layernorm import ExactLayerNorm
@@ -186,6 +187,22 @@ def test_examples_of_the_pages():
     got = E2Softmax(LANES=2)(np.array([[6, 0, 12, -1]], np.int8), frac=4, fmt=1).out[0].tolist()
     words = f"6, 0, 12, -1 at F = 4, row-scaled, give {', '.join(map(str, got))}."
     assert words in page("docs/units/e2softmax.md")
+
+
+def test_the_example_of_a_scale_that_is_no_power_of_two():
+    """0.1 of the logits' unit, by the models, row-scaled; M and S are the closest."""
+    x, finest = np.array([[127, 117, 107, 97]], np.int8), {"DIV_BITS": 4, "EXP_FRAC": 1}
+    mult = round(0.1 * 2 / np.log(2) * 2**9)
+    scaled = E2Softmax(**finest, SCALE=1)(x, mult=mult - 128, shift=9, fmt=1)
+    coarse = E2Softmax(**finest)(x, frac=3, fmt=1)
+    assert scaled.exponent[0] == coarse.exponent[0] == 0
+    exact = np.rint(256 * reference.softmax(0.1 * x, np.ones(x.shape, bool)))[0].astype(int)
+    one, other, right = (
+        ", ".join(map(str, values)) for values in (scaled.out[0], coarse.out[0], exact)
+    )
+    words = f"give {one} with DIV_BITS = 4 and EXP_FRAC = 1 (M = {mult}, S = 9); F = 3, the nearest"
+    said = page("docs/units/e2softmax.md")
+    assert f"{words} power of two, gives {other}. An exact softmax gives {right}." in said
 
 
 # --- the command ----------------------------------------------------------------------------------

@@ -227,7 +227,7 @@ PLANTED = {
         *("common", "sum of a row", "a_row_sum"),
     ),
     "row max: goes on with the row before": Planted(
-        (("common/sn_row_max.sv", "first_i ? 8'd0 : max_o", "max_o"),),
+        (("common/sn_row_max.sv", "first_i ? '0 : max_o", "max_o"),),
         *("common", "maximum of a row", "a_one"),
         slow=True,
     ),

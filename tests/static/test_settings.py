@@ -15,7 +15,7 @@ from softnorm.units.softmax import SoftmaxUnit
 
 # Settings of parameters that only the models have so far (`arith.MODEL_ONLY`): they have no pin.
 LATER = {
-    "e2softmax": {"s7", "mult", "shift", "carry_max", "carry_sum"},
+    "e2softmax": {"s7", "carry_max", "carry_sum"},
     "ailayernorm": {"qmult", "qshift", "eps"},
 }
 
@@ -36,6 +36,15 @@ def pins(unit, parameters):
     return found
 
 
+def settings_of(unit, max_len):
+    """Every setting that some build has, by its name: the pins are there in all of them."""
+    found = {}
+    for given in unit.configurations:
+        parameters = unit.resolve({**given, "LANES": 1, "MAX_LEN": max_len})
+        found |= {one.name: one for one in unit.settings(parameters)}
+    return found
+
+
 def folded():
     """A quantiser and a folded layer of eight channels, and real rows for them."""
     x = np.random.default_rng(1).normal(size=(5, 8))
@@ -48,16 +57,19 @@ def disagreements(unit):
     found = []
     for max_len in (1, 2, 100, 1024, 65536):
         parameters = unit.resolve({"LANES": 1, "MAX_LEN": max_len})
-        wanted = {one.port: one.bits for one in (*unit.settings(parameters), *unit.channels)}
+        of_all = settings_of(unit, max_len).values()
+        wanted = {one.port: one.bits for one in (*of_all, *unit.channels)}
         there = {f"{name}_i": bits for name, bits in pins(unit, parameters).items()}
         for ours in ("chan_we_i", "chan_bank_i", "chan_addr_i"):
             there.pop(ours, None)
         if list(wanted.items()) != list(there.items()):
             found.append(f"pins at MAX_LEN = {max_len}: {there}")
     names = [one.name for one in unit.settings(unit.defaults)]
-    free = set(names) - {"bank"}  # where the RTL has the channels: of no use to a model
+    free = set(settings_of(unit, 1024)) - {
+        "bank"
+    }  # where the RTL has the channels: of no use to a model
     later = set()
-    if len(dataclasses.fields(unit.model)) > len(unit.defaults):
+    if len(dataclasses.fields(unit.model)) > len(unit.defaults) + len(unit.features):
         later = LATER[unit.name]
     for call in (unit.model.__call__, unit.model.trace):
         arguments = inspect.signature(call).parameters.values()
@@ -99,9 +111,13 @@ def test_what_is_folded_has_the_names_of_ailayernorms_pins():
 )
 def test_another_name_or_width_is_found(change, places, monkeypatch):
     unit = UNITS["e2softmax"]
-    frac, fmt = unit.settings(unit.defaults)
-    changed = (dataclasses.replace(frac, **change), fmt)
-    monkeypatch.setattr(type(unit), "settings", lambda self, parameters: changed)
+    own = type(unit).settings
+
+    def changed(self, parameters):
+        for one in own(self, parameters):
+            yield dataclasses.replace(one, **change) if one.name == "frac" else one
+
+    monkeypatch.setattr(type(unit), "settings", lambda *args: tuple(changed(*args)))
     assert len(disagreements(unit)) == places
 
 

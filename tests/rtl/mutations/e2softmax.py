@@ -14,15 +14,24 @@ MAX = "common/sn_row_max.sv"
 LARGER = "common/sn_max.sv"
 TOP = "e2softmax/e2softmax.sv"
 LOG2EXP = "e2softmax/e2softmax_log2exp.sv"
+ANY_SCALE = "e2softmax/e2softmax_log2exp_scaled.sv"
 SUM = "e2softmax/e2softmax_reduction.sv"
 DIV = "e2softmax/e2softmax_log_div.sv"
 LEADING = "common/sn_leading_one.sv"
 TABLES = "e2softmax/e2softmax_tables_pkg.sv"
 
 HALVES = {"EXP_FRAC": 1}
+SCALED = {"SCALE": 1}
+WIDE = {"IN_W": 32, "SCALE": 1}
 
 # What the guard lets into lanes that are not active.
 _UNMASKED = (GUARD, "{LANE_W{active[i] && accept}}", "{LANE_W{accept}}")
+
+_SIGNED = (
+    FRONT,
+    "{!s_axis_tdata[IN_W*i+IN_W-1], s_axis_tdata[IN_W*i+:IN_W-1]}",
+    "s_axis_tdata[IN_W*i+:IN_W]",
+)
 
 # What cfg_i had in the first clock in which a beat was shown.
 _SHOWN = """  logic shown_q;
@@ -76,8 +85,8 @@ MUTATIONS: dict[str, Mutation] = {
         (
             (
                 TOP,
-                "max_lane[i][7:0]),\n      .frac_i(p1_max_ctl.frac)",
-                "max_lane[i][7:0]),\n      .frac_i(p1_in_ctl.frac)",
+                "max_lane[i][7:0]),\n        .frac_i(p1_max_ctl.scale)",
+                "max_lane[i][7:0]),\n        .frac_i(p1_in_ctl.scale)",
             ),
         ),
         "settings",
@@ -108,8 +117,9 @@ MUTATIONS: dict[str, Mutation] = {
         (
             (
                 TOP,
-                "p1_max_lane[i][8] ? code[i] : p1_max_lane[i][0] ? CodeZero : CodeAbsent;",
-                "(p1_max_lane[i][8] || p1_max_lane[i][0]) ? code[i] : CodeAbsent;",
+                "p1_max_lane[i][IN_W] ? code[i] :\n"
+                "                             p1_max_lane[i][0] ? CodeZero : CodeAbsent;",
+                "(p1_max_lane[i][IN_W] || p1_max_lane[i][0]) ? code[i] : CodeAbsent;",
             ),
         ),
         "masks",
@@ -128,7 +138,7 @@ MUTATIONS: dict[str, Mutation] = {
         "expected",
     ),
     "maximum compares as signed": Mutation(
-        ((FRONT, "{!s_axis_tdata[8*i+7], s_axis_tdata[8*i+:7]}", "s_axis_tdata[8*i+:8]"),),
+        (_SIGNED,),
         "shapes",
         VALUE,
     ),
@@ -193,9 +203,152 @@ MUTATIONS: dict[str, Mutation] = {
         ((SUM, "assign prev = first_i ? '0 : sum_o;", "assign prev = sum_o;"),), "smoke", "expected"
     ),
     "maximum of the last row kept": Mutation(
-        ((MAX, "assign prev = first_i ? 8'd0 : max_o;", "assign prev = max_o;"),),
+        ((MAX, "assign prev = first_i ? '0 : max_o;", "assign prev = max_o;"),),
         "smoke",
         "",
+    ),
+    # -------------------------------------------------------------------------- any scale
+    "any scale: floor for round": Mutation(
+        ((ANY_SCALE, "raw[CODE_W:1] + CODE_W'(raw[0])", "raw[CODE_W:1]"),), "levels", VALUE, SCALED
+    ),
+    "any scale: wraps past the last code": Mutation(
+        ((ANY_SCALE, "|| (&raw[CODE_W:0])", ""),), "levels", VALUE, SCALED
+    ),
+    "any scale: M without its leading one": Mutation(
+        ((ANY_SCALE, "{8'b0, 1'b1, mult_i}", "{8'b0, 1'b0, mult_i}"),), "smoke", "expected", SCALED
+    ),
+    "any scale: S of 32 and more wraps": Mutation(
+        ((ANY_SCALE, "{product, 1'b0} >> shift_i", "{product, 1'b0} >> shift_i[4:0]"),),
+        "levels",
+        VALUE,
+        SCALED,
+    ),
+    "any scale: S of 16 shifts by 15": Mutation(
+        (
+            (
+                ANY_SCALE,
+                "{product, 1'b0} >> shift_i",
+                "{product, 1'b0} >> (shift_i == 6'd16 ? 6'd15 : shift_i)",
+            ),
+        ),
+        "levels",
+        VALUE,
+        SCALED,
+    ),
+    "any scale: S of the next row": Mutation(
+        (
+            (
+                TOP,
+                "IN_W-1:0]),\n        .shift_i(p1_max_ctl",
+                "IN_W-1:0]),\n        .shift_i(p1_in_ctl",
+            ),
+        ),
+        "settings",
+        "expected",
+        SCALED,
+    ),
+    "any scale: M of the next row": Mutation(
+        ((TOP, ".data_i(p1_max_ctl.scale[6:0])", ".data_i(p1_in_ctl.scale[6:0])"),),
+        "settings",
+        "expected",
+        SCALED,
+    ),
+    "any scale: codes not corrected by M in pass 2": Mutation(
+        ((DIV, ".mult_i (scale_q[6:0])", ".mult_i ('0)"),), "shapes", VALUE, SCALED
+    ),
+    # Its pins are left open in bulk, so that on Icarus they are X wherever they are looked at.
+    "any scale: its pins not ignored without it": Mutation(
+        (
+            (
+                TOP,
+                "max_lane[i][7:0]),\n        .frac_i(p1_max_ctl.scale)",
+                "max_lane[i][7:0]),\n        .frac_i(p1_max_ctl.scale ^ {2'b0, cfg_mult_i[0]})",
+            ),
+        ),
+        "shapes",
+        "",
+    ),
+    "wide: floor for round": Mutation(
+        ((ANY_SCALE, "raw[CODE_W:1] + CODE_W'(raw[0])", "raw[CODE_W:1]"),), "levels", VALUE, WIDE
+    ),
+    "wide: wraps past the last code": Mutation(
+        ((ANY_SCALE, "|| (&raw[CODE_W:0])", ""),), "levels", VALUE, WIDE
+    ),
+    "wide: M without its leading one": Mutation(
+        ((ANY_SCALE, "(TW + 8)'({1'b1, mult_i})", "(TW + 8)'({1'b0, mult_i})"),),
+        "smoke",
+        "expected",
+        WIDE,
+    ),
+    "wide: S of 16 shifts by 1": Mutation(
+        (
+            (
+                ANY_SCALE,
+                "WideW'({d_i, 16'b0})",
+                "WideW'({d_i, 16'b0}) >> (shift_i == 6'd16)",
+            ),
+        ),
+        "levels",
+        VALUE,
+        WIDE,
+    ),
+    "wide: S of 32 and more wraps": Mutation(
+        ((ANY_SCALE, "assign shifted = shift_i[5-n]", "assign shifted = (n > 0 && shift_i[5-n])"),),
+        "levels",
+        VALUE,
+        WIDE,
+    ),
+    "wide: first bit beyond the product lost": Mutation(
+        (
+            (
+                ANY_SCALE,
+                "(WideW > TW - 1 + Step) ? WideW - (TW - 1 + Step) : 0",
+                "(WideW > TW + Step) ? WideW - (TW + Step) : 0",
+            ),
+        ),
+        "levels",
+        VALUE,
+        WIDE,
+    ),
+    "wide: bits that the first step finds beyond lost": Mutation(
+        ((ANY_SCALE, "far     = far_prev ||", "far     = (n > 1 && far_prev) ||"),),
+        "levels",
+        VALUE,
+        WIDE,
+    ),
+    "wide: maximum compares as signed": Mutation((_SIGNED,), "shapes", "expected", WIDE),
+    "wide: fall of the maximum at 16 bits": Mutation(
+        (
+            (
+                DIV,
+                "fall_q  <= row_max_i - beat_max_i;",
+                "fall_q  <= IN_W'(16'(row_max_i - beat_max_i));",
+            ),
+        ),
+        "levels",
+        VALUE,
+        WIDE,
+    ),
+    "wide: M a clock early": Mutation(
+        ((TOP, ".W     (7),\n      .STAGES(Extra)", ".W     (7),\n      .STAGES(0)"),),
+        "settings",
+        "expected",
+        WIDE,
+    ),
+    "wide: rise a clock early": Mutation(
+        ((TOP, ".STAGES  (Extra)\n    ) u_rise (", ".STAGES  (0)\n    ) u_rise ("),),
+        "smoke",
+        "expected",
+        WIDE,
+    ),
+    "wide: mask a clock early": Mutation(
+        ((TOP, "p1_code_active[i] <= active;", "p1_code_active[i] <= p1_max_lane[i][IN_W];"),),
+        "smoke",
+        "expected",
+        WIDE,
+    ),
+    "wide: maximum a clock early": Mutation(
+        ((TOP, "p1_code_m    <= m;", "p1_code_m    <= p1_max_m;"),), "smoke", "expected", WIDE
     ),
     # ----------------------------------------------------------------------- flow control
     "ready stuck high": Mutation(
@@ -518,7 +671,7 @@ MUTATIONS: dict[str, Mutation] = {
         TUSER,
     ),
     "maximum kept where the first beat is masked": Mutation(
-        ((MAX, "prev = first_i ? 8'd0", "prev = (first_i && key_i != '0) ? 8'd0"),), "masks", VALUE
+        ((MAX, "prev = first_i ? '0", "prev = (first_i && key_i != '0) ? 8'd0"),), "masks", VALUE
     ),
     "Sum kept where the first beat is masked": Mutation(
         ((SUM, "prev = first_i ? '0", "prev = (first_i && active_i != '0) ? '0"),),
@@ -531,7 +684,7 @@ MUTATIONS: dict[str, Mutation] = {
         "expected",
     ),
     "codes from the maximum before the beat": Mutation(
-        ((TOP, "(p1_max_m - p1_max_lane[i][7:0])", "(p1_max_prev - p1_max_lane[i][7:0])"),),
+        ((TOP, "p1_max_m[7:0] - p1_max_lane[i]", "p1_max_prev[7:0] - p1_max_lane[i]"),),
         "smoke",
         "expected",
     ),
