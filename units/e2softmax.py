@@ -148,7 +148,8 @@ class E2SoftmaxUnit(SoftmaxUnit):
 
         A difference of one bit is among them for each bit: one that a shifter loses.
         """
-        half, bits = parameters["EXP_FRAC"], in_w(parameters)
+        half, bits, lanes = parameters["EXP_FRAC"], in_w(parameters), parameters["LANES"]
+        dtype = self.input_dtype(parameters)
         low, high = signed(bits)
         most = min(parameters["MAX_LEN"], 24)
         div = parameters["DIV_BITS"]
@@ -165,15 +166,26 @@ class E2SoftmaxUnit(SoftmaxUnit):
                 found |= {d - 1, d}
             distances = np.array([0, *sorted(d for d in found if 0 < d <= high - low)])
             weights = weight(log2exp_scaled(distances, mult, shift, half), half)
-            # A few of them: together the shifts have all.
+            # A few of them, all at the one shift that has no other beside it.
             entries = np.arange(len(distances))
-            entries[(entries + turn) % _EACH != 0] = -1
+            if shift != 16:
+                entries[(entries + shift) % _EACH != 0] = -1
             for chosen in at_sums(weights, entries, places, most):
                 turn += 1
                 d = distances[chosen]
                 maximum = high if turn % 3 else low + int(d.max())
                 settings = {"mult": mult, "shift": shift, "fmt": int(turn % 4 > 0)}
-                yield Edge((maximum - d).astype(self.input_dtype(parameters)), settings)
+                yield Edge((maximum - d).astype(dtype), settings)
+            # The maximum rises by them from the first beat, of one element, to the second.
+            every = 1 if shift in (16, 17) else 2 * _EACH
+            for number, d in enumerate(distances[1:].tolist()):
+                if (number + shift) % every == 0 and lanes < parameters["MAX_LEN"]:
+                    turn += 1
+                    maximum = high if turn % 3 else low + d
+                    x, mask = np.full(lanes + 1, low), np.ones(lanes + 1, bool)
+                    x[0], x[-1], mask[1:-1] = maximum - d, maximum, False
+                    settings = {"mult": mult, "shift": shift, "fmt": 1}
+                    yield Edge(x.astype(dtype), settings, mask=mask)
 
     def _edges(self, parameters: Parameters) -> Iterator[Edge]:
         lanes, max_len = parameters["LANES"], parameters["MAX_LEN"]

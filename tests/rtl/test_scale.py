@@ -13,6 +13,7 @@ from softnorm.flow import tools
 from softnorm.flow.bulk import rtl
 from softnorm.flow.sim import conform
 from softnorm.models import vectors
+from softnorm.tb.stimulus.values import RowMaker, batch
 from softnorm.units import UNITS
 
 UNIT = UNITS["e2softmax"]
@@ -126,3 +127,15 @@ def test_the_papers_scale_gives_the_papers_bits(half):
         settings["mult"] = 57
         got = rtl.run(UNIT, {**size, "IN_W": bits, "SCALE": 1}, wide, mask, settings, sim=ANY)
         assert (got.out != plain.out).any()
+
+
+@pytest.mark.parametrize("given", [one for one in UNIT.configurations if "SCALE" in one])
+def test_rows_at_edges_reach_every_code_and_every_shift(given):
+    """Whatever the seed: each code on each side of S = 16, in both corrections, too."""
+    parameters = UNIT.resolve(given)
+    found = list(RowMaker(np.random.default_rng(1), UNIT, parameters).edges())
+    coverage = UNIT.coverage(parameters)
+    UNIT.sample(coverage, parameters, batch(UNIT, parameters, found))
+    for name, point in coverage.points.items():
+        holes = [bin for bin, count in zip(point.bins, point.counts, strict=True) if not count]
+        assert point.group != "log2exp" or not holes, f"{name}: {holes}"
