@@ -17,12 +17,12 @@ from __future__ import annotations
 import functools
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from pysat.solvers import Solver
 
-_CONFLICTS = 200000  # a question
-_ROUNDS = 200  # states that are looked at
+_CONFLICTS = 50000  # a question
 _RUNS, _CLOCKS = 512, 128  # of random inputs
 _SPLIT = 8  # clocks, from one choice of runs to the next
 _NEW = 8  # statements made of one state
@@ -34,11 +34,28 @@ Bit = tuple[int, int]  # a bit of the state: its literal now, and in the next cl
 Statement = tuple[Bit, ...]  # never all 1
 
 
+@dataclass
+class Effort:
+    """What may still be spent on a proof. No proof that was found has taken a fifth of it.
+
+    rounds     states that are looked at
+    conflicts  of the solver
+    """
+
+    rounds: int = 400
+    conflicts: int = 150000
+
+    @property
+    def spent(self) -> bool:
+        """Whether nothing is left."""
+        return self.rounds <= 0 or self.conflicts <= 0
+
+
 class Encoding:
     """A circuit's gates in a SAT solver, as far as questions need them."""
 
-    def __init__(self, circuit: Simulation) -> None:
-        self.circuit = circuit
+    def __init__(self, circuit: Simulation, effort: Effort) -> None:
+        self.circuit, self._effort = circuit, effort
         self._solver = Solver(name="glucose4")
         self._coded = {0}
         self._top = self._zero = circuit.size
@@ -81,8 +98,13 @@ class Encoding:
 
     def solve(self, *assumed: int, conflicts: int = _CONFLICTS) -> bool | None:
         """Whether all can hold; None: not decided."""
-        self._solver.conf_budget(conflicts)
-        return self._solver.solve_limited(assumptions=assumed)
+        if self._effort.spent:
+            return None
+        self._solver.conf_budget(min(conflicts, self._effort.conflicts))
+        before = self._solver.accum_stats()["conflicts"]
+        found = self._solver.solve_limited(assumptions=assumed)
+        self._effort.conflicts -= self._solver.accum_stats()["conflicts"] - before
+        return found
 
     def equal(self, one: int, other: int, conflicts: int) -> None:
         """If two literals are the same in every state, say so from now on."""
@@ -112,7 +134,8 @@ class Encoding:
         inputs = [one for one in valued if abs(one) in self.circuit.inputs]
         states = [one for one in valued if abs(one) not in self.circuit.inputs]
         for _ in range(3):
-            self.solve(-aim, *inputs, *states)
+            if self.solve(-aim, *inputs, *states) is not False:
+                break
             core = set(self._solver.get_core() or ())
             fewer = [one for one in states if one in core]
             if len(fewer) == len(states):
@@ -137,8 +160,10 @@ class Induction:
         high: int,
         bits: Sequence[Bit],
         apart: Mapping[Bit, tuple[Bit, Bit]],
+        effort: Effort,
     ) -> None:
-        self._encoding, self._circuit, self._started = Encoding(circuit), circuit, started
+        self._encoding, self._circuit, self._started = Encoding(circuit, effort), circuit, started
+        self._effort = effort
         self._of = {now >> 1: (now, then) for now, then in bits}
         self._apart = {one[0] >> 1: (bit, both) for bit, both in apart.items() for one in both}
         self._differ = dict.fromkeys(apart)
@@ -176,7 +201,8 @@ class Induction:
         """Whether `bad` is proved to be 1 in no clock."""
         encoding = self._encoding
         target = encoding.code(bad)
-        for _ in range(_ROUNDS):
+        while not self._effort.spent:
+            self._effort.rounds -= 1
             self.last = []
             assumed = [one for one, _ in self._left.values()]
             found = encoding.solve(*assumed, target)

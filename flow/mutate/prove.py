@@ -25,7 +25,7 @@ from .. import tools
 from . import induct
 from .netlist import CHOSEN, Mutant, Mutants, MutateError
 
-VERSION = 15  # of the proofs that are kept
+VERSION = 16  # of the proofs that are kept
 _LOWERED = 12  # version of how a circuit is made
 _TRIES = 6  # with more flip-flops apart
 _RUNS, _CLOCKS = 256, 128  # of random inputs
@@ -179,7 +179,8 @@ class Circuit:
         pair = _Pair(self, mutant, [])
         if pair.bad == 0:
             return {"by": SAME, "tried": ""}
-        if pair.same_anywhere():
+        effort = induct.Effort()
+        if pair.same_anywhere(effort):
             return {"by": "same in every state", "tried": ""}
         # From reset on. Flip-flops that are apart exist twice, the others once: that both would
         # take the same is to be proved, too, so that a proof with few of them is one of the whole.
@@ -188,10 +189,10 @@ class Circuit:
         if seen:
             return {"by": "", "tried": "differs with random inputs, legal or not"}
         for _ in range(_TRIES):
-            proved, more = _Pair(self, mutant, apart).invariant()
+            proved, more = _Pair(self, mutant, apart).invariant(effort)
             if proved:
                 return {"by": "invariant", "tried": ""}
-            if not more:
+            if not more or effort.spent:
                 break
             # The others of the register will be next.
             bits = (bit for one in more for bit in self.register.get(one, [one]))
@@ -276,10 +277,10 @@ class _Pair:
         shown = ever.any(axis=1).tolist()
         return [one for one, yes in zip(self.differ, shown, strict=False) if yes], shown[-1]
 
-    def same_anywhere(self) -> bool:
+    def same_anywhere(self, effort: induct.Effort) -> bool:
         """Whether `bad` is 1 in no state at all."""
         circuit = self._simulation()
-        with induct.Encoding(circuit) as encoding:
+        with induct.Encoding(circuit, effort) as encoding:
             found = encoding.solve(encoding.code(self.bad))
             if found is None:
                 # Signal by signal, those that random values do not tell apart.
@@ -294,11 +295,11 @@ class _Pair:
                 found = encoding.solve(encoding.code(self.bad))
         return found is False
 
-    def invariant(self) -> tuple[bool, list[int]]:
+    def invariant(self, effort: induct.Effort) -> tuple[bool, list[int]]:
         """Whether `bad` is proved never to be 1; else flip-flops that should exist twice."""
         apart = {bit: (self._right[one], self._wrong[one]) for one, bit in self._apart.items()}
         bits = [*self._right.values(), *self._wrong.values()]
-        about = (self._simulation(), self.started, self._reset >> 1, bits, apart)
+        about = (self._simulation(), self.started, self._reset >> 1, bits, apart, effort)
         with induct.Induction(*about) as work:
             if work.never(self.bad):
                 return True, []

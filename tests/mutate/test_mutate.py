@@ -205,7 +205,7 @@ def test_an_invariant_is_what_follows_from_itself(wide, found):
     flip_flops = [(started, 1), (valid, one), (apart, takes)]
     circuit = induct.Simulation(aig.size, aig.gates, flip_flops)
     bits = [(valid, one), (apart, takes)]
-    with induct.Induction(circuit, started, one >> 1, bits, {}) as work:
+    with induct.Induction(circuit, started, one >> 1, bits, {}, induct.Effort()) as work:
         assert work.never(bad) == found
 
 
