@@ -36,7 +36,7 @@ Statement = tuple[Bit, ...]  # never all 1
 
 @dataclass
 class Effort:
-    """What may still be spent on a proof. No proof that was found has taken a fifth of it.
+    """What may still be spent on a proof. The longest proof seen took a third of it.
 
     rounds     states that are looked at
     conflicts  of the solver
