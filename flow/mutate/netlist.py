@@ -223,8 +223,8 @@ def chosen_by_register(verilog: str, width: int) -> str:
         f"  input [{width - 1}:0] {SELECT};\n  input {LOAD};\n  reg [{width - 1}:0] {CHOSEN};\n"
         f"  always @(posedge {LOAD}) {CHOSEN} <= {SELECT};\n"
     )
-    last = f"{CHOSEN});"  # of the module's ports
-    if last not in verilog or inputs not in verilog:
+    last = re.search(rf"\b{CHOSEN}\s*\);", verilog)  # port; a long list ends in a line of its own
+    if last is None or inputs not in verilog:
         raise MutateError(f"Yosys' Verilog has no input {CHOSEN} of {width} bits")
-    changed = verilog.replace(last, f"{SELECT}, {LOAD});", 1)
+    changed = verilog.replace(last[0], f"{SELECT}, {LOAD});", 1)
     return changed.replace(inputs, register, 1)

@@ -78,6 +78,16 @@ def test_no_clock_is_mutated_and_every_mode_is_drawn(twin):
     assert all(one.lines for one in made.mutants if "proc" not in one.cell)
 
 
+@pytest.mark.parametrize("end", ["sn_chosen);", "sn_chosen\n);"])
+def test_a_list_of_ports_may_end_in_a_line_of_its_own(end):
+    """As Yosys writes that of a unit with many ports."""
+    declared = "  input [1:0] sn_chosen;\n  wire [1:0] sn_chosen;\n"
+    verilog = netlist.chosen_by_register(f"module m(a, {end}\n{declared}", 2)
+    assert verilog.startswith("module m(a, sn_select, sn_load);\n  input [1:0] sn_select;")
+    with pytest.raises(MutateError, match="no input sn_chosen of 3 bits"):
+        netlist.chosen_by_register(f"module m(a, {end}\n{declared}", 3)
+
+
 # --- kills ----------------------------------------------------------------------------------------
 
 
