@@ -225,7 +225,7 @@ def test_an_invariant_proves_nothing_that_can_be_seen(twin):
     seen = [one for one in made.mutants if circuit.prove(one)["tried"].startswith("differs")]
     assert seen
     for one in seen[:: len(seen) // 4]:
-        assert not prove._Pair(circuit, one, every).invariant()[0], one.name
+        assert not prove._Pair(circuit, one, every).invariant(induct.Effort())[0], one.name
 
 
 def test_a_proof_is_of_the_selection_that_is_simulated(tmp_path):
