@@ -46,13 +46,8 @@ class QuantiseResult:
 
 
 @dataclass(frozen=True)
-class Quantise:
-    """The requantiser for one set of elaboration parameters, which are named as in the RTL.
-
-    LANES: elements a beat, 1 to 64, a power of two. No influence on results.
-    IN_W: bits of an input, 16 or 32.
-    Raises TypeError or ValueError for anything else.
-    """
+class _Cell:
+    """What both cells have: their elaboration parameters, and the inputs that follow from them."""
 
     LANES: int = 32
     IN_W: int = 32
@@ -63,8 +58,18 @@ class Quantise:
 
     @property
     def in_dtype(self) -> np.dtype:
-        """What `x` has to be: int16 or int32, by IN_W."""
+        """What inputs have to be: int16 or int32, by IN_W."""
         return np.dtype(f"int{self.IN_W}")
+
+
+@dataclass(frozen=True)
+class Quantise(_Cell):
+    """The requantiser for one set of elaboration parameters, which are named as in the RTL.
+
+    LANES: elements a beat, 1 to 64, a power of two. No influence on results.
+    IN_W: bits of an input, 16 or 32.
+    Raises TypeError or ValueError for anything else.
+    """
 
     def __call__(
         self,
@@ -158,7 +163,7 @@ class ResidualResult:
 
 
 @dataclass(frozen=True)
-class ResidualAdd:
+class ResidualAdd(_Cell):
     """The residual adder for one set of elaboration parameters, which are named as in the RTL.
 
     LANES: elements a beat, 1 to 64, a power of two. Of influence on results only where the two
@@ -166,18 +171,6 @@ class ResidualAdd:
     IN_W: bits of an element, in both streams and in the result, 16 or 32.
     Raises TypeError or ValueError for anything else.
     """
-
-    LANES: int = 32
-    IN_W: int = 32
-
-    def __post_init__(self) -> None:
-        checks.check_parameter("LANES", self.LANES, LANES)
-        checks.check_parameter("IN_W", self.IN_W, WIDTHS)
-
-    @property
-    def in_dtype(self) -> np.dtype:
-        """What `x` and `residual` have to be: int16 or int32, by IN_W."""
-        return np.dtype(f"int{self.IN_W}")
 
     def __call__(
         self,

@@ -8,7 +8,7 @@ make new statements, those of few bits that random runs have never shown togethe
 none, the statement that breaks is given up. What is left in the end follows from itself, and holds
 in every clock from reset on.
 
-Random runs only suggest; what is proved follows from clauses alone. Effort is counted in questions
+Random runs only suggest; what is proved follows from clauses alone. Effort is counted in states
 and in conflicts of the solver, not in time: the result is the same on every machine.
 """
 
