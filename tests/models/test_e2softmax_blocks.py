@@ -5,11 +5,13 @@ Against a scalar model in plain Python, and against itself where one setting has
 another gives. Each check is tried on a model with a planted fault, which it has to see.
 """
 
+import math
 from itertools import pairwise
 
 import numpy as np
 import pytest
 
+from softnorm.flow.paths import ROOT
 from softnorm.models import e2softmax
 from softnorm.models.e2softmax import SUM_LIMIT, E2Softmax, SoftmaxResult
 
@@ -570,3 +572,17 @@ def test_arguments(run, parameters, arguments, error, message):
 def test_a_setting_that_is_off_may_be_tied_low():
     tied = {"mult": 0, "shift": np.zeros(2, int), "s7": 0, "carry_max": 0, "carry_sum": 0}
     assert (E2Softmax()(BYTES, frac=3, **tied).out == E2Softmax()(BYTES, frac=3).out).all()
+
+
+def test_the_example_of_the_page_is_what_the_model_gives():
+    """docs/units/e2softmax.md: logits at a scale that is no power of two."""
+    page = " ".join((ROOT / "docs/units/e2softmax.md").read_text(encoding="utf-8").split())
+    x = np.array([[127, 117, 107, 97]], np.int8)
+    best = {"LANES": 4, "MAX_LEN": 4, "DIV_BITS": 4, "EXP_FRAC": 1}
+    scaled = E2Softmax(**best, SCALE=1)(x, mult=148 - 128, shift=9).out[0]
+    nearest = E2Softmax(**best)(x, frac=3).out[0]
+    exact = np.rint(256 * np.exp(0.1 * x[0]) / np.exp(0.1 * x[0]).sum()).astype(int)
+    assert pytest.approx(0.1 * math.log2(math.e) * 2, rel=0.01) == 148 * 2.0**-9
+    given, power, right = (", ".join(map(str, row)) for row in (scaled, nearest, exact))
+    assert f"at the scale 0.1 give {given} with" in page
+    assert f"nearest power of two, gives {power}. An exact softmax gives {right}." in page
