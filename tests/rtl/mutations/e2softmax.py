@@ -382,8 +382,8 @@ MUTATIONS: dict[str, Mutation] = {
     ),
     "pass 2 starts a beat early": Mutation(
         (
-            (BUFFER, "close_i ? '0 : open_q + CntW'(done_i)", "'0"),
-            (BUFFER, "(close_i ? open_q + CntW'(done_i) : '0)", "CntW'(done_i)"),
+            (BUFFER, "close_i ? '0 : open_d", "'0"),
+            (BUFFER, "(close_i ? CntW'(open_d) : '0)", "CntW'(done_i)"),
         ),
         "lengths",
         "",
@@ -419,8 +419,8 @@ MUTATIONS: dict[str, Mutation] = {
         (
             (
                 BUFFER,
-                "closed_q <= closed_q - CntW'(rd_beat) + (close_i ? open_q + CntW'(done_i) : '0);",
-                "late_q   <= close_i ? open_q + CntW'(done_i) : '0;\n"
+                "closed_q <= closed_q - CntW'(rd_beat) + (close_i ? CntW'(open_d) : '0);",
+                "late_q   <= close_i ? CntW'(open_d) : '0;\n"
                 "      closed_q <= closed_q - CntW'(rd_beat) + late_q;",
             ),
             (BUFFER, "      open_q       <= '0;", "      open_q       <= '0;\n late_q <= '0;"),
