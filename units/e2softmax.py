@@ -268,7 +268,7 @@ class E2SoftmaxUnit(SoftmaxUnit):
                 at = min(2 * pair, len(distances))
                 distances[at:at] = [distance, distance]
                 yield Edge((127 - np.array(distances)).astype(np.int8), settings)
-        # The smallest weights, each in each lane, in a sum that just reaches the place: it needs it.
+        # The smallest weights, each in each lane, in a sum that just reaches a place.
         reach = sorted(Filler(weights).below(places[0] - int(weights[0]), most)[0])
         for one in dict.fromkeys(reach[-_SMALLEST:]):
             for lane in range(lanes):

@@ -32,8 +32,8 @@ _CHANCE = 2.0  # times that they would have met in the random runs, were they in
 ALL = (1 << 64) - 1
 Bit = tuple[int, int]  # a bit of the state: its literal now, and in the next clock
 Statement = tuple[Bit, ...]  # never all 1
-# A gate's literals in both circuits; then its inputs: gates (numbers), -1 where the two are the same, or
-# None where they are opposite.
+# A gate's literals in both circuits; then its inputs: gates (numbers), -1 where the two are the
+# same, None where they are opposite.
 Gate = tuple[int | None, ...]
 
 
@@ -104,7 +104,7 @@ class Encoding:
         return self._literal(literal)
 
     def _pair(self, gate: int) -> None:
-        """Both gates of a pair differ only where an input does: the solver does not search for it."""
+        """Both gates of a pair differ only where an input does: said, not searched for."""
         one, other, *inputs = self._pairs[gate]
         if any(literal >> 1 not in self._coded for literal in (one, other)):
             return
@@ -180,6 +180,7 @@ class Induction:
     high     an input that is 0 rarely, in random runs
     bits     of the state that statements are made of
     apart    bits that tell that two others differ -> the two
+    pairs    gates that exist twice
     """
 
     def __init__(
@@ -189,8 +190,8 @@ class Induction:
         high: int,
         bits: Sequence[Bit],
         apart: Mapping[Bit, tuple[Bit, Bit]],
-        pairs: Sequence[Gate],
         effort: Effort,
+        pairs: Sequence[Gate] = (),
     ) -> None:
         self._encoding = Encoding(circuit, effort, pairs)
         self._circuit, self._started = circuit, started

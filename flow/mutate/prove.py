@@ -300,8 +300,8 @@ class _Pair:
         """Whether `bad` is proved never to be 1; else flip-flops that should exist twice."""
         apart = {bit: (self._right[one], self._wrong[one]) for one, bit in self._apart.items()}
         bits = [*self._right.values(), *self._wrong.values()]
-        about = (self._simulation(), self.started, self._reset >> 1, bits, apart, self._pairs, effort)
-        with induct.Induction(*about) as work:
+        about = (self._simulation(), self.started, self._reset >> 1, bits, apart)
+        with induct.Induction(*about, effort, self._pairs) as work:
             if work.never(self.bad):
                 return True, []
             last = work.last

@@ -38,12 +38,12 @@ module e2softmax_log2exp_scaled #(
   localparam int TW     = Narrow ? 8 : 13 + EXP_FRAC;
   localparam int Digits = (TW + 1) / 2;
   localparam int ProdW  = TW + 8;
-  localparam int Least  = 3 - EXP_FRAC;              // of S, where IN_W = 8
-  localparam int RawW   = CODE_W + (Narrow ? 1 : 2); // one bit below the code, it, and what is above
+  localparam int Least  = 3 - EXP_FRAC;  // of S, where IN_W = 8
+  localparam int RawW   = CODE_W + 2;    // one bit below the code, it, and one above
   // The shifter: bits in, of which LeftW come out, by up to 2^Steps - 1.
   localparam int Steps  = Narrow ? 4 : 6;
   localparam int ShiftW = Narrow ? ProdW + 1 - Least : 48;  // d << 16: what is left of it after >> S is t
-  localparam int LeftW  = Narrow ? RawW : TW;
+  localparam int LeftW  = Narrow ? CODE_W + 1 : TW;
 
   logic [TW-1:0]     t;
   logic [7:0]        m;
@@ -71,7 +71,7 @@ module e2softmax_log2exp_scaled #(
     assign m      = (shift_i > 6'd16) ? 8'd0 : {1'b1, mult_i};
     assign place  = (shift_i < 6'(Least)) ? 4'd0 : 4'(shift_i - 6'(Least));
     assign whole  = product[ProdW-1:Least-1];
-    assign raw    = left;
+    assign raw    = {1'b0, left};
     assign beyond = far;
   end else begin : gen_wide
     sn_pipe #(
@@ -97,20 +97,18 @@ module e2softmax_log2exp_scaled #(
   assign thrice = 10'(m) + {1'b0, m, 1'b0};
   assign bits   = (2 * Digits)'(t);
   for (genvar n = 0; n < Digits; n++) begin : gen_row
-    logic [9:0]  row, sum;
-    logic [10:0] carry;
+    logic [9:0] row, sum;  // at most 3 M and 4 M
     assign row = bits[2*n+1] ? (bits[2*n] ? thrice : {1'b0, m, 1'b0}) : {2'b0, m & {8{bits[2*n]}}};
     if (n == 0) begin : gen_first
-      assign sum   = row;
-      assign carry = '0;
+      assign sum = row;
     end else begin : gen_next
-      logic [9:0] prev;
-      assign prev     = {1'b0, gen_row[n-1].carry[10], gen_row[n-1].sum[9:2]};
+      logic [9:0] prev, carry;
+      assign prev     = {2'b0, gen_row[n-1].sum[9:2]};
       assign carry[0] = 1'b0;
-      for (genvar j = 0; j < 10; j++) begin : gen_bit
-        assign sum[j]     = row[j] ^ prev[j] ^ carry[j];
-        assign carry[j+1] = (row[j] && prev[j]) || (carry[j] && (row[j] ^ prev[j]));
+      for (genvar j = 1; j < 10; j++) begin : gen_bit
+        assign carry[j] = (row[j-1] ^ prev[j-1]) ? carry[j-1] : prev[j-1];
       end
+      assign sum = row ^ prev ^ carry;
     end
     assign product[2*n+:2] = sum[1:0];
   end
@@ -141,14 +139,10 @@ module e2softmax_log2exp_scaled #(
   assign far  = gen_step[Steps-1].far_here;
 
   // -------------------------------------------------------------------------------------- the result
-  assign rounded = raw[CODE_W:1] + CODE_W'(raw[0]);
+  assign rounded  = raw[CODE_W:1] + CODE_W'(raw[0]);
   // The largest raw value below the cut would round up past the last code.
-  if (Narrow) begin : gen_cut
-    assign saturate = beyond || (&raw[CODE_W:0]);
-  end else begin : gen_cut_wide
-    assign saturate = beyond || raw[RawW-1] || (&raw[CODE_W:0]);
-  end
-  assign code_o = saturate ? '1 : rounded;
+  assign saturate = beyond || raw[RawW-1] || (&raw[CODE_W:0]);
+  assign code_o   = saturate ? '1 : rounded;
 
   logic unused;
   assign unused = ^{gen_step[Steps-1].rest[ShiftW-1:LeftW], product};
