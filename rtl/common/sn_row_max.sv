@@ -50,8 +50,8 @@ module sn_row_max #(
 
   if (START == 0) begin : gen_zero
     logic unused;
+    assign prev = first_i ? '0 : max_o;
     assign unused = ^start_i;
-    assign prev   = first_i ? '0 : max_o;
   end else begin : gen_start
     assign prev = first_i ? start_i : max_o;
   end

@@ -353,7 +353,7 @@ module e2softmax #(
   logic [IN_W-1:0]     p1_sum_row_m;
 
   sn_leading_one #(
-    .W   (SumW - 15),
+    .W   ((BLOCKS != 0) ? 17 : LenW + 1),
     .FRAC(DIV_BITS)
   ) u_leading_one (
     .data_i(p1_sum[SumW-1:15-DIV_BITS]),
@@ -418,7 +418,7 @@ module e2softmax #(
 
   logic unused;
   assign unused = ^{p1_sum_ctl.first, p1_sum_ctl.last, p1_sum[14-DIV_BITS:0],
-                    cfg_frac_i, cfg_mult_i, cfg_shift_i, cfg_s7_i, carry_key, p2_rd_sum};
+                    cfg_frac_i, cfg_mult_i, cfg_shift_i, cfg_s7_i, carry_key};
 
   // -------------------------------------------------------------------------------------- row buffer
   logic                        advance, p2_rd_valid, p2_rd_last;
@@ -462,7 +462,9 @@ module e2softmax #(
   assign {p2_rd_err_keep, p2_rd_err_len, p2_rd_cfg, p2_rd_scale,
           p2_rd_row_m, p2_rd_ks, p2_rd_bin} = p2_rd_row[RowW-StateW-1:0];
   if (BLOCKS == 0) begin : gen_no_state
-    assign p2_rd_sum = '0;
+    logic unused_sum;
+    assign p2_rd_sum  = '0;
+    assign unused_sum = ^p2_rd_sum;
   end else begin : gen_state
     assign p2_rd_sum = p2_rd_row[RowW-1-:32];
   end

@@ -99,8 +99,8 @@ module e2softmax_reduction #(
 
   if (BLOCKS == 0) begin : gen_zero
     logic unused;
+    assign prev = first_i ? '0 : sum_o;
     assign unused = ^start_i;
-    assign prev   = first_i ? '0 : sum_o;
   end else begin : gen_start
     assign prev = first_i ? start_i : sum_o;
   end

@@ -127,7 +127,7 @@ MUTATIONS: dict[str, Mutation] = {
     ),
     "Sum one bit narrow": Mutation(
         (
-            (TOP, "SumW     = 16 + LenW", "SumW     = 15 + LenW"),
+            (TOP, "? 32 : 16 + LenW", "? 32 : 15 + LenW"),
             (
                 TOP,
                 ".data_i(p1_sum[SumW-1:15-DIV_BITS])",
@@ -821,8 +821,8 @@ MUTATIONS: dict[str, Mutation] = {
         (
             (
                 TOP,
-                ".row_scaled_i(p2_rd_fmt),",
-                ".row_scaled_i(p2_rd_fmt && !(p2_rd_last && p2_div_last && p2_rd_err_keep)),",
+                ".row_scaled_i  (!p2_rd_linear),",
+                ".row_scaled_i(!p2_rd_linear && !(p2_rd_last && p2_div_last && p2_rd_err_keep)),",
             ),
         ),
         "errors",
