@@ -8,7 +8,7 @@
 //                               +-- err_len, err_keep, rows, count ------+
 //
 // Registers: e2softmax_axil.rdl, of which PeakRDL makes e2softmax_axil_regs*.sv, e2softmax_axil.h and
-// docs/units/e2softmax_axil.md. A write of DESC puts the settings of one row into the queue, of DEPTH
+// docs/e2softmax_axil_regs.md. A write of DESC puts the settings of one row into the queue, of DEPTH
 // entries; the row that comes in takes the oldest one, and frees it with its tlast. Without one
 // s_axis_tready is low. A write of DESC into a full queue, or of a part of it, is answered with SLVERR,
 // and nothing is lost.

@@ -111,7 +111,9 @@ class Bench:
         wanted = int(want.exponent[0]) | (x.shape[1] > MAX_LEN) << 5
         if "carry_sum" in settings:
             bits = OF_UNIT.get("IN_W", 8)
-            wanted |= (int(want.out_max[0]) & (1 << bits) - 1) << 7 | int(want.out_sum[0]) << 7 + bits
+            wanted |= (int(want.out_max[0]) & (1 << bits) - 1) << 7 | int(
+                want.out_sum[0]
+            ) << 7 + bits
         assert got.tuser == wanted, (hex(got.tuser), hex(wanted))
 
 
@@ -140,7 +142,8 @@ async def rows(dut):
     await writing
     await ClockCycles(dut.clk, 4)
     long = sum(x.shape[1] > MAX_LEN for x, _, _ in given)
-    assert long and await bench.read(ERR_LEN) == long
+    assert long
+    assert await bench.read(ERR_LEN) == long
     assert await bench.read(ERR_KEEP) == 0
     assert await bench.read(ROWS) == len(given)
     assert await bench.read(STATUS) == 1 << 17  # empty
@@ -224,7 +227,8 @@ async def waiting(dut):
             and dut.s_axil_awready.value
         ):
             asked = clocks
-    assert asked and clocks - asked <= 4
+    assert asked
+    assert clocks - asked <= 4
     await bench.compare(x, mask, settings)
     for _ in range(50):
         await RisingEdge(dut.clk)
