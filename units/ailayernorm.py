@@ -48,6 +48,11 @@ Wanted = list[tuple[np.ndarray, np.ndarray]]  # of `edges.picked`
 _SPREADS = ("0", "< 1", "1 .. 4", "4 ..")  # |mean| in standard deviations
 
 
+def exact_squares(parameters: Parameters) -> bool:
+    """Whether there is no DynamicCompress."""
+    return bool(parameters.get("EXACT_SQ", 0))
+
+
 @dataclass(frozen=True)
 class AILayerNormUnit(Unit):
     """See `units.unit.Unit`."""
@@ -169,7 +174,8 @@ class AILayerNormUnit(Unit):
         }
 
     def tables(self, parameters: Parameters) -> dict[str, TableSize]:
-        return {"square": TableSize(16, 8), "RSQRT": TableSize(96, 10)}
+        square = {} if exact_squares(parameters) else {"square": TableSize(16, 8)}
+        return {**square, "RSQRT": TableSize(96, 10)}
 
     def roms(self) -> tuple[Rom, ...]:
         return (
@@ -311,11 +317,13 @@ class AILayerNormUnit(Unit):
         """Where rows are at an edge, for `picked`."""
         settings, log = rows.settings, rows.settings["inv_exp"]
         norm = np.where(settings["rms"] == 0, 0.0, np.inf)
-        fine = trace.ex2 - trace.mean**2
+        spread = trace.ex2 - trace.mean**2
         inside = np.where(trace.e >= 4, 0.0, np.inf)
         share = (trace.var << 5) / (1 << 2 * trace.e) - trace.v  # of the entry, from its beginning
         means = ties(trace.sum * settings["inv_mant"], 11 + log)
-        places = log + (3 if parameters["CMP_RANGES"] == 2 else 7)  # of two ranges they count 16
+        # Squares of two ranges count 16.
+        fine = parameters["CMP_RANGES"] == 3 or exact_squares(parameters)
+        places = log + (7 if fine else 3)
         averages = ties(trace.square_sum * settings["inv_mant"], places)
         return [
             (trace.v, inside + share),
@@ -323,7 +331,7 @@ class AILayerNormUnit(Unit):
             (trace.e, norm),
             *((log, norm + distance) for distance in means),
             *((log, distance) for distance in averages),
-            (np.clip(fine, -1, 2), norm),
+            (np.clip(spread, -1, 2), norm),
             (trace.mean & 3, norm),
             *outputs_wanted(trace, rows, trace.v),
         ]
@@ -334,17 +342,23 @@ class AILayerNormUnit(Unit):
         longest, ranges = parameters["MAX_LEN"], parameters["CMP_RANGES"]
         c = Coverage()
         c.group("statistics")
-        c.point("range", range(ranges), "range of DynamicCompress that |x - zp| lies in")
-        c.point("y", range(16), "4-bit code of an element")
-        c.cross(
-            "range x y",
-            ("range", "y"),
-            "each code of each range; the upper ranges start at a quarter",
-            lambda s, y: y >= 4 or s == 0,
-        )
-        c.point("clip", _CLIPS, "magnitudes whose code would round past 15")
+        if exact_squares(parameters):
+            c.point("bits", range(9), "bits of |x - zp|")
+        else:
+            c.point("range", range(ranges), "range of DynamicCompress that |x - zp| lies in")
+            c.point("y", range(16), "4-bit code of an element")
+            c.cross(
+                "range x y",
+                ("range", "y"),
+                "each code of each range; the upper ranges start at a quarter",
+                lambda s, y: y >= 4 or s == 0,
+            )
+            c.point("clip", _CLIPS, "magnitudes whose code would round past 15")
         c.point("alpha", range(MAX_ALPHA + 1), "power of two of an element's channel")
-        c.cross("range x alpha", ("range", "alpha"), "each range at each alpha")
+        if exact_squares(parameters):
+            c.cross("bits x alpha", ("bits", "alpha"), "magnitudes at each alpha")
+        else:
+            c.cross("range x alpha", ("range", "alpha"), "each range at each alpha")
         c.point("zp", [*_ZP, "other"], "zero point of a row")
         c.point("sign", ("x < zp", "x = zp", "x > zp"), "side of the zero point")
         c.group("moments")
@@ -373,7 +387,7 @@ class AILayerNormUnit(Unit):
         for _, channels, part in by_channels(rows.select(some)):
             settings = part.settings
             trace = self.model(**parameters).trace(part.x, channels, part.mask, **named(part))
-            self._sample_elements(coverage, trace, channels, part.mask)
+            self._sample_elements(coverage, parameters, trace, channels, part.mask)
             coverage.sample("zp", _place(_ZP, settings["zp"]))
             coverage.sample("Lz", settings["inv_exp"])
             coverage.sample("rsqrt", trace.v - 32)
@@ -395,14 +409,22 @@ class AILayerNormUnit(Unit):
 
     @staticmethod
     def _sample_elements(
-        coverage: Coverage, trace: NormTrace, channels: Channels, mask: np.ndarray
+        coverage: Coverage,
+        parameters: Parameters,
+        trace: NormTrace,
+        channels: Channels,
+        mask: np.ndarray,
     ) -> None:
         alpha = np.where(mask, channels.alpha.astype(int), -1)
-        coverage.sample("range x y", trace.s, trace.y, axes=("range", "y"))
-        coverage.sample("range x alpha", trace.s, alpha)
+        if exact_squares(parameters):
+            bits = np.where(mask, np.frexp(trace.u.astype(float))[1], -1)
+            coverage.sample("bits x alpha", bits, alpha, axes=("bits", "alpha"))
+        else:
+            coverage.sample("range x y", trace.s, trace.y, axes=("range", "y"))
+            coverage.sample("range x alpha", trace.s, alpha)
+            clip = np.where(trace.u >= 248, 2, np.isin(trace.u, (62, 63)) * 1)
+            coverage.sample("clip", np.where(mask, clip, -1))
         coverage.sample("alpha", alpha)
-        clip = np.where(trace.u >= 248, 2, np.isin(trace.u, (62, 63)) * 1)
-        coverage.sample("clip", np.where(mask, clip, -1))
         coverage.sample("sign", np.where(mask, np.sign(trace.a) + 1, -1))
         coverage.sample("gamma", np.where(mask, np.sign(channels.gamma) + 1, -1))
 
@@ -469,6 +491,7 @@ AILAYERNORM = AILayerNormUnit(
         "common/sn_pipe.sv",
         "common/sn_reduce_tree.sv",
         "common/sn_multiply.sv",
+        "common/sn_square.sv",
         "common/sn_row_guard.sv",
         "common/sn_row_buffer.sv",
         "common/sn_row_output.sv",

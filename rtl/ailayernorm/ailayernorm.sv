@@ -13,6 +13,7 @@
 //   a = x - zp                                       x uint8, real value scale * 2^alpha * a
 //   Ex  = sum of a << alpha                          12 + clog2(MAX_LEN) bits
 //   Ex2 = sum of (y*y << 4s) << 2 alpha              y: 4 bits of |a| (DynamicCompress), s: its range
+//         EXACT_SQ = 1: sum of a*a << 2 alpha
 //   mean = Ex / n,  var = max(Ex2 / n - mean^2, 1)   1/n as a 16-bit mantissa and a shift
 //   out = sat(rnd(A * ((a << alpha << 2) - mu) / 2^sh) + beta),  A = rnd(gamma * RSQRT / 2^8)
 //   cfg_rms_i = 1: mean = 0, which is RMSNorm        out int8, real value out * 2^-ofrac
@@ -38,6 +39,7 @@ module ailayernorm #(
   parameter  int LANES      = 32,    // 1, 2, 4, 8, 16, 32, 64: elements a beat
   parameter  int MAX_LEN    = 1024,  // LANES .. 65536: elements a row; longer rows are cut there
   parameter  int CMP_RANGES = 2,     // 2 (paper) or 3: ranges of DynamicCompress
+  parameter  int EXACT_SQ   = 0,     // 1: exact squares, in the place of DynamicCompress
   localparam int ADDR_W     = (MAX_LEN > 1) ? $clog2(MAX_LEN) : 1,
   localparam int LEN_W      = $clog2(MAX_LEN + 1),
   localparam int EXP_W      = (MAX_LEN > 1) ? $clog2($clog2(MAX_LEN + 1)) : 1,
@@ -89,12 +91,16 @@ module ailayernorm #(
   if (CMP_RANGES < 2 || CMP_RANGES > 3) begin : gen_check_cmp_ranges
     ailayernorm_error_CMP_RANGES_must_be_2_or_3 u_stop ();
   end
+  if (EXACT_SQ < 0 || EXACT_SQ > 1) begin : gen_check_exact_sq
+    ailayernorm_error_EXACT_SQ_must_be_0_or_1 u_stop ();
+  end
 
   localparam int MaxBeats = (MAX_LEN + LANES - 1) / LANES;
   localparam int IndexW   = (MaxBeats > 1) ? $clog2(MaxBeats) : 1;
   localparam int LenLog   = $clog2(MAX_LEN);
   localparam int SumW     = 12 + LenLog;
-  localparam int SquareW  = ((CMP_RANGES == 2) ? 18 : 22) + LenLog;
+  localparam int Ranges   = (EXACT_SQ == 1) ? 3 : CMP_RANGES;  // of three the squares count ones, too
+  localparam int SquareW  = ((Ranges == 2) ? 18 : 22) + LenLog;
   localparam int PlaceW   = $clog2($clog2(MAX_LEN + 1) + 1);  // of Lz + 1
   localparam int StepW    = 12;
   localparam int DevW     = 15;  // of a step less mu, and of mu
@@ -217,7 +223,8 @@ module ailayernorm #(
     .SUM_W     (SumW),
     .SQUARE_W  (SquareW),
     .COUNT_W   (LEN_W),
-    .CMP_RANGES(CMP_RANGES)
+    .CMP_RANGES(CMP_RANGES),
+    .EXACT_SQ  (EXACT_SQ)
   ) u_statistics (
     .clk_i,
     .load_i      (p1_valid[StSum-1]),
@@ -306,7 +313,7 @@ module ailayernorm #(
     .SQUARE_W  (SquareW),
     .EXP_W     (EXP_W),
     .PLACE_W   (PlaceW),
-    .CMP_RANGES(CMP_RANGES)
+    .CMP_RANGES(Ranges)
   ) u_moments (
     .clk_i,
     .load_i      (p1_closing[0]),

@@ -14,6 +14,7 @@ MOMENTS = "ailayernorm/ailayernorm_moments.sv"
 AFFINE = "common/sn_affine.sv"
 SHIFT = "common/sn_shift_saturate.sv"
 MULTIPLY = "common/sn_multiply.sv"
+SQUARE = "common/sn_square.sv"
 COLUMN = "common/sn_channel_column.sv"
 TABLES = "ailayernorm/ailayernorm_tables_pkg.sv"
 
@@ -218,10 +219,10 @@ MUTATIONS: dict[str, Mutation] = {
         ((MOMENTS, "PLACE_W'(!inv_mant_i[15]);", "PLACE_W'(1);"),), "shapes", VALUE
     ),
     "square of the mean: its sign not taken off": Mutation(
-        ((MOMENTS, " - (SqW'(low & {", " - (SqW'(0 & {"),), "levels", VALUE
+        ((SQUARE, " - (P_W'(low & {", " - (P_W'(0 & {"),), "levels", VALUE
     ),
     "square of the mean: top pair left out": Mutation(
-        ((MOMENTS, "assign sq_row[i] = ", "assign sq_row[i] = (i == MeanW - 3) ? '0 : "),),
+        ((SQUARE, "assign row[i] = ", "assign row[i] = (i == 13) ? '0 : "),),
         "levels",
         VALUE,
         rows=100,
