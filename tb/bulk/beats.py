@@ -15,7 +15,16 @@ from types import MappingProxyType
 
 import numpy as np
 
-from softnorm.units.unit import BANKS, ChannelSet, Outputs, Parameters, Rows, Unit
+from softnorm.units.unit import (
+    BANKS,
+    ChannelSet,
+    Outputs,
+    Parameters,
+    Rows,
+    Unit,
+    from_bits,
+    to_bits,
+)
 
 from ..check.contract import InputBeats, OutputBeats, StreamShape
 from ..stimulus.values import CLOCK_NS, STALLS, Reset, sink_stalls
@@ -245,7 +254,7 @@ def noise(unit: Unit, parameters: Parameters, rng: np.random.Generator) -> Beats
     wanted = unit.settings(parameters)
     settings = np.zeros((NOISES, len(wanted)), np.uint32)
     for column, setting in enumerate(wanted):  # all that a pin can carry
-        settings[:, column] = rng.integers(1 << setting.values[-1].bit_length(), size=NOISES)
+        settings[:, column] = rng.integers(1 << setting.bits, size=NOISES)
     return Beats(
         rng.integers(256, size=(NOISES, size), dtype=np.uint8),
         _lane_bits(rng.random((NOISES, lanes)) < 0.5),
@@ -377,7 +386,10 @@ class Phases:
 
 @dataclass(frozen=True)
 class Room:
-    """Where the beats that come out go: arrays as those of `Beats`, and tuser [beats] uint8."""
+    """Where the beats that come out go: arrays as those of `Beats`, and tuser.
+
+    user   [beats, bytes] uint8, the low one first; unused bits are 0
+    """
 
     data: np.ndarray
     keep: np.ndarray
@@ -393,7 +405,7 @@ class Room:
             np.empty((count, size), np.uint8),
             np.empty((count, -(-shape.lanes // 8)), np.uint8),
             np.empty(count, np.uint8),
-            np.empty(count, np.uint8),
+            np.empty((count, shape.user_bytes), np.uint8),
         )
 
 
@@ -434,7 +446,8 @@ class Job:
         settings = np.zeros((len(rows), len(wanted)), np.uint32)
         for column, setting in enumerate(wanted):
             bank = loads is not None and setting.name == "bank"
-            settings[:, column] = loads.row_bank if bank else rows.settings[setting.name]
+            values = loads.row_bank if bank else rows.settings[setting.name]
+            settings[:, column] = to_bits(setting, np.asarray(values, np.int64))
         beats = pack(shape, rows, settings, rng, drive.keeps)
         room = Room.of(shape, rows.length)
         pulses = len(beats.last) + 64  # right ones at most, and some wrong ones
@@ -509,7 +522,7 @@ def driven(unit: Unit, parameters: Parameters, rows: Rows, job: Job, which: slic
         keep=_bits(job.beats.keep[beats], shape.lanes),
         strb=_bits(job.beats.strb[beats], shape.lanes),
         settings={
-            setting.name: job.beats.settings[which, column].astype(int)
+            setting.name: from_bits(setting, job.beats.settings[which, column].astype(int))
             for column, setting in enumerate(unit.settings(parameters))
         },
         channels=rows.channels,
@@ -525,12 +538,24 @@ def came(shape: StreamShape, job: Job, ends: np.ndarray, first: int) -> OutputBe
         count=np.diff(ends, prepend=first),
         data=data.reshape(-1, shape.lanes).astype(shape.out_dtype, copy=False),
         keep=_bits(room.keep[beats], shape.lanes),
-        user=room.user[beats].astype(int),
+        user=_fields(shape, room.user[beats]),
     )
 
 
+def _fields(shape: StreamShape, user: np.ndarray) -> np.ndarray:
+    """tuser [beats, bytes] as [beats, fields] int."""
+    found = []
+    for bits in shape.user_slices():
+        first, last = bits.start // 8, (bits.stop - 1) // 8
+        number = user[:, last].astype(np.int64)
+        for byte in range(last - 1, first - 1, -1):
+            number = number << 8 | user[:, byte]
+        found.append(number >> bits.start % 8 & (1 << bits.stop - bits.start) - 1)
+    return np.stack(found, axis=1)
+
+
 def unpack(shape: StreamShape, rows: Rows, room: Room) -> tuple[np.ndarray, np.ndarray]:
-    """(out [rows, width], tuser [rows]) of the beats that came out.
+    """(out [rows, width], tuser [rows, fields]) of the beats that came out.
 
     Raises ShapeError if tlast or tkeep is not that of the beat that went in, a lane without an
     element is not 0, or tuser changes within a row.
@@ -555,7 +580,9 @@ def unpack(shape: StreamShape, rows: Rows, room: Room) -> tuple[np.ndarray, np.n
     whole[ends] = keep[ends] == _words(_lane_bits(exists))
     wrong(~whole, "tkeep is not that of the beat that went in")
     user = room.user[ends]
-    wrong(room.user != np.repeat(user, beats), "tuser changes within the row")
+    same = room.user == np.repeat(user, beats, axis=0)
+    wrong(~same.all(axis=1), "tuser changes within the row")
+    user = _fields(shape, user)
 
     data = room.data.view(shape.out_dtype.newbyteorder("<")).astype(shape.out_dtype, copy=False)
     stale = np.zeros(len(data), bool)

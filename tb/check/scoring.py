@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from softnorm.units.unit import Outputs, Parameters, Unit
+from softnorm.units.unit import Outputs, Parameters, Unit, from_bits, to_bits
 
-from .contract import Expected, InputBeats, Outcome, StreamShape, expect
+from .contract import FLAGS, Expected, InputBeats, Outcome, StreamShape, expect
 
 ERRORS = ("err_len", "err_keep")  # outputs <name>_o, a clock for each error
 
@@ -89,20 +89,22 @@ class Scorer:
         model, err_len = self._model(expected)
         clocks = [clock for given, _ in timing.clocks for clock in given]
         self._account(self.pulses, expected, err_len, np.array(clocks))
-        user = (
+        flags = (
             model.exponent.astype(int)
             | err_len.astype(int) << 5
             | expected.err_keep.astype(int) << 6
         )
+        others = [to_bits(field, model.user[field.name]) for field in self.shape.user[1:]]
+        user = np.stack([flags, *others], axis=1)
         want = self._padded(model, expected)
         wrong = expected.beats != seen.beats
         width = min(expected.keep.shape[1], seen.keep.shape[1])
         wrong |= (expected.keep[:, :width] != seen.keep[:, :width]).any(axis=1)
         wrong |= (want[:, :width] != seen.out[:, :width]).any(axis=1)
-        wrong |= (user[:, None] != seen.user).any(axis=1)
+        wrong |= (user[:, None] != seen.user).any(axis=(1, 2))
         if wrong.any():
             number = int(wrong.argmax())
-            return self._report(number, expected, seen, want[number], int(user[number]), timing)
+            return self._report(number, expected, seen, want[number], user[number], timing)
         self.rows += len(expected.beats)
         self.elements += int(expected.keep.sum())
         for listener in self.listeners:
@@ -170,7 +172,7 @@ class Scorer:
         expected: Expected,
         seen: Outcome,
         want: np.ndarray,
-        user: int,
+        user: np.ndarray,
         timing: Timing,
     ) -> str:
         """Say what went wrong so that a person can act on it."""
@@ -192,14 +194,15 @@ class Scorer:
             lines.append(
                 f"  beats (tlast): expected {expected.beats[number]}, got {seen.beats[number]}"
             )
-        others = np.flatnonzero(seen.user[number] != user)
-        if others.size:
-            beat = int(others[0])
-            got = int(seen.user[number, beat])
-            lines.append(
-                f"  beat {beat}, tuser {{err_keep, err_len, exponent}}: expected {user:07b}, got "
-                + (f"{got:07b}" if got >= 0 else "an X")
-            )
+        for place, field in enumerate(self.shape.user):
+            others = np.flatnonzero(seen.user[number, :, place] != user[place])
+            if others.size:
+                both = (int(user[place]), int(seen.user[number, others[0], place]))
+                due, got = (
+                    "an X" if raw < 0 else f"{raw:07b}" if field is FLAGS else from_bits(field, raw)
+                    for raw in both
+                )
+                lines.append(f"  beat {others[0]}, tuser {field.name}: expected {due}, got {got}")
         width = min(len(keep), seen.keep.shape[1], lanes * int(seen.beats[number]))
         bad_keep = np.flatnonzero(keep[:width] != seen.keep[number, :width])
         if bad_keep.size:

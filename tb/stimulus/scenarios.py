@@ -57,11 +57,15 @@ class Scenario:
 
 
 def rows_of(unit: Unit, parameters: Parameters, file: Vectors) -> Rows:
-    """The rows of a vector file; settings that it does not give follow from the row, or are 0."""
+    """The rows of a vector file; settings that it does not give follow from the row, or are 0.
+
+    An entry of a setting's name is that setting, row by row.
+    """
     file = unit.adopted(file, parameters)
     count = len(file.length)
-    given = file.run_settings
     wanted = unit.settings(parameters)
+    named = {one.name: file.extra[one.name] for one in wanted if one.name in file.extra}
+    given = {**named, **file.run_settings}
     follow = []
     if any(setting.name not in given for setting in wanted):
         follow = [unit.complete(parameters, mask) for mask in file.mask]

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from pyuvm import uvm_active_passive_enum, uvm_agent, uvm_analysis_export, uvm_sequencer
 
-from softnorm.units.unit import BANKS, ChannelField, ChannelSet, Parameters, Unit
+from softnorm.units.unit import BANKS, ChannelField, ChannelSet, Parameters, Setting, Unit
 
 from ..check.contract import StreamShape
 from .pins import Clocking, ResetLine
@@ -78,10 +78,10 @@ class StreamConfig(AgentConfig):
 
 @dataclass(kw_only=True)
 class SourceConfig(StreamConfig):
-    """The input stream, with the settings (name -> values) and, where there is one, the table."""
+    """The input stream, with the settings and, where there is one, the table."""
 
     shape: StreamShape
-    settings: Mapping[str, Sequence[int]]
+    settings: Sequence[Setting]
     table: TableMirror | None = None
 
 
@@ -144,7 +144,7 @@ class EnvConfig:
         if unit.channels:
             table = TableMirror(unit.channels, shape.max_len)
             channels = ChannelConfig(**common, fields=unit.channels, table=table)
-        settings = {setting.name: setting.values for setting in unit.settings(parameters)}
+        settings = unit.settings(parameters)
         return cls(
             unit=unit,
             parameters=parameters,
