@@ -491,7 +491,6 @@ AILAYERNORM = AILayerNormUnit(
         "common/sn_pipe.sv",
         "common/sn_reduce_tree.sv",
         "common/sn_multiply.sv",
-        "common/sn_square.sv",
         "common/sn_row_guard.sv",
         "common/sn_row_buffer.sv",
         "common/sn_row_output.sv",
@@ -502,6 +501,7 @@ AILAYERNORM = AILayerNormUnit(
         "common/sn_norm_back.sv",
         "ailayernorm/ailayernorm_tables_pkg.sv",
         "ailayernorm/ailayernorm_compress.sv",
+        "ailayernorm/ailayernorm_square.sv",
         "ailayernorm/ailayernorm_statistics.sv",
         "ailayernorm/ailayernorm_moments.sv",
         "ailayernorm/ailayernorm.sv",
@@ -518,6 +518,8 @@ AILAYERNORM = AILayerNormUnit(
         {"LANES": 2, "MAX_LEN": 3},
         # A tree with a register; a length that needs a bit more than an address.
         {"LANES": 8, "MAX_LEN": 256, "CMP_RANGES": 3},
+        # Squares as they are.
+        {"LANES": 4, "MAX_LEN": 64, "EXACT_SQ": 1},
         # A tree with two registers.
         {"LANES": 64, "MAX_LEN": 4096},
     ),
@@ -533,6 +535,8 @@ AILAYERNORM = AILayerNormUnit(
         {"MAX_LEN": 65537},
         {"CMP_RANGES": 1},
         {"CMP_RANGES": 4},
+        {"EXACT_SQ": -1},
+        {"EXACT_SQ": 2},
     ),
     channels=(
         ChannelField("alpha", np.dtype(np.uint8), range(MAX_ALPHA + 1)),

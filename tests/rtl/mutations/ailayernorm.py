@@ -10,15 +10,17 @@ TOP = "ailayernorm/ailayernorm.sv"
 BACK = "common/sn_norm_back.sv"
 STATISTICS = "ailayernorm/ailayernorm_statistics.sv"
 COMPRESS = "ailayernorm/ailayernorm_compress.sv"
+SQUARE = "ailayernorm/ailayernorm_square.sv"
 MOMENTS = "ailayernorm/ailayernorm_moments.sv"
 AFFINE = "common/sn_affine.sv"
 SHIFT = "common/sn_shift_saturate.sv"
 MULTIPLY = "common/sn_multiply.sv"
-SQUARE = "common/sn_square.sv"
 COLUMN = "common/sn_channel_column.sv"
 TABLES = "ailayernorm/ailayernorm_tables_pkg.sv"
 
 ERR_LEN = "err_len_o was high for"
+
+EXACT = {"EXACT_SQ": 1}
 
 # A bank that a pass switches to a row late; `{}` loads it at the end of a row.
 _LATE_BANK = (
@@ -31,6 +33,25 @@ _LATE_BANK = (
 _MASKED_DATA = (GUARD, "{LANE_W{active[i] && accept}}", "{LANE_W{accept}}")
 
 MUTATIONS: dict[str, Mutation] = {
+    # ----------------------------------------------------------------------- exact squares
+    "exact squares: the sign's part left out": Mutation(
+        ((SQUARE, "- {low[6:0] & {7{a_i[8]}}, 9'b0}", ""),), "shapes", VALUE, EXACT
+    ),
+    "exact squares: top pair left out": Mutation(
+        ((SQUARE, "assign row[i] = ", "assign row[i] = (i == 6) ? '0 : "),), "shapes", VALUE, EXACT
+    ),
+    "exact squares: least pair left out": Mutation(
+        ((SQUARE, ">> (i + 1)) &", ">> (i + 1) & {8'hff, i > 0}) &"),), "shapes", VALUE, EXACT
+    ),
+    "exact squares: shifted by alpha, not 2 alpha": Mutation(
+        ((STATISTICS, "SqW'(exact_q) << {alpha, 1'b0}", "SqW'(exact_q) << alpha"),),
+        "shapes",
+        VALUE,
+        EXACT,
+    ),
+    "exact squares: counted in units of 16": Mutation(
+        ((TOP, "(EXACT_SQ == 1) ? 3 : CMP_RANGES", "CMP_RANGES"),), "smoke", "", EXACT
+    ),
     # ------------------------------------------------------------------------- statistics
     "compress: wraps at 62 and 63": Mutation(
         ((COMPRESS, "(&top) ? top", "(&top && upper) ? top"),), "shapes", VALUE
@@ -219,10 +240,10 @@ MUTATIONS: dict[str, Mutation] = {
         ((MOMENTS, "PLACE_W'(!inv_mant_i[15]);", "PLACE_W'(1);"),), "shapes", VALUE
     ),
     "square of the mean: its sign not taken off": Mutation(
-        ((SQUARE, " - (P_W'(low & {", " - (P_W'(0 & {"),), "levels", VALUE
+        ((MOMENTS, " - (SqW'(low & {", " - (SqW'(0 & {"),), "levels", VALUE
     ),
     "square of the mean: top pair left out": Mutation(
-        ((SQUARE, "assign row[i] = ", "assign row[i] = (i == 13) ? '0 : "),),
+        ((MOMENTS, "assign sq_row[i] = ", "assign sq_row[i] = (i == MeanW - 3) ? '0 : "),),
         "levels",
         VALUE,
         rows=100,
