@@ -184,9 +184,9 @@ class AILayerNorm:
     LANES: int = 32
     MAX_LEN: int = 1024
     CMP_RANGES: int = 2
-    IN_W: int = field(default=8, metadata=MODEL_ONLY)
-    EPS: int = field(default=0, metadata=MODEL_ONLY)
-    IMPRECISE: int = field(default=0, metadata=MODEL_ONLY)
+    IN_W: int = field(default=8, metadata=FEATURE)
+    EPS: int = field(default=0, metadata=FEATURE)
+    IMPRECISE: int = field(default=0, metadata=FEATURE)
     EXACT_SQ: int = field(default=0, metadata=FEATURE)
     A_BITS: int = field(default=10, metadata=MODEL_ONLY)
 

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +14,10 @@ import numpy as np
 
 from softnorm.models import metrics, reference
 from softnorm.models.ailayernorm import (
+    EPSILON,
     MANTISSA,
+    QMULT,
+    QSHIFT,
     AILayerNorm,
     NormTrace,
     reciprocal,
@@ -21,6 +26,7 @@ from softnorm.models.ailayernorm import (
 from softnorm.models.arith import FRACS
 from softnorm.models.channels import MAX_ALPHA, Channels, ChannelSet
 from softnorm.models.ptf import FoldedNorm, Ptf
+from softnorm.models.vectors import Vectors
 
 from .coverage import Coverage
 from .edges import picked, ties
@@ -36,8 +42,16 @@ from .unit import (
     Setting,
     TableSize,
     Unit,
+    UserField,
     Variant,
 )
+
+QMULT_SETTING = Setting("qmult", range(QMULT[1] + 1), "scale of wide inputs: Q of Q * 2^-qshift")
+QSHIFT_SETTING = Setting("qshift", range(QSHIFT[1] + 1), "scale of wide inputs: its shift")
+EPS_SETTING = Setting("eps", range(EPSILON[1] + 1), "epsilon, by 1/256 of an input step squared")
+
+# The scale of 1, at which a wide input is (x - zp) * 2^alpha.
+_SAME = {"qmult": 1 << 15, "qshift": 15}
 
 _MANTISSAS = (MANTISSA[0], 0x5555, 0x7C1F, MANTISSA[1] - 1, MANTISSA[1])  # M of edges
 _WRONG_LENGTH = 0.05  # fraction of random rows with a wrong cfg_len_i or reciprocal
@@ -46,6 +60,16 @@ _CLIPS = ("none", "62, 63", "248 ..")
 SIDES = ("low", "none", "high")
 Wanted = list[tuple[np.ndarray, np.ndarray]]  # of `edges.picked`
 _SPREADS = ("0", "< 1", "1 .. 4", "4 ..")  # |mean| in standard deviations
+
+
+def wide(parameters: Parameters) -> int:
+    """Clocks in which bytes are made of wide inputs."""
+    return 2 if parameters.get("IN_W", 8) > 8 else 0
+
+
+def widened(x: np.ndarray, zp: np.ndarray, alpha: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """Wide inputs that `_SAME` makes bytes x [rows, width] of; zp [rows], alpha [.., width]."""
+    return ((x.astype(np.int64) - zp[:, None]) << alpha).astype(dtype)
 
 
 def exact_squares(parameters: Parameters) -> bool:
@@ -70,7 +94,49 @@ class AILayerNormUnit(Unit):
             Setting("gfrac", FRACS, "fraction bits of gamma"),
             Setting("ofrac", FRACS, "fraction bits of the output"),
             Setting("rms", range(2), "0 LayerNorm, 1 RMSNorm", words=("LayerNorm", "RMSNorm")),
+            *((QMULT_SETTING, QSHIFT_SETTING) if wide(parameters) else ()),
+            *((EPS_SETTING,) if parameters.get("EPS", 0) else ()),
         )
+
+    def input_dtype(self, parameters: Parameters) -> np.dtype:
+        return self.model(**parameters).in_dtype if wide(parameters) else self.in_dtype
+
+    def user_fields(self, parameters: Parameters) -> tuple[UserField, ...]:
+        return (UserField("imprecise", 1),) if parameters.get("IMPRECISE", 0) else ()
+
+    def row_errors(self, parameters: Parameters) -> dict[str, int]:
+        if "IMPRECISE" not in self.features:  # a baseline
+            return {}
+        return {"imprecise": 7 + tree_stages(parameters["LANES"]) + wide(parameters)}
+
+    def adopted(self, file: Vectors, parameters: Parameters) -> Vectors:
+        """PTF bytes, for a build of wide inputs: wide ones that make the same bytes."""
+        if not wide(parameters) or file.x.dtype != np.uint8 or "alpha" not in file.channels:
+            return file
+        zp = np.broadcast_to(np.asarray(file.run_settings["zp"]), len(file.x))
+        alpha = file.channels["alpha"][file.channel_set]
+        return dataclasses.replace(
+            file,
+            settings={**file.settings, **_SAME},
+            x=widened(file.x, zp, alpha, self.input_dtype(parameters)),
+        )
+
+    def fitted(
+        self, parameters: Parameters, x: np.ndarray, rng: np.random.Generator
+    ) -> dict[str, int]:
+        """A scale that makes bytes of the row: with most others all of them are at an end, or zp.
+
+        And now and then an epsilon of the size of a variance, or none.
+        """
+        found = {}
+        if wide(parameters) and rng.random() < 0.85:
+            mult = int(rng.integers(1 << 15, 1 << 16))
+            most = max(1, int(np.abs(x.astype(np.int64)).max()))
+            shift = math.log2(most * mult / 128) - rng.uniform(-1, 4)
+            found = {"qmult": mult, "qshift": min(max(round(shift), QSHIFT[0]), QSHIFT[1])}
+        if parameters.get("EPS", 0):
+            found["eps"] = int(2 ** rng.uniform(0, 16)) - 1
+        return found
 
     def out_dtype(self, parameters: Parameters) -> np.dtype:
         return np.dtype(np.int8)
@@ -117,10 +183,13 @@ class AILayerNormUnit(Unit):
 
     def predict(self, parameters: Parameters, rows: Rows) -> Outputs:
         out, err_len = np.zeros(rows.x.shape, np.int8), np.zeros(len(rows), bool)
+        user = {field.name: np.zeros(len(rows), int) for field in self.user_fields(parameters)}
         for chosen, channels, part in by_channels(rows):
             result = self.model(**parameters)(part.x, channels, part.mask, **named(part))
             out[chosen], err_len[chosen] = result.out, result.err_len
-        return Outputs(out, np.zeros(len(rows), np.int8), err_len)
+            for name, values in user.items():
+                values[chosen] = getattr(result, name)
+        return Outputs(out, np.zeros(len(rows), np.int8), err_len, user)
 
     def values(
         self, parameters: Parameters, rows: Rows, outputs: Outputs
@@ -154,20 +223,21 @@ class AILayerNormUnit(Unit):
         }
 
     def latency(self, parameters: Parameters) -> tuple[int, ...]:
-        return (14 + tree_stages(parameters["LANES"]),)
+        return (14 + tree_stages(parameters["LANES"]) + wide(parameters),)
 
     def err_len_delay(self, parameters: Parameters) -> int:
-        return 4 + tree_stages(parameters["LANES"])
+        return 4 + tree_stages(parameters["LANES"]) + wide(parameters)
 
     def storage(self, parameters: Parameters) -> dict[str, tuple[int, int]]:
         lanes = parameters["LANES"]
         beats = -(-parameters["MAX_LEN"] // lanes)
-        words = beats + 10 + tree_stages(lanes)
+        words = beats + 10 + tree_stages(lanes) + wide(parameters)
+        flags = 2 + int(bool(parameters.get("IMPRECISE", 0)))
         return {
             "beats": (words, 1 + 1),  # bank, last
             # A step also tells what is masked or absent.
             "beats: steps (read a clock later)": (words, 12 * lanes),
-            "rows": (words, 2 + 15 + 9 + 5),  # flags, mu, rsqrt, sh
+            "rows": (words, flags + 15 + 9 + 5),  # mu, rsqrt, sh
             "channels, alpha": (BANKS * beats, 2 * lanes),
             "channels, gamma": (BANKS * beats, 8 * lanes),
             "channels, beta": (BANKS * beats, 8 * lanes),
@@ -186,6 +256,9 @@ class AILayerNormUnit(Unit):
     # ----------------------------------------------------------------------------------- edges
 
     def edges(self, parameters: Parameters) -> Iterator[Edge]:
+        if wide(parameters):
+            yield from self._wide_edges(parameters)
+            return
         rows = self._candidates(parameters)
         for number, channels in enumerate(rows.channels):
             part = rows.select(rows.channel_set == number)
@@ -207,6 +280,41 @@ class AILayerNormUnit(Unit):
             yield from self._any_reciprocals(parameters)
         if "len" in (setting.name for setting in self.settings(parameters)):
             yield from self._wrong_lengths(parameters["MAX_LEN"], rows.channels[0])
+
+    def _wide_edges(self, parameters: Parameters) -> Iterator[Edge]:
+        """Those of bytes, of inputs that make the same; and where the bytes themselves round."""
+        dtype = self.input_dtype(parameters)
+        bytes_of = {name: value for name, value in parameters.items() if name != "IN_W"}
+        spare = 8 * dtype.itemsize - 12  # bits that a step at alpha = 3 leaves
+        for number, edge in enumerate(self.edges(bytes_of)):
+            assert edge.channels is not None
+            alpha = edge.channels.values["alpha"][: len(edge.x)]
+            x = widened(edge.x[None], np.array([edge.settings.get("zp", 0)]), alpha, dtype)[0]
+            up = number % (spare + 1)
+            scale = {**_SAME, "qshift": _SAME["qshift"] + up}
+            yield edge._replace(x=x << up, settings={**edge.settings, **scale})
+        yield from self._rounded(parameters)
+
+    def _rounded(self, parameters: Parameters) -> Iterator[Edge]:
+        """Inputs about to round up to each byte at an end, or beside zp, at every shift."""
+        dtype, lanes = self.input_dtype(parameters), parameters["LANES"]
+        low, high = np.iinfo(dtype).min, np.iinfo(dtype).max
+        channels = self._ends(parameters, alpha=0, gamma=64, beta=0)
+        alpha = np.arange(parameters["MAX_LEN"]) // lanes % (MAX_ALPHA + 1)
+        channels = ChannelSet({**channels.values, "alpha": alpha.astype(np.uint8)})
+        length = min(parameters["MAX_LEN"], 4 * lanes)
+        alpha = alpha[:length]
+        for qshift, zp in itertools.product(range(QSHIFT[1] + 1), (0, 128, 255)):
+            for number, mult in enumerate((QMULT[1], 1 << 15, 0x9A3D, 1)):
+                # The least v that gives r: v * mult >= (2 r - 1) * 2^(shift - 1).
+                places = np.resize([-zp, 1 - zp, 0, 1, 255 - zp, 256 - zp], length)
+                half = (2 * places.astype(object) - 1) << (qshift + alpha.astype(object))
+                v = [-(-int(h) // (2 * mult)) for h in half]
+                v = np.clip(v, low, high) - (np.arange(length) // 6 + number + qshift) % 2
+                v[(qshift + number) % length] = (low, high)[qshift % 2]
+                settings = {"qmult": mult, "qshift": qshift, "zp": zp, "gfrac": 6, "rms": 1}
+                x = np.clip(v, low, high).astype(dtype)
+                yield Edge(x, settings, channels=channels)
 
     def _level(self, parameters: Parameters) -> Iterator[Edge]:
         """Beats of values that are close to each other: the least bit of a square shows.
@@ -500,6 +608,7 @@ AILAYERNORM = AILayerNormUnit(
         "common/sn_affine.sv",
         "common/sn_norm_back.sv",
         "ailayernorm/ailayernorm_tables_pkg.sv",
+        "ailayernorm/ailayernorm_quantise.sv",
         "ailayernorm/ailayernorm_compress.sv",
         "ailayernorm/ailayernorm_square.sv",
         "ailayernorm/ailayernorm_statistics.sv",
@@ -518,8 +627,13 @@ AILAYERNORM = AILayerNormUnit(
         {"LANES": 2, "MAX_LEN": 3},
         # A tree with a register; a length that needs a bit more than an address.
         {"LANES": 8, "MAX_LEN": 256, "CMP_RANGES": 3},
-        # Squares as they are.
-        {"LANES": 4, "MAX_LEN": 64, "EXACT_SQ": 1},
+        # Squares as they are; nothing is imprecise with them.
+        {"LANES": 4, "MAX_LEN": 64, "EXACT_SQ": 1, "IMPRECISE": 1},
+        # An epsilon, a flag for what 4-bit squares cannot do.
+        {"LANES": 4, "MAX_LEN": 64, "EPS": 1, "IMPRECISE": 1},
+        # Bytes of wide inputs.
+        {"LANES": 2, "MAX_LEN": 32, "IN_W": 16, "EPS": 1},
+        {"LANES": 8, "MAX_LEN": 64, "CMP_RANGES": 3, "IN_W": 32, "IMPRECISE": 1},
         # A tree with two registers.
         {"LANES": 64, "MAX_LEN": 4096},
     ),
@@ -535,7 +649,9 @@ AILAYERNORM = AILayerNormUnit(
         {"MAX_LEN": 65537},
         {"CMP_RANGES": 1},
         {"CMP_RANGES": 4},
-        {"EXACT_SQ": -1},
+        {"IN_W": 24},
+        {"EPS": 2},
+        {"IMPRECISE": 2},
         {"EXACT_SQ": 2},
     ),
     channels=(
