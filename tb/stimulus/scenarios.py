@@ -138,22 +138,31 @@ def _shapes(bench: Bench) -> Iterator[Phase]:
     yield Phase(make.edges())
 
 
+_MANY = 1 << 16  # values of a setting that are a number of a row's own, not a choice
+
+
+def _choices(make: RowMaker) -> dict[str, range]:
+    """The settings that are to be combined; what the others are is drawn for each row."""
+    return {name: values for name, values in make.drawn.items() if len(values) < _MANY}
+
+
 def _combinations(make: RowMaker, most: int) -> list[dict[str, int]]:
-    """Settings in every combination, or `most` drawn ones where there are more."""
-    sizes = [len(values) for values in make.drawn.values()]
+    """Choices in every combination, or `most` drawn ones where there are more."""
+    choices = _choices(make)
+    sizes = [len(values) for values in choices.values()]
     every = int(np.prod(sizes))
     found = []
     for flat in make.rng.permutation(every)[:most]:
         places = np.unravel_index(flat, sizes)
-        named = zip(make.drawn.items(), places, strict=True)
+        named = zip(choices.items(), places, strict=True)
         found.append({name: values[int(place)] for (name, values), place in named})
     return found
 
 
 def _each_value(make: RowMaker, count: int = 8) -> list[dict[str, int]]:
-    """Settings `count` times: every value of each setting that has no more values than that."""
+    """Choices `count` times: every value of each setting that has no more values than that."""
     found: list[dict[str, int]] = [{} for _ in range(count)]
-    for name, values in make.drawn.items():
+    for name, values in _choices(make).items():
         places = make.rng.permutation(len(values)).tolist()
         for number, settings in enumerate(found):
             settings[name] = values[places[number % len(values)]]
