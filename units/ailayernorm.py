@@ -18,12 +18,13 @@ from softnorm.models.ailayernorm import (
     MANTISSA,
     QMULT,
     QSHIFT,
+    VAR_LIMIT,
     AILayerNorm,
     NormTrace,
     reciprocal,
     rsqrt_table,
 )
-from softnorm.models.arith import FRACS
+from softnorm.models.arith import FRACS, rescale
 from softnorm.models.channels import MAX_ALPHA, Channels, ChannelSet
 from softnorm.models.ptf import FoldedNorm, Ptf
 from softnorm.models.vectors import Vectors
@@ -59,6 +60,7 @@ _ZP = (0, 1, 127, 128, 129, 254, 255)  # zero points with a bin of their own
 _CLIPS = ("none", "62, 63", "248 ..")
 SIDES = ("low", "none", "high")
 Wanted = list[tuple[np.ndarray, np.ndarray]]  # of `edges.picked`
+_EPSILONS = ("0", "1 .. 256", "257 .. 65534", "65535")
 _SPREADS = ("0", "< 1", "1 .. 4", "4 ..")  # |mean| in standard deviations
 
 
@@ -135,7 +137,7 @@ class AILayerNormUnit(Unit):
             shift = math.log2(most * mult / 128) - rng.uniform(-1, 4)
             found = {"qmult": mult, "qshift": min(max(round(shift), QSHIFT[0]), QSHIFT[1])}
         if parameters.get("EPS", 0):
-            found["eps"] = int(2 ** rng.uniform(0, 16)) - 1
+            found["eps"] = min(int(2 ** rng.uniform(0, 16.5)) - 1, EPSILON[1])
         return found
 
     def out_dtype(self, parameters: Parameters) -> np.dtype:
@@ -275,6 +277,8 @@ class AILayerNormUnit(Unit):
                 x = np.array([abs(zp - u), zp, zp, zp])
                 yield Edge(x, {"zp": zp, "rms": 1}, channels=rows.channels[0])
             yield from self._level(parameters)
+        if parameters.get("EPS", 0):
+            yield from self._limits(parameters)
         yield from self._nearly_level(parameters)
         if "inv_mant" in (setting.name for setting in self.settings(parameters)):
             yield from self._any_reciprocals(parameters)
@@ -405,6 +409,9 @@ class AILayerNormUnit(Unit):
         follow = [self.complete(parameters, np.ones(n, bool)) for n in range(width + 1)]
         for name in follow[1]:
             settings[name] = np.array([one[name] for one in follow])[length]
+        if "eps" in settings:  # half of them without, the others of every size
+            sizes = np.exp2(rng.uniform(0, 16, count)).astype(int)
+            settings["eps"] = np.where(np.arange(count) // 2 % 2, sizes, 0)
         # Half of the outputs are of a size that int8 holds.
         fit = np.minimum(settings["gfrac"], settings["ofrac"])
         settings["ofrac"] = np.where(np.arange(count) % 2, fit, settings["ofrac"])
@@ -441,8 +448,54 @@ class AILayerNormUnit(Unit):
             *((log, distance) for distance in averages),
             (np.clip(spread, -1, 2), norm),
             (trace.mean & 3, norm),
+            *self._imprecise_wanted(trace, norm),
             *outputs_wanted(trace, rows, trace.v),
         ]
+
+    @staticmethod
+    def _imprecise_wanted(trace: NormTrace, norm: np.ndarray) -> Wanted:
+        """Rows whose flag hangs on a bit of the mean square, for each size of the mean."""
+        if trace.imprecise is None:
+            return []
+        square = trace.mean**2
+        over = square - 4 * np.maximum(trace.ex2 - square, 1)
+        size = np.frexp(square.astype(float))[1]
+        return [
+            (size, norm + np.where(flag, np.abs(over), np.inf))
+            for flag in (over > 0, over <= 0, over == 0)
+        ]
+
+    def _limits(self, parameters: Parameters) -> Iterator[Edge]:
+        """Variances at their limit, with a reciprocal that is not the row's, and around it."""
+        channels = self._ends(parameters, gamma=127, beta=0)
+        x = np.full(min(parameters["MAX_LEN"], 8), 255)
+        mants = np.arange(MANTISSA[0], MANTISSA[1] + 1)
+        base = {"zp": 0, "rms": 1, "gfrac": 0, "ofrac": 7}
+        for exp in range(parameters["MAX_LEN"].bit_length()):
+            rows = Rows(
+                np.broadcast_to(x.astype(self.in_dtype), (len(mants), len(x))),
+                np.ones((len(mants), len(x)), bool),
+                np.full(len(mants), len(x)),
+                {
+                    **{
+                        s.name: np.full(len(mants), base.get(s.name, 0))
+                        for s in self.settings(parameters)
+                    },
+                    "inv_mant": mants,
+                    "inv_exp": np.full(len(mants), exp),
+                },
+                (channels,),
+                np.zeros(len(mants), int),
+            )
+            ex2 = self.traced(parameters, rows).ex2
+            # 2^30 less this is left: an epsilon of that much reaches the limit, and more passes it.
+            left = VAR_LIMIT - ex2
+            for row in np.argsort(left)[:3]:
+                for more in (-1, 0, 1, 2):
+                    eps = int(left[row]) + more
+                    if 0 <= eps <= EPSILON[1]:
+                        scale = {"inv_mant": int(mants[row]), "inv_exp": exp, "eps": eps}
+                        yield Edge(x, {**base, **scale}, channels=channels)
 
     # -------------------------------------------------------------------------------- coverage
 
@@ -478,6 +531,16 @@ class AILayerNormUnit(Unit):
         c.point("negative", ("no", "yes"), "mean square below the mean's square")
         c.point("cancellation", _SPREADS, "|mean| in standard deviations")
         c.point("mean", ("negative", "0", "positive"), "sign of the mean")
+        if parameters.get("EPS", 0):
+            c.point("epsilon", _EPSILONS, "what is added to the variance")
+            c.point("limit", ("below", "at 2^30 - 1"), "variance cut with its epsilon")
+        if parameters.get("IMPRECISE", 0) and not exact_squares(parameters):
+            c.point("imprecise", ("no", "yes"), "4-bit squares may be wrong by a variance")
+        if wide(parameters):
+            c.group("bytes")
+            c.point("shift", range(QSHIFT[1] + MAX_ALPHA + 1), "right shift of a wide input")
+            c.point("byte", ("cut to 0", "inside", "cut to 255"), "byte of a wide input")
+            c.point("input", ("least", "other", "largest"), "a wide input at its ends")
         c.group("affine")
         c.point("sh", range(-7, 22), "right shift of the product")
         c.point("saturation", SIDES, "output cut to int8")
@@ -506,6 +569,14 @@ class AILayerNormUnit(Unit):
             bins = np.searchsorted((0.0, 1.0, 4.0), ratio, side="right")
             coverage.sample("cancellation", np.where(trace.mean == 0, 0, np.maximum(bins, 1)))
             coverage.sample("mean", np.sign(trace.mean) + 1)
+            if parameters.get("EPS", 0):
+                eps = settings["eps"]
+                coverage.sample("epsilon", np.searchsorted((0, 256, EPSILON[1] - 1), eps))
+                coverage.sample("limit", trace.ex2 - trace.mean**2 + eps > VAR_LIMIT)
+            if "imprecise" in coverage.points:
+                coverage.sample("imprecise", trace.imprecise)
+            if wide(parameters):
+                self._sample_bytes(coverage, part, channels)
             coverage.sample("sh", trace.sh + 7)
             sides = np.where(part.mask, trace.saturated + 1, -1)
             coverage.sample("rms x saturation", settings["rms"][:, None], sides)
@@ -514,6 +585,18 @@ class AILayerNormUnit(Unit):
             off = np.sign(trace.n - settings["len"])
             coverage.sample("count", np.where(off == 0, 0, np.where(off < 0, 1, 2)))
             coverage.sample("bank", settings["bank"])
+
+    @staticmethod
+    def _sample_bytes(coverage: Coverage, rows: Rows, channels: Channels) -> None:
+        shift = channels.alpha.astype(int) + rows.settings["qshift"][:, None]
+        coverage.sample("shift", np.where(rows.mask, shift, -1))
+        q = rescale(rows.x, rows.settings["qmult"][:, None], shift)
+        q += rows.settings["zp"][:, None]
+        sides = np.where(q < 0, 0, np.where(q > 255, 2, 1))
+        coverage.sample("byte", np.where(rows.mask, sides, -1))
+        ends = np.iinfo(rows.x.dtype)
+        at = 1 + (rows.x == ends.max) - (rows.x == ends.min).astype(int)
+        coverage.sample("input", np.where(rows.mask, at, -1))
 
     @staticmethod
     def _sample_elements(

@@ -22,16 +22,25 @@
 // cfg_inv_mant_i = round(2^(15 + Lz) / n), cfg_inv_exp_i = Lz = floor(log2 n) its reciprocal. A row of
 // another number sets err_len in tuser and pulses err_len_o. tuser's exponent is 0.
 //
+// Off by default, and then the ports are ignored, the outputs 0 and the cells those of before:
+//   IN_W = 16, 32  x is made here of wide inputs: sat(rnd(v * Q / 2^(qshift + alpha)) + zp, 0, 255)
+//   EPS = 1        var = min(max(Ex2 / n - mean^2 + eps, 1), 2^30 - 1)
+//   IMPRECISE = 1  a flag on top of tuser, and err_imprecise_o: mean^2 > 4 max(Ex2 / n - mean^2, 1), where
+//                  4-bit squares may be wrong by as much as the variance; never with EXACT_SQ = 1
+//   EXACT_SQ = 1   exact squares, in the place of DynamicCompress; CMP_RANGES has no effect
+//
 // Throughput: one beat a clock for ever, rows of any length, when neither side stalls.
 // Latency: from the transfer of a row's last beat to that of its first output beat
 //   LATENCY = 14 + T clocks, T = floor(clog2(LANES) / 3): 14 to LANES 4, 15 to LANES 32, 16 with 64.
+//   IN_W > 8: two clocks more, here and of err_len_o and err_imprecise_o.
 // Errors: err_keep_o is high 1 clock after the transfer of its beat; err_len_o comes
 //   ERR_LEN = 4 + T clocks after that of the first beat beyond MAX_LEN, or of the last beat of a row that
-//   has another number of unmasked elements than cfg_len_i.
+//   has another number of unmasked elements than cfg_len_i; err_imprecise_o is high for one clock
+//   ERR_IMPRECISE = 7 + T clocks after that of a row's last beat.
 // Storage: between the passes a ring of ceil(MAX_LEN/LANES) + 10 + T beats of 12 LANES bits (steps, which
 //   also tell what is masked or absent) and 2 bits (bank, and which is the last), and as many rows of 31
-//   bits; the channel table of 2 ceil(MAX_LEN/LANES) words of 2 LANES bits, and
-//   as many of 8 LANES, twice.
+//   bits (IMPRECISE = 1: 32); the channel table of 2 ceil(MAX_LEN/LANES) words of 2 LANES bits, and
+//   as many of 8 LANES, twice. IN_W > 8: two beats and rows more.
 //
 // s_axis_tready is a flip-flop. m_axis_tready enables the registers of pass 2 and goes no further.
 
@@ -39,7 +48,7 @@ module ailayernorm #(
   parameter  int LANES      = 32,    // 1, 2, 4, 8, 16, 32, 64: elements a beat
   parameter  int MAX_LEN    = 1024,  // LANES .. 65536: elements a row; longer rows are cut there
   parameter  int CMP_RANGES = 2,     // 2 (paper) or 3: ranges of DynamicCompress
-  parameter  int IN_W       = 8,     // 8, 16, 32: bits of an input; above 8 it is signed, no byte yet
+  parameter  int IN_W       = 8,     // 8, 16, 32: bits of an input; above 8 it is signed, and no PTF byte
   parameter  int EPS        = 0,     // 1: cfg_eps_i is added to the variance
   parameter  int IMPRECISE  = 0,     // 1: a flag for rows whose mean is too large for DynamicCompress
   parameter  int EXACT_SQ   = 0,     // 1: exact squares, in the place of DynamicCompress
@@ -84,9 +93,9 @@ module ailayernorm #(
   output logic               m_axis_tvalid,
   input  logic               m_axis_tready,
 
-  output logic               err_len_o,   // one clock: a row longer than MAX_LEN, or not of cfg_len_i
-  output logic               err_keep_o,  // one clock: a beat with a tkeep that is not allowed
-  output logic               err_imprecise_o  // with IMPRECISE = 1, one clock: a row that has the flag
+  output logic               err_len_o,       // one clock: a row longer than MAX_LEN, or not of cfg_len_i
+  output logic               err_keep_o,      // one clock: a beat with a tkeep that is not allowed
+  output logic               err_imprecise_o  // one clock: a row with the flag of IMPRECISE = 1
 );
   // Icarus has no elaboration-time $error: a missing module stops every tool, and its name tells.
   if (LANES < 1 || LANES > 64 || (LANES & (LANES - 1)) != 0) begin : gen_check_lanes
@@ -172,7 +181,7 @@ module ailayernorm #(
   logic                  p1_s0_valid;
 
   // A feature that is off has no bits here.
-  assign cfg = (CfgW'({cfg_qshift_i, cfg_qmult_i}) << (BaseW + EpsW)) |
+  assign cfg = CfgW'((CfgW + 22)'({cfg_qshift_i, cfg_qmult_i}) << (BaseW + EpsW)) |
                CfgW'((BaseW + EpsW)'({cfg_eps_i, cfg_bank_i, cfg_zp_i, cfg_len_i, cfg_inv_mant_i,
                                       cfg_inv_exp_i, cfg_gfrac_i, cfg_ofrac_i, cfg_rms_i}));
   assign {p1_s0_bank, p1_s0_zp, p1_s0_run} = p1_s0_cfg[BaseW-1:0];
@@ -254,8 +263,8 @@ module ailayernorm #(
     assign p1_x_active = p1_s0_active;
     assign p1_s1_alpha = p1_rd_alpha;
 
-    logic unused;
-    assign unused = ^{cfg_qmult_i, cfg_qshift_i};
+    logic unused_scale;
+    assign unused_scale = ^{cfg_qmult_i, cfg_qshift_i};
   end else begin : gen_wide
     logic [15:0]    qmult;
     logic [5:0]     qshift, qshift_q;
@@ -373,8 +382,8 @@ module ailayernorm #(
     );
   end else begin : gen_no_eps
     assign p1_sum_eps = '0;
-    logic unused;
-    assign unused = ^cfg_eps_i;
+    logic unused_eps;
+    assign unused_eps = ^cfg_eps_i;
   end
 
   // ----------------------------------------------------------------------------- the row's own errors
@@ -464,8 +473,8 @@ module ailayernorm #(
   end else begin : gen_precise
     assign err_imprecise_o = 1'b0;
     assign p1_row_err      = p1_row_flags;
-    logic unused;
-    assign unused = p1_imprecise;
+    logic unused_flag;
+    assign unused_flag = p1_imprecise;
   end
 
   // -------------------------------------------------------------------------------------- row buffer

@@ -141,11 +141,8 @@ module ailayernorm_moments #(
   logic [Ex2W+1:0] diff;
   logic [Ex2W-1:0] var_q;
 
-  assign diff = {2'b0, ex2_3_q} - {1'b0, mean_sq_q};
-
   if (EPS == 1) begin : gen_eps
-    logic [15:0]     eps;
-    logic [Ex2W+1:0] wide;
+    logic [15:0] eps;
 
     sn_pipe #(
       .W     (16),
@@ -157,19 +154,19 @@ module ailayernorm_moments #(
       .data_o(eps)
     );
 
-    assign wide = {2'b0, ex2_3_q} - {1'b0, mean_sq_q} + (Ex2W + 2)'(eps);
-    always_ff @(posedge clk_i) begin
-      // As below; and an epsilon may be more than what is left up to the limit.
-      var_q <= (wide[Ex2W+1] || wide == '0) ? Ex2W'(1) : wide[Ex2W-1:0] | {Ex2W{wide[Ex2W]}};
-    end
+    // Saturated: an epsilon may be more than what is left up to 2^30.
+    logic [Ex2W+1:0] total;
+    assign total = {2'b0, ex2_3_q} - {1'b0, mean_sq_q} + (Ex2W + 2)'(eps);
+    assign diff  = total | {2'b0, {Ex2W{total[Ex2W+1:Ex2W] == 2'b01}}};
   end else begin : gen_no_eps
-    always_ff @(posedge clk_i) begin
-      // Negative where the compressed squares fall short of the mean's: the floor acts there, too.
-      var_q <= (diff[Ex2W+1] || diff == '0) ? Ex2W'(1) : diff[Ex2W-1:0];
-    end
+    assign diff = {2'b0, ex2_3_q} - {1'b0, mean_sq_q};
+    logic unused_eps;
+    assign unused_eps = ^eps_i;
+  end
 
-    logic unused;
-    assign unused = ^eps_i;
+  always_ff @(posedge clk_i) begin
+    // Negative where the compressed squares fall short of the mean's: the floor acts there, too.
+    var_q <= (diff[Ex2W+1] || diff == '0) ? Ex2W'(1) : diff[Ex2W-1:0];
   end
 
   // mean^2 > 4 max(ex2 - mean^2, 1): the square is above 4, and 4 ex2 - 5 mean^2 negative.

@@ -44,31 +44,15 @@ module ailayernorm_statistics #(
   logic [LANES-1:0]          active_q;
 
   for (genvar i = 0; i < LANES; i++) begin : gen_lane
-    logic signed [8:0]  a, a_q;
-    logic [1:0]         alpha, range, range_q;
-    logic [3:0]         y, y_q;
-    logic [7:0]         y_square;
+    logic signed [8:0] a, a_q;
+    logic [1:0]        alpha;
 
     assign a = active_i[i] ? {1'b0, x_i[i]} - {1'b0, zp_i} : 9'd0;
-
-    ailayernorm_compress #(
-      .CMP_RANGES(CMP_RANGES)
-    ) u_compress (
-      .a_i    (a),
-      .y_o    (y),
-      .range_o(range)
-    );
-
-    always_ff @(posedge clk_i) begin
-      a_q     <= a;
-      y_q     <= y;
-      range_q <= range;
-    end
+    always_ff @(posedge clk_i) a_q <= a;
 
     // A channel that nobody has loaded may be anything, X in a simulation.
     assign alpha     = active_q[i] ? alpha_i[i] : 2'd0;
     assign step_o[i] = 12'(a_q) <<< alpha;
-    assign y_square  = ailayernorm_tables_pkg::square(y_q);
 
     if (EXACT_SQ == 1) begin : gen_exact
       logic [15:0] exact, exact_q;
@@ -80,11 +64,25 @@ module ailayernorm_statistics #(
 
       always_ff @(posedge clk_i) exact_q <= exact;
       assign square[i] = SqW'(exact_q) << {alpha, 1'b0};
-
-      // What is compressed beside it nobody reads: no synthesis keeps it.
-      logic unused;
-      assign unused = ^{y_square, range_q};
     end else begin : gen_compressed
+      logic [1:0] range, range_q;
+      logic [3:0] y, y_q;
+      logic [7:0] y_square;
+
+      ailayernorm_compress #(
+        .CMP_RANGES(CMP_RANGES)
+      ) u_compress (
+        .a_i    (a),
+        .y_o    (y),
+        .range_o(range)
+      );
+
+      always_ff @(posedge clk_i) begin
+        y_q     <= y;
+        range_q <= range;
+      end
+
+      assign y_square  = ailayernorm_tables_pkg::square(y_q);
       assign square[i] = (SqW'(y_square) << {range_q, 2'b0}) << {alpha, 1'b0};
     end
   end
