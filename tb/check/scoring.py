@@ -205,13 +205,16 @@ class Scorer:
             )
         for place, field in enumerate(self.shape.user):
             others = np.flatnonzero(seen.user[number, :, place] != user[place])
-            if others.size:
-                both = (int(user[place]), int(seen.user[number, others[0], place]))
-                due, got = (
-                    "an X" if raw < 0 else f"{raw:07b}" if field is FLAGS else from_bits(field, raw)
-                    for raw in both
-                )
-                lines.append(f"  beat {others[0]}, tuser {field.name}: expected {due}, got {got}")
+            if not others.size:
+                continue
+            due, raw = int(user[place]), int(seen.user[number, others[0], place])
+            if field is FLAGS:
+                got = "an X" if raw < 0 else f"{raw:07b}"
+                said = f"tuser {{err_keep, err_len, exponent}}: expected {due:07b}, got {got}"
+            else:
+                got = "an X" if raw < 0 else str(from_bits(field, raw))
+                said = f"tuser {field.name}: expected {from_bits(field, due)}, got {got}"
+            lines.append(f"  beat {others[0]}, {said}")
         width = min(len(keep), seen.keep.shape[1], lanes * int(seen.beats[number]))
         bad_keep = np.flatnonzero(keep[:width] != seen.keep[number, :width])
         if bad_keep.size:
