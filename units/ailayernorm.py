@@ -710,12 +710,12 @@ AILAYERNORM = AILayerNormUnit(
         {"LANES": 2, "MAX_LEN": 3},
         # A tree with a register; a length that needs a bit more than an address.
         {"LANES": 8, "MAX_LEN": 256, "CMP_RANGES": 3},
+        # Bytes of wide inputs.
+        {"LANES": 2, "MAX_LEN": 32, "IN_W": 16, "EPS": 1},
         # Squares as they are; nothing is imprecise with them.
         {"LANES": 4, "MAX_LEN": 64, "EXACT_SQ": 1, "IMPRECISE": 1},
         # An epsilon, a flag for what 4-bit squares cannot do.
         {"LANES": 4, "MAX_LEN": 64, "EPS": 1, "IMPRECISE": 1},
-        # Bytes of wide inputs.
-        {"LANES": 2, "MAX_LEN": 32, "IN_W": 16, "EPS": 1},
         {"LANES": 8, "MAX_LEN": 64, "CMP_RANGES": 3, "IN_W": 32, "IMPRECISE": 1},
         # A tree with two registers.
         {"LANES": 64, "MAX_LEN": 4096},

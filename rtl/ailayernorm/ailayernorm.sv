@@ -39,7 +39,7 @@
 //   ERR_IMPRECISE = 7 + T clocks after that of a row's last beat.
 // Storage: between the passes a ring of ceil(MAX_LEN/LANES) + 10 + T beats of 12 LANES bits (steps, which
 //   also tell what is masked or absent) and 2 bits (bank, and which is the last), and as many rows of 31
-//   bits (IMPRECISE = 1: 32); the channel table of 2 ceil(MAX_LEN/LANES) words of 2 LANES bits, and
+//   bits, 32 with IMPRECISE = 1; the channel table of 2 ceil(MAX_LEN/LANES) words of 2 LANES bits, and
 //   as many of 8 LANES, twice. IN_W > 8: two beats and rows more.
 //
 // s_axis_tready is a flip-flop. m_axis_tready enables the registers of pass 2 and goes no further.
@@ -55,7 +55,7 @@ module ailayernorm #(
   localparam int ADDR_W     = (MAX_LEN > 1) ? $clog2(MAX_LEN) : 1,
   localparam int LEN_W      = $clog2(MAX_LEN + 1),
   localparam int EXP_W      = (MAX_LEN > 1) ? $clog2($clog2(MAX_LEN + 1)) : 1,
-  localparam int USER_W     = 7 + ((IMPRECISE == 1) ? 1 : 0)
+  localparam int USER_W     = (IMPRECISE == 1) ? 8 : 7
 ) (
   input  logic               clk_i,
   input  logic               rst_ni,  // asynchronous assert, synchronous release

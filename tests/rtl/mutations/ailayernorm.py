@@ -156,7 +156,7 @@ MUTATIONS: dict[str, Mutation] = {
             ),
         ),
         "shapes",
-        "imprecise",
+        FLAG,
         {**FLAGGED, **EPSILON},
     ),
     "flag of the row behind": Mutation(
@@ -187,18 +187,6 @@ MUTATIONS: dict[str, Mutation] = {
         ),
         "smoke",
         ERR_IMPRECISE,
-        FLAGGED,
-    ),
-    "err_imprecise_o at every beat": Mutation(
-        (
-            (
-                TOP,
-                "p1_imprecise && p1_closing[Moments-2];",
-                "p1_imprecise && p1_storing[Moments-2];",
-            ),
-        ),
-        "smoke",
-        "imprecise",
         FLAGGED,
     ),
     "err_imprecise_o a clock late": Mutation(
