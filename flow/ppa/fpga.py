@@ -19,7 +19,7 @@ from softnorm.units.unit import Parameters, Unit
 from .. import tools
 from ..build.pins import kept
 from ..errors import UserError
-from ..static.lint import elaborate, source, warnings
+from ..static.lint import Source, elaborate, source, warnings
 
 DEVICE = "LFE5U-85F, speed grade 6"
 SIZE = {"LANES": 8, "MAX_LEN": 256}  # what is measured unless another is asked for
@@ -83,10 +83,14 @@ def fpga(unit: Unit, parameters: Parameters) -> FpgaFigures:
 
     Raises UserError without nextpnr, FpgaError.
     """
-    version = require()
     parameters = unit.resolve(parameters)
-    rtl = source(unit, parameters)
-    passes = [*elaborate(rtl), f"synth_ecp5 -top {unit.name} -json {{folder}}/mapped.json"]
+    return place(source(unit, parameters), parameters)
+
+
+def place(rtl: Source, parameters: Parameters) -> FpgaFigures:
+    """The same of any top module."""
+    version, name = require(), rtl.top
+    passes = [*elaborate(rtl), f"synth_ecp5 -top {name} -json {{folder}}/mapped.json"]
 
     def make(folder: Path) -> None:
         asked = [one.replace("{folder}", str(folder)) for one in passes]
@@ -94,7 +98,7 @@ def fpga(unit: Unit, parameters: Parameters) -> FpgaFigures:
         (folder / "yosys.log").write_text("\n".join([*ended.stdout, *ended.stderr, ""]))
         if not ended.ok:
             said = [*ended.stderr, *warnings(ended.stdout)[-10:]]
-            raise FpgaError("\n    ".join([f"Yosys cannot map {unit.name}:", *said]))
+            raise FpgaError("\n    ".join([f"Yosys cannot map {name}:", *said]))
         # In its folder: it sees no files but those below.
         files = ("--json", "mapped.json", "--report", "report.json")
         command = [sys.executable, "-c", _NEXTPNR, *_OPTIONS, *files]
@@ -104,14 +108,12 @@ def fpga(unit: Unit, parameters: Parameters) -> FpgaFigures:
         log.write_text("\n".join([*lines, ""]))
         if not ended.ok and not over(used("\n".join(lines))):
             said = [line for line in lines if "error" in line.lower()] or lines
-            raise FpgaError(
-                "\n    ".join([f"nextpnr fails on {unit.name}; see {log}:", *said[-5:]])
-            )
+            raise FpgaError("\n    ".join([f"nextpnr fails on {name}; see {log}:", *said[-5:]]))
 
     about = [passes, _OPTIONS, version, tools.versions("yosys")]
     files = [rtl.root / file for file in rtl.files]
-    folder = kept(f"{unit.name}-fpga", about, files, make, below="ppa")[0]
-    return read(unit.name, parameters, folder)
+    folder = kept(f"{name}-fpga", about, files, make, below="ppa")[0]
+    return read(name, parameters, folder)
 
 
 def read(name: str, parameters: Parameters, folder: Path) -> FpgaFigures:

@@ -21,6 +21,7 @@ from softnorm.units.unit import Rom, Unit
 from .. import drawings
 from ..paths import ROOT, RTL, write_whole
 from . import registers
+from .designs import DESIGNS
 
 
 def version() -> str:
@@ -144,8 +145,8 @@ def bender() -> str:
         "",
         "sources:",
     ]
-    wraps = {wrap.name: list(wrap.rtl) for wrap in registers.WRAPS}
-    for files in (_groups() | wraps).values():
+    designs = {design.name: list(design.files) for design in DESIGNS}
+    for files in (_groups() | designs).values():
         for users, several in itertools.groupby(files, _users):
             lines += [f"  - target: {_chosen_by(users)}", "    files:"]
             lines += [f"      - rtl/{file}" for file in several]
@@ -159,7 +160,7 @@ def _users(file: str) -> tuple[str, ...]:
 def _takers() -> dict[str, tuple[str, ...]]:
     """What has a manifest target of its own, and its files."""
     units = {unit.name: unit.rtl for unit in UNITS.values()}
-    return units | {wrap.name: (*units[wrap.unit], *wrap.rtl) for wrap in registers.WRAPS}
+    return units | {design.name: design.rtl for design in DESIGNS}
 
 
 def _chosen_by(users: Sequence[str]) -> str:
@@ -176,8 +177,8 @@ def cores() -> dict[Path, str]:
     """FuseSoC's manifests: a core a unit and a core a shared cell, each beside its files, and
     softnorm.core, which has all; those that put registers in front of a unit need its core."""
     groups = _groups()
-    wraps = [wrap.name for wrap in registers.WRAPS]
-    every = _core(IP, "softnorm", _ABOUT, [], [*UNITS, *wraps], IP)
+    names = [*UNITS, *(design.name for design in DESIGNS)]
+    every = _core(IP, "softnorm", _ABOUT, [], names, IP)
     every += _target(*_LINT, next(iter(UNITS)))
     made = {ROOT / "softnorm.core": every}
     cells = {PurePath(file).stem: file for file in groups["common"]}
@@ -191,10 +192,10 @@ def cores() -> dict[Path, str]:
         about = f"{unit.title}, of softnorm"
         path = RTL / unit.folder / f"{name}.core"
         made[path] = _core(IP, name, about, groups[name], needs, CELL) + _targets(unit)
-    for wrap in registers.WRAPS:
-        about = f"{UNITS[wrap.unit].title} behind registers on AXI4-Lite, of softnorm"
-        core = _core(IP, wrap.name, about, wrap.rtl, [wrap.unit], IP)
-        made[RTL / f"wrap/{wrap.name}.core"] = core + _target(*_LINT, wrap.name)
+    for design in DESIGNS:
+        core = _core(IP, design.name, design.about, design.files, design.units, IP)
+        path = RTL / f"{design.folder}/{design.name}.core"
+        made[path] = core + _target(*_LINT, design.name)
     return made
 
 

@@ -11,31 +11,15 @@ import importlib.util
 import re
 import sys
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 
 from .. import tools
 from ..errors import UserError
-from ..paths import ROOT, RTL
+from ..paths import ROOT
+from .designs import DESIGNS, Design
 
-
-@dataclass(frozen=True)
-class Wrap:
-    """A unit behind registers: rtl/wrap/<name>.sv, with its registers in <name>.rdl."""
-
-    name: str
-    unit: str
-
-    @property
-    def rtl(self) -> tuple[str, ...]:
-        """Files below rtl/, in compile order, less those of the unit."""
-        parts = (f"{self.name}_regs_pkg", f"{self.name}_regs", "sn_axil", "sn_row_queue", self.name)
-        return tuple(f"wrap/{part}.sv" for part in parts)
-
-
-WRAPS = (Wrap("e2softmax_axil", "e2softmax"),)
 _BUS = ("--cpuif", "passthrough", "--default-reset", "arst_n", "--err-if-bad-addr")
-_MADE = "Made by `make generate` from rtl/wrap/{}.rdl, by PeakRDL."
+_MADE = "Made by `make generate` from {}.rdl, by PeakRDL."
 
 
 def installed() -> bool:
@@ -45,21 +29,24 @@ def installed() -> bool:
 
 def files() -> dict[Path, str]:
     """All that is derived: path -> content; nothing without PeakRDL. Raises UserError."""
-    return {path: text for wrap in WRAPS for path, text in _of(wrap).items()} if installed() else {}
+    if not installed():
+        return {}
+    described = [design for design in DESIGNS if design.registers.exists()]
+    return {path: text for design in described for path, text in _of(design).items()}
 
 
-def _of(wrap: Wrap) -> dict[Path, str]:
-    name, source = f"{wrap.name}_regs", RTL / f"wrap/{wrap.name}.rdl"
+def _of(design: Design) -> dict[Path, str]:
+    name, source = f"{design.name}_regs", design.registers
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
         _run("regblock", source, folder, *_BUS, "--err-if-bad-rw")
-        _run("c-header", source, folder / f"{wrap.name}.h")
+        _run("c-header", source, folder / f"{design.name}.h")
         _run("markdown", source, folder / "made.md")
-        about = _MADE.format(wrap.name)
+        about = _MADE.format(design.registers.relative_to(ROOT).with_suffix(""))
         head = f"// SPDX-License-Identifier: Apache-2.0\n// {about}\n"
-        code = (f"{name}.sv", f"{name}_pkg.sv", f"{wrap.name}.h")
-        found = {RTL / "wrap" / part: head + _text(folder / part) for part in code}
-        found[ROOT / f"docs/{name}.md"] = _page(wrap, _text(folder / "made.md"))
+        code = (f"{name}.sv", f"{name}_pkg.sv", f"{design.name}.h")
+        found = {source.parent / part: head + _text(folder / part) for part in code}
+        found[ROOT / f"docs/{name}.md"] = _page(design, _text(folder / "made.md"))
     return found
 
 
@@ -76,12 +63,12 @@ def _text(path: Path) -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _page(wrap: Wrap, text: str) -> str:
+def _page(design: Design, text: str) -> str:
     """PeakRDL's page with a title of ours, and without HTML."""
     text = re.sub(r"<!---.*?-->\n*", "", text, flags=re.S)
     text = re.sub(r"</?p>", "", text)
     text = re.sub(r"^- (Absolute Address|Base Offset|Size):.*\n", "", text, flags=re.M)
     text = re.sub(r"\A## .*\n", "", text)
     text = re.sub(r"\n{3,}", "\n\n", text)
-    title = f"# Registers of {wrap.name}"
-    return f"{title}\n\n{_MADE.format(wrap.name)}\n[What they do](axil.md).\n\n{text.strip()}\n"
+    title = f"# Registers of {design.name}"
+    return f"{title}\n\n{_MADE.format(design.registers.relative_to(ROOT).with_suffix(''))}\n[What they do](axil.md).\n\n{text.strip()}\n"

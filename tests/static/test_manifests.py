@@ -14,7 +14,8 @@ from pyslang.driver import Driver
 
 from softnorm.flow import tools
 from softnorm.flow.paths import ROOT, RTL
-from softnorm.flow.static import generate, registers
+from softnorm.flow.static import generate
+from softnorm.flow.static.designs import DESIGNS
 from softnorm.units import UNITS
 
 FUSESOC = Path(sys.executable).parent / "fusesoc"
@@ -123,9 +124,12 @@ def test_who_takes_all_gets_each_file_once(listed):
 
 
 @manifests
-@pytest.mark.parametrize("wrap", registers.WRAPS, ids=lambda wrap: wrap.name)
-def test_who_takes_registers_gets_the_unit_and_nothing_else(listed, wrap):
-    assert listed(wrap.name) == [*listed(wrap.unit), *wrap.rtl]
+@pytest.mark.parametrize("design", DESIGNS, ids=lambda design: design.name)
+def test_who_takes_a_design_gets_its_units_and_nothing_else(listed, design):
+    files = listed(design.name)
+    assert len(set(files)) == len(files)
+    assert {*files} == {*design.rtl}
+    assert tuple(files[-len(design.files) :]) == design.files
 
 
 @manifests

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Designs made of units: not in the registry, but with manifests of their own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from softnorm.units import UNITS
+
+from ..paths import RTL
+from .lint import Source
+
+
+@dataclass(frozen=True)
+class Design:
+    """rtl/<folder>/<name>.sv, a top module that instantiates units.
+
+    about  what it is, for manifests
+    units  names; own  files of its folder, in compile order, the top module last
+    """
+
+    name: str
+    folder: str
+    about: str
+    units: tuple[str, ...]
+    own: tuple[str, ...]
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Its own files, below rtl/."""
+        return tuple(f"{self.folder}/{file}.sv" for file in self.own)
+
+    @property
+    def rtl(self) -> tuple[str, ...]:
+        """All files below rtl/, those of the units first, in compile order."""
+        return (
+            *dict.fromkeys(file for unit in self.units for file in UNITS[unit].rtl),
+            *self.files,
+        )
+
+    @property
+    def registers(self) -> Path:
+        """The description of its registers, if it has any."""
+        return RTL / f"{self.folder}/{self.name}.rdl"
+
+    def source(self, parameters: dict[str, int]) -> Source:
+        """What lint and synthesis read."""
+        return Source(
+            self.name, RTL.parent, tuple(f"{RTL.name}/{file}" for file in self.rtl), parameters
+        )
+
+
+AXIL = Design(
+    "e2softmax_axil",
+    "wrap",
+    "E2Softmax behind registers on AXI4-Lite",
+    ("e2softmax",),
+    ("e2softmax_axil_regs_pkg", "e2softmax_axil_regs", "sn_axil", "sn_row_queue", "e2softmax_axil"),
+)
+CHAIN = Design(
+    "block_chain",
+    "example",
+    "What a Transformer block needs beside its matrix products, from int32 to int8",
+    ("e2softmax", "ailayernorm", "residual_add"),
+    ("block_chain",),
+)
+DESIGNS = (AXIL, CHAIN)
