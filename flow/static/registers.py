@@ -19,7 +19,6 @@ from ..paths import ROOT
 from .designs import DESIGNS, Design
 
 _BUS = ("--cpuif", "passthrough", "--default-reset", "arst_n", "--err-if-bad-addr")
-_MADE = "Made by `make generate` from {}.rdl, by PeakRDL."
 
 
 def installed() -> bool:
@@ -42,11 +41,11 @@ def _of(design: Design) -> dict[Path, str]:
         _run("regblock", source, folder, *_BUS, "--err-if-bad-rw")
         _run("c-header", source, folder / f"{design.name}.h")
         _run("markdown", source, folder / "made.md")
-        about = _MADE.format(design.registers.relative_to(ROOT).with_suffix(""))
+        about = f"Made by `make generate` from {source.relative_to(ROOT)}, by PeakRDL."
         head = f"// SPDX-License-Identifier: Apache-2.0\n// {about}\n"
         code = (f"{name}.sv", f"{name}_pkg.sv", f"{design.name}.h")
         found = {source.parent / part: head + _text(folder / part) for part in code}
-        found[ROOT / f"docs/{name}.md"] = _page(design, _text(folder / "made.md"))
+        found[ROOT / f"docs/{name}.md"] = _page(design.name, about, _text(folder / "made.md"))
     return found
 
 
@@ -63,12 +62,12 @@ def _text(path: Path) -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _page(design: Design, text: str) -> str:
+def _page(name: str, about: str, text: str) -> str:
     """PeakRDL's page with a title of ours, and without HTML."""
     text = re.sub(r"<!---.*?-->\n*", "", text, flags=re.S)
     text = re.sub(r"</?p>", "", text)
     text = re.sub(r"^- (Absolute Address|Base Offset|Size):.*\n", "", text, flags=re.M)
     text = re.sub(r"\A## .*\n", "", text)
     text = re.sub(r"\n{3,}", "\n\n", text)
-    title = f"# Registers of {design.name}"
-    return f"{title}\n\n{_MADE.format(design.registers.relative_to(ROOT).with_suffix(''))}\n[What they do](axil.md).\n\n{text.strip()}\n"
+    title = f"# Registers of {name}"
+    return f"{title}\n\n{about}\n[What they do](axil.md).\n\n{text.strip()}\n"
