@@ -165,6 +165,14 @@ async def identity(dut):
     assert (await bench.registers.read(0x3C, 4)).resp == AxiResp.SLVERR
     await bench.write(ENABLE, 0xF)
     assert await bench.read(ENABLE) == 0xF
+    # Many at once: addresses and data run ahead of the answers.
+    values = {ENABLE: 5, CARRY_MAX: 0x01234567, CARRY_SUM: 0x89ABCDEF}
+    waiting = [cocotb.start_soon(bench.write(*pair)) for pair in [*values.items()] * 4]
+    for one in waiting:
+        await one
+    reading = {address: cocotb.start_soon(bench.read(address)) for address in values}
+    assert {address: await one for address, one in reading.items()} == values
+    await bench.write(CARRY_SUM, 0)
     # Bytes of a word that are not written stay.
     await bench.registers.write(CARRY_SUM + 1, b"\x12\x34")
     assert await bench.read(CARRY_SUM) == 0x341200
