@@ -240,7 +240,7 @@ MUTATIONS: dict[str, Mutation] = {
         SCALED,
     ),
     "any scale: a digit's carry stops": Mutation(
-        ((ANY_SCALE, "= (row[j-1] ^ prev[j-1]) ?", "= (row[j-1] ^ prev[j-1]) && j != 9 ?"),),
+        ((ANY_SCALE, "= (row[j] ^ prev[j]) ?", "= (row[j] ^ prev[j]) && j != 8 ?"),),
         "levels",
         VALUE,
         SCALED,
