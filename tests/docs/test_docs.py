@@ -506,6 +506,7 @@ KNOW_UNITS = (
     "flow/capture",
     "flow/bench",
     "flow/networks/advice",
+    "flow/networks/flash",
     "flow/networks/minilm",
     "flow/pages/made",
     "tb/sv/sn_back_checker",  # is bound inside a unit

@@ -10,8 +10,8 @@ import pytest
 
 from softnorm.flow import tools
 from softnorm.flow.build.bulk import bulk_build
-from softnorm.flow.bulk.flash import flash_attention
 from softnorm.flow.bulk.rtl import Instance, RtlError
+from softnorm.flow.networks.flash import flash_attention
 from softnorm.models import attention
 from softnorm.units import UNITS
 from tests.rtl.mutations import e2softmax, plant

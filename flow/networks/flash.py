@@ -22,7 +22,7 @@ from softnorm.tb.bulk import beats
 from softnorm.tb.bulk.beats import Drive, Job
 from softnorm.units.unit import Rows
 
-from .rtl import Instance, RtlError, rows_of
+from ..bulk.rtl import Instance, RtlError, rows_of
 
 STATE = {"carry_max": "out_max", "carry_sum": "out_sum"}  # setting -> field of tuser
 UNNORMALISED_BITS = 7
