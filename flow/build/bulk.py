@@ -107,6 +107,7 @@ def ports_header(unit: Unit, parameters: Parameters) -> str:
     lists = {
         "SETTINGS": [setting.port for setting in unit.settings(parameters)],
         "CHANNELS": [column.port for column in unit.channels],
+        "ERRORS": [f"{name}_o" for name in unit.errors(parameters)],
     }
     numbers = {
         "HAS_CHANNELS": int(bool(unit.channels)),
@@ -132,6 +133,8 @@ def _macros(unit: Unit, parameters: Parameters) -> str:
         ports.append(f".chan_addr_i(chan_addr[{width - 1}:0]),")
     for number, column in enumerate(unit.channels):
         ports.append(f".{column.port}(line[{32 * number}+:{column.bits}]),")
+    for number, name in enumerate(unit.errors(parameters)):
+        ports.append(f".{name}_o(err[{number}]),")
     numbers = unit.rtl_parameters(parameters)
     macros = {
         **{name.removeprefix("SN_"): text for name, text in defines(unit, parameters).items()},
@@ -143,6 +146,7 @@ def _macros(unit: Unit, parameters: Parameters) -> str:
         "USER_W": shape.user_bits,
         "SETTINGS": max(1, len(unit.settings(parameters))),  # no vector has no bits
         "COLUMNS": len(unit.channels),
+        "ERRORS": len(unit.errors(parameters)),
     }
     return "".join(f"`define SN_{name} {value}\n" for name, value in macros.items())
 
