@@ -314,7 +314,15 @@ class E2SoftmaxUnit(SoftmaxUnit):
                 d = -(-t >> 16 - shift) if shift <= 16 else t << shift - 16
                 found |= {d - 1, d}
             distances = np.array([0, *sorted(d for d in found if 0 < d <= high - low)])
-            weights = weight(log2exp_scaled(distances, mult, shift, half), half)
+            codes = log2exp_scaled(distances, mult, shift, half)
+            weights = weight(codes, half)
+            # The first difference of the top code, which in half octaves no sum shows.
+            if half and codes[-1] == top:
+                low_by = int(distances[codes.argmax()])
+                yield Edge(
+                    np.array([high, high - low_by]).astype(dtype),
+                    {"mult": mult, "shift": shift, "fmt": 1},
+                )
             # A few of them, all at the one shift that has no other beside it.
             entries = np.arange(len(distances))
             if shift != 16:

@@ -15,7 +15,7 @@ from softnorm.units.softmax import SoftmaxUnit
 
 # Settings of parameters that only the models have so far (`arith.MODEL_ONLY`): they have no pin.
 LATER = {
-    "e2softmax": {"s7", "carry_max", "carry_sum"},
+    "e2softmax": set(),
     "ailayernorm": set(),
 }
 
@@ -57,14 +57,20 @@ def disagreements(unit):
     """Where the descriptor's settings are others than elsewhere."""
     found = []
     for max_len in (1, 2, 100, 1024, 65536):
-        parameters = unit.resolve({"LANES": 1, "MAX_LEN": max_len})
-        of_all = settings_of(unit, max_len).values()
-        wanted = {one.port: one.bits for one in (*of_all, *unit.channels)}
-        there = {f"{name}_i": bits for name, bits in pins(unit, parameters).items()}
-        for ours in ("chan_we_i", "chan_bank_i", "chan_addr_i"):
-            there.pop(ours, None)
-        if list(wanted.items()) != list(there.items()):
-            found.append(f"pins at MAX_LEN = {max_len}: {there}")
+        of_all = [*settings_of(unit, max_len).values(), *unit.channels]
+        for given in unit.configurations:
+            parameters = unit.resolve({**given, "LANES": 1, "MAX_LEN": max_len})
+            of_build = (*unit.settings(parameters), *unit.channels)
+            wanted = {one.port: one.bits for one in of_build}
+            there = {f"{name}_i": bits for name, bits in pins(unit, parameters).items()}
+            for ours in ("chan_we_i", "chan_bank_i", "chan_addr_i"):
+                there.pop(ours, None)
+            used = {name: bits for name, bits in there.items() if name in wanted}
+            if sorted(there) != sorted(one.port for one in of_all) or [*used.items()] != [
+                *wanted.items()
+            ]:
+                found.append(f"pins at MAX_LEN = {max_len}, {dict(given)}: {there}")
+                break
     names = [one.name for one in unit.settings(unit.defaults)]
     free = set(settings_of(unit, 1024)) - {
         "bank"
