@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Designs made of units: not in the registry, but with manifests of their own."""
+"""Designs made of units: not in the registry, but with manifests of their own (rtl/designs.hjson)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+
+import hjson
 
 from softnorm.units import UNITS
 
@@ -51,18 +53,12 @@ class Design:
         )
 
 
-AXIL = Design(
-    "e2softmax_axil",
-    "wrap",
-    "E2Softmax behind registers on AXI4-Lite",
-    ("e2softmax",),
-    ("e2softmax_axil_regs_pkg", "e2softmax_axil_regs", "sn_axil", "sn_row_queue", "e2softmax_axil"),
-)
-CHAIN = Design(
-    "block_chain",
-    "example",
-    "What a Transformer block needs beside its matrix products, from int32 to int8",
-    ("e2softmax", "ailayernorm", "residual_add"),
-    ("block_chain",),
-)
-DESIGNS = (AXIL, CHAIN)
+def _read() -> dict[str, Design]:
+    listed = hjson.loads((RTL / "designs.hjson").read_text(encoding="utf-8"))["designs"]
+    made = [
+        Design(**{**one, "units": tuple(one["units"]), "own": tuple(one["own"])}) for one in listed
+    ]
+    return {design.name: design for design in made}
+
+
+DESIGNS = _read()

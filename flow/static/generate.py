@@ -145,7 +145,7 @@ def bender() -> str:
         "",
         "sources:",
     ]
-    designs = {design.name: list(design.files) for design in DESIGNS}
+    designs = {design.name: list(design.files) for design in DESIGNS.values()}
     for files in (_groups() | designs).values():
         for users, several in itertools.groupby(files, _users):
             lines += [f"  - target: {_chosen_by(users)}", "    files:"]
@@ -160,7 +160,7 @@ def _users(file: str) -> tuple[str, ...]:
 def _takers() -> dict[str, tuple[str, ...]]:
     """What has a manifest target of its own, and its files."""
     units = {unit.name: unit.rtl for unit in UNITS.values()}
-    return units | {design.name: design.rtl for design in DESIGNS}
+    return units | {design.name: design.rtl for design in DESIGNS.values()}
 
 
 def _chosen_by(users: Sequence[str]) -> str:
@@ -177,7 +177,7 @@ def cores() -> dict[Path, str]:
     """FuseSoC's manifests: a core a unit and a core a shared cell, each beside its files, and
     softnorm.core, which has all; those that put registers in front of a unit need its core."""
     groups = _groups()
-    names = [*UNITS, *(design.name for design in DESIGNS)]
+    names = [*UNITS, *(design.name for design in DESIGNS.values())]
     every = _core(IP, "softnorm", _ABOUT, [], names, IP)
     every += _target(*_LINT, next(iter(UNITS)))
     made = {ROOT / "softnorm.core": every}
@@ -192,7 +192,7 @@ def cores() -> dict[Path, str]:
         about = f"{unit.title}, of softnorm"
         path = RTL / unit.folder / f"{name}.core"
         made[path] = _core(IP, name, about, groups[name], needs, CELL) + _targets(unit)
-    for design in DESIGNS:
+    for design in DESIGNS.values():
         core = _core(IP, design.name, design.about, design.files, design.units, IP)
         path = RTL / f"{design.folder}/{design.name}.core"
         made[path] = core + _target(*_LINT, design.name)

@@ -30,7 +30,7 @@ def files() -> dict[Path, str]:
     """All that is derived: path -> content; nothing without PeakRDL. Raises UserError."""
     if not installed():
         return {}
-    described = [design for design in DESIGNS if design.registers.exists()]
+    described = [design for design in DESIGNS.values() if design.registers.exists()]
     return {path: text for design in described for path, text in _of(design).items()}
 
 

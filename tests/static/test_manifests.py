@@ -124,7 +124,7 @@ def test_who_takes_all_gets_each_file_once(listed):
 
 
 @manifests
-@pytest.mark.parametrize("design", DESIGNS, ids=lambda design: design.name)
+@pytest.mark.parametrize("design", DESIGNS.values(), ids=DESIGNS)
 def test_who_takes_a_design_gets_its_units_and_nothing_else(listed, design):
     files = listed(design.name)
     assert len(set(files)) == len(files)
