@@ -9,6 +9,7 @@ from .exact_layernorm import EXACT_LAYERNORM
 from .exact_softmax import EXACT_SOFTMAX
 from .lut2d import LUT2D
 from .nnlut_layernorm import NNLUT_LAYERNORM
+from .quantise import QUANTISE
 from .rexp import REXP
 from .softermax import SOFTERMAX
 from .unit import ParameterError, Unit
@@ -17,10 +18,14 @@ UNITS: dict[str, Unit] = {
     unit.name: unit
     for unit in (
         *(E2SOFTMAX, AILAYERNORM, REXP, LUT2D),
+        # Stream cells:
+        *(QUANTISE,),
         # Baselines:
         *(SOFTERMAX, EXACT_SOFTMAX, NNLUT_LAYERNORM, EXACT_LAYERNORM),
     )
 }
+# What computes on whole rows and approximates: all but the stream cells.
+ROW_UNITS = {name: unit for name, unit in UNITS.items() if not unit.cell}
 
 
 def get(name: str) -> Unit:

@@ -23,6 +23,7 @@ from softnorm.models.vectors import Vectors
 from .coverage import Coverage
 
 BANKS = 2  # of a unit's channel table
+ANY_LENGTH = 1 << 48  # more elements than any row has
 
 Parameters = Mapping[str, Any]  # name -> int, or str of one with names for its values
 
@@ -51,9 +52,23 @@ class Setting:
         return f"cfg_{self.name}_i"
 
     @property
+    def signed(self) -> bool:
+        """Whether values may be negative: two's complement on the port."""
+        return self.values[0] < 0
+
+    @property
     def bits(self) -> int:
         """Width of the port."""
-        return max(1, self.values[-1].bit_length())
+        return max(1, self.values[-1].bit_length() + self.signed)
+
+    def on_pins(self, values: np.ndarray) -> np.ndarray:
+        """Values as unsigned numbers of the port's width."""
+        return np.asarray(values).astype(np.int64) & ((1 << self.bits) - 1)
+
+    def from_pins(self, numbers: np.ndarray) -> np.ndarray:
+        """The other way."""
+        top = int(self.signed) << (self.bits - 1)
+        return (np.asarray(numbers).astype(np.int64) ^ top) - top
 
 
 @dataclass(frozen=True)
@@ -210,13 +225,17 @@ class Unit(ABC):
     """Descriptor of one unit. Fields are data; the methods tie in its model."""
 
     value_unit: ClassVar[str]  # unit of `values`
+    # A stream cell: it has no row buffer, and so no MAX_LEN; beats come out while others of their
+    # row go in, with tstrb, and tuser has the row's flags so far. It approximates nothing: it has
+    # no tensors, no place in a network and none in the tables of errors.
+    cell: ClassVar[bool] = False
 
     name: str  # also the RTL top module
     title: str
     model: type  # frozen dataclass whose fields are the RTL parameters, with their defaults
     rtl: tuple[str, ...]  # files below rtl/, in compile order, including common ones
     in_dtype: np.dtype  # of a lane of s_axis_tdata, with the default parameters
-    tensors: str  # real tensors below data/, what a simulation drives by default
+    tensors: str  # real tensors below data/, what a simulation drives by default; a cell has none
     # Configurations for lint and synthesis: corners, not all combinations.
     configurations: tuple[Parameters, ...] = field(default=({},))
     # Wrong parameter values: lint checks that every front end stops at each of them,
@@ -230,6 +249,10 @@ class Unit(ABC):
     reads: tuple[str, ...] = ()
     # Columns of the channel table; such a unit also has the setting `bank` and channel ports.
     channels: tuple[ChannelField, ...] = ()
+
+    def max_len(self, parameters: Parameters) -> int:
+        """Elements of the longest row; of a cell, where no row is too long, more than any has."""
+        return ANY_LENGTH if self.cell else parameters["MAX_LEN"]
 
     @property
     def baseline(self) -> bool:
@@ -265,8 +288,13 @@ class Unit(ABC):
         return {k: v for k, v in parameters.items() if v != self.defaults.get(k)}
 
     def resolve(self, given: Parameters) -> dict[str, int | str]:
-        """All parameters, `given` over the defaults. Raises ParameterError, one sentence."""
+        """All parameters, `given` over the defaults. Raises ParameterError, one sentence.
+
+        MAX_LEN sizes what holds rows: to a cell, which holds none, it may be given and says nothing.
+        """
         features = self.features
+        if self.cell:
+            given = {name: value for name, value in given.items() if name != "MAX_LEN"}
         known = {**self.defaults, **features}
         unknown = [name for name in given if name not in known]
         if unknown:
@@ -384,7 +412,8 @@ class Unit(ABC):
         """Latency in clocks of each pass after the first, as promised in the RTL's header.
 
         A pass starts a row this many clocks after the previous pass (or the input) has finished
-        it, or right after the row before; then it takes one beat per clock.
+        it, or right after the row before; then it takes one beat per clock. A cell's one pass has
+        each beat this many clocks after the input.
         """
 
     def err_len_delay(self, parameters: Parameters) -> int:
@@ -404,6 +433,8 @@ class Unit(ABC):
 
     def row_bits(self, parameters: Parameters) -> int:
         """Buffer bits between the passes for a row of MAX_LEN elements, in whole beats."""
+        if self.cell:
+            return 0
         width = sum(
             bits for name, (_, bits) in self.storage(parameters).items() if name.startswith("beats")
         )

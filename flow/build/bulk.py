@@ -110,6 +110,7 @@ def ports_header(unit: Unit, parameters: Parameters) -> str:
     }
     numbers = {
         "HAS_CHANNELS": int(bool(unit.channels)),
+        "CELL": int(unit.cell),
         "IN_BYTES": shape.lanes * shape.in_dtype.itemsize,
         "OUT_BYTES": shape.lanes * shape.out_dtype.itemsize,
         "KEEP_BYTES": -(-shape.lanes // 8),
@@ -131,6 +132,8 @@ def _macros(unit: Unit, parameters: Parameters) -> str:
         ports.append(f".chan_addr_i(chan_addr[{width - 1}:0]),")
     for number, column in enumerate(unit.channels):
         ports.append(f".{column.port}(line[{32 * number}+:{column.bits}]),")
+    if unit.cell:
+        ports.append(".m_axis_tstrb(m_tstrb),")
     numbers = unit.rtl_parameters(parameters)
     macros = {
         **{name.removeprefix("SN_"): text for name, text in defines(unit, parameters).items()},
@@ -141,6 +144,7 @@ def _macros(unit: Unit, parameters: Parameters) -> str:
         "KEEP_W": shape.lanes,
         "SETTINGS": max(1, len(unit.settings(parameters))),  # no vector has no bits
         "COLUMNS": len(unit.channels),
+        "CELL": int(unit.cell),
     }
     return "".join(f"`define SN_{name} {value}\n" for name, value in macros.items())
 

@@ -133,14 +133,16 @@ def _read(job: Job, folder: Path, beats: int) -> None:
     Words of 32 bits, the low byte first.
     """
     room = job.room
-    sizes = [4, -(-room.keep.shape[1] // 4) * 4, -(-room.data.shape[1] // 4) * 4, 12]
+    bits = -(-room.keep.shape[1] // 4) * 4
+    sizes = [4, bits, bits, -(-room.data.shape[1] // 4) * 4, 12]
     raw = np.fromfile(folder / "out.bin", np.uint8).reshape(-1, sum(sizes))
     raw = raw[: min(beats, len(room.last))]
-    flags, keep, data, clocks = np.split(raw, np.cumsum(sizes)[:3], axis=1)
+    flags, keep, strb, data, clocks = np.split(raw, np.cumsum(sizes)[:4], axis=1)
     there = slice(len(raw))
     room.user[there] = flags[:, 0] & 127
     room.last[there] = flags[:, 0] >> 7
     room.keep[there] = keep[:, : room.keep.shape[1]]
+    room.strb[there] = strb[: len(room.strb), : room.strb.shape[1]]
     room.data[there] = data[:, : room.data.shape[1]]
     if job.in_clocks is not None:
         job.out_clocks[there] = np.ascontiguousarray(clocks).view("<u4")

@@ -68,6 +68,8 @@ def _count(file: Vectors, out: np.ndarray, exponent: np.ndarray) -> int:
     wide = np.zeros(file.out.shape, out.dtype)
     # The RTL's come in whole beats; what is beyond a row's end the scoreboard has looked at.
     wide[:, : out.shape[1]] = out[:, :width]
+    if wide.dtype.itemsize == file.out.dtype.itemsize:
+        wide = wide.view(file.out.dtype)  # a byte may be signed in one row and not in another
     return int(((wide != file.out) & exists).sum() + (exponent != file.exponent).sum())
 
 

@@ -75,6 +75,11 @@ class Result:
         """Bits that a row of MAX_LEN elements takes in the memories of beats."""
         return self.unit.row_bits(self.parameters)
 
+    @property
+    def element_bits(self) -> float:
+        """The same of an element."""
+        return 0.0 if self.unit.cell else self.row_bits / self.parameters["MAX_LEN"]
+
     def as_dict(self) -> dict:
         """All of it as JSON takes it."""
         return {
@@ -187,7 +192,7 @@ def row(result: Result, configuration: Parameters) -> tuple[object, ...]:
         ", ".join(f"{words}x{bits}" for words, bits in result.memories.values()) or "none",
         result.memory_bits,
         result.row_bits,
-        f"{result.row_bits / result.parameters['MAX_LEN']:.2f}",
+        f"{result.element_bits:.2f}",
         f"{table_bytes(result.unit, result.parameters):g}",
     )
 

@@ -245,7 +245,7 @@ def noise(unit: Unit, parameters: Parameters, rng: np.random.Generator) -> Beats
     wanted = unit.settings(parameters)
     settings = np.zeros((NOISES, len(wanted)), np.uint32)
     for column, setting in enumerate(wanted):  # all that a pin can carry
-        settings[:, column] = rng.integers(1 << setting.values[-1].bit_length(), size=NOISES)
+        settings[:, column] = rng.integers(1 << setting.bits, size=NOISES)
     return Beats(
         rng.integers(256, size=(NOISES, size), dtype=np.uint8),
         _lane_bits(rng.random((NOISES, lanes)) < 0.5),
@@ -377,10 +377,14 @@ class Phases:
 
 @dataclass(frozen=True)
 class Room:
-    """Where the beats that come out go: arrays as those of `Beats`, and tuser [beats] uint8."""
+    """Where the beats that come out go: arrays as those of `Beats`, and tuser [beats] uint8.
+
+    strb is of a cell; of other units there are no beats in it.
+    """
 
     data: np.ndarray
     keep: np.ndarray
+    strb: np.ndarray
     last: np.ndarray
     user: np.ndarray
 
@@ -388,10 +392,11 @@ class Room:
     def of(cls, shape: StreamShape, length: np.ndarray) -> Room:
         """Room for what rows of these lengths give."""
         count = int(np.minimum(beats_of(shape, length), shape.max_beats).sum())
-        size = shape.lanes * shape.out_dtype.itemsize
+        size, bits = shape.lanes * shape.out_dtype.itemsize, -(-shape.lanes // 8)
         return cls(
             np.empty((count, size), np.uint8),
-            np.empty((count, -(-shape.lanes // 8)), np.uint8),
+            np.empty((count, bits), np.uint8),
+            np.empty((count if shape.cell else 0, bits), np.uint8),
             np.empty(count, np.uint8),
             np.empty(count, np.uint8),
         )
@@ -434,7 +439,8 @@ class Job:
         settings = np.zeros((len(rows), len(wanted)), np.uint32)
         for column, setting in enumerate(wanted):
             bank = loads is not None and setting.name == "bank"
-            settings[:, column] = loads.row_bank if bank else rows.settings[setting.name]
+            given = loads.row_bank if bank else rows.settings[setting.name]
+            settings[:, column] = setting.on_pins(given)
         beats = pack(shape, rows, settings, rng, drive.keeps)
         room = Room.of(shape, rows.length)
         pulses = len(beats.last) + 64  # right ones at most, and some wrong ones
@@ -447,7 +453,7 @@ class Job:
             loads,
             lines(unit, rows.channels, np.random.default_rng([seed, 3])) if unit.channels else None,
             # Between two transfers: the longest pause of either side, and the passes.
-            1000 + 8 * shape.max_beats,
+            1000 + (0 if shape.cell else 8 * shape.max_beats),
             drive.resets,
             *(np.zeros(size, np.uint64) for size in sizes),
         )
@@ -509,7 +515,7 @@ def driven(unit: Unit, parameters: Parameters, rows: Rows, job: Job, which: slic
         keep=_bits(job.beats.keep[beats], shape.lanes),
         strb=_bits(job.beats.strb[beats], shape.lanes),
         settings={
-            setting.name: job.beats.settings[which, column].astype(int)
+            setting.name: setting.from_pins(job.beats.settings[which, column])
             for column, setting in enumerate(unit.settings(parameters))
         },
         channels=rows.channels,
@@ -526,14 +532,15 @@ def came(shape: StreamShape, job: Job, ends: np.ndarray, first: int) -> OutputBe
         data=data.reshape(-1, shape.lanes).astype(shape.out_dtype, copy=False),
         keep=_bits(room.keep[beats], shape.lanes),
         user=room.user[beats].astype(int),
+        strb=_bits(room.strb[beats], shape.lanes) if shape.cell else None,
     )
 
 
 def unpack(shape: StreamShape, rows: Rows, room: Room) -> tuple[np.ndarray, np.ndarray]:
     """(out [rows, width], tuser [rows]) of the beats that came out.
 
-    Raises ShapeError if tlast or tkeep is not that of the beat that went in, a lane without an
-    element is not 0, or tuser changes within a row.
+    Raises ShapeError if tlast, tkeep or a cell's tstrb is not that of the beat that went in, a lane
+    without an element is not 0, or tuser changes within a row.
     """
     lanes = shape.lanes
     length = np.minimum(rows.length, shape.max_len)
@@ -556,6 +563,10 @@ def unpack(shape: StreamShape, rows: Rows, room: Room) -> tuple[np.ndarray, np.n
     wrong(~whole, "tkeep is not that of the beat that went in")
     user = room.user[ends]
     wrong(room.user != np.repeat(user, beats), "tuser changes within the row")
+
+    if shape.cell:
+        live = pack(shape, rows, np.zeros((len(rows), 0), np.uint32), np.random.default_rng(0))
+        wrong((room.strb != live.strb & live.keep).any(axis=1), "tstrb is not that which went in")
 
     data = room.data.view(shape.out_dtype.newbyteorder("<")).astype(shape.out_dtype, copy=False)
     stale = np.zeros(len(data), bool)

@@ -89,20 +89,22 @@ class Scorer:
         model, err_len = self._model(expected)
         clocks = [clock for given, _ in timing.clocks for clock in given]
         self._account(self.pulses, expected, err_len, np.array(clocks))
-        user = (
-            model.exponent.astype(int)
-            | err_len.astype(int) << 5
-            | expected.err_keep.astype(int) << 6
-        )
+        user = (model.exponent.astype(int) | err_len.astype(int) << 5)[:, None]
+        user = user | expected.keep_flags.astype(int) << 6
         want = self._padded(model, expected)
         wrong = expected.beats != seen.beats
         width = min(expected.keep.shape[1], seen.keep.shape[1])
         wrong |= (expected.keep[:, :width] != seen.keep[:, :width]).any(axis=1)
         wrong |= (want[:, :width] != seen.out[:, :width]).any(axis=1)
-        wrong |= (user[:, None] != seen.user).any(axis=1)
+        beats = min(user.shape[1], seen.user.shape[1])
+        wrong |= (user[:, :beats] != seen.user[:, :beats]).any(axis=1)
+        if seen.strb is not None:
+            live = expected.rows.mask
+            width = min(live.shape[1], seen.strb.shape[1])
+            wrong |= (live[:, :width] != seen.strb[:, :width]).any(axis=1)
         if wrong.any():
             number = int(wrong.argmax())
-            return self._report(number, expected, seen, want[number], int(user[number]), timing)
+            return self._report(number, expected, seen, want[number], user[number], timing)
         self.rows += len(expected.beats)
         self.elements += int(expected.keep.sum())
         for listener in self.listeners:
@@ -170,7 +172,7 @@ class Scorer:
         expected: Expected,
         seen: Outcome,
         want: np.ndarray,
-        user: int,
+        user: np.ndarray,
         timing: Timing,
     ) -> str:
         """Say what went wrong so that a person can act on it."""
@@ -192,13 +194,14 @@ class Scorer:
             lines.append(
                 f"  beats (tlast): expected {expected.beats[number]}, got {seen.beats[number]}"
             )
-        others = np.flatnonzero(seen.user[number] != user)
+        beats = min(len(user), seen.user.shape[1])
+        others = np.flatnonzero(seen.user[number, :beats] != user[:beats])
         if others.size:
             beat = int(others[0])
             got = int(seen.user[number, beat])
             lines.append(
-                f"  beat {beat}, tuser {{err_keep, err_len, exponent}}: expected {user:07b}, got "
-                + (f"{got:07b}" if got >= 0 else "an X")
+                f"  beat {beat}, tuser {{err_keep, err_len, exponent}}: expected {user[beat]:07b}, "
+                "got " + (f"{got:07b}" if got >= 0 else "an X")
             )
         width = min(len(keep), seen.keep.shape[1], lanes * int(seen.beats[number]))
         bad_keep = np.flatnonzero(keep[:width] != seen.keep[number, :width])
@@ -208,6 +211,17 @@ class Scorer:
                 f"  beat {beat}, lane {lane}, tkeep: expected {int(keep[bad_keep[0]])}, got "
                 f"{int(seen.keep[number, bad_keep[0]])}"
             )
+        if seen.strb is not None:
+            live = np.zeros(width, bool)
+            some = rows.mask[number, :width]
+            live[: len(some)] = some
+            bad_strb = np.flatnonzero(live != seen.strb[number, :width])
+            if bad_strb.size:
+                beat, lane = divmod(int(bad_strb[0]), lanes)
+                lines.append(
+                    f"  beat {beat}, lane {lane}, tstrb: expected {int(live[bad_strb[0]])}, got "
+                    f"{int(seen.strb[number, bad_strb[0]])}"
+                )
         bad = np.flatnonzero(want[:width] != seen.out[number, :width])
         if bad.size:
             at = int(bad[0])

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from pyuvm import uvm_active_passive_enum, uvm_agent, uvm_analysis_export, uvm_sequencer
 
-from softnorm.units.unit import BANKS, ChannelField, ChannelSet, Parameters, Unit
+from softnorm.units.unit import BANKS, ChannelField, ChannelSet, Parameters, Setting, Unit
 
 from ..check.contract import StreamShape
 from .pins import Clocking, ResetLine
@@ -58,6 +58,7 @@ class AgentConfig:
     at_rise    whoever drives the unit's inputs moves at the rising edge, as circuits do; this
                bench's drivers move at the falling one
     rng        of what drives
+    cell       whether the unit is a stream cell, whose output has tstrb
     """
 
     entity: object
@@ -66,6 +67,7 @@ class AgentConfig:
     is_active: uvm_active_passive_enum = ACTIVE
     at_rise: bool = False
     rng: Rng | None = None
+    cell: bool = False
 
 
 @dataclass(kw_only=True)
@@ -78,10 +80,10 @@ class StreamConfig(AgentConfig):
 
 @dataclass(kw_only=True)
 class SourceConfig(StreamConfig):
-    """The input stream, with the settings (name -> values) and, where there is one, the table."""
+    """The input stream, with the settings by name and, where there is one, the table."""
 
     shape: StreamShape
-    settings: Mapping[str, Sequence[int]]
+    settings: Mapping[str, Setting]
     table: TableMirror | None = None
 
 
@@ -139,12 +141,13 @@ class EnvConfig:
             "is_active": is_active,
             "at_rise": is_active == PASSIVE,
             "rng": rng,
+            "cell": unit.cell,
         }
         channels = table = None
         if unit.channels:
             table = TableMirror(unit.channels, shape.max_len)
             channels = ChannelConfig(**common, fields=unit.channels, table=table)
-        settings = {setting.name: setting.values for setting in unit.settings(parameters)}
+        settings = {setting.name: setting for setting in unit.settings(parameters)}
         return cls(
             unit=unit,
             parameters=parameters,

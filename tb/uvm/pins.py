@@ -453,7 +453,9 @@ class PinsIn(WatchedPins):
     _side = ("tkeep", "tstrb")
 
     def __init__(self, entity, name, clocking, reset, settings, channels=None, **kwargs):
-        self._cfg = {setting: getattr(entity, f"cfg_{setting}_i") for setting in settings}
+        self._cfg = {
+            name: (getattr(entity, setting.port), setting) for name, setting in settings.items()
+        }
         self._channels = channels  # bank -> ChannelSet, for a unit with a channel table
         super().__init__(entity, name, clocking, reset, **kwargs)
 
@@ -479,13 +481,18 @@ class PinsIn(WatchedPins):
             self._settings_before = self._settings()
 
     def _settings(self) -> dict[str, int]:
-        return {name: int(handle.value) for name, handle in self._cfg.items()}
+        return {n: int(one.from_pins(int(pin.value))) for n, (pin, one) in self._cfg.items()}
 
 
 class PinsOut(WatchedPins):
-    """An output stream."""
+    """An output stream; with `strb`, of a cell, tstrb too."""
 
     _side = ("tkeep", "tuser")
+
+    def __init__(self, entity, name, clocking, reset, strb=False, **kwargs):
+        if strb:
+            self._side = (*self._side, "tstrb")
+        super().__init__(entity, name, clocking, reset, **kwargs)
 
     @property
     def _x_when_idle(self) -> bool:
