@@ -43,8 +43,9 @@ module sn_skid #(
     end
   end
 
+  // Only what an accepted beat brings gets in, so that nothing toggles while the bus is idle.
   always_ff @(posedge clk_i) begin
-    if (ready_o) data_q <= data_i;
-    if (load) data_o <= waits_q ? data_q : data_i;
+    if (valid_i && ready_o) data_q <= data_i;
+    if (load && held) data_o <= waits_q ? data_q : data_i;
   end
 endmodule
