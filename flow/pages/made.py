@@ -409,7 +409,7 @@ MEAN_BUILDS = {
 
 def _settings(unit: Unit, made: Made) -> str:
     """Ports of a unit's settings and channel table: widths and values."""
-    longest = (unit.defaults["LANES"], unit.defaults["MAX_LEN"], 65536)
+    longest = (unit.defaults["LANES"], unit.defaults.get("MAX_LEN", 1024), 65536)
     several = [unit.settings(unit.resolve({"MAX_LEN": n, "LANES": 1})) for n in (1, *longest)]
     *_, here, _ = several
     lines = []
