@@ -283,6 +283,10 @@ class Unit(ABC):
         found = [f for f in dataclasses.fields(self.model) if f.metadata.get("rtl", True)]
         return {f.name: f.default for f in found if f.metadata.get("feature", False) == feature}
 
+    def taken(self, given: Parameters) -> Parameters:
+        """Those of given parameters that say something to this unit: of a cell not MAX_LEN."""
+        return {k: v for k, v in given.items() if not (self.cell and k == "MAX_LEN")}
+
     def others(self, parameters: Parameters) -> dict[str, Any]:
         """Those of all parameters of a build that are not defaults."""
         return {k: v for k, v in parameters.items() if v != self.defaults.get(k)}
@@ -292,9 +296,7 @@ class Unit(ABC):
 
         MAX_LEN sizes what holds rows: to a cell, which holds none, it may be given and says nothing.
         """
-        features = self.features
-        if self.cell:
-            given = {name: value for name, value in given.items() if name != "MAX_LEN"}
+        given, features = self.taken(given), self.features
         known = {**self.defaults, **features}
         unknown = [name for name in given if name not in known]
         if unknown:

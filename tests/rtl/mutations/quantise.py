@@ -18,7 +18,9 @@ MUTATIONS: dict[str, Mutation] = {
         "random",
         VALUE,
     ),
-    "rounded down": Mutation(((TOP, "half_q     <= half;", "half_q     <= 1'b0;"),), "shapes", VALUE),
+    "rounded down": Mutation(
+        ((TOP, "half_q     <= half;", "half_q     <= 1'b0;"),), "shapes", VALUE
+    ),
     "rounded before the last bit of the shift": Mutation(
         ((TOP, "half_q     <= half;", "half_q     <= half && !s2_cfg.shift[0];"),), "shapes", VALUE
     ),
@@ -59,7 +61,13 @@ MUTATIONS: dict[str, Mutation] = {
         ((TOP, "11'($signed(s3_cfg.zp))", "11'($signed(s2_cfg.zp))"),), "settings", VALUE
     ),
     "range of the row's neighbour": Mutation(
-        ((TOP, "assign low   = total[10] && (s3_cfg.bare", "assign low   = total[10] && (s2_cfg.bare"),),
+        (
+            (
+                TOP,
+                "assign low   = total[10] && (s3_cfg.bare",
+                "assign low   = total[10] && (s2_cfg.bare",
+            ),
+        ),
         "settings",
         VALUE,
     ),
@@ -67,9 +75,7 @@ MUTATIONS: dict[str, Mutation] = {
     "masked elements come out": Mutation(
         ((TOP, "q & {8{s3.active[i]}}", "q & {8{s3.keep[i]}}"),), "masks", VALUE
     ),
-    "tstrb is tkeep": Mutation(
-        ((TOP, "= {s3.active[i], q", "= {s3.keep[i], q"),), "masks", TSTRB
-    ),
+    "tstrb is tkeep": Mutation(((TOP, "= {s3.active[i], q", "= {s3.keep[i], q"),), "masks", TSTRB),
     "tstrb without tkeep": Mutation(
         ((TOP, "in.active   = s_axis_tkeep & s_axis_tstrb;", "in.active   = s_axis_tstrb;"),),
         "lengths",
@@ -198,7 +204,7 @@ MUTATIONS: dict[str, Mutation] = {
             ),
         ),
         "reset",
-        "row",
+        "in reset",
     ),
     "skid: reset waits for a clock": Mutation(
         (
