@@ -294,7 +294,7 @@ class Unit(ABC):
     def resolve(self, given: Parameters) -> dict[str, int | str]:
         """All parameters, `given` over the defaults. Raises ParameterError, one sentence.
 
-        MAX_LEN sizes what holds rows: to a cell, which holds none, it may be given and says nothing.
+        To a cell, which holds no row, MAX_LEN may be given and says nothing.
         """
         given, features = self.taken(given), self.features
         known = {**self.defaults, **features}

@@ -41,8 +41,8 @@ def first_irregularity(
             last = start + len(got) - 1
         if got != list(range(start, start + len(got))):
             return (
-                f"{where}: {'first' if cell else 'last'} beat in at clock {given[awaited]}, latency "
-                f"{' + '.join(map(str, latency))}, passes free from {was_free}: beats at "
+                f"{where}: {'first' if cell else 'last'} beat in at clock {given[awaited]}, "
+                f"latency {' + '.join(map(str, latency))}, passes free from {was_free}: beats at "
                 f"{got[:9]}, expected from {start} on without a gap"
             )
     return None

@@ -408,8 +408,9 @@ def _wrong_beyond(bench: Bench) -> Iterator[Row]:
 def _runaways(bench: Bench) -> Iterator[Row]:
     """Rows whose tlast was lost: they end two beats behind each power of two of beats.
 
-    None of a cell, to which they are rows like any other. A count of dropped beats that wraps there lets those two in. The last one has RUNAWAY times
-    MAX_LEN and more, where that is no more than RUNAWAY_BEATS.
+    None of a cell, to which they are rows like any other. A count of dropped beats that wraps there
+    lets those two in. The last one has RUNAWAY times MAX_LEN and more, where that is no more than
+    RUNAWAY_BEATS.
     """
     make = bench.make
     if make.unit.cell:
