@@ -15,7 +15,7 @@ from pathlib import Path, PurePath
 
 import numpy as np
 
-from softnorm.units import UNITS
+from softnorm.units import DESIGNS
 from softnorm.units.unit import Rom, Unit
 
 from .. import drawings
@@ -29,7 +29,7 @@ def version() -> str:
 
 def files() -> dict[Path, str]:
     """All derived files: path -> content."""
-    made = {RTL / package_file(unit): package(unit) for unit in UNITS.values() if unit.roms()}
+    made = {RTL / package_file(unit): package(unit) for unit in DESIGNS.values() if unit.roms()}
     made |= {ROOT / "Bender.yml": bender(), **cores()}
     return {**made, **drawings.files()}
 
@@ -105,14 +105,14 @@ def _groups() -> dict[str, list[str]]:
     A file is in the group of its folder, whichever unit lists it first: a unit may take a module of
     one that stands before it in the registry.
     """
-    groups: dict[str, list[str]] = {"common": [], **{name: [] for name in UNITS}}
-    for unit in UNITS.values():
+    groups: dict[str, list[str]] = {"common": [], **{name: [] for name in DESIGNS}}
+    for unit in DESIGNS.values():
         for file in unit.rtl:
             group = groups[PurePath(file).parent.name]
             if file not in group:
                 group.append(file)
     # A unit lists what it needs in order, and so must the whole: after every file before it.
-    groups["common"] = _in_order([unit.rtl for unit in UNITS.values()], groups["common"])
+    groups["common"] = _in_order([unit.rtl for unit in DESIGNS.values()], groups["common"])
     return groups
 
 
@@ -136,7 +136,7 @@ def bender() -> str:
     lines = [
         "# SPDX-License-Identifier: Apache-2.0",
         "# Made by `make generate`. A unit's name is a target that leaves out what it does not",
-        f"# need: `bender script -t softnorm:{next(iter(UNITS))} ..`. Without any all is there.",
+        f"# need: `bender script -t softnorm:{next(iter(DESIGNS))} ..`. Without any all is there.",
         "package:",
         "  name: softnorm",
         '  description: "Softmax and LayerNorm hardware behind one AXI4-Stream contract"',
@@ -151,11 +151,11 @@ def bender() -> str:
 
 
 def _users(file: str) -> tuple[str, ...]:
-    return tuple(unit.name for unit in UNITS.values() if file in unit.rtl)
+    return tuple(unit.name for unit in DESIGNS.values() if file in unit.rtl)
 
 
 def _chosen_by(users: Sequence[str]) -> str:
-    others = [name for name in UNITS if name not in users]
+    others = [name for name in DESIGNS if name not in users]
     # One of the users' targets, or no unit's at all.
     return f"any({', '.join(users)}, not(any({', '.join(others)})))" if others else '"*"'
 
@@ -168,7 +168,7 @@ def cores() -> dict[Path, str]:
     """FuseSoC's manifests: a core a unit and a core a shared cell, each beside its files, and
     softnorm.core, which has all units."""
     groups = _groups()
-    every = _core(IP, "softnorm", _ABOUT, [], list(UNITS), IP) + _target(*_LINT, next(iter(UNITS)))
+    every = _core(IP, "softnorm", _ABOUT, [], list(DESIGNS), IP) + _target(*_LINT, next(iter(DESIGNS)))
     made = {ROOT / "softnorm.core": every}
     cells = {PurePath(file).stem: file for file in groups["common"]}
     for name, file in cells.items():
@@ -176,7 +176,7 @@ def cores() -> dict[Path, str]:
         needs = [cell for cell in cells if cell != name and re.search(rf"\b{cell}\b", code)]
         about = f"{name}, a cell of softnorm's units"
         made[(RTL / file).with_suffix(".core")] = _core(CELL, name, about, [file], needs, CELL)
-    for name, unit in UNITS.items():
+    for name, unit in DESIGNS.items():
         needs = [cell for cell, file in cells.items() if file in unit.rtl]
         about = f"{unit.title}, of softnorm"
         path = RTL / unit.folder / f"{name}.core"
