@@ -168,7 +168,9 @@ def cores() -> dict[Path, str]:
     """FuseSoC's manifests: a core a unit and a core a shared cell, each beside its files, and
     softnorm.core, which has all units."""
     groups = _groups()
-    every = _core(IP, "softnorm", _ABOUT, [], list(DESIGNS), IP) + _target(*_LINT, next(iter(DESIGNS)))
+    every = _core(IP, "softnorm", _ABOUT, [], list(DESIGNS), IP) + _target(
+        *_LINT, next(iter(DESIGNS))
+    )
     made = {ROOT / "softnorm.core": every}
     cells = {PurePath(file).stem: file for file in groups["common"]}
     for name, file in cells.items():
