@@ -333,7 +333,7 @@ def random_length(rng: np.random.Generator, lanes: int, max_len: int) -> int:
     return int(rng.integers(1, max_len + 1))
 
 
-CELL_BEATS = 24  # of a stream cell's longest rows that are drawn
+CELL_BEATS, CELL_ELEMENTS = 24, 64  # of a stream cell's longest rows that are drawn, the larger
 RUNAWAY = 20  # times MAX_LEN, of a row whose tlast was lost,
 RUNAWAY_BEATS = 2048  # where that is no more than so many beats
 
@@ -360,7 +360,8 @@ class RowMaker:
         self.lanes: int = parameters["LANES"]
         self.dtype = unit.input_dtype(parameters)
         # Of a cell, whose rows have any length, that of the longest that are drawn.
-        self.max_len = CELL_BEATS * self.lanes if unit.cell else unit.max_len(parameters)
+        cells = max(CELL_BEATS * self.lanes, CELL_ELEMENTS)
+        self.max_len = cells if unit.cell else unit.max_len(parameters)
         self.settings: tuple[Setting, ...] = unit.settings(parameters)
         self.drawn = {s.name: s.values for s in self.settings if s.drawn}
         self.keep_channels = False

@@ -46,13 +46,24 @@ def stream(rng, lanes, width, lengths, wrong=0.0):
     return Beats(data, keep, rng.random(keep.shape) < 0.8, last)
 
 
-def rows_of_two(seed, lanes, width, rows=40):
-    """Two streams: a third of the rows of unequal lengths, some beats with a wrong tkeep."""
+def rows_of_two(seed, lanes, width, rows=60):
+    """Two streams: a third of the rows of unequal lengths, some beats with a wrong tkeep.
+
+    Half of the rows are whole beats: nothing but tlast tells those of unequal lengths. A quarter of
+    the wrong tkeeps are the same in both streams.
+    """
     rng = np.random.default_rng(seed)
-    lengths = np.tile(rng.integers(1, 4 * lanes + 1, rows), (2, 1))
+    lengths = np.tile(rng.integers(1, 5 * lanes + 1, rows), (2, 1))
     other = rng.random(rows) < 0.35
-    lengths[1, other] = rng.integers(1, 4 * lanes + 1, int(other.sum()))
-    return [stream(rng, lanes, width, one, 0.08) for one in lengths]
+    lengths[1, other] = rng.integers(1, 5 * lanes + 1, int(other.sum()))
+    whole = rng.random(rows) < 0.5
+    lengths[:, whole] = -(-lengths[:, whole] // lanes) * lanes
+    s, r = (stream(rng, lanes, width, one, 0.2) for one in lengths)
+    starts = [np.cumsum(-(-one // lanes)) - -(-one // lanes) for one in lengths]
+    for at_s, at_r in zip(*starts, strict=True):
+        if rng.random() < 0.25:
+            r.keep[at_r] = s.keep[at_s] = rng.random(lanes) < 0.5
+    return s, r
 
 
 def equal_rows(seed, lanes, width, rows=40):
