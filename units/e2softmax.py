@@ -38,6 +38,7 @@ SHIFT = Setting("shift", SHIFTS, "scale of the logits: S of M * 2^-S")
 
 # What 23/16 is as M: with S = _POINT + F - EXP_FRAC the codes are those of frac = F.
 _MULT, _POINT = 184 - 128, 7
+_SMALLEST = 5  # weights of a sum at an edge, each in each lane
 
 _EACH = 7  # of the differences at a scale's thresholds, one in so many has its own row
 
@@ -266,6 +267,14 @@ class E2SoftmaxUnit(SoftmaxUnit):
                 distances = [0, *sorted(found)]
                 at = min(2 * pair, len(distances))
                 distances[at:at] = [distance, distance]
+                yield Edge((127 - np.array(distances)).astype(np.int8), settings)
+        # The smallest weights, each in each lane, in a sum that just reaches a place.
+        reach = sorted(Filler(weights).below(places[0] - int(weights[0]), most)[0])
+        for one in dict.fromkeys(reach[-_SMALLEST:]):
+            for lane in range(lanes):
+                distances = [0, *reach]
+                distances.remove(one)
+                distances.insert(min(lane, len(distances)), one)
                 yield Edge((127 - np.array(distances)).astype(np.int8), settings)
         for lane in range(lanes):
             masked = (lane - len(below)) % lanes
