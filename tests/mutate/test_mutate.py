@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 import dataclasses
-import inspect
 import functools
+import inspect
 import json
 import os
 import signal

@@ -106,8 +106,9 @@ def test_a_beat_a_clock_and_the_latency(sim):
     assert passed, log
 
 
+@pytest.mark.parametrize("sim", SIMS)
 @pytest.mark.parametrize("path", VECTORS, ids=lambda path: path.stem)
-def test_conformance(path):
+def test_conformance_of_two_streams(sim, path):
     """The rows of somebody else's model, as beats; the model gives what the file has."""
     file = vectors.load(path)
     lanes, width = file.parameters["LANES"], file.parameters["IN_W"]
@@ -123,7 +124,7 @@ def test_conformance(path):
     want = ResidualAdd(lanes, width).beats(*streams)
     rows = [file.out[n, : -(-length // lanes) * lanes] for n, length in enumerate(file.length)]
     assert (want.data == np.concatenate(rows).reshape(-1, lanes)).all()
-    passed, log = simulate(*streams, width)
+    passed, log = simulate(*streams, width, sim)
     assert passed, log
 
 
