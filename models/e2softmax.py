@@ -197,8 +197,8 @@ class E2Softmax:
     EXP_FRAC: int = 0
     IN_W: int = field(default=8, metadata=FEATURE)
     SCALE: int = field(default=0, metadata=FEATURE)
-    BLOCKS: int = field(default=0, metadata=MODEL_ONLY)
-    FORMATS: int = field(default=0, metadata=MODEL_ONLY)
+    BLOCKS: int = field(default=0, metadata=FEATURE)
+    FORMATS: int = field(default=0, metadata=FEATURE)
     LOG_FIRST: int = field(default=0, metadata=MODEL_ONLY)
 
     def __post_init__(self) -> None:

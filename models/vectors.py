@@ -14,7 +14,8 @@ exponent            [rows] integers 0..31; goes with out
 alpha, gamma, beta  [width] uint8 (0..3), int8, int8: parameters of a channel, for all rows; or
                     [sets, width], the same number of sets in all that are there
 channel_set         [rows] integers, 0..sets-1: the set that a row uses; absent: there is one set
-row_<name>          [rows] integers: setting <name> row by row, in place of the one in meta
+row_<name>          [rows] integers, 32 bits signed or unsigned: setting <name> row by row, in place
+                    of the one in meta
 
 Entries of other names are kept and have no meaning here. A `Vectors` that exists is well-formed:
 building one raises VectorError just as loading does. It is not checked against the unit, whose
@@ -68,7 +69,8 @@ class Vectors:
     """The rows of one file. Raises VectorError if anything disagrees with the module's list.
 
     length and mask may be given as None, and are then made up; length, row_settings, channel_set
-    and exponent may be of any integer dtype, and become int32, int32, int32 and int8.
+    and exponent may be of any integer dtype, and become int32 (a setting that has numbers above it
+    int64), and int8.
 
     channels: alpha, gamma and beta, those that the file has, always [sets, width] once built; what
     is given as [width] becomes one set. channel_set: int32 [rows], all 0 if there is one set; None
@@ -123,7 +125,10 @@ class Vectors:
             exponent = _integers("exponent", self.exponent, rows, 0, MAX_EXPONENT)
             settle(self, "exponent", exponent.astype(np.int8))
 
-        by_row = {n: _integers(ROW_SETTING + n, a, rows) for n, a in self.row_settings.items()}
+        limits = (-(1 << 31), (1 << 32) - 1)
+        by_row = {
+            n: _integers(ROW_SETTING + n, a, rows, *limits) for n, a in self.row_settings.items()
+        }
         settle(self, "row_settings", by_row)
         settle(self, "channels", {n: _sets(n, a, width) for n, a in self.channels.items()})
         settle(self, "channel_set", _channel_set(self.channels, self.channel_set, rows))
@@ -333,7 +338,7 @@ def _channel_set(
 def _integers(
     name: str, array: object, rows: int, low: int = -(1 << 31), high: int = (1 << 31) - 1
 ) -> np.ndarray:
-    """Return an integer array [rows] with values in low..high as int32."""
+    """Return an integer array [rows] with values in low..high as int32, int64 if they need it."""
     if not isinstance(array, np.ndarray) or array.dtype.kind not in "iu":
         raise VectorError(f"{name} must be integers, is {getattr(array, 'dtype', type(array))}")
     _check_array(name, array, (array.dtype.type,), (rows,))
@@ -342,4 +347,5 @@ def _integers(
         raise VectorError(
             f"{name} of row {wrong[0]} is {array[wrong[0]]}, must be in {low}..{high}"
         )
-    return array.astype(np.int32)
+    fits = array.size == 0 or array.max() <= np.iinfo(np.int32).max
+    return array.astype(np.int32 if fits else np.int64)

@@ -15,6 +15,8 @@ from softnorm.models.arith import signed
 from softnorm.models.e2softmax import (
     MULTS,
     SHIFTS,
+    SUM_LIMIT,
+    UNNORMALISED,
     E2Softmax,
     E2SoftmaxTrace,
     SoftmaxResult,
@@ -29,12 +31,23 @@ from softnorm.models.vectors import Vectors
 from .coverage import Coverage
 from .edges import Filler, at_sums
 from .softmax import FRAC, SoftmaxUnit, clog2, maximum_points, sample_maximum, spread, tree_stages
-from .unit import Edge, Outputs, Parameters, Rom, Rows, Setting, TableSize, Variant
+from .unit import Edge, Outputs, Parameters, Rom, Rows, Setting, TableSize, UserField, Variant
 
 _UPDATES = (0, 1, 2, 3, 8)
 
 MULT = Setting("mult", MULTS, "scale of the logits: M - 128 of M * 2^-S")
 SHIFT = Setting("shift", SHIFTS, "scale of the logits: S of M * 2^-S")
+FMT = Setting(
+    "fmt", range(2), "output format: 0 linear, 1 row-scaled", words=("linear", "row-scaled")
+)
+MORE_FMT = Setting(
+    "fmt",
+    range(4),
+    "output format: 0 linear, 1 row-scaled, 2 or 3 unnormalised",
+    words=("linear", "row-scaled", "unnormalised", "unnormalised (3)"),
+)
+S7 = Setting("s7", range(2), "1: outputs of 7 bits, each worth twice as much")
+CARRY_SUM = Setting("carry_sum", range(SUM_LIMIT + 1), "sum of the blocks before, 0: a new row")
 
 # What 23/16 is as M: with S = _POINT + F - EXP_FRAC the codes are those of frac = F.
 _MULT, _POINT = 184 - 128, 7
@@ -53,6 +66,16 @@ def scaled(parameters: Parameters) -> bool:
     return bool(parameters.get("SCALE", 0))
 
 
+def blocks(parameters: Parameters) -> bool:
+    """Whether a row may come in blocks."""
+    return bool(parameters.get("BLOCKS", 0))
+
+
+def formats(parameters: Parameters) -> bool:
+    """Whether there are unnormalised outputs, and outputs of 7 bits."""
+    return bool(parameters.get("FORMATS", 0))
+
+
 def wide(parameters: Parameters) -> int:
     """Clocks of the shifter of a wide lane."""
     return int(in_w(parameters) > 8)
@@ -63,9 +86,30 @@ class E2SoftmaxUnit(SoftmaxUnit):
     """See `units.unit.Unit`."""
 
     def settings(self, parameters: Parameters) -> tuple[Setting, ...]:
-        about = "output format: 0 linear, 1 row-scaled"
-        fmt = Setting("fmt", range(2), about, words=("linear", "row-scaled"))
-        return (fmt, MULT, SHIFT) if scaled(parameters) else (FRAC, fmt)
+        fmt = MORE_FMT if formats(parameters) else FMT
+        found = [fmt, MULT, SHIFT] if scaled(parameters) else [FRAC, fmt]
+        if formats(parameters):
+            found.append(S7)
+        if blocks(parameters):
+            low, high = signed(in_w(parameters))
+            about = "maximum of the blocks before"
+            found += [Setting("carry_max", range(low, high + 1), about), CARRY_SUM]
+        return tuple(found)
+
+    def user_fields(self, parameters: Parameters) -> tuple[UserField, ...]:
+        if not blocks(parameters):
+            return ()
+        return (
+            UserField("out_max", in_w(parameters), signed=True),
+            UserField("out_sum", CARRY_SUM.bits),
+        )
+
+    def predict(self, parameters: Parameters, rows: Rows) -> Outputs:
+        result = self.model(**parameters)(rows.x, rows.mask, **rows.settings)
+        names = [field.name for field in self.user_fields(parameters)]
+        return Outputs(
+            result.out, result.exponent, user={name: getattr(result, name) for name in names}
+        )
 
     def input_dtype(self, parameters: Parameters) -> np.dtype:
         return self.model(**parameters).in_dtype
@@ -88,12 +132,31 @@ class E2SoftmaxUnit(SoftmaxUnit):
     def fitted(
         self, parameters: Parameters, x: np.ndarray, rng: np.random.Generator
     ) -> dict[str, int]:
-        """A shift that makes octaves of the row: with most others all codes are 0 or the top."""
+        """A shift that makes octaves of the row: with most others all codes are 0 or the top.
+
+        A state to go on from that is of the row's size, or that of a new row.
+        """
+        carry = self._carry(parameters, x, rng) if blocks(parameters) else {}
         if not scaled(parameters) or rng.random() < 0.25:
-            return {}
+            return carry
         spread = max(1, int(x.max()) - int(x.min()))
         shift = math.log2(192 * spread) - rng.uniform(-1, 8)
-        return {"shift": min(max(round(shift), SHIFTS[0]), SHIFTS[-1])}
+        return {"shift": min(max(round(shift), SHIFTS[0]), SHIFTS[-1]), **carry}
+
+    def _carry(
+        self, parameters: Parameters, x: np.ndarray, rng: np.random.Generator
+    ) -> dict[str, int]:
+        pick = rng.random()
+        if pick < 0.4:
+            return {"carry_sum": 0}
+        if pick < 0.5:  # saturates, or nearly
+            total = SUM_LIMIT - int(rng.integers(1 << 20))
+        else:  # of any size, but most often that of a row
+            total = int(2.0 ** rng.uniform(*((15, 28) if pick < 0.9 else (0, 32))))
+        low, high = signed(in_w(parameters))
+        spread = max(1, int(x.max()) - int(x.min()))
+        by = int(rng.integers(-spread, spread, endpoint=True)) >> int(rng.integers(4))
+        return {"carry_sum": total, "carry_max": min(max(int(x.max()) + by, low), high)}
 
     def logits(self, parameters: Parameters, rows: Rows) -> np.ndarray:
         if not scaled(parameters):
@@ -106,7 +169,48 @@ class E2SoftmaxUnit(SoftmaxUnit):
         return np.dtype(np.uint8)
 
     def result(self, parameters: Parameters, outputs: Outputs) -> SoftmaxResult:
+        if formats(parameters):
+            raise ValueError(
+                "what an output is worth follows from fmt and s7: give SoftmaxResult its bits"
+            )
         return SoftmaxResult(outputs.out, outputs.exponent)
+
+    def values(
+        self, parameters: Parameters, rows: Rows, outputs: Outputs
+    ) -> tuple[np.ndarray, np.ndarray]:
+        bits, unnormalised = np.full(len(rows), 8), np.zeros(len(rows), bool)
+        if formats(parameters):
+            unnormalised = rows.settings["fmt"] >= UNNORMALISED
+            bits = bits - unnormalised - rows.settings["s7"]
+        logits = np.where(rows.mask, self.logits(parameters, rows), -np.inf)
+        top, total = logits.max(axis=1), 0
+        if blocks(parameters):
+            before, total = self._before(parameters, rows)
+            top = np.maximum(top, before)
+            total = total * np.exp(np.where(total > 0, before - top, 0))
+        e = np.exp(logits - np.where(np.isfinite(top), top, 0)[:, None])
+        total = np.where(unnormalised, 1, e.sum(axis=1) + total)
+        exact = e / np.where(total > 0, total, 1)[:, None]
+        return SoftmaxResult(outputs.out, outputs.exponent, bits).to_real(), exact
+
+    def _before(self, parameters: Parameters, rows: Rows) -> tuple[np.ndarray, np.ndarray]:
+        """The maximum of the blocks before as a real logit, -inf without any, and their sum."""
+        total = rows.settings["carry_sum"] / (1 << 15)
+        start = dataclasses.replace(rows, x=rows.settings["carry_max"][:, None])
+        return np.where(total > 0, self.logits(parameters, start)[:, 0], -np.inf), total
+
+    def accuracy(self, parameters: Parameters, rows: Rows, outputs: Outputs) -> dict[str, float]:
+        """Of whole rows of normalised outputs."""
+        if not formats(parameters) and not blocks(parameters):
+            return super().accuracy(parameters, rows, outputs)
+        some = np.ones(len(rows), bool)
+        if formats(parameters):
+            some &= (rows.settings["fmt"] < UNNORMALISED) & (rows.settings["s7"] == 0)
+        if blocks(parameters):
+            some &= rows.settings["carry_sum"] == 0
+        plain = {k: v for k, v in parameters.items() if k not in ("FORMATS", "BLOCKS")}
+        chosen = Outputs(outputs.out[some], outputs.exponent[some])
+        return super().accuracy(plain, rows.select(some), chosen) if some.any() else {}
 
     def latency(self, parameters: Parameters) -> tuple[int, ...]:
         return (9 + tree_stages(parameters["LANES"]) + wide(parameters),)
@@ -116,11 +220,13 @@ class E2SoftmaxUnit(SoftmaxUnit):
         words = -(-max_len // lanes) + 7 + tree_stages(lanes) + wide(parameters)
         bits, scale = in_w(parameters), 13 if scaled(parameters) else 3
         code = 4 + parameters["EXP_FRAC"]
-        ks = max(1, clog2(clog2(max_len) + 1))
+        ks = 5 if blocks(parameters) else max(1, clog2(clog2(max_len) + 1))
+        fmt = 3 if formats(parameters) else 1
+        state = 32 if blocks(parameters) else 0
         return {
             "beats": (words, bits + 1),  # m_t, last
             "beats: codes (read 2 clocks later)": (words, code * lanes),
-            "rows": (words, 2 + bits + 1 + scale + ks + parameters["DIV_BITS"]),
+            "rows": (words, state + 2 + fmt + scale + bits + ks + parameters["DIV_BITS"]),
         }
 
     def tables(self, parameters: Parameters) -> dict[str, TableSize]:
@@ -131,6 +237,16 @@ class E2SoftmaxUnit(SoftmaxUnit):
         return tuple(Rom(f"div_c{b}", div_table(b), 8, about.format(b)) for b in range(1, 5))
 
     def edges(self, parameters: Parameters) -> Iterator[Edge]:
+        for number, edge in enumerate(self._all_edges(parameters)):
+            yield edge
+            if formats(parameters) and number % 3 == 0:
+                fmt = (1, 2, 0, 3, 2)[number % 5]
+                settings = {**edge.settings, "fmt": fmt, "s7": int(number % 2 or fmt < 2)}
+                yield edge._replace(settings=settings)
+
+    def _all_edges(self, parameters: Parameters) -> Iterator[Edge]:
+        if blocks(parameters):
+            yield from self._states(parameters)
         if not scaled(parameters):
             yield from self._edges(parameters)
             return
@@ -143,6 +259,38 @@ class E2SoftmaxUnit(SoftmaxUnit):
             settings = {"mult": _MULT, "shift": shift, **fmt}
             yield edge._replace(x=edge.x.astype(dtype) << up, settings=settings)
         yield from self._thresholds(parameters)
+
+    def _states(self, parameters: Parameters) -> Iterator[Edge]:
+        """States of blocks before with which a sum gets to an edge, or saturates."""
+        half, div = parameters["EXP_FRAC"], parameters["DIV_BITS"]
+        dtype = self.input_dtype(parameters)
+        high = signed(in_w(parameters))[1]
+        scale = {"mult": _MULT, "shift": _POINT - half} if scaled(parameters) else {"frac": 0}
+        codes = log2exp(np.arange(256), 0, half)
+        weights = weight(codes, half)
+        # An element of each code that puts out something, with every bin of every size of sum.
+        distances = np.unique(codes, return_index=True)[1][: 8 << half].tolist()
+        turn = 0
+        for top, j in itertools.product(range(32), range(1 << div)):
+            place = ((1 << div) + j << top) >> div
+            for distance in distances[:: 1 + (top > 16)]:
+                for total in (place - 1, place):
+                    carry = total - int(weights[distance])
+                    if carry > 0 and turn % 3 < 2:
+                        settings = {**scale, "carry_max": high, "carry_sum": carry, "fmt": 1}
+                        yield Edge(np.array([high - distance], dtype), settings)
+                    turn += 1
+        for count, more in itertools.product((1, 2, parameters["MAX_LEN"]), (-1, 0, 1)):
+            settings = {**scale, "fmt": turn % 2, "carry_max": high}
+            x, carry = np.full(count, high, dtype), (1 << 32) - (count << 15) + more
+            if count <= parameters["MAX_LEN"]:
+                yield Edge(x, {**settings, "carry_sum": carry})
+                yield Edge(x, {**settings, "carry_sum": carry}, mask=np.zeros(count, bool))
+        # The maximum rises from that of the blocks before, by each code.
+        for distance in np.unique(codes, return_index=True)[1].tolist():
+            for carry in (1, (1 << 15) - 1, SUM_LIMIT):
+                settings = {**scale, "fmt": 1, "carry_max": high - distance, "carry_sum": carry}
+                yield Edge(np.full(1, high, dtype), settings)
 
     def _thresholds(self, parameters: Parameters) -> Iterator[Edge]:
         """Differences at which the code changes, at every shift, in sums at which the output does.
@@ -291,6 +439,8 @@ class E2SoftmaxUnit(SoftmaxUnit):
         # The largest Sum is MAX_LEN * 2^15: it bounds ks, and the bin where ks is at its top.
         top_ks = max_len.bit_length() - 1
         top_bin = (max_len << div_bits >> top_ks) - (1 << div_bits)
+        if blocks(parameters):
+            top_ks, top_bin = 16, (1 << div_bits) - 1
         if scaled(parameters):
             # From S = 17 on, nothing is left of an int8 difference.
             scale, scales = "side", ("S < 16", "S = 16", "S > 16")
@@ -320,7 +470,11 @@ class E2SoftmaxUnit(SoftmaxUnit):
                 c.point("difference", ("whole", "rounded down", "beyond"), about)
         else:
             c.point("frac", range(8), "F of a row")
-        c.point("fmt", ("linear", "row-scaled"), "output format of a row")
+        (fmt,) = (one for one in self.settings(parameters) if one.name == "fmt")
+        c.point("fmt", fmt.words, "output format of a row")
+        if formats(parameters):
+            c.point("s7", ("8 bits", "7 bits"), "bits of a row's outputs")
+            c.cross("fmt x s7", ("fmt", "s7"), "each format with each number of bits")
         c.point("code", codes, "4-bit (EXP_FRAC = 1: 5-bit) code of an element")
         steps = " (23 d steps over some at small F, d <= 255 ends at large F)"
         c.cross(
@@ -351,10 +505,32 @@ class E2SoftmaxUnit(SoftmaxUnit):
             "each divider bin at each exponent, as far as MAX_LEN equal elements get",
             lambda ks, j: ks < top_ks or j <= top_bin,
         )
+        if blocks(parameters):
+            c.group("blocks")
+            c.point("carry", ("a new row", "goes on"), "whether there are blocks before")
+            c.point("elements", ("some", "all masked"), "of a block")
+            c.cross("carry x elements", ("carry", "elements"), "a masked block at either place")
+            rises = ("below", "the same", "above")
+            c.point("maximum", rises, "of a block against that of the blocks before")
+            sums = ("none", "below one", "one and more", "saturated")
+            c.point("sum", sums, "of the blocks so far, one is 2^15")
         return c
+
+    def _sample_blocks(self, coverage: Coverage, parameters: Parameters, rows: Rows) -> None:
+        trace = self.model(**parameters).trace(rows.x, rows.mask, **rows.settings)
+        some, goes_on = rows.mask.any(axis=1), rows.settings["carry_sum"] > 0
+        axes = ("carry", "elements")
+        coverage.sample("carry x elements", goes_on.astype(int), (~some).astype(int), axes=axes)
+        lowest = signed(in_w(parameters))[0]
+        highest = np.where(rows.mask, rows.x.astype(np.int64), lowest).max(axis=1)
+        against = np.sign(highest - rows.settings["carry_max"]) + 1
+        coverage.sample("maximum", np.where(some & goes_on, against, -1))
+        coverage.sample("sum", np.searchsorted([1, 1 << 15, SUM_LIMIT], trace.sum, side="right"))
 
     def sample(self, coverage: Coverage, parameters: Parameters, rows: Rows) -> None:
         lanes, exp_frac = parameters["LANES"], parameters["EXP_FRAC"]
+        if blocks(parameters) and len(rows):
+            self._sample_blocks(coverage, parameters, rows)
         some = rows.mask.any(axis=1)
         if not some.any():
             return
@@ -362,7 +538,8 @@ class E2SoftmaxUnit(SoftmaxUnit):
         fmt = rows.settings["fmt"]
         trace = self.model(**parameters).trace(rows.x, rows.mask, **rows.settings)
 
-        sample_maximum(coverage, lanes, trace.argmax, rows.length)
+        here = trace.argmax >= 0  # in none where the maximum is of a block before
+        sample_maximum(coverage, lanes, trace.argmax[here], rows.length[here])
         last_beat = (rows.length - 1) // lanes
         bins = len(coverage.points["updates"].bins)
         coverage.sample("updates", np.minimum(spread(trace.updates, _UPDATES), bins - 1))
@@ -377,6 +554,10 @@ class E2SoftmaxUnit(SoftmaxUnit):
             scale, value = "frac", rows.settings["frac"]
         coverage.sample(scale, value)
         coverage.sample("fmt", fmt)
+        s7 = np.zeros(len(rows), int)
+        if formats(parameters):
+            s7 = rows.settings["s7"]
+            coverage.sample("fmt x s7", fmt, s7, axes=("s7",))
         # Codes and steps are negative where masked, and not counted there.
         by_row = value[:, None]
         coverage.sample(f"{scale} x code", by_row, trace.code, axes=("code",))
@@ -389,7 +570,7 @@ class E2SoftmaxUnit(SoftmaxUnit):
             for point in ("correction1", "correction2"):
                 values = np.where(live, getattr(trace, point).astype(np.int16), -1)
                 coverage.sample(f"{scale} x {point}", by_row, values, axes=(point,))
-        shift = np.where(fmt == 0, trace.ks.astype(np.int16) << exp_frac, 0)
+        shift = np.where(fmt == 0, trace.ks.astype(np.int16) << exp_frac, 0) + (s7 << exp_frac)
         step = np.minimum(trace.k + shift[:, None], 9 << exp_frac)
         step = np.where(trace.k < 0, -1, step)
         coverage.sample("fmt x step", fmt[:, None], step, axes=("step",))
@@ -450,6 +631,20 @@ E2SOFTMAX = E2SoftmaxUnit(
         {"LANES": 2, "MAX_LEN": 40, "DIV_BITS": 2, "EXP_FRAC": 1, "IN_W": 16, "SCALE": 1},
         # The widest lane, with a tree behind it that has a register.
         {"LANES": 8, "MAX_LEN": 64, "IN_W": 32, "SCALE": 1},
+        # Rows in blocks; more formats of half octaves.
+        {"LANES": 4, "MAX_LEN": 40, "BLOCKS": 1},
+        {"LANES": 2, "MAX_LEN": 8, "DIV_BITS": 2, "EXP_FRAC": 1, "FORMATS": 1},
+        # All that there is.
+        {
+            "LANES": 8,
+            "MAX_LEN": 64,
+            "DIV_BITS": 3,
+            "EXP_FRAC": 1,
+            "IN_W": 32,
+            "SCALE": 1,
+            "BLOCKS": 1,
+            "FORMATS": 1,
+        },
     ),
     variants=tuple(
         Variant(
@@ -474,5 +669,7 @@ E2SOFTMAX = E2SoftmaxUnit(
         {"SCALE": 2},
         {"IN_W": 16},
         {"IN_W": 32, "SCALE": 0},
+        {"BLOCKS": 2},
+        {"FORMATS": 2},
     ),
 )

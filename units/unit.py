@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from types import MappingProxyType
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, overload
 
 import numpy as np
 
@@ -58,17 +58,41 @@ class Setting:
 
     @property
     def bits(self) -> int:
-        """Width of the port."""
+        """Width of the port, whose numbers are signed where values may be negative."""
         return max(1, self.values[-1].bit_length() + self.signed)
 
-    def on_pins(self, values: np.ndarray) -> np.ndarray:
-        """Values as unsigned numbers of the port's width."""
-        return np.asarray(values).astype(np.int64) & ((1 << self.bits) - 1)
 
-    def from_pins(self, numbers: np.ndarray) -> np.ndarray:
-        """The other way."""
-        top = int(self.signed) << (self.bits - 1)
-        return (np.asarray(numbers).astype(np.int64) ^ top) - top
+class UserField(NamedTuple):
+    """What m_axis_tuser carries above its first seven bits, of a feature that is on.
+
+    A vector file's entry of the same name holds what is expected. At most 32 bits.
+    """
+
+    name: str
+    bits: int
+    signed: bool = False
+
+
+Pins = Setting | UserField
+
+
+@overload
+def to_bits(pins: Pins, values: int) -> int: ...
+@overload
+def to_bits(pins: Pins, values: np.ndarray) -> np.ndarray: ...
+def to_bits(pins: Pins, values: int | np.ndarray) -> int | np.ndarray:
+    """What the pins carry for values, an int or int64: numbers of 0 and up."""
+    return values & ((1 << pins.bits) - 1)
+
+
+@overload
+def from_bits(pins: Pins, raw: int) -> int: ...
+@overload
+def from_bits(pins: Pins, raw: np.ndarray) -> np.ndarray: ...
+def from_bits(pins: Pins, raw: int | np.ndarray) -> int | np.ndarray:
+    """The other way."""
+    top = int(pins.signed) << (pins.bits - 1)
+    return (raw ^ top) - top
 
 
 @dataclass(frozen=True)
@@ -212,12 +236,14 @@ class Outputs:
     """The model's outputs: out [rows, width] of the output dtype, exponent [rows] signed int.
 
     err_len [rows] bool marks rows that fail the unit's own length check (not the common one
-    against MAX_LEN); None for units without such a check.
+    against MAX_LEN); None for units without such a check. user: of each of the build's
+    `Unit.user_fields`, name -> [rows] int64.
     """
 
     out: np.ndarray
     exponent: np.ndarray
     err_len: np.ndarray | None = None
+    user: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -343,6 +369,10 @@ class Unit(ABC):
     @abstractmethod
     def out_dtype(self, parameters: Parameters) -> np.dtype:
         """Type of one lane of m_axis_tdata."""
+
+    def user_fields(self, parameters: Parameters) -> tuple[UserField, ...]:
+        """What m_axis_tuser carries above its first seven bits, the lowest first."""
+        return ()
 
     def adopted(self, file: Vectors, parameters: Parameters) -> Vectors:
         """Convert a tensor file of a unit that this one `reads`, keeping the real values.

@@ -114,6 +114,7 @@ def ports_header(unit: Unit, parameters: Parameters) -> str:
         "IN_BYTES": shape.lanes * shape.in_dtype.itemsize,
         "OUT_BYTES": shape.lanes * shape.out_dtype.itemsize,
         "KEEP_BYTES": -(-shape.lanes // 8),
+        "USER_BYTES": shape.user_bytes,
     }
     lines = [f"#define SN_{k}(X) {' '.join(f'X({port})' for port in v)}" for k, v in lists.items()]
     lines += [f"#define SN_{name} {value}" for name, value in numbers.items()]
@@ -142,6 +143,7 @@ def _macros(unit: Unit, parameters: Parameters) -> str:
         "DATA_W": 8 * shape.lanes * shape.in_dtype.itemsize,
         "OUT_W": 8 * shape.lanes * shape.out_dtype.itemsize,
         "KEEP_W": shape.lanes,
+        "USER_W": shape.user_bits,
         "SETTINGS": max(1, len(unit.settings(parameters))),  # no vector has no bits
         "COLUMNS": len(unit.channels),
         "CELL": int(unit.cell),

@@ -133,17 +133,15 @@ def _read(job: Job, folder: Path, beats: int) -> None:
     Words of 32 bits, the low byte first.
     """
     room = job.room
-    bits = -(-room.keep.shape[1] // 4) * 4
-    sizes = [4, bits, bits, -(-room.data.shape[1] // 4) * 4, 12]
+    parts = (room.user, room.keep, room.strb, room.data)  # no strb but of a cell
+    sizes = [4, *(-(-part.shape[1] // 4) * 4 for part in parts), 12]
     raw = np.fromfile(folder / "out.bin", np.uint8).reshape(-1, sum(sizes))
     raw = raw[: min(beats, len(room.last))]
-    flags, keep, strb, data, clocks = np.split(raw, np.cumsum(sizes)[:4], axis=1)
+    last, *others, clocks = np.split(raw, np.cumsum(sizes)[:-1], axis=1)
     there = slice(len(raw))
-    room.user[there] = flags[:, 0] & 127
-    room.last[there] = flags[:, 0] >> 7
-    room.keep[there] = keep[:, : room.keep.shape[1]]
-    room.strb[there] = strb[: len(room.strb), : room.strb.shape[1]]
-    room.data[there] = data[:, : room.data.shape[1]]
+    room.last[there] = last[:, 0]
+    for part, words in zip(parts, others, strict=True):
+        part[there] = words[: len(part), : part.shape[1]]
     if job.in_clocks is not None:
         job.out_clocks[there] = np.ascontiguousarray(clocks).view("<u4")
         moved = np.fromfile(folder / "in.bin", "<u4").reshape(-1, 3)

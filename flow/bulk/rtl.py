@@ -147,6 +147,7 @@ def _joined(parts: Sequence[RtlOutputs]) -> RtlOutputs:
     return RtlOutputs(
         unit=first.unit,
         parameters=first.parameters,
+        user={name: np.concatenate([part.user[name] for part in parts]) for name in first.user},
         **{name: np.concatenate([getattr(part, name) for part in parts]) for name in arrays},
         **{name: sum(getattr(part, name) for part in parts) for name in sums},
     )
@@ -195,11 +196,12 @@ class Instance:
             )
         return RtlOutputs(
             out,
-            (user & 31).astype(np.int8),
-            (user & 32) != 0,
+            (user[:, 0] & 31).astype(np.int8),
+            (user[:, 0] & 32) != 0,
+            self.shape.user_values(user),
             unit=self.build.unit,
             parameters=self.build.parameters,
-            err_keep=(user & 64) != 0,
+            err_keep=(user[:, 0] & 64) != 0,
             len_pulses=moved.len_pulses,
             keep_pulses=moved.keep_pulses,
             beats=moved.beats_in,

@@ -30,7 +30,7 @@ MODES = ("inv", "const0", "const1", "cnot0", "cnot1")
 CHOSEN, SELECT, LOAD = "sn_chosen", "sn_select", "sn_load"
 # A mutated clock is no fault of the logic, and a simulator gives it races.
 _CLOCKS = frozenset({"CLK", "WR_CLK", "RD_CLK"})
-# A memory is read without a clock here, its register beside it: what only a clocked read has is no pin.
+# A memory is read without a clock here, its register beside it: a clocked read alone has these.
 _NO_PINS = frozenset({"RD_EN", "RD_ARST", "RD_SRST"})
 FLAT = ("flatten", "opt_clean", "memory_collect")
 

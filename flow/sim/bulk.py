@@ -87,7 +87,8 @@ class Bulk:
         """What is wrong with what came out, empty if nothing is; `cover`: collect coverage."""
         self._since = 0.0  # the clock of the last reset
         self._scorer = Scorer(self._unit, self._parameters, self._run.seed)
-        self._collector, self._recorder = Collector(self._unit, self._parameters), Recorder()
+        self._collector = Collector(self._unit, self._parameters)
+        self._recorder = Recorder(self._shape)
         if cover:
             self._scorer.listeners.append(self._collector.sample)
         if cover or self.timing:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from softnorm import units
 from softnorm.models import vectors
 from softnorm.models.vectors import Vectors
 from softnorm.tb.stimulus.scenarios import rows_of
-from softnorm.units.unit import Unit
+from softnorm.units.unit import Parameters, Unit
 
 from ..build.bulk import bulk_build
 from ..build.pins import build
@@ -25,7 +26,8 @@ COUNTED_ROWS = 10_000_000  # vectors are driven whole, whatever the scale of ran
 
 @dataclass(frozen=True)
 class Conformance:
-    """Mismatches of one file: elements that differ, and rows whose exponent differs.
+    """Mismatches of one file: elements that differ, and rows whose exponent differs, and for each
+    other entry that the file expects (`Unit.user_fields`) the rows of which it differs.
 
     `report` is the test bench's when the RTL did not get through, else empty.
     """
@@ -51,6 +53,7 @@ def files(path: Path) -> list[Path]:
 def load(path: Path) -> tuple[Unit, dict[str, int | str], Vectors]:
     """A vector file with its unit and parameters; one that holds no expected outputs is refused.
 
+    So is one with an entry that means nothing to the unit: it could be one that is to be compared.
     Raises UserError, ParameterError, VectorError.
     """
     file = vectors.load(path)
@@ -59,10 +62,22 @@ def load(path: Path) -> tuple[Unit, dict[str, int | str], Vectors]:
         raise UserError(f"{path} holds inputs only, nothing to conform to (out, exponent)")
     parameters = unit.resolve(file.parameters)
     check_tensors(unit, parameters, file, path)
+    expected = [field.name for field in unit.user_fields(parameters)]
+    known = [*expected, *(setting.name for setting in unit.settings(parameters))]
+    for name, values in file.extra.items():
+        if name not in known:
+            there = ", ".join(known) or "none"
+            raise UserError(f"{path}: {unit.name} has no entry {name} there; there are: {there}")
+        if values.shape != file.length.shape or values.dtype.kind not in "iub":
+            got = f"{values.shape} {values.dtype}"
+            raise UserError(f"{path}: {name} must be {file.length.shape} integers, not {got}")
     return unit, parameters, file
 
 
-def _count(file: Vectors, out: np.ndarray, exponent: np.ndarray) -> int:
+def _count(
+    unit: Unit, parameters: Parameters, file: Vectors, out: np.ndarray, others: Mapping
+) -> int:
+    """Mismatches; `others`: exponent, and the fields of tuser that the unit has."""
     width = file.x.shape[1]
     exists = np.arange(width) < file.length[:, None]
     wide = np.zeros(file.out.shape, out.dtype)
@@ -70,14 +85,19 @@ def _count(file: Vectors, out: np.ndarray, exponent: np.ndarray) -> int:
     wide[:, : out.shape[1]] = out[:, :width]
     if wide.dtype.itemsize == file.out.dtype.itemsize:
         wide = wide.view(file.out.dtype)  # a byte may be signed in one row and not in another
-    return int(((wide != file.out) & exists).sum() + (exponent != file.exponent).sum())
+    wrong = ((wide != file.out) & exists).sum() + (others["exponent"] != file.exponent).sum()
+    for field in unit.user_fields(parameters):
+        if field.name in file.extra:
+            wrong += (others[field.name] != file.extra[field.name]).sum()
+    return int(wrong)
 
 
 def conform_model(path: Path) -> Conformance:
     """The model against a file. Raises as `load`."""
     unit, parameters, file = load(path)
     outputs = unit.predict(parameters, rows_of(unit, parameters, file))
-    mismatches = _count(file, outputs.out, outputs.exponent)
+    others = {"exponent": outputs.exponent, **outputs.user}
+    mismatches = _count(unit, parameters, file, outputs.out, others)
     return Conformance(len(file.length), int(file.length.sum()), mismatches)
 
 
@@ -103,4 +123,4 @@ def conform_rtl(path: Path, sim: str, seed: int = 1, bulk: bool = False) -> Conf
         return Conformance(
             rows, elements, rows, f"{rows} rows went in, {len(seen['out'])} came out"
         )
-    return Conformance(rows, elements, _count(file, seen["out"], seen["exponent"]))
+    return Conformance(rows, elements, _count(unit, parameters, file, seen["out"], seen))

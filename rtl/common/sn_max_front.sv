@@ -20,6 +20,7 @@ module sn_max_front #(
   parameter int LANES   = 32,
   parameter int MAX_LEN = 1024,
   parameter int IN_W    = 8,    // bits of an element
+  parameter int START   = 0,    // 1: a row's maximum starts from start_i (sn_row_max)
   parameter int CFG_W   = 1,
   parameter int STAGES  = 1     // of pass 1, behind stage 0
 ) (
@@ -49,6 +50,7 @@ module sn_max_front #(
   output logic                  row_err_len_o,
   output logic                  row_err_keep_o,
   output logic [LANES-1:0][IN_W:0] lane_o,
+  input  logic [IN_W-1:0]       start_i,        // with first_o: a key
 
   // Stage 1, as sn_row_max has it.
   output logic [IN_W-1:0]       max_o,
@@ -96,12 +98,14 @@ module sn_max_front #(
 
   sn_row_max #(
     .LANES(LANES),
-    .W    (IN_W)
+    .W    (IN_W),
+    .START(START)
   ) u_max (
     .clk_i,
     .load_i (valid_o[0]),
     .key_i  (key),
     .first_i(first_o),
+    .start_i,
     .max_o,
     .prev_o
   );

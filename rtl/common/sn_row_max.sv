@@ -9,18 +9,22 @@
 // Elements are compared as x + B, unsigned, and a masked lane counts as 0: before the first unmasked
 // element max_o is 0, i.e. x = -B. A sum that is shifted by the rise from there is still 0.
 //
+// START = 1: a row starts from start_i, the key of a maximum so far, in place of 0.
+//
 // Latency one clock, one beat a clock: the levels of the tree overlap (sn_max), so that no register
 // between them is needed, nor one to keep the elements beside it.
 
 module sn_row_max #(
   parameter  int LANES  = 32,
   parameter  int W      = 8,   // bits of an element
+  parameter  int START  = 0,
   localparam int LEVELS = $clog2(LANES)
 ) (
   input  logic                    clk_i,
   input  logic                    load_i,   // there is a beat
   input  logic [LANES-1:0][W-1:0] key_i,    // x + B, 0 where it is masked
   input  logic                    first_i,  // it is the first of its row
+  input  logic [W-1:0]            start_i,  // with first_i; ignored with START = 0
   output logic [W-1:0]            max_o,
   output logic [W-1:0]            prev_o
 );
@@ -44,7 +48,13 @@ module sn_row_max #(
     end
   end
 
-  assign prev = first_i ? '0 : max_o;
+  if (START == 0) begin : gen_zero
+    logic unused;
+    assign prev = first_i ? '0 : max_o;
+    assign unused = ^start_i;
+  end else begin : gen_start
+    assign prev = first_i ? start_i : max_o;
+  end
 
   sn_max #(
     .W(W)

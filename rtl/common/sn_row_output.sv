@@ -11,9 +11,9 @@
 // Latency one clock, one beat a clock.
 
 module sn_row_output #(
-  parameter  int LANES  = 32,
-  parameter  int OUT_W  = 8,  // bits a lane
-  localparam int USER_W = 7
+  parameter int LANES  = 32,
+  parameter int OUT_W  = 8,  // bits a lane
+  parameter int USER_W = 7
 ) (
   input  logic                        clk_i,
   input  logic                        rst_ni,
@@ -23,7 +23,7 @@ module sn_row_output #(
   input  logic [LANES-1:0][OUT_W-1:0] data_i,
   input  logic [LANES-1:0]            keep_i,
   input  logic                        last_i,
-  input  logic [USER_W-1:0]           user_i,   // {err_keep, err_len, exponent[4:0]}
+  input  logic [USER_W-1:0]           user_i,   // {.., err_keep, err_len, exponent[4:0]}
 
   output logic [OUT_W*LANES-1:0]      m_axis_tdata,
   output logic [LANES-1:0]            m_axis_tkeep,

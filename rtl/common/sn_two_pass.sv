@@ -124,6 +124,7 @@ module sn_two_pass #(
     .row_err_len_o (p1_in_ctl.err_len),
     .row_err_keep_o(p1_in_ctl.err_keep),
     .lane_o        (p1_in_lane),
+    .start_i       ('0),
     .max_o         (p1_max_m),
     .prev_o        (unused_prev)
   );

@@ -17,6 +17,13 @@
 //   k_i   = y_i + log2exp(m_L - m_t),  ks = floor(log2 Sum) - 15,  C = DIV_C[bits after the leading one]
 //   out_i = rnd(C / 2^(k_i + ks))  cfg_fmt_i = 0, linear:     value out * 2^-8
 //   out_i = rnd(C / 2^k_i)         cfg_fmt_i = 1, row-scaled: value out * 2^-(8 + ks), ks in tuser
+//   FORMATS = 1: cfg_fmt_i has 2 bits
+//   out_i = rnd(1 / 2^(k_i - 7))   cfg_fmt_i = 2, 3, unnormalised: value out * 2^-7
+//   cfg_s7_i = 1: one bit more of shift, so that no output is above 127; each is worth twice as much
+//
+// BLOCKS = 1: a row may come in blocks of whole beats. m_t and Sum, now 32 bits that saturate, start from
+// {cfg_carry_max_i, cfg_carry_sum_i}, a row of its own where that sum is 0. What the next block is to go
+// on from comes out above the flags in m_axis_tuser: {Sum, m_L}, both 0 before the first unmasked element.
 //
 // Contract: docs/stream.md. The exponent in m_axis_tuser is ks of a row-scaled row, else 0.
 //
@@ -26,7 +33,8 @@
 //   with IN_W > 8 one clock more, for the shifter.
 // Storage: a ring of ceil(MAX_LEN/LANES) + 7 + T beats of (4 + EXP_FRAC) LANES + IN_W + 1 bits between
 //   the passes, and as many row entries of 6 + IN_W + clog2(clog2(MAX_LEN) + 1) + DIV_BITS bits; with
-//   IN_W > 8 one more of each, with SCALE = 1 10 bits more a row entry.
+//   IN_W > 8 one more of each, with SCALE = 1 10 bits more a row entry, with FORMATS = 1 2 bits, and
+//   with BLOCKS = 1 32 bits and 5 of ks.
 //
 // s_axis_tready is a flip-flop. m_axis_tready enables the registers of pass 2 and goes no further.
 
@@ -37,15 +45,21 @@ module e2softmax #(
   parameter  int EXP_FRAC = 0,     // 0: codes in octaves (paper), 1: in half octaves
   parameter  int IN_W     = 8,     // 8, 16, 32: bits of a logit; above 8 only with SCALE = 1
   parameter  int SCALE    = 0,     // 0: a scale of 2^-F, 1: any, M * 2^-S
-  localparam int USER_W   = 7
+  parameter  int BLOCKS   = 0,     // 1: a row may come in blocks, with its state in and out
+  parameter  int FORMATS  = 0,     // 1: outputs that are not normalised, and of 7 bits
+  localparam int USER_W   = (BLOCKS == 0) ? 7 : 39 + IN_W,
+  localparam int FMT_W    = (FORMATS == 0) ? 1 : 2
 ) (
   input  logic               clk_i,
   input  logic               rst_ni,  // asynchronous assert, synchronous release
 
   input  logic [2:0]            cfg_frac_i,   // F; ignored with SCALE = 1
-  input  logic                  cfg_fmt_i,    // 0 linear, 1 row-scaled
+  input  logic [FMT_W-1:0]      cfg_fmt_i,    // 0 linear, 1 row-scaled; FORMATS: 2 unnormalised
   input  logic [6:0]            cfg_mult_i,   // M - 128; ignored with SCALE = 0
   input  logic [5:0]            cfg_shift_i,  // S; ignored with SCALE = 0
+  input  logic                  cfg_s7_i,     // outputs of 7 bits; ignored with FORMATS = 0
+  input  logic [IN_W-1:0]       cfg_carry_max_i,  // m_0; ignored with BLOCKS = 0, as the next
+  input  logic [31:0]           cfg_carry_sum_i,  // Sum_0; 0: a row of its own, whatever m_0
 
   input  logic [IN_W*LANES-1:0] s_axis_tdata,
   input  logic [LANES-1:0]      s_axis_tkeep,
@@ -83,6 +97,12 @@ module e2softmax #(
   if (SCALE < 0 || SCALE > 1) begin : gen_check_scale
     e2softmax_error_SCALE_must_be_0_or_1 u_stop ();
   end
+  if (BLOCKS < 0 || BLOCKS > 1) begin : gen_check_blocks
+    e2softmax_error_BLOCKS_must_be_0_or_1 u_stop ();
+  end
+  if (FORMATS < 0 || FORMATS > 1) begin : gen_check_formats
+    e2softmax_error_FORMATS_must_be_0_or_1 u_stop ();
+  end
   if (IN_W > 8 && SCALE == 0) begin : gen_check_wide
     e2softmax_error_IN_W_must_be_8_without_SCALE_1 u_stop ();
   end
@@ -90,13 +110,19 @@ module e2softmax #(
   localparam int MaxBeats = (MAX_LEN + LANES - 1) / LANES;
   localparam int CodeW    = 4 + EXP_FRAC;
   localparam int LenW     = $clog2(MAX_LEN);
-  localparam int SumW     = 16 + LenW;
-  localparam int KsW      = (LenW > 0) ? $clog2(LenW + 1) : 1;
+  localparam int SumW     = (BLOCKS != 0) ? 32 : 16 + LenW;
+  localparam int KsW      = (BLOCKS != 0) ? 5 : (LenW > 0) ? $clog2(LenW + 1) : 1;
   localparam int Scaled   = (SCALE == 0) ? 0 : 1;
+  localparam int Formats  = (FORMATS == 0) ? 0 : 1;
+  localparam int Blocks   = (BLOCKS == 0) ? 0 : 1;
   localparam int ScaleW   = (SCALE == 0) ? 3 : 13;             // {shift, mult} or frac
-  localparam int CfgW     = 1 + ScaleW;                        // fmt, scale
+  localparam int FmtW     = (FORMATS == 0) ? 1 : 3;            // {s7, fmt} or fmt
+  localparam int CfgW     = FmtW + ScaleW;                     // fmt, scale
+  localparam int CarryW   = (BLOCKS == 0) ? 0 : IN_W + 32;     // m_0 as a key, Sum_0
   localparam int BeatW    = IN_W + CodeW * LANES;              // m_t, codes
-  localparam int RowW     = 2 + CfgW + IN_W + KsW + DIV_BITS;  // flags, settings, m_L, ks, bin
+  localparam int StateW   = (BLOCKS == 0) ? 0 : 32;            // Sum
+  // State, flags, settings, m_L, ks, bin.
+  localparam int RowW     = StateW + 2 + CfgW + IN_W + KsW + DIV_BITS;
   localparam int CtlW     = 2 + CfgW + 4;                      // of ctl_t: no $bits in every tool
 
   // Stages of pass 1: p1_valid[s] tells that stage s holds a beat. Stage 0 is the guard's register.
@@ -119,7 +145,7 @@ module e2softmax #(
   typedef struct packed {
     logic              err_keep;  // the row's flags so far
     logic              err_len;
-    logic              fmt;       // the row's settings
+    logic [FmtW-1:0]   fmt;       // the row's settings
     logic [ScaleW-1:0] scale;
     logic              first;     // first beat of its row
     logic              store;     // has a place in the row buffer
@@ -132,17 +158,26 @@ module e2softmax #(
   logic [StSum:0]           p1_valid;
   logic [LANES-1:0][IN_W:0] p1_in_lane, p1_max_lane;  // {active, key}: see sn_max_front
   logic [IN_W-1:0]          p1_max_m, p1_max_prev;
+  logic [CarryW+CfgW-1:0]   p1_in_cfg;
+  logic [IN_W-1:0]          p1_in_start, carry_key;
+  logic [SumW-1:0]          p1_beat_start;
+
+  assign carry_key = {!cfg_carry_max_i[IN_W-1], cfg_carry_max_i[IN_W-2:0]} &
+                     {IN_W{cfg_carry_sum_i != '0}};
+  assign {p1_in_ctl.fmt, p1_in_ctl.scale} = p1_in_cfg[CfgW-1:0];
 
   sn_max_front #(
     .LANES  (LANES),
     .MAX_LEN(MAX_LEN),
     .IN_W   (IN_W),
-    .CFG_W  (CfgW),
+    .START  (Blocks),
+    .CFG_W  (CarryW + CfgW),
     .STAGES (StSum)
   ) u_front (
     .clk_i,
     .rst_ni,
-    .cfg_i         ({cfg_fmt_i, {Scaled{cfg_shift_i, cfg_mult_i}}, {(1 - Scaled){cfg_frac_i}}}),
+    .cfg_i         ({{Blocks{carry_key, cfg_carry_sum_i}}, {Formats{cfg_s7_i}}, cfg_fmt_i,
+                     {Scaled{cfg_shift_i, cfg_mult_i}}, {(1 - Scaled){cfg_frac_i}}}),
     .s_axis_tdata,
     .s_axis_tkeep,
     .s_axis_tstrb,
@@ -157,10 +192,11 @@ module e2softmax #(
     .first_o       (p1_in_ctl.first),
     .stored_last_o (p1_in_ctl.last),
     .close_o       (p1_in_ctl.close),
-    .cfg_o         ({p1_in_ctl.fmt, p1_in_ctl.scale}),
+    .cfg_o         (p1_in_cfg),
     .row_err_len_o (p1_in_ctl.err_len),
     .row_err_keep_o(p1_in_ctl.err_keep),
     .lane_o        (p1_in_lane),
+    .start_i       (p1_in_start),
     .max_o         (p1_max_m),
     .prev_o        (p1_max_prev)
   );
@@ -293,13 +329,15 @@ module e2softmax #(
   e2softmax_reduction #(
     .LANES   (LANES),
     .SUM_W   (SumW),
-    .EXP_FRAC(EXP_FRAC)
+    .EXP_FRAC(EXP_FRAC),
+    .BLOCKS  (BLOCKS)
   ) u_reduction (
     .clk_i,
     .load_i     (p1_valid[StBeat]),
     .code_i     (p1_code_y),
     .active_i   (p1_code_active),
     .first_i    (p1_beat_ctl.first),
+    .start_i    (p1_beat_start),
     .rise_code_i(p1_beat_rise),
     .sum_o      (p1_sum)
   );
@@ -310,21 +348,77 @@ module e2softmax #(
   end
 
   // Sum is 0 or at least 2^15: its leading one is at bit 15 + ks.
-  logic [KsW-1:0]      p1_sum_ks;
-  logic [DIV_BITS-1:0] p1_sum_bin;
+  logic [KsW-1:0]      ks, p1_sum_ks;
+  logic [DIV_BITS-1:0] bin, p1_sum_bin;
+  logic [IN_W-1:0]     p1_sum_row_m;
 
   sn_leading_one #(
-    .W   (LenW + 1),
+    .W   ((BLOCKS != 0) ? 17 : LenW + 1),
     .FRAC(DIV_BITS)
   ) u_leading_one (
     .data_i(p1_sum[SumW-1:15-DIV_BITS]),
-    .pos_o (p1_sum_ks),
-    .frac_o(p1_sum_bin)
+    .pos_o (ks),
+    .frac_o(bin)
   );
+
+  if (BLOCKS == 0) begin : gen_whole
+    assign p1_in_start   = '0;
+    assign p1_beat_start = '0;
+    assign p1_sum_ks     = ks;
+    assign p1_sum_bin    = bin;
+    assign p1_sum_row_m  = p1_sum_m;
+  end else begin : gen_blocks
+    logic [LANES-1:0]    active;
+    logic                some, some_q, p1_sum_some;  // there has been an unmasked element
+    logic [3:0]          unused_pos;
+    logic [DIV_BITS-1:0] low_bin;
+
+    assign p1_in_start = p1_in_cfg[CfgW+32+:IN_W];
+    sn_pipe #(
+      .W     (32),
+      .STAGES(StBeat)
+    ) u_start (
+      .clk_i,
+      .en_i  (1'b1),
+      .data_i(p1_in_cfg[CfgW+:32]),
+      .data_o(p1_beat_start)
+    );
+
+    for (genvar i = 0; i < LANES; i++) begin : gen_active
+      assign active[i] = p1_in_lane[i][IN_W];
+    end
+    assign some = active != '0 || (some_q && !p1_in_ctl.first);
+    always_ff @(posedge clk_i) begin
+      if (p1_valid[0]) some_q <= some;
+    end
+    sn_pipe #(
+      .W     (1),
+      .STAGES(StSum - 1)
+    ) u_some (
+      .clk_i,
+      .en_i  (1'b1),
+      .data_i(some_q),
+      .data_o(p1_sum_some)
+    );
+
+    // A sum that somebody else hands in may be less: its ks is 0, and its bin behind its leading one.
+    sn_leading_one #(
+      .W   (15),
+      .FRAC(DIV_BITS)
+    ) u_low (
+      .data_i({p1_sum[14:0], DIV_BITS'(0)}),
+      .pos_o (unused_pos),
+      .frac_o(low_bin)
+    );
+    assign p1_sum_ks  = ks & {KsW{p1_sum_some}};
+    assign p1_sum_bin = (p1_sum[31:15] != '0) ? bin : low_bin;
+    // Before the first unmasked element the key is 0, and is to come out as the maximum 0.
+    assign p1_sum_row_m = {p1_sum_m[IN_W-1] || p1_sum == '0, p1_sum_m[IN_W-2:0]};
+  end
 
   logic unused;
   assign unused = ^{p1_sum_ctl.first, p1_sum_ctl.last, p1_sum[14-DIV_BITS:0],
-                    cfg_frac_i, cfg_mult_i, cfg_shift_i};
+                    cfg_frac_i, cfg_mult_i, cfg_shift_i, cfg_s7_i, carry_key};
 
   // -------------------------------------------------------------------------------------- row buffer
   logic                        advance, p2_rd_valid, p2_rd_last;
@@ -332,8 +426,12 @@ module e2softmax #(
   logic [IN_W-1:0]             p2_rd_m, p2_rd_row_m;
   logic [KsW-1:0]              p2_rd_ks;
   logic [DIV_BITS-1:0]         p2_rd_bin;
-  logic                        p2_rd_err_keep, p2_rd_err_len, p2_rd_fmt;
+  logic                        p2_rd_err_keep, p2_rd_err_len;
+  logic [FmtW-1:0]             p2_rd_cfg;
   logic [ScaleW-1:0]           p2_rd_scale;
+  logic [RowW-1:0]             p2_rd_row;
+  logic [31:0]                 p2_rd_sum;
+  logic                        p2_rd_fmt, p2_rd_linear, p2_rd_unnormalised, p2_rd_s7;  // fmt: row-scaled
 
   sn_row_buffer #(
     .BEAT_W    (BeatW),
@@ -352,15 +450,35 @@ module e2softmax #(
     .wr_last_i  (p1_code_ctl.last),
     .done_i     (p1_valid[StSum] && p1_sum_ctl.store),
     .close_i    (p1_valid[StSum] && p1_sum_ctl.close),
-    .close_row_i({p1_sum_ctl.err_keep, p1_sum_ctl.err_len, p1_sum_ctl.fmt, p1_sum_ctl.scale,
-                  p1_sum_m, p1_sum_ks, p1_sum_bin}),
+    .close_row_i({{Blocks{p1_sum}}, p1_sum_ctl.err_keep, p1_sum_ctl.err_len, p1_sum_ctl.fmt,
+                  p1_sum_ctl.scale, p1_sum_row_m, p1_sum_ks, p1_sum_bin}),
     .advance_i  (advance),
     .valid_o    (p2_rd_valid),
     .beat_o     ({p2_div_code, p2_rd_m}),
     .last_o     (p2_rd_last),
-    .row_o      ({p2_rd_err_keep, p2_rd_err_len, p2_rd_fmt, p2_rd_scale,
-                  p2_rd_row_m, p2_rd_ks, p2_rd_bin})
+    .row_o      (p2_rd_row)
   );
+
+  assign {p2_rd_err_keep, p2_rd_err_len, p2_rd_cfg, p2_rd_scale,
+          p2_rd_row_m, p2_rd_ks, p2_rd_bin} = p2_rd_row[RowW-StateW-1:0];
+  if (BLOCKS == 0) begin : gen_no_state
+    logic unused_sum;
+    assign p2_rd_sum  = '0;
+    assign unused_sum = ^p2_rd_sum;
+  end else begin : gen_state
+    assign p2_rd_sum = p2_rd_row[RowW-1-:32];
+  end
+  if (FORMATS == 0) begin : gen_two_formats
+    assign p2_rd_fmt          = p2_rd_cfg[0];
+    assign p2_rd_linear       = !p2_rd_cfg[0];
+    assign p2_rd_unnormalised = 1'b0;
+    assign p2_rd_s7           = 1'b0;
+  end else begin : gen_formats
+    assign p2_rd_fmt          = p2_rd_cfg[1:0] == 2'd1;
+    assign p2_rd_linear       = p2_rd_cfg[1:0] == 2'd0;
+    assign p2_rd_unnormalised = p2_rd_cfg[1];
+    assign p2_rd_s7           = p2_rd_cfg[FmtW-1];
+  end
 
   // ------------------------------------------------------------------------------ pass 2 and output
   // The row buffer's output is stage 0, its codes come with stage 2.
@@ -376,18 +494,21 @@ module e2softmax #(
     .DIV_BITS(DIV_BITS),
     .EXP_FRAC(EXP_FRAC),
     .IN_W    (IN_W),
-    .SCALE   (SCALE)
+    .SCALE   (SCALE),
+    .FORMATS (FORMATS)
   ) u_log_div (
     .clk_i,
-    .advance_i   (advance),
-    .beat_max_i  (p2_rd_m),
-    .row_max_i   (p2_rd_row_m),
-    .scale_i     (p2_rd_scale),
-    .row_scaled_i(p2_rd_fmt),
-    .ks_i        (p2_rd_ks),
-    .bin_i       (p2_rd_bin),
-    .code_i      (p2_div_code),
-    .out_o       (p2_div_out)
+    .advance_i     (advance),
+    .beat_max_i    (p2_rd_m),
+    .row_max_i     (p2_rd_row_m),
+    .scale_i       (p2_rd_scale),
+    .row_scaled_i  (!p2_rd_linear),
+    .unnormalised_i(p2_rd_unnormalised),
+    .s7_i          (p2_rd_s7),
+    .ks_i          (p2_rd_ks),
+    .bin_i         (p2_rd_bin),
+    .code_i        (p2_div_code),
+    .out_o         (p2_div_out)
   );
 
   sn_pipe #(
@@ -396,7 +517,8 @@ module e2softmax #(
   ) u_user (
     .clk_i,
     .en_i  (advance),
-    .data_i({p2_rd_last, p2_rd_err_keep, p2_rd_err_len, p2_rd_fmt ? 5'(p2_rd_ks) : 5'd0}),
+    .data_i({p2_rd_last, {Blocks{p2_rd_sum, !p2_rd_row_m[IN_W-1], p2_rd_row_m[IN_W-2:0]}},
+             p2_rd_err_keep, p2_rd_err_len, p2_rd_fmt ? 5'(p2_rd_ks) : 5'd0}),
     .data_o({p2_div_last, p2_div_user})
   );
 
@@ -410,8 +532,9 @@ module e2softmax #(
   end
 
   sn_row_output #(
-    .LANES(LANES),
-    .OUT_W(8)
+    .LANES (LANES),
+    .OUT_W (8),
+    .USER_W(USER_W)
   ) u_output (
     .clk_i,
     .rst_ni,

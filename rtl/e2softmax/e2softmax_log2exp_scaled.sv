@@ -102,13 +102,16 @@ module e2softmax_log2exp_scaled #(
     if (n == 0) begin : gen_first
       assign sum = row;
     end else begin : gen_next
-      logic [9:0] prev, carry;
-      assign prev     = {2'b0, gen_row[n-1].sum[9:2]};
-      assign carry[0] = 1'b0;
-      for (genvar j = 1; j < 10; j++) begin : gen_bit
-        assign carry[j] = (row[j-1] ^ prev[j-1]) ? carry[j-1] : prev[j-1];
+      logic [9:0] prev;
+      assign prev = {2'b0, gen_row[n-1].sum[9:2]};
+      always_comb begin
+        logic carry;
+        carry = 1'b0;
+        for (int j = 0; j < 10; j++) begin
+          sum[j] = row[j] ^ prev[j] ^ carry;
+          carry  = (row[j] ^ prev[j]) ? carry : prev[j];
+        end
       end
-      assign sum = row ^ prev ^ carry;
     end
     assign product[2*n+:2] = sum[1:0];
   end

@@ -9,12 +9,17 @@
 //   Sum = 2^(15 + ks) * (1 + s), j = top DIV_BITS bits of s, C ~ 256 / (1 + s)
 //   out = rnd(C / 2^(k_i + ks))  linear;    rnd(C / 2^k_i)  row-scaled, exponent ks
 //   EXP_FRAC = 1: k_i counts half octaves, an odd one scales C by 181/256 first
+//   FORMATS = 1: unnormalised, rnd(B / 2^(k_i + 1)), B = 256, odd half octaves 181; s7_i: one bit more
 //
 // C is a table (e2softmax_tables_pkg): the paper's two for DIV_BITS = 1, else the mean of 256 / (1 + s)
 // over the bin. It is below 2^8, so that rnd(C / 2^n) is 0 from n = 9 on: a beat needs only the 9 (18)
 // values rnd(C / 2^n), made once, and each lane selects one of them. The codes above the last step give
 // 0 whatever the correction, which is why the row buffer may use the top two for masked and absent
 // elements (e2softmax).
+//
+// Unnormalised, C is 128, which stands for B / 2; 181 / 2 is no whole number, and odd steps have a bit
+// more. No output is above 248, nor above 124 with s7_i: the limits 255 and 127 of the formats are never
+// met.
 //
 // Two clocks from the beat's maximum, none from its codes; one beat a clock; all holds while advance_i
 // is low.
@@ -26,6 +31,7 @@ module e2softmax_log_div #(
   parameter  int EXP_FRAC = 0,
   parameter  int IN_W     = 8,
   parameter  int SCALE    = 0,
+  parameter  int FORMATS  = 0,
   localparam int SCALE_W  = (SCALE == 0) ? 3 : 13,
   localparam int CODE_W   = 4 + EXP_FRAC
 ) (
@@ -36,7 +42,9 @@ module e2softmax_log_div #(
   // its row
   input  logic [IN_W-1:0]              row_max_i,
   input  logic [SCALE_W-1:0]           scale_i,       // F, or {S, M - 128} with SCALE = 1
-  input  logic                         row_scaled_i,
+  input  logic                         row_scaled_i,  // or unnormalised: no ks
+  input  logic                         unnormalised_i,  // ignored with FORMATS = 0, as the next
+  input  logic                         s7_i,
   input  logic [KS_W-1:0]              ks_i,
   input  logic [DIV_BITS-1:0]          bin_i,
   // two clocks later
@@ -45,16 +53,17 @@ module e2softmax_log_div #(
 );
   localparam int Steps  = 9 << EXP_FRAC;  // from here on the output is 0
   localparam int StepW  = CODE_W + 1;     // a code plus a saturated base: at most 15 + 9 (31 + 18)
-  localparam int TotalW = 7;              // 15 + 12 (31 + 2 * 12), 31 + 2 * 16 at the most
+  localparam int TotalW = 7;              // 15 + 12 (31 + 2 * 12), 31 + 2 * 17 at the most
+  localparam int MoreW  = (FORMATS == 0) ? KS_W : KS_W + 1;
 
   // Per beat: how far every code of it still moves, saturated where all outputs are 0.
   logic [IN_W-1:0]     fall_q;
   logic [SCALE_W-1:0]  scale_q;
-  logic [KS_W-1:0]     ks_q;
+  logic [MoreW-1:0]    ks_q, more;  // ks, and s7
   logic [DIV_BITS-1:0] bin_q;
   logic [CODE_W-1:0]   correction, base, base_q;
   logic [TotalW-1:0]   total;
-  logic [7:0]          c, c_q;
+  logic [7:0]          table_c, c, c_q;
 
   if (SCALE == 1) begin : gen_scaled
     e2softmax_log2exp_scaled #(
@@ -81,20 +90,40 @@ module e2softmax_log_div #(
   assign base  = (total >= TotalW'(Steps)) ? CODE_W'(Steps) : CODE_W'(total);
 
   if (DIV_BITS == 1) begin : gen_div_c1
-    assign c = e2softmax_tables_pkg::div_c1(bin_q);
+    assign table_c = e2softmax_tables_pkg::div_c1(bin_q);
   end else if (DIV_BITS == 2) begin : gen_div_c2
-    assign c = e2softmax_tables_pkg::div_c2(bin_q);
+    assign table_c = e2softmax_tables_pkg::div_c2(bin_q);
   end else if (DIV_BITS == 3) begin : gen_div_c3
-    assign c = e2softmax_tables_pkg::div_c3(bin_q);
+    assign table_c = e2softmax_tables_pkg::div_c3(bin_q);
   end else begin : gen_div_c4
-    assign c = e2softmax_tables_pkg::div_c4(bin_q);
+    assign table_c = e2softmax_tables_pkg::div_c4(bin_q);
+  end
+
+  logic odd_181, unused_odd;  // with c_q: odd steps are of 181 / 2
+  assign unused_odd = odd_181;
+  if (FORMATS == 0) begin : gen_normalised
+    logic unused;
+    assign unused  = ^{unnormalised_i, s7_i};
+    assign more    = row_scaled_i ? '0 : ks_i;
+    assign c       = table_c;
+    assign odd_181 = 1'b0;
+  end else begin : gen_formats
+    logic unnormalised_q;
+    assign more = (row_scaled_i ? '0 : MoreW'(ks_i)) + MoreW'(s7_i);
+    assign c    = unnormalised_q ? 8'd128 : table_c;
+    always_ff @(posedge clk_i) begin
+      if (advance_i) begin
+        unnormalised_q <= unnormalised_i;
+        odd_181        <= unnormalised_q;
+      end
+    end
   end
 
   always_ff @(posedge clk_i) begin
     if (advance_i) begin
       fall_q  <= row_max_i - beat_max_i;
       scale_q <= scale_i;
-      ks_q    <= row_scaled_i ? '0 : ks_i;
+      ks_q    <= more;
       bin_q   <= bin_i;
       base_q  <= base;
       c_q     <= c;
@@ -111,7 +140,11 @@ module e2softmax_log_div #(
     end else begin : gen_even
       assign whole = c_q;
     end
-    if (Shift == 0) begin : gen_whole
+    if (EXP_FRAC == 1 && n % 2 == 1 && FORMATS != 0) begin : gen_twice
+      logic [8:0] twice;
+      assign twice   = odd_181 ? 9'd181 : {whole, 1'b0};
+      assign step[n] = 8'((10'(twice) + 10'(1 << Shift)) >> (Shift + 1));
+    end else if (Shift == 0) begin : gen_whole
       assign step[n] = whole;
     end else begin : gen_round
       assign step[n] = 8'((9'(whole) + 9'(1 << (Shift - 1))) >> Shift);

@@ -18,6 +18,9 @@
 //   codes 0, 0      bit 16              2^16: no code has it
 //   codes 3, none   bit 12              2^12
 //
+// BLOCKS = 1: a row starts from start_i, the sum so far, in place of 0, and Sum stays at 2^SUM_W - 1 once
+// it gets there.
+//
 // Units of 2^-15. SUM_W = 16 + clog2(MAX_LEN) bits hold MAX_LEN weights of 2^15, so it never
 // overflows; from the first unmasked element on it is at least 2^15. Latency
 // floor(clog2(LANES) / 3) + 1 clocks, one beat a clock: the loop from sum_o to sum_o is one clock long.
@@ -26,6 +29,7 @@ module e2softmax_reduction #(
   parameter  int LANES    = 32,
   parameter  int SUM_W    = 26,
   parameter  int EXP_FRAC = 0,
+  parameter  int BLOCKS   = 0,
   localparam int CODE_W   = 4 + EXP_FRAC
 ) (
   input  logic                         clk_i,
@@ -33,6 +37,7 @@ module e2softmax_reduction #(
   input  logic [LANES-1:0][CODE_W-1:0] code_i,
   input  logic [LANES-1:0]             active_i,
   input  logic                         first_i,      // with the last stage: first beat of its row
+  input  logic [SUM_W-1:0]             start_i,      // with it; ignored with BLOCKS = 0
   input  logic [CODE_W-1:0]            rise_code_i,  // with the last stage
   output logic [SUM_W-1:0]             sum_o
 );
@@ -92,7 +97,13 @@ module e2softmax_reduction #(
     .data_o(beat_sum)
   );
 
-  assign prev = first_i ? '0 : sum_o;
+  if (BLOCKS == 0) begin : gen_zero
+    logic unused;
+    assign prev = first_i ? '0 : sum_o;
+    assign unused = ^start_i;
+  end else begin : gen_start
+    assign prev = first_i ? start_i : sum_o;
+  end
 
   if (EXP_FRAC == 0) begin : gen_decay
     // The largest step first: `>>` is mapped smallest first, which makes this the slowest path.
@@ -107,7 +118,15 @@ module e2softmax_reduction #(
     assign decayed = SUM_W'(scaled >> 8) >> rise_code_i[CODE_W-1:1];
   end
 
-  always_ff @(posedge clk_i) begin
-    if (load_i) sum_o <= decayed + SUM_W'(beat_sum);
+  if (BLOCKS == 0) begin : gen_fits
+    always_ff @(posedge clk_i) begin
+      if (load_i) sum_o <= decayed + SUM_W'(beat_sum);
+    end
+  end else begin : gen_saturate
+    logic [SUM_W:0] total;
+    assign total = (SUM_W + 1)'(decayed) + (SUM_W + 1)'(beat_sum);
+    always_ff @(posedge clk_i) begin
+      if (load_i) sum_o <= total[SUM_W-1:0] | {SUM_W{total[SUM_W]}};
+    end
   end
 endmodule

@@ -15,7 +15,16 @@ from types import MappingProxyType
 
 import numpy as np
 
-from softnorm.units.unit import BANKS, ChannelSet, Outputs, Parameters, Rows, Unit
+from softnorm.units.unit import (
+    BANKS,
+    ChannelSet,
+    Outputs,
+    Parameters,
+    Rows,
+    Unit,
+    from_bits,
+    to_bits,
+)
 
 from ..check.contract import InputBeats, OutputBeats, StreamShape
 from ..stimulus.values import CLOCK_NS, STALLS, Reset, sink_stalls
@@ -377,9 +386,10 @@ class Phases:
 
 @dataclass(frozen=True)
 class Room:
-    """Where the beats that come out go: arrays as those of `Beats`, and tuser [beats] uint8.
+    """Where the beats that come out go: arrays as those of `Beats`, and tuser.
 
-    strb is of a cell; of other units there are no beats in it.
+    strb   of a cell; of other units there are no beats in it
+    user   [beats, bytes] uint8, the low one first; unused bits are 0
     """
 
     data: np.ndarray
@@ -398,7 +408,7 @@ class Room:
             np.empty((count, bits), np.uint8),
             np.empty((count if shape.cell else 0, bits), np.uint8),
             np.empty(count, np.uint8),
-            np.empty(count, np.uint8),
+            np.empty((count, shape.user_bytes), np.uint8),
         )
 
 
@@ -439,8 +449,8 @@ class Job:
         settings = np.zeros((len(rows), len(wanted)), np.uint32)
         for column, setting in enumerate(wanted):
             bank = loads is not None and setting.name == "bank"
-            given = loads.row_bank if bank else rows.settings[setting.name]
-            settings[:, column] = setting.on_pins(given)
+            values = loads.row_bank if bank else rows.settings[setting.name]
+            settings[:, column] = to_bits(setting, np.asarray(values, np.int64))
         beats = pack(shape, rows, settings, rng, drive.keeps)
         room = Room.of(shape, rows.length)
         pulses = len(beats.last) + 64  # right ones at most, and some wrong ones
@@ -515,7 +525,7 @@ def driven(unit: Unit, parameters: Parameters, rows: Rows, job: Job, which: slic
         keep=_bits(job.beats.keep[beats], shape.lanes),
         strb=_bits(job.beats.strb[beats], shape.lanes),
         settings={
-            setting.name: setting.from_pins(job.beats.settings[which, column])
+            setting.name: from_bits(setting, job.beats.settings[which, column].astype(int))
             for column, setting in enumerate(unit.settings(parameters))
         },
         channels=rows.channels,
@@ -531,13 +541,25 @@ def came(shape: StreamShape, job: Job, ends: np.ndarray, first: int) -> OutputBe
         count=np.diff(ends, prepend=first),
         data=data.reshape(-1, shape.lanes).astype(shape.out_dtype, copy=False),
         keep=_bits(room.keep[beats], shape.lanes),
-        user=room.user[beats].astype(int),
+        user=_fields(shape, room.user[beats]),
         strb=_bits(room.strb[beats], shape.lanes) if shape.cell else None,
     )
 
 
+def _fields(shape: StreamShape, user: np.ndarray) -> np.ndarray:
+    """tuser [beats, bytes] as [beats, fields] int."""
+    found = []
+    for bits in shape.user_slices():
+        first, last = bits.start // 8, (bits.stop - 1) // 8
+        number = user[:, last].astype(np.int64)
+        for byte in range(last - 1, first - 1, -1):
+            number = number << 8 | user[:, byte]
+        found.append(number >> bits.start % 8 & (1 << bits.stop - bits.start) - 1)
+    return np.stack(found, axis=1)
+
+
 def unpack(shape: StreamShape, rows: Rows, room: Room) -> tuple[np.ndarray, np.ndarray]:
-    """(out [rows, width], tuser [rows]) of the beats that came out.
+    """(out [rows, width], tuser [rows, fields]) of the beats that came out.
 
     Raises ShapeError if tlast, tkeep or a cell's tstrb is not that of the beat that went in, a lane
     without an element is not 0, or tuser changes within a row.
@@ -562,7 +584,9 @@ def unpack(shape: StreamShape, rows: Rows, room: Room) -> tuple[np.ndarray, np.n
     whole[ends] = keep[ends] == _words(_lane_bits(exists))
     wrong(~whole, "tkeep is not that of the beat that went in")
     user = room.user[ends]
-    wrong(room.user != np.repeat(user, beats), "tuser changes within the row")
+    same = room.user == np.repeat(user, beats, axis=0)
+    wrong(~same.all(axis=1), "tuser changes within the row")
+    user = _fields(shape, user)
 
     if shape.cell:
         live = pack(shape, rows, np.zeros((len(rows), 0), np.uint32), np.random.default_rng(0))

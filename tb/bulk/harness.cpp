@@ -62,7 +62,7 @@ struct Batch {
     uint8_t* out_keep;  // [out_beats, SN_KEEP_BYTES]
     uint8_t* out_strb;  // the same, of a cell
     uint8_t* out_last;  // [out_beats]
-    uint8_t* out_user;  // [out_beats]
+    uint8_t* out_user;  // [out_beats, SN_USER_BYTES]
 
     // Clocks of beats, if they are wanted (else null): first with tvalid, and of the transfer.
     uint64_t* in_clocks;   // [beats, 2]
@@ -377,7 +377,7 @@ int drive(Instance& instance, const Batch& batch, uint64_t clocks) {
 #endif
             const bool last = top.m_axis_tlast;
             batch.out_last[beat] = last;
-            batch.out_user[beat] = top.m_axis_tuser;
+            get<SN_USER_BYTES>(top.m_axis_tuser, batch.out_user + beat * SN_USER_BYTES);
             if (Clocks) {
                 batch.out_clocks[3 * beat + 1] = place.clocks;
                 batch.out_clocks[3 * beat + 2] = place.before;

@@ -8,7 +8,7 @@
 // sn_ports.svh is generated for each build: the macros SN_UNIT, SN_PATIENCE (clocks that a whole row
 // may take to show tvalid), SN_PARAMETERS, SN_PORTS (connections
 // to the slices of `settings` and `line`, 32 bits each; of m_tstrb, which is 0 where there is none),
-// SN_DATA_W, SN_OUT_W, SN_KEEP_W, SN_SETTINGS, SN_COLUMNS, SN_CELL (1: it is a stream cell).
+// SN_DATA_W, SN_OUT_W, SN_KEEP_W, SN_USER_W, SN_SETTINGS, SN_COLUMNS, SN_CELL (1: it is a stream cell).
 //
 // A record is read with $fread, which puts a file's first byte highest; it is whole bytes.
 
@@ -21,6 +21,7 @@ module sn_bulk_top;
   localparam int LineW = 32 * ((`SN_COLUMNS > 0) ? `SN_COLUMNS : 1);
   localparam int OutW  = 32 * ((`SN_OUT_W + 31) / 32);  // %u writes words of 32 bits
   localparam int OutK  = 32 * ((`SN_KEEP_W + 31) / 32);
+  localparam int OutU  = 32 * ((`SN_USER_W + 31) / 32);
 
   // Of a beat, the high end first: loads it waits for, last, settings, tstrb, tkeep, tdata. Of a
   // write: rows that must be out, {bank, ends}, channel, columns.
@@ -36,7 +37,7 @@ module sn_bulk_top;
   logic [`SN_KEEP_W-1:0] s_tkeep, s_tstrb, m_tkeep, m_tstrb;
   logic                  s_tlast, s_tvalid, s_tready, m_tlast, m_tvalid, m_tready;
   logic [`SN_OUT_W-1:0]  m_tdata;
-  logic [6:0]            m_tuser;
+  logic [`SN_USER_W-1:0] m_tuser;
   logic                  err_len, err_keep;
 
   if (!`SN_CELL) assign m_tstrb = '0;
@@ -81,7 +82,7 @@ module sn_bulk_top;
   reg     released;  // no clock since the reset
   reg     fetched;  // `beat` is the next one
   reg     goes, refused;
-  reg [`SN_OUT_W+2*`SN_KEEP_W+7:0] payload, was;
+  reg [`SN_OUT_W+2*`SN_KEEP_W+`SN_USER_W:0] payload, was;
 
   // What is on the pins with tvalid low, and on the settings unless a first beat is taken, means nothing.
   task next_noise;
@@ -334,7 +335,8 @@ module sn_bulk_top;
       if (err_keep) $fwrite(pulse_file, "%u%u", 1, clocks);
       if (out && all_out) stop("more came out than went in");
       if (out && !done) begin
-        $fwrite(out_file, "%u", {{(24) {1'b0}}, m_tlast, m_tuser});
+        $fwrite(out_file, "%u", {31'b0, m_tlast});
+        $fwrite(out_file, "%u", {{(OutU - `SN_USER_W) {1'b0}}, m_tuser});
         $fwrite(out_file, "%u", {{(OutK - `SN_KEEP_W) {1'b0}}, m_tkeep});
         $fwrite(out_file, "%u", {{(OutK - `SN_KEEP_W) {1'b0}}, m_tstrb});
         $fwrite(out_file, "%u", {{(OutW - `SN_OUT_W) {1'b0}}, m_tdata});

@@ -7,20 +7,23 @@ bulk runs on the arrays that were driven and collected.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from softnorm.units.unit import ChannelSet, Parameters, Rows, Unit
+from softnorm.units.unit import ChannelSet, Parameters, Rows, Unit, UserField, from_bits
 
 from ..stimulus.values import Noise, Row
+
+FLAGS = UserField("{err_keep, err_len, exponent}", 7)  # of every unit's tuser, the low bits
 
 
 @dataclass(frozen=True)
 class StreamShape:
     """Geometry of a build: lanes a beat, elements a row, bytes a lane on either side.
 
+    user  the fields of m_axis_tuser, the lowest first
     cell  whether it is a stream cell's: no row is too long, tstrb comes out, and tuser has the
           row's flags so far
     """
@@ -29,6 +32,7 @@ class StreamShape:
     max_len: int
     in_dtype: np.dtype
     out_dtype: np.dtype
+    user: tuple[UserField, ...] = (FLAGS,)
     cell: bool = False
 
     @classmethod
@@ -39,8 +43,30 @@ class StreamShape:
             unit.max_len(parameters),
             unit.input_dtype(parameters),
             unit.out_dtype(parameters),
+            (FLAGS, *unit.user_fields(parameters)),
             unit.cell,
         )
+
+    @property
+    def user_bits(self) -> int:
+        """Width of m_axis_tuser."""
+        return sum(field.bits for field in self.user)
+
+    @property
+    def user_bytes(self) -> int:
+        return -(-self.user_bits // 8)
+
+    def user_slices(self) -> Iterator[slice]:
+        """The bits of each field of m_axis_tuser, bit 0 first."""
+        low = 0
+        for one in self.user:
+            yield slice(low, low + one.bits)
+            low += one.bits
+
+    def user_values(self, raw: np.ndarray) -> dict[str, np.ndarray]:
+        """Of a unit's own fields, name -> [rows]; raw: `OutputBeats.user` of the rows."""
+        own = enumerate(self.user[1:], 1)
+        return {one.name: from_bits(one, raw[:, place]) for place, one in own}
 
     @property
     def max_beats(self) -> int:
@@ -119,6 +145,11 @@ def _lanes(values: Sequence[str], lanes: int, dtype: np.dtype) -> np.ndarray:
     return raw.view(dtype.newbyteorder("<"))
 
 
+def _number(bits: str) -> int:
+    """Of a bit string, the low bit first; -1 if there is an X in it."""
+    return -1 if bits.strip("01") else int(bits[::-1], 2)
+
+
 @dataclass(frozen=True)
 class InputBeats:
     """Rows that went in, as arrays of beats.
@@ -165,7 +196,7 @@ class OutputBeats:
     count  [rows] int, beats of each row
     data   [beats, lanes] of the unit's output dtype
     keep   [beats, lanes] bool
-    user   [beats] int, tuser; -1 where a bit of it is X
+    user   [beats, fields] int, the bits of each field of tuser; -1 where one is X
     strb   [beats, lanes] bool, of a cell
     """
 
@@ -180,11 +211,12 @@ class OutputBeats:
         """What a monitor saw."""
         pins = zip(*(beat for r in observed for beat in r.beats), strict=True)
         tdata, _, tkeep, tuser, *tstrb = pins
+        places = tuple(shape.user_slices())
         return cls(
             count=np.array([len(row.beats) for row in observed]),
             data=_lanes(tdata, shape.lanes, shape.out_dtype),
             keep=_bits(tkeep, shape.lanes),
-            user=np.array([-1 if bits.strip("01") else int(bits, 2) for bits in tuser]),
+            user=np.array([[_number(bits[::-1][at]) for at in places] for bits in tuser]),
             strb=_bits(tstrb[0], shape.lanes) if tstrb else None,
         )
 
@@ -272,7 +304,7 @@ class Outcome:
     """A batch of output rows, decoded.
 
     out, keep  [rows, beats * lanes]
-    user   [rows, beats] int, tuser of each beat; beyond a row's end that of its first
+    user   [rows, beats, fields] int, as `OutputBeats`; beyond a row's end that of its first
     beats  [rows] int
     strb   [rows, beats * lanes] bool, of a cell
     """

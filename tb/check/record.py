@@ -48,7 +48,8 @@ class Recorder:
     clocks  (input, output) of each row, as `tb.check.scoring.Timing` has them
     """
 
-    def __init__(self) -> None:
+    def __init__(self, shape: StreamShape) -> None:
+        self._shape = shape
         self._batches: list[tuple[Rows, Outputs]] = []
         self._elements = 0
         self.clocks: list[tuple[list[int], list[int]]] = []
@@ -64,7 +65,11 @@ class Recorder:
         self._batches.append(
             (
                 rows.select(good),
-                Outputs(batch.seen.out[good, : rows.x.shape[1]], batch.seen.user[good, 0] & 31),
+                Outputs(
+                    batch.seen.out[good, : rows.x.shape[1]],
+                    batch.seen.user[good, 0, 0] & 31,
+                    user=self._shape.user_values(batch.seen.user[good, 0]),
+                ),
             )
         )
         self._elements += rows.x.size
@@ -79,6 +84,7 @@ class Recorder:
             Outputs(
                 padded_together([o.out for o in outputs]),
                 np.concatenate([o.exponent for o in outputs]),
+                user={n: np.concatenate([o.user[n] for o in outputs]) for n in outputs[0].user},
             ),
         )
 
@@ -108,6 +114,7 @@ def save_run(run: Run, collector: Collector, recorder: Recorder, real: int, coun
             **rows.settings,
             out=outputs.out,
             exponent=outputs.exponent,
+            **outputs.user,
             **_channels_of(rows),
         )
     (first, _), (_, last) = recorder.clocks[0], recorder.clocks[-1]

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from softnorm.units.unit import Outputs, Parameters, Unit
+from softnorm.units.unit import Outputs, Parameters, Unit, from_bits, to_bits
 
-from .contract import Expected, InputBeats, Outcome, StreamShape, expect
+from .contract import FLAGS, Expected, InputBeats, Outcome, StreamShape, expect
 
 ERRORS = ("err_len", "err_keep")  # outputs <name>_o, a clock for each error
 
@@ -89,15 +89,19 @@ class Scorer:
         model, err_len = self._model(expected)
         clocks = [clock for given, _ in timing.clocks for clock in given]
         self._account(self.pulses, expected, err_len, np.array(clocks))
-        user = (model.exponent.astype(int) | err_len.astype(int) << 5)[:, None]
-        user = user | expected.keep_flags.astype(int) << 6
+        flags = (model.exponent.astype(int) | err_len.astype(int) << 5)[:, None]
+        flags = flags | expected.keep_flags.astype(int) << 6
+        others = [to_bits(field, model.user[field.name]) for field in self.shape.user[1:]]
+        user = np.stack(
+            [flags, *(np.broadcast_to(o[:, None], flags.shape) for o in others)], axis=2
+        )
         want = self._padded(model, expected)
         wrong = expected.beats != seen.beats
         width = min(expected.keep.shape[1], seen.keep.shape[1])
         wrong |= (expected.keep[:, :width] != seen.keep[:, :width]).any(axis=1)
         wrong |= (want[:, :width] != seen.out[:, :width]).any(axis=1)
         beats = min(user.shape[1], seen.user.shape[1])
-        wrong |= (user[:, :beats] != seen.user[:, :beats]).any(axis=1)
+        wrong |= (user[:, :beats] != seen.user[:, :beats]).any(axis=(1, 2))
         if seen.strb is not None:
             live = expected.rows.mask
             width = min(live.shape[1], seen.strb.shape[1])
@@ -195,14 +199,16 @@ class Scorer:
                 f"  beats (tlast): expected {expected.beats[number]}, got {seen.beats[number]}"
             )
         beats = min(len(user), seen.user.shape[1])
-        others = np.flatnonzero(seen.user[number, :beats] != user[:beats])
-        if others.size:
-            beat = int(others[0])
-            got = int(seen.user[number, beat])
-            lines.append(
-                f"  beat {beat}, tuser {{err_keep, err_len, exponent}}: expected {user[beat]:07b}, "
-                "got " + (f"{got:07b}" if got >= 0 else "an X")
-            )
+        for place, field in enumerate(self.shape.user):
+            others = np.flatnonzero(seen.user[number, :beats, place] != user[:beats, place])
+            if others.size:
+                beat = int(others[0])
+                both = (int(user[beat, place]), int(seen.user[number, beat, place]))
+                due, got = (
+                    "an X" if raw < 0 else f"{raw:07b}" if field is FLAGS else from_bits(field, raw)
+                    for raw in both
+                )
+                lines.append(f"  beat {beat}, tuser {field.name}: expected {due}, got {got}")
         width = min(len(keep), seen.keep.shape[1], lanes * int(seen.beats[number]))
         bad_keep = np.flatnonzero(keep[:width] != seen.keep[number, :width])
         if bad_keep.size:

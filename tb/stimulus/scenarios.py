@@ -57,11 +57,15 @@ class Scenario:
 
 
 def rows_of(unit: Unit, parameters: Parameters, file: Vectors) -> Rows:
-    """The rows of a vector file; settings that it does not give follow from the row, or are 0."""
+    """The rows of a vector file; settings that it does not give follow from the row, or are 0.
+
+    An entry of a setting's name is that setting, row by row.
+    """
     file = unit.adopted(file, parameters)
     count = len(file.length)
-    given = file.run_settings
     wanted = unit.settings(parameters)
+    named = {one.name: file.extra[one.name] for one in wanted if one.name in file.extra}
+    given = {**named, **file.run_settings}
     follow = []
     if any(setting.name not in given for setting in wanted):
         follow = [unit.complete(parameters, mask) for mask in file.mask]
@@ -137,11 +141,18 @@ def _shapes(bench: Bench) -> Iterator[Phase]:
 
 
 _IN_ORDER = 1 << 20
+_MANY = 1 << 16  # values of a setting that are a number of a row's own, not a choice
+
+
+def _choices(make: RowMaker) -> dict[str, range]:
+    """The settings that are to be combined; what the others are is drawn for each row."""
+    return {name: values for name, values in make.drawn.items() if len(values) < _MANY}
 
 
 def _combinations(make: RowMaker, most: int) -> list[dict[str, int]]:
-    """Settings in every combination, or `most` drawn ones where there are more."""
-    sizes = [len(values) for values in make.drawn.values()]
+    """Choices in every combination, or `most` drawn ones where there are more."""
+    choices = _choices(make)
+    sizes = [len(values) for values in choices.values()]
     every = int(np.prod(sizes))
     found = []
     # So many that they cannot be put in an order hardly come twice.
@@ -149,15 +160,15 @@ def _combinations(make: RowMaker, most: int) -> list[dict[str, int]]:
     drawn = make.rng.permutation(every)[:most] if few else make.rng.integers(every, size=most)
     for flat in drawn:
         places = np.unravel_index(flat, sizes)
-        named = zip(make.drawn.items(), places, strict=True)
+        named = zip(choices.items(), places, strict=True)
         found.append({name: values[int(place)] for (name, values), place in named})
     return found
 
 
 def _each_value(make: RowMaker, count: int = 8) -> list[dict[str, int]]:
-    """Settings `count` times: every value of each setting that has no more values than that."""
+    """Choices `count` times: every value of each setting that has no more values than that."""
     found: list[dict[str, int]] = [{} for _ in range(count)]
-    for name, values in make.drawn.items():
+    for name, values in _choices(make).items():
         places = make.rng.permutation(len(values)).tolist()
         for number, settings in enumerate(found):
             settings[name] = values[places[number % len(values)]]

@@ -80,10 +80,10 @@ class StreamConfig(AgentConfig):
 
 @dataclass(kw_only=True)
 class SourceConfig(StreamConfig):
-    """The input stream, with the settings by name and, where there is one, the table."""
+    """The input stream, with the settings and, where there is one, the table."""
 
     shape: StreamShape
-    settings: Mapping[str, Setting]
+    settings: Sequence[Setting]
     table: TableMirror | None = None
 
 
@@ -147,7 +147,7 @@ class EnvConfig:
         if unit.channels:
             table = TableMirror(unit.channels, shape.max_len)
             channels = ChannelConfig(**common, fields=unit.channels, table=table)
-        settings = {setting.name: setting for setting in unit.settings(parameters)}
+        settings = unit.settings(parameters)
         return cls(
             unit=unit,
             parameters=parameters,

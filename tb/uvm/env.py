@@ -29,7 +29,7 @@ class StreamEnv(uvm_env):
         self.cfg = cfg = self.cdb_get("cfg")
         for name in ("source", "sink", "errors", "channels", "reset"):
             self.cdb_set("cfg", getattr(cfg, name), name)
-        for name in ("scoreboard", "progress", "coverage", "vseqr"):
+        for name in ("scoreboard", "progress", "coverage", "record", "vseqr"):
             self.cdb_set("cfg", cfg, name)
         self.source = SourceAgent.create("source", self)
         self.sink = SinkAgent.create("sink", self)

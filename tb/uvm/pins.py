@@ -25,13 +25,15 @@ every beat; the others keep their value over most beats and are followed by thei
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import cocotb
 from cocotb.triggers import Event, FallingEdge
 from cocotb_bus.bus import Bus
 from cocotb_bus.drivers import BusDriver
 from cocotb_bus.monitors import BusMonitor
+
+from softnorm.units.unit import Setting, from_bits, to_bits
 
 from ..check.contract import ObservedRow
 from ..stimulus.values import Noise
@@ -147,11 +149,12 @@ class DrivenPins(BusDriver):
 
     _signals = ("tdata", "tkeep", "tstrb", "tlast", "tvalid", "tready")
 
-    def __init__(self, entity, name, clocking, reset: ResetLine, settings: Iterable[str], rng):
+    def __init__(self, entity, name, clocking, reset: ResetLine, settings: Sequence[Setting], rng):
         super().__init__(entity, name, clocking)
         self._edge = clocking.edge
         self._reset = reset
-        self._cfg = {name: getattr(entity, f"cfg_{name}_i") for name in settings}
+        self._cfg = {setting.name: getattr(entity, setting.port) for setting in settings}
+        self._bits = {setting.name: setting for setting in settings}
         self._noise = Noise(rng)
         # Drawing anew for every row would cost more than driving it. Of all that a pin can carry.
         widths = {name: len(pin) for name, pin in self._cfg.items()}
@@ -269,7 +272,7 @@ class DrivenPins(BusDriver):
         for name, value in settings.items():
             if self._held.get(name) != value:
                 self._held[name] = value
-                self._cfg[name].value = value
+                self._cfg[name].value = to_bits(self._bits[name], value)
 
 
 class ReadyPin:
@@ -452,10 +455,10 @@ class PinsIn(WatchedPins):
 
     _side = ("tkeep", "tstrb")
 
-    def __init__(self, entity, name, clocking, reset, settings, channels=None, **kwargs):
-        self._cfg = {
-            name: (getattr(entity, setting.port), setting) for name, setting in settings.items()
-        }
+    def __init__(
+        self, entity, name, clocking, reset, settings: Sequence[Setting], channels=None, **kwargs
+    ):
+        self._cfg = [(setting, getattr(entity, setting.port)) for setting in settings]
         self._channels = channels  # bank -> ChannelSet, for a unit with a channel table
         super().__init__(entity, name, clocking, reset, **kwargs)
 
@@ -481,7 +484,9 @@ class PinsIn(WatchedPins):
             self._settings_before = self._settings()
 
     def _settings(self) -> dict[str, int]:
-        return {n: int(one.from_pins(int(pin.value))) for n, (pin, one) in self._cfg.items()}
+        return {
+            setting.name: from_bits(setting, int(handle.value)) for setting, handle in self._cfg
+        }
 
 
 class PinsOut(WatchedPins):

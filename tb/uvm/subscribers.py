@@ -46,7 +46,7 @@ class RecordSubscriber(uvm_subscriber):
     """Outputs and clocks, for accuracy, for the account of clocks and for the run's files."""
 
     def build_phase(self):
-        self.recorder = Recorder()
+        self.recorder = Recorder(self.cdb_get("cfg").shape)
 
     def write(self, batch: Compared) -> None:
         """Compared rows."""

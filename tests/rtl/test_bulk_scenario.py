@@ -18,15 +18,15 @@ from softnorm.flow.sim.bulk import simulate_bulk
 from softnorm.flow.sim.simulate import simulate
 from softnorm.models import vectors
 from softnorm.tb.bulk import beats
-from softnorm.tb.bulk.beats import Drive, Job
-from softnorm.tb.check.contract import OutputBeats, StreamShape, collect, expect
+from softnorm.tb.bulk.beats import Drive, Job, Room
+from softnorm.tb.check.contract import ObservedRow, OutputBeats, StreamShape, collect, expect
 from softnorm.tb.check.scoring import Scorer, Timing
 from softnorm.tb.stimulus.replay import Stimulus
 from softnorm.tb.stimulus.scenarios import SCENARIOS
 from softnorm.tb.stimulus.values import STREAM_STATES, Reset, Row, RowMaker, batch
 from softnorm.units import UNITS
 from softnorm.units.coverage import Coverage
-from softnorm.units.unit import ChannelSet
+from softnorm.units.unit import ChannelSet, UserField
 from tests.rtl.mutations import simulate_mutated
 
 SMALL = {"LANES": 8, "MAX_LEN": 100}
@@ -245,10 +245,25 @@ def test_a_broken_rule_is_named_in_bulk(name):
 # ------------------------------------------------------------------------------------- the scorer
 
 
+SUMS = np.array([0, (1 << 32) - 1, 0x12345678])
+
+
+class WithFields(type(UNITS["e2softmax"])):
+    """With a tuser of 42 bits."""
+
+    def user_fields(self, parameters):
+        return (UserField("low", 3, signed=True), UserField("high", 32))
+
+    def predict(self, parameters, rows):
+        outputs = super().predict(parameters, rows)
+        return replace(outputs, user={"low": np.full(3, -3), "high": SUMS})
+
+
 def test_the_scorer_looks_at_each_beat_of_a_row():
-    unit = UNITS["e2softmax"]
+    unit = WithFields(**vars(UNITS["e2softmax"]))
     parameters = unit.resolve(TINY)
     shape = StreamShape.of(unit, parameters)
+    assert (shape.user_bits, shape.user_bytes) == (7 + 3 + 32, 6)
     make = RowMaker(np.random.default_rng(1), unit, parameters)
     rows = batch(unit, parameters, [make.row(length=12, fmt=1) for _ in range(3)])
     job = Job.of(unit, parameters, rows, Drive(), 1)
@@ -257,24 +272,40 @@ def test_the_scorer_looks_at_each_beat_of_a_row():
     none = np.zeros(3, int)
     timing = Timing(none, none, none, [([1, 2, 3], [4, 5, 6])] * 3, none)
     data, keep = model.out.reshape(9, 4), given.keep.reshape(9, 4)
-    right = OutputBeats(np.full(3, 3), data, keep, np.repeat(model.exponent.astype(int), 3))
+    # Three rows of three beats, as the pins show them.
+    user = [
+        int(e) | 0b101 << 7 | one << 10
+        for e, one in zip(model.exponent, SUMS.tolist(), strict=True)
+    ]
+    raw = np.array([list(one.to_bytes(6, "little")) for one in user], np.uint8)
+    room = Room(data, beats._lane_bits(keep.reshape(9, 4)), job.beats.last, raw.repeat(3, axis=0))
+    right = beats.came(shape, replace(job, room=room), np.array([3, 6, 9]), 0)
+    np.testing.assert_array_equal(right.user[:, 2], np.repeat(SUMS, 3))
+    text = [f"{one:042b}" for one in user]
+    shown = [ObservedRow([["0" * 32, "1", "1111", one]]) for one in [*text, "x" + text[0][1:]]]
+    pins = OutputBeats.of(shown, shape).user
+    np.testing.assert_array_equal(pins[:3], right.user[::3])
+    assert pins[3].tolist() == [*right.user[0, :2], -1]
 
     def report(**wrong):
         scorer = Scorer(unit, parameters, 1)
         return scorer.compare(given, collect(replace(right, **wrong), shape), timing)
 
-    def changed(array, change):
-        """Beat 2 of row 1; of a lane where there are lanes."""
+    def changed(array, change, place=1):
+        """Beat 2 of row 1, in place 1 of it."""
         copy = array.copy()
-        at = (5, 1)[: copy.ndim]
-        copy[at] = change(copy[at])
+        copy[5, place] = change(copy[5, place])
         return copy
 
     assert report() is None
     assert "beat 2, tuser {err_keep, err_len, exponent}: expected" in report(
-        user=changed(right.user, lambda bits: bits ^ 64)
+        user=changed(right.user, lambda bits: bits ^ 64, 0)
     )
-    assert "got an X" in report(user=changed(right.user, lambda _: -1))
+    assert "got an X" in report(user=changed(right.user, lambda _: -1, 0))
+    said = report(user=changed(right.user, lambda bits: bits ^ 0b111))
+    assert "beat 2, tuser low: expected -3, got 2" in said
+    said = report(user=changed(right.user, lambda bits: bits ^ 1 << 31, 2))
+    assert f"beat 2, tuser high: expected {SUMS[1]}, got {SUMS[1] - (1 << 31)}" in said
     where = "beat 2, lane 1"
     assert f"{where} (element 9), tdata: expected" in report(data=changed(data, lambda x: x ^ 1))
     assert f"{where}, tkeep: expected 1, got 0" in report(keep=changed(keep, np.logical_not))

@@ -1,95 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""E2Softmax with logits of any width and scale: vectors of somebody else, and the identity."""
+"""E2Softmax with logits of any width and scale: the identity, and rows at edges.
+
+Vectors of somebody else are in test_blocks.py.
+"""
 
 from __future__ import annotations
-
-from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from softnorm.flow import tools
 from softnorm.flow.bulk import rtl
-from softnorm.flow.sim import conform
-from softnorm.models import vectors
 from softnorm.tb.stimulus.values import RowMaker, batch
 from softnorm.units import UNITS
 
 UNIT = UNITS["e2softmax"]
-FOLDER = Path(__file__).parents[1] / "vectors/section8"
 ANY = "icarus" if tools.icarus() else "verilator"
-STATE = {"carry_max", "carry_sum", "out_max", "out_sum"}
-
-
-def without(file: vectors.Vectors) -> vectors.Vectors | None:
-    """Those rows of a file that need no parameter but the RTL's; None: there are none.
-
-    A row that starts without a state is a whole row, and the formats 0 and 1 are those of any unit.
-    """
-    there = {**UNIT.defaults, **UNIT.features}
-    parameters = {name: value for name, value in file.parameters.items() if name in there}
-    others = {n for n, value in file.parameters.items() if value and n not in there}
-    settings = dict(file.settings)
-    if not others <= {"BLOCKS", "FORMATS"} or settings.pop("s7", 0) or settings["fmt"] > 1:
-        return None
-    rows = np.ones(len(file.x), bool)
-    if "BLOCKS" in others:
-        rows = file.extra["carry_sum"] == 0
-    assert not file.row_settings
-    assert set(file.extra) <= STATE
-    return replace(
-        file,
-        parameters=parameters,
-        settings=settings,
-        x=file.x[rows],
-        length=file.length[rows],
-        mask=file.mask[rows],
-        out=file.out[rows],
-        exponent=file.exponent[rows],
-        extra={},
-    )
-
-
-def reduced() -> dict[str, vectors.Vectors]:
-    """Name -> the rows of each file of this unit that can run; no rows: left out."""
-    found = {}
-    for path in sorted(FOLDER.glob("e2softmax8_*.npz")):
-        file = without(vectors.load(path))
-        if file is not None and len(file.x):
-            found[path.stem] = file
-    return found
-
-
-VECTORS = reduced()
-
-
-def test_there_are_vectors_of_each_width():
-    """What is left: at each width, with octaves and half octaves, in both formats."""
-    assert {file.parameters["IN_W"] for file in VECTORS.values()} == {8, 16, 32}
-    wide = [file for file in VECTORS.values() if file.parameters["SCALE"]]
-    assert {file.parameters["EXP_FRAC"] for file in wide} == {0, 1}
-    assert {file.settings["fmt"] for file in wide} == {0, 1}
-
-
-@pytest.mark.parametrize("bulk", [True, pytest.param(False, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("name", VECTORS)
-def test_conformance_at_any_scale(name, bulk, tmp_path):
-    path = tmp_path / f"{name}.npz"
-    vectors.save(path, VECTORS[name])
-    assert conform.conform_model(path).mismatches == 0
-    result = conform.conform_rtl(path, ANY, bulk=bulk)
-    assert result.mismatches == 0, result.report
-    assert result.rows == len(VECTORS[name].x)
-
-
-def test_a_flipped_bit_of_the_vectors_is_seen(tmp_path):
-    file = VECTORS["e2softmax8_l8_b3_e1_w32_c1_k1_fmt1_s70_s1"]
-    out = file.out.copy()
-    out[np.nonzero(file.mask)[0][0], np.nonzero(file.mask)[1][0]] ^= 1
-    path = tmp_path / "flipped.npz"
-    vectors.save(path, replace(file, out=out))
-    assert conform.conform_rtl(path, ANY, bulk=True).mismatches > 0
 
 
 def rows(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

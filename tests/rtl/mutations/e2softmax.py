@@ -22,6 +22,7 @@ TABLES = "e2softmax/e2softmax_tables_pkg.sv"
 
 HALVES = {"EXP_FRAC": 1}
 SCALED = {"SCALE": 1}
+STATE = {"EXP_FRAC": 1, "BLOCKS": 1, "FORMATS": 1}
 WIDE = {"IN_W": 32, "SCALE": 1}
 
 # What the guard lets into lanes that are not active.
@@ -127,7 +128,7 @@ MUTATIONS: dict[str, Mutation] = {
     ),
     "Sum one bit narrow": Mutation(
         (
-            (TOP, "SumW     = 16 + LenW", "SumW     = 15 + LenW"),
+            (TOP, "? 32 : 16 + LenW", "? 32 : 15 + LenW"),
             (
                 TOP,
                 ".data_i(p1_sum[SumW-1:15-DIV_BITS])",
@@ -239,7 +240,7 @@ MUTATIONS: dict[str, Mutation] = {
         SCALED,
     ),
     "any scale: a digit's carry stops": Mutation(
-        ((ANY_SCALE, "= (row[j-1] ^ prev[j-1]) ?", "= (row[j-1] ^ prev[j-1]) && j != 9 ?"),),
+        ((ANY_SCALE, "= (row[j] ^ prev[j]) ?", "= (row[j] ^ prev[j]) && j != 8 ?"),),
         "levels",
         VALUE,
         SCALED,
@@ -282,6 +283,122 @@ MUTATIONS: dict[str, Mutation] = {
         ),
         "shapes",
         "",
+    ),
+    # --------------------------------------------------------------------- rows in blocks
+    "blocks: sum of the blocks before ignored": Mutation(
+        ((SUM, "prev = first_i ? start_i", "prev = first_i ? SUM_W'(0)"),),
+        "settings",
+        "tuser out_sum: expected",
+        STATE,
+    ),
+    "blocks: maximum of the blocks before ignored": Mutation(
+        ((MAX, "prev = first_i ? start_i", "prev = first_i ? W'(0)"),),
+        "settings",
+        "expected",
+        STATE,
+    ),
+    "blocks: maximum of the blocks before unsigned": Mutation(
+        ((TOP, "{!cfg_carry_max_i[IN_W-1],", "{cfg_carry_max_i[IN_W-1],"),),
+        "settings",
+        "expected",
+        STATE,
+    ),
+    "blocks: maximum of a new row not ignored": Mutation(
+        ((TOP, "{IN_W{cfg_carry_sum_i != '0}}", "{IN_W{1'b1}}"),), "settings", "expected", STATE
+    ),
+    "blocks: Sum wraps": Mutation(
+        ((SUM, "total[SUM_W-1:0] | {SUM_W{total[SUM_W]}}", "total[SUM_W-1:0]"),),
+        "levels",
+        "tuser out_sum: expected",
+        STATE,
+    ),
+    "blocks: Sum saturates a bit early": Mutation(
+        ((SUM, "{SUM_W{total[SUM_W]}}", "{SUM_W{total[SUM_W] || &total[SUM_W-1:15]}}"),),
+        "levels",
+        "tuser out_sum: expected",
+        STATE,
+    ),
+    "blocks: no bin of a small sum": Mutation(
+        ((TOP, "(p1_sum[31:15] != '0) ? bin : low_bin", "bin"),), "levels", VALUE, STATE
+    ),
+    "blocks: exponent of a masked block": Mutation(
+        ((TOP, "= ks & {KsW{p1_sum_some}};", "= ks;"),), "levels", TUSER, STATE
+    ),
+    "blocks: elements of the row before count": Mutation(
+        ((TOP, "(some_q && !p1_in_ctl.first)", "some_q"),), "levels", TUSER, STATE
+    ),
+    "blocks: a maximum before the first element": Mutation(
+        ((TOP, "p1_sum_m[IN_W-1] || p1_sum == '0", "p1_sum_m[IN_W-1]"),),
+        "masks",
+        "tuser out_max: expected",
+        STATE,
+    ),
+    "blocks: the next row's sum": Mutation(
+        ((TOP, ".STAGES(StBeat)\n    ) u_start", ".STAGES(StBeat - 1)\n    ) u_start"),),
+        "settings",
+        "expected",
+        STATE,
+    ),
+    "blocks: the sum of the beat before": Mutation(
+        ((TOP, "{{Blocks{p1_sum}}, p1_sum_ctl", "{{Blocks{p1_sum & ~32'd1}}, p1_sum_ctl"),),
+        "settings",
+        "tuser out_sum: expected",
+        STATE,
+    ),
+    "blocks: maximum as a key": Mutation(
+        ((TOP, "{p2_rd_sum, !p2_rd_row_m[IN_W-1],", "{p2_rd_sum, p2_rd_row_m[IN_W-1],"),),
+        "settings",
+        "tuser out_max: expected",
+        STATE,
+    ),
+    # Its pins are left open in bulk, as those of a scale are.
+    "blocks: its pins not ignored without it": Mutation(
+        (
+            (MAX, "prev = first_i ? '0", "prev = first_i ? start_i"),
+            (TOP, "assign p1_in_start   = '0;", "assign p1_in_start   = carry_key;"),
+        ),
+        "shapes",
+        "",
+    ),
+    # ----------------------------------------------------------------------- more formats
+    "formats: 3 is linear": Mutation(
+        (
+            (TOP, "= p2_rd_cfg[1];", "= p2_rd_cfg[1:0] == 2'd2;"),
+            (TOP, "= p2_rd_cfg[1:0] == 2'd0;", "= p2_rd_cfg[1:0] == 2'd0 || &p2_rd_cfg[1:0];"),
+        ),
+        "settings",
+        VALUE,
+        STATE,
+    ),
+    "formats: ks applied in the unnormalised format": Mutation(
+        ((TOP, "= p2_rd_cfg[1:0] == 2'd0;", "= !p2_rd_cfg[0];"),), "settings", VALUE, STATE
+    ),
+    "formats: exponent given in the unnormalised format": Mutation(
+        ((TOP, "= p2_rd_cfg[1:0] == 2'd1;", "= p2_rd_cfg[1:0] != 2'd0;"),),
+        "settings",
+        TUSER,
+        STATE,
+    ),
+    "formats: 7 bits not given": Mutation(
+        ((DIV, "MoreW'(ks_i)) + MoreW'(s7_i)", "MoreW'(ks_i))"),), "settings", VALUE, STATE
+    ),
+    "formats: unnormalised from 127": Mutation(
+        ((DIV, "unnormalised_q ? 8'd128", "unnormalised_q ? 8'd127"),), "settings", VALUE, STATE
+    ),
+    "formats: odd half octaves of 182": Mutation(
+        ((DIV, "odd_181 ? 9'd181", "odd_181 ? 9'd182"),), "settings", VALUE, STATE
+    ),
+    "formats: odd half octaves a clock early": Mutation(
+        ((DIV, "odd_181        <= unnormalised_q;", "odd_181        <= unnormalised_i;"),),
+        "settings",
+        VALUE,
+        STATE,
+    ),
+    "formats: 7 bits of a row of the largest ks": Mutation(
+        ((DIV, "? KS_W : KS_W + 1;", "? KS_W : KS_W;"),),
+        "levels",
+        VALUE,
+        {"MAX_LEN": 8, "FORMATS": 1},
     ),
     "wide: floor for round": Mutation(
         ((ANY_SCALE, "raw[CODE_W:1] + CODE_W'(raw[0])", "raw[CODE_W:1]"),), "levels", VALUE, WIDE
@@ -836,8 +953,8 @@ MUTATIONS: dict[str, Mutation] = {
         (
             (
                 TOP,
-                ".row_scaled_i(p2_rd_fmt),",
-                ".row_scaled_i(p2_rd_fmt && !(p2_rd_last && p2_div_last && p2_rd_err_keep)),",
+                ".row_scaled_i  (!p2_rd_linear),",
+                ".row_scaled_i(!p2_rd_linear && !(p2_rd_last && p2_div_last && p2_rd_err_keep)),",
             ),
         ),
         "errors",
