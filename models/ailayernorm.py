@@ -16,7 +16,7 @@ from functools import lru_cache
 import numpy as np
 
 from . import checks
-from .arith import FRACS, IN_WIDTHS, INT8, LANES, MAX_LEN_LIMIT, MODEL_ONLY, rescale, rnd
+from .arith import FEATURE, FRACS, IN_WIDTHS, INT8, LANES, MAX_LEN_LIMIT, MODEL_ONLY, rescale, rnd
 from .channels import Channels, check_channels
 
 MANTISSA = (1 << 14, 1 << 15)  # of 1/n
@@ -184,10 +184,10 @@ class AILayerNorm:
     LANES: int = 32
     MAX_LEN: int = 1024
     CMP_RANGES: int = 2
-    IN_W: int = field(default=8, metadata=MODEL_ONLY)
-    EPS: int = field(default=0, metadata=MODEL_ONLY)
-    IMPRECISE: int = field(default=0, metadata=MODEL_ONLY)
-    EXACT_SQ: int = field(default=0, metadata=MODEL_ONLY)
+    IN_W: int = field(default=8, metadata=FEATURE)
+    EPS: int = field(default=0, metadata=FEATURE)
+    IMPRECISE: int = field(default=0, metadata=FEATURE)
+    EXACT_SQ: int = field(default=0, metadata=FEATURE)
     A_BITS: int = field(default=10, metadata=MODEL_ONLY)
 
     def __post_init__(self) -> None:

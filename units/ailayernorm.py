@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -12,15 +14,20 @@ import numpy as np
 
 from softnorm.models import metrics, reference
 from softnorm.models.ailayernorm import (
+    EPSILON,
     MANTISSA,
+    QMULT,
+    QSHIFT,
+    VAR_LIMIT,
     AILayerNorm,
     NormTrace,
     reciprocal,
     rsqrt_table,
 )
-from softnorm.models.arith import FRACS
+from softnorm.models.arith import FRACS, rescale
 from softnorm.models.channels import MAX_ALPHA, Channels, ChannelSet
 from softnorm.models.ptf import FoldedNorm, Ptf
+from softnorm.models.vectors import Vectors
 
 from .coverage import Coverage
 from .edges import picked, ties
@@ -36,8 +43,16 @@ from .unit import (
     Setting,
     TableSize,
     Unit,
+    UserField,
     Variant,
 )
+
+QMULT_SETTING = Setting("qmult", range(QMULT[1] + 1), "scale of wide inputs: Q of Q * 2^-qshift")
+QSHIFT_SETTING = Setting("qshift", range(QSHIFT[1] + 1), "scale of wide inputs: its shift")
+EPS_SETTING = Setting("eps", range(EPSILON[1] + 1), "epsilon, by 1/256 of an input step squared")
+
+# The scale of 1, at which a wide input is (x - zp) * 2^alpha.
+_SAME = {"qmult": 1 << 15, "qshift": 15}
 
 _MANTISSAS = (MANTISSA[0], 0x5555, 0x7C1F, MANTISSA[1] - 1, MANTISSA[1])  # M of edges
 _WRONG_LENGTH = 0.05  # fraction of random rows with a wrong cfg_len_i or reciprocal
@@ -45,7 +60,23 @@ _ZP = (0, 1, 127, 128, 129, 254, 255)  # zero points with a bin of their own
 _CLIPS = ("none", "62, 63", "248 ..")
 SIDES = ("low", "none", "high")
 Wanted = list[tuple[np.ndarray, np.ndarray]]  # of `edges.picked`
+_EPSILONS = ("0", "1 .. 256", "257 .. 65534", "65535")
 _SPREADS = ("0", "< 1", "1 .. 4", "4 ..")  # |mean| in standard deviations
+
+
+def wide(parameters: Parameters) -> int:
+    """Clocks in which bytes are made of wide inputs."""
+    return 2 if parameters.get("IN_W", 8) > 8 else 0
+
+
+def widened(x: np.ndarray, zp: np.ndarray, alpha: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """Wide inputs that `_SAME` makes bytes x [rows, width] of; zp [rows], alpha [.., width]."""
+    return ((x.astype(np.int64) - zp[:, None]) << alpha).astype(dtype)
+
+
+def exact_squares(parameters: Parameters) -> bool:
+    """Whether there is no DynamicCompress."""
+    return bool(parameters.get("EXACT_SQ", 0))
 
 
 @dataclass(frozen=True)
@@ -65,7 +96,49 @@ class AILayerNormUnit(Unit):
             Setting("gfrac", FRACS, "fraction bits of gamma"),
             Setting("ofrac", FRACS, "fraction bits of the output"),
             Setting("rms", range(2), "0 LayerNorm, 1 RMSNorm", words=("LayerNorm", "RMSNorm")),
+            *((QMULT_SETTING, QSHIFT_SETTING) if wide(parameters) else ()),
+            *((EPS_SETTING,) if parameters.get("EPS", 0) else ()),
         )
+
+    def input_dtype(self, parameters: Parameters) -> np.dtype:
+        return self.model(**parameters).in_dtype if wide(parameters) else self.in_dtype
+
+    def user_fields(self, parameters: Parameters) -> tuple[UserField, ...]:
+        return (UserField("imprecise", 1),) if parameters.get("IMPRECISE", 0) else ()
+
+    def row_errors(self, parameters: Parameters) -> dict[str, int]:
+        if "IMPRECISE" not in self.features:  # a baseline
+            return {}
+        return {"imprecise": 7 + tree_stages(parameters["LANES"]) + wide(parameters)}
+
+    def adopted(self, file: Vectors, parameters: Parameters) -> Vectors:
+        """PTF bytes, for a build of wide inputs: wide ones that make the same bytes."""
+        if not wide(parameters) or file.x.dtype != np.uint8 or "alpha" not in file.channels:
+            return file
+        zp = np.broadcast_to(np.asarray(file.run_settings["zp"]), len(file.x))
+        alpha = file.channels["alpha"][file.channel_set]
+        return dataclasses.replace(
+            file,
+            settings={**file.settings, **_SAME},
+            x=widened(file.x, zp, alpha, self.input_dtype(parameters)),
+        )
+
+    def fitted(
+        self, parameters: Parameters, x: np.ndarray, rng: np.random.Generator
+    ) -> dict[str, int]:
+        """A scale that makes bytes of the row: with most others all of them are at an end, or zp.
+
+        And now and then an epsilon of the size of a variance, or none.
+        """
+        found = {}
+        if wide(parameters) and rng.random() < 0.85:
+            mult = int(rng.integers(1 << 15, 1 << 16))
+            most = max(1, int(np.abs(x.astype(np.int64)).max()))
+            shift = math.log2(most * mult / 128) - rng.uniform(-1, 4)
+            found = {"qmult": mult, "qshift": min(max(round(shift), QSHIFT[0]), QSHIFT[1])}
+        if parameters.get("EPS", 0):
+            found["eps"] = min(int(2 ** rng.uniform(0, 16.5)) - 1, EPSILON[1])
+        return found
 
     def out_dtype(self, parameters: Parameters) -> np.dtype:
         return np.dtype(np.int8)
@@ -112,10 +185,13 @@ class AILayerNormUnit(Unit):
 
     def predict(self, parameters: Parameters, rows: Rows) -> Outputs:
         out, err_len = np.zeros(rows.x.shape, np.int8), np.zeros(len(rows), bool)
+        user = {field.name: np.zeros(len(rows), int) for field in self.user_fields(parameters)}
         for chosen, channels, part in by_channels(rows):
             result = self.model(**parameters)(part.x, channels, part.mask, **named(part))
             out[chosen], err_len[chosen] = result.out, result.err_len
-        return Outputs(out, np.zeros(len(rows), np.int8), err_len)
+            for name, values in user.items():
+                values[chosen] = getattr(result, name)
+        return Outputs(out, np.zeros(len(rows), np.int8), err_len, user)
 
     def values(
         self, parameters: Parameters, rows: Rows, outputs: Outputs
@@ -149,27 +225,29 @@ class AILayerNormUnit(Unit):
         }
 
     def latency(self, parameters: Parameters) -> tuple[int, ...]:
-        return (14 + tree_stages(parameters["LANES"]),)
+        return (14 + tree_stages(parameters["LANES"]) + wide(parameters),)
 
     def err_len_delay(self, parameters: Parameters) -> int:
-        return 4 + tree_stages(parameters["LANES"])
+        return 4 + tree_stages(parameters["LANES"]) + wide(parameters)
 
     def storage(self, parameters: Parameters) -> dict[str, tuple[int, int]]:
         lanes = parameters["LANES"]
         beats = -(-parameters["MAX_LEN"] // lanes)
-        words = beats + 10 + tree_stages(lanes)
+        words = beats + 10 + tree_stages(lanes) + wide(parameters)
+        flags = 2 + int(bool(parameters.get("IMPRECISE", 0)))
         return {
             "beats": (words, 1 + 1),  # bank, last
             # A step also tells what is masked or absent.
             "beats: steps (read a clock later)": (words, 12 * lanes),
-            "rows": (words, 2 + 15 + 9 + 5),  # flags, mu, rsqrt, sh
+            "rows": (words, flags + 15 + 9 + 5),  # mu, rsqrt, sh
             "channels, alpha": (BANKS * beats, 2 * lanes),
             "channels, gamma": (BANKS * beats, 8 * lanes),
             "channels, beta": (BANKS * beats, 8 * lanes),
         }
 
     def tables(self, parameters: Parameters) -> dict[str, TableSize]:
-        return {"square": TableSize(16, 8), "RSQRT": TableSize(96, 10)}
+        square = {} if exact_squares(parameters) else {"square": TableSize(16, 8)}
+        return {**square, "RSQRT": TableSize(96, 10)}
 
     def roms(self) -> tuple[Rom, ...]:
         return (
@@ -180,6 +258,9 @@ class AILayerNormUnit(Unit):
     # ----------------------------------------------------------------------------------- edges
 
     def edges(self, parameters: Parameters) -> Iterator[Edge]:
+        if wide(parameters):
+            yield from self._wide_edges(parameters)
+            return
         rows = self._candidates(parameters)
         for number, channels in enumerate(rows.channels):
             part = rows.select(rows.channel_set == number)
@@ -196,11 +277,48 @@ class AILayerNormUnit(Unit):
                 x = np.array([abs(zp - u), zp, zp, zp])
                 yield Edge(x, {"zp": zp, "rms": 1}, channels=rows.channels[0])
             yield from self._level(parameters)
+        if parameters.get("EPS", 0):
+            yield from self._limits(parameters)
         yield from self._nearly_level(parameters)
         if "inv_mant" in (setting.name for setting in self.settings(parameters)):
             yield from self._any_reciprocals(parameters)
         if "len" in (setting.name for setting in self.settings(parameters)):
             yield from self._wrong_lengths(parameters["MAX_LEN"], rows.channels[0])
+
+    def _wide_edges(self, parameters: Parameters) -> Iterator[Edge]:
+        """Those of bytes, of inputs that make the same; and where the bytes themselves round."""
+        dtype = self.input_dtype(parameters)
+        bytes_of = {name: value for name, value in parameters.items() if name != "IN_W"}
+        spare = 8 * dtype.itemsize - 12  # bits that a step at alpha = 3 leaves
+        for number, edge in enumerate(self.edges(bytes_of)):
+            assert edge.channels is not None
+            alpha = edge.channels.values["alpha"][: len(edge.x)]
+            x = widened(edge.x[None], np.array([edge.settings.get("zp", 0)]), alpha, dtype)[0]
+            up = number % (spare + 1)
+            scale = {**_SAME, "qshift": _SAME["qshift"] + up}
+            yield edge._replace(x=x << up, settings={**edge.settings, **scale})
+        yield from self._rounded(parameters)
+
+    def _rounded(self, parameters: Parameters) -> Iterator[Edge]:
+        """Inputs about to round up to each byte at an end, or beside zp, at every shift."""
+        dtype, lanes = self.input_dtype(parameters), parameters["LANES"]
+        low, high = np.iinfo(dtype).min, np.iinfo(dtype).max
+        channels = self._ends(parameters, alpha=0, gamma=64, beta=0)
+        alpha = np.arange(parameters["MAX_LEN"]) // lanes % (MAX_ALPHA + 1)
+        channels = ChannelSet({**channels.values, "alpha": alpha.astype(np.uint8)})
+        length = min(parameters["MAX_LEN"], 4 * lanes)
+        alpha = alpha[:length]
+        for qshift, zp in itertools.product(range(QSHIFT[1] + 1), (0, 128, 255)):
+            for number, mult in enumerate((QMULT[1], 1 << 15, 0x9A3D, 1)):
+                # The least v that gives r: v * mult >= (2 r - 1) * 2^(shift - 1).
+                places = np.resize([-zp, 1 - zp, 0, 1, 255 - zp, 256 - zp], length)
+                half = (2 * places.astype(object) - 1) << (qshift + alpha.astype(object))
+                v = [-(-int(h) // (2 * mult)) for h in half]
+                v = np.clip(v, low, high) - (np.arange(length) // 6 + number + qshift) % 2
+                v[(qshift + number) % length] = (low, high)[qshift % 2]
+                settings = {"qmult": mult, "qshift": qshift, "zp": zp, "gfrac": 6, "rms": 1}
+                x = np.clip(v, low, high).astype(dtype)
+                yield Edge(x, settings, channels=channels)
 
     def _level(self, parameters: Parameters) -> Iterator[Edge]:
         """Beats of values that are close to each other: the least bit of a square shows.
@@ -291,6 +409,9 @@ class AILayerNormUnit(Unit):
         follow = [self.complete(parameters, np.ones(n, bool)) for n in range(width + 1)]
         for name in follow[1]:
             settings[name] = np.array([one[name] for one in follow])[length]
+        if "eps" in settings:  # half of them without, the others of every size
+            sizes = np.exp2(rng.uniform(0, 16, count)).astype(int)
+            settings["eps"] = np.where(np.arange(count) // 2 % 2, sizes, 0)
         # Half of the outputs are of a size that int8 holds.
         fit = np.minimum(settings["gfrac"], settings["ofrac"])
         settings["ofrac"] = np.where(np.arange(count) % 2, fit, settings["ofrac"])
@@ -311,11 +432,13 @@ class AILayerNormUnit(Unit):
         """Where rows are at an edge, for `picked`."""
         settings, log = rows.settings, rows.settings["inv_exp"]
         norm = np.where(settings["rms"] == 0, 0.0, np.inf)
-        fine = trace.ex2 - trace.mean**2
+        spread = trace.ex2 - trace.mean**2
         inside = np.where(trace.e >= 4, 0.0, np.inf)
         share = (trace.var << 5) / (1 << 2 * trace.e) - trace.v  # of the entry, from its beginning
         means = ties(trace.sum * settings["inv_mant"], 11 + log)
-        places = log + (3 if parameters["CMP_RANGES"] == 2 else 7)  # of two ranges they count 16
+        # Squares of two ranges count 16.
+        fine = parameters["CMP_RANGES"] == 3 or exact_squares(parameters)
+        places = log + (7 if fine else 3)
         averages = ties(trace.square_sum * settings["inv_mant"], places)
         return [
             (trace.v, inside + share),
@@ -323,10 +446,56 @@ class AILayerNormUnit(Unit):
             (trace.e, norm),
             *((log, norm + distance) for distance in means),
             *((log, distance) for distance in averages),
-            (np.clip(fine, -1, 2), norm),
+            (np.clip(spread, -1, 2), norm),
             (trace.mean & 3, norm),
+            *self._imprecise_wanted(trace, norm),
             *outputs_wanted(trace, rows, trace.v),
         ]
+
+    @staticmethod
+    def _imprecise_wanted(trace: NormTrace, norm: np.ndarray) -> Wanted:
+        """Rows whose flag hangs on a bit of the mean square, for each size of the mean."""
+        if trace.imprecise is None:
+            return []
+        square = trace.mean**2
+        over = square - 4 * np.maximum(trace.ex2 - square, 1)
+        size = np.frexp(square.astype(float))[1]
+        return [
+            (size, norm + np.where(flag, np.abs(over), np.inf))
+            for flag in (over > 0, over <= 0, over == 0)
+        ]
+
+    def _limits(self, parameters: Parameters) -> Iterator[Edge]:
+        """Variances at their limit, with a reciprocal that is not the row's, and around it."""
+        channels = self._ends(parameters, gamma=127, beta=0)
+        x = np.full(min(parameters["MAX_LEN"], 8), 255)
+        mants = np.arange(MANTISSA[0], MANTISSA[1] + 1)
+        base = {"zp": 0, "rms": 1, "gfrac": 0, "ofrac": 7}
+        for exp in range(parameters["MAX_LEN"].bit_length()):
+            rows = Rows(
+                np.broadcast_to(x.astype(self.in_dtype), (len(mants), len(x))),
+                np.ones((len(mants), len(x)), bool),
+                np.full(len(mants), len(x)),
+                {
+                    **{
+                        s.name: np.full(len(mants), base.get(s.name, 0))
+                        for s in self.settings(parameters)
+                    },
+                    "inv_mant": mants,
+                    "inv_exp": np.full(len(mants), exp),
+                },
+                (channels,),
+                np.zeros(len(mants), int),
+            )
+            ex2 = self.traced(parameters, rows).ex2
+            # 2^30 less this is left: an epsilon of that much reaches the limit, and more passes it.
+            left = VAR_LIMIT - ex2
+            for row in np.argsort(left)[:3]:
+                for more in (-1, 0, 1, 2):
+                    eps = int(left[row]) + more
+                    if 0 <= eps <= EPSILON[1]:
+                        scale = {"inv_mant": int(mants[row]), "inv_exp": exp, "eps": eps}
+                        yield Edge(x, {**base, **scale}, channels=channels)
 
     # -------------------------------------------------------------------------------- coverage
 
@@ -334,17 +503,23 @@ class AILayerNormUnit(Unit):
         longest, ranges = parameters["MAX_LEN"], parameters["CMP_RANGES"]
         c = Coverage()
         c.group("statistics")
-        c.point("range", range(ranges), "range of DynamicCompress that |x - zp| lies in")
-        c.point("y", range(16), "4-bit code of an element")
-        c.cross(
-            "range x y",
-            ("range", "y"),
-            "each code of each range; the upper ranges start at a quarter",
-            lambda s, y: y >= 4 or s == 0,
-        )
-        c.point("clip", _CLIPS, "magnitudes whose code would round past 15")
+        if exact_squares(parameters):
+            c.point("bits", range(9), "bits of |x - zp|")
+        else:
+            c.point("range", range(ranges), "range of DynamicCompress that |x - zp| lies in")
+            c.point("y", range(16), "4-bit code of an element")
+            c.cross(
+                "range x y",
+                ("range", "y"),
+                "each code of each range; the upper ranges start at a quarter",
+                lambda s, y: y >= 4 or s == 0,
+            )
+            c.point("clip", _CLIPS, "magnitudes whose code would round past 15")
         c.point("alpha", range(MAX_ALPHA + 1), "power of two of an element's channel")
-        c.cross("range x alpha", ("range", "alpha"), "each range at each alpha")
+        if exact_squares(parameters):
+            c.cross("bits x alpha", ("bits", "alpha"), "magnitudes at each alpha")
+        else:
+            c.cross("range x alpha", ("range", "alpha"), "each range at each alpha")
         c.point("zp", [*_ZP, "other"], "zero point of a row")
         c.point("sign", ("x < zp", "x = zp", "x > zp"), "side of the zero point")
         c.group("moments")
@@ -356,6 +531,16 @@ class AILayerNormUnit(Unit):
         c.point("negative", ("no", "yes"), "mean square below the mean's square")
         c.point("cancellation", _SPREADS, "|mean| in standard deviations")
         c.point("mean", ("negative", "0", "positive"), "sign of the mean")
+        if parameters.get("EPS", 0):
+            c.point("epsilon", _EPSILONS, "what is added to the variance")
+            c.point("limit", ("below", "at 2^30 - 1"), "variance cut with its epsilon")
+        if parameters.get("IMPRECISE", 0) and not exact_squares(parameters):
+            c.point("imprecise", ("no", "yes"), "4-bit squares may be wrong by a variance")
+        if wide(parameters):
+            c.group("bytes")
+            c.point("shift", range(QSHIFT[1] + MAX_ALPHA + 1), "right shift of a wide input")
+            c.point("byte", ("cut to 0", "inside", "cut to 255"), "byte of a wide input")
+            c.point("input", ("least", "other", "largest"), "a wide input at its ends")
         c.group("affine")
         c.point("sh", range(-7, 22), "right shift of the product")
         c.point("saturation", SIDES, "output cut to int8")
@@ -373,7 +558,7 @@ class AILayerNormUnit(Unit):
         for _, channels, part in by_channels(rows.select(some)):
             settings = part.settings
             trace = self.model(**parameters).trace(part.x, channels, part.mask, **named(part))
-            self._sample_elements(coverage, trace, channels, part.mask)
+            self._sample_elements(coverage, parameters, trace, channels, part.mask)
             coverage.sample("zp", _place(_ZP, settings["zp"]))
             coverage.sample("Lz", settings["inv_exp"])
             coverage.sample("rsqrt", trace.v - 32)
@@ -384,6 +569,14 @@ class AILayerNormUnit(Unit):
             bins = np.searchsorted((0.0, 1.0, 4.0), ratio, side="right")
             coverage.sample("cancellation", np.where(trace.mean == 0, 0, np.maximum(bins, 1)))
             coverage.sample("mean", np.sign(trace.mean) + 1)
+            if parameters.get("EPS", 0):
+                eps = settings["eps"]
+                coverage.sample("epsilon", np.searchsorted((0, 256, EPSILON[1] - 1), eps))
+                coverage.sample("limit", trace.ex2 - trace.mean**2 + eps > VAR_LIMIT)
+            if "imprecise" in coverage.points:
+                coverage.sample("imprecise", trace.imprecise)
+            if wide(parameters):
+                self._sample_bytes(coverage, part, channels)
             coverage.sample("sh", trace.sh + 7)
             sides = np.where(part.mask, trace.saturated + 1, -1)
             coverage.sample("rms x saturation", settings["rms"][:, None], sides)
@@ -394,15 +587,35 @@ class AILayerNormUnit(Unit):
             coverage.sample("bank", settings["bank"])
 
     @staticmethod
+    def _sample_bytes(coverage: Coverage, rows: Rows, channels: Channels) -> None:
+        shift = channels.alpha.astype(int) + rows.settings["qshift"][:, None]
+        coverage.sample("shift", np.where(rows.mask, shift, -1))
+        q = rescale(rows.x, rows.settings["qmult"][:, None], shift)
+        q += rows.settings["zp"][:, None]
+        sides = np.where(q < 0, 0, np.where(q > 255, 2, 1))
+        coverage.sample("byte", np.where(rows.mask, sides, -1))
+        ends = np.iinfo(rows.x.dtype)
+        at = 1 + (rows.x == ends.max) - (rows.x == ends.min).astype(int)
+        coverage.sample("input", np.where(rows.mask, at, -1))
+
+    @staticmethod
     def _sample_elements(
-        coverage: Coverage, trace: NormTrace, channels: Channels, mask: np.ndarray
+        coverage: Coverage,
+        parameters: Parameters,
+        trace: NormTrace,
+        channels: Channels,
+        mask: np.ndarray,
     ) -> None:
         alpha = np.where(mask, channels.alpha.astype(int), -1)
-        coverage.sample("range x y", trace.s, trace.y, axes=("range", "y"))
-        coverage.sample("range x alpha", trace.s, alpha)
+        if exact_squares(parameters):
+            bits = np.where(mask, np.frexp(trace.u.astype(float))[1], -1)
+            coverage.sample("bits x alpha", bits, alpha, axes=("bits", "alpha"))
+        else:
+            coverage.sample("range x y", trace.s, trace.y, axes=("range", "y"))
+            coverage.sample("range x alpha", trace.s, alpha)
+            clip = np.where(trace.u >= 248, 2, np.isin(trace.u, (62, 63)) * 1)
+            coverage.sample("clip", np.where(mask, clip, -1))
         coverage.sample("alpha", alpha)
-        clip = np.where(trace.u >= 248, 2, np.isin(trace.u, (62, 63)) * 1)
-        coverage.sample("clip", np.where(mask, clip, -1))
         coverage.sample("sign", np.where(mask, np.sign(trace.a) + 1, -1))
         coverage.sample("gamma", np.where(mask, np.sign(channels.gamma) + 1, -1))
 
@@ -478,7 +691,9 @@ AILAYERNORM = AILayerNormUnit(
         "common/sn_affine.sv",
         "common/sn_norm_back.sv",
         "ailayernorm/ailayernorm_tables_pkg.sv",
+        "ailayernorm/ailayernorm_quantise.sv",
         "ailayernorm/ailayernorm_compress.sv",
+        "ailayernorm/ailayernorm_square.sv",
         "ailayernorm/ailayernorm_statistics.sv",
         "ailayernorm/ailayernorm_moments.sv",
         "ailayernorm/ailayernorm.sv",
@@ -495,6 +710,13 @@ AILAYERNORM = AILayerNormUnit(
         {"LANES": 2, "MAX_LEN": 3},
         # A tree with a register; a length that needs a bit more than an address.
         {"LANES": 8, "MAX_LEN": 256, "CMP_RANGES": 3},
+        # Bytes of wide inputs.
+        {"LANES": 2, "MAX_LEN": 32, "IN_W": 16, "EPS": 1},
+        # Squares as they are; nothing is imprecise with them.
+        {"LANES": 4, "MAX_LEN": 64, "EXACT_SQ": 1, "IMPRECISE": 1},
+        # An epsilon, a flag for what 4-bit squares cannot do.
+        {"LANES": 4, "MAX_LEN": 64, "EPS": 1, "IMPRECISE": 1},
+        {"LANES": 8, "MAX_LEN": 64, "CMP_RANGES": 3, "IN_W": 32, "IMPRECISE": 1},
         # A tree with two registers.
         {"LANES": 64, "MAX_LEN": 4096},
     ),
@@ -510,6 +732,10 @@ AILAYERNORM = AILayerNormUnit(
         {"MAX_LEN": 65537},
         {"CMP_RANGES": 1},
         {"CMP_RANGES": 4},
+        {"IN_W": 24},
+        {"EPS": 2},
+        {"IMPRECISE": 2},
+        {"EXACT_SQ": 2},
     ),
     channels=(
         ChannelField("alpha", np.dtype(np.uint8), range(MAX_ALPHA + 1)),

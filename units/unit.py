@@ -25,6 +25,8 @@ from .coverage import Coverage
 BANKS = 2  # of a unit's channel table
 ANY_LENGTH = 1 << 48  # more elements than any row has
 
+ERRORS = ("err_len", "err_keep")  # outputs <name>_o of every unit, a clock for each error
+
 Parameters = Mapping[str, Any]  # name -> int, or str of one with names for its values
 
 
@@ -447,6 +449,18 @@ class Unit(ABC):
         it, or right after the row before; then it takes one beat per clock. A cell's one pass has
         each beat this many clocks after the input.
         """
+
+    def row_errors(self, parameters: Parameters) -> dict[str, int]:
+        """Outputs err_<name>_o beside those of every unit: name -> clocks.
+
+        Each is high for a clock for a row whose field <name> of tuser is 1, so many clocks after
+        the transfer of the row's last beat. A build without the field has the output, at 0.
+        """
+        return {}
+
+    def errors(self, parameters: Parameters) -> tuple[str, ...]:
+        """Error outputs <name>_o, those of every unit first."""
+        return (*ERRORS, *(f"err_{name}" for name in self.row_errors(parameters)))
 
     def err_len_delay(self, parameters: Parameters) -> int:
         """Clocks from a beat's transfer to err_len_o, as promised in the RTL's header if not 1.

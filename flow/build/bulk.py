@@ -107,6 +107,7 @@ def ports_header(unit: Unit, parameters: Parameters) -> str:
     lists = {
         "SETTINGS": [setting.port for setting in unit.settings(parameters)],
         "CHANNELS": [column.port for column in unit.channels],
+        "ERRORS": [f"{name}_o" for name in unit.errors(parameters)],
     }
     numbers = {
         "HAS_CHANNELS": int(bool(unit.channels)),
@@ -135,6 +136,8 @@ def _macros(unit: Unit, parameters: Parameters) -> str:
         ports.append(f".{column.port}(line[{32 * number}+:{column.bits}]),")
     if unit.cell:
         ports.append(".m_axis_tstrb(m_tstrb),")
+    for number, name in enumerate(unit.errors(parameters)):
+        ports.append(f".{name}_o(err[{number}]),")
     numbers = unit.rtl_parameters(parameters)
     macros = {
         **{name.removeprefix("SN_"): text for name, text in defines(unit, parameters).items()},
@@ -147,6 +150,7 @@ def _macros(unit: Unit, parameters: Parameters) -> str:
         "SETTINGS": max(1, len(unit.settings(parameters))),  # no vector has no bits
         "COLUMNS": len(unit.channels),
         "CELL": int(unit.cell),
+        "ERRORS": len(unit.errors(parameters)),
     }
     return "".join(f"`define SN_{name} {value}\n" for name, value in macros.items())
 

@@ -47,7 +47,7 @@ class Icarus:
             reasons = {"done": "", "stuck": f"stuck: no beat moved for {job.limit} clocks"}
             cuts = tuple(_cut(*map(int, line.split())) for line in resets)
             error = reasons.get(why.strip(), why.strip())
-            return Moved(*moved, error, cuts, _pulses(folder))
+            return Moved(*moved, error, cuts, _pulses(job, folder))
 
 
 def _big(values: np.ndarray) -> np.ndarray:
@@ -121,10 +121,10 @@ def _writes(
     return np.concatenate(parts, axis=1)
 
 
-def _pulses(folder: Path) -> tuple[np.ndarray, ...]:
+def _pulses(job: Job, folder: Path) -> tuple[np.ndarray, ...]:
     """Clocks of the error outputs."""
     which, clocks = np.fromfile(folder / "pulses.bin", "<u4").reshape(-1, 2).T
-    return tuple(clocks[which == one] for one in range(2))
+    return tuple(clocks[which == one] for one in range(len(job.errors)))
 
 
 def _read(job: Job, folder: Path, beats: int) -> None:

@@ -20,7 +20,7 @@ _CHUNK = 1 << 19  # clocks between looks at signals: about a second
 _LOOK = 1 << 11  # clocks between looks of a caller at what has come out
 _RESET = 4  # clocks
 
-_AT_REST = ("m_axis_tvalid", "s_axis_tready", "err_len_o", "err_keep_o")
+_AT_REST = ("m_axis_tvalid", "s_axis_tready")  # and the error outputs
 
 _DONE, _MORE, _STUCK, _STOPPED, _SURPLUS, _FATAL = range(6)
 
@@ -68,9 +68,10 @@ class _Place(ctypes.Structure):
             (name, ctypes.c_uint64)
             for name in (
                 *("beat", "row", "out_beat", "out_row", "clocks", "ended", "load", "write"),
-                *("noise", "phase", "len_pulses", "keep_pulses", "len_shown", "keep_shown"),
+                *("noise", "phase", "len_pulses", "keep_pulses"),
             )
         ),
+        ("shown", ctypes.c_uint64 * 8),
         *((name, ctypes.c_bool) for name in ("waits", "out_waits", "first", "out_first")),
     ]
 
@@ -152,7 +153,8 @@ class Verilator:
             place = library.sn_place(handle).contents
             cuts.append(_cut(place))
             pins = library.sn_assert(handle, with_clock_low(when))
-            unrest = ", ".join(name for bit, name in enumerate(_AT_REST) if pins >> bit & 1)
+            outputs = (*_AT_REST, *(f"{name}_o" for name in job.errors))
+            unrest = ", ".join(name for bit, name in enumerate(outputs) if pins >> bit & 1)
             if unrest:
                 break
             library.sn_release(handle, when.held)
@@ -247,8 +249,7 @@ def _pulses(job: Job, place: _Place) -> tuple[np.ndarray, ...]:
     """Clocks of the error outputs."""
     if job.pulse_clocks is None:
         return ()
-    shown = (place.len_shown, place.keep_shown)
-    return tuple(one[:count] for one, count in zip(job.pulse_clocks, shown, strict=True))
+    return tuple(one[:count] for one, count in zip(job.pulse_clocks, place.shown, strict=False))
 
 
 def _members(job: Job) -> tuple[dict[str, int], dict[str, np.ndarray]]:

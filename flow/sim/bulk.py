@@ -21,7 +21,7 @@ from softnorm.tb.bulk.beats import UNFINISHED, Cut, Drive, Job, Moved
 from softnorm.tb.check.contract import StreamShape, collect, expect
 from softnorm.tb.check.progress import STILL
 from softnorm.tb.check.record import Collector, Recorder, save_result, save_run
-from softnorm.tb.check.scoring import ERRORS, Moving, Scorer, Timing
+from softnorm.tb.check.scoring import Moving, Scorer, Timing
 from softnorm.tb.check.timing import first_irregularity, measured
 from softnorm.tb.run import Run
 from softnorm.tb.stimulus.replay import Stimulus
@@ -195,7 +195,7 @@ class Bulk:
         since, self._since = self._since, until
         return {
             name: clocks[(clocks >= since) & (clocks < until)].astype(int).tolist()
-            for name, clocks in zip(ERRORS, moved.pulses, strict=True)
+            for name, clocks in zip(self.job.errors, moved.pulses, strict=True)
         }
 
     def _cut(self, cut: Cut, pulses: dict[str, list[int]]) -> str:

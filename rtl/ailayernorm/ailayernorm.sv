@@ -13,6 +13,7 @@
 //   a = x - zp                                       x uint8, real value scale * 2^alpha * a
 //   Ex  = sum of a << alpha                          12 + clog2(MAX_LEN) bits
 //   Ex2 = sum of (y*y << 4s) << 2 alpha              y: 4 bits of |a| (DynamicCompress), s: its range
+//         EXACT_SQ = 1: sum of a*a << 2 alpha
 //   mean = Ex / n,  var = max(Ex2 / n - mean^2, 1)   1/n as a 16-bit mantissa and a shift
 //   out = sat(rnd(A * ((a << alpha << 2) - mu) / 2^sh) + beta),  A = rnd(gamma * RSQRT / 2^8)
 //   cfg_rms_i = 1: mean = 0, which is RMSNorm        out int8, real value out * 2^-ofrac
@@ -21,16 +22,25 @@
 // cfg_inv_mant_i = round(2^(15 + Lz) / n), cfg_inv_exp_i = Lz = floor(log2 n) its reciprocal. A row of
 // another number sets err_len in tuser and pulses err_len_o. tuser's exponent is 0.
 //
+// Off by default, and then the ports are ignored, the outputs 0 and the cells those of before:
+//   IN_W = 16, 32  x is made here of wide inputs: sat(rnd(v * Q / 2^(qshift + alpha)) + zp, 0, 255)
+//   EPS = 1        var = min(max(Ex2 / n - mean^2 + eps, 1), 2^30 - 1)
+//   IMPRECISE = 1  a flag on top of tuser, and err_imprecise_o: mean^2 > 4 max(Ex2 / n - mean^2, 1), where
+//                  4-bit squares may be wrong by as much as the variance; never with EXACT_SQ = 1
+//   EXACT_SQ = 1   exact squares, in the place of DynamicCompress; CMP_RANGES has no effect
+//
 // Throughput: one beat a clock for ever, rows of any length, when neither side stalls.
 // Latency: from the transfer of a row's last beat to that of its first output beat
 //   LATENCY = 14 + T clocks, T = floor(clog2(LANES) / 3): 14 to LANES 4, 15 to LANES 32, 16 with 64.
+//   IN_W > 8: two clocks more, here and of err_len_o and err_imprecise_o.
 // Errors: err_keep_o is high 1 clock after the transfer of its beat; err_len_o comes
 //   ERR_LEN = 4 + T clocks after that of the first beat beyond MAX_LEN, or of the last beat of a row that
-//   has another number of unmasked elements than cfg_len_i.
+//   has another number of unmasked elements than cfg_len_i; err_imprecise_o is high for one clock
+//   ERR_IMPRECISE = 7 + T clocks after that of a row's last beat.
 // Storage: between the passes a ring of ceil(MAX_LEN/LANES) + 10 + T beats of 12 LANES bits (steps, which
 //   also tell what is masked or absent) and 2 bits (bank, and which is the last), and as many rows of 31
-//   bits; the channel table of 2 ceil(MAX_LEN/LANES) words of 2 LANES bits, and
-//   as many of 8 LANES, twice.
+//   bits, 32 with IMPRECISE = 1; the channel table of 2 ceil(MAX_LEN/LANES) words of 2 LANES bits, and
+//   as many of 8 LANES, twice. IN_W > 8: two beats and rows more.
 //
 // s_axis_tready is a flip-flop. m_axis_tready enables the registers of pass 2 and goes no further.
 
@@ -38,10 +48,14 @@ module ailayernorm #(
   parameter  int LANES      = 32,    // 1, 2, 4, 8, 16, 32, 64: elements a beat
   parameter  int MAX_LEN    = 1024,  // LANES .. 65536: elements a row; longer rows are cut there
   parameter  int CMP_RANGES = 2,     // 2 (paper) or 3: ranges of DynamicCompress
+  parameter  int IN_W       = 8,     // 8, 16, 32: bits of an input; above 8 it is signed, and no PTF byte
+  parameter  int EPS        = 0,     // 1: cfg_eps_i is added to the variance
+  parameter  int IMPRECISE  = 0,     // 1: a flag for rows whose mean is too large for DynamicCompress
+  parameter  int EXACT_SQ   = 0,     // 1: exact squares, in the place of DynamicCompress
   localparam int ADDR_W     = (MAX_LEN > 1) ? $clog2(MAX_LEN) : 1,
   localparam int LEN_W      = $clog2(MAX_LEN + 1),
   localparam int EXP_W      = (MAX_LEN > 1) ? $clog2($clog2(MAX_LEN + 1)) : 1,
-  localparam int USER_W     = 7
+  localparam int USER_W     = (IMPRECISE == 1) ? 8 : 7
 ) (
   input  logic               clk_i,
   input  logic               rst_ni,  // asynchronous assert, synchronous release
@@ -54,6 +68,9 @@ module ailayernorm #(
   input  logic [2:0]         cfg_gfrac_i,     // fraction bits of gamma
   input  logic [2:0]         cfg_ofrac_i,     // fraction bits of the output
   input  logic               cfg_rms_i,       // 0 LayerNorm, 1 RMSNorm
+  input  logic [15:0]        cfg_qmult_i,     // with IN_W > 8: x is rnd(v * Q / 2^(qshift + alpha)) + zp
+  input  logic [5:0]         cfg_qshift_i,
+  input  logic [15:0]        cfg_eps_i,       // with EPS = 1; in units of 1/256 of a step squared
 
   input  logic               chan_we_i,
   input  logic               chan_bank_i,
@@ -62,7 +79,7 @@ module ailayernorm #(
   input  logic [7:0]         chan_gamma_i,  // int8, gfrac fraction bits
   input  logic [7:0]         chan_beta_i,   // int8, in output steps
 
-  input  logic [8*LANES-1:0] s_axis_tdata,
+  input  logic [IN_W*LANES-1:0] s_axis_tdata,
   input  logic [LANES-1:0]   s_axis_tkeep,
   input  logic [LANES-1:0]   s_axis_tstrb,
   input  logic               s_axis_tlast,
@@ -76,8 +93,9 @@ module ailayernorm #(
   output logic               m_axis_tvalid,
   input  logic               m_axis_tready,
 
-  output logic               err_len_o,   // one clock: a row longer than MAX_LEN, or not of cfg_len_i
-  output logic               err_keep_o   // one clock: a beat with a tkeep that is not allowed
+  output logic               err_len_o,       // one clock: a row longer than MAX_LEN, or not of cfg_len_i
+  output logic               err_keep_o,      // one clock: a beat with a tkeep that is not allowed
+  output logic               err_imprecise_o  // one clock: a row with the flag of IMPRECISE = 1
 );
   // Icarus has no elaboration-time $error: a missing module stops every tool, and its name tells.
   if (LANES < 1 || LANES > 64 || (LANES & (LANES - 1)) != 0) begin : gen_check_lanes
@@ -89,22 +107,37 @@ module ailayernorm #(
   if (CMP_RANGES < 2 || CMP_RANGES > 3) begin : gen_check_cmp_ranges
     ailayernorm_error_CMP_RANGES_must_be_2_or_3 u_stop ();
   end
+  if (IN_W != 8 && IN_W != 16 && IN_W != 32) begin : gen_check_in_w
+    ailayernorm_error_IN_W_must_be_8_16_or_32 u_stop ();
+  end
+  if (EPS < 0 || EPS > 1) begin : gen_check_eps
+    ailayernorm_error_EPS_must_be_0_or_1 u_stop ();
+  end
+  if (IMPRECISE < 0 || IMPRECISE > 1) begin : gen_check_imprecise
+    ailayernorm_error_IMPRECISE_must_be_0_or_1 u_stop ();
+  end
+  if (EXACT_SQ < 0 || EXACT_SQ > 1) begin : gen_check_exact_sq
+    ailayernorm_error_EXACT_SQ_must_be_0_or_1 u_stop ();
+  end
 
   localparam int MaxBeats = (MAX_LEN + LANES - 1) / LANES;
   localparam int IndexW   = (MaxBeats > 1) ? $clog2(MaxBeats) : 1;
   localparam int LenLog   = $clog2(MAX_LEN);
   localparam int SumW     = 12 + LenLog;
-  localparam int SquareW  = ((CMP_RANGES == 2) ? 18 : 22) + LenLog;
+  localparam int Ranges   = (EXACT_SQ == 1) ? 3 : CMP_RANGES;  // of three the squares count ones, too
+  localparam int Flag     = (EXACT_SQ == 1) ? 0 : IMPRECISE;  // nothing is imprecise with exact squares
+  localparam int SquareW  = ((Ranges == 2) ? 18 : 22) + LenLog;
   localparam int PlaceW   = $clog2($clog2(MAX_LEN + 1) + 1);  // of Lz + 1
   localparam int StepW    = 12;
   localparam int DevW     = 15;  // of a step less mu, and of mu
   localparam int RsqrtW   = 10;
   localparam int ShW      = 5;
-  localparam int ErrW     = 2;   // {err_keep, err_len}
+  localparam int ErrW     = USER_W - 5;  // {imprecise where there is one, err_keep, err_len}
 
   // Stages of pass 1: p1_valid[s] tells that stage s holds a beat. Stage 0 is the guard's register.
   localparam int Tree       = $clog2(LANES) / 3;
-  localparam int StSum      = Tree + 2;   // sums over the row
+  localparam int Wide       = (IN_W > 8) ? 2 : 0;  // of the bytes that are made of wide inputs
+  localparam int StSum      = Wide + Tree + 2;     // sums over the row
   localparam int Moments    = 5;
   localparam int StRow      = StSum + Moments;  // the row is closed from here
   localparam int Turnaround = StRow + 2;  // + accept, + the row buffer's count of closed beats
@@ -114,6 +147,9 @@ module ailayernorm #(
   localparam int MantW = 16;
   localparam int FracW = 3;
   localparam int RunW  = LEN_W + MantW + EXP_W + FracW + FracW + 1;
+  localparam int BaseW = 1 + ZpW + RunW;  // settings of every build
+  localparam int EpsW  = (EPS == 1) ? 16 : 0;
+  localparam int CfgW  = BaseW + EpsW + ((IN_W > 8) ? 22 : 0);
   typedef struct packed {  // settings that the row's sums need
     logic [LEN_W-1:0] len;
     logic [MantW-1:0] inv_mant;
@@ -137,17 +173,24 @@ module ailayernorm #(
 
   logic                  take, p1_s0_last, p1_s0_bank, guard_err_len;
   logic [ZpW-1:0]        p1_s0_zp;
-  logic [LANES-1:0][7:0] p1_s0_x;
+  logic [CfgW-1:0]       cfg, p1_s0_cfg;
+  logic [LANES-1:0][IN_W-1:0] p1_s0_x;
   logic [LANES-1:0]      p1_s0_keep, p1_s0_active;
   logic [StSum:0]        p1_valid;
   logic [StSum-1:0]      p1_valid_q;
   logic                  p1_s0_valid;
 
+  // A feature that is off has no bits here.
+  assign cfg = CfgW'((CfgW + 22)'({cfg_qshift_i, cfg_qmult_i}) << (BaseW + EpsW)) |
+               CfgW'((BaseW + EpsW)'({cfg_eps_i, cfg_bank_i, cfg_zp_i, cfg_len_i, cfg_inv_mant_i,
+                                      cfg_inv_exp_i, cfg_gfrac_i, cfg_ofrac_i, cfg_rms_i}));
+  assign {p1_s0_bank, p1_s0_zp, p1_s0_run} = p1_s0_cfg[BaseW-1:0];
+
   sn_row_guard #(
     .LANES  (LANES),
     .MAX_LEN(MAX_LEN),
-    .LANE_W (8),
-    .CFG_W  (1 + ZpW + RunW)
+    .LANE_W (IN_W),
+    .CFG_W  (CfgW)
   ) u_guard (
     .clk_i,
     .rst_ni,
@@ -157,8 +200,7 @@ module ailayernorm #(
     .s_axis_tlast,
     .s_axis_tvalid,
     .s_axis_tready,
-    .cfg_i         ({cfg_bank_i, cfg_zp_i, cfg_len_i, cfg_inv_mant_i, cfg_inv_exp_i, cfg_gfrac_i,
-                     cfg_ofrac_i, cfg_rms_i}),
+    .cfg_i         (cfg),
     .take_o        (take),
     .valid_o       (p1_s0_valid),
     .store_o       (p1_s0_ctl.store),
@@ -168,7 +210,7 @@ module ailayernorm #(
     .data_o        (p1_s0_x),
     .keep_o        (p1_s0_keep),
     .active_o      (p1_s0_active),
-    .cfg_o         ({p1_s0_bank, p1_s0_zp, p1_s0_run}),
+    .cfg_o         (p1_s0_cfg),
     .row_err_len_o (p1_s0_ctl.err_len),
     .row_err_keep_o(p1_s0_ctl.err_keep),
     .err_len_o     (guard_err_len),
@@ -181,15 +223,14 @@ module ailayernorm #(
   end
   assign p1_valid = {p1_valid_q, p1_s0_valid};
 
-  // ----------------------------------------------------------------------- stages to StSum: statistics
-  logic [IndexW-1:0]           p1_s0_index, p1_s0_index_q;
-  logic [LANES-1:0][1:0]       p1_s1_alpha;
-  logic [LANES-1:0][StepW-1:0] p1_s1_step;
-  logic [LANES-1:0]            p1_s1_keep, p1_s1_active;
-  logic                        p1_s1_bank, p1_s1_last;
-  logic signed [SumW-1:0]      p1_sum;
-  logic [SquareW-1:0]          p1_square_sum;
-  logic [LEN_W-1:0]            p1_count;
+  // --------------------------------------------------------------------- stages to Wide: bytes of wide inputs
+  logic [IndexW-1:0]     p1_s0_index, p1_s0_index_q;
+  logic [LANES-1:0][1:0] p1_rd_alpha, p1_s1_alpha;  // as read; a clock behind p1_x
+  ctl_t                  p1_x_ctl;
+  logic                  p1_x_bank, p1_x_last;
+  logic [ZpW-1:0]        p1_x_zp;
+  logic [LANES-1:0][7:0] p1_x;
+  logic [LANES-1:0]      p1_x_keep, p1_x_active;
 
   assign p1_s0_index = p1_s0_ctl.first ? '0 : p1_s0_index_q;
   always_ff @(posedge clk_i) begin
@@ -209,21 +250,87 @@ module ailayernorm #(
     .rd_en_i  (p1_s0_valid),
     .rd_bank_i(p1_s0_bank),
     .rd_beat_i(p1_s0_index),
-    .rd_data_o(p1_s1_alpha)
+    .rd_data_o(p1_rd_alpha)
   );
+
+  if (IN_W == 8) begin : gen_bytes
+    assign p1_x        = p1_s0_x;
+    assign p1_x_ctl    = p1_s0_ctl;
+    assign p1_x_bank   = p1_s0_bank;
+    assign p1_x_last   = p1_s0_last;
+    assign p1_x_zp     = p1_s0_zp;
+    assign p1_x_keep   = p1_s0_keep;
+    assign p1_x_active = p1_s0_active;
+    assign p1_s1_alpha = p1_rd_alpha;
+
+    logic unused_scale;
+    assign unused_scale = ^{cfg_qmult_i, cfg_qshift_i};
+  end else begin : gen_wide
+    logic [15:0]    qmult;
+    logic [5:0]     qshift, qshift_q;
+    logic [ZpW-1:0] zp_q;
+
+    assign {qshift, qmult} = p1_s0_cfg[CfgW-1-:22];
+    always_ff @(posedge clk_i) begin
+      qshift_q <= qshift;
+      zp_q     <= p1_s0_zp;
+    end
+
+    ailayernorm_quantise #(
+      .IN_W (IN_W),
+      .LANES(LANES)
+    ) u_quantise (
+      .clk_i,
+      .v_i     (p1_s0_x),
+      .qmult_i (qmult),
+      .qshift_i(qshift_q),
+      .alpha_i (p1_rd_alpha),
+      .zp_i    (zp_q),
+      .x_o     (p1_x)
+    );
+
+    sn_pipe #(
+      .W     (CtlW + 2 + ZpW + 2 * LANES),
+      .STAGES(Wide)
+    ) u_beside (
+      .clk_i,
+      .en_i  (1'b1),
+      .data_i({p1_s0_ctl, p1_s0_bank, p1_s0_last, p1_s0_zp, p1_s0_keep, p1_s0_active}),
+      .data_o({p1_x_ctl, p1_x_bank, p1_x_last, p1_x_zp, p1_x_keep, p1_x_active})
+    );
+
+    sn_pipe #(
+      .W     (2 * LANES),
+      .STAGES(Wide)
+    ) u_alpha_late (
+      .clk_i,
+      .en_i  (1'b1),
+      .data_i(p1_rd_alpha),
+      .data_o(p1_s1_alpha)
+    );
+  end
+
+  // ------------------------------------------------------------------ stages from Wide to StSum: statistics
+  logic [LANES-1:0][StepW-1:0] p1_s1_step;
+  logic [LANES-1:0]            p1_s1_keep, p1_s1_active;
+  logic                        p1_s1_bank, p1_s1_last;
+  logic signed [SumW-1:0]      p1_sum;
+  logic [SquareW-1:0]          p1_square_sum;
+  logic [LEN_W-1:0]            p1_count;
 
   ailayernorm_statistics #(
     .LANES     (LANES),
     .SUM_W     (SumW),
     .SQUARE_W  (SquareW),
     .COUNT_W   (LEN_W),
-    .CMP_RANGES(CMP_RANGES)
+    .CMP_RANGES(CMP_RANGES),
+    .EXACT_SQ  (EXACT_SQ)
   ) u_statistics (
     .clk_i,
     .load_i      (p1_valid[StSum-1]),
-    .x_i         (p1_s0_x),
-    .active_i    (p1_s0_active),
-    .zp_i        (p1_s0_zp),
+    .x_i         (p1_x),
+    .active_i    (p1_x_active),
+    .zp_i        (p1_x_zp),
     .alpha_i     (p1_s1_alpha),
     .first_i     (p1_beat_ctl.first),
     .step_o      (p1_s1_step),
@@ -233,17 +340,17 @@ module ailayernorm #(
   );
 
   always_ff @(posedge clk_i) begin
-    p1_s1_ctl    <= p1_s0_ctl;
-    p1_s1_bank   <= p1_s0_bank;
-    p1_s1_last   <= p1_s0_last;
-    p1_s1_keep   <= p1_s0_keep;
-    p1_s1_active <= p1_s0_active;
+    p1_s1_ctl    <= p1_x_ctl;
+    p1_s1_bank   <= p1_x_bank;
+    p1_s1_last   <= p1_x_last;
+    p1_s1_keep   <= p1_x_keep;
+    p1_s1_active <= p1_x_active;
     p1_sum_ctl   <= p1_beat_ctl;
   end
 
   sn_pipe #(
     .W     (CtlW),
-    .STAGES(StSum - 2)
+    .STAGES(Tree)
   ) u_beat_ctl (
     .clk_i,
     .en_i  (1'b1),
@@ -261,6 +368,23 @@ module ailayernorm #(
     .data_i(p1_s0_run),
     .data_o(p1_sum_run)
   );
+
+  logic [15:0] p1_sum_eps;
+  if (EPS == 1) begin : gen_eps
+    sn_pipe #(
+      .W     (16),
+      .STAGES(StSum)
+    ) u_sum_eps (
+      .clk_i,
+      .en_i  (1'b1),
+      .data_i(p1_s0_cfg[BaseW+:16]),
+      .data_o(p1_sum_eps)
+    );
+  end else begin : gen_no_eps
+    assign p1_sum_eps = '0;
+    logic unused_eps;
+    assign unused_eps = ^cfg_eps_i;
+  end
 
   // ----------------------------------------------------------------------------- the row's own errors
   logic p1_wrong_len;
@@ -288,6 +412,8 @@ module ailayernorm #(
   logic [RsqrtW-1:0]      p1_row_rsqrt;  // 513 or more: the top bit is set
   logic [ShW-1:0]         p1_row_sh;
   logic [ErrW-1:0]        p1_row_err;
+  logic [1:0]             p1_row_flags;  // without what is imprecise
+  logic                   p1_imprecise;  // of the row that is complete four clocks later
 
   always_ff @(posedge clk_i or negedge rst_ni) begin
     if (!rst_ni) begin
@@ -306,7 +432,9 @@ module ailayernorm #(
     .SQUARE_W  (SquareW),
     .EXP_W     (EXP_W),
     .PLACE_W   (PlaceW),
-    .CMP_RANGES(CMP_RANGES)
+    .CMP_RANGES(Ranges),
+    .EPS       (EPS),
+    .IMPRECISE (Flag)
   ) u_moments (
     .clk_i,
     .load_i      (p1_closing[0]),
@@ -317,20 +445,37 @@ module ailayernorm #(
     .rms_i       (p1_sum_run.rms),
     .gfrac_i     (p1_sum_run.gfrac),
     .ofrac_i     (p1_sum_run.ofrac),
+    .eps_i       (p1_sum_eps),
     .mu_o        (p1_row_mu),
     .rsqrt_o     (p1_row_rsqrt),
-    .sh_o        (p1_row_sh)
+    .sh_o        (p1_row_sh),
+    .imprecise_o (p1_imprecise)
   );
 
   sn_pipe #(
-    .W     (ErrW),
+    .W     (2),
     .STAGES(Moments)
   ) u_row (
     .clk_i,
     .en_i  (1'b1),
     .data_i({p1_sum_ctl.err_keep, p1_sum_ctl.err_len || p1_wrong_len}),
-    .data_o(p1_row_err)
+    .data_o(p1_row_flags)
   );
+
+  if (IMPRECISE == 1) begin : gen_imprecise
+    always_ff @(posedge clk_i or negedge rst_ni) begin
+      if (!rst_ni) err_imprecise_o <= 1'b0;
+      else err_imprecise_o <= p1_imprecise && p1_closing[Moments-2];
+    end
+    logic row_q;
+    always_ff @(posedge clk_i) row_q <= err_imprecise_o;
+    assign p1_row_err = {row_q, p1_row_flags};
+  end else begin : gen_precise
+    assign err_imprecise_o = 1'b0;
+    assign p1_row_err      = p1_row_flags;
+    logic unused_flag;
+    assign unused_flag = p1_imprecise;
+  end
 
   // -------------------------------------------------------------------------------------- row buffer
   // A lane's word is its step. No step is below -2040: where the lane is not active bits 11:3 are those
@@ -359,7 +504,7 @@ module ailayernorm #(
     .rst_ni,
     .take_i     (take),
     .ready_o    (s_axis_tready),
-    .wr_en_i    (p1_valid[1] && p1_s1_ctl.store),
+    .wr_en_i    (p1_valid[Wide+1] && p1_s1_ctl.store),
     .wr_beat_i  ({p1_s1_lane, p1_s1_bank}),
     .wr_last_i  (p1_s1_last),
     .done_i     (p1_storing[Moments]),
@@ -396,7 +541,8 @@ module ailayernorm #(
     .R_W      (RsqrtW),
     .SH_W     (ShW),
     .LEFT     (7),
-    .SHIFT_REG(0)
+    .SHIFT_REG(0),
+    .ERR_W    (ErrW)
   ) u_back (
     .clk_i,
     .rst_ni,

@@ -10,9 +10,10 @@
 //
 //   mean = rnd(sum * M / 2^(11 + Lz))                  4 fraction bits; 0 for RMSNorm
 //   ex2  = rnd((square_sum << 4) * M / 2^(7 + Lz))     8 fraction bits (CMP_RANGES = 3: without << 4)
-//   var  = max(ex2 - mean * mean, 1)
+//   var  = max(ex2 - mean * mean, 1)                   EPS = 1: min(max(ex2 - mean * mean + eps, 1), 2^30 - 1)
 //   e    = floor(log2 var) >> 1,  v = floor(var * 2^(5 - 2e)),  1/sigma = RSQRT[v - 32] * 2^-(6 + e)
 //   mu   = rnd(mean / 4)
+//   imprecise = mean * mean > 4 * max(ex2 - mean * mean, 1)
 //
 // M and Lz stand for 1/n: 1/n is about M * 2^-(15 + Lz). With the M and Lz of the row's own n, mean
 // needs 16 bits and ex2 30; with another's they wrap. Latency STAGES clocks, a row a clock.
@@ -23,6 +24,8 @@ module ailayernorm_moments #(
   parameter  int EXP_W      = 4,  // bits of Lz
   parameter  int PLACE_W    = 4,  // bits of Lz + 1
   parameter  int CMP_RANGES = 2,
+  parameter  int EPS        = 0,
+  parameter  int IMPRECISE  = 0,
   localparam int STAGES     = 5
 ) (
   input  logic                    clk_i,
@@ -34,9 +37,11 @@ module ailayernorm_moments #(
   input  logic                    rms_i,
   input  logic [2:0]              gfrac_i,
   input  logic [2:0]              ofrac_i,
+  input  logic [15:0]             eps_i,       // with EPS = 1; 8 fraction bits
   output logic signed [14:0]      mu_o,        // 2 fraction bits
   output logic [9:0]              rsqrt_o,
-  output logic [4:0]              sh_o         // e + gfrac - ofrac, plus 7
+  output logic [4:0]              sh_o,        // e + gfrac - ofrac, plus 7
+  output logic                    imprecise_o  // with IMPRECISE = 1; of the row in stage 4, a clock before
 );
   localparam int MeanW   = 16;
   localparam int Ex2W    = 30;
@@ -136,11 +141,41 @@ module ailayernorm_moments #(
   logic [Ex2W+1:0] diff;
   logic [Ex2W-1:0] var_q;
 
-  assign diff = {2'b0, ex2_3_q} - {1'b0, mean_sq_q};
+  if (EPS == 1) begin : gen_eps
+    logic [15:0] eps;
+
+    sn_pipe #(
+      .W     (16),
+      .STAGES(3)
+    ) u_eps (
+      .clk_i,
+      .en_i  (1'b1),
+      .data_i(eps_i),
+      .data_o(eps)
+    );
+
+    // Saturated: an epsilon may be more than what is left up to 2^30.
+    logic [Ex2W+1:0] total;
+    assign total = {2'b0, ex2_3_q} - {1'b0, mean_sq_q} + (Ex2W + 2)'(eps);
+    assign diff  = total | {2'b0, {Ex2W{total[Ex2W+1:Ex2W] == 2'b01}}};
+  end else begin : gen_no_eps
+    assign diff = {2'b0, ex2_3_q} - {1'b0, mean_sq_q};
+    logic unused_eps;
+    assign unused_eps = ^eps_i;
+  end
 
   always_ff @(posedge clk_i) begin
     // Negative where the compressed squares fall short of the mean's: the floor acts there, too.
     var_q <= (diff[Ex2W+1] || diff == '0) ? Ex2W'(1) : diff[Ex2W-1:0];
+  end
+
+  // mean^2 > 4 max(ex2 - mean^2, 1): the square is above 4, and 4 ex2 - 5 mean^2 negative.
+  if (IMPRECISE == 1) begin : gen_imprecise
+    logic [Ex2W+4:0] rest;
+    assign rest        = {3'b0, ex2_3_q, 2'b0} - {2'b0, mean_sq_q, 2'b0} - (Ex2W + 5)'(mean_sq_q);
+    assign imprecise_o = rest[Ex2W+4] && mean_sq_q > SqW'(4);
+  end else begin : gen_precise
+    assign imprecise_o = 1'b0;
   end
 
   // ------------------------------------------------------- stage 5: leading pair of bits, and v below

@@ -6,11 +6,13 @@
 //                          |   alpha -----+ (the clock after x)
 //                          |              v
 //                          +--> DynamicCompress --[reg]--> y^2 << 4 range << 2 alpha
+//                               (EXACT_SQ: square --[reg]--> << 2 alpha)
 //                                                            --> adder tree --> + --[reg]--> square_sum_o
 //   active --[reg]--> adder tree --> + --[reg]--> count_o
 //
 //   sum        = sum of a << alpha                           12 bits signed an element
 //   square_sum = sum of (y*y << 4*range) << 2*alpha          18 bits (CMP_RANGES = 3: 22)
+//   EXACT_SQ = 1: sum of a*a << 2*alpha                      22 bits
 //   both, and the count, over the row's unmasked elements so far
 //
 // Latency floor(clog2(LANES) / 3) + 2 clocks, one beat a clock.
@@ -20,7 +22,8 @@ module ailayernorm_statistics #(
   parameter int SUM_W      = 22,
   parameter int SQUARE_W   = 28,
   parameter int COUNT_W    = 11,
-  parameter int CMP_RANGES = 2
+  parameter int CMP_RANGES = 2,
+  parameter int EXACT_SQ   = 0
 ) (
   input  logic                    clk_i,
   input  logic                    load_i,    // with the last stage: it holds a beat
@@ -34,39 +37,54 @@ module ailayernorm_statistics #(
   output logic [SQUARE_W-1:0]     square_sum_o,
   output logic [COUNT_W-1:0]      count_o
 );
-  localparam int SqW = (CMP_RANGES == 2) ? 18 : 22;  // of a compressed square
+  localparam int SqW = (CMP_RANGES == 2 && EXACT_SQ == 0) ? 18 : 22;  // of a square
 
   // --------------------------------------------------------------------------------- stage 1: a lane
   logic [LANES-1:0][SqW-1:0] square;
   logic [LANES-1:0]          active_q;
 
   for (genvar i = 0; i < LANES; i++) begin : gen_lane
-    logic signed [8:0]  a, a_q;
-    logic [1:0]         alpha, range, range_q;
-    logic [3:0]         y, y_q;
-    logic [7:0]         y_square;
+    logic signed [8:0] a, a_q;
+    logic [1:0]        alpha;
 
     assign a = active_i[i] ? {1'b0, x_i[i]} - {1'b0, zp_i} : 9'd0;
-
-    ailayernorm_compress #(
-      .CMP_RANGES(CMP_RANGES)
-    ) u_compress (
-      .a_i    (a),
-      .y_o    (y),
-      .range_o(range)
-    );
-
-    always_ff @(posedge clk_i) begin
-      a_q     <= a;
-      y_q     <= y;
-      range_q <= range;
-    end
+    always_ff @(posedge clk_i) a_q <= a;
 
     // A channel that nobody has loaded may be anything, X in a simulation.
     assign alpha     = active_q[i] ? alpha_i[i] : 2'd0;
     assign step_o[i] = 12'(a_q) <<< alpha;
-    assign y_square  = ailayernorm_tables_pkg::square(y_q);
-    assign square[i] = (SqW'(y_square) << {range_q, 2'b0}) << {alpha, 1'b0};
+
+    if (EXACT_SQ == 1) begin : gen_exact
+      logic [15:0] exact, exact_q;
+
+      ailayernorm_square u_square (
+        .a_i     (a),
+        .square_o(exact)
+      );
+
+      always_ff @(posedge clk_i) exact_q <= exact;
+      assign square[i] = SqW'(exact_q) << {alpha, 1'b0};
+    end else begin : gen_compressed
+      logic [1:0] range, range_q;
+      logic [3:0] y, y_q;
+      logic [7:0] y_square;
+
+      ailayernorm_compress #(
+        .CMP_RANGES(CMP_RANGES)
+      ) u_compress (
+        .a_i    (a),
+        .y_o    (y),
+        .range_o(range)
+      );
+
+      always_ff @(posedge clk_i) begin
+        y_q     <= y;
+        range_q <= range;
+      end
+
+      assign y_square  = ailayernorm_tables_pkg::square(y_q);
+      assign square[i] = (SqW'(y_square) << {range_q, 2'b0}) << {alpha, 1'b0};
+    end
   end
 
   always_ff @(posedge clk_i) active_q <= active_i;

@@ -22,8 +22,8 @@ module sn_norm_back #(
   parameter  int SH_W      = 6,
   parameter  int LEFT      = 2,
   parameter  int SHIFT_REG = 1,
-  localparam int USER_W    = 7,
-  localparam int ERR_W     = 2,   // {err_keep, err_len}
+  parameter  int ERR_W     = 2,   // a row's flags: {.., err_keep, err_len}
+  localparam int USER_W    = ERR_W + 5,
   localparam int ADDR_W    = (MAX_LEN > 1) ? $clog2(MAX_LEN) : 1
 ) (
   input  logic                           clk_i,
@@ -176,8 +176,9 @@ module sn_norm_back #(
   end
 
   sn_row_output #(
-    .LANES(LANES),
-    .OUT_W(8)
+    .LANES (LANES),
+    .OUT_W (8),
+    .USER_W(USER_W)
   ) u_output (
     .clk_i,
     .rst_ni,

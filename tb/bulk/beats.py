@@ -17,6 +17,7 @@ import numpy as np
 
 from softnorm.units.unit import (
     BANKS,
+    ERRORS,
     ChannelSet,
     Outputs,
     Parameters,
@@ -420,7 +421,8 @@ class Job:
     in_clocks, out_clocks  [beats, 2], [beats, 3] uint64, room for the clock of each beat's first
             tvalid and of its transfer, and at the output for tready before it, as `before` of
             tb.check.scoring.Timing; None where they are not kept
-    pulse_clocks  [2, room] uint64, the same for the clocks of err_len_o and err_keep_o
+    pulse_clocks  [errors, room] uint64, the same for the clocks of the error outputs
+    errors  names of the error outputs, without their _o
     limit   clocks without a transfer that are taken for a hang
     settle  clocks at the end in which nothing may come out
     """
@@ -437,6 +439,7 @@ class Job:
     out_clocks: np.ndarray | None = None
     pulse_clocks: np.ndarray | None = None
     settle: int = 64
+    errors: tuple[str, ...] = ERRORS
 
     @classmethod
     def of(cls, unit: Unit, parameters: Parameters, rows: Rows, drive: Drive, seed: int) -> Job:
@@ -454,7 +457,8 @@ class Job:
         beats = pack(shape, rows, settings, rng, drive.keeps)
         room = Room.of(shape, rows.length)
         pulses = len(beats.last) + 64  # right ones at most, and some wrong ones
-        sizes = ((len(beats.last), 2), (len(room.last), 3), (2, pulses)) if drive.clocks else ()
+        errors = unit.errors(parameters)
+        sizes = [(len(beats.last), 2), (len(room.last), 3), (len(errors), pulses)]
         return cls(
             beats,
             noise(unit, parameters, rng),
@@ -465,7 +469,8 @@ class Job:
             # Between two transfers: the longest pause of either side, and the passes.
             1000 + (0 if shape.cell else 8 * shape.max_beats),
             drive.resets,
-            *(np.zeros(size, np.uint64) for size in sizes),
+            *(np.zeros(size, np.uint64) if drive.clocks else None for size in sizes),
+            errors=errors,
         )
 
 
@@ -494,7 +499,7 @@ class Moved:
 
     clocks  up to the last transfer; up to the end, if something went wrong
     len_pulses, keep_pulses  clocks since the last reset
-    pulses  clocks of err_len_o and of err_keep_o, of all the job, where they are kept
+    pulses  clocks of each error output, of all the job, where they are kept
     """
 
     clocks: int

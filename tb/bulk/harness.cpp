@@ -18,6 +18,8 @@ constexpr unsigned Settings = 0
 #define COUNT(port) +1
     SN_SETTINGS(COUNT);
 constexpr unsigned Columns = 0 SN_CHANNELS(COUNT);
+constexpr unsigned Errors = 0 SN_ERRORS(COUNT);
+static_assert(Errors <= sizeof(Place::shown) / sizeof(uint64_t), "more error outputs than Place has room for");
 #undef COUNT
 
 enum Code { Done, More, Stuck, Stopped, Surplus, Fatal };
@@ -25,6 +27,15 @@ enum Code { Done, More, Stuck, Stopped, Surplus, Fatal };
 thread_local Instance* current = nullptr;
 
 struct FatalError : std::exception {};
+
+// The error outputs, a bit for each.
+inline unsigned errors(const Vtop& top) {
+    unsigned high = 0, bit = 0;
+#define READ(port) high |= unsigned(top.port) << bit++;
+    SN_ERRORS(READ)
+#undef READ
+    return high;
+}
 
 }  // namespace
 
@@ -67,7 +78,7 @@ struct Batch {
     // Clocks of beats, if they are wanted (else null): first with tvalid, and of the transfer.
     uint64_t* in_clocks;   // [beats, 2]
     uint64_t* out_clocks;  // [out_beats, 3], and Place::before
-    uint64_t* pulse_clocks;  // [2, pulse_room] of err_len_o and err_keep_o; what has no room is lost
+    uint64_t* pulse_clocks;  // [Errors, pulse_room] of error outputs; what has no room is lost
 
     // Of a unit with a channel table: loads of a bank, in order.
     const uint32_t* load_bank;   // [loads]
@@ -173,8 +184,7 @@ SN_API unsigned sn_assert(Instance* instance, int low) {
     if (low) instance->clock_low();
     top.rst_ni = 0;
     top.eval();
-    return unsigned(top.m_axis_tvalid) | top.s_axis_tready << 1 | top.err_len_o << 2 |
-           top.err_keep_o << 3;
+    return unsigned(top.m_axis_tvalid) | top.s_axis_tready << 1 | errors(top) << 2;
 }
 
 // Hold the reset for some clocks, and let the unit get ready.
@@ -298,11 +308,10 @@ inline void drive_noise(Vtop& top, const Batch& batch, Place& place, bool writes
 #endif
 }
 
-// Keep the clock of an error output that is high.
-inline void note_pulses(const Vtop& top, const Batch& batch, Place& place) {
-    const bool high[2] = {bool(top.err_len_o), bool(top.err_keep_o)};
-    for (int one = 0; one < 2; ++one) {
-        if (high[one] && place.shown[one] < batch.pulse_room) {
+// Keep the clock of error outputs that are high.
+inline void note_pulses(unsigned high, const Batch& batch, Place& place) {
+    for (unsigned one = 0; one < Errors; ++one) {
+        if ((high >> one & 1) && place.shown[one] < batch.pulse_room) {
             batch.pulse_clocks[one * batch.pulse_room + place.shown[one]++] = place.clocks;
         }
     }
@@ -361,7 +370,9 @@ int drive(Instance& instance, const Batch& batch, uint64_t clocks) {
         const bool out = valid && top.m_axis_tready;
         place.pulses[0] += top.err_len_o;
         place.pulses[1] += top.err_keep_o;
-        if (Clocks && (top.err_len_o || top.err_keep_o)) note_pulses(top, batch, place);
+        if (Clocks) {
+            if (const unsigned high = errors(top)) note_pulses(high, batch, place);
+        }
         if (Clocks && !valid) place.before |= top.m_axis_tready ? 2 : 1;
         if (Clocks && valid && !place.out_waits && place.out_beat < batch.out_beats) {
             batch.out_clocks[3 * place.out_beat] = place.clocks;

@@ -52,7 +52,7 @@ struct Place {
     uint64_t noise;
     uint64_t phase;      // the next one
     uint64_t pulses[2];  // clocks of err_len_o, err_keep_o since the last reset
-    uint64_t shown[2];   // the same since the batch began, where clocks are kept
+    uint64_t shown[8];   // of each error output since the batch began, where clocks are kept
     bool waits, out_waits;  // a beat has been shown and not taken
     bool first, out_first;  // no row is under way
     bool quiet;             // the settings carry noise

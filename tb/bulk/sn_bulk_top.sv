@@ -38,7 +38,7 @@ module sn_bulk_top;
   logic                  s_tlast, s_tvalid, s_tready, m_tlast, m_tvalid, m_tready;
   logic [`SN_OUT_W-1:0]  m_tdata;
   logic [`SN_USER_W-1:0] m_tuser;
-  logic                  err_len, err_keep;
+  logic [`SN_ERRORS-1:0] err;  // outputs: err_len_o, err_keep_o, and what else the unit has
 
   if (!`SN_CELL) assign m_tstrb = '0;
 
@@ -57,9 +57,7 @@ module sn_bulk_top;
     .m_axis_tlast (m_tlast),
     .m_axis_tuser (m_tuser),
     .m_axis_tvalid(m_tvalid),
-    .m_axis_tready(m_tready),
-    .err_len_o    (err_len),
-    .err_keep_o   (err_keep)
+    .m_axis_tready(m_tready)
   );
 
   integer beats, rows, writes, noises, pairs, phases, resets, limit, settle;  // of the job
@@ -142,7 +140,7 @@ module sn_bulk_top;
         clk = 1'b1;
         #1 clk = 1'b0;
         #1;
-        if ({m_tvalid, s_tready, err_len, err_keep} !== 4'b0) stop("an output is not at rest in reset");
+        if ({m_tvalid, s_tready, err} !== 0) stop("an output is not at rest in reset");
         if ({m_tuser, m_tlast, m_tstrb, m_tkeep, m_tdata} !== 0) stop("the payload is not 0 in reset");
       end
       rst_n = 1'b1;
@@ -163,7 +161,7 @@ module sn_bulk_top;
       end
       rst_n = 1'b0;
       #1;
-      if ({m_tvalid, s_tready, err_len, err_keep} !== 4'b0) stop("an output is not at rest in reset");
+      if ({m_tvalid, s_tready, err} !== 0) stop("an output is not at rest in reset");
       {s_tvalid, chan_we} = 2'b0;
       clk = 1'b0;
       #1;
@@ -307,7 +305,7 @@ module sn_bulk_top;
       in = waits && s_tready;
       out = m_tvalid && m_tready;
       payload = {m_tuser, m_tlast, m_tstrb, m_tkeep, m_tdata};
-      if ((^{s_tready, m_tvalid, err_len, err_keep, payload}) === 1'bx)
+      if ((^{s_tready, m_tvalid, err, payload}) === 1'bx)
         stop("X on an output");
       else if (held && !m_tvalid) stop("tvalid fell before tready came");
       else if (held && payload !== was) stop("payload changed while tvalid waited for tready");
@@ -329,10 +327,10 @@ module sn_bulk_top;
         stop("no tvalid came while tready was low, with a whole row inside");
       else if (silent > `SN_PATIENCE) stop("no tvalid came, with a whole row inside");
       else if (closed > `SN_PATIENCE) stop("no tready came, with no whole row inside");
-      len_pulses = len_pulses + err_len;
-      keep_pulses = keep_pulses + err_keep;
-      if (err_len) $fwrite(pulse_file, "%u%u", 0, clocks);
-      if (err_keep) $fwrite(pulse_file, "%u%u", 1, clocks);
+      len_pulses = len_pulses + err[0];
+      keep_pulses = keep_pulses + err[1];
+      for (got = 0; got < `SN_ERRORS; got = got + 1)
+        if (err[got]) $fwrite(pulse_file, "%u%u", got, clocks);
       if (out && all_out) stop("more came out than went in");
       if (out && !done) begin
         $fwrite(out_file, "%u", {31'b0, m_tlast});

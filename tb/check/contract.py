@@ -16,7 +16,7 @@ from softnorm.units.unit import ChannelSet, Parameters, Rows, Unit, UserField, f
 
 from ..stimulus.values import Noise, Row
 
-FLAGS = UserField("{err_keep, err_len, exponent}", 7)  # of every unit's tuser, the low bits
+FLAGS = UserField("flags", 7)  # of every unit's tuser, the low bits: {err_keep, err_len, exponent}
 
 
 @dataclass(frozen=True)

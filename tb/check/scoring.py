@@ -17,8 +17,6 @@ from softnorm.units.unit import Outputs, Parameters, Unit, from_bits, to_bits
 
 from .contract import FLAGS, Expected, InputBeats, Outcome, StreamShape, expect
 
-ERRORS = ("err_len", "err_keep")  # outputs <name>_o, a clock for each error
-
 
 @dataclass(frozen=True)
 class Timing:
@@ -76,7 +74,8 @@ class Scorer:
 
     def restart(self) -> None:
         """The unit has been reset, and the error outputs count from 0."""
-        self.pulses: dict[str, dict[int, int]] = {name: {} for name in ERRORS}
+        names = self.unit.errors(self.parameters)
+        self.pulses: dict[str, dict[int, int]] = {name: {} for name in names}
 
     def _model(self, expected: Expected) -> tuple[Outputs, np.ndarray]:
         """The model's answer, and which rows are of a wrong length, its own rule included."""
@@ -88,7 +87,7 @@ class Scorer:
         """Compare a batch; return the report of its first wrong row, or None."""
         model, err_len = self._model(expected)
         clocks = [clock for given, _ in timing.clocks for clock in given]
-        self._account(self.pulses, expected, err_len, np.array(clocks))
+        self._account(self.pulses, expected, err_len, np.array(clocks), model)
         flags = (model.exponent.astype(int) | err_len.astype(int) << 5)[:, None]
         flags = flags | expected.keep_flags.astype(int) << 6
         others = [to_bits(field, model.user[field.name]) for field in self.shape.user[1:]]
@@ -121,13 +120,22 @@ class Scorer:
         expected: Expected,
         err_len: np.ndarray,
         clocks: np.ndarray,
+        model: Outputs | None = None,
     ) -> None:
-        """Add the pulses of a batch of rows whose beats went in at `clocks` [beats]."""
+        """Add the pulses of a batch of rows whose beats went in at `clocks` [beats].
+
+        model: its answer for rows that went in as a whole.
+        """
         late = self.unit.err_len_delay(self.parameters)
-        for name, beats, delay in (
+        found = [
             ("err_len", expected.len_beat[err_len], late),
             ("err_keep", np.flatnonzero(expected.keep_wrong), 1),
-        ):
+        ]
+        last = np.flatnonzero(np.diff(expected.beat_row, append=-1))  # beat of each row
+        for name, delay in self.unit.row_errors(self.parameters).items():
+            if model is not None and name in model.user:
+                found.append((f"err_{name}", last[model.user[name] != 0], delay))
+        for name, beats, delay in found:
             rows = self.rows + expected.beat_row[beats]
             pulses[name] |= zip((clocks[beats] + delay).tolist(), rows.tolist(), strict=True)
 
@@ -147,7 +155,8 @@ class Scorer:
         pulses = {name: dict(clocks) for name, clocks in self.pulses.items()}
         if inside is not None:
             expected = expect(inside.beats, self.shape)
-            self._account(pulses, expected, self._model(expected)[1], inside.clocks)
+            model, err_len = self._model(expected)
+            self._account(pulses, expected, err_len, inside.clocks, model)
         if partial is not None:
             expected = expect(partial.beats, self.shape, whole=False)
             self._account(pulses, expected, expected.err_len, partial.clocks)
@@ -201,14 +210,17 @@ class Scorer:
         beats = min(len(user), seen.user.shape[1])
         for place, field in enumerate(self.shape.user):
             others = np.flatnonzero(seen.user[number, :beats, place] != user[:beats, place])
-            if others.size:
-                beat = int(others[0])
-                both = (int(user[beat, place]), int(seen.user[number, beat, place]))
-                due, got = (
-                    "an X" if raw < 0 else f"{raw:07b}" if field is FLAGS else from_bits(field, raw)
-                    for raw in both
-                )
-                lines.append(f"  beat {beat}, tuser {field.name}: expected {due}, got {got}")
+            if not others.size:
+                continue
+            beat = int(others[0])
+            due, raw = int(user[beat, place]), int(seen.user[number, beat, place])
+            if field is FLAGS:
+                got = "an X" if raw < 0 else f"{raw:07b}"
+                said = f"tuser {{err_keep, err_len, exponent}}: expected {due:07b}, got {got}"
+            else:
+                got = "an X" if raw < 0 else str(from_bits(field, raw))
+                said = f"tuser {field.name}: expected {from_bits(field, due)}, got {got}"
+            lines.append(f"  beat {beat}, {said}")
         width = min(len(keep), seen.keep.shape[1], lanes * int(seen.beats[number]))
         bad_keep = np.flatnonzero(keep[:width] != seen.keep[number, :width])
         if bad_keep.size:

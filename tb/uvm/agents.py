@@ -20,7 +20,6 @@ from pyuvm import uvm_analysis_port, uvm_driver, uvm_monitor, uvm_sequence_item
 from ..check.contract import ObservedRow, pack
 from ..check.coverage import state_of
 from ..check.progress import Progress, patience
-from ..check.scoring import ERRORS
 from ..stimulus.values import STREAM_STATES, Noise, Pattern, Row
 from .config import AnalysisImp, ConfiguredAgent
 from .pins import (
@@ -243,7 +242,7 @@ class ErrorMonitor(uvm_monitor):
         self.ap = uvm_analysis_port("ap", self)
         self.pulses = {
             name: PulseCounter(getattr(cfg.entity, f"{name}_o"), cfg.clocking, cfg.reset)
-            for name in ERRORS
+            for name in cfg.outputs
         }
         cfg.reset.on_assert(self._publish)
 

@@ -96,6 +96,13 @@ class ChannelConfig(AgentConfig):
 
 
 @dataclass(kw_only=True)
+class ErrorConfig(AgentConfig):
+    """The error outputs, named without their _o."""
+
+    outputs: Sequence[str]
+
+
+@dataclass(kw_only=True)
 class EnvConfig:
     """A unit and its agents. `name`, `seed` and `rerun` go into reports; `rng` is for sequences."""
 
@@ -103,8 +110,8 @@ class EnvConfig:
     parameters: Parameters
     source: SourceConfig
     sink: StreamConfig
-    errors: AgentConfig
-    reset: AgentConfig
+    errors: ErrorConfig
+    reset: ErrorConfig
     channels: ChannelConfig | None = None
     rng: Rng | None = None
     seed: int = 0
@@ -148,6 +155,7 @@ class EnvConfig:
             table = TableMirror(unit.channels, shape.max_len)
             channels = ChannelConfig(**common, fields=unit.channels, table=table)
         settings = unit.settings(parameters)
+        errors = ErrorConfig(**common, outputs=unit.errors(parameters))
         return cls(
             unit=unit,
             parameters=parameters,
@@ -155,8 +163,8 @@ class EnvConfig:
                 **common, prefix="s_axis", has_x=has_x, shape=shape, settings=settings, table=table
             ),
             sink=StreamConfig(**common, prefix="m_axis", has_x=has_x),
-            errors=AgentConfig(**common),
-            reset=AgentConfig(**common),
+            errors=errors,
+            reset=errors,
             channels=channels,
             rng=rng,
             **about,

@@ -60,13 +60,13 @@ class ResetMonitor(uvm_monitor):
     edge within reset on; tready low up to the first rising edge behind it, and high from there on.
     """
 
-    AT_REST = ("m_axis_tvalid", "s_axis_tready", "err_len_o", "err_keep_o")
     PAYLOAD = ("m_axis_tdata", "m_axis_tkeep", "m_axis_tlast", "m_axis_tuser")
 
     def build_phase(self):
         self.cfg = self.cdb_get("cfg")
         self.ap = uvm_analysis_port("ap", self)
         self.rule_ap = uvm_analysis_port("rule_ap", self)
+        self._at_rest = ("m_axis_tvalid", "s_axis_tready", *(f"{e}_o" for e in self.cfg.outputs))
         # Rising edges since the reset has changed. A reset that is there from the start has no edge
         # of its own: it takes effect at the first clock, and the payload is 0 a clock later.
         self._edges = -2
@@ -88,7 +88,7 @@ class ResetMonitor(uvm_monitor):
         self.ap.write(self.cfg.reset.count)
         self._changes()
         self._released = False
-        cocotb.start_soon(self._soon(True, self.AT_REST))
+        cocotb.start_soon(self._soon(True, self._at_rest))
 
     def _release(self) -> None:
         self._changes()
@@ -109,7 +109,7 @@ class ResetMonitor(uvm_monitor):
         if self.cfg.reset.active:
             if self._edges > 0:
                 strb = ("m_axis_tstrb",) if self.cfg.cell else ()
-                self._low((*self.AT_REST, *self.PAYLOAD, *strb), "in reset")
+                self._low((*self._at_rest, *self.PAYLOAD, *strb), "in reset")
         elif self._released and self._edges > 0:
             self._released = False
             value = str(self.cfg.entity.s_axis_tready.value)

@@ -34,6 +34,7 @@ module two_units #(
   e2softmax #(.LANES(LANES), .MAX_LEN(MAX_LEN)) u_softmax (
     .clk_i(clk), .rst_ni(rst_n), .cfg_frac_i(3'd4), .cfg_fmt_i(1'b0),
     .cfg_mult_i(7'd0), .cfg_shift_i(6'd0),
+    .cfg_s7_i(1'b0), .cfg_carry_max_i(8'd0), .cfg_carry_sum_i(32'd0),
     .s_axis_tdata(in_data), .s_axis_tkeep(in_keep), .s_axis_tstrb(in_keep),
     .s_axis_tlast(in_last), .s_axis_tvalid(in_valid), .s_axis_tready(in_ready),
     .m_axis_tdata(data), .m_axis_tkeep(keep), .m_axis_tlast(last), .m_axis_tuser(user),

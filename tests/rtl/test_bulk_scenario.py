@@ -255,7 +255,7 @@ class WithFields(type(UNITS["e2softmax"])):
         return (UserField("low", 3, signed=True), UserField("high", 32))
 
     def predict(self, parameters, rows):
-        outputs = super().predict(parameters, rows)
+        outputs = UNITS["e2softmax"].predict(parameters, rows)
         return replace(outputs, user={"low": np.full(3, -3), "high": SUMS})
 
 

@@ -9,7 +9,9 @@ GUARD = "common/sn_row_guard.sv"
 TOP = "ailayernorm/ailayernorm.sv"
 BACK = "common/sn_norm_back.sv"
 STATISTICS = "ailayernorm/ailayernorm_statistics.sv"
+QUANTISE = "ailayernorm/ailayernorm_quantise.sv"
 COMPRESS = "ailayernorm/ailayernorm_compress.sv"
+SQUARE = "ailayernorm/ailayernorm_square.sv"
 MOMENTS = "ailayernorm/ailayernorm_moments.sv"
 AFFINE = "common/sn_affine.sv"
 SHIFT = "common/sn_shift_saturate.sv"
@@ -18,6 +20,14 @@ COLUMN = "common/sn_channel_column.sv"
 TABLES = "ailayernorm/ailayernorm_tables_pkg.sv"
 
 ERR_LEN = "err_len_o was high for"
+
+ERR_IMPRECISE = "err_imprecise_o was high for"
+FLAG = "tuser imprecise: expected"
+
+EXACT = {"EXACT_SQ": 1}
+EPSILON = {"EPS": 1}
+FLAGGED = {"IMPRECISE": 1}
+WIDE = {"IN_W": 32}
 
 # A bank that a pass switches to a row late; `{}` loads it at the end of a row.
 _LATE_BANK = (
@@ -30,6 +40,233 @@ _LATE_BANK = (
 _MASKED_DATA = (GUARD, "{LANE_W{active[i] && accept}}", "{LANE_W{accept}}")
 
 MUTATIONS: dict[str, Mutation] = {
+    # ----------------------------------------------------------------------- exact squares
+    "exact squares: the sign's part left out": Mutation(
+        ((SQUARE, "- {low[6:0] & {7{a_i[8]}}, 9'b0}", ""),), "shapes", VALUE, EXACT
+    ),
+    "exact squares: top pair left out": Mutation(
+        ((SQUARE, "assign row[i] = ", "assign row[i] = (i == 6) ? '0 : "),), "shapes", VALUE, EXACT
+    ),
+    "exact squares: least pair left out": Mutation(
+        ((SQUARE, ">> (i + 1)) &", ">> (i + 1) & {8'hff, i > 0}) &"),), "shapes", VALUE, EXACT
+    ),
+    "exact squares: shifted by alpha, not 2 alpha": Mutation(
+        ((STATISTICS, "SqW'(exact_q) << {alpha, 1'b0}", "SqW'(exact_q) << alpha"),),
+        "shapes",
+        VALUE,
+        EXACT,
+    ),
+    "exact squares: counted in units of 16": Mutation(
+        ((TOP, "(EXACT_SQ == 1) ? 3 : CMP_RANGES", "CMP_RANGES"),), "smoke", "", EXACT
+    ),
+    # ------------------------------------------------------------------------- epsilon
+    "epsilon left out": Mutation(
+        ((MOMENTS, "- {1'b0, mean_sq_q} + (Ex2W + 2)'(eps);", "- {1'b0, mean_sq_q};"),),
+        "smoke",
+        "",
+        EPSILON,
+    ),
+    "epsilon of the next row": Mutation(
+        (
+            (
+                TOP,
+                ".data_i(p1_s0_cfg[BaseW+:16]),\n      .data_o(p1_sum_eps)",
+                ".data_i(p1_s0_cfg[BaseW+:16]),\n      .data_o()",
+            ),
+            (
+                TOP,
+                "  logic [15:0] p1_sum_eps;\n",
+                "  logic [15:0] p1_sum_eps;\n  if (EPS == 1) assign p1_sum_eps = p1_s0_cfg[BaseW+:16];\n",
+            ),
+        ),
+        "settings",
+        VALUE,
+        EPSILON,
+    ),
+    "epsilon a clock early": Mutation(
+        ((MOMENTS, ".W     (16),\n      .STAGES(3)", ".W     (16),\n      .STAGES(2)"),),
+        "settings",
+        VALUE,
+        EPSILON,
+    ),
+    "epsilon above the floor": Mutation(
+        (
+            (
+                MOMENTS,
+                "- {1'b0, mean_sq_q} + (Ex2W + 2)'(eps);",
+                "- {1'b0, mean_sq_q} < 32'h80000000 ? {2'b0, ex2_3_q} - {1'b0, mean_sq_q} + 32'(eps) : 32'(eps);",
+            ),
+        ),
+        "shapes",
+        VALUE,
+        EPSILON,
+    ),
+    "variance wraps with its epsilon": Mutation(
+        (
+            (
+                MOMENTS,
+                "assign diff  = total | {2'b0, {Ex2W{total[Ex2W+1:Ex2W] == 2'b01}}};",
+                "assign diff  = total;",
+            ),
+        ),
+        "shapes",
+        VALUE,
+        EPSILON,
+    ),
+    "epsilon of 15 bits": Mutation(
+        ((MOMENTS, "(Ex2W + 2)'(eps)", "(Ex2W + 2)'(eps[14:0])"),), "shapes", "expected", EPSILON
+    ),
+    # ------------------------------------------------------------------------- the flag
+    "flag from a mean of twice the deviation, not above it": Mutation(
+        (
+            (
+                MOMENTS,
+                "{3'b0, ex2_3_q, 2'b0} - {2'b0, mean_sq_q, 2'b0} - (Ex2W + 5)'(mean_sq_q)",
+                "{3'b0, ex2_3_q, 2'b0} - {2'b0, mean_sq_q, 2'b0} - (Ex2W + 5)'(mean_sq_q) - 35'd1",
+            ),
+        ),
+        "shapes",
+        FLAG,
+        FLAGGED,
+    ),
+    "flag from a mean of four times the deviation": Mutation(
+        (
+            (
+                MOMENTS,
+                "{3'b0, ex2_3_q, 2'b0} - {2'b0, mean_sq_q, 2'b0} -",
+                "{1'b0, ex2_3_q, 4'b0} - {mean_sq_q, 4'b0} -",
+            ),
+        ),
+        "smoke",
+        FLAG,
+        FLAGGED,
+    ),
+    "flag of a mean that is next to none": Mutation(
+        ((MOMENTS, "&& mean_sq_q > SqW'(4)", ""),), "shapes", FLAG, FLAGGED
+    ),
+    "flag with a floor of 2": Mutation(
+        ((MOMENTS, "mean_sq_q > SqW'(4)", "mean_sq_q > SqW'(8)"),), "shapes", FLAG, FLAGGED
+    ),
+    "flag with epsilon in it": Mutation(
+        (
+            (
+                MOMENTS,
+                "assign rest        = {3'b0, ex2_3_q, 2'b0}",
+                "assign rest        = {3'b0, ex2_3_q + 30'(eps_i), 2'b0}",
+            ),
+        ),
+        "shapes",
+        FLAG,
+        {**FLAGGED, **EPSILON},
+    ),
+    "flag of the row behind": Mutation(
+        (
+            (
+                TOP,
+                "always_ff @(posedge clk_i) row_q <= err_imprecise_o;",
+                "assign row_q = err_imprecise_o;",
+            ),
+        ),
+        "random",
+        FLAG,
+        FLAGGED,
+    ),
+    "no err_imprecise_o": Mutation(
+        (
+            (
+                TOP,
+                "else err_imprecise_o <= p1_imprecise && p1_closing[Moments-2];",
+                "else err_imprecise_o <= 1'b0;",
+            ),
+            (TOP, "row_q <= err_imprecise_o;", "row_q <= late_q;"),
+            (
+                TOP,
+                "    logic row_q;\n",
+                "    logic row_q, late_q;\n    always_ff @(posedge clk_i) late_q <= p1_imprecise;\n",
+            ),
+        ),
+        "smoke",
+        ERR_IMPRECISE,
+        FLAGGED,
+    ),
+    "err_imprecise_o a clock late": Mutation(
+        (
+            (TOP, "p1_imprecise && p1_closing[Moments-2];", "late_q;"),
+            (TOP, "row_q <= err_imprecise_o;", "row_q <= late_q;"),
+            (
+                TOP,
+                "    logic row_q;\n",
+                "    logic row_q, late_q;\n    always_ff @(posedge clk_i) late_q <= p1_imprecise && p1_closing[Moments-2];\n",
+            ),
+        ),
+        "smoke",
+        ERR_IMPRECISE,
+        FLAGGED,
+    ),
+    "err_imprecise_o not reset": Mutation(
+        ((TOP, "if (!rst_ni) err_imprecise_o <= 1'b0;\n      else err", "err"),),
+        "reset",
+        "",
+        FLAGGED,
+    ),
+    "flag with exact squares": Mutation(
+        ((TOP, "(EXACT_SQ == 1) ? 0 : IMPRECISE", "IMPRECISE"),),
+        "smoke",
+        FLAG,
+        {**FLAGGED, **EXACT},
+    ),
+    # ------------------------------------------------------------------------- wide inputs
+    "wide: Q taken as signed": Mutation(
+        ((QUANTISE, "{1'b0, qmult_i}", "{qmult_i[15], qmult_i}"),), "smoke", "", WIDE
+    ),
+    "wide: quotient rounded down": Mutation(
+        ((QUANTISE, "+ $signed({9'b0, half})", ""),), "shapes", VALUE, WIDE
+    ),
+    "wide: quotient wraps": Mutation(
+        (
+            (
+                QUANTISE,
+                ".out_o (quotient),\n      .low_o (unused_low),",
+                ".out_o (unused_low),\n      .low_o (quotient),",
+            ),
+        ),
+        "shapes",
+        "",
+        WIDE,
+    ),
+    "wide: alpha left out of the shift": Mutation(
+        ((QUANTISE, "7'(qshift_i) + 7'(alpha_i[i])", "7'(qshift_i)"),), "smoke", "", WIDE
+    ),
+    "wide: shift of 64 and more wraps": Mutation(
+        ((QUANTISE, "sum[6] ? '1 : sum[5:0]", "sum[5:0]"),), "shapes", VALUE, WIDE
+    ),
+    "wide: byte not cut at 0": Mutation(
+        ((QUANTISE, "total[9] ? 8'd0 : ", ""),), "shapes", "", WIDE
+    ),
+    "wide: byte not cut at 255": Mutation(
+        ((QUANTISE, "total[8:0] > 9'd255 ? 8'd255 : ", ""),), "shapes", "", WIDE
+    ),
+    "wide: zp of the next row": Mutation(
+        ((TOP, ".zp_i    (zp_q),", ".zp_i    (p1_s0_zp),"),), "settings", "", WIDE
+    ),
+    "wide: qshift of the next row": Mutation(
+        ((TOP, ".qshift_i(qshift_q),", ".qshift_i(qshift),"),), "settings", "", WIDE
+    ),
+    "wide: alpha of the beat behind": Mutation(
+        (
+            (
+                TOP,
+                "      .W     (2 * LANES),\n      .STAGES(Wide)",
+                "      .W     (2 * LANES),\n      .STAGES(1)",
+            ),
+        ),
+        "smoke",
+        "",
+        WIDE,
+    ),
+    "wide: top bits of an input lost": Mutation(
+        ((QUANTISE, ".b_i(v_i[i])", ".b_i(IN_W'($signed(v_i[i][IN_W-2:0])))"),), "shapes", "", WIDE
+    ),
     # ------------------------------------------------------------------------- statistics
     "compress: wraps at 62 and 63": Mutation(
         ((COMPRESS, "(&top) ? top", "(&top && upper) ? top"),), "shapes", VALUE
