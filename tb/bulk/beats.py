@@ -395,9 +395,9 @@ class Room:
 
     data: np.ndarray
     keep: np.ndarray
-    strb: np.ndarray
     last: np.ndarray
     user: np.ndarray
+    strb: np.ndarray = field(default_factory=lambda: np.empty((0, 1), np.uint8))
 
     @classmethod
     def of(cls, shape: StreamShape, length: np.ndarray) -> Room:
@@ -407,9 +407,9 @@ class Room:
         return cls(
             np.empty((count, size), np.uint8),
             np.empty((count, bits), np.uint8),
-            np.empty((count if shape.cell else 0, bits), np.uint8),
             np.empty(count, np.uint8),
             np.empty((count, shape.user_bytes), np.uint8),
+            np.empty((count if shape.cell else 0, bits), np.uint8),
         )
 
 

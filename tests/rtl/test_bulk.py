@@ -550,7 +550,7 @@ def test_sources_that_do_not_compile_say_where(tmp_path, sim):
 
 def test_the_bench_measures_what_it_says(monkeypatch):
     unit = UNITS["ailayernorm"]
-    monkeypatch.setattr(bench_bulk, "UNITS", {unit.name: unit})
+    monkeypatch.setattr(bench_bulk, "ROW_UNITS", {unit.name: unit})
     for module, name, value in (
         (bench_bulk, "BEATS", 4000),
         (bench_bulk, "LOOP_LANES", (8,)),
