@@ -245,9 +245,11 @@ class ResidualAdd(_Cell):
             flag &= not ended
             at_s, at_r = at_s + 1, at_r + 1
         of_s, of_r = np.array(pairs).T
-        keep, strb = s.keep[of_s] & r.keep[of_r], s.strb[of_s] & r.strb[of_r]
+        # A lane without tkeep has no tstrb: that pair is reserved in AXI4-Stream.
+        keep = s.keep[of_s] & r.keep[of_r]
+        strb = keep & s.strb[of_s] & r.strb[of_r]
         return SummedBeats(
-            data=self._add(s.data[of_s], r.data[of_r], keep & strb),
+            data=self._add(s.data[of_s], r.data[of_r], strb),
             keep=keep,
             strb=strb,
             last=s.last[of_s] | r.last[of_r],

@@ -76,7 +76,7 @@ def command(arguments: Sequence[str]) -> int:
             return _reach(what, given)
     if len(given) > 1 or not {*given} <= {"UNIT", "OUT"} or "" in given.values():
         raise UserError("accuracy takes UNIT=<unit>, OUT=<folder>, NETWORK=<network>, or nothing")
-    chosen = [units.get(given["UNIT"])] if "UNIT" in given else list(units.UNITS.values())
+    chosen = [_approximating(given["UNIT"])] if "UNIT" in given else list(units.ROW_UNITS.values())
     results = [accuracy.measure(unit, lambda line: print(line, flush=True)) for unit in chosen]
     for result in results:
         titles, lines = accuracy.cells(result, reach.divergences())
@@ -95,6 +95,14 @@ def command(arguments: Sequence[str]) -> int:
         written = accuracy.write(results, out, filled, reach.divergences())
         print("\n" + "\n".join(written))
     return 0 if given else _digits()
+
+
+def _approximating(name: str) -> units.Unit:
+    """A unit that has errors to measure. Raises ParameterError, UserError."""
+    unit = units.get(name)
+    if unit.cell:
+        raise UserError(f"{name} is a stream cell: it rounds once, and has no errors to measure")
+    return unit
 
 
 # What to measure, its titles, the plot of it, its file, the builds in it.
@@ -116,7 +124,7 @@ def _reach(what: str, given: dict[str, str]) -> int:
     if len(given) > 1 or not {*given} <= {"UNIT", "OUT"} or "" in given.values():
         raise UserError(f"accuracy takes {what}=1 with UNIT=<unit>, OUT=<folder>, or alone")
     by = kept.command("accuracy", {what: "1", **given})
-    chosen = [units.get(given["UNIT"])] if "UNIT" in given else list(units.UNITS.values())
+    chosen = [_approximating(given["UNIT"])] if "UNIT" in given else list(units.ROW_UNITS.values())
     lines = measure(chosen, lambda line: print(line, file=sys.stderr, flush=True))
     if not lines:
         raise UserError(f"{given['UNIT']} has no rows of {what}=1")
@@ -139,10 +147,10 @@ def _frontier(given: dict[str, str]) -> int:
     if given:
         raise UserError("accuracy takes FRONTIER=1 with OUT=<folder> or alone")
     _begun("every variant of every unit")
-    results = [accuracy.measure(unit) for unit in units.UNITS.values()]
+    results = [accuracy.measure(unit) for unit in units.ROW_UNITS.values()]
     found = frontier.points(results)
     images = load_digits("training").images[: digits_accuracy.CALIBRATION]
-    lines = digits_accuracy.measure(units.UNITS.values(), images, load_digits("test"), Vit())
+    lines = digits_accuracy.measure(units.ROW_UNITS.values(), images, load_digits("test"), Vit())
     float_line = next(lines)
     print(f"float in the vision transformer: {float_line.correct}/{float_line.images}\n")
     print(table(list(frontier.cells(found, lines)), frontier.TITLES))
@@ -177,7 +185,7 @@ def _keep(
 ) -> None:
     """Put a table into networks.json of the folder `out`, if there is one."""
     if out is not None:
-        built = units.UNITS.values() if with_rtl else ()
+        built = units.ROW_UNITS.values() if with_rtl else ()
         one = kept.new(kept.of_network(network, built), titles, lines, facts)
         print(kept.put(kept.NETWORKS, {by: one}, out))
 
@@ -282,7 +290,7 @@ def _digits_rtl(by: str, out: Path | None) -> int:
     """Each unit's RTL in the network against its model; the exit code is 1 where they differ."""
     images = load_digits("training").images[: digits_accuracy.CALIBRATION]
     test, wrong, cells = load_digits("test"), 0, []
-    for unit in units.UNITS.values():
+    for unit in units.ROW_UNITS.values():
         _begun(f"{unit.name} in RTL, {len(test)} images")
         started = time.perf_counter()
         differs = digits_accuracy.rtl_differs(unit, images, test, Vit())
@@ -302,7 +310,7 @@ def _digits(
     _begun("every unit in the vision transformer")
     images = load_digits("training").images[: digits_accuracy.CALIBRATION]
     lines = digits_accuracy.measure(
-        units.UNITS.values(), images, load_digits("test"), Vit(), in_int8
+        units.ROW_UNITS.values(), images, load_digits("test"), Vit(), in_int8
     )
     cells = [
         (

@@ -33,7 +33,7 @@ from softnorm.flow.cli import main, number, table, words
 from softnorm.flow.errors import UserError
 from softnorm.flow.pages import kept
 from softnorm.flow.paths import BUILD, write_whole
-from softnorm.units import UNITS
+from softnorm.units import ROW_UNITS
 
 
 def model(pairs: int, folder: Path) -> str:
@@ -153,7 +153,7 @@ def _kept(
         "model's share",
         "furthest off",
     )
-    one = kept.new(kept.of_bulk(UNITS.values()), titles, lines, facts)
+    one = kept.new(kept.of_bulk(ROW_UNITS.values()), titles, lines, facts)
     return kept.put(kept.FIGURES, {kept.BULK: one}, folder)
 
 

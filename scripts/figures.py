@@ -30,7 +30,7 @@ def command(arguments: Sequence[str]) -> int:
     name, out = given.pop("UNIT", None), Path(given.pop("OUT", kept.DOCS))
     if given:
         raise UserError("figures takes UNIT=<unit> and OUT=<folder>")
-    every = [unit for unit in units.UNITS.values() if not unit.baseline]
+    every = [unit for unit in units.ROW_UNITS.values() if not unit.baseline]
     for unit in [units.get(name)] if name else every:
         print(f"{unit.name}: building and simulating", flush=True)
         found = figures.measure(unit)

@@ -53,7 +53,7 @@ def command(arguments: Sequence[str]) -> int:
     if flag("PAGE", given.pop("PAGE", "0")):
         return _page(given, out or store.DOCS)
     name = given.pop("UNIT", None)
-    chosen = [units.get(name)] if name else list(units.UNITS.values())
+    chosen = [units.get(name)] if name else list(units.ROW_UNITS.values())
     which = given.pop("SET", None)
     if which not in (None, *sets.SETS):
         raise UserError(f"SET is one of {', '.join(sets.SETS)}, not {which!r}")

@@ -107,7 +107,7 @@ def command(arguments) -> int:
 
     if tensors:
         length = load_tensors(unit, parameters, tensors).length
-        fit = int((length <= parameters["MAX_LEN"]).sum())
+        fit = int((length <= unit.max_len(parameters)).sum())
         print(f"tensors: {tensors}, {fit} of {len(length)} rows fit MAX_LEN", flush=True)
 
     lively = sys.stdout.isatty()

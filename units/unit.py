@@ -23,6 +23,7 @@ from softnorm.models.vectors import Vectors
 from .coverage import Coverage
 
 BANKS = 2  # of a unit's channel table
+ANY_LENGTH = 1 << 48  # more elements than any row has
 
 ERRORS = ("err_len", "err_keep")  # outputs <name>_o of every unit, a clock for each error
 
@@ -53,13 +54,14 @@ class Setting:
         return f"cfg_{self.name}_i"
 
     @property
+    def signed(self) -> bool:
+        """Whether values may be negative: two's complement on the port."""
+        return self.values[0] < 0
+
+    @property
     def bits(self) -> int:
         """Width of the port, whose numbers are signed where values may be negative."""
         return max(1, self.values[-1].bit_length() + self.signed)
-
-    @property
-    def signed(self) -> bool:
-        return self.values[0] < 0
 
 
 class UserField(NamedTuple):
@@ -251,13 +253,17 @@ class Unit(ABC):
     """Descriptor of one unit. Fields are data; the methods tie in its model."""
 
     value_unit: ClassVar[str]  # unit of `values`
+    # A stream cell: it has no row buffer, and so no MAX_LEN; beats come out while others of their
+    # row go in, with tstrb, and tuser has the row's flags so far. It approximates nothing: it has
+    # no tensors, no place in a network and none in the tables of errors.
+    cell: ClassVar[bool] = False
 
     name: str  # also the RTL top module
     title: str
     model: type  # frozen dataclass whose fields are the RTL parameters, with their defaults
     rtl: tuple[str, ...]  # files below rtl/, in compile order, including common ones
     in_dtype: np.dtype  # of a lane of s_axis_tdata, with the default parameters
-    tensors: str  # real tensors below data/, what a simulation drives by default
+    tensors: str  # real tensors below data/, what a simulation drives by default; a cell has none
     # Configurations for lint and synthesis: corners, not all combinations.
     configurations: tuple[Parameters, ...] = field(default=({},))
     # Wrong parameter values: lint checks that every front end stops at each of them,
@@ -271,6 +277,10 @@ class Unit(ABC):
     reads: tuple[str, ...] = ()
     # Columns of the channel table; such a unit also has the setting `bank` and channel ports.
     channels: tuple[ChannelField, ...] = ()
+
+    def max_len(self, parameters: Parameters) -> int:
+        """Elements of the longest row; of a cell, where no row is too long, more than any has."""
+        return ANY_LENGTH if self.cell else parameters["MAX_LEN"]
 
     @property
     def baseline(self) -> bool:
@@ -301,13 +311,20 @@ class Unit(ABC):
         found = [f for f in dataclasses.fields(self.model) if f.metadata.get("rtl", True)]
         return {f.name: f.default for f in found if f.metadata.get("feature", False) == feature}
 
+    def taken(self, given: Parameters) -> Parameters:
+        """Those of given parameters that say something to this unit: of a cell not MAX_LEN."""
+        return {k: v for k, v in given.items() if not (self.cell and k == "MAX_LEN")}
+
     def others(self, parameters: Parameters) -> dict[str, Any]:
         """Those of all parameters of a build that are not defaults."""
         return {k: v for k, v in parameters.items() if v != self.defaults.get(k)}
 
     def resolve(self, given: Parameters) -> dict[str, int | str]:
-        """All parameters, `given` over the defaults. Raises ParameterError, one sentence."""
-        features = self.features
+        """All parameters, `given` over the defaults. Raises ParameterError, one sentence.
+
+        To a cell, which holds no row, MAX_LEN may be given and says nothing.
+        """
+        given, features = self.taken(given), self.features
         known = {**self.defaults, **features}
         unknown = [name for name in given if name not in known]
         if unknown:
@@ -429,7 +446,8 @@ class Unit(ABC):
         """Latency in clocks of each pass after the first, as promised in the RTL's header.
 
         A pass starts a row this many clocks after the previous pass (or the input) has finished
-        it, or right after the row before; then it takes one beat per clock.
+        it, or right after the row before; then it takes one beat per clock. A cell's one pass has
+        each beat this many clocks after the input.
         """
 
     def row_errors(self, parameters: Parameters) -> dict[str, int]:
@@ -461,6 +479,8 @@ class Unit(ABC):
 
     def row_bits(self, parameters: Parameters) -> int:
         """Buffer bits between the passes for a row of MAX_LEN elements, in whole beats."""
+        if self.cell:
+            return 0
         width = sum(
             bits for name, (_, bits) in self.storage(parameters).items() if name.startswith("beats")
         )

@@ -17,7 +17,7 @@ import numpy as np
 
 from softnorm.models import vectors
 from softnorm.tb.stimulus import scenarios
-from softnorm.units import UNITS
+from softnorm.units import ROW_UNITS
 from softnorm.units.unit import Rows, Unit
 
 from ..build.bulk import BulkBuild, bulk_build
@@ -101,7 +101,7 @@ def _steady(unit: Unit, parameters: dict, rows: Rows) -> Rows:
 def bulk_against_loop(pairs: int = 5) -> list[LoopSpeed]:
     """Time both in turn, rows of 1024 elements (128 at LANES = 1), no stalls."""
     results = []
-    for unit in UNITS.values():
+    for unit in ROW_UNITS.values():
         for lanes in LOOP_LANES:
             parameters = unit.resolve({"LANES": lanes})
             length = 128 if lanes == 1 else 1024
@@ -147,7 +147,7 @@ def _scenario(made: BulkBuild) -> float:
 def bulk_against_pins(pairs: int = 5, sim: str = "verilator", lanes: int = 32) -> list[PinSpeed]:
     """Time both in turn on the shipped real tensors; wall time."""
     results = []
-    for unit in UNITS.values():
+    for unit in ROW_UNITS.values():
         parameters = unit.resolve({"LANES": lanes})
         pins = build(unit, parameters, sim)
         rows = scenarios.rows_of(unit, parameters, vectors.load(DATA / unit.tensors))

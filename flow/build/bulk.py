@@ -111,6 +111,7 @@ def ports_header(unit: Unit, parameters: Parameters) -> str:
     }
     numbers = {
         "HAS_CHANNELS": int(bool(unit.channels)),
+        "CELL": int(unit.cell),
         "IN_BYTES": shape.lanes * shape.in_dtype.itemsize,
         "OUT_BYTES": shape.lanes * shape.out_dtype.itemsize,
         "KEEP_BYTES": -(-shape.lanes // 8),
@@ -133,6 +134,8 @@ def _macros(unit: Unit, parameters: Parameters) -> str:
         ports.append(f".chan_addr_i(chan_addr[{width - 1}:0]),")
     for number, column in enumerate(unit.channels):
         ports.append(f".{column.port}(line[{32 * number}+:{column.bits}]),")
+    if unit.cell:
+        ports.append(".m_axis_tstrb(m_tstrb),")
     for number, name in enumerate(unit.errors(parameters)):
         ports.append(f".{name}_o(err[{number}]),")
     numbers = unit.rtl_parameters(parameters)
@@ -146,6 +149,7 @@ def _macros(unit: Unit, parameters: Parameters) -> str:
         "USER_W": shape.user_bits,
         "SETTINGS": max(1, len(unit.settings(parameters))),  # no vector has no bits
         "COLUMNS": len(unit.channels),
+        "CELL": int(unit.cell),
         "ERRORS": len(unit.errors(parameters)),
     }
     return "".join(f"`define SN_{name} {value}\n" for name, value in macros.items())

@@ -98,7 +98,8 @@ def build(
 
 def defines(unit: Unit, parameters: Parameters) -> dict[str, str]:
     """Macros of the checkers: name -> text."""
-    return {"SN_UNIT": unit.name, "SN_PATIENCE": str(patience(unit, parameters))}
+    given = {"SN_UNIT": unit.name, "SN_PATIENCE": str(patience(unit, parameters))}
+    return {**given, "SN_CELL": "1"} if unit.cell else given
 
 
 def kept(

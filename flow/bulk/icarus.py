@@ -133,7 +133,7 @@ def _read(job: Job, folder: Path, beats: int) -> None:
     Words of 32 bits, the low byte first.
     """
     room = job.room
-    parts = (room.user, room.keep, room.data)
+    parts = (room.user, room.keep, room.strb, room.data)  # no strb but of a cell
     sizes = [4, *(-(-part.shape[1] // 4) * 4 for part in parts), 12]
     raw = np.fromfile(folder / "out.bin", np.uint8).reshape(-1, sum(sizes))
     raw = raw[: min(beats, len(room.last))]
@@ -141,7 +141,7 @@ def _read(job: Job, folder: Path, beats: int) -> None:
     there = slice(len(raw))
     room.last[there] = last[:, 0]
     for part, words in zip(parts, others, strict=True):
-        part[there] = words[:, : part.shape[1]]
+        part[there] = words[: len(part), : part.shape[1]]
     if job.in_clocks is not None:
         job.out_clocks[there] = np.ascontiguousarray(clocks).view("<u4")
         moved = np.fromfile(folder / "in.bin", "<u4").reshape(-1, 3)

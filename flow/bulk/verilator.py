@@ -48,6 +48,7 @@ class _Batch(ctypes.Structure):
                     "sink_after",
                     "out_data",
                     "out_keep",
+                    "out_strb",
                     "out_last",
                     "out_user",
                 ),

@@ -48,6 +48,9 @@ def _of(entry: dict) -> Iterator[Proof]:
             if "rtl" not in one:  # the whole unit
                 unit = UNITS[name]
                 one |= {"top": unit.name, "rtl": unit.rtl}
-                defaults = {n: unit.defaults[n] for n in ("LANES", "MAX_LEN")}
+                defaults = {n: unit.defaults[n] for n in ("LANES", "MAX_LEN") if n in unit.defaults}
                 one["parameters"] = {**defaults, **size}
+                if unit.cell:
+                    one["defines"] = {**given.get("defines", {}), "SN_CELL": 1}
+                    one["small"] = {n: v for n, v in given["small"].items() if n in unit.defaults}
             yield Proof(**one)

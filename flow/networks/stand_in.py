@@ -2,9 +2,9 @@
 """Units in the place of a network's softmax and LayerNorms: real tensors in, real tensors out.
 
 `UnitSoftmax` and `UnitNorm` are what `minilm` and `digits` take as softmax and norm. They
-quantise, run rows through a unit, and convert its outputs to real values. What runs the rows is
-an `Engine`: the bit-exact model, or the RTL in bulk. `fit_softmax` calibrates a softmax; LayerNorms
-are left to the networks. Nothing here names a unit.
+make integers, run rows through a unit, and convert its outputs to real values. What runs the rows
+is an `Engine`: the bit-exact model, or the RTL in bulk. `fit_softmax` calibrates a softmax;
+LayerNorms are left to the networks. Nothing here names a unit.
 """
 
 from __future__ import annotations

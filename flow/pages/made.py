@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from softnorm.models.e2softmax import E2Softmax
-from softnorm.units import UNITS
+from softnorm.units import ROW_UNITS, UNITS
 from softnorm.units.unit import Unit, Variant
 
 from ..accuracy import frontier, reach, tables
@@ -85,7 +85,7 @@ PYTORCH = "by hand: MiniLM in PyTorch"
 
 def _network(words: str) -> Table:
     name = re.match(r"NETWORK=(\w+)", words)[1]
-    built = UNITS.values() if "RTL=1" in words else ()
+    built = ROW_UNITS.values() if "RTL=1" in words else ()
     return Table(kept.NETWORKS, f"make accuracy {words}", lambda: kept.of_network(name, built))
 
 
@@ -93,7 +93,7 @@ def _tables() -> dict[str, Table]:
     every = {name: _network(words) for name, words in TABLES.items()}
     for name in ("lengths", "means"):
         every[name] = Table(kept.REACH, f"make accuracy {name.upper()}=1", kept.of_reach)
-    every["bulk"] = Table(kept.FIGURES, kept.BULK, lambda: kept.of_bulk(UNITS.values()))
+    every["bulk"] = Table(kept.FIGURES, kept.BULK, lambda: kept.of_bulk(ROW_UNITS.values()))
     every["pytorch"] = Table(kept.FIGURES, PYTORCH, lambda: None)
     return every
 
@@ -167,7 +167,7 @@ class Made:
     def summary(self) -> str:
         """The README's: units in columns."""
         measured = self._kept[kept.FIGURES]
-        units = [u for u in UNITS.values() if not u.baseline and figures.command(u) in measured]
+        units = [u for u in ROW_UNITS.values() if not u.baseline and figures.command(u) in measured]
         cells = {
             one.figures.unit: one
             for one in store.plain(store.load(self.folder).cells)
@@ -409,7 +409,7 @@ MEAN_BUILDS = {
 
 def _settings(unit: Unit, made: Made) -> str:
     """Ports of a unit's settings and channel table: widths and values."""
-    longest = (unit.defaults["LANES"], unit.defaults["MAX_LEN"], 65536)
+    longest = (unit.defaults["LANES"], unit.defaults.get("MAX_LEN", 1024), 65536)
     several = [unit.settings(unit.resolve({"MAX_LEN": n, "LANES": 1})) for n in (1, *longest)]
     *_, here, _ = several
     lines = []
@@ -521,7 +521,7 @@ def frontier_points(folder: Path = kept.DOCS) -> list[frontier.Point]:
     """The points of the frontier, errors as docs/accuracy.json has them."""
     kept_ = json.loads((folder / tables.FIGURES).read_text(encoding="utf-8"))
     results = []
-    for unit in UNITS.values():
+    for unit in ROW_UNITS.values():
         if not any(one["unit"] == unit.name for one in kept_):
             continue  # a new one
         lines = [
@@ -569,6 +569,8 @@ def _aged(names: Sequence[str]) -> str:
 
 def _bits(unit: Unit, parameters: Mapping[str, int | str]) -> str:
     """Bits of an element in the buffers between the passes, in a row of MAX_LEN."""
+    if unit.cell:
+        return "0"
     return f"{unit.row_bits(parameters) / parameters['MAX_LEN']:.2f}"
 
 

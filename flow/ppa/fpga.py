@@ -160,5 +160,5 @@ def row(one: FpgaFigures) -> list[str]:
     """Figures as a line under HEADER."""
     counts = (one.luts, one.flip_flops, one.block_rams, one.multipliers)
     speed = f"does not fit: {one.over}" if one.fmax is None else f"{one.fmax:.0f}"
-    size = (str(one.parameters[name]) for name in ("LANES", "MAX_LEN"))
+    size = (str(one.parameters.get(name, "-")) for name in ("LANES", "MAX_LEN"))
     return [one.unit, *size, *(f"{count:,}" for count in counts), speed]

@@ -28,6 +28,7 @@ SRAM_AREA = 0.15  # of a bit, in areas of the library's plain flip-flop
 # memories here are a tenth of that size.
 SRAM_ENERGY = 1.0
 ROWS = 512  # of the shipped tensors, evenly taken, that energies are measured on
+ROW = 1024  # elements of the row that the clocks of a cell are counted of
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ class Figures:
     buffers    memories as flip-flops; None: not asked for
     parts      area by instance in the top module ("" is the top's own), mapped apart
     delay      of the slowest path, including set-up time
-    cycles     clocks a row of MAX_LEN takes, last output beat included
+    cycles     clocks a row of MAX_LEN takes, of a cell one of ROW, last output beat included
     energy     picojoules an element, by what takes it, on real rows; {} not asked for. "sram" and
                "flip_flops" are the memories', counted as one or the other
     """
@@ -154,7 +155,7 @@ def figures(
         inside = {part: gates.area(library, cells) for part, cells in counted.items()}
         every = Counter(mapped.memories.values())
         buffers = sum(n * gates.memory_area(m, library, period) for m, n in every.items())
-    beats = -(-parameters["MAX_LEN"] // parameters["LANES"])
+    beats = -(-parameters.get("MAX_LEN", ROW) // parameters["LANES"])
     passes = unit.latency(parameters)
     return Figures(
         unit.name,
@@ -180,8 +181,13 @@ def figures(
 
 
 def _energy(mapped: gates.Netlist, period: float, sram: Sram) -> dict[str, float]:
-    """Picojoules an element of the unit's own tensors, by what takes them; {}: no row fits."""
+    """Picojoules an element of the unit's own tensors, by what takes them; {}: no row fits.
+
+    A cell has no tensors.
+    """
     unit, parameters = mapped.unit, mapped.parameters
+    if unit.cell:
+        return {}
     rows = rows_of(unit, parameters, vectors.load(DATA / unit.tensors))
     rows = rows.select(np.flatnonzero(rows.length <= parameters["MAX_LEN"]))
     if not len(rows):

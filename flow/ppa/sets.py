@@ -34,7 +34,8 @@ def configurations(
         variants = [v.parameters for v in unit.variants] if chosen == "variants" else [{}]
         for variant in variants:
             for lanes, longest in SETS[chosen]:
-                parameters = {"LANES": lanes, "MAX_LEN": longest, **variant, **given}
+                size = {"LANES": lanes, "MAX_LEN": longest}
+                parameters = unit.taken({**size, **variant, **given})
                 if (unit, parameters) not in found:
                     unit.resolve(parameters)
                     found.append((unit, parameters))

@@ -19,7 +19,7 @@ from ..paths import ROOT, short
 from . import sources
 from .fpga import FpgaFigures
 from .liberty import Library
-from .measure import Figures, Sram
+from .measure import ROW, Figures, Sram
 
 FILE = "ppa.json"
 DOCS = ROOT / "docs"
@@ -185,10 +185,10 @@ def _ordered(found: Iterable[Kept] | Iterable[KeptFpga]) -> tuple:
 
     def place(one: Kept | KeptFpga) -> tuple:
         figures = one.figures
-        size = figures.parameters["MAX_LEN"], figures.parameters["LANES"]
+        lanes, longest = size(figures)
         # Numbers by value and not by their digits.
         others = [str(value).zfill(6) for value in figures.parameters.values()]
-        return units.index(figures.unit), size, others
+        return units.index(figures.unit), (longest, lanes), others
 
     return tuple(sorted(found, key=place))
 
@@ -197,8 +197,8 @@ def _ordered(found: Iterable[Kept] | Iterable[KeptFpga]) -> tuple:
 
 
 def size(figures: Figures | FpgaFigures) -> tuple[int, int]:
-    """(LANES, MAX_LEN)."""
-    return figures.parameters["LANES"], figures.parameters["MAX_LEN"]
+    """(LANES, MAX_LEN); of a cell, which has none, the row that its clocks are counted of."""
+    return figures.parameters["LANES"], figures.parameters.get("MAX_LEN", ROW)
 
 
 def others(figures: Figures | FpgaFigures) -> dict[str, int | str]:

@@ -189,13 +189,15 @@ def jobs(plan: Plan, of: str, first_seed: int = 1, **only: str) -> list[Job]:
         for unit in _units(plan, run, of):
             for given in _configurations(plan, unit, run["configuration"]):
                 parameters = unit.resolve(given)
-                if any(parameters[k] > most for k, most in run.get("at_most", {}).items()):
+                if any(parameters.get(k, 0) > n for k, n in run.get("at_most", {}).items()):
                     continue
                 for sim in run["sims"]:
                     counted = engine == BULK and sim == "verilator"
                     counted = counted and plan.counts_code(unit, parameters)
                     about = (unit.name, parameters, sim)
                     for test in run["tests"]:
+                        if unit.cell and SCENARIOS[test].tensors:
+                            continue
                         for seed in range(run["seeds"].get(of, 0)):
                             rows = run.get("rows", DEFAULT_ROWS)
                             job = Job(*about, test, first_seed + seed, rows, engine, counted)

@@ -25,7 +25,7 @@ class Bucket:
                 result.get("driven", 0),
                 job["rows"],
                 job["parameters"]["LANES"],
-                job["parameters"]["MAX_LEN"],
+                job["parameters"].get("MAX_LEN", 0),
                 job["seed"],
             )
 

@@ -121,7 +121,7 @@ class Bulk:
             "resets": len(moved.cuts),
             "aborted": inside,
             "seconds": seconds,
-            "measured": measured(self._recorder.clocks) if self.timing else {},
+            "measured": measured(self._recorder.clocks, self._unit.cell) if self.timing else {},
         }
         return "", save_run(self._run, self._collector, self._recorder, real, values)
 
@@ -167,7 +167,8 @@ class Bulk:
             return "no reset came: more rows are needed"
         if self.timing:
             latency = self._unit.latency(self._parameters)
-            return first_irregularity(self._recorder.clocks, latency, self._paused()) or ""
+            clocks, paused = self._recorder.clocks, self._paused()
+            return first_irregularity(clocks, latency, paused, self._unit.cell) or ""
         return ""
 
     def _compare(

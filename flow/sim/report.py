@@ -18,6 +18,8 @@ from .simulate import Result
 def storage_line(build: Build | BulkBuild) -> str:
     """Bits that the unit's memories and tables hold, in this configuration."""
     parameters = build.parameters
+    if build.unit.cell:
+        return "memories: none"
     parts = []
     for name, (words, width) in build.unit.storage(parameters).items():
         parts.append(f"{name} {words} x {width} = {words * width} bits")

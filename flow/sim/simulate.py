@@ -90,7 +90,7 @@ def load_tensors(unit: Unit, parameters: Parameters, tensors: Path) -> vectors.V
 def load_stimulus(path: Path, unit: Unit, parameters: Parameters) -> Stimulus:
     """Read a stimulus file. Raises ParameterError unless it can be driven into this build."""
     stimulus = Stimulus.load(path, unit, parameters)
-    rows, most = stimulus.rows, parameters["MAX_LEN"]
+    rows, most = stimulus.rows, unit.max_len(parameters)
     try:
         for number, row in enumerate(rows):
             sizes = {n: len(v) for n, v in (row.channels.values if row.channels else {}).items()}
@@ -145,12 +145,16 @@ def choose_tensors(
         if given is not None:
             raise UserError(f"test {test} reads no tensors; TEST=tensors drives {given}")
         return None
+    if given is None and unit.cell:
+        if SCENARIOS[test].phases is SCENARIOS["tensors"].phases:
+            raise UserError(f"{unit.name} has no tensors of its own: give TENSORS=file")
+        return None
     if given is None:
         load_tensors(unit, parameters, DATA / unit.tensors)
         return DATA / unit.tensors
     file = load_tensors(unit, parameters, given)
     longest = int(file.length.max())
-    if longest > parameters["MAX_LEN"]:
+    if longest > unit.max_len(parameters):
         raise UserError(
             f"{given} has rows of {longest} elements: build with MAX_LEN={longest} or more"
         )

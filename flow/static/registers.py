@@ -16,7 +16,7 @@ from pathlib import Path
 from .. import tools
 from ..errors import UserError
 from ..paths import ROOT
-from .designs import DESIGNS, Design
+from .systems import SYSTEMS, System
 
 _BUS = ("--cpuif", "passthrough", "--default-reset", "arst_n", "--err-if-bad-addr")
 
@@ -30,22 +30,22 @@ def files() -> dict[Path, str]:
     """All that is derived: path -> content; nothing without PeakRDL. Raises UserError."""
     if not installed():
         return {}
-    described = [design for design in DESIGNS.values() if design.registers.exists()]
-    return {path: text for design in described for path, text in _of(design).items()}
+    described = [system for system in SYSTEMS.values() if system.registers.exists()]
+    return {path: text for system in described for path, text in _of(system).items()}
 
 
-def _of(design: Design) -> dict[Path, str]:
-    name, source = f"{design.name}_regs", design.registers
+def _of(system: System) -> dict[Path, str]:
+    name, source = f"{system.name}_regs", system.registers
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
         _run("regblock", source, folder, *_BUS, "--err-if-bad-rw")
-        _run("c-header", source, folder / f"{design.name}.h")
+        _run("c-header", source, folder / f"{system.name}.h")
         _run("markdown", source, folder / "made.md")
         about = f"Made by `make generate` from {source.relative_to(ROOT)}, by PeakRDL."
         head = f"// SPDX-License-Identifier: Apache-2.0\n// {about}\n"
-        code = (f"{name}.sv", f"{name}_pkg.sv", f"{design.name}.h")
+        code = (f"{name}.sv", f"{name}_pkg.sv", f"{system.name}.h")
         found = {source.parent / part: head + _text(folder / part) for part in code}
-        found[ROOT / f"docs/{name}.md"] = _page(design.name, about, _text(folder / "made.md"))
+        found[ROOT / f"docs/{name}.md"] = _page(system.name, about, _text(folder / "made.md"))
     return found
 
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from softnorm.units import UNITS, get
+from softnorm.units import DESIGNS, get
 from softnorm.units.unit import Parameters, Unit
 
 from .. import cli, tools
@@ -74,6 +74,11 @@ class Result:
     def row_bits(self) -> int:
         """Bits that a row of MAX_LEN elements takes in the memories of beats."""
         return self.unit.row_bits(self.parameters)
+
+    @property
+    def element_bits(self) -> float:
+        """The same of an element."""
+        return 0.0 if self.unit.cell else self.row_bits / self.parameters["MAX_LEN"]
 
     def as_dict(self) -> dict:
         """All of it as JSON takes it."""
@@ -187,7 +192,7 @@ def row(result: Result, configuration: Parameters) -> tuple[object, ...]:
         ", ".join(f"{words}x{bits}" for words, bits in result.memories.values()) or "none",
         result.memory_bits,
         result.row_bits,
-        f"{result.row_bits / result.parameters['MAX_LEN']:.2f}",
+        f"{result.element_bits:.2f}",
         f"{table_bytes(result.unit, result.parameters):g}",
     )
 
@@ -206,7 +211,7 @@ def synth(
     UserError without pyosys.
     """
     tools.package("pyosys")
-    units = [get(name)] if name else list(UNITS.values())
+    units = [get(name, DESIGNS)] if name else list(DESIGNS.values())
     wanted = {
         f"{unit.name}  {label(configuration)}": (unit, configuration, unit.resolve(configuration))
         for unit in units
@@ -266,4 +271,4 @@ def arguments(
         names.append(given.pop("UNIT"))
     if len(names) > 1 or (given and not names):
         raise UserError("give one unit, then its parameters as NAME=VALUE, or nothing")
-    return (names[0], get(names[0]).parse(given), out) if names else (None, {}, out)
+    return (names[0], get(names[0], DESIGNS).parse(given), out) if names else (None, {}, out)

@@ -389,6 +389,7 @@ class Phases:
 class Room:
     """Where the beats that come out go: arrays as those of `Beats`, and tuser.
 
+    strb   of a cell; of other units there are no beats in it
     user   [beats, bytes] uint8, the low one first; unused bits are 0
     """
 
@@ -396,17 +397,19 @@ class Room:
     keep: np.ndarray
     last: np.ndarray
     user: np.ndarray
+    strb: np.ndarray = field(default_factory=lambda: np.empty((0, 1), np.uint8))
 
     @classmethod
     def of(cls, shape: StreamShape, length: np.ndarray) -> Room:
         """Room for what rows of these lengths give."""
         count = int(np.minimum(beats_of(shape, length), shape.max_beats).sum())
-        size = shape.lanes * shape.out_dtype.itemsize
+        size, bits = shape.lanes * shape.out_dtype.itemsize, -(-shape.lanes // 8)
         return cls(
             np.empty((count, size), np.uint8),
-            np.empty((count, -(-shape.lanes // 8)), np.uint8),
+            np.empty((count, bits), np.uint8),
             np.empty(count, np.uint8),
             np.empty((count, shape.user_bytes), np.uint8),
+            np.empty((count if shape.cell else 0, bits), np.uint8),
         )
 
 
@@ -464,7 +467,7 @@ class Job:
             loads,
             lines(unit, rows.channels, np.random.default_rng([seed, 3])) if unit.channels else None,
             # Between two transfers: the longest pause of either side, and the passes.
-            1000 + 8 * shape.max_beats,
+            1000 + (0 if shape.cell else 8 * shape.max_beats),
             drive.resets,
             *(np.zeros(size, np.uint64) if drive.clocks else None for size in sizes),
             errors=errors,
@@ -544,6 +547,7 @@ def came(shape: StreamShape, job: Job, ends: np.ndarray, first: int) -> OutputBe
         data=data.reshape(-1, shape.lanes).astype(shape.out_dtype, copy=False),
         keep=_bits(room.keep[beats], shape.lanes),
         user=_fields(shape, room.user[beats]),
+        strb=_bits(room.strb[beats], shape.lanes) if shape.cell else None,
     )
 
 
@@ -562,8 +566,8 @@ def _fields(shape: StreamShape, user: np.ndarray) -> np.ndarray:
 def unpack(shape: StreamShape, rows: Rows, room: Room) -> tuple[np.ndarray, np.ndarray]:
     """(out [rows, width], tuser [rows, fields]) of the beats that came out.
 
-    Raises ShapeError if tlast or tkeep is not that of the beat that went in, a lane without an
-    element is not 0, or tuser changes within a row.
+    Raises ShapeError if tlast, tkeep or a cell's tstrb is not that of the beat that went in, a lane
+    without an element is not 0, or tuser changes within a row.
     """
     lanes = shape.lanes
     length = np.minimum(rows.length, shape.max_len)
@@ -588,6 +592,10 @@ def unpack(shape: StreamShape, rows: Rows, room: Room) -> tuple[np.ndarray, np.n
     same = room.user == np.repeat(user, beats, axis=0)
     wrong(~same.all(axis=1), "tuser changes within the row")
     user = _fields(shape, user)
+
+    if shape.cell:
+        live = pack(shape, rows, np.zeros((len(rows), 0), np.uint32), np.random.default_rng(0))
+        wrong((room.strb != live.strb & live.keep).any(axis=1), "tstrb is not that which went in")
 
     data = room.data.view(shape.out_dtype.newbyteorder("<")).astype(shape.out_dtype, copy=False)
     stale = np.zeros(len(data), bool)

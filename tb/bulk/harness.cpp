@@ -71,6 +71,7 @@ struct Batch {
 
     uint8_t* out_data;  // [out_beats, SN_OUT_BYTES]
     uint8_t* out_keep;  // [out_beats, SN_KEEP_BYTES]
+    uint8_t* out_strb;  // the same, of a cell
     uint8_t* out_last;  // [out_beats]
     uint8_t* out_user;  // [out_beats, SN_USER_BYTES]
 
@@ -382,6 +383,9 @@ int drive(Instance& instance, const Batch& batch, uint64_t clocks) {
             if (beat == batch.out_beats || all_out) return leave(Surplus);
             get<SN_OUT_BYTES>(top.m_axis_tdata, batch.out_data + beat * SN_OUT_BYTES);
             get<SN_KEEP_BYTES>(top.m_axis_tkeep, batch.out_keep + beat * SN_KEEP_BYTES);
+#if SN_CELL
+            get<SN_KEEP_BYTES>(top.m_axis_tstrb, batch.out_strb + beat * SN_KEEP_BYTES);
+#endif
             const bool last = top.m_axis_tlast;
             batch.out_last[beat] = last;
             get<SN_USER_BYTES>(top.m_axis_tuser, batch.out_user + beat * SN_USER_BYTES);

@@ -4,6 +4,7 @@
 // sn_ports.h is generated for each build. It has
 //   SN_SETTINGS(X)   X(port) for each cfg_*_i, in the order of the columns of Batch::settings
 //   SN_CHANNELS(X)   X(port) for each column of the channel table; SN_HAS_CHANNELS 0 or 1
+//   SN_CELL 0 or 1, whether the unit is a stream cell, which puts out tstrb
 //   SN_IN_BYTES, SN_OUT_BYTES, SN_KEEP_BYTES, SN_USER_BYTES   of s_axis_tdata, m_axis_tdata, either
 //                    tkeep, m_axis_tuser
 #pragma once

@@ -7,8 +7,8 @@
 //
 // sn_ports.svh is generated for each build: the macros SN_UNIT, SN_PATIENCE (clocks that a whole row
 // may take to show tvalid), SN_PARAMETERS, SN_PORTS (connections
-// to the slices of `settings` and `line`, 32 bits each), SN_DATA_W, SN_OUT_W, SN_KEEP_W, SN_USER_W,
-// SN_SETTINGS, SN_COLUMNS, SN_CHANNELS (defined: the unit has a channel table).
+// to the slices of `settings` and `line`, 32 bits each; of m_tstrb, which is 0 where there is none),
+// SN_DATA_W, SN_OUT_W, SN_KEEP_W, SN_USER_W, SN_SETTINGS, SN_COLUMNS, SN_CELL (1: it is a stream cell).
 //
 // A record is read with $fread, which puts a file's first byte highest; it is whole bytes.
 
@@ -34,11 +34,13 @@ module sn_bulk_top;
   logic                  chan_we, chan_bank;
   logic [31:0]           chan_addr;
   logic [`SN_DATA_W-1:0] s_tdata;
-  logic [`SN_KEEP_W-1:0] s_tkeep, s_tstrb, m_tkeep;
+  logic [`SN_KEEP_W-1:0] s_tkeep, s_tstrb, m_tkeep, m_tstrb;
   logic                  s_tlast, s_tvalid, s_tready, m_tlast, m_tvalid, m_tready;
   logic [`SN_OUT_W-1:0]  m_tdata;
   logic [`SN_USER_W-1:0] m_tuser;
   logic [`SN_ERRORS-1:0] err;  // outputs: err_len_o, err_keep_o, and what else the unit has
+
+  if (!`SN_CELL) assign m_tstrb = '0;
 
   `SN_UNIT #(`SN_PARAMETERS) u_unit (
     .clk_i        (clk),
@@ -72,12 +74,13 @@ module sn_bulk_top;
   integer beat_in, beat_out, row_out, load, write_at, noise_at, clocks, ended, len_pulses, keep_pulses;
   integer source_from, source_pairs, source_at, source_on, source_off;
   integer sink_from, sink_pairs, sink_at, sink_on, sink_off, sink_after, ahead;
-  integer row_in, phase_at, cut_at, since, in_shown, out_shown, silent, closed;
+  integer row_in, phase_at, cut_at, since, in_shown, out_shown, silent, closed, there;
+  integer lost;  // beats that resets took, or their rows' that did not go in
   reg     waits, first, out_first, done, in, out, wrote, all_out, held;
   reg     released;  // no clock since the reset
   reg     fetched;  // `beat` is the next one
   reg     goes, refused;
-  reg [`SN_OUT_W+`SN_KEEP_W+`SN_USER_W:0] payload, was;
+  reg [`SN_OUT_W+2*`SN_KEEP_W+`SN_USER_W:0] payload, was;
 
   // What is on the pins with tvalid low, and on the settings unless a first beat is taken, means nothing.
   task next_noise;
@@ -138,7 +141,7 @@ module sn_bulk_top;
         #1 clk = 1'b0;
         #1;
         if ({m_tvalid, s_tready, err} !== 0) stop("an output is not at rest in reset");
-        if ({m_tuser, m_tlast, m_tkeep, m_tdata} !== 0) stop("the payload is not 0 in reset");
+        if ({m_tuser, m_tlast, m_tstrb, m_tkeep, m_tdata} !== 0) stop("the payload is not 0 in reset");
       end
       rst_n = 1'b1;
       #1;
@@ -177,6 +180,7 @@ module sn_bulk_top;
       {waits, held} = 2'b00;
       row_out = row_in;
       {len_pulses, keep_pulses, since, ahead, silent, closed} = 0;
+      lost = beat_in - beat_out;
       ended = clocks;
       cut_at = cut_at + 1;
       if (cut_at < resets) got = $fread(cut, resets_file);
@@ -231,7 +235,7 @@ module sn_bulk_top;
 
     {beat_in, beat_out, row_out, load, write_at, noise_at} = 0;
     {clocks, ended, len_pulses, keep_pulses, row_in, phase_at, cut_at, since, in_shown} = 0;
-    {silent, closed} = 0;
+    {silent, closed, there, lost} = 0;
     {source_from, source_pairs, source_at, source_on, source_off, out_shown} = 0;
     {sink_from, sink_pairs, sink_at, sink_on, sink_off, sink_after, ahead} = 0;
     {waits, done, fetched, held} = 4'b0;
@@ -300,7 +304,7 @@ module sn_bulk_top;
 
       in = waits && s_tready;
       out = m_tvalid && m_tready;
-      payload = {m_tuser, m_tlast, m_tkeep, m_tdata};
+      payload = {m_tuser, m_tlast, m_tstrb, m_tkeep, m_tdata};
       if ((^{s_tready, m_tvalid, err, payload}) === 1'bx)
         stop("X on an output");
       else if (held && !m_tvalid) stop("tvalid fell before tready came");
@@ -310,14 +314,15 @@ module sn_bulk_top;
       held = m_tvalid && !m_tready;
       was = payload;
       // The rules of sn_progress_checker.
-      if (row_in == row_out || m_tvalid) begin
+      there = `SN_CELL ? beat_in - beat_out - lost : row_in - row_out;
+      if (there == 0 || m_tvalid) begin
         silent = 0;
         refused = 1'b1;
       end else begin
         silent = silent + 1;
         refused = refused && !m_tready;
       end
-      closed = (row_in != row_out || s_tready) ? 0 : closed + 1;
+      closed = (there != 0 || s_tready) ? 0 : closed + 1;
       if (silent > `SN_PATIENCE && refused)
         stop("no tvalid came while tready was low, with a whole row inside");
       else if (silent > `SN_PATIENCE) stop("no tvalid came, with a whole row inside");
@@ -331,6 +336,7 @@ module sn_bulk_top;
         $fwrite(out_file, "%u", {31'b0, m_tlast});
         $fwrite(out_file, "%u", {{(OutU - `SN_USER_W) {1'b0}}, m_tuser});
         $fwrite(out_file, "%u", {{(OutK - `SN_KEEP_W) {1'b0}}, m_tkeep});
+        $fwrite(out_file, "%u", {{(OutK - `SN_KEEP_W) {1'b0}}, m_tstrb});
         $fwrite(out_file, "%u", {{(OutW - `SN_OUT_W) {1'b0}}, m_tdata});
         $fwrite(out_file, "%u%u%u", out_shown, clocks, ahead);
         ahead = 0;

@@ -24,6 +24,8 @@ class StreamShape:
     """Geometry of a build: lanes a beat, elements a row, bytes a lane on either side.
 
     user  the fields of m_axis_tuser, the lowest first
+    cell  whether it is a stream cell's: no row is too long, tstrb comes out, and tuser has the
+          row's flags so far
     """
 
     lanes: int
@@ -31,16 +33,18 @@ class StreamShape:
     in_dtype: np.dtype
     out_dtype: np.dtype
     user: tuple[UserField, ...] = (FLAGS,)
+    cell: bool = False
 
     @classmethod
     def of(cls, unit: Unit, parameters: Parameters) -> StreamShape:
         """The geometry of a unit's build."""
         return cls(
             parameters["LANES"],
-            parameters["MAX_LEN"],
+            unit.max_len(parameters),
             unit.input_dtype(parameters),
             unit.out_dtype(parameters),
             (FLAGS, *unit.user_fields(parameters)),
+            unit.cell,
         )
 
     @property
@@ -78,9 +82,10 @@ class StreamShape:
 class ObservedRow:
     """Beats of a row as a monitor saw them.
 
-    beats  [tdata, tlast, tkeep, side band] of each beat; the side band is tstrb of an input,
-           tuser of an output. Strings of 0 and 1, the high bit first, as the simulator hands them
-           over: to turn them into numbers beat by beat would cost more than the rest of the bench.
+    beats  [tdata, tlast, tkeep, side band] of each beat; the side band is tstrb of an input, tuser
+           of an output, and a cell's tstrb behind it. Strings of 0 and 1, the high bit first, as
+           the simulator hands them over: to turn them into numbers beat by beat would cost more
+           than the rest of the bench.
     """
 
     beats: list[list[str]] = field(default_factory=list)
@@ -100,6 +105,8 @@ class Expected:
     keep      [rows, width] bool, elements that come out
     beats     [rows] int, output beats
     err_len, err_keep  [rows] bool, the common checks; err_len_o pulses once for each such row
+    keep_flags  [rows, beats] bool, err_keep in tuser of each output beat; beyond a row's end that
+               of its first
     len_beat   [rows] index of the beat that shows a wrong length: the first one beyond MAX_LEN, or
                the row's last; among the beats of the whole batch
     beat_row, keep_wrong  [beats] of all input beats: its row; bool, err_keep_o pulses for it
@@ -112,6 +119,7 @@ class Expected:
     beats: np.ndarray
     err_len: np.ndarray
     err_keep: np.ndarray
+    keep_flags: np.ndarray
     len_beat: np.ndarray
     beat_row: np.ndarray
     keep_wrong: np.ndarray
@@ -189,23 +197,27 @@ class OutputBeats:
     data   [beats, lanes] of the unit's output dtype
     keep   [beats, lanes] bool
     user   [beats, fields] int, the bits of each field of tuser; -1 where one is X
+    strb   [beats, lanes] bool, of a cell
     """
 
     count: np.ndarray
     data: np.ndarray
     keep: np.ndarray
     user: np.ndarray
+    strb: np.ndarray | None = None
 
     @classmethod
     def of(cls, observed: Sequence[ObservedRow], shape: StreamShape) -> OutputBeats:
         """What a monitor saw."""
-        tdata, _, tkeep, tuser = zip(*(beat for r in observed for beat in r.beats), strict=True)
+        pins = zip(*(beat for r in observed for beat in r.beats), strict=True)
+        tdata, _, tkeep, tuser, *tstrb = pins
         places = tuple(shape.user_slices())
         return cls(
             count=np.array([len(row.beats) for row in observed]),
             data=_lanes(tdata, shape.lanes, shape.out_dtype),
             keep=_bits(tkeep, shape.lanes),
             user=np.array([[_number(bits[::-1][at]) for at in places] for bits in tuser]),
+            strb=_bits(tstrb[0], shape.lanes) if tstrb else None,
         )
 
 
@@ -243,6 +255,14 @@ def expect(given: InputBeats, shape: StreamShape, whole: bool = True) -> Expecte
     x[where] = given.data[stored]
     x[~exists] = 0
 
+    err_keep = np.bincount(row, weights=wrong, minlength=len(beats)) > 0
+    flags = np.repeat(err_keep[:, None], grid[1], axis=1)
+    if shape.cell:
+        flags[:] = False
+        flags[row, number] = wrong
+        flags = np.logical_or.accumulate(flags, axis=1)
+        flags = np.where(np.arange(grid[1]) < beats[:, None], flags, flags[:, :1])
+
     place = np.where(last, 3, np.where(number == shape.max_beats, 1, 2))
     place[stored] = 0
     flat = (len(beats), grid[1] * lanes)
@@ -263,7 +283,8 @@ def expect(given: InputBeats, shape: StreamShape, whole: bool = True) -> Expecte
         keep=exists,
         beats=out_beats,
         err_len=too_long,
-        err_keep=np.bincount(row, weights=wrong, minlength=len(beats)) > 0,
+        err_keep=err_keep,
+        keep_flags=flags,
         len_beat=len_beat,
         beat_row=row,
         keep_wrong=wrong,
@@ -285,12 +306,14 @@ class Outcome:
     out, keep  [rows, beats * lanes]
     user   [rows, beats, fields] int, as `OutputBeats`; beyond a row's end that of its first
     beats  [rows] int
+    strb   [rows, beats * lanes] bool, of a cell
     """
 
     out: np.ndarray
     keep: np.ndarray
     user: np.ndarray
     beats: np.ndarray
+    strb: np.ndarray | None = None
 
 
 def collect(came: OutputBeats, shape: StreamShape) -> Outcome:
@@ -304,7 +327,12 @@ def collect(came: OutputBeats, shape: StreamShape) -> Outcome:
     user = np.repeat(came.user[np.cumsum(beats) - beats, None], grid[1], axis=1)
     user[row, number] = came.user
     flat = (len(beats), grid[1] * shape.lanes)
-    return Outcome(out.reshape(flat), keep.reshape(flat), user, beats)
+    strb = None
+    if came.strb is not None:
+        strb = np.zeros(grid, bool)
+        strb[row, number] = came.strb
+        strb = strb.reshape(flat)
+    return Outcome(out.reshape(flat), keep.reshape(flat), user, beats, strb)
 
 
 def pack(row: Row, shape: StreamShape, noise: Noise) -> list[tuple[int, int, int]]:

@@ -38,8 +38,8 @@ class StreamCoverage:
         whole = max_len // lanes
         classes = [
             ("1", lambda n: n == 1, True),
-            ("MAX_LEN", lambda n: n == max_len, max_len > 1),
-            ("MAX_LEN-1", lambda n: n == max_len - 1, max_len > 2),
+            ("MAX_LEN", lambda n: n == max_len, max_len > 1 and not shape.cell),
+            ("MAX_LEN-1", lambda n: n == max_len - 1, max_len > 2 and not shape.cell),
             ("LANES", lambda n: n == lanes, 1 < lanes < max_len - 1),
             ("LANES-1", lambda n: n == lanes - 1, lanes > 2),
             ("LANES+1", lambda n: n == lanes + 1, 2 < lanes + 1 < max_len - 1),
@@ -69,15 +69,18 @@ class StreamCoverage:
         c.cross("gaps x output waits", ("gaps", "output waits"), "stalls on both sides")
         c.point("tready before tvalid", ("low", "high"), "tready while an output row was awaited")
         c.group("errors")
-        c.point("error", ("none", "err_len", "err_keep", "both"), "flags of a row")
+        # No row of a cell is too long, and none of its beats is dropped.
+        errors = ("none", "err_keep") if shape.cell else ("none", "err_len", "err_keep", "both")
+        c.point("error", errors, "flags of a row")
         kinds = KEEP_KINDS if lanes > 1 else KEEP_KINDS[:2]  # one lane is there or not
         c.point("wrong tkeep", kinds, "what is wrong with the tkeep of a beat")
-        c.point("place of a wrong tkeep", KEEP_PLACES, "the beat that it is in")
-        # Where rows of RUNAWAY times MAX_LEN are driven.
-        far = RUNAWAY * shape.max_beats
-        self._dropped = (1, 2, far) if far <= RUNAWAY_BEATS else (1, 2)
-        names = ("1", "2..", f"{RUNAWAY} rows..")[: len(self._dropped)]
-        c.point("dropped beats", names, "beats beyond MAX_LEN")
+        if not shape.cell:
+            c.point("place of a wrong tkeep", KEEP_PLACES, "the beat that it is in")
+            # Where rows of RUNAWAY times MAX_LEN are driven.
+            far = RUNAWAY * shape.max_beats
+            self._dropped = (1, 2, far) if far <= RUNAWAY_BEATS else (1, 2)
+            names = ("1", "2..", f"{RUNAWAY} rows..")[: len(self._dropped)]
+            c.point("dropped beats", names, "beats beyond MAX_LEN")
         c.cross("error x output waits", ("error", "output waits"), "errors under back-pressure")
         c.group("reset")
         c.point("input at reset", STREAM_STATES, "state of s_axis when reset was asserted")
@@ -132,12 +135,14 @@ class StreamCoverage:
         c.sample("output waits", waits)
         c.sample("gaps x output waits", gaps, waits)
         c.sample("tready before tvalid", np.where(timing.before, timing.before >> 1, -1))
-        error = err_len.astype(int) + 2 * expected.err_keep
-        c.sample("error", error)
+        error = expected.err_keep.astype(int)
         c.sample("wrong tkeep", expected.keep_kinds)
-        c.sample("place of a wrong tkeep", expected.keep_places)
-        dropped = np.searchsorted(self._dropped, expected.dropped, side="right") - 1
-        c.sample("dropped beats", dropped)
+        if not self._shape.cell:
+            error = err_len + 2 * error
+            c.sample("place of a wrong tkeep", expected.keep_places)
+            dropped = np.searchsorted(self._dropped, expected.dropped, side="right") - 1
+            c.sample("dropped beats", dropped)
+        c.sample("error", error)
         c.sample("error x output waits", error, waits)
 
     def sample_reset(self, source: int, sink: int) -> None:

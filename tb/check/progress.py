@@ -2,8 +2,9 @@
 """The rules of progress: how long a stream may stand still with nobody but the unit to blame.
 
 A row that is inside whole comes out whatever tready does: its tvalid must not wait for tready. And
-where no whole row is inside, nothing can come out: tready of the input must be there. These rules
-are also those of tb/sv/sn_progress_checker.sv and tb/bulk/sn_bulk_top.sv.
+where no whole row is inside, nothing can come out: tready of the input must be there. Of a stream
+cell, which waits for no row's end, the same holds of beats. These rules are also those of
+tb/sv/sn_progress_checker.sv and tb/bulk/sn_bulk_top.sv.
 """
 
 from __future__ import annotations
@@ -19,15 +20,20 @@ STILL = (NO_TVALID, NO_ROW, NO_TREADY)
 
 
 def patience(unit: Unit, parameters: Parameters) -> int:
-    """Clocks that a row may take, whole inside and the first, until it shows tvalid."""
+    """Clocks that a row may take, whole inside and the first, until it shows tvalid.
+
+    Of a cell: a beat.
+    """
     latency = unit.latency(parameters)
+    if unit.cell:
+        return sum(latency)
     return sum(latency) + len(latency) * StreamShape.of(unit, parameters).max_beats
 
 
 class Progress:
     """Counts clocks without progress; `clock` is called at each with what is on the pins.
 
-    inside  rows that are inside whole; whoever sees rows keeps it
+    inside  rows that are inside whole, or beats; whoever sees them keeps it
     """
 
     def __init__(self, limit: int):

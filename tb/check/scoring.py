@@ -88,19 +88,23 @@ class Scorer:
         model, err_len = self._model(expected)
         clocks = [clock for given, _ in timing.clocks for clock in given]
         self._account(self.pulses, expected, err_len, np.array(clocks), model)
-        flags = (
-            model.exponent.astype(int)
-            | err_len.astype(int) << 5
-            | expected.err_keep.astype(int) << 6
-        )
+        flags = (model.exponent.astype(int) | err_len.astype(int) << 5)[:, None]
+        flags = flags | expected.keep_flags.astype(int) << 6
         others = [to_bits(field, model.user[field.name]) for field in self.shape.user[1:]]
-        user = np.stack([flags, *others], axis=1)
+        user = np.stack(
+            [flags, *(np.broadcast_to(o[:, None], flags.shape) for o in others)], axis=2
+        )
         want = self._padded(model, expected)
         wrong = expected.beats != seen.beats
         width = min(expected.keep.shape[1], seen.keep.shape[1])
         wrong |= (expected.keep[:, :width] != seen.keep[:, :width]).any(axis=1)
         wrong |= (want[:, :width] != seen.out[:, :width]).any(axis=1)
-        wrong |= (user[:, None] != seen.user).any(axis=(1, 2))
+        beats = min(user.shape[1], seen.user.shape[1])
+        wrong |= (user[:, :beats] != seen.user[:, :beats]).any(axis=(1, 2))
+        if seen.strb is not None:
+            live = expected.rows.mask
+            width = min(live.shape[1], seen.strb.shape[1])
+            wrong |= (live[:, :width] != seen.strb[:, :width]).any(axis=1)
         if wrong.any():
             number = int(wrong.argmax())
             return self._report(number, expected, seen, want[number], user[number], timing)
@@ -203,18 +207,20 @@ class Scorer:
             lines.append(
                 f"  beats (tlast): expected {expected.beats[number]}, got {seen.beats[number]}"
             )
+        beats = min(len(user), seen.user.shape[1])
         for place, field in enumerate(self.shape.user):
-            others = np.flatnonzero(seen.user[number, :, place] != user[place])
+            others = np.flatnonzero(seen.user[number, :beats, place] != user[:beats, place])
             if not others.size:
                 continue
-            due, raw = int(user[place]), int(seen.user[number, others[0], place])
+            beat = int(others[0])
+            due, raw = int(user[beat, place]), int(seen.user[number, beat, place])
             if field is FLAGS:
                 got = "an X" if raw < 0 else f"{raw:07b}"
                 said = f"tuser {{err_keep, err_len, exponent}}: expected {due:07b}, got {got}"
             else:
                 got = "an X" if raw < 0 else str(from_bits(field, raw))
                 said = f"tuser {field.name}: expected {from_bits(field, due)}, got {got}"
-            lines.append(f"  beat {others[0]}, {said}")
+            lines.append(f"  beat {beat}, {said}")
         width = min(len(keep), seen.keep.shape[1], lanes * int(seen.beats[number]))
         bad_keep = np.flatnonzero(keep[:width] != seen.keep[number, :width])
         if bad_keep.size:
@@ -223,6 +229,17 @@ class Scorer:
                 f"  beat {beat}, lane {lane}, tkeep: expected {int(keep[bad_keep[0]])}, got "
                 f"{int(seen.keep[number, bad_keep[0]])}"
             )
+        if seen.strb is not None:
+            live = np.zeros(width, bool)
+            some = rows.mask[number, :width]
+            live[: len(some)] = some
+            bad_strb = np.flatnonzero(live != seen.strb[number, :width])
+            if bad_strb.size:
+                beat, lane = divmod(int(bad_strb[0]), lanes)
+                lines.append(
+                    f"  beat {beat}, lane {lane}, tstrb: expected {int(live[bad_strb[0]])}, got "
+                    f"{int(seen.strb[number, bad_strb[0]])}"
+                )
         bad = np.flatnonzero(want[:width] != seen.out[number, :width])
         if bad.size:
             at = int(bad[0])

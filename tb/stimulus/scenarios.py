@@ -87,9 +87,10 @@ def rows_of(unit: Unit, parameters: Parameters, file: Vectors) -> Rows:
 
 def tensor_rows(path: Path, unit: Unit, parameters: Parameters) -> Iterator[Row]:
     """The rows of a tensor or vector file that fit the build, in order."""
+    longest = unit.max_len(parameters)
     rows = rows_of(unit, parameters, vectors.load(path))
     for i, length in enumerate(rows.length.tolist()):
-        if length > parameters["MAX_LEN"]:
+        if length > longest:
             continue
         yield Row(
             x=rows.x[i, :length].copy(),
@@ -115,7 +116,8 @@ def _random(bench: Bench) -> Iterator[Phase]:
 
 
 def _default(bench: Bench) -> Iterator[Phase]:
-    yield from _tensors(bench)
+    if bench.tensors is not None:  # a stream cell has none
+        yield from _tensors(bench)
     yield from _random(bench)
 
 
@@ -138,6 +140,7 @@ def _shapes(bench: Bench) -> Iterator[Phase]:
     yield Phase(make.edges())
 
 
+_IN_ORDER = 1 << 20
 _MANY = 1 << 16  # values of a setting that are a number of a row's own, not a choice
 
 
@@ -152,7 +155,10 @@ def _combinations(make: RowMaker, most: int) -> list[dict[str, int]]:
     sizes = [len(values) for values in choices.values()]
     every = int(np.prod(sizes))
     found = []
-    for flat in make.rng.permutation(every)[:most]:
+    # So many that they cannot be put in an order hardly come twice.
+    few = every <= _IN_ORDER
+    drawn = make.rng.permutation(every)[:most] if few else make.rng.integers(every, size=most)
+    for flat in drawn:
         places = np.unravel_index(flat, sizes)
         named = zip(choices.items(), places, strict=True)
         found.append({name: values[int(place)] for (name, values), place in named})
@@ -413,10 +419,13 @@ def _wrong_beyond(bench: Bench) -> Iterator[Row]:
 def _runaways(bench: Bench) -> Iterator[Row]:
     """Rows whose tlast was lost: they end two beats behind each power of two of beats.
 
-    A count of dropped beats that wraps there lets those two in. The last one has RUNAWAY times
-    MAX_LEN and more, where that is no more than RUNAWAY_BEATS.
+    None of a cell, to which they are rows like any other. A count of dropped beats that wraps there
+    lets those two in. The last one has RUNAWAY times MAX_LEN and more, where that is no more than
+    RUNAWAY_BEATS.
     """
     make = bench.make
+    if make.unit.cell:
+        return
     stored = -(-make.max_len // make.lanes)
     far = max(stored + 1, min(RUNAWAY * stored, RUNAWAY_BEATS))
     for power in range(stored.bit_length(), (far - 1).bit_length() + 1):
@@ -424,10 +433,9 @@ def _runaways(bench: Bench) -> Iterator[Row]:
         yield _too_long(bench, beats * make.lanes - make.max_len, "none")
 
 
-def _error_rows(bench: Bench) -> list[Row]:
-    """Rows over MAX_LEN and rows with each wrong tkeep, among good ones."""
+def _too_long_rows(bench: Bench) -> list[Row]:
+    """Rows over MAX_LEN."""
     make, lanes = bench.make, bench.make.lanes
-    beats = min(-(-make.max_len // lanes), 5)
     rows = []
     for over in sorted({1, max(1, lanes - 1), lanes, lanes + 1, 3 * lanes}):
         # Masked elements beyond MAX_LEN make its count of unmasked ones wrong, besides.
@@ -436,7 +444,14 @@ def _error_rows(bench: Bench) -> list[Row]:
     # Beyond MAX_LEN nothing but beats without an element.
     row = _too_long(bench, lanes)
     rows.append(_spoiled(row, -(-len(row.x) // lanes) - 1, 0))
-    rows += _wrong_beyond(bench)
+    return [*rows, *_wrong_beyond(bench)]
+
+
+def _error_rows(bench: Bench) -> list[Row]:
+    """Rows over MAX_LEN, where there are such, and rows with each wrong tkeep, among good ones."""
+    make, lanes = bench.make, bench.make.lanes
+    beats = min(-(-make.max_len // lanes), 5)
+    rows = [] if make.unit.cell else _too_long_rows(bench)
     for keep in _wrong_keeps(lanes, bench.rng):
         for beat in sorted({0, beats // 2, beats - 1}):
             length = min(make.max_len, (beats - 1) * lanes + 1 + int(bench.rng.integers(lanes)))
@@ -468,11 +483,12 @@ def _errors(bench: Bench) -> Iterator[Phase]:
         yield Phase(_error_rows(bench), source, sink)
     # Errors that wait a little at the output.
     make, lanes = bench.make, bench.make.lanes
-    yield Phase(
-        (_both_wrong(bench) if n % 3 else _too_long(bench, lanes) for n in range(18)),
-        "none",
-        "rare",
-    )
+    if not make.unit.cell:
+        yield Phase(
+            (_both_wrong(bench) if n % 3 else _too_long(bench, lanes) for n in range(18)),
+            "none",
+            "rare",
+        )
     # A tlast that was lost, and what comes behind it.
     good = (make.max_len, 1, lanes)
     yield Phase(row for one in _runaways(bench) for row in (one, *map(make.row, good)))
@@ -517,7 +533,7 @@ def _timing(bench: Bench) -> Iterator[Phase]:
     yield Phase(make.row() for _ in range(30))
     # Errors cost no clock.
     yield Phase(_more_wrong_keeps(bench))
-    over = (1, make.lanes, 3 * make.lanes, 1)
+    over = () if make.unit.cell else (1, make.lanes, 3 * make.lanes, 1)
     yield Phase(row for n in over for row in (_too_long(bench, n), make.row(1), make.row(1)))
 
 

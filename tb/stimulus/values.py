@@ -333,6 +333,7 @@ def random_length(rng: np.random.Generator, lanes: int, max_len: int) -> int:
     return int(rng.integers(1, max_len + 1))
 
 
+CELL_BEATS, CELL_ELEMENTS = 24, 64  # of a stream cell's longest rows that are drawn, the larger
 RUNAWAY = 20  # times MAX_LEN, of a row whose tlast was lost,
 RUNAWAY_BEATS = 2048  # where that is no more than so many beats
 
@@ -358,7 +359,9 @@ class RowMaker:
         self.parameters = parameters
         self.lanes: int = parameters["LANES"]
         self.dtype = unit.input_dtype(parameters)
-        self.max_len: int = parameters["MAX_LEN"]
+        # Of a cell, whose rows have any length, that of the longest that are drawn.
+        cells = max(CELL_BEATS * self.lanes, CELL_ELEMENTS)
+        self.max_len = cells if unit.cell else unit.max_len(parameters)
         self.settings: tuple[Setting, ...] = unit.settings(parameters)
         self.drawn = {s.name: s.values for s in self.settings if s.drawn}
         self.keep_channels = False
@@ -396,7 +399,7 @@ class RowMaker:
         """The unit's rows at edges of its arithmetic, which no seed changes."""
         for edge in self.unit.edges(self.parameters):
             length = len(edge.x)
-            if length > self.max_len:
+            if length > self.unit.max_len(self.parameters):
                 continue
             mask = np.ones(length, bool) if edge.mask is None else edge.mask
             first = {name: values[0] for name, values in self.drawn.items()}

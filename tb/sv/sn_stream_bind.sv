@@ -1,6 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Binds the stream rules to both sides of the unit named by the macro SN_UNIT, and the rules of progress,
-// with the limit SN_PATIENCE: those in simulations alone.
+// with the limit SN_PATIENCE: those in simulations alone. SN_CELL is defined where it is a stream cell.
+
+`ifdef SN_CELL
+  `define SN_CELL_BIT 1'b1
+  `define SN_SIDE {m_axis_tuser, m_axis_tstrb}
+`else
+  `define SN_CELL_BIT 1'b0
+  `define SN_SIDE m_axis_tuser
+`endif
 
 bind `SN_UNIT sn_stream_checker #(
   .DATA_W($bits(s_axis_tdata)),
@@ -21,14 +29,15 @@ bind `SN_UNIT sn_stream_checker #(
 bind `SN_UNIT sn_stream_checker #(
   .DATA_W($bits(m_axis_tdata)),
   .KEEP_W($bits(m_axis_tkeep)),
-  .SIDE_W($bits(m_axis_tuser)),
-  .OUTPUT(1'b1)
+  .SIDE_W($bits(`SN_SIDE)),
+  .OUTPUT(1'b1),
+  .CELL  (`SN_CELL_BIT)
 ) u_check_m_axis (
   .clk_i (clk_i),
   .rst_ni(rst_ni),
   .tdata (m_axis_tdata),
   .tkeep (m_axis_tkeep),
-  .side  (m_axis_tuser),
+  .side  (`SN_SIDE),
   .tlast (m_axis_tlast),
   .tvalid(m_axis_tvalid),
   .tready(m_axis_tready)
@@ -36,7 +45,8 @@ bind `SN_UNIT sn_stream_checker #(
 
 `ifndef SN_PROOF
 bind `SN_UNIT sn_progress_checker #(
-  .LIMIT(`SN_PATIENCE)
+  .LIMIT(`SN_PATIENCE),
+  .CELL (`SN_CELL_BIT)
 ) u_check_progress (
   .clk_i   (clk_i),
   .rst_ni  (rst_ni),

@@ -9,8 +9,9 @@
 module sn_stream_checker #(
   parameter int DATA_W = 8,
   parameter int KEEP_W = 1,
-  parameter int SIDE_W = 1,    // tstrb of an input, tuser of an output
-  parameter bit OUTPUT = 1'b0  // the unit drives all but tready
+  parameter int SIDE_W = 1,     // tstrb of an input, tuser of an output; of a cell {tuser, tstrb}
+  parameter bit OUTPUT = 1'b0,  // the unit drives all but tready
+  parameter bit CELL   = 1'b0   // an output of a stream cell: tuser has the row's flags so far
 ) (
   input logic              clk_i,
   input logic              rst_ni,
@@ -59,11 +60,21 @@ module sn_stream_checker #(
       else $error("payload changed while tvalid waited for tready");
   end
 
-  if (OUTPUT) begin : gen_output
+  if (CELL) begin : gen_cell
+    a_flags_stay : assert property (
+      @(posedge clk_i) disable iff (off) !(tvalid && in_row_q) || (row_side_q & ~side) >> KEEP_W == '0)
+      else $error("a flag of tuser fell within a row");
+
+    a_strb_in_keep : assert property (
+      @(posedge clk_i) disable iff (off) !tvalid || (side[KEEP_W-1:0] & ~tkeep) == '0)
+      else $error("tstrb in a lane without tkeep");
+  end else if (OUTPUT) begin : gen_constant
     a_side_constant : assert property (
       @(posedge clk_i) disable iff (off) !(tvalid && in_row_q) || side == row_side_q)
       else $error("tuser changed within a row");
+  end
 
+  if (OUTPUT) begin : gen_output
     a_quiet_in_reset : assert property (@(posedge clk_i) !(clocked_q && !rst_ni) || !tvalid)
       else $error("tvalid in reset");
   end

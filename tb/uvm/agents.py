@@ -177,7 +177,7 @@ class SinkMonitor(StreamMonitor):
     """The output stream; on a simulator with X, idle outputs must not show any either."""
 
     def watch(self):
-        return super().watch(PinsOut)
+        return super().watch(PinsOut, self.cfg.cell)
 
 
 class SourceAgent(ConfiguredAgent):
@@ -205,7 +205,8 @@ class ProgressMonitor(uvm_monitor):
         self.rows_in = AnalysisImp("rows_in", self, self._row_in)
         self.rows_out = AnalysisImp("rows_out", self, self._row_out)
         self.pins: tuple[WatchedPins, WatchedPins] | None = None  # of input and output
-        self._line.on_assert(self._progress.restart)
+        self._cell, self._lost = cfg.unit.cell, 0  # beats that resets took
+        self._line.on_assert(self._restart)
         self._clocking.subscribe(self._clock)
 
     def _row_in(self, _) -> None:
@@ -214,10 +215,20 @@ class ProgressMonitor(uvm_monitor):
     def _row_out(self, _) -> None:
         self._progress.inside -= 1
 
+    def _restart(self) -> None:
+        self._progress.restart()
+        self._lost = self._beats_inside()
+
+    def _beats_inside(self) -> int:
+        source, sink = self.pins
+        return source.beats - sink.beats
+
     def _clock(self) -> None:
         if self._line.active:
             return
         source, sink = self.pins
+        if self._cell:
+            self._progress.inside = self._beats_inside() - self._lost
         broken = self._progress.clock(sink.has_tvalid, sink.has_tready, source.has_tready)
         if broken:
             self.rule_ap.write(ProtocolError(f"{broken} (clock {self._clocking.number})"))

@@ -58,6 +58,7 @@ class AgentConfig:
     at_rise    whoever drives the unit's inputs moves at the rising edge, as circuits do; this
                bench's drivers move at the falling one
     rng        of what drives
+    cell       whether the unit is a stream cell, whose output has tstrb
     """
 
     entity: object
@@ -66,6 +67,7 @@ class AgentConfig:
     is_active: uvm_active_passive_enum = ACTIVE
     at_rise: bool = False
     rng: Rng | None = None
+    cell: bool = False
 
 
 @dataclass(kw_only=True)
@@ -146,6 +148,7 @@ class EnvConfig:
             "is_active": is_active,
             "at_rise": is_active == PASSIVE,
             "rng": rng,
+            "cell": unit.cell,
         }
         channels = table = None
         if unit.channels:

@@ -490,9 +490,14 @@ class PinsIn(WatchedPins):
 
 
 class PinsOut(WatchedPins):
-    """An output stream."""
+    """An output stream; with `strb`, of a cell, tstrb too."""
 
     _side = ("tkeep", "tuser")
+
+    def __init__(self, entity, name, clocking, reset, strb=False, **kwargs):
+        if strb:
+            self._side = (*self._side, "tstrb")
+        super().__init__(entity, name, clocking, reset, **kwargs)
 
     @property
     def _x_when_idle(self) -> bool:

@@ -108,7 +108,8 @@ class ResetMonitor(uvm_monitor):
         self._edges += 1
         if self.cfg.reset.active:
             if self._edges > 0:
-                self._low((*self._at_rest, *self.PAYLOAD), "in reset")
+                strb = ("m_axis_tstrb",) if self.cfg.cell else ()
+                self._low((*self._at_rest, *self.PAYLOAD, *strb), "in reset")
         elif self._released and self._edges > 0:
             self._released = False
             value = str(self.cfg.entity.s_axis_tready.value)

@@ -210,11 +210,11 @@ class TimingTest(BaseTest):
         # Rows that had to wait for their channels: the bench's own gap.
         paused = {number: clocks[number][0][0] for number in self.waited}
         latency = self.cfg.unit.latency(self.cfg.parameters)
-        wrong = first_irregularity(clocks, latency, paused)
+        wrong = first_irregularity(clocks, latency, paused, self.cfg.unit.cell)
         require(wrong is None, f"{wrong}\nrerun: {self.run.rerun}")
 
     def measured(self) -> dict:
-        return measured(self.env.clocks)
+        return measured(self.env.clocks, self.cfg.unit.cell)
 
 
 @cocotb.test()

@@ -21,11 +21,11 @@ from softnorm.flow.pages import made
 from softnorm.flow.paths import ROOT
 from softnorm.models import e2softmax, vectors
 from softnorm.tb.stimulus.scenarios import rows_of
-from softnorm.units import UNITS
+from softnorm.units import ROW_UNITS, UNITS
 from tests.test_commands import command, refused
 
 DOCS = ROOT / "docs"
-each_unit = pytest.mark.parametrize("unit", UNITS.values(), ids=UNITS)
+each_unit = pytest.mark.parametrize("unit", ROW_UNITS.values(), ids=ROW_UNITS)
 
 
 BEST = "DIV_BITS=4 EXP_FRAC=1 fmt=1"
@@ -34,7 +34,7 @@ LONG = reach.divergences()  # of rows longer than those of the tensors
 
 @pytest.fixture(scope="module")
 def results():
-    return [accuracy.measure(unit) for unit in UNITS.values()]
+    return [accuracy.measure(unit) for unit in ROW_UNITS.values()]
 
 
 def figures(unit, **variant):
@@ -79,7 +79,7 @@ def test_figures_for_others_are_what_the_models_give(results):
     shipped = (DOCS / accuracy.FIGURES).read_text(encoding="utf-8")
     assert shipped == accuracy.data(results), "docs/accuracy.json is out of date: run make accuracy"
     lines = json.loads(shipped)
-    assert len(lines) == sum(len(unit.variants) for unit in UNITS.values())
+    assert len(lines) == sum(len(unit.variants) for unit in ROW_UNITS.values())
     one = lines[1]
     assert (one["unit"], one["words"], one["settings"]) == ("e2softmax", "row-scaled", {"fmt": 1})
     assert one["parameters"] == UNITS["e2softmax"].defaults
@@ -108,7 +108,7 @@ def test_every_variant_has_a_line(unit, results):
 def test_each_softmax_has_its_long_rows_beside_its_short_ones(results):
     """In the table of each variant, with what `make accuracy LENGTHS=1` has kept."""
     made_of = tables(accuracy.page(results, LONG))
-    for unit in filter(is_softmax, UNITS.values()):
+    for unit in filter(is_softmax, ROW_UNITS.values()):
         titles, *lines = made_of[unit.title]
         for line, variant in zip(lines, unit.variants, strict=True):
             shown = [float(line[titles.index(f"KL, {keys} keys")]) for keys in accuracy.LONG]
@@ -281,7 +281,7 @@ def test_the_frontier_is_what_none_beats(results, without):
 
     Without the exact LayerNorm, that a softmax stores less would count if kinds were mixed.
     """
-    units = [unit for unit in UNITS.values() if unit.name != without]
+    units = [unit for unit in ROW_UNITS.values() if unit.name != without]
     found = frontier.points([result for result in results if result.unit.name != without])
     units = {unit.name: digits_accuracy.network_variants(unit) for unit in units}
     assert [point.unit.name for point in found] == [n for n, many in units.items() for _ in many]

@@ -20,11 +20,11 @@ from softnorm.models import reference
 from softnorm.models.ailayernorm import AILayerNorm, Channels, reciprocal
 from softnorm.models.e2softmax import E2Softmax, SoftmaxResult
 from softnorm.models.exact_layernorm import ExactLayerNorm
-from softnorm.units import UNITS
+from softnorm.units import ROW_UNITS, UNITS
 from tests.test_commands import command
 
-SOFTMAXES = [unit for unit in UNITS.values() if stand_in.is_softmax(unit)]
-NORMS = [unit for unit in UNITS.values() if not stand_in.is_softmax(unit)]
+SOFTMAXES = [unit for unit in ROW_UNITS.values() if stand_in.is_softmax(unit)]
+NORMS = [unit for unit in ROW_UNITS.values() if not stand_in.is_softmax(unit)]
 
 
 def lines(what):

@@ -232,7 +232,7 @@ def test_beats(s, r, data, last, err_keep, pulses, drained):
 def test_masks_go_on():
     got = ResidualAdd(2, 16).beats(beats(2, [MASKED, HALF]), beats(2, [ONE, HALF]))
     assert got.keep.tolist() == [[True, True], [True, False]]
-    assert got.strb.tolist() == [[False, True], [True, True]]
+    assert got.strb.tolist() == [[False, True], [True, False]]
 
 
 def test_rows():

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import inspect
 import json
 import os
 import signal
@@ -19,7 +20,7 @@ from softnorm.flow import tools
 from softnorm.flow.mutate import induct, netlist, play, prove, report, results, run
 from softnorm.flow.mutate.netlist import Mutant, MutateError
 from softnorm.flow.mutate.results import HOLE, KILLED, PROVED, Result, Verdict, Waiver
-from softnorm.units import UNITS, get
+from softnorm.units import DESIGNS, UNITS, get
 
 UNIT, SMALLEST = get("e2softmax"), {"LANES": 2, "MAX_LEN": 3}
 FEW = [play.Scenario(test, 1, 50) for test in ("smoke", "errors", "timing")]
@@ -273,7 +274,10 @@ def test_figures_age_by_what_a_unit_s_mutants_are_played_with():
     judges = {name: set(results.judges(unit)) for name, unit in UNITS.items()}
     models, values = results.ROOT / "models", results.ROOT / "tb/stimulus/values.py"
     assert {name for name in UNITS if models / "rexp.py" in judges[name]} == {"rexp"}
-    assert all(models / f"{name}.py" in judges[name] for name in UNITS)
+    own = {
+        name: models / f"{unit.model.__module__.split('.')[-1]}.py" for name, unit in UNITS.items()
+    }
+    assert all(own[name] in judges[name] for name in UNITS)
     assert all(values in of for of in judges.values())
     # What is loaded in fact; beside it nothing but the registry, which has every unit.
     text = """
@@ -288,6 +292,9 @@ def test_figures_age_by_what_a_unit_s_mutants_are_played_with():
     folders = [results.ROOT / name for name in results._JUDGES]
     loaded = {Path(line).resolve() for line in said.stdout.splitlines() if line != "None"}
     loaded = {path for path in loaded if path.parent in folders and path != results._REGISTRY}
+    # Nor the descriptors of what is no unit of the bench.
+    others = [type(one) for name, one in DESIGNS.items() if name not in UNITS]
+    loaded -= {Path(inspect.getfile(one)).resolve() for one in others}
     missing = loaded.difference(*judges.values())
     assert len(missing) < len(loaded)
     for path in missing:

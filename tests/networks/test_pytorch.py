@@ -36,7 +36,7 @@ from softnorm.models import ptf, reference  # noqa: E402
 from softnorm.models.ailayernorm import AILayerNorm  # noqa: E402
 from softnorm.models.e2softmax import E2Softmax  # noqa: E402
 from softnorm.models.quantise import quantise_logits  # noqa: E402
-from softnorm.units import UNITS  # noqa: E402
+from softnorm.units import ROW_UNITS, UNITS  # noqa: E402
 from softnorm.units.unit import ParameterError  # noqa: E402
 from tests.docs.test_docs import blocks  # noqa: E402
 
@@ -425,7 +425,7 @@ class Plain(nn.Module):
         return self.softmax(logits) @ x
 
 
-@pytest.mark.parametrize("unit", UNITS)
+@pytest.mark.parametrize("unit", ROW_UNITS)
 def test_every_unit_has_its_place_in_a_plain_network(unit):
     torch.manual_seed(1)
     model, x = Plain().eval(), torch.randn(20, 9, 16)

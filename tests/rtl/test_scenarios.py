@@ -104,7 +104,7 @@ def test_each_value_of_a_small_setting_comes_in_eight(unit):
     make = maker(unit)
     eight = scenarios._each_value(make)
     assert len(eight) == 8
-    for name, values in make.drawn.items():
+    for name, values in scenarios._choices(make).items():
         assert len({settings[name] for settings in eight}) == min(8, len(values))
 
 
@@ -115,7 +115,7 @@ def test_climbs_have_every_size_as_a_rise_and_as_a_distance_to_the_last_beat(uni
     for row in scenarios._climbs(make):
         maxima = row.x.astype(int).reshape(-1, make.lanes).max(axis=1)
         assert (np.diff(maxima) >= 0).all()
-        some = tuple(row.settings[name] for name in make.drawn)
+        some = tuple(row.settings[name] for name in scenarios._choices(make))
         rises |= {(some, rise) for rise in np.diff(maxima).tolist()}
         below |= {(some, size) for size in (maxima[-1] - maxima[:-1]).tolist()}
     wanted = set(scenarios._sizes(make, 84).tolist())
@@ -132,9 +132,9 @@ def test_distances_are_all_there_under_each_setting(unit):
     seen = {}
     for row in scenarios._distances(make):
         assert row.x.max() == high
-        some = tuple(row.settings[name] for name in make.drawn)
+        some = tuple(row.settings[name] for name in scenarios._choices(make))
         seen.setdefault(some, set()).update((high - row.x.astype(int)).tolist())
-    assert len(seen) == (8 if make.drawn else 1)
+    assert len(seen) == (8 if scenarios._choices(make) else 1)
     assert all(distances == every for distances in seen.values())
 
 

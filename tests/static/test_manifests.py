@@ -15,7 +15,7 @@ from pyslang.driver import Driver
 from softnorm.flow import tools
 from softnorm.flow.paths import ROOT, RTL
 from softnorm.flow.static import generate
-from softnorm.flow.static.designs import DESIGNS
+from softnorm.flow.static.systems import SYSTEMS
 from softnorm.units import UNITS
 
 FUSESOC = Path(sys.executable).parent / "fusesoc"
@@ -124,12 +124,12 @@ def test_who_takes_all_gets_each_file_once(listed):
 
 
 @manifests
-@pytest.mark.parametrize("design", DESIGNS.values(), ids=DESIGNS)
-def test_who_takes_a_design_gets_its_units_and_nothing_else(listed, design):
-    files = listed(design.name)
+@pytest.mark.parametrize("system", SYSTEMS.values(), ids=SYSTEMS)
+def test_who_takes_a_system_gets_its_units_and_nothing_else(listed, system):
+    files = listed(system.name)
     assert len(set(files)) == len(files)
-    assert {*files} == {*design.rtl}
-    assert tuple(files[-len(design.files) :]) == design.files
+    assert {*files} == {*system.rtl}
+    assert tuple(files[-len(system.files) :]) == system.files
 
 
 @manifests

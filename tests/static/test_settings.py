@@ -78,14 +78,14 @@ def disagreements(unit):
     later = set()
     if len(dataclasses.fields(unit.model)) > len(unit.defaults) + len(unit.features):
         later = LATER[unit.name]
-    for call in (unit.model.__call__, unit.model.trace):
+    for call in (unit.model.__call__, *([] if unit.cell else [unit.model.trace])):
         arguments = inspect.signature(call).parameters.values()
         if {one.name for one in arguments if one.kind is one.KEYWORD_ONLY} != free | later:
             found.append(f"{call.__name__} of the model")
     if isinstance(unit, SoftmaxUnit):
         if not set(unit.quantise(np.zeros((1, 1)), 4)[1]) <= free:
             found.append("quantise")
-    elif set(unit.quantise(*folded())[1]) != {*names} - {"bank"}:
+    elif not unit.cell and set(unit.quantise(*folded())[1]) != {*names} - {"bank"}:
         found.append("quantise")
     page = (ROOT / f"docs/units/{unit.name}.md").read_text(encoding="utf-8")
     if re.findall(r"^\| setting `cfg_(\w+)_i` \|", page, re.M) != names:

@@ -14,11 +14,11 @@ import pytest
 from softnorm.flow import tools
 from softnorm.flow.paths import ROOT, RTL
 from softnorm.flow.static import registers
-from softnorm.flow.static.designs import DESIGNS
+from softnorm.flow.static.systems import SYSTEMS
 from tests.bench import foreign_run
 
 HERE = ROOT / "tests/wrap"
-WRAP = DESIGNS["e2softmax_axil"]
+WRAP = SYSTEMS["e2softmax_axil"]
 FILES = WRAP.rtl
 AXIL, QUEUE, TOP = "wrap/sn_axil.sv", "wrap/sn_row_queue.sv", "wrap/e2softmax_axil.sv"
 REGS = "wrap/e2softmax_axil_regs.sv"

@@ -9,11 +9,11 @@ from softnorm.flow import tools
 from softnorm.flow.errors import UserError
 from softnorm.flow.paths import ROOT, RTL
 from softnorm.flow.ppa import fpga
-from softnorm.flow.static.designs import DESIGNS
+from softnorm.flow.static.systems import SYSTEMS
 from tests.bench import foreign_run
 from tests.bench.foreign_run import ANY
 
-CHAIN = DESIGNS["block_chain"]
+CHAIN = SYSTEMS["block_chain"]
 FILES = [str(RTL / file) for file in CHAIN.rtl]
 TOP = "example/block_chain.sv"
 SLOW = pytest.mark.slow

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Designs made of units: not in the registry, but with manifests of their own (rtl/designs.hjson)."""
+"""Systems made of units: not in the registry, but with manifests of their own (rtl/systems.hjson)."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from pathlib import Path
 
 import hjson
 
-from softnorm.units import UNITS
+from softnorm.units import DESIGNS
 
 from ..paths import RTL
 from .lint import Source
 
 
 @dataclass(frozen=True)
-class Design:
+class System:
     """rtl/<folder>/<name>.sv, a top module that instantiates units.
 
     about  what it is, for manifests
@@ -37,7 +37,7 @@ class Design:
     def rtl(self) -> tuple[str, ...]:
         """All files below rtl/, those of the units first, in compile order."""
         return (
-            *dict.fromkeys(file for unit in self.units for file in UNITS[unit].rtl),
+            *dict.fromkeys(file for unit in self.units for file in DESIGNS[unit].rtl),
             *self.files,
         )
 
@@ -53,12 +53,12 @@ class Design:
         )
 
 
-def _read() -> dict[str, Design]:
-    listed = hjson.loads((RTL / "designs.hjson").read_text(encoding="utf-8"))["designs"]
+def _read() -> dict[str, System]:
+    listed = hjson.loads((RTL / "systems.hjson").read_text(encoding="utf-8"))["systems"]
     made = [
-        Design(**{**one, "units": tuple(one["units"]), "own": tuple(one["own"])}) for one in listed
+        System(**{**one, "units": tuple(one["units"]), "own": tuple(one["own"])}) for one in listed
     ]
-    return {design.name: design for design in made}
+    return {system.name: system for system in made}
 
 
-DESIGNS = _read()
+SYSTEMS = _read()
