@@ -51,6 +51,7 @@ CARRY_SUM = Setting("carry_sum", range(SUM_LIMIT + 1), "sum of the blocks before
 
 # What 23/16 is as M: with S = _POINT + F - EXP_FRAC the codes are those of frac = F.
 _MULT, _POINT = 184 - 128, 7
+_SMALLEST = 5  # weights of a sum at an edge, each in each lane
 
 _EACH = 7  # of the differences at a scale's thresholds, one in so many has its own row
 
@@ -313,7 +314,15 @@ class E2SoftmaxUnit(SoftmaxUnit):
                 d = -(-t >> 16 - shift) if shift <= 16 else t << shift - 16
                 found |= {d - 1, d}
             distances = np.array([0, *sorted(d for d in found if 0 < d <= high - low)])
-            weights = weight(log2exp_scaled(distances, mult, shift, half), half)
+            codes = log2exp_scaled(distances, mult, shift, half)
+            weights = weight(codes, half)
+            # The first difference of the top code, which in half octaves no sum shows.
+            if half and codes[-1] == top:
+                low_by = int(distances[codes.argmax()])
+                yield Edge(
+                    np.array([high, high - low_by]).astype(dtype),
+                    {"mult": mult, "shift": shift, "fmt": 1},
+                )
             # A few of them, all at the one shift that has no other beside it.
             entries = np.arange(len(distances))
             if shift != 16:
@@ -414,6 +423,14 @@ class E2SoftmaxUnit(SoftmaxUnit):
                 distances = [0, *sorted(found)]
                 at = min(2 * pair, len(distances))
                 distances[at:at] = [distance, distance]
+                yield Edge((127 - np.array(distances)).astype(np.int8), settings)
+        # The smallest weights, each in each lane, in a sum that just reaches a place.
+        reach = sorted(Filler(weights).below(places[0] - int(weights[0]), most)[0])
+        for one in dict.fromkeys(reach[-_SMALLEST:]):
+            for lane in range(lanes):
+                distances = [0, *reach]
+                distances.remove(one)
+                distances.insert(min(lane, len(distances)), one)
                 yield Edge((127 - np.array(distances)).astype(np.int8), settings)
         for lane in range(lanes):
             masked = (lane - len(below)) % lanes

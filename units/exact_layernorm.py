@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from softnorm.models.channels import MAX_ALPHA
+from softnorm.models.channels import MAX_ALPHA, ChannelSet
 from softnorm.models.exact_layernorm import MEAN_FRAC, ExactLayerNorm
 
 from .ailayernorm import SIDES, AILayerNormUnit, Wanted, by_channels, named, outputs_wanted
@@ -81,6 +81,7 @@ class ExactLayerNormUnit(AILayerNormUnit):
     def edges(self, parameters: Parameters) -> Iterator[Edge]:
         yield from super().edges(parameters)
         yield from self._squares(parameters)
+        yield from self._ties(parameters)
 
     def _squares(self, parameters: Parameters) -> Iterator[Edge]:
         """Rows of three elements whose variance is close to where the root's last bits change.
@@ -105,6 +106,20 @@ class ExactLayerNormUnit(AILayerNormUnit):
                 channels = self._ends(parameters, beta=0)
                 channels.values["alpha"][:3] = alpha[row % 8]
                 yield Edge(u[row].astype(np.uint8), {"gfrac": 7, "ofrac": 6}, channels=channels)
+
+    def _ties(self, parameters: Parameters) -> Iterator[Edge]:
+        """Rows of two values as often: one below and above the mean, and half a step of output.
+
+        D is a power of four: an inverse deviation that is a bit too small rounds the other way.
+        """
+        gamma = np.resize([1, 3, 5, -1, -3, 7], parameters["MAX_LEN"]).astype(np.int8)
+        longest = parameters["MAX_LEN"].bit_length()
+        for length in (1 << n for n in range(1, longest)):
+            for alpha, bit in [(0, n) for n in range(8)] + [(3, n) for n in range(5, 8)]:
+                channels = self._ends(parameters, alpha=alpha, beta=0)
+                channels = ChannelSet({**channels.values, "gamma": gamma})
+                x = np.arange(length) % 2 << bit
+                yield Edge(x.astype(np.uint8), {"gfrac": 2, "ofrac": 1}, channels=channels)
 
     def storage(self, parameters: Parameters) -> dict[str, tuple[int, int]]:
         lanes = parameters["LANES"]

@@ -32,6 +32,9 @@ _CHANCE = 2.0  # times that they would have met in the random runs, were they in
 ALL = (1 << 64) - 1
 Bit = tuple[int, int]  # a bit of the state: its literal now, and in the next clock
 Statement = tuple[Bit, ...]  # never all 1
+# A gate's literals in both circuits; then its inputs: gates (numbers), -1 where the two are the
+# same, None where they are opposite.
+Gate = tuple[int | None, ...]
 
 
 @dataclass
@@ -54,12 +57,18 @@ class Effort:
 class Encoding:
     """A circuit's gates in a SAT solver, as far as questions need them."""
 
-    def __init__(self, circuit: Simulation, effort: Effort) -> None:
+    def __init__(self, circuit: Simulation, effort: Effort, pairs: Sequence[Gate] = ()) -> None:
         self.circuit, self._effort = circuit, effort
         self._solver = Solver(name="glucose4")
         self._coded = {0}
         self._top = self._zero = circuit.size
         self.clause(-self._zero)
+        self._pairs = pairs
+        self._in: dict[int, list[int]] = {}  # variable -> gates that have it
+        for n, (one, other, *_) in enumerate(pairs):
+            for literal in (one, other):
+                self._in.setdefault(literal >> 1, []).append(n)
+        self._differs: dict[int, int] = {}  # gate -> the solver's variable
 
     def __enter__(self) -> Encoding:
         return self
@@ -84,6 +93,8 @@ class Encoding:
             if variable in self._coded:
                 continue
             self._coded.add(variable)
+            for gate in self._in.get(variable, ()):
+                self._pair(gate)
             if variable in self.circuit.gates:
                 one, other = (self._literal(each) for each in self.circuit.gates[variable])
                 self.clause(-variable, one)
@@ -91,6 +102,24 @@ class Encoding:
                 self.clause(variable, -one, -other)
                 stack += [each >> 1 for each in self.circuit.gates[variable]]
         return self._literal(literal)
+
+    def _pair(self, gate: int) -> None:
+        """Both gates of a pair differ only where an input does: said, not searched for."""
+        one, other, *inputs = self._pairs[gate]
+        if any(literal >> 1 not in self._coded for literal in (one, other)):
+            return
+        a, b, differs = self._literal(one), self._literal(other), self._difference(gate)
+        self.clause(-differs, a, b)
+        self.clause(-differs, -a, -b)
+        self.clause(differs, -a, b)
+        self.clause(differs, a, -b)
+        if inputs and None not in inputs:
+            self.clause(-differs, *(self._difference(each) for each in inputs if each >= 0))
+
+    def _difference(self, gate: int) -> int:
+        if gate not in self._differs:
+            self._differs[gate] = self.new()
+        return self._differs[gate]
 
     def _literal(self, literal: int) -> int:
         variable = literal >> 1 or self._zero
@@ -151,6 +180,7 @@ class Induction:
     high     an input that is 0 rarely, in random runs
     bits     of the state that statements are made of
     apart    bits that tell that two others differ -> the two
+    pairs    gates that exist twice
     """
 
     def __init__(
@@ -161,8 +191,10 @@ class Induction:
         bits: Sequence[Bit],
         apart: Mapping[Bit, tuple[Bit, Bit]],
         effort: Effort,
+        pairs: Sequence[Gate] = (),
     ) -> None:
-        self._encoding, self._circuit, self._started = Encoding(circuit, effort), circuit, started
+        self._encoding = Encoding(circuit, effort, pairs)
+        self._circuit, self._started = circuit, started
         self._effort = effort
         self._of = {now >> 1: (now, then) for now, then in bits}
         self._apart = {one[0] >> 1: (bit, both) for bit, both in apart.items() for one in both}

@@ -25,11 +25,13 @@ from ..errors import UserError
 from ..paths import ROOT, RTL
 from ..static.lint import Source, elaborate, source, warnings
 
-VERSION = 1  # of how a netlist and its mutants are made
+VERSION = 2  # of how a netlist and its mutants are made
 MODES = ("inv", "const0", "const1", "cnot0", "cnot1")
 CHOSEN, SELECT, LOAD = "sn_chosen", "sn_select", "sn_load"
 # A mutated clock is no fault of the logic, and a simulator gives it races.
 _CLOCKS = frozenset({"CLK", "WR_CLK", "RD_CLK"})
+# A memory is read without a clock here, its register beside it: a clocked read alone has these.
+_NO_PINS = frozenset({"RD_EN", "RD_ARST", "RD_SRST"})
 FLAT = ("flatten", "opt_clean", "memory_collect")
 
 
@@ -154,7 +156,7 @@ def draw(
     given = Source(given.top, rtl.parent, files, given.parameters)
     flat = [*elaborate(given), *FLAT]
     listed, script = folder / "list.txt", folder / "mutate.ys"
-    drawn = count + count // 32 + 8  # mutants of clocks go
+    drawn = count + count // 32 + 8  # some go
     _yosys(unit, [*flat, f"mutate -list {drawn} -seed {seed} -o {listed}"], given.root)
     lines = listed.read_text(encoding="utf-8").splitlines()
     found = _read(lines, count)
@@ -180,13 +182,13 @@ def _yosys(unit: Unit, passes: Sequence[str], root: Path) -> None:
 
 
 def _read(lines: Sequence[str], count: int) -> list[Mutant]:
-    """Yosys' list of mutants, those of clocks left out; `count` at the most."""
+    """Yosys' list of mutants, those of clocks and of no pin left out; `count` at the most."""
     found: list[Mutant] = []
     for line in lines:
         words = shlex.split(line.replace("\\", "\\\\"))[1:]
         pairs = list(zip(words[::2], words[1::2], strict=True))
         given: Mapping[str, str] = dict(pairs)
-        if given["-port"] in _CLOCKS or len(found) == count:
+        if given["-port"] in _CLOCKS | _NO_PINS or len(found) == count:
             continue
         places = [value for name, value in pairs if name == "-src"]
         found.append(

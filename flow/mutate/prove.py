@@ -25,7 +25,7 @@ from .. import tools
 from . import induct
 from .netlist import CHOSEN, Mutant, Mutants, MutateError
 
-VERSION = 16  # of the proofs that are kept
+VERSION = 17  # of the proofs that are kept
 _LOWERED = 12  # version of how a circuit is made
 _TRIES = 6  # with more flip-flops apart
 _RUNS, _CLOCKS = 256, 128  # of random inputs
@@ -248,6 +248,7 @@ class _Pair:
         self._gates = [
             (right[n], wrong[n]) for n, _, _ in circuit.gates if right[n] | 1 != wrong[n] | 1
         ]
+        self._pairs = _pairs(circuit, right, wrong)
         takes = [(one, _of(right, what), _of(wrong, what)) for one, what in circuit.states]
         self.flip_flops = [(started, 1), (reset_before, fixed[reset] ^ 1)]
         self.flip_flops += [(state[one], what) for one, what, _ in takes]
@@ -285,7 +286,7 @@ class _Pair:
     def same_anywhere(self, effort: induct.Effort) -> bool:
         """Whether `bad` is 1 in no state at all."""
         circuit = self._simulation()
-        with induct.Encoding(circuit, effort) as encoding:
+        with induct.Encoding(circuit, effort, self._pairs) as encoding:
             found = encoding.solve(encoding.code(self.bad))
             if found is None:
                 # Signal by signal, those that random values do not tell apart.
@@ -304,13 +305,33 @@ class _Pair:
         """Whether `bad` is proved never to be 1; else flip-flops that should exist twice."""
         apart = {bit: (self._right[one], self._wrong[one]) for one, bit in self._apart.items()}
         bits = [*self._right.values(), *self._wrong.values()]
-        about = (self._simulation(), self.started, self._reset >> 1, bits, apart, effort)
-        with induct.Induction(*about) as work:
+        about = (self._simulation(), self.started, self._reset >> 1, bits, apart)
+        with induct.Induction(*about, effort, self._pairs) as work:
             if work.never(self.bad):
                 return True, []
             last = work.last
         reached = self.reached.items() if last else ()
         return False, [one for one, here in reached if last[here >> 1] ^ here & 1]
+
+
+def _pairs(circuit: Circuit, right: Sequence[int], wrong: Sequence[int]) -> list[induct.Gate]:
+    """The circuit's gates and flip-flops that are not the same literal in unit and mutant."""
+    number: dict[int, int] = {}  # variable of the circuit -> place
+    pairs: list[induct.Gate] = []
+
+    def place(variable: int) -> int | None:
+        if right[variable] == wrong[variable]:
+            return -1
+        return None if right[variable] == wrong[variable] ^ 1 else number[variable]
+
+    leaves = [(literal >> 1, ()) for literal, _ in circuit.states]
+    gates = [(n, (a >> 1, b >> 1)) for n, a, b in circuit.gates]
+    for n, inputs in [*leaves, *gates]:
+        if right[n] | 1 == wrong[n] | 1:
+            continue
+        number[n] = len(pairs)
+        pairs.append((right[n], wrong[n], *(place(each) for each in inputs)))
+    return pairs
 
 
 def _of(value: Sequence[int], literal: int) -> int:

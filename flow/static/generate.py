@@ -20,6 +20,7 @@ from softnorm.units.unit import Rom, Unit
 
 from .. import drawings
 from ..paths import ROOT, RTL, write_whole
+from . import registers
 
 
 def version() -> str:
@@ -31,7 +32,7 @@ def files() -> dict[Path, str]:
     """All derived files: path -> content."""
     made = {RTL / package_file(unit): package(unit) for unit in UNITS.values() if unit.roms()}
     made |= {ROOT / "Bender.yml": bender(), **cores()}
-    return {**made, **drawings.files()}
+    return {**made, **registers.files(), **drawings.files()}
 
 
 def write(files: Mapping[Path, str]) -> list[Path]:
@@ -143,7 +144,8 @@ def bender() -> str:
         "",
         "sources:",
     ]
-    for files in _groups().values():
+    wraps = {wrap.name: list(wrap.rtl) for wrap in registers.WRAPS}
+    for files in (_groups() | wraps).values():
         for users, several in itertools.groupby(files, _users):
             lines += [f"  - target: {_chosen_by(users)}", "    files:"]
             lines += [f"      - rtl/{file}" for file in several]
@@ -151,11 +153,17 @@ def bender() -> str:
 
 
 def _users(file: str) -> tuple[str, ...]:
-    return tuple(unit.name for unit in UNITS.values() if file in unit.rtl)
+    return tuple(name for name, files in _takers().items() if file in files)
+
+
+def _takers() -> dict[str, tuple[str, ...]]:
+    """What has a manifest target of its own, and its files."""
+    units = {unit.name: unit.rtl for unit in UNITS.values()}
+    return units | {wrap.name: (*units[wrap.unit], *wrap.rtl) for wrap in registers.WRAPS}
 
 
 def _chosen_by(users: Sequence[str]) -> str:
-    others = [name for name in UNITS if name not in users]
+    others = [name for name in _takers() if name not in users]
     # One of the users' targets, or no unit's at all.
     return f"any({', '.join(users)}, not(any({', '.join(others)})))" if others else '"*"'
 
@@ -166,9 +174,11 @@ IP = "softnorm:ip:{}:{}"
 
 def cores() -> dict[Path, str]:
     """FuseSoC's manifests: a core a unit and a core a shared cell, each beside its files, and
-    softnorm.core, which has all units."""
+    softnorm.core, which has all; those that put registers in front of a unit need its core."""
     groups = _groups()
-    every = _core(IP, "softnorm", _ABOUT, [], list(UNITS), IP) + _target(*_LINT, next(iter(UNITS)))
+    wraps = [wrap.name for wrap in registers.WRAPS]
+    every = _core(IP, "softnorm", _ABOUT, [], [*UNITS, *wraps], IP)
+    every += _target(*_LINT, next(iter(UNITS)))
     made = {ROOT / "softnorm.core": every}
     cells = {PurePath(file).stem: file for file in groups["common"]}
     for name, file in cells.items():
@@ -181,6 +191,10 @@ def cores() -> dict[Path, str]:
         about = f"{unit.title}, of softnorm"
         path = RTL / unit.folder / f"{name}.core"
         made[path] = _core(IP, name, about, groups[name], needs, CELL) + _targets(unit)
+    for wrap in registers.WRAPS:
+        about = f"{UNITS[wrap.unit].title} behind registers on AXI4-Lite, of softnorm"
+        core = _core(IP, wrap.name, about, wrap.rtl, [wrap.unit], IP)
+        made[RTL / f"wrap/{wrap.name}.core"] = core + _target(*_LINT, wrap.name)
     return made
 
 

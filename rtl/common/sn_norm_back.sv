@@ -86,7 +86,7 @@ module sn_norm_back #(
       index_q <= '0;
     end else if (advance) begin
       valid_q <= valid[StOut-1:0];
-      if (valid_i) index_q <= last_i ? '0 : index_q + IndexW'(1);
+      index_q <= (valid_i && !last_i) ? index_q + IndexW'(1) : '0;  // a row has no gaps
     end
   end
 

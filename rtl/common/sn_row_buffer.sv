@@ -49,8 +49,9 @@ module sn_row_buffer #(
   output logic              last_o,
   output logic [ROW_W-1:0]  row_o
 );
-  localparam int PtrW = $clog2(DEPTH);
-  localparam int CntW = $clog2(DEPTH + 1);
+  localparam int PtrW  = $clog2(DEPTH);
+  localparam int CntW  = $clog2(DEPTH + 1);
+  localparam int OpenW = $clog2(MAX_BEATS + 1);
 
   function automatic logic [PtrW-1:0] next(input logic [PtrW-1:0] ptr);
     next = (ptr == PtrW'(DEPTH - 1)) ? '0 : ptr + PtrW'(1);
@@ -58,7 +59,7 @@ module sn_row_buffer #(
 
   logic [PtrW-1:0] wr_ptr_q, rd_ptr_q, row_wr_ptr_q, row_rd_ptr_q;
   logic [CntW-1:0] free_q, free_d;  // slots not taken
-  logic [CntW-1:0] open_q;          // beats of the row in pass 1 that have left it
+  logic [OpenW-1:0] open_q, open_d; // beats of the row in pass 1 that have left it
   logic [CntW-1:0] closed_q;        // beats of closed rows, not read yet
   logic            ready_q, valid_q, start_q;
   logic            rd_beat, rd_row, rd_all;
@@ -66,6 +67,7 @@ module sn_row_buffer #(
   assign rd_beat = advance_i && closed_q != '0;
   // The beat read now starts a row when the one read before it ended one (or there was none).
   assign rd_row  = rd_beat && (start_q || last_o);
+  assign open_d  = open_q + OpenW'(done_i);
   assign free_d  = free_q - CntW'(take_i) + CntW'(rd_all);
 
   always_ff @(posedge clk_i or negedge rst_ni) begin
@@ -83,8 +85,8 @@ module sn_row_buffer #(
     end else begin
       free_q   <= free_d;
       ready_q  <= free_d != '0;
-      open_q   <= close_i ? '0 : open_q + CntW'(done_i);
-      closed_q <= closed_q - CntW'(rd_beat) + (close_i ? open_q + CntW'(done_i) : '0);
+      open_q   <= close_i ? '0 : open_d;
+      closed_q <= closed_q - CntW'(rd_beat) + (close_i ? CntW'(open_d) : '0);
       if (wr_en_i) wr_ptr_q <= next(wr_ptr_q);
       if (close_i) row_wr_ptr_q <= next(row_wr_ptr_q);
       if (rd_row) row_rd_ptr_q <= next(row_rd_ptr_q);

@@ -108,7 +108,7 @@ module sn_row_guard #(
       first_o        <= first;
       stored_last_o  <= s_axis_tlast || at_end;
       close_o        <= s_axis_tlast;
-      row_err_len_o  <= new_len_err || (!first && row_err_len_o);
+      row_err_len_o  <= new_len_err;  // so are all beats of the row behind it
       row_err_keep_o <= keep_bad || (!first && row_err_keep_o);
       if (first) cfg_o <= cfg_i;
     end

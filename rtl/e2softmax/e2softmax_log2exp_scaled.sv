@@ -5,12 +5,18 @@
 //   code = min(top, (M t + 2^15) >> 16)                            top = 15 (EXP_FRAC = 1: 31)
 //
 //   IN_W > 8:  d_i [IN_W] --> shifter --> t [13 + EXP_FRAC], beyond? --[STAGES]--> x M --> round --> code_o
-//   IN_W = 8:  d_i [8] -----------------------------------------> x M --> >> S --> round --> code_o
+//   IN_W = 8:  d_i [8] --[STAGES]--> x M --> shifter --> r [5 + EXP_FRAC], beyond? ------> round --> code_o
 //
 // From t = 2^(13 + EXP_FRAC) on the code is the top one, so that the shifter puts out the bits below
 // and one that tells of any above: the product is one of 8 x 13 (14) bits, whatever IN_W. An int8
 // difference is narrower than that, and is multiplied first: up to S = 16 the shifts commute with the
-// product, and from 17 on both ways give 0.
+// product, and from 17 on both ways give 0. Below S = 3 - EXP_FRAC each difference but 0 has the top
+// code, as it has there.
+//
+// The product is by radix-4 digits of t, a row for two bits: 0, M, 2 M or 3 M. M is the row's, so that
+// 3 M is made once for all lanes: equal logic of equal inputs is one in a netlist.
+//
+//   t = 1101 = 3, 1:   row[0] = M,  row[1] = 3 M << 2
 //
 // Half is rounded up: (p + 2^15) >> 16 equals ((p >> 15) + 1) >> 1, so only one bit below the result is
 // kept. STAGES registers lie between shifter and product: shift_i comes with d_i, mult_i STAGES clocks
@@ -28,18 +34,30 @@ module e2softmax_log2exp_scaled #(
   input  logic [6:0]        mult_i,   // M - 128
   output logic [CODE_W-1:0] code_o
 );
-  // raw: one bit below the code, the code, and what is above it.
-  localparam int RawW = (IN_W == 8) ? 17 : 6 + EXP_FRAC;
+  localparam bit Narrow = IN_W == 8;
+  localparam int TW     = Narrow ? 8 : 13 + EXP_FRAC;
+  localparam int Digits = (TW + 1) / 2;
+  localparam int ProdW  = TW + 8;
+  localparam int Least  = 3 - EXP_FRAC;  // of S, where IN_W = 8
+  localparam int RawW   = CODE_W + 2;    // one bit below the code, it, and one above
+  // The shifter: bits in, of which LeftW come out, by up to 2^Steps - 1.
+  localparam int Steps  = Narrow ? 4 : 6;
+  localparam int ShiftW = Narrow ? ProdW + 1 - Least : 48;  // d << 16: what is left of it after >> S is t
+  localparam int LeftW  = Narrow ? CODE_W + 1 : TW;
 
+  logic [TW-1:0]     t;
+  logic [7:0]        m;
+  logic [9:0]        thrice;
+  logic [ProdW-1:0]  product;
+  logic [ShiftW-1:0] whole;
+  logic [Steps-1:0]  place;
+  logic [LeftW-1:0]  left;
+  logic              far, beyond;
   logic [RawW-1:0]   raw;
-  logic              beyond;
   logic [CODE_W-1:0] rounded;
   logic              saturate;
 
-  if (IN_W == 8) begin : gen_narrow
-    logic [7:0]  d;
-    logic [15:0] product;
-
+  if (Narrow) begin : gen_narrow
     sn_pipe #(
       .W     (8),
       .STAGES(STAGES)
@@ -47,57 +65,88 @@ module e2softmax_log2exp_scaled #(
       .clk_i,
       .en_i  (1'b1),
       .data_i(d_i),
-      .data_o(d)
+      .data_o(t)
     );
 
-    assign product = 16'(d) * {8'b0, 1'b1, mult_i};
-    assign raw     = {product, 1'b0} >> shift_i;
-    assign beyond  = 1'b0;
+    assign m      = (shift_i > 6'd16) ? 8'd0 : {1'b1, mult_i};
+    assign place  = (shift_i < 6'(Least)) ? 4'd0 : 4'(shift_i - 6'(Least));
+    assign whole  = product[ProdW-1:Least-1];
+    assign raw    = {1'b0, left};
+    assign beyond = far;
   end else begin : gen_wide
-    localparam int TW    = 13 + EXP_FRAC;
-    localparam int WideW = 48;  // d << 16: what is left of it after >> S is t
-
-    logic [TW-1:0] t;
-    logic [TW+7:0] product;
-
-    // The largest step first. What no later step brings back into t is known to be beyond it.
-    for (genvar n = 0; n < 6; n++) begin : gen_step
-      localparam int               Step = 1 << (5 - n);
-      localparam int               Over = (WideW > TW - 1 + Step) ? WideW - (TW - 1 + Step) : 0;
-      localparam logic [WideW-1:0] Kept = {WideW{1'b1}} >> Over;
-      logic [WideW-1:0] prev, shifted, left;
-      logic             far_prev, far;
-      if (n == 0) begin : gen_first
-        assign prev     = WideW'({d_i, 16'b0});
-        assign far_prev = 1'b0;
-      end else begin : gen_next
-        assign prev     = gen_step[n-1].left;
-        assign far_prev = gen_step[n-1].far;
-      end
-      assign shifted = shift_i[5-n] ? prev >> Step : prev;
-      assign left    = shifted & Kept;
-      assign far     = far_prev || (shifted & ~Kept) != '0;
-    end
-
     sn_pipe #(
       .W     (1 + TW),
       .STAGES(STAGES)
     ) u_t (
       .clk_i,
       .en_i  (1'b1),
-      .data_i({gen_step[5].far, gen_step[5].left[TW-1:0]}),
+      .data_i({far, left}),
       .data_o({beyond, t})
     );
 
-    assign product = (TW + 8)'(t) * (TW + 8)'({1'b1, mult_i});
-    assign raw     = product[TW+7:15];
-
-    logic unused;
-    assign unused = ^{gen_step[5].left[WideW-1:TW], product[14:0]};
+    assign m     = {1'b1, mult_i};
+    assign place = shift_i;
+    assign whole = ShiftW'({d_i, 16'b0});
+    assign raw   = product[ProdW-1:15];
   end
 
+  // ------------------------------------------------------------------------------------- the product
+  // The two lowest bits of a sum are done, the others go on to the next digit. The carries are written
+  // out: `+` is mapped to adders that look ahead, larger by a third.
+  logic [2*Digits-1:0] bits;
+  assign thrice = 10'(m) + {1'b0, m, 1'b0};
+  assign bits   = (2 * Digits)'(t);
+  for (genvar n = 0; n < Digits; n++) begin : gen_row
+    logic [9:0] row, sum;  // at most 3 M and 4 M
+    assign row = bits[2*n+1] ? (bits[2*n] ? thrice : {1'b0, m, 1'b0}) : {2'b0, m & {8{bits[2*n]}}};
+    if (n == 0) begin : gen_first
+      assign sum = row;
+    end else begin : gen_next
+      logic [9:0] prev;
+      assign prev = {2'b0, gen_row[n-1].sum[9:2]};
+      always_comb begin
+        logic carry;
+        carry = 1'b0;
+        for (int j = 0; j < 10; j++) begin
+          sum[j] = row[j] ^ prev[j] ^ carry;
+          carry  = (row[j] ^ prev[j]) ? carry : prev[j];
+        end
+      end
+    end
+    assign product[2*n+:2] = sum[1:0];
+  end
+  if (ProdW > 2 * Digits) begin : gen_top
+    assign product[ProdW-1:2*Digits] = (ProdW - 2 * Digits)'(gen_row[Digits-1].sum[9:2]);
+  end
+
+  // ------------------------------------------------------------------------------------- the shifter
+  // The largest step first. What no later step brings back is known to be beyond what comes out.
+  for (genvar n = 0; n < Steps; n++) begin : gen_step
+    localparam int                Step = 1 << (Steps - 1 - n);
+    localparam int                Over = (ShiftW > LeftW - 1 + Step) ? ShiftW - (LeftW - 1 + Step) : 0;
+    localparam logic [ShiftW-1:0] Kept = {ShiftW{1'b1}} >> Over;
+    logic [ShiftW-1:0] prev, shifted, rest;
+    logic              far_prev, far_here;
+    if (n == 0) begin : gen_first
+      assign prev     = whole;
+      assign far_prev = 1'b0;
+    end else begin : gen_next
+      assign prev     = gen_step[n-1].rest;
+      assign far_prev = gen_step[n-1].far_here;
+    end
+    assign shifted  = place[Steps-1-n] ? prev >> Step : prev;
+    assign rest     = shifted & Kept;
+    assign far_here = far_prev || (shifted & ~Kept) != '0;
+  end
+  assign left = gen_step[Steps-1].rest[LeftW-1:0];
+  assign far  = gen_step[Steps-1].far_here;
+
+  // -------------------------------------------------------------------------------------- the result
   assign rounded  = raw[CODE_W:1] + CODE_W'(raw[0]);
   // The largest raw value below the cut would round up past the last code.
-  assign saturate = beyond || (raw[RawW-1:CODE_W+1] != '0) || (&raw[CODE_W:0]);
+  assign saturate = beyond || raw[RawW-1] || (&raw[CODE_W:0]);
   assign code_o   = saturate ? '1 : rounded;
+
+  logic unused;
+  assign unused = ^{gen_step[Steps-1].rest[ShiftW-1:LeftW], product};
 endmodule

@@ -13,7 +13,8 @@ module sn_row_buffer_checker #(
   parameter  int READ_DELAY = 0,
   localparam int DEPTH      = MAX_BEATS + TURNAROUND + READ_DELAY,
   localparam int PTR_W      = $clog2(DEPTH),
-  localparam int CNT_W      = $clog2(DEPTH + 1)
+  localparam int CNT_W      = $clog2(DEPTH + 1),
+  localparam int OPEN_W     = $clog2(MAX_BEATS + 1)
 ) (
   input logic             clk_i,
   input logic             rst_ni,
@@ -32,7 +33,7 @@ module sn_row_buffer_checker #(
   input logic [PTR_W-1:0] row_wr_ptr_q,
   input logic [PTR_W-1:0] row_rd_ptr_q,
   input logic [CNT_W-1:0] free_q,
-  input logic [CNT_W-1:0] open_q,
+  input logic [OPEN_W-1:0] open_q,
   input logic [CNT_W-1:0] closed_q,
   input logic             valid_q,
   input logic             start_q,

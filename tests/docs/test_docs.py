@@ -257,7 +257,9 @@ def run_examples(page):
 
 
 def test_python_examples_print_what_they_say():
-    _, files, rtl = run_examples("docs/python.md")
+    if tools.icarus() is None:
+        pytest.skip("Icarus Verilog is not installed")
+    _, files, rtl, _ = run_examples("docs/python.md")
     assert files.splitlines() == [Path(file).name for file in E2SOFTMAX.rtl]
     assert rtl.startswith("True ")
 

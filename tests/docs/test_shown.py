@@ -118,7 +118,10 @@ def test_every_command_that_is_shown_gets_to_its_work(line, monkeypatch):
 LIMITS = {"sim": 600, "conform": 240, "synth": 300, "figures": 300, "generate": 120}
 LIMIT = 60  # seconds; what takes longer is interrupted then
 # What a command may end with where somebody's file, an extra or a regression is not there.
-ABSENT = r"^error: .*(not installed|cannot read|no such file|no regression|needs|say which|missing)"
+ABSENT = (
+    r"^error: .*"
+    r"(not installed|cannot read|no such file|no regression|needs|say which|missing|already)"
+)
 
 
 def share_cache(checkout):

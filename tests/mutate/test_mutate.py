@@ -78,6 +78,14 @@ def test_no_clock_is_mutated_and_every_mode_is_drawn(twin):
     assert all(one.lines for one in made.mutants if "proc" not in one.cell)
 
 
+def test_what_a_memory_read_without_a_clock_has_not_is_not_mutated():
+    """Yosys stops at a memory whose read port, without a clock, has an enable that is not 1."""
+    line = "mutate -mode const0 -module m -cell ring.mem -port {} -portbit 0 -src rtl/a.sv:26.21"
+    ports = ("RD_EN", "RD_SRST", "RD_ARST", "RD_CLK", "RD_ADDR", "WR_EN")
+    found = netlist._read([line.format(port) for port in ports], 9)
+    assert [(one.number, one.port) for one in found] == [(1, "RD_ADDR"), (2, "WR_EN")]
+
+
 @pytest.mark.parametrize("end", ["sn_chosen);", "sn_chosen\n);"])
 def test_a_list_of_ports_may_end_in_a_line_of_its_own(end):
     """As Yosys writes that of a unit with many ports."""

@@ -116,7 +116,7 @@ def test_the_pages_example_is_flagged_and_exact_squares_do_it():
     assert exact.user["imprecise"].tolist() == [0]
 
 
-@pytest.mark.parametrize("given", [one for one in UNIT.configurations if FEATURES & one.keys()])
+@pytest.mark.parametrize("given", [c for c in UNIT.configurations if FEATURES & c.keys()])
 def test_rows_at_edges_reach_what_the_features_add(given):
     """Whatever the seed: each shift of a wide input, each side of a byte, of the limit, the flag."""
     parameters = UNIT.resolve(given)

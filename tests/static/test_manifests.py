@@ -14,7 +14,7 @@ from pyslang.driver import Driver
 
 from softnorm.flow import tools
 from softnorm.flow.paths import ROOT, RTL
-from softnorm.flow.static import generate
+from softnorm.flow.static import generate, registers
 from softnorm.units import UNITS
 
 FUSESOC = Path(sys.executable).parent / "fusesoc"
@@ -120,6 +120,12 @@ def test_who_takes_all_gets_each_file_once(listed):
     files = listed("softnorm") if listed is core_files else listed()
     assert len(set(files)) == len(files)
     assert {*files} == {str(file.relative_to(RTL)) for file in RTL.rglob("*.sv")}
+
+
+@manifests
+@pytest.mark.parametrize("wrap", registers.WRAPS, ids=lambda wrap: wrap.name)
+def test_who_takes_registers_gets_the_unit_and_nothing_else(listed, wrap):
+    assert listed(wrap.name) == [*listed(wrap.unit), *wrap.rtl]
 
 
 @manifests

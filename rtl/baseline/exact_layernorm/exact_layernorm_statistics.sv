@@ -45,13 +45,13 @@ module exact_layernorm_statistics #(
     logic [2*ElemW-1:0]      square;  // 2040 squared at the most
 
     always_ff @(posedge clk_i) begin
-      a_q      <= active_i[i] ? {1'b0, x_i[i]} - {1'b0, zp_i} : 9'd0;
+      a_q      <= {1'b0, x_i[i]} - {1'b0, zp_i};
       active_q <= active_i[i];
     end
 
-    // A channel that nobody has loaded may be anything, X in a simulation.
+    // Masked last: a channel that nobody has loaded may be anything, X in a simulation.
     always_ff @(posedge clk_i) begin
-      v_q <= ElemW'(a_q) <<< (active_q ? alpha_i[i] : 2'd0);
+      v_q <= (ElemW'(a_q) <<< alpha_i[i]) & {ElemW{active_q}};
     end
 
     sn_multiply #(

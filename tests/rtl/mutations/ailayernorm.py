@@ -629,7 +629,7 @@ MUTATIONS: dict[str, Mutation] = {
         "",
     ),
     "index of pass 2 not restarted": Mutation(
-        ((BACK, "last_i ? '0 : index_q + IndexW'(1);", "index_q + IndexW'(1);"),),
+        ((BACK, "(valid_i && !last_i) ? index_q", "valid_i ? index_q"),),
         "random",
         "",
     ),

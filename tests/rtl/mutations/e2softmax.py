@@ -216,22 +216,37 @@ MUTATIONS: dict[str, Mutation] = {
         ((ANY_SCALE, "|| (&raw[CODE_W:0])", ""),), "levels", VALUE, SCALED
     ),
     "any scale: M without its leading one": Mutation(
-        ((ANY_SCALE, "{8'b0, 1'b1, mult_i}", "{8'b0, 1'b0, mult_i}"),), "smoke", "expected", SCALED
+        ((ANY_SCALE, "8'd0 : {1'b1, mult_i}", "8'd0 : {1'b0, mult_i}"),),
+        "smoke",
+        "expected",
+        SCALED,
     ),
     "any scale: S of 32 and more wraps": Mutation(
-        ((ANY_SCALE, "{product, 1'b0} >> shift_i", "{product, 1'b0} >> shift_i[4:0]"),),
+        ((ANY_SCALE, "(shift_i > 6'd16)", "(shift_i[4:0] > 5'd16)"),),
+        "levels",
+        VALUE,
+        SCALED,
+    ),
+    "any scale: S below the least wraps": Mutation(
+        ((ANY_SCALE, "(shift_i < 6'(Least)) ? 4'd0 : ", ""),),
+        "levels",
+        VALUE,
+        SCALED,
+    ),
+    "any scale: three of M is two": Mutation(
+        ((ANY_SCALE, "(bits[2*n] ? thrice", "(bits[2*n] ? {1'b0, m, 1'b0}"),),
+        "smoke",
+        "expected",
+        SCALED,
+    ),
+    "any scale: a digit's carry stops": Mutation(
+        ((ANY_SCALE, "= (row[j] ^ prev[j]) ?", "= (row[j] ^ prev[j]) && j != 8 ?"),),
         "levels",
         VALUE,
         SCALED,
     ),
     "any scale: S of 16 shifts by 15": Mutation(
-        (
-            (
-                ANY_SCALE,
-                "{product, 1'b0} >> shift_i",
-                "{product, 1'b0} >> (shift_i == 6'd16 ? 6'd15 : shift_i)",
-            ),
-        ),
+        ((ANY_SCALE, "4'(shift_i - 6'(Least))", "4'(shift_i - 6'(Least)) - 4'(shift_i == 6'd16)"),),
         "levels",
         VALUE,
         SCALED,
@@ -392,7 +407,7 @@ MUTATIONS: dict[str, Mutation] = {
         ((ANY_SCALE, "|| (&raw[CODE_W:0])", ""),), "levels", VALUE, WIDE
     ),
     "wide: M without its leading one": Mutation(
-        ((ANY_SCALE, "(TW + 8)'({1'b1, mult_i})", "(TW + 8)'({1'b0, mult_i})"),),
+        ((ANY_SCALE, "m     = {1'b1, mult_i}", "m     = {1'b0, mult_i}"),),
         "smoke",
         "expected",
         WIDE,
@@ -401,8 +416,8 @@ MUTATIONS: dict[str, Mutation] = {
         (
             (
                 ANY_SCALE,
-                "WideW'({d_i, 16'b0})",
-                "WideW'({d_i, 16'b0}) >> (shift_i == 6'd16)",
+                "ShiftW'({d_i, 16'b0})",
+                "ShiftW'({d_i, 16'b0}) >> (shift_i == 6'd16)",
             ),
         ),
         "levels",
@@ -410,7 +425,7 @@ MUTATIONS: dict[str, Mutation] = {
         WIDE,
     ),
     "wide: S of 32 and more wraps": Mutation(
-        ((ANY_SCALE, "assign shifted = shift_i[5-n]", "assign shifted = (n > 0 && shift_i[5-n])"),),
+        ((ANY_SCALE, "shifted  = place[Steps-1-n]", "shifted  = (n > 0 && place[Steps-1-n])"),),
         "levels",
         VALUE,
         WIDE,
@@ -419,8 +434,8 @@ MUTATIONS: dict[str, Mutation] = {
         (
             (
                 ANY_SCALE,
-                "(WideW > TW - 1 + Step) ? WideW - (TW - 1 + Step) : 0",
-                "(WideW > TW + Step) ? WideW - (TW + Step) : 0",
+                "(ShiftW > LeftW - 1 + Step) ? ShiftW - (LeftW - 1 + Step) : 0",
+                "(ShiftW > LeftW + Step) ? ShiftW - (LeftW + Step) : 0",
             ),
         ),
         "levels",
@@ -428,7 +443,7 @@ MUTATIONS: dict[str, Mutation] = {
         WIDE,
     ),
     "wide: bits that the first step finds beyond lost": Mutation(
-        ((ANY_SCALE, "far     = far_prev ||", "far     = (n > 1 && far_prev) ||"),),
+        ((ANY_SCALE, "far_here = far_prev ||", "far_here = (n > 1 && far_prev) ||"),),
         "levels",
         VALUE,
         WIDE,
@@ -499,8 +514,8 @@ MUTATIONS: dict[str, Mutation] = {
     ),
     "pass 2 starts a beat early": Mutation(
         (
-            (BUFFER, "close_i ? '0 : open_q + CntW'(done_i)", "'0"),
-            (BUFFER, "(close_i ? open_q + CntW'(done_i) : '0)", "CntW'(done_i)"),
+            (BUFFER, "close_i ? '0 : open_d", "'0"),
+            (BUFFER, "(close_i ? CntW'(open_d) : '0)", "CntW'(done_i)"),
         ),
         "lengths",
         "",
@@ -536,8 +551,8 @@ MUTATIONS: dict[str, Mutation] = {
         (
             (
                 BUFFER,
-                "closed_q <= closed_q - CntW'(rd_beat) + (close_i ? open_q + CntW'(done_i) : '0);",
-                "late_q   <= close_i ? open_q + CntW'(done_i) : '0;\n"
+                "closed_q <= closed_q - CntW'(rd_beat) + (close_i ? CntW'(open_d) : '0);",
+                "late_q   <= close_i ? CntW'(open_d) : '0;\n"
                 "      closed_q <= closed_q - CntW'(rd_beat) + late_q;",
             ),
             (BUFFER, "      open_q       <= '0;", "      open_q       <= '0;\n late_q <= '0;"),
