@@ -184,7 +184,8 @@ MUTATIONS: dict[str, Mutation] = {
             (
                 TOP,
                 "    logic row_q;\n",
-                "    logic row_q, late_q;\n    always_ff @(posedge clk_i) late_q <= p1_imprecise;\n",
+                "    logic row_q, late_q;\n"
+                "    always_ff @(posedge clk_i) late_q <= p1_imprecise;\n",
             ),
         ),
         "smoke",
