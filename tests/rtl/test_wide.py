@@ -118,7 +118,7 @@ def test_the_pages_example_is_flagged_and_exact_squares_do_it():
 
 @pytest.mark.parametrize("given", [c for c in UNIT.configurations if FEATURES & c.keys()])
 def test_rows_at_edges_reach_what_the_features_add(given):
-    """Whatever the seed: each shift of a wide input, each side of a byte, of the limit, the flag."""
+    """Whatever the seed: each shift of a wide input, each side of a byte and of the limit."""
     parameters = UNIT.resolve(given)
     found = list(RowMaker(np.random.default_rng(1), UNIT, parameters).edges())
     coverage = UNIT.coverage(parameters)
