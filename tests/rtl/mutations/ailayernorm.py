@@ -230,7 +230,7 @@ MUTATIONS: dict[str, Mutation] = {
             ),
         ),
         "shapes",
-        "",
+        VALUE,
         WIDE,
     ),
     "wide: alpha left out of the shift": Mutation(
@@ -260,7 +260,7 @@ MUTATIONS: dict[str, Mutation] = {
             ),
         ),
         "shapes",
-        "",
+        VALUE,
         WIDE,
     ),
     "wide: top bits of an input lost": Mutation(
