@@ -279,6 +279,8 @@ class AILayerNormUnit(Unit):
             yield from self._level(parameters)
         if parameters.get("EPS", 0):
             yield from self._limits(parameters)
+        if parameters.get("IMPRECISE", 0):
+            yield from self._flags(parameters)
         yield from self._nearly_level(parameters)
         if "inv_mant" in (setting.name for setting in self.settings(parameters)):
             yield from self._any_reciprocals(parameters)
@@ -465,12 +467,29 @@ class AILayerNormUnit(Unit):
             for flag in (over > 0, over <= 0, over == 0)
         ]
 
+    def _flags(self, parameters: Parameters) -> Iterator[Edge]:
+        """A mean of just two deviations, and means next to 0 with squares that are compressed to 0.
+
+        With the first the flag is 0 by a bit; with the others it hangs on the least variance of 1.
+        """
+        for alpha, by in itertools.product(range(MAX_ALPHA + 1), (-3, -1, 1, 2, 5)):
+            channels = self._ends(parameters, alpha=alpha, beta=0)
+            x = np.array([128 + 4 * by, 128 + 12 * by])
+            if parameters["MAX_LEN"] > 1:
+                yield Edge(x, {"zp": 128, "gfrac": 7}, channels=channels)
+        channels = self._ends(parameters, alpha=0, gamma=1, beta=0)
+        for count, by in itertools.product(range(4, 17), (-1, 1)):
+            if count <= parameters["MAX_LEN"]:
+                x = np.full(count, 128)
+                x[count // 2] += by
+                yield Edge(x, {"zp": 128, "gfrac": 7}, channels=channels)
+
     def _limits(self, parameters: Parameters) -> Iterator[Edge]:
         """Variances at their limit, with a reciprocal that is not the row's, and around it."""
-        channels = self._ends(parameters, gamma=127, beta=0)
+        channels = self._ends(parameters, gamma=64, beta=0)
         x = np.full(min(parameters["MAX_LEN"], 8), 255)
         mants = np.arange(MANTISSA[0], MANTISSA[1] + 1)
-        base = {"zp": 0, "rms": 1, "gfrac": 0, "ofrac": 7}
+        base = {"zp": 0, "rms": 1, "gfrac": 7, "ofrac": 7}
         for exp in range(parameters["MAX_LEN"].bit_length()):
             rows = Rows(
                 np.broadcast_to(x.astype(self.in_dtype), (len(mants), len(x))),

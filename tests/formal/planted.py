@@ -236,6 +236,24 @@ PLANTED = {
         *("common", "affine, a lane", "a_out"),
         slow=True,
     ),
+    "bytes of wide inputs: a shift of 64 wraps": Planted(
+        (("ailayernorm/ailayernorm_quantise.sv", "sum[6] ? '1 : sum[5:0]", "sum[5:0]"),),
+        *("ailayernorm", "bytes of wide inputs", "a_byte"),
+    ),
+    "moments: the flag from the square alone": Planted(
+        (
+            (
+                "ailayernorm/ailayernorm_moments.sv",
+                "rest[Ex2W+4] && mean_sq_q > SqW'(4)",
+                "rest[Ex2W+4]",
+            ),
+        ),
+        *("ailayernorm", "moments, stage by stage", "a_imprecise"),
+    ),
+    "exact squares: the sign's part left out": Planted(
+        (("ailayernorm/ailayernorm_square.sv", "- {low[6:0] & {7{a_i[8]}}, 9'b0}", ""),),
+        *("ailayernorm", "exact squares, a lane", "a_square"),
+    ),
     "statistics: a square's range is not squared": Planted(
         (("ailayernorm/ailayernorm_statistics.sv", "{range_q, 2'b0}", "{1'b0, range_q, 1'b0}"),),
         *("ailayernorm", "statistics, a lane", "a_square"),
