@@ -115,20 +115,10 @@ def check_tensors(unit: Unit, parameters: Parameters, file: vectors.Vectors, pat
     """Raise UserError, which names the file, unless its rows can be driven into this build."""
     names = [setting.name for setting in unit.settings(parameters)]
     # Of a feature that this build has not: its pin may be tied low, and so may the file say.
-<<<<<<< HEAD
     every = {
         one.name for given in unit.configurations for one in unit.settings(unit.resolve(given))
     }
     low = {name for name in every if not np.any(file.run_settings.get(name, 0))}
-=======
-    every = [unit.settings(unit.resolve(given)) for given in unit.configurations]
-    low = {
-        one.name
-        for settings in every
-        for one in settings
-        if not np.any(file.run_settings.get(one.name, 0))
-    }
->>>>>>> wide
     unknown = sorted(file.run_settings.keys() - {*names} - low)
     if unknown and file.unit == unit.name:  # else they are those of the unit that it was made for
         there = ", ".join(names) or "none"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Systems made of units: not in the registry, but with manifests of their own (rtl/systems.hjson)."""
+"""Systems made of units (rtl/systems.hjson): outside the registry, with their own manifests."""
 
 from __future__ import annotations
 
