@@ -131,6 +131,7 @@ def test_the_queue_has_a_size(tmp_path):
 def test_the_pages_c_compiles(tmp_path):
     page = (ROOT / "docs/axil.md").read_text(encoding="utf-8")
     [code] = re.findall(r"^```c\n(.*?)^```$", page, re.M | re.S)
+    assert "frac[] = {4, 4, 5};" in code  # what the page says before
     (tmp_path / "rows.cpp").write_text(code, encoding="utf-8")
     command = ["g++", "-Wall", "-Werror", "-Wno-unused-function", "-fsyntax-only"]
     ended = tools.run([*command, f"-I{RTL / 'wrap'}", "rows.cpp"], tmp_path)
