@@ -121,6 +121,7 @@ LIMIT = 60  # seconds; what takes longer is interrupted then
 ABSENT = (
     r"^error: .*"
     r"(not installed|cannot read|no such file|no regression|needs|say which|missing|already)"
+    r"|^make: verilator: No such file"  # FuseSoC looks for it in PATH
 )
 
 
