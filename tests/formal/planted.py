@@ -58,7 +58,7 @@ PLANTED = {
             (_LOUD,), unit.name, "output stream", "a_quiet_in_reset", slow=True
         )
         for unit in UNITS.values()
-        if unit.baseline
+        if unit.baseline or unit.cell
     },
     **{
         f"{unit}: payload stays in reset": Planted(

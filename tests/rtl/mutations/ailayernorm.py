@@ -340,7 +340,9 @@ MUTATIONS: dict[str, Mutation] = {
         VALUE,
     ),
     "squares shifted by alpha, not 2 alpha": Mutation(
-        ((STATISTICS, "<< {alpha, 1'b0};", "<< alpha;"),), "shapes", VALUE
+        ((STATISTICS, "{range_q, 2'b0}) << {alpha, 1'b0};", "{range_q, 2'b0}) << alpha;"),),
+        "shapes",
+        VALUE,
     ),
     "alpha left out of pass 2": Mutation(
         ((TOP, "? p1_s1_step[i] :", "? StepW'($signed(p1_s1_step[i]) >>> p1_s1_alpha[i]) :"),),
@@ -704,14 +706,6 @@ MUTATIONS: dict[str, Mutation] = {
         "s_axis_tready fell with no stall outside",
     ),
     # ------------------------------------------------------------------------------ reset
-    "index of pass 2 not reset": Mutation(
-        (
-            (BACK, "index_q, beta_index;", "index_q = '0, beta_index;"),
-            (BACK, "      index_q <= '0;\n    end else if", "    end else if"),
-        ),
-        "reset",
-        VALUE,
-    ),
     "stages of pass 1 not reset": Mutation(
         (
             (TOP, "[StSum-1:0]      p1_valid_q;", "[StSum-1:0]      p1_valid_q = '0;"),
