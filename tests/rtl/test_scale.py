@@ -35,7 +35,7 @@ def rows(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     )
 
 
-@pytest.mark.parametrize("half", [0, 1])
+@pytest.mark.parametrize("half", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_the_papers_scale_gives_the_papers_bits(half):
     """M = 184, S = F + 7 - EXP_FRAC, and any k lower bits more with S + k: what F gives."""
     size = {"LANES": 4, "MAX_LEN": 40, "EXP_FRAC": half}

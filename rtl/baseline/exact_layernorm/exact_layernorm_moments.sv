@@ -8,7 +8,8 @@
 //                          |                                    n to the top --> n / root, 4 clocks --> r_o
 //                          +--> S + 2048 n --[reg]--> / n, 5 clocks --> rounded --> 5 clocks --> mean_o
 //
-//   D    = max(n*Q - S^2, 1)                           n squared times the variance; RMSNorm: n*Q
+//   D    = n*Q - S^2                                   n squared times the variance; RMSNorm: n*Q. Where it is
+//                                                      0, not 1 as in the model, elements are 0 at any R
 //   e    = floor(log2 D) >> 1,  Lz = floor(log2 n)
 //   root = isqrt(floor(D * 2^(30 - 2e)))
 //   R    = floor(n * 2^(16 - Lz) * 2^14 / root)        1/sigma is R * 2^(Lz - e - 15)
@@ -139,7 +140,7 @@ module exact_layernorm_moments #(
   assign diff = n_square_q - sum_square_q;
 
   always_ff @(posedge clk_i) begin
-    var_q <= {diff[VarW-1:1], diff[0] || diff == '0};
+    var_q <= diff;
     n2_q  <= n1_q;
   end
 
