@@ -92,7 +92,7 @@ module e2softmax_log2exp_scaled #(
 
   // ------------------------------------------------------------------------------------- the product
   // The two lowest bits of a sum are done, the others go on to the next digit. The carries are written
-  // out: `+` is mapped to adders that look ahead, larger by a third.
+  // out: `+` is mapped to adders that look ahead, which are larger.
   logic [2*Digits-1:0] bits;
   assign thrice = 10'(m) + {1'b0, m, 1'b0};
   assign bits   = (2 * Digits)'(t);

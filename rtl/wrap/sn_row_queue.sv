@@ -4,8 +4,8 @@
 //   push_i, data_i --> [ DEPTH entries ] --> data_o, of the oldest; count_o > 0: it is there
 //   pop_i ------------------------------^
 //
-// An entry that is pushed is the oldest's a clock later. pop_i only with count_o > 0; push_i with count_o = DEPTH
-// changes nothing. A row a clock goes through.
+// What is pushed into an empty queue is at data_o a clock later. pop_i only with count_o > 0; push_i with
+// count_o = DEPTH changes nothing. A row a clock goes through.
 
 module sn_row_queue #(
   parameter  int W     = 8,
