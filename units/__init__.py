@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from .ailayernorm import AILAYERNORM
 from .e2softmax import E2SOFTMAX
 from .exact_layernorm import EXACT_LAYERNORM
@@ -22,20 +20,17 @@ UNITS: dict[str, Unit] = {
     for unit in (
         *(E2SOFTMAX, AILAYERNORM, REXP, LUT2D),
         # Stream cells:
-        *(QUANTISE,),
+        *(QUANTISE, RESIDUAL_ADD),
         # Baselines:
         *(SOFTERMAX, EXACT_SOFTMAX, NNLUT_LAYERNORM, EXACT_LAYERNORM),
     )
 }
 # What computes on whole rows and approximates: all but the stream cells.
 ROW_UNITS = {name: unit for name, unit in UNITS.items() if not unit.cell}
-# What is linted, synthesised and in the manifests: also a cell of two input streams, which has a
-# bench of its own.
-DESIGNS = {**UNITS, RESIDUAL_ADD.name: RESIDUAL_ADD}
 
 
-def get(name: str, among: Mapping[str, Unit] = UNITS) -> Unit:
+def get(name: str) -> Unit:
     """The unit of that name. Raises ParameterError."""
-    if name not in among:
-        raise ParameterError(f"there is no unit {name!r}; there are: {', '.join(among)}")
-    return among[name]
+    if name not in UNITS:
+        raise ParameterError(f"there is no unit {name!r}; there are: {', '.join(UNITS)}")
+    return UNITS[name]

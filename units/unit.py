@@ -64,6 +64,17 @@ class Setting:
         return max(1, self.values[-1].bit_length() + self.signed)
 
 
+class Operand(NamedTuple):
+    """A further input stream, which the unit joins with s_axis beat by beat (docs/stream.md).
+
+    Its ports are `<prefix>_t*`, of the widths of s_axis; it has no settings. A vector file's entry
+    of its name has the values [rows, width], as long as those of x and unmasked.
+    """
+
+    name: str
+    prefix: str
+
+
 class UserField(NamedTuple):
     """What m_axis_tuser carries above its first seven bits, of a feature that is on.
 
@@ -159,12 +170,14 @@ class Edge(NamedTuple):
     settings  name -> int; of those not given, the first value
     mask      [length] bool, True: the element counts; None: all do
     channels  of a unit with a channel table
+    operands  [length] of each of `Unit.operands`
     """
 
     x: np.ndarray
     settings: Mapping[str, int]
     mask: np.ndarray | None = None
     channels: ChannelSet | None = None
+    operands: tuple[np.ndarray, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -177,6 +190,7 @@ class Rows:
     settings  name -> [rows] int array
     channels  the channel sets that rows use, for a unit with a channel table
     channel_set  [rows] int, a row's index into `channels`; None without a channel table
+    operands  of a unit with further input streams, the values of each, as x; mask is that of all
     """
 
     x: np.ndarray
@@ -185,6 +199,7 @@ class Rows:
     settings: Mapping[str, np.ndarray]
     channels: tuple[ChannelSet, ...] = ()
     channel_set: np.ndarray | None = None
+    operands: tuple[np.ndarray, ...] = ()
 
     def __len__(self) -> int:
         return len(self.length)
@@ -198,6 +213,7 @@ class Rows:
             length=self.length[chosen],
             settings={name: values[chosen] for name, values in self.settings.items()},
             channel_set=None if self.channel_set is None else self.channel_set[chosen],
+            operands=tuple(values[chosen] for values in self.operands),
         )
 
     @classmethod
@@ -224,6 +240,10 @@ class Rows:
             },
             channels=tuple(sets),
             channel_set=np.concatenate(places) if places else None,
+            operands=tuple(
+                padded_together(values)
+                for values in zip(*(part.operands for part in parts), strict=True)
+            ),
         )
 
 
@@ -257,6 +277,9 @@ class Unit(ABC):
     # row go in, with tstrb, and tuser has the row's flags so far. It approximates nothing: it has
     # no tensors, no place in a network and none in the tables of errors.
     cell: ClassVar[bool] = False
+    # Of a cell: further input streams. They are joined in front of the output register: its
+    # latency is 2.
+    operands: ClassVar[tuple[Operand, ...]] = ()
 
     name: str  # also the RTL top module
     title: str
@@ -281,6 +304,11 @@ class Unit(ABC):
     def max_len(self, parameters: Parameters) -> int:
         """Elements of the longest row; of a cell, where no row is too long, more than any has."""
         return ANY_LENGTH if self.cell else parameters["MAX_LEN"]
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Prefixes of the ports of the input streams."""
+        return ("s_axis", *(operand.prefix for operand in self.operands))
 
     @property
     def baseline(self) -> bool:

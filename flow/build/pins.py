@@ -99,6 +99,7 @@ def build(
 def defines(unit: Unit, parameters: Parameters) -> dict[str, str]:
     """Macros of the checkers: name -> text."""
     given = {"SN_UNIT": unit.name, "SN_PATIENCE": str(patience(unit, parameters))}
+    given |= {f"SN_{operand.prefix.upper()}": "1" for operand in unit.operands}
     return {**given, "SN_CELL": "1"} if unit.cell else given
 
 
@@ -165,7 +166,8 @@ def _compile(unit, parameters, sim, waves, fst, sources, folder) -> None:
             + "".join(
                 f'public_flat_rw -module "{unit.name}" -var "{ports}"\n'
                 for ports in (
-                    *("clk_i", "rst_ni", "cfg_*", "s_axis_*", "m_axis_*", "err_*"),
+                    *("clk_i", "rst_ni", "cfg_*", "m_axis_*", "err_*"),
+                    *(f"{prefix}_*" for prefix in unit.inputs),
                     *(["chan_*_i"] if unit.channels else []),
                 )
             )

@@ -26,6 +26,7 @@ class StreamShape:
     user  the fields of m_axis_tuser, the lowest first
     cell  whether it is a stream cell's: no row is too long, tstrb comes out, and tuser has the
           row's flags so far
+    inputs  how many input streams it has
     """
 
     lanes: int
@@ -34,6 +35,7 @@ class StreamShape:
     out_dtype: np.dtype
     user: tuple[UserField, ...] = (FLAGS,)
     cell: bool = False
+    inputs: int = 1
 
     @classmethod
     def of(cls, unit: Unit, parameters: Parameters) -> StreamShape:
@@ -45,6 +47,7 @@ class StreamShape:
             unit.out_dtype(parameters),
             (FLAGS, *unit.user_fields(parameters)),
             unit.cell,
+            len(unit.inputs),
         )
 
     @property
@@ -98,6 +101,33 @@ class ObservedRow:
 
 
 @dataclass(frozen=True)
+class Joint:
+    """What tb.check.join found where it joined several input streams: a pair has a beat of each.
+
+    wrong    [pairs] bool, its tkeep or tlast are not equal or not allowed
+    pulses   (clocks, rows) of err_keep_o: for pairs, and for beats that were dropped
+    unequal  [pairs] index into JOIN_UNEQUAL
+    longer   [rows] index into JOIN_LENGTHS
+    first    [pairs] index into JOIN_FIRST
+    kinds    of tkeeps that are not allowed, index into KEEP_KINDS
+    dropped  [dropped beats] bool, its tkeep is not allowed
+    """
+
+    wrong: np.ndarray
+    pulses: tuple[np.ndarray, np.ndarray]
+    unequal: np.ndarray
+    longer: np.ndarray
+    first: np.ndarray
+    kinds: np.ndarray
+    dropped: np.ndarray
+
+
+JOIN_UNEQUAL = ("no", "tkeep", "tlast", "both")
+JOIN_LENGTHS = ("equal", "s_axis longer", "s_axis shorter")  # in beats
+JOIN_FIRST = ("s_axis", "both at once", "another")
+
+
+@dataclass(frozen=True)
 class Expected:
     """A batch of input rows, decoded.
 
@@ -112,6 +142,7 @@ class Expected:
     beat_row, keep_wrong  [beats] of all input beats: its row; bool, err_keep_o pulses for it
     keep_kinds, keep_places  [beats with a wrong tkeep] index into KEEP_KINDS and KEEP_PLACES
     dropped   [rows] int, beats beyond the last that a row can have
+    joint     of a unit of several input streams: beats are those of pairs
     """
 
     rows: Rows
@@ -126,6 +157,7 @@ class Expected:
     keep_kinds: np.ndarray
     keep_places: np.ndarray
     dropped: np.ndarray
+    joint: Joint | None = None
 
 
 # Ways for a tkeep to be wrong: no lane; a hole, or no lane 0; a run that ends before the row does.
@@ -159,6 +191,7 @@ class InputBeats:
     keep, strb  [beats, lanes] bool
     settings  name -> [rows] int
     channels, channel_set  as those of `Rows`: what each row's bank held
+    operands, joint  of pairs of several streams: data of each of the others, and what the join says
     """
 
     count: np.ndarray
@@ -168,6 +201,8 @@ class InputBeats:
     settings: Mapping[str, np.ndarray]
     channels: tuple[ChannelSet, ...] = ()
     channel_set: np.ndarray | None = None
+    operands: tuple[np.ndarray, ...] = ()
+    joint: Joint | None = None
 
     @classmethod
     def of(cls, observed: Sequence[ObservedRow], shape: StreamShape) -> InputBeats:
@@ -221,23 +256,30 @@ class OutputBeats:
         )
 
 
-def _places(count: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def places(count: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Of rows of so many beats, for all beats in a line: their row, and their number in it."""
     row = np.repeat(np.arange(len(count)), count)
     number = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
     return row, number
 
 
+def judge_keep(keep: np.ndarray, last: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Of beats [beats, lanes], whether their tkeep is not allowed, and how: KEEP_KINDS."""
+    lanes, ones = keep.shape[1], keep.sum(axis=1)
+    a_run = keep.argmin(axis=1) == ones  # first zero right after as many ones as there are
+    wrong = np.where(last, (ones == 0) | ~(a_run | (ones == lanes)), ones != lanes)
+    return wrong, np.where(ones == 0, 0, np.where(a_run, 4, 2)) + last
+
+
 def expect(given: InputBeats, shape: StreamShape, whole: bool = True) -> Expected:
     """What a batch of input rows, one or more, asks of the unit; not `whole`: before tlast."""
     lanes, beats, keep = shape.lanes, given.count, given.keep
-    row, number = _places(beats)
+    row, number = places(beats)
 
     last = (number == beats[row] - 1) & whole
-    ones = keep.sum(axis=1)
-    a_run = keep.argmin(axis=1) == ones  # first zero right after as many ones as there are
-    wrong = np.where(last, (ones == 0) | ~(a_run | (ones == lanes)), ones != lanes)
-    kind = np.where(ones == 0, 0, np.where(a_run, 4, 2)) + last
+    wrong, kind = judge_keep(keep, last)
+    if given.joint is not None:
+        wrong = given.joint.wrong
 
     inside = number[:, None] * lanes + np.arange(lanes) < shape.max_len
     beyond = np.flatnonzero((keep & ~inside).any(axis=1) | (number >= shape.max_beats))
@@ -248,12 +290,16 @@ def expect(given: InputBeats, shape: StreamShape, whole: bool = True) -> Expecte
     stored = number < shape.max_beats
     out_beats = np.minimum(beats, shape.max_beats)
     grid = (len(beats), int(out_beats.max()), lanes)
-    x, exists, active = (np.zeros(grid, t) for t in (shape.in_dtype, bool, bool))
+    exists, active = (np.zeros(grid, bool) for _ in range(2))
     where = (row[stored], number[stored])
     exists[where] = (keep & inside)[stored]
     active[where] = (keep & inside & given.strb)[stored]
-    x[where] = given.data[stored]
-    x[~exists] = 0
+    values = []
+    for data in (given.data, *given.operands):
+        x = np.zeros(grid, shape.in_dtype)
+        x[where] = data[stored]
+        x[~exists] = 0
+        values.append(x)
 
     err_keep = np.bincount(row, weights=wrong, minlength=len(beats)) > 0
     flags = np.repeat(err_keep[:, None], grid[1], axis=1)
@@ -267,18 +313,20 @@ def expect(given: InputBeats, shape: StreamShape, whole: bool = True) -> Expecte
     place[stored] = 0
     flat = (len(beats), grid[1] * lanes)
     # One past the last element that exists: a row with holes in its tkeep keeps its places.
-    exists, active, x = exists.reshape(flat), active.reshape(flat), x.reshape(flat)
+    exists, active = exists.reshape(flat), active.reshape(flat)
     length = flat[1] - exists[:, ::-1].argmax(axis=1)
     length[~exists.any(axis=1)] = 0
     width = min(flat[1], shape.max_len)  # nothing exists beyond MAX_LEN
+    x, *operands = (one.reshape(flat)[:, :width] for one in values)
     return Expected(
         rows=Rows(
-            x[:, :width],
+            x,
             active[:, :width],
             length,
             given.settings,
             channels=given.channels,
             channel_set=given.channel_set,
+            operands=tuple(operands),
         ),
         keep=exists,
         beats=out_beats,
@@ -291,6 +339,7 @@ def expect(given: InputBeats, shape: StreamShape, whole: bool = True) -> Expecte
         keep_kinds=kind[wrong],
         keep_places=place[wrong],
         dropped=beats - out_beats,
+        joint=given.joint,
     )
 
 
@@ -319,7 +368,7 @@ class Outcome:
 def collect(came: OutputBeats, shape: StreamShape) -> Outcome:
     """The same for the output side."""
     beats = came.count
-    row, number = _places(beats)
+    row, number = places(beats)
     grid = (len(beats), int(beats.max()), shape.lanes)
     out, keep = np.zeros(grid, shape.out_dtype), np.zeros(grid, bool)
     out[row, number] = came.data

@@ -11,7 +11,16 @@ from softnorm.units.coverage import Coverage
 from softnorm.units.unit import Setting
 
 from ..stimulus.values import RUNAWAY, RUNAWAY_BEATS, STREAM_STATES
-from .contract import KEEP_KINDS, KEEP_PLACES, Expected, StreamShape
+from .contract import (
+    JOIN_FIRST,
+    JOIN_LENGTHS,
+    JOIN_UNEQUAL,
+    KEEP_KINDS,
+    KEEP_PLACES,
+    Expected,
+    Joint,
+    StreamShape,
+)
 from .scoring import Timing
 
 _COUNTS = (0, 1, 2, 8)  # lower edges
@@ -82,6 +91,13 @@ class StreamCoverage:
             names = ("1", "2..", f"{RUNAWAY} rows..")[: len(self._dropped)]
             c.point("dropped beats", names, "beats beyond MAX_LEN")
         c.cross("error x output waits", ("error", "output waits"), "errors under back-pressure")
+        if shape.inputs > 1:
+            c.group("join")
+            c.point("lengths", JOIN_LENGTHS, "beats of a row on s_axis against other input streams")
+            c.point("first", JOIN_FIRST, "the stream whose beat of a pair came first")
+            c.point("unequal", JOIN_UNEQUAL, "what is not equal in a pair")
+            c.cross("unequal x first", ("unequal", "first"), "each, whichever came first")
+            c.point("dropped tkeep", ("allowed", "not allowed"), "tkeep of a dropped beat")
         c.group("reset")
         c.point("input at reset", STREAM_STATES, "state of s_axis when reset was asserted")
         c.point("output at reset", STREAM_STATES, "state of m_axis when reset was asserted")
@@ -136,7 +152,10 @@ class StreamCoverage:
         c.sample("gaps x output waits", gaps, waits)
         c.sample("tready before tvalid", np.where(timing.before, timing.before >> 1, -1))
         error = expected.err_keep.astype(int)
-        c.sample("wrong tkeep", expected.keep_kinds)
+        joint = expected.joint
+        c.sample("wrong tkeep", expected.keep_kinds if joint is None else joint.kinds)
+        if joint is not None:
+            self._sample_join(joint)
         if not self._shape.cell:
             error = err_len + 2 * error
             c.sample("place of a wrong tkeep", expected.keep_places)
@@ -144,6 +163,12 @@ class StreamCoverage:
             c.sample("dropped beats", dropped)
         c.sample("error", error)
         c.sample("error x output waits", error, waits)
+
+    def _sample_join(self, joint: Joint) -> None:
+        c = self.coverage
+        c.sample("lengths", joint.longer)
+        c.sample("unequal x first", joint.unequal, joint.first, axes=("unequal", "first"))
+        c.sample("dropped tkeep", joint.dropped.astype(int))
 
     def sample_reset(self, source: int, sink: int) -> None:
         """Count a reset by what the two streams were in the middle of, in STREAM_STATES."""

@@ -3,11 +3,15 @@
 
 A row that is inside whole comes out whatever tready does: its tvalid must not wait for tready. And
 where no whole row is inside, nothing can come out: tready of the input must be there. Of a stream
-cell, which waits for no row's end, the same holds of beats. These rules are also those of
-tb/sv/sn_progress_checker.sv and tb/bulk/sn_bulk_top.sv.
+cell, which waits for no row's end, the same holds of beats; of several input streams, of pairs of
+beats, and of tready of those whose next beat is not there. These rules are also those of
+tb/sv/sn_progress_checker.sv and tb/bulk/sn_bulk_top.sv, those of pairs apart.
 """
 
 from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
 
 from softnorm.units.unit import Parameters, Unit
 
@@ -28,6 +32,50 @@ def patience(unit: Unit, parameters: Parameters) -> int:
     if unit.cell:
         return sum(latency)
     return sum(latency) + len(latency) * StreamShape.of(unit, parameters).max_beats
+
+
+class Pairs:
+    """Beats inside a cell, of several input streams pairs; a beat that is dropped is gone at once.
+
+    awaited  streams whose next beat is not there
+    """
+
+    def __init__(self, streams: int):
+        self._count = streams
+        self.restart()
+
+    def restart(self) -> None:
+        """The cell has been reset."""
+        self._inside = 0
+        self._here: list[deque[bool]] = [deque() for _ in range(self._count)]
+        self._drops = [False] * self._count
+
+    def clock(self, lasts: Sequence[bool | None], out: bool) -> int:
+        """The pairs inside, behind a clock: tlast of the beat of each stream, None: none has moved.
+
+        out  a beat has moved out
+        """
+        for here, last in zip(self._here, lasts, strict=True):
+            if last is not None:
+                here.append(last)
+        self._drop()
+        while all(self._here) and not any(self._drops):
+            ends = [here.popleft() for here in self._here]
+            self._drops = [any(ends) and not end for end in ends]
+            self._inside += 1
+            self._drop()
+        self._inside -= out
+        return self._inside
+
+    def _drop(self) -> None:
+        """Up to a row's last beat."""
+        for place, here in enumerate(self._here):
+            while self._drops[place] and here:
+                self._drops[place] = not here.popleft()
+
+    @property
+    def awaited(self) -> list[int]:
+        return [place for place, here in enumerate(self._here) if not here]
 
 
 class Progress:

@@ -9,13 +9,14 @@ first mismatch in stream order is the one reported.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from softnorm.units.unit import Outputs, Parameters, Unit, from_bits, to_bits
 
 from .contract import FLAGS, Expected, InputBeats, Outcome, StreamShape, expect
+from .join import Joiner
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,12 @@ class Timing:
     output_waits: np.ndarray
     clocks: list[tuple[list[int], list[int]]]
     before: np.ndarray
+
+    def of_pairs(self, count: np.ndarray, clocks: np.ndarray) -> Timing:
+        """The same of rows of pairs: so many each, and the clock of the later beat of each pair."""
+        given = np.split(clocks, np.cumsum(count)[:-1])
+        both = [(some.tolist(), got) for some, (_, got) in zip(given, self.clocks, strict=True)]
+        return replace(self, clocks=both)
 
 
 @dataclass(frozen=True)
@@ -61,6 +68,7 @@ class Scorer:
     rows, elements  compared so far
     pulses  error output -> clocks at which rows compared since the last `restart` have it high,
             with the number of the row
+    joiner  of a unit of several input streams, the join of what went in since then
     """
 
     def __init__(self, unit: Unit, parameters: Parameters, seed: int):
@@ -76,6 +84,7 @@ class Scorer:
         """The unit has been reset, and the error outputs count from 0."""
         names = self.unit.errors(self.parameters)
         self.pulses: dict[str, dict[int, int]] = {name: {} for name in names}
+        self.joiner = Joiner()
 
     def _model(self, expected: Expected) -> tuple[Outputs, np.ndarray]:
         """The model's answer, and which rows are of a wrong length, its own rule included."""
@@ -135,6 +144,10 @@ class Scorer:
         for name, delay in self.unit.row_errors(self.parameters).items():
             if model is not None and name in model.user:
                 found.append((f"err_{name}", last[model.user[name] != 0], delay))
+        if expected.joint is not None:
+            del found[1]  # these come with the join
+            when, rows = expected.joint.pulses
+            pulses["err_keep"] |= zip(when.tolist(), (self.rows + rows).tolist(), strict=True)
         for name, beats, delay in found:
             rows = self.rows + expected.beat_row[beats]
             pulses[name] |= zip((clocks[beats] + delay).tolist(), rows.tolist(), strict=True)
@@ -251,7 +264,11 @@ class Scorer:
             lines += [
                 f"  beat {beat}, lane {lane} (element {at}), tdata: expected {want[at]}, got "
                 f"{seen.out[number, at]}; {bad.size} elements of the row differ",
-                f"  input of the element: {x[at]}{'' if mask[at] else ' (masked)'}",
+                f"  input of the element: {x[at]}{'' if mask[at] else ' (masked)'}"
+                + "".join(
+                    f", {operand.name} {np.pad(values[number], (0, lanes))[at]}"
+                    for operand, values in zip(self.unit.operands, rows.operands, strict=True)
+                ),
                 f"  beat in:  {' '.join(self._lane_texts(rows, number, low, lanes))}",
                 f"  expected: {' '.join(map(str, want[low : low + lanes]))}",
                 f"  got:      {' '.join(map(str, seen.out[number, low : low + lanes]))}",

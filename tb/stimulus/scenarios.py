@@ -65,6 +65,7 @@ def rows_of(unit: Unit, parameters: Parameters, file: Vectors) -> Rows:
     count = len(file.length)
     wanted = unit.settings(parameters)
     named = {one.name: file.extra[one.name] for one in wanted if one.name in file.extra}
+    operands = tuple(file.extra[one.name] for one in unit.operands)
     given = {**named, **file.run_settings}
     follow = []
     if any(setting.name not in given for setting in wanted):
@@ -82,7 +83,7 @@ def rows_of(unit: Unit, parameters: Parameters, file: Vectors) -> Rows:
             ChannelSet({name: values[number] for name, values in file.channels.items()})
             for number in range(int(file.channel_set.max()) + 1)
         )
-    return Rows(file.x, file.mask, file.length, settings, sets, file.channel_set)
+    return Rows(file.x, file.mask, file.length, settings, sets, file.channel_set, operands)
 
 
 def tensor_rows(path: Path, unit: Unit, parameters: Parameters) -> Iterator[Row]:
@@ -98,7 +99,14 @@ def tensor_rows(path: Path, unit: Unit, parameters: Parameters) -> Iterator[Row]
             settings={name: int(values[i]) for name, values in rows.settings.items()},
             origin=f"{path.name} row {i}",
             channels=rows.channels[rows.channel_set[i]] if unit.channels else None,
+            operands=tuple(
+                Row(values[i, :length].copy(), np.ones(length, bool), {}, path.name)
+                for values in rows.operands
+            ),
         )
+
+
+_SOME_MISFIT, _MANY_MISFIT = 0.2, 0.6  # shares of rows whose operands do not fit them
 
 
 def _tensors(bench: Bench) -> Iterator[Phase]:
@@ -108,11 +116,14 @@ def _tensors(bench: Bench) -> Iterator[Phase]:
 
 def _random(bench: Bench) -> Iterator[Phase]:
     left = bench.rows
+    several = bool(bench.make.unit.operands)
+    bench.make.misfits = _SOME_MISFIT
     while left > 0:
         n = min(left, int(bench.rng.integers(1, 12)))
         left -= n
         source, sink = bench.rng.choice(list(STALLS)), bench.rng.choice(SINKS)
-        yield Phase((bench.make.row() for _ in range(n)), str(source), str(sink))
+        other = str(bench.rng.choice(list(STALLS))) if several else ""
+        yield Phase((bench.make.row() for _ in range(n)), str(source), str(sink), other=other)
 
 
 def _default(bench: Bench) -> Iterator[Phase]:
@@ -368,6 +379,17 @@ def _stalls(bench: Bench) -> Iterator[Phase]:
     # The same with as many rows as the unit can hold: of one beat each.
     many = min(2 * -(-make.max_len // make.lanes), 600) + 32
     yield Phase((make.row(length=1) for _ in range(many)), "none", "starved")
+    yield from _paces(bench, ("none", "half"), 3)
+
+
+def _paces(bench: Bench, sinks: Sequence[str], count: int) -> Iterator[Phase]:
+    """Of a unit of several input streams: each pace of one against each of the others."""
+    make = bench.make
+    make.misfits = _MANY_MISFIT
+    paces = itertools.product(STALLS, STALLS) if make.unit.operands else ()
+    for number, (source, other) in enumerate(paces):
+        rows = (make.row(int(bench.rng.integers(1, 5 * make.lanes + 1))) for _ in range(count))
+        yield Phase(rows, source, sinks[number % len(sinks)], other=other)
 
 
 def _wrong_keeps(lanes: int, rng: np.random.Generator) -> list[int]:
@@ -479,6 +501,7 @@ def _more_wrong_keeps(bench: Bench) -> list[Row]:
 
 
 def _errors(bench: Bench) -> Iterator[Phase]:
+    bench.make.misfits = _SOME_MISFIT
     for source, sink in (("none", "none"), ("half", "half"), ("none", "heavy"), ("none", "rare")):
         yield Phase(_error_rows(bench), source, sink)
     # Errors that wait a little at the output.
@@ -508,6 +531,7 @@ def _errors(bench: Bench) -> Iterator[Phase]:
         (_spoiled(make.row(long, mask="all"), 0, keep) for keep in 2 * [*keeps]), "none", "rare"
     )
     yield Phase(_more_wrong_keeps(bench), "none", "half")
+    yield from _paces(bench, ("none", "rare", "half"), 8)
 
 
 def _resets(bench: Bench) -> Iterator[Phase]:
@@ -518,6 +542,7 @@ def _resets(bench: Bench) -> Iterator[Phase]:
     # And a unit that is full while its output moves.
     long = min(bench.make.max_len, 8 * bench.make.lanes)
     yield Phase((bench.make.row(long, mask="none") for _ in range(50)), "none", "half")
+    yield from _paces(bench, ("none", "half"), 3)
 
 
 def _timing(bench: Bench) -> Iterator[Phase]:

@@ -27,6 +27,8 @@ class Row:
     origin where the values come from, for reports
     channels  what the row's bank must hold, for a unit with a channel table
     keep   beat number -> tkeep to drive instead of the right one (error injection)
+    operands  what goes with it on each further input stream, which has no settings; of another
+           length, where the streams are not to fit
     """
 
     x: np.ndarray
@@ -35,19 +37,18 @@ class Row:
     origin: str
     channels: ChannelSet | None = None
     keep: dict[int, int] = field(default_factory=dict)
+    operands: tuple[Row, ...] = ()
 
 
 def batch(unit: Unit, parameters: Parameters, rows: Sequence[Row]) -> Rows:
     """Rows to drive as one batch, as wide as the longest; their bank, if they have one, is 0.
 
-    Wrong tkeeps are not in it. A channel set that several rows share is in it once, and is as long
-    as the table: lanes of a last beat behind the row read it, too.
+    Wrong tkeeps are not in it, nor are masks and lengths of operands. A channel set that several
+    rows share is in it once, and is as long as the table: lanes of a last beat behind the row read
+    it, too.
     """
-    width = max((len(row.x) for row in rows), default=1)
     dtype = unit.input_dtype(parameters)
-    x, mask = np.zeros((len(rows), width), dtype), np.zeros((len(rows), width), bool)
-    for number, row in enumerate(rows):
-        x[number, : len(row.x)], mask[number, : len(row.x)] = row.x, row.mask
+    x, mask = padded(rows, dtype)
     names = [setting.name for setting in unit.settings(parameters)]
     free = {"bank": 0} if unit.channels else {}  # whoever drives them decides
     sets = {id(row.channels): row.channels for row in rows if row.channels is not None}
@@ -59,7 +60,25 @@ def batch(unit: Unit, parameters: Parameters, rows: Sequence[Row]) -> Rows:
         {n: np.array([{**free, **row.settings}[n] for row in rows], int) for n in names},
         tuple(channels.padded(parameters["MAX_LEN"]) for channels in sets.values()),
         np.array([numbers[id(row.channels)] for row in rows], int) if unit.channels else None,
+        tuple(
+            np.pad(values, ((0, 0), (0, x.shape[1])))[:, : x.shape[1]]
+            for values, _ in (padded(some, dtype) for some in operand_rows(unit, rows))
+        ),
     )
+
+
+def padded(rows: Sequence[Row], dtype: np.dtype) -> tuple[np.ndarray, np.ndarray]:
+    """x and mask [rows, width] of rows to drive, as wide as the longest."""
+    width = max((len(row.x) for row in rows), default=1)
+    x, mask = np.zeros((len(rows), width), dtype), np.zeros((len(rows), width), bool)
+    for number, row in enumerate(rows):
+        x[number, : len(row.x)], mask[number, : len(row.x)] = row.x, row.mask
+    return x, mask
+
+
+def operand_rows(unit: Unit, rows: Sequence[Row]) -> list[list[Row]]:
+    """What goes with the rows on each further input stream."""
+    return [[row.operands[place] for row in rows] for place in range(len(unit.operands))]
 
 
 @dataclass
@@ -67,12 +86,14 @@ class Phase:
     """Rows driven under one pair of stall patterns: names in STALLS, of the sink in SINKS.
 
     real  the rows are a tensor file's: accuracy is of these alone, where there are any
+    other  that of further input streams; empty: as the source's. Each has a pattern of its own
     """
 
     rows: Iterable[Row]
     source: str = "none"
     sink: str = "none"
     real: bool = False
+    other: str = ""
 
 
 class Noise:
@@ -341,6 +362,8 @@ RUNAWAY_BEATS = 2048  # where that is no more than so many beats
 _SHAPE_NAMES, _MASK_NAMES = list(SHAPES), list(MASKS)
 
 
+_MISFITS = 0.3  # share of operands' beats that have a wrong tkeep, where rows may not fit
+
 _FRESH_SET = 0.04  # share of random rows before which a channel set is replaced
 _CORNER_SET = 0.25  # share of channel sets at the ends of their ranges
 _INPUT_VALUE = 0.5  # share of rows whose input-like settings are one of the row's inputs
@@ -350,7 +373,8 @@ class RowMaker:
     """Makes rows for one unit and build: what the scenarios share.
 
     Rows of a unit with a channel table use one of two channel sets, which are replaced by fresh
-    ones now and then; `keep_channels` stops that.
+    ones now and then; `keep_channels` stops that. `misfits` is the share of rows whose operands do
+    not fit them.
     """
 
     def __init__(self, rng: np.random.Generator, unit: Unit, parameters: Parameters):
@@ -365,6 +389,7 @@ class RowMaker:
         self.settings: tuple[Setting, ...] = unit.settings(parameters)
         self.drawn = {s.name: s.values for s in self.settings if s.drawn}
         self.keep_channels = False
+        self.misfits = 0.0
         self._sets = [self._fresh_set() for _ in range(2)] if unit.channels else []
 
     @property
@@ -410,6 +435,10 @@ class RowMaker:
                 settings={**first, **follow, **edge.settings},
                 origin="at an edge",
                 channels=edge.channels,
+                operands=tuple(
+                    Row(values.astype(self.dtype), np.ones(length, bool), {}, "at an edge")
+                    for values in edge.operands
+                ),
             )
 
     def _channels(self) -> ChannelSet | None:
@@ -448,7 +477,7 @@ class RowMaker:
         **settings: int,
     ) -> Row:
         """A row; what is not given is drawn. Settings that are not given are drawn too."""
-        rng, dtype = self.rng, self.dtype
+        rng, dtype, any_mask = self.rng, self.dtype, mask is None
         if length is None:
             length = random_length(rng, self.lanes, self.max_len)
         shape = shape or _SHAPE_NAMES[rng.integers(len(SHAPES))]
@@ -464,10 +493,54 @@ class RowMaker:
         fitted = self.unit.fitted(self.parameters, x, rng)
         masked = MASKS[mask](rng, length, self.lanes)
         follow = self.unit.complete(self.parameters, masked, rng)
-        return Row(
+        row = Row(
             x=x,
             mask=masked,
             settings={**drawn, **fitted, **follow, **settings},
             origin=f"{shape}, mask {mask}",
             channels=self._channels(),
         )
+        row.operands = tuple(self._operand(row, any_mask) for _ in self.unit.operands)
+        return row
+
+    def _operand(self, row: Row, any_mask: bool) -> Row:
+        """What goes with a row on a further input stream; the row's mask may move there."""
+        rng, length = self.rng, len(row.x)
+        shape = _SHAPE_NAMES[rng.integers(len(SHAPES))]
+        x = self._values(shape, length).astype(self.dtype)
+        other = Row(x, np.ones(length, bool), {}, shape)
+        where = rng.integers(4 if any_mask else 3)  # here, there, in both; each its own
+        if where == 3:
+            name = _MASK_NAMES[rng.integers(len(MASKS))]
+            other.mask = MASKS[name](rng, length, self.lanes)
+        elif where:
+            other.mask = row.mask.copy()
+            if where == 1:
+                row.mask = np.ones(length, bool)
+        if rng.random() < self.misfits:
+            self._misfit(row, other)
+        return other
+
+    def _misfit(self, row: Row, other: Row) -> None:
+        """Have an operand of another length, of other tkeeps, or with the same wrong one."""
+        rng, lanes, length = self.rng, self.lanes, len(row.x)
+        last = (length - 1) // lanes
+        kind = rng.integers(5)
+        if kind == 0:  # by whole beats: of a row of whole beats nothing but tlast tells
+            length += lanes * int(rng.choice([-2, -1, 1, 2, 5]))
+        elif kind == 1:
+            length = int(rng.integers(1, length + 5 * lanes + 1))
+        elif kind == 2:  # in its last beat
+            length = last * lanes + int(rng.integers(1, lanes + 1))
+        beats = -(-max(length, 1) // lanes)
+        other.x = np.resize(other.x, max(length, 1))
+        other.mask = np.resize(other.mask, len(other.x))
+        other.origin += f", does not fit: {kind}"
+        if kind > 2:
+            beat = int(rng.integers(beats))
+            other.keep[beat] = int.from_bytes(rng.bytes(8), "little") & ((1 << lanes) - 1)
+            if kind == 4:
+                row.keep[beat] = other.keep[beat]
+        for beat in range(last + 1, beats):  # these are dropped
+            if rng.random() < _MISFITS:
+                other.keep[beat] = int.from_bytes(rng.bytes(8), "little") & ((1 << lanes) - 1)

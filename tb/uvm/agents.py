@@ -11,6 +11,7 @@ Ports of a stream's monitor: ap, the rows; cut_ap, what resets found; rule_ap, b
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cocotb
@@ -19,7 +20,7 @@ from pyuvm import uvm_analysis_port, uvm_driver, uvm_monitor, uvm_sequence_item
 
 from ..check.contract import ObservedRow, pack
 from ..check.coverage import state_of
-from ..check.progress import Progress, patience
+from ..check.progress import Pairs, Progress, patience
 from ..stimulus.values import STREAM_STATES, Noise, Pattern, Row
 from .config import AnalysisImp, ConfiguredAgent
 from .pins import (
@@ -204,8 +205,10 @@ class ProgressMonitor(uvm_monitor):
         self.rule_ap = uvm_analysis_port("rule_ap", self)
         self.rows_in = AnalysisImp("rows_in", self, self._row_in)
         self.rows_out = AnalysisImp("rows_out", self, self._row_out)
-        self.pins: tuple[WatchedPins, WatchedPins] | None = None  # of input and output
-        self._cell, self._lost = cfg.unit.cell, 0  # beats that resets took
+        self.sources: Sequence[WatchedPins] = ()  # the pins of the input streams,
+        self.sink: WatchedPins | None = None  # and those of the output
+        self._pairs = Pairs(len(cfg.unit.inputs)) if cfg.unit.cell else None
+        self._before: list[int] = []  # beats of each stream up to the last clock
         self._line.on_assert(self._restart)
         self._clocking.subscribe(self._clock)
 
@@ -217,19 +220,23 @@ class ProgressMonitor(uvm_monitor):
 
     def _restart(self) -> None:
         self._progress.restart()
-        self._lost = self._beats_inside()
-
-    def _beats_inside(self) -> int:
-        source, sink = self.pins
-        return source.beats - sink.beats
+        if self._pairs is not None:
+            self._pairs.restart()
 
     def _clock(self) -> None:
+        beats = [pins.beats for pins in (*self.sources, self.sink)]
+        before, self._before = self._before, beats
         if self._line.active:
             return
-        source, sink = self.pins
-        if self._cell:
-            self._progress.inside = self._beats_inside() - self._lost
-        broken = self._progress.clock(sink.has_tvalid, sink.has_tready, source.has_tready)
+        awaited = self.sources
+        if self._pairs is not None:
+            # A beat at most has moved on each stream, and it was a row's last if none is under way.
+            moved = [now != then for now, then in zip(beats, before or beats, strict=True)]
+            lasts = [not pins.partial if m else None for pins, m in zip(awaited, moved, strict=False)]
+            self._progress.inside = self._pairs.clock(lasts, moved[-1])
+            awaited = [self.sources[place] for place in self._pairs.awaited]
+        ready = all(pins.has_tready for pins in awaited)
+        broken = self._progress.clock(self.sink.has_tvalid, self.sink.has_tready, ready)
         if broken:
             self.rule_ap.write(ProtocolError(f"{broken} (clock {self._clocking.number})"))
 

@@ -7,6 +7,7 @@ environment hands each agent its own, the agent hands it on to what it builds.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -59,6 +60,7 @@ class AgentConfig:
                bench's drivers move at the falling one
     rng        of what drives
     cell       whether the unit is a stream cell, whose output has tstrb
+    inputs     prefixes of the input streams' pins
     """
 
     entity: object
@@ -68,6 +70,7 @@ class AgentConfig:
     at_rise: bool = False
     rng: Rng | None = None
     cell: bool = False
+    inputs: Sequence[str] = ("s_axis",)
 
 
 @dataclass(kw_only=True)
@@ -104,7 +107,10 @@ class ErrorConfig(AgentConfig):
 
 @dataclass(kw_only=True)
 class EnvConfig:
-    """A unit and its agents. `name`, `seed` and `rerun` go into reports; `rng` is for sequences."""
+    """A unit and its agents. `name`, `seed` and `rerun` go into reports; `rng` is for sequences.
+
+    others  further input streams
+    """
 
     unit: Unit
     parameters: Parameters
@@ -112,6 +118,7 @@ class EnvConfig:
     sink: StreamConfig
     errors: ErrorConfig
     reset: ErrorConfig
+    others: Sequence[SourceConfig] = ()
     channels: ChannelConfig | None = None
     rng: Rng | None = None
     seed: int = 0
@@ -149,19 +156,26 @@ class EnvConfig:
             "at_rise": is_active == PASSIVE,
             "rng": rng,
             "cell": unit.cell,
+            "inputs": unit.inputs,
         }
         channels = table = None
         if unit.channels:
             table = TableMirror(unit.channels, shape.max_len)
             channels = ChannelConfig(**common, fields=unit.channels, table=table)
         settings = unit.settings(parameters)
+        stream = {"has_x": has_x, "shape": shape}
+        others = []
+        for name, prefix in unit.operands:
+            own = common | {"rng": rng and functools.partial(_of_operand, rng, name)}
+            others.append(SourceConfig(**own, **stream, prefix=prefix, settings=()))
         errors = ErrorConfig(**common, outputs=unit.errors(parameters))
         return cls(
             unit=unit,
             parameters=parameters,
             source=SourceConfig(
-                **common, prefix="s_axis", has_x=has_x, shape=shape, settings=settings, table=table
+                **common, **stream, prefix="s_axis", settings=settings, table=table
             ),
+            others=others,
             sink=StreamConfig(**common, prefix="m_axis", has_x=has_x),
             errors=errors,
             reset=errors,
@@ -169,6 +183,10 @@ class EnvConfig:
             rng=rng,
             **about,
         )
+
+
+def _of_operand(rng: Rng, name: str, use: str) -> np.random.Generator:
+    return rng(f"{use} {name}")
 
 
 class AnalysisImp(uvm_analysis_export):

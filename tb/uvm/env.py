@@ -32,6 +32,10 @@ class StreamEnv(uvm_env):
         for name in ("scoreboard", "progress", "coverage", "record", "vseqr"):
             self.cdb_set("cfg", cfg, name)
         self.source = SourceAgent.create("source", self)
+        self.others = []  # agents of further input streams
+        for place, other in enumerate(cfg.others):
+            self.cdb_set("cfg", other, f"source_{place + 2}")
+            self.others.append(SourceAgent.create(f"source_{place + 2}", self))
         self.sink = SinkAgent.create("sink", self)
         self.errors = ErrorMonitor.create("errors", self)
         self.progress = ProgressMonitor.create("progress", self)
@@ -47,15 +51,19 @@ class StreamEnv(uvm_env):
     def connect_phase(self):
         source, sink, reset = self.source.monitor, self.sink.monitor, self.reset.monitor
         scoreboard, coverage = self.scoreboard, self.coverage
-        source.ap.connect(scoreboard.rows_in)
+        others = [agent.monitor for agent in self.others]
+        for monitor, rows, cut in zip((source, *others), scoreboard.rows_in, scoreboard.cut, strict=True):
+            monitor.ap.connect(rows)
+            monitor.cut_ap.connect(cut)
         sink.ap.connect(scoreboard.rows_out)
-        source.cut_ap.connect(scoreboard.cut)
+        sink.cut_ap.connect(scoreboard.cut_out)
         self.errors.ap.connect(scoreboard.pulses)
         reset.ap.connect(scoreboard.resets)
-        self.progress.pins = (source.pins, sink.pins)
+        self.progress.sources = [monitor.pins for monitor in (source, *others)]
+        self.progress.sink = sink.pins
         source.ap.connect(self.progress.rows_in)
         sink.ap.connect(self.progress.rows_out)
-        for monitor in (source, sink, self.progress, reset):
+        for monitor in (source, *others, sink, self.progress, reset):
             monitor.rule_ap.connect(scoreboard.rules)
         scoreboard.ap.connect(coverage.analysis_export)
         scoreboard.ap.connect(self.record.analysis_export)
@@ -68,6 +76,7 @@ class StreamEnv(uvm_env):
     def _connect_sequencers(self) -> None:
         vseqr = self.vseqr
         vseqr.source, vseqr.sink, vseqr.reset = self.source.seqr, self.sink.seqr, self.reset.seqr
+        vseqr.others = [agent.seqr for agent in self.others]
         vseqr.reset.streams = (self.source.monitor, self.sink.monitor)
         self.driven = self.source.driver.rsp_port  # rows, each when it is in or cut off
         if self.channels is not None:

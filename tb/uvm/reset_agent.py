@@ -66,7 +66,8 @@ class ResetMonitor(uvm_monitor):
         self.cfg = self.cdb_get("cfg")
         self.ap = uvm_analysis_port("ap", self)
         self.rule_ap = uvm_analysis_port("rule_ap", self)
-        self._at_rest = ("m_axis_tvalid", "s_axis_tready", *(f"{e}_o" for e in self.cfg.outputs))
+        self._ready = [f"{prefix}_tready" for prefix in self.cfg.inputs]
+        self._at_rest = ("m_axis_tvalid", *self._ready, *(f"{e}_o" for e in self.cfg.outputs))
         # Rising edges since the reset has changed. A reset that is there from the start has no edge
         # of its own: it takes effect at the first clock, and the payload is 0 a clock later.
         self._edges = -2
@@ -93,7 +94,7 @@ class ResetMonitor(uvm_monitor):
     def _release(self) -> None:
         self._changes()
         self._released = True
-        cocotb.start_soon(self._soon(False, ("s_axis_tready",)))
+        cocotb.start_soon(self._soon(False, self._ready))
 
     async def _soon(self, active: bool, names: Sequence[str]) -> None:
         """Outputs that are low right behind a change of the reset, with no clock."""
@@ -112,9 +113,10 @@ class ResetMonitor(uvm_monitor):
                 self._low((*self._at_rest, *self.PAYLOAD, *strb), "in reset")
         elif self._released and self._edges > 0:
             self._released = False
-            value = str(self.cfg.entity.s_axis_tready.value)
-            if value != "1":
-                self._broken(f"s_axis_tready is {value} after the first clock after reset")
+            for name in self._ready:
+                value = str(getattr(self.cfg.entity, name).value)
+                if value != "1":
+                    self._broken(f"{name} is {value} after the first clock after reset")
 
     def _low(self, names: Sequence[str], when: str) -> None:
         for name in names:

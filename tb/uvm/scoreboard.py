@@ -3,9 +3,10 @@
 
 It trusts only what the monitors saw on the pins.
 
-source.monitor.ap ------> rows_in   \\
+source.monitor.ap ------> rows_in   \\  one for each input stream
 sink.monitor.ap --------> rows_out   \\
 source.monitor.cut_ap --> cut         Scorer -> ap: batches of rows that are equal
+sink.monitor.cut_ap ----> cut_out    /
 errors.ap --------------> pulses     /
 reset.monitor.ap -------> resets    /
 all rule_ap ------------> rules
@@ -13,6 +14,7 @@ all rule_ap ------------> rules
 
 from __future__ import annotations
 
+import functools
 from collections import deque
 from collections.abc import Collection, Sequence
 
@@ -20,7 +22,8 @@ import numpy as np
 from cocotb.triggers import Event
 from pyuvm import uvm_analysis_port, uvm_scoreboard
 
-from ..check.contract import InputBeats, ObservedRow, OutputBeats, collect, decode
+from ..check.contract import InputBeats, ObservedRow, OutputBeats, collect, decode, expect
+from ..check.join import Stream
 from ..check.scoring import Moving, Scorer, Timing
 from .agents import CutOff
 from .config import AnalysisImp
@@ -38,13 +41,16 @@ def require(condition: object, report: str | None) -> None:
         raise AssertionError(report)
 
 
-def timing_of(pairs: Sequence[tuple[ObservedRow, ObservedRow]]) -> Timing:
-    """When rows moved, (input, output) of each, as the monitors saw it."""
+Rows = tuple[ObservedRow, ...]  # one of each input stream
+
+
+def timing_of(pairs: Sequence[tuple[Rows, ObservedRow]]) -> Timing:
+    """When rows moved, (inputs, output) of each, as the monitors saw it."""
     return Timing(
-        gaps=np.array([given.gaps for given, _ in pairs]),
-        input_waits=np.array([given.waits for given, _ in pairs]),
+        gaps=np.array([sum(row.gaps for row in given) for given, _ in pairs]),
+        input_waits=np.array([sum(row.waits for row in given) for given, _ in pairs]),
         output_waits=np.array([got.waits for _, got in pairs]),
-        clocks=[(given.clocks, got.clocks) for given, got in pairs],
+        clocks=[(given[0].clocks, got.clocks) for given, got in pairs],
         before=np.array([got.before for _, got in pairs]),
     )
 
@@ -59,9 +65,11 @@ class Scoreboard(uvm_scoreboard):
     def build_phase(self):
         self.cfg = cfg = self.cdb_get("cfg")
         self.ap = uvm_analysis_port("ap", self)
-        self.rows_in = AnalysisImp("rows_in", self, self._row_in)
+        inputs = range(len(cfg.unit.inputs))
+        self.rows_in = self._of_each("rows_in", self._row_in)
         self.rows_out = AnalysisImp("rows_out", self, self._row_out)
-        self.cut = AnalysisImp("cut", self, self._cut_off)
+        self.cut = self._of_each("cut", self._cut_off)
+        self.cut_out = AnalysisImp("cut_out", self, self._cut_off_out)
         self.pulses = AnalysisImp("pulses", self, self._counted)
         self.resets = AnalysisImp("resets", self, self._reset)
         self.rules = AnalysisImp("rules", self, self._broken)
@@ -72,12 +80,22 @@ class Scoreboard(uvm_scoreboard):
         self.dropped = 0
         self._failure: str | None = None  # the report of the first mismatch
         self._rules: list[ProtocolError] = []
-        self._expected: deque[ObservedRow] = deque()
-        self._pairs: list[tuple[ObservedRow, ObservedRow]] = []
+        self._expected: list[deque[ObservedRow]] = [deque() for _ in inputs]
+        # Those that came out while another stream than that of the first tlast was still going in.
+        self._came: deque[ObservedRow] = deque()
+        self._pairs: list[tuple[Rows, ObservedRow]] = []
         self._batch = FIRST_BATCH
-        self._partial = ObservedRow()  # that the last reset found half in
+        self._partial = [ObservedRow() for _ in inputs]  # that the last reset found half in,
+        self._partial_out = ObservedRow()  # or half out
         self._pulses: dict[str, list[int]] = {}  # clocks of the error outputs since the last reset
         self._rerun = f"\nrerun: {cfg.rerun}" if cfg.rerun else ""
+
+    def _of_each(self, name: str, write) -> list[AnalysisImp]:
+        """One for each input stream."""
+        return [
+            AnalysisImp(f"{name}_{place}" if place else name, self, functools.partial(write, place))
+            for place in range(len(self.cfg.unit.inputs))
+        ]
 
     def make_scorer(self) -> Scorer:
         """What compares."""
@@ -86,26 +104,37 @@ class Scoreboard(uvm_scoreboard):
     @property
     def inside(self) -> int:
         """Rows that have gone in whole and not come out."""
-        return len(self._expected)
+        return max(map(len, self._expected))
 
     # --------------------------------------------------------------------- what the monitors saw
 
-    def _row_in(self, row: ObservedRow) -> None:
-        self._expected.append(row)
+    def _row_in(self, place: int, row: ObservedRow) -> None:
+        self._expected[place].append(row)
+        self._pair()
 
     def _row_out(self, row: ObservedRow) -> None:
-        if not self._expected:
+        if not any(self._expected):
             self.compare()  # a wrong row before it says more
             where = f" at clock {row.clocks[0]}" if row.clocks else ""
             self._fail(f"a row of {len(row.beats)} beats came out and none was expected{where}")
             return
-        self._pairs.append((self._expected.popleft(), row))
+        self._came.append(row)
+        self._pair()
+
+    def _pair(self) -> None:
+        """Rows that have gone in whole, on all streams, with those that have come out."""
+        while self._came and all(self._expected):
+            given = tuple(rows.popleft() for rows in self._expected)
+            self._pairs.append((given, self._came.popleft()))
         if len(self._pairs) >= self._batch:
             self._batch = min(2 * self._batch, BATCH)
             self.compare()
 
-    def _cut_off(self, cut: CutOff) -> None:
-        self._partial = cut.row
+    def _cut_off(self, place: int, cut: CutOff) -> None:
+        self._partial[place] = cut.row
+
+    def _cut_off_out(self, cut: CutOff) -> None:
+        self._partial_out = cut.row
 
     def _counted(self, pulses: dict[str, list[int]]) -> None:
         self._pulses = pulses
@@ -114,23 +143,39 @@ class Scoreboard(uvm_scoreboard):
         self.compare()
         if self._failure is None:
             wrong = self.scorer.judge_pulses(
-                self._pulses,
-                self.cfg.source.clocking.number + 1,
-                self._moving(self._expected),
-                self._moving([self._partial] if self._partial.beats else ()),
+                self._pulses, self.cfg.source.clocking.number + 1, *self._under_way()
             )
             if wrong:
                 self._fail(f"{wrong}, between two resets")
-        self.dropped += len(self._expected)
-        self._expected.clear()
+        self.dropped += len(self._expected[0])
+        for rows in (*self._expected, self._came):
+            rows.clear()
         self.scorer.restart()
 
+    def _under_way(self) -> tuple[Moving | None, Moving | None]:
+        """Rows that a reset found inside, and one that was going in; of several streams all."""
+        partial = [[row] if row.beats else [] for row in self._partial]
+        if len(partial) == 1:
+            return self._moving(self._expected[0]), self._moving(partial[0])
+        rows = [[*whole, *part] for whole, part in zip(self._expected, partial, strict=True)]
+        if not all(rows):
+            return None, None
+        count = min(map(len, rows))  # of all but these no beat has a partner
+        out = [clock for row in (*self._came, self._partial_out) for clock in row.clocks]
+        streams = [self._stream(some[:count]) for some in rows]
+        return Moving(*self.scorer.joiner.join(streams, out)), None
+
     def _moving(self, rows: Collection[ObservedRow]) -> Moving | None:
-        """Rows that a reset found under way."""
         if not rows:
             return None
         clocks = [clock for row in rows for clock in row.clocks]
         return Moving(InputBeats.of(rows, self.cfg.shape), np.array(clocks))
+
+    def _stream(self, rows: Sequence[ObservedRow]) -> Stream:
+        """Rows of an input stream, for the join."""
+        clocks = np.array([clock for row in rows for clock in row.clocks])
+        whole = np.array([row.beats[-1][1] == "1" for row in rows])
+        return Stream(InputBeats.of(rows, self.cfg.shape), clocks, whole)
 
     def _broken(self, rule: ProtocolError) -> None:
         self._rules.append(rule)
@@ -149,11 +194,17 @@ class Scoreboard(uvm_scoreboard):
         pairs, self._pairs = self._pairs, []
         if not pairs:
             return
-        shape = self.cfg.shape
+        shape, timing = self.cfg.shape, timing_of(pairs)
+        given, got = zip(*pairs, strict=True)
+        if len(self._expected) == 1:
+            expected = decode([row for (row,) in given], shape)
+        else:
+            out = [clock for row in got for clock in row.clocks]
+            streams = [self._stream(rows) for rows in zip(*given, strict=True)]
+            beats, clocks = self.scorer.joiner.join(streams, out)
+            expected, timing = expect(beats, shape), timing.of_pairs(beats.count, clocks)
         wrong = self.scorer.compare(
-            decode([given for given, _ in pairs], shape),
-            collect(OutputBeats.of([got for _, got in pairs], shape), shape),
-            timing_of(pairs),
+            expected, collect(OutputBeats.of(got, shape), shape), timing
         )
         if wrong:
             self._fail(wrong)
@@ -174,6 +225,6 @@ class Scoreboard(uvm_scoreboard):
             return self._failure
         if not self.scorer.rows:
             return "nothing was compared"
-        if self._expected:
-            return f"{len(self._expected)} rows went in and never came out"
+        if self.inside:
+            return f"{self.inside} rows went in and never came out"
         return self.scorer.judge_pulses(self._pulses)

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import itertools
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 
 import cocotb
 from cocotb.triggers import Timer
@@ -32,14 +32,19 @@ from ..stimulus.values import (
     sink_stalls,
 )
 from .agents import ReadyItem, RowItem
+from .pins import ResetLine
 from .channel_agent import ChannelItem, ChannelSequencer
 from .reset_agent import POWER_ON, ResetItem
 
 
 class VirtualSequencer(uvm_sequencer):
-    """The agents' sequencers; `channels` is None for a unit without a channel table."""
+    """The agents' sequencers; `channels` is None for a unit without a channel table.
+
+    others  those of further input streams
+    """
 
     source: uvm_sequencer
+    others: Sequence[uvm_sequencer] = ()
     sink: uvm_sequencer
     reset: uvm_sequencer
     channels: ChannelSequencer | None = None
@@ -48,13 +53,41 @@ class VirtualSequencer(uvm_sequencer):
         self.cfg = self.cdb_get("cfg")
 
 
+class Step:
+    """Keeps rows of several streams together: behind a reset those that any has begun are over."""
+
+    def __init__(self, streams: int, reset: ResetLine):
+        self._streams = streams
+        self.restart()
+        reset.on_assert(self._cut)
+
+    def restart(self) -> None:
+        """Rows are counted from 0 again."""
+        self._first, self._begun = 0, [-1] * self._streams
+
+    def _cut(self) -> None:
+        self._first = max(self._begun) + 1
+
+    def begins(self, place: int, number: int) -> bool:
+        """Whether a stream is to drive its row of that number."""
+        if number < self._first:
+            return False
+        self._begun[place] = number
+        return True
+
+
 class RowSequence(uvm_sequence):
-    """Rows under one pattern of tvalid."""
+    """Rows under one pattern of tvalid.
+
+    step, place  of a unit of several input streams, and which of them this is
+    """
 
     def __init__(self, name: str):
         super().__init__(name)
         self.rows: Iterable[Row] = ()
         self.stalls: Pattern | None = None
+        self.step: Step | None = None
+        self.place = 0
 
     def item(self, number: int, row: Row) -> RowItem:
         """The item of a row."""
@@ -64,6 +97,8 @@ class RowSequence(uvm_sequence):
 
     async def body(self):
         for number, row in enumerate(self.rows):
+            if self.step is not None and not self.step.begins(self.place, number):
+                continue
             item = self.item(number, row)
             await self.start_item(item)
             await self.finish_item(item)
@@ -163,6 +198,11 @@ class ResetSequence(uvm_sequence):
             await self.finish_item(item)
 
 
+def _operands_of(rows: Iterable[Row], place: int) -> Iterator[Row]:
+    for row in rows:
+        yield row.operands[place]
+
+
 class ScenarioSequence(uvm_sequence):
     """A scenario: phases of rows under their stalls, resets beside them. A virtual sequence.
 
@@ -177,9 +217,12 @@ class ScenarioSequence(uvm_sequence):
         self.settle = False
         self.real = 0
         self._beside = []
+        self._step: Step | None = None
 
     async def body(self):
         seqr = self.sequencer
+        if seqr.others:
+            self._step = Step(1 + len(seqr.others), seqr.cfg.reset.reset)
         await self._resets("power on", [Reset(0, 0, POWER_ON)])
         self._fork(self._resets("resets", self.resets))
         if seqr.channels is not None:
@@ -223,7 +266,26 @@ class ScenarioSequence(uvm_sequence):
             sequence.channels, sequence.settle = seqr.channels, self.settle
         sequence.rows = self._counted(phase.rows) if phase.real else phase.rows
         sequence.stalls = self._stalls("source", phase.source)
+        beside = self._operands(sequence, phase) if self._step is not None else []
         await sequence.start(seqr.source)
+        for task in beside:
+            await task
+
+    def _operands(self, sequence: RowSequence, phase: Phase) -> list:
+        """Start the sequences of further input streams, each with its own pattern of tvalid."""
+        others = self.sequencer.others
+        sequence.step = self._step
+        self._step.restart()
+        started = []
+        sequence.rows, *copies = itertools.tee(sequence.rows, 1 + len(others))
+        for place, rows in enumerate(copies):
+            other = RowSequence.create(f"{sequence.get_name()} of operand {place}")
+            other.rows = _operands_of(rows, place)
+            other.stalls = self._stalls(f"source {place + 2}", phase.other or phase.source)
+            other.step, other.place = self._step, place + 1
+            started.append(cocotb.start_soon(other.start(others[place])))
+        self._beside += started
+        return started
 
     def _counted(self, rows: Iterable[Row]) -> Iterable[Row]:
         for row in rows:
