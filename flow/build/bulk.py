@@ -108,8 +108,10 @@ def ports_header(unit: Unit, parameters: Parameters) -> str:
         "SETTINGS": [setting.port for setting in unit.settings(parameters)],
         "CHANNELS": [column.port for column in unit.channels],
         "ERRORS": [f"{name}_o" for name in unit.errors(parameters)],
+        "OPERANDS": [f"{number}, {one.prefix}" for number, one in enumerate(unit.operands)],
     }
     numbers = {
+        "OPERAND_COUNT": len(unit.operands),
         "HAS_CHANNELS": int(bool(unit.channels)),
         "CELL": int(unit.cell),
         "IN_BYTES": shape.lanes * shape.in_dtype.itemsize,

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +23,33 @@ _RESET = 4  # clocks
 _AT_REST = ("m_axis_tvalid", "s_axis_tready")  # and the error outputs
 
 _DONE, _MORE, _STUCK, _STOPPED, _SURPLUS, _FATAL = range(6)
+
+
+class _Operand(ctypes.Structure):
+    """`Operand` of tb/bulk/harness.cpp."""
+
+    _fields_ = [
+        ("beats", ctypes.c_uint64),
+        *(
+            (name, ctypes.c_void_p)
+            for name in (
+                *("data", "keep", "strb", "last"),
+                *("source_from", "source_count", "clocks"),
+            )
+        ),
+    ]
+
+
+class _Beside(ctypes.Structure):
+    """`Beside` of tb/bulk/harness.h."""
+
+    _fields_ = [
+        *((name, ctypes.c_uint64) for name in ("beat", "row", "phase")),
+        *((name, ctypes.c_bool) for name in ("waits", "first")),
+        *((name, ctypes.c_uint64) for name in ("source_from", "source_count", "source_at")),
+        *((name, ctypes.c_uint32) for name in ("on", "off")),
+        ("after", ctypes.c_bool),
+    ]
 
 
 class _Batch(ctypes.Structure):
@@ -54,7 +81,7 @@ class _Batch(ctypes.Structure):
                 ),
                 *("in_clocks", "out_clocks", "pulse_clocks"),
                 *("load_bank", "load_after", "load_from", "load_count", "lines"),
-                *("line_channel", "row_loads"),
+                *("line_channel", "row_loads", "operands"),
             )
         ),
     ]
@@ -91,6 +118,7 @@ def _library(path: Path) -> ctypes.CDLL:
         ("sn_run", ctypes.c_int, handle, ctypes.POINTER(_Batch), number),
         ("sn_said", ctypes.c_char_p, handle),
         ("sn_place", ctypes.POINTER(_Place), handle),
+        ("sn_beside", ctypes.POINTER(_Beside), handle),
         ("sn_yardstick", number, handle, number, ctypes.c_uint32, handle, handle),
     ):
         function = getattr(library, name)
@@ -138,6 +166,8 @@ class Verilator:
         """
         numbers, arrays = _members(job)
         batch = _Batch(**numbers, **{name: array.ctypes.data for name, array in arrays.items()})
+        operands = _operands(job)
+        batch.operands = ctypes.cast(operands, ctypes.c_void_p)
         library, handle = self._library, self._handle
         code, unrest, cuts, enough = _DONE, "", [], False
         if reset or not self._alive:
@@ -151,9 +181,11 @@ class Verilator:
             if code != _MORE:
                 break
             place = library.sn_place(handle).contents
-            cuts.append(_cut(place))
+            beside = library.sn_beside(handle)[: len(job.operands)]
+            cuts.append(_cut(place, beside))
             pins = library.sn_assert(handle, with_clock_low(when))
-            outputs = (*_AT_REST, *(f"{name}_o" for name in job.errors))
+            others = (f"{one.prefix}_tready" for one in job.operands)
+            outputs = (*_AT_REST, *(f"{name}_o" for name in job.errors), *others)
             unrest = ", ".join(name for bit, name in enumerate(outputs) if pins >> bit & 1)
             if unrest:
                 break
@@ -237,12 +269,26 @@ def _states(place: _Place) -> tuple[int, int]:
     return tuple(2 if waits else int(not first) for waits, first in sides)
 
 
-def _cut(place: _Place) -> Cut:
+def _cut(place: _Place, beside: Sequence[_Beside]) -> Cut:
     return Cut(
         *(place.row, place.beat, not place.first, place.out_row, place.out_beat),
         clock=place.clocks,
         states=_states(place),
+        operands=tuple((one.row, one.beat, not one.first) for one in beside),
     )
+
+
+def _operands(job: Job) -> ctypes.Array:
+    """Further input streams; the job's arrays must live as long as it is driven."""
+    found = []
+    for one, (begin, count) in zip(job.operands, job.phases.others, strict=True):
+        arrays = {name: getattr(one.beats, name) for name in ("data", "keep", "strb", "last")}
+        arrays |= {"source_from": begin, "source_count": count}
+        if one.clocks is not None:
+            arrays["clocks"] = one.clocks
+        pointers = {name: array.ctypes.data for name, array in arrays.items()}
+        found.append(_Operand(beats=len(one.beats.last), **pointers))
+    return (_Operand * len(found))(*found)
 
 
 def _pulses(job: Job, place: _Place) -> tuple[np.ndarray, ...]:
@@ -267,7 +313,7 @@ def _members(job: Job) -> tuple[dict[str, int], dict[str, np.ndarray]]:
         **vars(job.beats),
         **{f"noise_{name}": array for name, array in vars(job.noise).items()},
         **{f"out_{name}": array for name, array in vars(job.room).items()},
-        **{name: array for name, array in vars(job.phases).items() if name != "row"},
+        **{name: array for name, array in vars(job.phases).items() if name not in ("row", "others")},
         "phase_row": job.phases.row,
     }
     if job.in_clocks is not None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +18,7 @@ import numpy as np
 
 from softnorm.tb.bulk import beats
 from softnorm.tb.bulk.beats import UNFINISHED, Cut, Drive, Job, Moved
-from softnorm.tb.check.contract import StreamShape, collect, expect
+from softnorm.tb.check.contract import InputBeats, StreamShape, collect, expect
 from softnorm.tb.check.progress import STILL
 from softnorm.tb.check.record import Collector, Recorder, save_result, save_run
 from softnorm.tb.check.scoring import Moving, Scorer, Timing
@@ -26,8 +26,8 @@ from softnorm.tb.check.timing import first_irregularity, measured
 from softnorm.tb.run import Run
 from softnorm.tb.stimulus.replay import Stimulus
 from softnorm.tb.stimulus.scenarios import SCENARIOS
-from softnorm.tb.stimulus.values import Row, batch
-from softnorm.units.unit import Parameters, Unit
+from softnorm.tb.stimulus.values import Row, batch, operand_rows, padded
+from softnorm.units.unit import Parameters, Rows, Unit
 
 from ..build.bulk import BulkBuild
 from ..bulk.rtl import Instance
@@ -82,6 +82,9 @@ class Bulk:
             self.job = Job.of(unit, parameters, self._rows, self._drive(drawn), run.seed)
             lasts = np.flatnonzero(self.job.beats.last)
             self._starts = np.concatenate([[0], lasts[:-1] + 1])  # first beats of the rows
+            # Of each input stream its beats and their clocks.
+            self._inputs = [(self.job.beats, self.job.in_clocks)]
+            self._inputs += [(one.beats, one.clocks) for one in self.job.operands]
 
     def judge(self, moved: Moved, on_progress: Progress | None = None, cover: bool = False) -> str:
         """What is wrong with what came out, empty if nothing is; `cover`: collect coverage."""
@@ -132,8 +135,17 @@ class Bulk:
             if phase.rows:
                 phases.append((at, phase.source, phase.sink))
             at += len(phase.rows)
-        keeps = {(n, beat): keep for n, row in enumerate(drawn) for beat, keep in row.keep.items()}
-        return Drive(phases, keeps, self._stimulus.resets, clocks=True)
+        others = [phase.other or phase.source for phase in self._stimulus.phases if phase.rows]
+        dtype, operands = self._shape.in_dtype, []
+        for some in operand_rows(self._unit, drawn):
+            lengths = np.array([len(row.x) for row in some])
+            operands.append((Rows(*padded(some, dtype), lengths, {}), _keeps(some)))
+        return Drive(
+            *(phases, _keeps(drawn), self._stimulus.resets),
+            clocks=True,
+            others=others,
+            operands=operands,
+        )
 
     # ------------------------------------------------------------------------------ the verdict
 
@@ -150,11 +162,14 @@ class Bulk:
         lasts = np.flatnonzero(self.job.room.last[: moved.beats_out]) + 1
         for cut in moved.cuts:
             ends = lasts[(lasts > first) & (lasts <= cut.out_beat)]
+            # Without those that came out before they had gone in on all streams.
+            ends = ends[: min(row for row, _, _ in cut.inputs) - start]
             wrong = self._compare(start, first, ends, on_progress)
-            wrong = wrong or self._cut(cut, self._pulses(moved, cut.clock))
+            out = int(ends[-1]) if len(ends) else first
+            wrong = wrong or self._cut(cut, self._pulses(moved, cut.clock), start + len(ends), out)
             if wrong:
                 return wrong
-            start, first = cut.row + cut.part, cut.out_beat
+            start, first = cut.next, cut.out_beat
         wrong = self._compare(start, first, lasts[lasts > first], on_progress)
         if wrong or moved.error:
             return wrong or ended
@@ -181,6 +196,10 @@ class Bulk:
             given = beats.driven(self._unit, self._parameters, self._rows, self.job, which)
             came = beats.came(self._shape, self.job, some, first)
             timing = self._timing_of(which, given.count, first, came.count)
+            if self.job.operands:
+                upto = [(which.stop, 0, False)] * len(self._inputs)
+                given, clocks = self._joined(which.start, upto, first, int(some[-1]))
+                timing = timing.of_pairs(given.count, clocks)
             first = int(some[-1])
             expected = expect(given, self._shape)
             wrong = self._scorer.compare(expected, collect(came, self._shape), timing)
@@ -198,10 +217,29 @@ class Bulk:
             for name, clocks in zip(self.job.errors, moved.pulses, strict=True)
         }
 
-    def _cut(self, cut: Cut, pulses: dict[str, list[int]]) -> str:
-        """The pulses up to a reset, and its coverage."""
+    def _joined(
+        self, start: int, upto: Sequence[tuple[int, int, bool]], first: int, out: int
+    ) -> tuple[InputBeats, np.ndarray]:
+        """Rows from `start` on, of all streams, of which the beats from `first` to `out` came."""
+        given = [
+            beats.stream(self._shape, *one, start, end, {} if place else self._rows.settings)
+            for place, (one, end) in enumerate(zip(self._inputs, upto, strict=True))
+        ]
+        gone = self.job.out_clocks[first:out, 1].astype(int).tolist()
+        return self._scorer.joiner.join(given, gone)
+
+    def _cut(self, cut: Cut, pulses: dict[str, list[int]], start: int, first: int) -> str:
+        """The pulses up to a reset, and its coverage; rows from `start` on were not compared."""
         self._collector.stream.sample_reset(*cut.states)
         inside = partial = None
+        if self.job.operands:
+            count = min(row + part for row, _, part in cut.inputs)  # of the others no beat has one
+            upto = [one if one[0] + one[2] <= count else (count, 0, False) for one in cut.inputs]
+            if count > start:
+                inside = Moving(*self._joined(start, upto, first, cut.out_beat))
+            wrong = self._scorer.judge_pulses(pulses, cut.clock - 1, inside)
+            self._scorer.restart()
+            return f"{wrong}, between two resets" if wrong else ""
         rows, driven = (self._unit, self._parameters, self._rows, self.job), beats.driven
         clocks = self.job.in_clocks[:, 1].astype(int)
         end = int(self._starts[cut.row]) if cut.part else cut.beat
@@ -255,6 +293,11 @@ class Bulk:
         starts = self._starts[1:]
         late = shown[starts] != moved[starts - 1] + 1
         return {int(n) + 1: int(shown[starts[n]]) for n in np.flatnonzero(late)}
+
+
+def _keeps(rows: Sequence[Row]) -> dict[tuple[int, int], int]:
+    """Wrong tkeeps of rows."""
+    return {(n, beat): keep for n, row in enumerate(rows) for beat, keep in row.keep.items()}
 
 
 def _split(clocks: np.ndarray, ends: np.ndarray) -> list[list[int]]:

@@ -28,6 +28,7 @@ from softnorm.units.unit import (
 )
 
 from ..check.contract import InputBeats, OutputBeats, StreamShape
+from ..check.join import Stream
 from ..stimulus.values import CLOCK_NS, STALLS, Reset, sink_stalls
 
 UNFINISHED = "not all has been driven"  # no error: who drove the job had seen enough
@@ -153,6 +154,12 @@ def check(unit: Unit, parameters: Parameters, rows: Rows) -> None:
             raise ValueError(
                 f"setting {setting.name} must be {low} to {high}, is {values[row]} in row {row}"
             )
+    wanted = [one.name for one in unit.operands]
+    if len(rows.operands) != len(wanted):
+        raise ValueError(f"{len(rows.operands)} operands; {unit.name} has {', '.join(wanted)}")
+    for name, values in zip(wanted, rows.operands, strict=True):
+        if values.shape != shape or values.dtype != dtype:
+            raise ValueError(f"{name} must be {shape} {dtype}, not {values.shape} {values.dtype}")
     if unit.channels:
         if rows.channel_set is None or not rows.channels:
             raise ValueError(f"{unit.name} needs channels")
@@ -344,12 +351,16 @@ class Drive:
     keeps   (row, beat) -> tkeep in place of the right one
     resets  when resets come
     clocks  whether the clock of each beat is kept
+    others  of each phase, stalls of further input streams; none: as those of the source
+    operands  of each of them, its rows and keeps; none: `Rows.operands`, which fit and are unmasked
     """
 
     phases: Sequence[tuple[int, str, str]] = ((0, "none", "none"),)
     keeps: Mapping[tuple[int, int], int] = field(default_factory=dict)
     resets: Iterable[Reset] = ()
     clocks: bool = False
+    others: Sequence[str] = ()
+    operands: Sequence[tuple[Rows, Mapping[tuple[int, int], int]]] = ()
 
 
 @dataclass(frozen=True)
@@ -359,6 +370,7 @@ class Phases:
     row    its first row
     source_from, source_count, sink_from, sink_count   its first pair and how many; none: no stalls
     sink_after   1: tready waits for tvalid
+    others   of each further input stream what is of the source
     """
 
     pairs: np.ndarray
@@ -368,12 +380,19 @@ class Phases:
     sink_from: np.ndarray
     sink_count: np.ndarray
     sink_after: np.ndarray
+    others: Sequence[tuple[np.ndarray, np.ndarray]] = ()
 
     @classmethod
-    def of(cls, phases: Sequence[tuple[int, str, str]], seed: int) -> Phases:
-        """Patterns by name. Raises ValueError for a name that is not there."""
+    def of(
+        cls, phases: Sequence[tuple[int, str, str]], seed: int, others: Sequence[Sequence[str]] = ()
+    ) -> Phases:
+        """Patterns by name. Raises ValueError for a name that is not there.
+
+        others  of each further input stream the names, one for each phase
+        """
         known = [(row, source, *sink_stalls(sink)) for row, source, sink in phases]
         names = {(side, one[side]) for one in known for side in (1, 2)}
+        names |= {(side, name) for side, some in enumerate(others, 3) for name in some}
         places, parts, used = {}, [np.zeros((0, 2), np.uint32)], 0
         for side, name in sorted(names):
             pairs = pattern(name, (seed, side))
@@ -382,7 +401,15 @@ class Phases:
             used += len(pairs)
         table = [(row, *places[1, a], *places[2, b], after) for row, a, b, after in known]
         columns = np.array(table, np.uint64).reshape(-1, 6).T
-        return cls(np.concatenate(parts), *np.ascontiguousarray(columns))
+        beside = [
+            np.array([places[side, name] for name in some], np.uint64).reshape(-1, 2).T
+            for side, some in enumerate(others, 3)
+        ]
+        return cls(
+            np.concatenate(parts),
+            *np.ascontiguousarray(columns),
+            others=[tuple(np.ascontiguousarray(both)) for both in beside],
+        )
 
 
 @dataclass(frozen=True)
@@ -414,6 +441,15 @@ class Room:
 
 
 @dataclass(frozen=True)
+class Beside:
+    """A further input stream of a job; clocks as `Job.in_clocks`."""
+
+    prefix: str
+    beats: Beats
+    clocks: np.ndarray | None
+
+
+@dataclass(frozen=True)
 class Job:
     """A batch as a simulator is to drive it.
 
@@ -425,6 +461,7 @@ class Job:
     errors  names of the error outputs, without their _o
     limit   clocks without a transfer that are taken for a hang
     settle  clocks at the end in which nothing may come out
+    operands  further input streams
     """
 
     beats: Beats
@@ -440,6 +477,7 @@ class Job:
     pulse_clocks: np.ndarray | None = None
     settle: int = 64
     errors: tuple[str, ...] = ERRORS
+    operands: tuple[Beside, ...] = ()
 
     @classmethod
     def of(cls, unit: Unit, parameters: Parameters, rows: Rows, drive: Drive, seed: int) -> Job:
@@ -455,15 +493,26 @@ class Job:
             values = loads.row_bank if bank else rows.settings[setting.name]
             settings[:, column] = to_bits(setting, np.asarray(values, np.int64))
         beats = pack(shape, rows, settings, rng, drive.keeps)
-        room = Room.of(shape, rows.length)
-        pulses = len(beats.last) + 64  # right ones at most, and some wrong ones
+        operands, length = [], rows.length
+        fit = [
+            (Rows(values, np.ones(values.shape, bool), length, {}), {}) for values in rows.operands
+        ]
+        for one, (some, keeps) in zip(unit.operands, drive.operands or fit, strict=True):
+            given = pack(shape, some, np.zeros((len(some), 0), np.uint32), rng, keeps)
+            clocks = np.zeros((len(given.last), 2), np.uint64) if drive.clocks else None
+            operands.append(Beside(one.prefix, given, clocks))
+            length = np.minimum(length, some.length)
+        stalls = drive.others or [source for _, source, _ in drive.phases]
+        room = Room.of(shape, length)
+        most = len(beats.last) + sum(len(one.beats.last) for one in operands)
+        pulses = most + 64  # right ones at most, and some wrong ones
         errors = unit.errors(parameters)
         sizes = [(len(beats.last), 2), (len(room.last), 3), (len(errors), pulses)]
         return cls(
             beats,
             noise(unit, parameters, rng),
             room,
-            Phases.of(drive.phases, seed),
+            Phases.of(drive.phases, seed, [stalls] * len(operands)),
             loads,
             lines(unit, rows.channels, np.random.default_rng([seed, 3])) if unit.channels else None,
             # Between two transfers: the longest pause of either side, and the passes.
@@ -471,6 +520,7 @@ class Job:
             drive.resets,
             *(np.zeros(size, np.uint64) if drive.clocks else None for size in sizes),
             errors=errors,
+            operands=tuple(operands),
         )
 
 
@@ -482,6 +532,7 @@ class Cut:
     out_row, out_beat  the next ones to come out
     clock              of the next rising edge
     states             of input and output, in tb.stimulus.values.STREAM_STATES
+    operands           of each further input stream (row, beat, part)
     """
 
     row: int
@@ -491,6 +542,17 @@ class Cut:
     out_beat: int
     clock: int
     states: tuple[int, int]
+    operands: tuple[tuple[int, int, bool], ...] = ()
+
+    @property
+    def next(self) -> int:
+        """The row that goes in first behind the reset."""
+        return max(row + part for row, _, part in self.inputs)
+
+    @property
+    def inputs(self) -> tuple[tuple[int, int, bool], ...]:
+        """Of each input stream (row, beat, part)."""
+        return ((self.row, self.beat, self.part), *self.operands)
 
 
 @dataclass(frozen=True)
@@ -515,6 +577,38 @@ class Moved:
 def with_clock_low(reset: Reset) -> bool:
     """Whether it comes before the next rising edge, or right behind one."""
     return reset.within < 500 * CLOCK_NS
+
+
+def stream(
+    shape: StreamShape,
+    given: Beats,
+    clocks: np.ndarray,
+    first: int,
+    upto: tuple[int, int, bool],
+    settings: Mapping[str, np.ndarray] = MappingProxyType({}),
+) -> Stream:
+    """What went in on an input stream from row `first` on, for the join: whole rows, then a part.
+
+    upto  (row, beat, part), as `Cut.inputs`; settings  of all rows
+    """
+    row, beat, part = upto
+    ends = np.flatnonzero(given.last) + 1
+    begin = int(ends[first - 1]) if first else 0
+    count = np.diff(ends[first:row], prepend=begin)
+    end = begin + int(count.sum())
+    if part:
+        count, end = np.append(count, beat - end), beat
+    some = slice(begin, end)
+    data = given.data[some].reshape(-1).view(shape.in_dtype.newbyteorder("<"))
+    beats = InputBeats(
+        count=count,
+        data=data.reshape(-1, shape.lanes).astype(shape.in_dtype, copy=False),
+        keep=_bits(given.keep[some], shape.lanes),
+        strb=_bits(given.strb[some], shape.lanes),
+        settings={n: values[first : first + len(count)] for n, values in settings.items()},
+    )
+    whole = np.arange(len(count)) < row - first
+    return Stream(beats, clocks[some, 1].astype(int), whole)
 
 
 def driven(unit: Unit, parameters: Parameters, rows: Rows, job: Job, which: slice) -> InputBeats:

@@ -8,6 +8,7 @@
 
 #include "harness.h"
 
+#include <algorithm>
 #include <cstdarg>
 #include <cstdio>
 #include <exception>
@@ -40,6 +41,19 @@ inline unsigned errors(const Vtop& top) {
 }  // namespace
 
 // Mirrored by flow/bulk/verilator.py. Arrays are contiguous, the last axis the fastest.
+
+// A further input stream: its own as those of Batch.
+struct Operand {
+    uint64_t beats;
+    const uint8_t* data;
+    const uint8_t* keep;
+    const uint8_t* strb;
+    const uint8_t* last;
+    const uint64_t* source_from;
+    const uint64_t* source_count;
+    uint64_t* clocks;
+};
+
 struct Batch {
     uint64_t beats, rows, loads;
     uint64_t noises;     // what the pins carry that means nothing
@@ -88,6 +102,8 @@ struct Batch {
     const uint32_t* lines;       // [.., Columns]
     const uint32_t* line_channel;  // [..] of each line
     const uint64_t* row_loads;   // [rows] loads that must be done before the row goes in
+
+    const Operand* operands;  // [SN_OPERAND_COUNT]
 };
 
 Working::Working(Instance& instance) {
@@ -184,14 +200,26 @@ SN_API unsigned sn_assert(Instance* instance, int low) {
     if (low) instance->clock_low();
     top.rst_ni = 0;
     top.eval();
-    return unsigned(top.m_axis_tvalid) | top.s_axis_tready << 1 | errors(top) << 2;
+    unsigned high = unsigned(top.m_axis_tvalid) | top.s_axis_tready << 1 | errors(top) << 2;
+#define READ(number, axis) high |= unsigned(top.axis##_tready) << (2 + Errors + number);
+    SN_OPERANDS(READ)
+#undef READ
+    return high;
+}
+
+// No beat on any input.
+static void rest(Vtop& top) {
+    top.s_axis_tvalid = 0;
+#define REST(number, axis) top.axis##_tvalid = 0;
+    SN_OPERANDS(REST)
+#undef REST
 }
 
 // Hold the reset for some clocks, and let the unit get ready.
 SN_API void sn_release(Instance* instance, uint32_t clocks) {
     Working working(*instance);
     Vtop& top = *instance->top;
-    top.s_axis_tvalid = 0;
+    rest(top);
 #if SN_HAS_CHANNELS
     top.chan_we_i = 0;
 #endif
@@ -210,7 +238,7 @@ SN_API int sn_reset(Instance* instance, uint32_t clocks) try {
     Vtop& top = *instance->top;
     instance->said.clear();
     instance->stopped = false;
-    top.s_axis_tvalid = 0;
+    rest(top);
     top.m_axis_tready = 0;
 #if SN_HAS_CHANNELS
     top.chan_we_i = 0;
@@ -308,6 +336,50 @@ inline void drive_noise(Vtop& top, const Batch& batch, Place& place, bool writes
 #endif
 }
 
+// Whether no further input stream has a beat left.
+inline bool all_in(const Batch& batch, const Place& place) {
+    bool all = true;
+    for (unsigned one = 0; one < SN_OPERAND_COUNT; ++one) {
+        all &= place.beside[one].beat == batch.operands[one].beats;
+    }
+    return all;
+}
+
+// A further input stream at a clock: what s_axis does, with no settings.
+template <bool Stalls, bool Clocks, class Data, class Keep>
+inline void drive_operand(const Batch& batch, const Operand& operand, Beside& beside, Place& place,
+                          Data& data, Keep& keep, Keep& strb, CData& last, CData& valid) {
+    if (beside.waits) return;
+    if (Stalls && beside.first && beside.phase < batch.phases &&
+        beside.row == batch.phase_row[beside.phase]) {
+        const uint64_t phase = beside.phase++;
+        beside.source = {operand.source_from[phase], operand.source_count[phase], 0, 0, 0, false};
+    }
+    const bool shows = beside.beat < operand.beats && (!Stalls || moves(batch.pairs, beside.source));
+    uint64_t beat = beside.beat;
+    if (shows) {
+        if (Clocks) operand.clocks[2 * beat] = place.clocks;
+    } else {
+        if (++place.noise == batch.noises) place.noise = 0;
+        beat = place.noise;
+    }
+    put<SN_IN_BYTES>(data, (shows ? operand.data : batch.noise_data) + beat * SN_IN_BYTES);
+    put<SN_KEEP_BYTES>(keep, (shows ? operand.keep : batch.noise_keep) + beat * SN_KEEP_BYTES);
+    put<SN_KEEP_BYTES>(strb, (shows ? operand.strb : batch.noise_strb) + beat * SN_KEEP_BYTES);
+    last = (shows ? operand.last : batch.noise_last)[beat];
+    valid = beside.waits = shows;
+}
+
+// Its beat has been taken.
+template <bool Clocks>
+inline void take_operand(const Operand& operand, Beside& beside, const Place& place) {
+    if (Clocks) operand.clocks[2 * beside.beat + 1] = place.clocks;
+    beside.waits = false;
+    beside.first = operand.last[beside.beat];
+    beside.row += beside.first;
+    ++beside.beat;
+}
+
 // Keep the clock of error outputs that are high.
 inline void note_pulses(unsigned high, const Batch& batch, Place& place) {
     for (unsigned one = 0; one < Errors; ++one) {
@@ -360,6 +432,12 @@ int drive(Instance& instance, const Batch& batch, uint64_t clocks) {
                 drive_noise(top, batch, place, writes);
             }
         }
+#define SHOW(number, axis)                                                                      \
+    drive_operand<Stalls, Clocks>(batch, batch.operands[number], place.beside[number], place,       \
+                                  top.axis##_tdata, top.axis##_tkeep, top.axis##_tstrb,             \
+                                  top.axis##_tlast, top.axis##_tvalid);
+        SN_OPERANDS(SHOW)
+#undef SHOW
         const bool all_out = place.out_row == batch.rows;
         top.m_axis_tready = !Stalls || all_out ||
                             ((!place.sink.after || top.m_axis_tvalid) && moves(batch.pairs, place.sink));
@@ -405,6 +483,14 @@ int drive(Instance& instance, const Batch& batch, uint64_t clocks) {
             place.row += place.first;
             ++place.beat;
         }
+        bool taken = in;
+#define TAKE(number, axis)                                                        \
+    if (place.beside[number].waits && top.axis##_tready) {                            \
+        take_operand<Clocks>(batch.operands[number], place.beside[number], place);    \
+        taken = true;                                                                 \
+    }
+        SN_OPERANDS(TAKE)
+#undef TAKE
         instance.context.timeInc(2000);  // ps
         instance.clock_high();
         ++place.clocks;
@@ -414,9 +500,9 @@ int drive(Instance& instance, const Batch& batch, uint64_t clocks) {
             ++place.load;
             place.write = 0;
         }
-        if (in || out || writes) {
+        if (taken || out || writes) {
             place.ended = place.clocks;
-        } else if (place.beat == batch.beats && all_out) {
+        } else if (place.beat == batch.beats && all_out && all_in(batch, place)) {
             if (place.clocks - place.ended >= batch.settle) return leave(Done);
         } else if (place.clocks - place.ended >= batch.limit) {
             return leave(Stuck);
@@ -430,6 +516,7 @@ int drive(Instance& instance, const Batch& batch, uint64_t clocks) {
 SN_API void sn_begin(Instance* instance) {
     instance->place = {};
     instance->place.first = instance->place.out_first = true;
+    for (Beside& beside : instance->place.beside) beside.first = true;
     instance->said.clear();
     instance->stopped = false;
 }
@@ -440,6 +527,9 @@ SN_API int sn_run(Instance* instance, const Batch* batch, uint64_t clocks) try {
     bool stalls = false;
     for (uint64_t phase = 0; phase < batch->phases; ++phase) {
         stalls |= batch->source_count[phase] || batch->sink_count[phase] || batch->sink_after[phase];
+        for (unsigned one = 0; one < SN_OPERAND_COUNT; ++one) {
+            stalls |= batch->operands[one].source_count[phase] != 0;
+        }
     }
     // What most batches do without costs them nothing: at few lanes the loop takes longer than the
     // unit's logic.
@@ -450,13 +540,21 @@ SN_API int sn_run(Instance* instance, const Batch* batch, uint64_t clocks) try {
     return Fatal;
 }
 
-// After a reset: rows that were inside are gone, and so is one that had begun to go in.
+SN_API const Beside* sn_beside(Instance* instance) { return instance->place.beside; }
+
+// After a reset: rows that were inside are gone, and so is one that had begun to go in, on any input.
 SN_API void sn_cut(Instance* instance, const Batch* batch) {
     Place& place = instance->place;
-    if (!place.first) {
-        while (!batch->last[place.beat++]) {
-        }
-        ++place.row;
+    uint64_t next = place.row + !place.first;
+    for (unsigned one = 0; one < SN_OPERAND_COUNT; ++one) {
+        next = std::max<uint64_t>(next, place.beside[one].row + !place.beside[one].first);
+    }
+    while (place.row < next) place.row += batch->last[place.beat++];
+    for (unsigned one = 0; one < SN_OPERAND_COUNT; ++one) {
+        Beside& beside = place.beside[one];
+        while (beside.row < next) beside.row += batch->operands[one].last[beside.beat++];
+        beside.first = true;
+        beside.waits = false;
     }
     place.first = place.out_first = true;
     place.waits = place.out_waits = false;

@@ -4,6 +4,8 @@
 // sn_ports.h is generated for each build. It has
 //   SN_SETTINGS(X)   X(port) for each cfg_*_i, in the order of the columns of Batch::settings
 //   SN_CHANNELS(X)   X(port) for each column of the channel table; SN_HAS_CHANNELS 0 or 1
+//   SN_OPERANDS(X)   X(number, prefix) for each further input stream, which has the widths of s_axis;
+//                    SN_OPERAND_COUNT of them
 //   SN_CELL 0 or 1, whether the unit is a stream cell, which puts out tstrb
 //   SN_IN_BYTES, SN_OUT_BYTES, SN_KEEP_BYTES, SN_USER_BYTES   of s_axis_tdata, m_axis_tdata, either
 //                    tkeep, m_axis_tuser
@@ -44,6 +46,13 @@ struct Stall {
     bool after;  // of a sink: it waits for tvalid
 };
 
+// A further input stream: the next one in, as those of Place.
+struct Beside {
+    uint64_t beat, row, phase;
+    bool waits, first;
+    Stall source;
+};
+
 // Rows that are being driven; the harness keeps its place in them between calls.
 struct Place {
     uint64_t beat, row, out_beat, out_row;  // next ones in, next ones out
@@ -58,6 +67,7 @@ struct Place {
     bool quiet;             // the settings carry noise
     uint8_t before;         // tready in clocks without tvalid since the last beat: 1 low, 2 high
     Stall source, sink;
+    Beside beside[SN_OPERAND_COUNT + 1];  // no array has no elements
 };
 
 struct Instance {
