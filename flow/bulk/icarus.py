@@ -45,7 +45,8 @@ class Icarus:
             moved = [int(count) for count in counts]
             _read(job, folder, moved[2])
             reasons = {"done": "", "stuck": f"stuck: no beat moved for {job.limit} clocks"}
-            cuts = tuple(_cut(*map(int, line.split())) for line in resets)
+            several = bool(job.operands)
+            cuts = tuple(_cut(several, *map(int, line.split())) for line in resets)
             error = reasons.get(why.strip(), why.strip())
             return Moved(*moved, error, cuts, _pulses(job, folder))
 
@@ -71,9 +72,11 @@ def _words(reset: Reset) -> list[int]:
     return [reset.clocks, int(with_clock_low(reset)), reset.held, *aim]
 
 
-def _cut(row, beat, part, out_row, out_beat, clock, source, sink) -> Cut:
-    """A line of result.txt."""
-    return Cut(row, beat, bool(part), out_row, out_beat, clock, (source, sink))
+def _cut(several: bool, row, beat, part, out_row, out_beat, clock, source, sink, *other) -> Cut:
+    """A line of result.txt; `several`: of two input streams."""
+    r_row, r_beat, r_part = other
+    operands = ((r_row, r_beat, bool(r_part)),) if several else ()
+    return Cut(row, beat, bool(part), out_row, out_beat, clock, (source, sink), operands)
 
 
 def _write(job: Job, folder: Path) -> dict[str, int]:
@@ -88,14 +91,24 @@ def _write(job: Job, folder: Path) -> dict[str, int]:
     (folder / "noise.bin").write_bytes(_records(job.noise, job.noise.settings, none))
     phases = job.phases
     (folder / "pairs.bin").write_bytes(_big(phases.pairs).tobytes())
-    table = np.stack([column for name, column in vars(phases).items() if name != "pairs"], axis=1)
+    columns = [column for name, column in vars(phases).items() if name not in ("pairs", "others")]
+    table = np.stack(columns, axis=1)
     (folder / "phases.bin").write_bytes(_big(table).tobytes())
     resets = np.array([_words(reset) for reset in job.resets], np.uint32).reshape(-1, 5)
     (folder / "resets.bin").write_bytes(_big(resets).tobytes())
     writes = _writes(job.loads, *job.lines) if job.loads is not None else np.zeros((0, 1), np.uint8)
     (folder / "lines.bin").write_bytes(writes.tobytes())
+    operand = np.zeros(0, np.uint8)
+    for one, patterns in zip(job.operands, phases.others, strict=True):  # the test top has one
+        operand = one.beats.last
+        none = np.zeros(len(operand), np.uint32)
+        settings = np.zeros((len(operand), beats.settings.shape[1]), np.uint32)
+        (folder / "operand.bin").write_bytes(_records(one.beats, settings, none))
+        table = np.stack([phases.row, *patterns], axis=1)
+        (folder / "operand_phases.bin").write_bytes(_big(table).tobytes())
     return {
         "beats": count,
+        "operand_beats": len(operand),
         "rows": len(beats.settings),
         "writes": len(writes),
         "noises": len(job.noise.last),
@@ -146,3 +159,6 @@ def _read(job: Job, folder: Path, beats: int) -> None:
         job.out_clocks[there] = np.ascontiguousarray(clocks).view("<u4")
         moved = np.fromfile(folder / "in.bin", "<u4").reshape(-1, 3)
         job.in_clocks[moved[:, 0]] = moved[:, 1:]
+        for one in job.operands:
+            moved = np.fromfile(folder / "operand_in.bin", "<u4").reshape(-1, 3)
+            one.clocks[moved[:, 0]] = moved[:, 1:]

@@ -350,8 +350,8 @@ template <bool Stalls, bool Clocks, class Data, class Keep>
 inline void drive_operand(const Batch& batch, const Operand& operand, Beside& beside, Place& place,
                           Data& data, Keep& keep, Keep& strb, CData& last, CData& valid) {
     if (beside.waits) return;
-    if (Stalls && beside.first && beside.phase < batch.phases &&
-        beside.row == batch.phase_row[beside.phase]) {
+    while (Stalls && beside.first && beside.phase < batch.phases &&
+           beside.row >= batch.phase_row[beside.phase]) {
         const uint64_t phase = beside.phase++;
         beside.source = {operand.source_from[phase], operand.source_count[phase], 0, 0, 0, false};
     }
@@ -401,8 +401,8 @@ int drive(Instance& instance, const Batch& batch, uint64_t clocks) {
     for (uint64_t clock = 0; clock < clocks; ++clock) {
         const bool writes = drive_channels(top, batch, place);
         if (!place.waits) {
-            if (Stalls && place.first && place.phase < batch.phases &&
-                place.row == batch.phase_row[place.phase]) {
+            while (Stalls && place.first && place.phase < batch.phases &&
+                   place.row >= batch.phase_row[place.phase]) {
                 const uint64_t phase = place.phase++;
                 place.source = {batch.source_from[phase], batch.source_count[phase], 0, 0, 0, false};
                 place.sink = {batch.sink_from[phase], batch.sink_count[phase], 0, 0, 0,

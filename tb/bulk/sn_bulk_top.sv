@@ -10,6 +10,9 @@
 // to the slices of `settings` and `line`, 32 bits each; of m_tstrb, which is 0 where there is none),
 // SN_DATA_W, SN_OUT_W, SN_KEEP_W, SN_USER_W, SN_SETTINGS, SN_COLUMNS, SN_CELL (1: it is a stream cell).
 //
+// SN_R_AXIS is defined where there is a second input stream: operand.bin has its beats, operand_phases.bin
+// its patterns; operand_in.bin is written.
+//
 // A record is read with $fread, which puts a file's first byte highest; it is whole bytes.
 
 `include "sn_ports.svh"
@@ -42,6 +45,14 @@ module sn_bulk_top;
 
   if (!`SN_CELL) assign m_tstrb = '0;
 
+  // The second input stream.
+  logic [`SN_DATA_W-1:0] r_tdata;
+  logic [`SN_KEEP_W-1:0] r_tkeep, r_tstrb;
+  logic                  r_tlast, r_tvalid, r_tready;
+`ifndef SN_R_AXIS
+  assign r_tready = 1'b0;
+`endif
+
   `SN_UNIT #(`SN_PARAMETERS) u_unit (
     .clk_i        (clk),
     .rst_ni       (rst_n),
@@ -52,6 +63,14 @@ module sn_bulk_top;
     .s_axis_tlast (s_tlast),
     .s_axis_tvalid(s_tvalid),
     .s_axis_tready(s_tready),
+`ifdef SN_R_AXIS
+    .r_axis_tdata (r_tdata),
+    .r_axis_tkeep (r_tkeep),
+    .r_axis_tstrb (r_tstrb),
+    .r_axis_tlast (r_tlast),
+    .r_axis_tvalid(r_tvalid),
+    .r_axis_tready(r_tready),
+`endif
     .m_axis_tdata (m_tdata),
     .m_axis_tkeep (m_tkeep),
     .m_axis_tlast (m_tlast),
@@ -67,7 +86,7 @@ module sn_bulk_top;
   reg [BeatW-1:0]  noise [0:255];
   reg [WriteW-1:0] write;
   reg [31:0]       word;
-  reg [31:0]       pair [0:32767];
+  reg [31:0]       pair [0:65535];
   reg [191:0]      phase;  // first row; the source's first pair, its pairs; the sink's; sink_after
   reg [159:0]      cut;    // clocks to wait, whether it comes with the clock low, clocks to hold, aim
 
@@ -80,6 +99,12 @@ module sn_bulk_top;
   reg     released;  // no clock since the reset
   reg     fetched;  // `beat` is the next one
   reg     goes, refused;
+  // Of the second input stream.
+  reg [BeatW-1:0] r_beat;
+  reg [95:0]      r_phase;  // first row; first pair, pairs
+  integer r_beats, r_in, r_row, r_phase_at, r_from, r_pairs, r_at, r_on, r_off, r_shown, r_next;
+  integer operand_file, operand_phases_file, operand_in_file;
+  reg     r_waits, r_first, r_goes, r_taken;
   reg [`SN_OUT_W+2*`SN_KEEP_W+`SN_USER_W:0] payload, was;
 
   // What is on the pins with tvalid low, and on the settings unless a first beat is taken, means nothing.
@@ -133,6 +158,53 @@ module sn_bulk_top;
     end
   endtask
 
+  // The second input stream at a clock: what the first does, with no settings.
+  task drive_operand;
+    if (!r_waits) begin
+      while (r_first && r_phase_at < phases && r_row >= r_phase[95-:32]) begin
+        {r_from, r_pairs} = r_phase[63:0];
+        {r_at, r_on, r_off} = 0;
+        r_phase_at = r_phase_at + 1;
+        if (r_phase_at < phases) got = $fread(r_phase, operand_phases_file);
+      end
+      r_goes = r_in < r_beats;
+      if (r_goes && r_pairs > 0) begin
+        while (r_on == 0 && r_off == 0) begin
+          r_on = pair[2*(r_from+r_at)];
+          r_off = pair[2*(r_from+r_at)+1];
+          r_at = (r_at + 1) % r_pairs;
+        end
+        r_goes = r_on > 0;
+        if (r_goes) r_on = r_on - 1;
+        else r_off = r_off - 1;
+      end
+      if (r_goes) r_shown = clocks;
+      else noise_at = (noise_at + 1) % noises;
+      show_operand(r_goes ? r_beat : noise[noise_at]);
+      r_tvalid = r_goes;
+      r_waits = r_goes;
+    end
+  endtask
+
+  task show_operand(input [BeatW-1:0] from);
+    begin
+      r_tdata = from[`SN_DATA_W-1:0];
+      r_tkeep = from[DataW+:`SN_KEEP_W];
+      r_tstrb = from[DataW+KeepB+:`SN_KEEP_W];
+      r_tlast = from[DataW+2*KeepB+SetW];
+    end
+  endtask
+
+  // Its beat is over: taken, or passed over behind a reset.
+  task next_operand;
+    begin
+      r_first = r_beat[DataW+2*KeepB+SetW];
+      r_row = r_row + r_first;
+      r_in = r_in + 1;
+      if (r_in < r_beats) got = $fread(r_beat, operand_file);
+    end
+  endtask
+
   // Hold the reset for some clocks, with the clock low, and release it.
   task hold(input integer held_for);
     begin
@@ -140,12 +212,12 @@ module sn_bulk_top;
         clk = 1'b1;
         #1 clk = 1'b0;
         #1;
-        if ({m_tvalid, s_tready, err} !== 0) stop("an output is not at rest in reset");
+        if ({m_tvalid, s_tready, r_tready, err} !== 0) stop("an output is not at rest in reset");
         if ({m_tuser, m_tlast, m_tstrb, m_tkeep, m_tdata} !== 0) stop("the payload is not 0 in reset");
       end
       rst_n = 1'b1;
       #1;
-      if (s_tready !== 1'b0) stop("tready before the first clock after reset");
+      if ({s_tready, r_tready} !== 0) stop("tready before the first clock after reset");
       released = 1'b1;
     end
   endtask
@@ -153,31 +225,30 @@ module sn_bulk_top;
   // A reset: rows that are inside are gone, and so is one that had begun to go in.
   task reset_now;
     begin
-      $fwrite(result_file, "%0d %0d %0d %0d %0d %0d %0d %0d\n", row_in, beat_in, !first, row_out,
-              beat_out, clocks, state(waits, first), state(held, out_first));
+      $fwrite(result_file, "%0d %0d %0d %0d %0d %0d %0d %0d %0d %0d %0d\n", row_in, beat_in, !first, row_out,
+              beat_out, clocks, state(waits, first), state(held, out_first), r_row, r_in, !r_first);
       if (cut[127-:32] == 1) begin
         clk = 1'b0;
         #1;
       end
       rst_n = 1'b0;
       #1;
-      if ({m_tvalid, s_tready, err} !== 0) stop("an output is not at rest in reset");
-      {s_tvalid, chan_we} = 2'b0;
+      if ({m_tvalid, s_tready, r_tready, err} !== 0) stop("an output is not at rest in reset");
+      {s_tvalid, r_tvalid, chan_we} = 3'b0;
       clk = 1'b0;
       #1;
       hold(cut[95-:32]);
-      if (!first) begin
+      r_next = row_in + !first;
+      if (r_row + !r_first > r_next) r_next = r_row + !r_first;
+      while (row_in < r_next) begin
         if (!fetched) fetch;
-        while (!beat[DataW+2*KeepB+SetW]) begin
-          beat_in = beat_in + 1;
-          fetch;
-        end
+        row_in = row_in + beat[DataW+2*KeepB+SetW];
         beat_in = beat_in + 1;
         fetched = 1'b0;
-        row_in = row_in + 1;
       end
-      {first, out_first} = 2'b11;
-      {waits, held} = 2'b00;
+      while (r_beats > 0 && r_row < r_next) next_operand;
+      {first, out_first, r_first} = 3'b111;
+      {waits, held, r_waits} = 3'b000;
       row_out = row_in;
       {len_pulses, keep_pulses, since, ahead, silent, closed} = 0;
       lost = beat_in - beat_out;
@@ -193,6 +264,7 @@ module sn_bulk_top;
               beat_out, len_pulses, keep_pulses, why);
       $fclose(result_file);
       $fclose(in_file);
+      $fclose(operand_in_file);
       $fclose(out_file);
       $fclose(pulse_file);
       done = 1'b1;
@@ -207,6 +279,7 @@ module sn_bulk_top;
     got = $value$plusargs("pairs=%d", pairs);
     got = $value$plusargs("phases=%d", phases);
     got = $value$plusargs("resets=%d", resets);
+    got = $value$plusargs("operand_beats=%d", r_beats);
     got = $value$plusargs("limit=%d", limit);
     got = $value$plusargs("settle=%d", settle);
     beats_file = $fopen("beats.bin", "rb");
@@ -215,6 +288,9 @@ module sn_bulk_top;
     phases_file = $fopen("phases.bin", "rb");
     lines_file = $fopen("lines.bin", "rb");
     resets_file = $fopen("resets.bin", "rb");
+    operand_file = $fopen("operand.bin", "rb");
+    operand_phases_file = $fopen("operand_phases.bin", "rb");
+    operand_in_file = $fopen("operand_in.bin", "wb");
     in_file = $fopen("in.bin", "wb");
     out_file = $fopen("out.bin", "wb");
     pulse_file = $fopen("pulses.bin", "wb");
@@ -232,7 +308,14 @@ module sn_bulk_top;
     if (phases > 0) got = $fread(phase, phases_file);
     if (resets > 0) got = $fread(cut, resets_file);
     if (writes > 0) got = $fread(write, lines_file);
+    if (r_beats > 0) begin
+      got = $fread(r_beat, operand_file);
+      got = $fread(r_phase, operand_phases_file);
+    end
 
+    {r_in, r_row, r_phase_at, r_from, r_pairs, r_at, r_on, r_off, r_shown} = 0;
+    {r_waits, r_tvalid} = 2'b0;
+    r_first = 1'b1;
     {beat_in, beat_out, row_out, load, write_at, noise_at} = 0;
     {clocks, ended, len_pulses, keep_pulses, row_in, phase_at, cut_at, since, in_shown} = 0;
     {silent, closed, there, lost} = 0;
@@ -259,7 +342,7 @@ module sn_bulk_top;
         line = write[LineW-1:0];
       end
       if (!waits) begin
-        if (first && phase_at < phases && row_in == phase[191-:32]) begin
+        while (first && phase_at < phases && row_in >= phase[191-:32]) begin
           {source_from, source_pairs, sink_from, sink_pairs, sink_after} = phase[159:0];
           {source_at, source_on, source_off, sink_at, sink_on, sink_off} = 0;
           phase_at = phase_at + 1;
@@ -287,6 +370,7 @@ module sn_bulk_top;
         if (!s_tready) next_noise;
         settings = s_tready ? beat[DataW+2*KeepB+:SetW] : idle[DataW+2*KeepB+:SetW];
       end
+      if (r_beats > 0) drive_operand;
       all_out = row_out == rows;
       m_tready = 1'b1;
       if (!all_out && sink_after && !m_tvalid) m_tready = 1'b0;
@@ -305,7 +389,8 @@ module sn_bulk_top;
       in = waits && s_tready;
       out = m_tvalid && m_tready;
       payload = {m_tuser, m_tlast, m_tstrb, m_tkeep, m_tdata};
-      if ((^{s_tready, m_tvalid, err, payload}) === 1'bx)
+      r_taken = r_waits && r_tready;
+      if ((^{s_tready, r_tready, m_tvalid, err, payload}) === 1'bx)
         stop("X on an output");
       else if (held && !m_tvalid) stop("tvalid fell before tready came");
       else if (held && payload !== was) stop("payload changed while tvalid waited for tready");
@@ -323,6 +408,8 @@ module sn_bulk_top;
         refused = refused && !m_tready;
       end
       closed = (there != 0 || s_tready) ? 0 : closed + 1;
+      if (r_beats > 0) closed = 0;  // of two streams inside is no difference of two counts
+      if (r_beats > 0) silent = 0;
       if (silent > `SN_PATIENCE && refused)
         stop("no tvalid came while tready was low, with a whole row inside");
       else if (silent > `SN_PATIENCE) stop("no tvalid came, with a whole row inside");
@@ -352,10 +439,15 @@ module sn_bulk_top;
         row_in = row_in + s_tlast;
         beat_in = beat_in + 1;
       end
+      if (r_taken) begin
+        $fwrite(operand_in_file, "%u%u%u", r_in, r_shown, clocks);
+        r_waits = 1'b0;
+        next_operand;
+      end
       clk = 1'b1;
       #1;
       clocks = clocks + 1;
-      if (released && s_tready !== 1'b1) stop("tready did not rise with the first clock after reset");
+      if (released && {s_tready, r_tready} !== {1'b1, r_beats > 0}) stop("tready did not rise with the first clock after reset");
       released = 1'b0;
 
       if (wrote) begin
@@ -364,8 +456,8 @@ module sn_bulk_top;
         if (write_at < writes) got = $fread(write, lines_file);
       end
       if (!done) begin
-        if (in || out || wrote) ended = clocks;
-        else if (beat_in == beats && all_out) begin
+        if (in || r_taken || out || wrote) ended = clocks;
+        else if (beat_in == beats && r_in == r_beats && all_out) begin
           if (clocks - ended >= settle) stop("done");
         end else if (clocks - ended >= limit) stop("stuck");
       end
