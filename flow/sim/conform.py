@@ -63,11 +63,14 @@ def load(path: Path) -> tuple[Unit, dict[str, int | str], Vectors]:
     parameters = unit.resolve(file.parameters)
     check_tensors(unit, parameters, file, path)
     expected = [field.name for field in unit.user_fields(parameters)]
-    known = [*expected, *(setting.name for setting in unit.settings(parameters))]
+    operands = [operand.name for operand in unit.operands]
+    known = [*expected, *(setting.name for setting in unit.settings(parameters)), *operands]
     for name, values in file.extra.items():
         if name not in known:
             there = ", ".join(known) or "none"
             raise UserError(f"{path}: {unit.name} has no entry {name} there; there are: {there}")
+        if name in operands:  # as x, and checked with it
+            continue
         if values.shape != file.length.shape or values.dtype.kind not in "iub":
             got = f"{values.shape} {values.dtype}"
             raise UserError(f"{path}: {name} must be {file.length.shape} integers, not {got}")

@@ -217,8 +217,11 @@ class _Shrinker:
         phases = self._best.phases
         rows = tuple(self._best.rows)
         if len(phases) > 1:
-            pairs = dict.fromkeys((phase.source, phase.sink) for phase in phases)
-            one_phase = (Phase(rows, *pair) for pair in (("none", "none"), *pairs))
+            stalls = dict.fromkeys((phase.source, phase.sink, phase.other) for phase in phases)
+            one_phase = (
+                Phase(rows, source, sink, other=other)
+                for source, sink, other in (("none", "none", ""), *stalls)
+            )
             self._take_first(replace(self._best, phases=(phase,)) for phase in one_phase)
             phases = self._best.phases
         for number in range(len(phases)):
@@ -229,11 +232,12 @@ class _Shrinker:
                     phases=(*self._best.phases[:number], one, *self._best.phases[number + 1 :]),
                 )
                 for one in (
-                    replace(phase, source="none", sink="none"),
+                    replace(phase, source="none", sink="none", other=""),
+                    replace(phase, other=""),
                     replace(phase, source="none"),
                     replace(phase, sink="none"),
                 )
-                if (one.source, one.sink) != (phase.source, phase.sink)
+                if one != phase
             )
 
     def _simpler_rows(self) -> None:
@@ -293,6 +297,10 @@ class _Shrinker:
             yield replace(row, settings=row.settings | plain)
         for name, value in plain.items():
             yield replace(row, settings=row.settings | {name: value})
+        for place, operand in enumerate(row.operands):
+            for one in _plainer_operands(row, operand):
+                operands = (*row.operands[:place], one, *row.operands[place + 1 :])
+                yield replace(row, operands=operands)
         for beats in reversed([*_powers(-(-len(row.x) // self._lanes))]):
             keep = {beat - beats: value for beat, value in row.keep.items() if beat >= beats}
             if keep:  # what is wrong with it comes earlier; without any, _fewer does as well
@@ -300,7 +308,8 @@ class _Shrinker:
 
     def _plainest(self, row: Row) -> Row:
         """The row without anything special about it."""
-        bare = self._unmasked(replace(row, keep={}))
+        operands = tuple(next(_plainer_operands(row, one), one) for one in row.operands)
+        bare = self._unmasked(replace(row, keep={}, operands=operands))
         return replace(bare, settings=bare.settings | self._plain_settings(row))
 
     def _unmasked(self, row: Row) -> Row:
@@ -321,7 +330,18 @@ class _Shrinker:
         follow = {n: after[n] for n in after if row.settings[n] == before[n]}
         beats = -(-len(x) // self._lanes)
         keep = {beat: value for beat, value in row.keep.items() if beat < beats}
-        return replace(row, x=x, mask=mask, keep=keep, settings=row.settings | follow)
+        operands = tuple(self._operand_part(row, one, kept) for one in row.operands)
+        return replace(
+            row, x=x, mask=mask, keep=keep, settings=row.settings | follow, operands=operands
+        )
+
+    def _operand_part(self, row: Row, operand: Row, kept: Sequence[int]) -> Row:
+        """The same elements of an operand, and those that it has beyond the row."""
+        there = [at for at in kept if at < len(operand.x)] or [0]
+        there += range(len(row.x), len(operand.x))
+        beats = -(-len(there) // self._lanes)
+        keep = {beat: value for beat, value in operand.keep.items() if beat < beats}
+        return replace(operand, x=operand.x[there], mask=operand.mask[there], keep=keep)
 
     def _simpler_channels(self) -> None:
         """Of each channel set: one value throughout a column, or what no row reads plain."""
@@ -348,6 +368,22 @@ class _Shrinker:
             replace(phase, rows=tuple(map(changed, phase.rows))) for phase in self._best.phases
         ]
         return replace(self._best, phases=tuple(phases))
+
+
+def _plainer_operands(row: Row, operand: Row) -> Iterator[Row]:
+    """What goes with a row on a further input stream, without what is special about it."""
+    length, ones = len(operand.x), np.ones(len(operand.x), bool)
+    fit = np.resize(operand.x, len(row.x))
+    for one in (
+        replace(operand, x=np.zeros_like(row.x), mask=np.ones(len(row.x), bool), keep={}),
+        replace(operand, x=fit, mask=np.ones(len(row.x), bool), keep={}),
+        replace(operand, keep={}),
+        replace(operand, mask=ones),
+        replace(operand, x=np.zeros(length, operand.x.dtype)),
+    ):
+        same = one.keep == operand.keep and np.array_equal(one.mask, operand.mask)
+        if not (same and np.array_equal(one.x, operand.x)):
+            yield one
 
 
 def _powers(limit: int) -> Iterator[int]:

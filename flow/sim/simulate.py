@@ -100,7 +100,8 @@ def load_stimulus(path: Path, unit: Unit, parameters: Parameters) -> Stimulus:
                     raise ValueError(f"{about}, the row has {len(row.x)} elements")
         check_rows(unit, parameters, batch(unit, parameters, rows))
         for phase in stimulus.phases:
-            for name, there in ((phase.source, STALLS), (phase.sink, SINKS)):
+            other = phase.other or phase.source
+            for name, there in ((phase.source, STALLS), (phase.sink, SINKS), (other, STALLS)):
                 if name not in there:
                     raise ValueError(f"no stalls {name!r}; there are: {', '.join(there)}")
     except KeyError as error:  # of a unit with a channel table None is no channel set
@@ -126,6 +127,9 @@ def check_tensors(unit: Unit, parameters: Parameters, file: vectors.Vectors, pat
     missing = [column.name for column in unit.channels if column.name not in file.channels]
     if missing:
         raise UserError(f"{path} has no {missing[0]}: {unit.name} needs it for each channel")
+    missing = [operand.name for operand in unit.operands if operand.name not in file.extra]
+    if missing:
+        raise UserError(f"{path} has no {missing[0]}: {unit.name} needs it beside x")
     try:
         check_rows(unit, parameters, rows_of(unit, parameters, file))
     except ValueError as error:

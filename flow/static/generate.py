@@ -15,7 +15,7 @@ from pathlib import Path, PurePath
 
 import numpy as np
 
-from softnorm.units import DESIGNS
+from softnorm.units import UNITS
 from softnorm.units.unit import Rom, Unit
 
 from .. import drawings
@@ -31,7 +31,7 @@ def version() -> str:
 
 def files() -> dict[Path, str]:
     """All derived files: path -> content."""
-    made = {RTL / package_file(unit): package(unit) for unit in DESIGNS.values() if unit.roms()}
+    made = {RTL / package_file(unit): package(unit) for unit in UNITS.values() if unit.roms()}
     made |= {ROOT / "Bender.yml": bender(), **cores()}
     return {**made, **registers.files(), **drawings.files()}
 
@@ -107,14 +107,14 @@ def _groups() -> dict[str, list[str]]:
     A file is in the group of its folder, whichever unit lists it first: a unit may take a module of
     one that stands before it in the registry.
     """
-    groups: dict[str, list[str]] = {"common": [], **{name: [] for name in DESIGNS}}
-    for unit in DESIGNS.values():
+    groups: dict[str, list[str]] = {"common": [], **{name: [] for name in UNITS}}
+    for unit in UNITS.values():
         for file in unit.rtl:
             group = groups[PurePath(file).parent.name]
             if file not in group:
                 group.append(file)
     # A unit lists what it needs in order, and so must the whole: after every file before it.
-    groups["common"] = _in_order([unit.rtl for unit in DESIGNS.values()], groups["common"])
+    groups["common"] = _in_order([unit.rtl for unit in UNITS.values()], groups["common"])
     return groups
 
 
@@ -138,7 +138,7 @@ def bender() -> str:
     lines = [
         "# SPDX-License-Identifier: Apache-2.0",
         "# Made by `make generate`. A unit's name is a target that leaves out what it does not",
-        f"# need: `bender script -t softnorm:{next(iter(DESIGNS))} ..`. Without any all is there.",
+        f"# need: `bender script -t softnorm:{next(iter(UNITS))} ..`. Without any all is there.",
         "package:",
         "  name: softnorm",
         '  description: "Softmax and LayerNorm hardware behind one AXI4-Stream contract"',
@@ -159,7 +159,7 @@ def _users(file: str) -> tuple[str, ...]:
 
 def _takers() -> dict[str, tuple[str, ...]]:
     """What has a manifest target of its own, and its files."""
-    units = {unit.name: unit.rtl for unit in DESIGNS.values()}
+    units = {unit.name: unit.rtl for unit in UNITS.values()}
     return units | {system.name: system.rtl for system in SYSTEMS.values()}
 
 
@@ -177,9 +177,9 @@ def cores() -> dict[Path, str]:
     """FuseSoC's manifests: a core a unit and a core a shared cell, each beside its files, and
     softnorm.core, which has all; those that put registers in front of a unit need its core."""
     groups = _groups()
-    names = [*DESIGNS, *SYSTEMS]
+    names = [*UNITS, *SYSTEMS]
     every = _core(IP, "softnorm", _ABOUT, [], names, IP)
-    every += _target(*_LINT, next(iter(DESIGNS)))
+    every += _target(*_LINT, next(iter(UNITS)))
     made = {ROOT / "softnorm.core": every}
     cells = {PurePath(file).stem: file for file in groups["common"]}
     for name, file in cells.items():
@@ -187,7 +187,7 @@ def cores() -> dict[Path, str]:
         needs = [cell for cell in cells if cell != name and re.search(rf"\b{cell}\b", code)]
         about = f"{name}, a cell of softnorm's units"
         made[(RTL / file).with_suffix(".core")] = _core(CELL, name, about, [file], needs, CELL)
-    for name, unit in DESIGNS.items():
+    for name, unit in UNITS.items():
         needs = [cell for cell, file in cells.items() if file in unit.rtl]
         about = f"{unit.title}, of softnorm"
         path = RTL / unit.folder / f"{name}.core"

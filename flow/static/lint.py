@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from softnorm.units import DESIGNS, get
+from softnorm.units import UNITS, get
 from softnorm.units.unit import Parameters, Unit
 
 from .. import cli, tools
@@ -289,7 +289,7 @@ def lint(names: Sequence[str] = (), only: Collection[str] = TOOLS) -> int:
         if tool not in TOOLS:
             raise UserError(f"there is no tool {tool!r}; there are: {', '.join(TOOLS)}")
         _require(tool)
-    jobs = checks([get(name, DESIGNS) for name in names or DESIGNS], only)
+    jobs = checks([get(name, UNITS) for name in names or UNITS], only)
     start = time.monotonic()
     findings = {}
     for number, (name, found, seconds) in enumerate(tools.parallel(jobs), 1):

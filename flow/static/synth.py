@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from softnorm.units import DESIGNS, get
+from softnorm.units import UNITS, get
 from softnorm.units.unit import Parameters, Unit
 
 from .. import cli, tools
@@ -211,7 +211,7 @@ def synth(
     UserError without pyosys.
     """
     tools.package("pyosys")
-    units = [get(name, DESIGNS)] if name else list(DESIGNS.values())
+    units = [get(name, UNITS)] if name else list(UNITS.values())
     wanted = {
         f"{unit.name}  {label(configuration)}": (unit, configuration, unit.resolve(configuration))
         for unit in units
@@ -271,4 +271,4 @@ def arguments(
         names.append(given.pop("UNIT"))
     if len(names) > 1 or (given and not names):
         raise UserError("give one unit, then its parameters as NAME=VALUE, or nothing")
-    return (names[0], get(names[0], DESIGNS).parse(given), out) if names else (None, {}, out)
+    return (names[0], get(names[0]).parse(given), out) if names else (None, {}, out)

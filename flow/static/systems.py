@@ -8,7 +8,7 @@ from pathlib import Path
 
 import hjson
 
-from softnorm.units import DESIGNS
+from softnorm.units import UNITS
 
 from ..paths import RTL
 from .lint import Source
@@ -37,7 +37,7 @@ class System:
     def rtl(self) -> tuple[str, ...]:
         """All files below rtl/, those of the units first, in compile order."""
         return (
-            *dict.fromkeys(file for unit in self.units for file in DESIGNS[unit].rtl),
+            *dict.fromkeys(file for unit in self.units for file in UNITS[unit].rtl),
             *self.files,
         )
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -56,7 +56,7 @@ class Stimulus:
         resets = random_resets(run.rng("resets")) if scenario.test == "ResetTest" else ()
         return cls(
             # One phase after the other: they draw from the same generator.
-            tuple(Phase(tuple(p.rows), p.source, p.sink, p.real) for p in phases),
+            tuple(replace(phase, rows=tuple(phase.rows)) for phase in phases),
             tuple(itertools.islice(resets, _MOST_RESETS)),
         )
 
@@ -89,17 +89,8 @@ class Stimulus:
                 {
                     "source": phase.source,
                     "sink": phase.sink,
-                    "rows": [
-                        {
-                            "x": row.x.tolist(),
-                            "masked": np.flatnonzero(~row.mask).tolist(),
-                            "settings": {name: int(v) for name, v in row.settings.items()},
-                            "keep": {str(beat): hex(keep) for beat, keep in row.keep.items()},
-                            "channels": number.get(id(row.channels)),
-                            "origin": row.origin,
-                        }
-                        for row in phase.rows
-                    ],
+                    **({"other": phase.other} if phase.other else {}),
+                    "rows": [_row_text(row, number) for row in phase.rows],
                 }
                 for phase in self.phases
             ],
@@ -127,9 +118,10 @@ class Stimulus:
             return cls(
                 tuple(
                     Phase(
-                        tuple(_row(row, dtype, sets) for row in phase["rows"]),
+                        tuple(_row(row, dtype, sets, unit) for row in phase["rows"]),
                         phase["source"],
                         phase["sink"],
+                        other=phase.get("other", ""),
                     )
                     for phase in text["phases"]
                 ),
@@ -146,7 +138,8 @@ class Stimulus:
         sets = {id(channels): n for n, channels in enumerate(self.channel_sets)}
         lines = []
         for phase in self.phases:
-            lines.append(f"stalls of the input: {phase.source}, of the output: {phase.sink}")
+            other = f", of other inputs: {phase.other}" if phase.other else ""
+            lines.append(f"stalls of the input: {phase.source}{other}, of the output: {phase.sink}")
             for row in phase.rows:
                 lines += _described(row, sets)
         for reset in self.resets:
@@ -161,6 +154,21 @@ class Stimulus:
         return "\n".join(lines)
 
 
+def _row_text(row: Row, number: dict[int, int]) -> dict:
+    """A row as plain data; `number`: of each channel set."""
+    text = {
+        "x": row.x.tolist(),
+        "masked": np.flatnonzero(~row.mask).tolist(),
+        "settings": {name: int(v) for name, v in row.settings.items()},
+        "keep": {str(beat): hex(keep) for beat, keep in row.keep.items()},
+        "channels": number.get(id(row.channels)),
+        "origin": row.origin,
+    }
+    if row.operands:
+        text["operands"] = [_row_text(operand, number) for operand in row.operands]
+    return text
+
+
 def _integers(values: list, dtype: np.dtype) -> np.ndarray:
     """Whole numbers as an array. Raises OverflowError for those that it cannot hold, ValueError."""
     if any(type(value) is not int for value in values):
@@ -168,7 +176,11 @@ def _integers(values: list, dtype: np.dtype) -> np.ndarray:
     return np.array(values, dtype)
 
 
-def _row(given: dict, dtype: np.dtype, sets: list[ChannelSet]) -> Row:
+def _row(given: dict, dtype: np.dtype, sets: list[ChannelSet], unit: Unit | None = None) -> Row:
+    """A row of `unit`; without it what is for a further input stream."""
+    operands = given.get("operands", [])
+    if len(operands) != (0 if unit is None else len(unit.operands)):
+        raise ValueError(f"there is a row with {len(operands)} operands")
     x = _integers(given["x"], dtype)
     _integers(list(given["settings"].values()), np.dtype(int))
     mask = np.ones(len(x), bool)
@@ -180,6 +192,7 @@ def _row(given: dict, dtype: np.dtype, sets: list[ChannelSet]) -> Row:
         origin=given["origin"],
         channels=None if given["channels"] is None else sets[given["channels"]],
         keep={int(beat): int(keep, 16) for beat, keep in given["keep"].items()},
+        operands=tuple(_row(operand, dtype, sets) for operand in operands),
     )
 
 
@@ -197,6 +210,9 @@ def _described(row: Row, sets: dict[int, int]) -> Iterator[str]:
         yield f"    {settings}{channels}"
     for beat, keep in row.keep.items():
         yield f"    tkeep of beat {beat} is {keep:#x}"
+    for operand in row.operands:
+        yield "  and beside it"
+        yield from _described(operand, sets)
 
 
 def _short(values: list[int]) -> str:

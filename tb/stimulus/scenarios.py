@@ -65,7 +65,7 @@ def rows_of(unit: Unit, parameters: Parameters, file: Vectors) -> Rows:
     count = len(file.length)
     wanted = unit.settings(parameters)
     named = {one.name: file.extra[one.name] for one in wanted if one.name in file.extra}
-    operands = tuple(file.extra[one.name] for one in unit.operands)
+    operands = tuple(_narrowed(file.extra[one.name], file.x.dtype) for one in unit.operands)
     given = {**named, **file.run_settings}
     follow = []
     if any(setting.name not in given for setting in wanted):
@@ -84,6 +84,12 @@ def rows_of(unit: Unit, parameters: Parameters, file: Vectors) -> Rows:
             for number in range(int(file.channel_set.max()) + 1)
         )
     return Rows(file.x, file.mask, file.length, settings, sets, file.channel_set, operands)
+
+
+def _narrowed(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """Whole numbers of any dtype as inputs; where one does not fit, as they are."""
+    small = values.astype(dtype) if values.dtype.kind in "iu" else values
+    return small if np.array_equal(small, values) else values
 
 
 def tensor_rows(path: Path, unit: Unit, parameters: Parameters) -> Iterator[Row]:

@@ -27,7 +27,7 @@ from softnorm.tb.check.contract import StreamShape
 from softnorm.tb.check.coverage import StreamCoverage
 from softnorm.tb.stimulus.scenarios import SCENARIOS
 from softnorm.tb.stimulus.values import RowMaker, batch
-from softnorm.units import DESIGNS, ROW_UNITS, UNITS
+from softnorm.units import ROW_UNITS, UNITS
 from softnorm.units.unit import ParameterError, Setting
 from tests.docs.shown import blocks, read
 from tests.rtl.test_mutations import MUTATIONS
@@ -54,7 +54,7 @@ PAGES += sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").rglob("*
 pages = pytest.mark.parametrize("page", PAGES)
 each_unit = pytest.mark.parametrize("unit", UNITS.values(), ids=UNITS)
 each_row_unit = pytest.mark.parametrize("unit", ROW_UNITS.values(), ids=ROW_UNITS)
-each_design = pytest.mark.parametrize("unit", DESIGNS.values(), ids=DESIGNS)
+each_design = pytest.mark.parametrize("unit", UNITS.values(), ids=UNITS)
 
 
 def page_of(unit):
@@ -236,7 +236,7 @@ def test_the_streams_coverage_points_are_listed():
 
 def test_units_are_listed():
     linked = re.findall(r"^\| \[[^]]+\]\(units/(\w+)\.md\)", read("docs/units.md"), re.M)
-    assert sorted(linked) == sorted(DESIGNS)
+    assert sorted(linked) == sorted(UNITS)
 
 
 # --- examples -------------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ from softnorm.flow import tools
 from softnorm.flow.mutate import induct, netlist, play, prove, report, results, run
 from softnorm.flow.mutate.netlist import Mutant, MutateError
 from softnorm.flow.mutate.results import HOLE, KILLED, PROVED, Result, Verdict, Waiver
-from softnorm.units import DESIGNS, UNITS, get
+from softnorm.units import UNITS, get
 
 UNIT, SMALLEST = get("e2softmax"), {"LANES": 2, "MAX_LEN": 3}
 FEW = [play.Scenario(test, 1, 50) for test in ("smoke", "errors", "timing")]
@@ -293,7 +293,7 @@ def test_figures_age_by_what_a_unit_s_mutants_are_played_with():
     loaded = {Path(line).resolve() for line in said.stdout.splitlines() if line != "None"}
     loaded = {path for path in loaded if path.parent in folders and path != results._REGISTRY}
     # Nor the descriptors of what is no unit of the bench.
-    others = [type(one) for name, one in DESIGNS.items() if name not in UNITS]
+    others = [type(one) for name, one in UNITS.items() if name not in UNITS]
     loaded -= {Path(inspect.getfile(one)).resolve() for one in others}
     missing = loaded.difference(*judges.values())
     assert len(missing) < len(loaded)
