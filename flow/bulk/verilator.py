@@ -313,7 +313,9 @@ def _members(job: Job) -> tuple[dict[str, int], dict[str, np.ndarray]]:
         **vars(job.beats),
         **{f"noise_{name}": array for name, array in vars(job.noise).items()},
         **{f"out_{name}": array for name, array in vars(job.room).items()},
-        **{name: array for name, array in vars(job.phases).items() if name not in ("row", "others")},
+        **{
+            name: array for name, array in vars(job.phases).items() if name not in ("row", "others")
+        },
         "phase_row": job.phases.row,
     }
     if job.in_clocks is not None:

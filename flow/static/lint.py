@@ -289,7 +289,7 @@ def lint(names: Sequence[str] = (), only: Collection[str] = TOOLS) -> int:
         if tool not in TOOLS:
             raise UserError(f"there is no tool {tool!r}; there are: {', '.join(TOOLS)}")
         _require(tool)
-    jobs = checks([get(name, UNITS) for name in names or UNITS], only)
+    jobs = checks([get(name) for name in names or UNITS], only)
     start = time.monotonic()
     findings = {}
     for number, (name, found, seconds) in enumerate(tools.parallel(jobs), 1):

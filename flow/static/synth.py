@@ -211,7 +211,7 @@ def synth(
     UserError without pyosys.
     """
     tools.package("pyosys")
-    units = [get(name, UNITS)] if name else list(UNITS.values())
+    units = [get(name)] if name else list(UNITS.values())
     wanted = {
         f"{unit.name}  {label(configuration)}": (unit, configuration, unit.resolve(configuration))
         for unit in units

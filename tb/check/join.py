@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Input streams that a unit joins, in numpy: what pairs their beats make, and when err_keep_o is high.
+"""Input streams that a unit joins, in numpy: the pairs of their beats, and when err_keep_o is high.
 
 Written from docs/stream.md, "Stream cells", for any number of streams. The pairs are beats as those
 of one stream: `tb.check.contract.expect` takes them.
@@ -75,7 +75,8 @@ class Joiner:
         joint = Joint(
             wrong=wrong,
             pulses=self._pulses(
-                streams, [one.T.tolist() for one in (pairs, dropped, starts, ends)],
+                streams,
+                [one.T.tolist() for one in (pairs, dropped, starts, ends)],
                 *(clocks, wrong, bad, out),
             ),
             unequal=tkeep + 2 * tlast,

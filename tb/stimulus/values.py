@@ -362,7 +362,7 @@ RUNAWAY_BEATS = 2048  # where that is no more than so many beats
 _SHAPE_NAMES, _MASK_NAMES = list(SHAPES), list(MASKS)
 
 
-_MISFITS = 0.3  # share of operands' beats that have a wrong tkeep, where rows may not fit
+_MISFITS = 0.3  # share of beats with any tkeep, of those that a longer row has beyond another
 
 _FRESH_SET = 0.04  # share of random rows before which a channel set is replaced
 _CORNER_SET = 0.25  # share of channel sets at the ends of their ranges
@@ -541,6 +541,7 @@ class RowMaker:
             other.keep[beat] = int.from_bytes(rng.bytes(8), "little") & ((1 << lanes) - 1)
             if kind == 4:
                 row.keep[beat] = other.keep[beat]
-        for beat in range(last + 1, beats):  # these are dropped
+        longer, shorter = (other, last + 1) if beats > last + 1 else (row, beats)
+        for beat in range(shorter, -(-len(longer.x) // lanes)):  # these are dropped
             if rng.random() < _MISFITS:
-                other.keep[beat] = int.from_bytes(rng.bytes(8), "little") & ((1 << lanes) - 1)
+                longer.keep[beat] = int.from_bytes(rng.bytes(8), "little") & ((1 << lanes) - 1)

@@ -232,7 +232,9 @@ class ProgressMonitor(uvm_monitor):
         if self._pairs is not None:
             # A beat at most has moved on each stream, and it was a row's last if none is under way.
             moved = [now != then for now, then in zip(beats, before or beats, strict=True)]
-            lasts = [not pins.partial if m else None for pins, m in zip(awaited, moved, strict=False)]
+            lasts = [
+                not pins.partial if m else None for pins, m in zip(awaited, moved, strict=False)
+            ]
             self._progress.inside = self._pairs.clock(lasts, moved[-1])
             awaited = [self.sources[place] for place in self._pairs.awaited]
         ready = all(pins.has_tready for pins in awaited)

@@ -52,7 +52,9 @@ class StreamEnv(uvm_env):
         source, sink, reset = self.source.monitor, self.sink.monitor, self.reset.monitor
         scoreboard, coverage = self.scoreboard, self.coverage
         others = [agent.monitor for agent in self.others]
-        for monitor, rows, cut in zip((source, *others), scoreboard.rows_in, scoreboard.cut, strict=True):
+        for monitor, rows, cut in zip(
+            (source, *others), scoreboard.rows_in, scoreboard.cut, strict=True
+        ):
             monitor.ap.connect(rows)
             monitor.cut_ap.connect(cut)
         sink.ap.connect(scoreboard.rows_out)

@@ -203,9 +203,7 @@ class Scoreboard(uvm_scoreboard):
             streams = [self._stream(rows) for rows in zip(*given, strict=True)]
             beats, clocks = self.scorer.joiner.join(streams, out)
             expected, timing = expect(beats, shape), timing.of_pairs(beats.count, clocks)
-        wrong = self.scorer.compare(
-            expected, collect(OutputBeats.of(got, shape), shape), timing
-        )
+        wrong = self.scorer.compare(expected, collect(OutputBeats.of(got, shape), shape), timing)
         if wrong:
             self._fail(wrong)
 

@@ -32,8 +32,8 @@ from ..stimulus.values import (
     sink_stalls,
 )
 from .agents import ReadyItem, RowItem
-from .pins import ResetLine
 from .channel_agent import ChannelItem, ChannelSequencer
+from .pins import ResetLine
 from .reset_agent import POWER_ON, ResetItem
 
 

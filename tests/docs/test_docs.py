@@ -54,7 +54,7 @@ PAGES += sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").rglob("*
 pages = pytest.mark.parametrize("page", PAGES)
 each_unit = pytest.mark.parametrize("unit", UNITS.values(), ids=UNITS)
 each_row_unit = pytest.mark.parametrize("unit", ROW_UNITS.values(), ids=ROW_UNITS)
-each_design = pytest.mark.parametrize("unit", UNITS.values(), ids=UNITS)
+each_unit = pytest.mark.parametrize("unit", UNITS.values(), ids=UNITS)
 
 
 def page_of(unit):
@@ -364,7 +364,7 @@ def test_vector_examples_write_files_that_can_be_read(tmp_path, monkeypatch):
 # --- constants ------------------------------------------------------------------------------------
 
 
-@each_design
+@each_unit
 def test_latency_in_the_rtls_header(unit):
     """The formula in the header, for a row of one beat."""
     header = read(f"rtl/{unit.rtl[-1]}")
