@@ -20,6 +20,7 @@ from .unit import Edge, Operand, Outputs, Parameters, Rows, Setting, Unit
 _SIGNS = ("least", "negative", "0", "positive", "largest")
 # Sums around the two ends and around 0; the ends of a byte, where a carry may be cut.
 _SUMS = (-2, -1, 0, 1, 2)
+_EDGE = 42  # elements of a row of them
 
 
 @dataclass(frozen=True)
@@ -52,8 +53,10 @@ class ResidualAddUnit(Unit):
             x = np.repeat([part, -part, ends.max - part, ends.min + part, 0], len(sums))
             x = np.clip(x, ends.min, ends.max)
             residual = np.clip(np.tile(sums, 5) - x, ends.min, ends.max)
-            for one, other in ((x, residual), (residual, x)):
-                yield Edge(one.astype(ends.dtype), {}, operands=(other.astype(ends.dtype),))
+            for at in range(0, len(x), _EDGE):
+                some = [values[at : at + _EDGE].astype(ends.dtype) for values in (x, residual)]
+                for one, other in (some, some[::-1]):
+                    yield Edge(one, {}, operands=(other,))
 
     def predict(self, parameters: Parameters, rows: Rows) -> Outputs:
         result = self.model(**parameters)(rows.x, *rows.operands, rows.mask)

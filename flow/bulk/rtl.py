@@ -46,13 +46,15 @@ def rows_of(
     *,
     length: np.ndarray | None = None,
     channel_set: np.ndarray | None = None,
+    operands: Sequence[np.ndarray] = (),
 ) -> Rows:
     """A batch from arrays.
 
     x [rows, width] of the unit's input dtype, mask the same shape, bool; length [rows], default:
     all of the width. Settings are numbers or [rows]; those not given follow from the row
     (`Unit.complete`), or are the first of their values. Several channel sets need channel_set
-    [rows]. Raises ValueError for arrays of other shapes or dtypes, and settings out of range.
+    [rows]. operands: of each further input stream, as x; not given: 0. Raises ValueError for arrays
+    of other shapes or dtypes, and settings out of range.
     """
     parameters = unit.resolve(parameters)
     x = np.asarray(x)
@@ -85,6 +87,7 @@ def rows_of(
         values,
         tuple(channels or ()),
         None if channel_set is None else np.asarray(channel_set),
+        tuple(operands) or tuple(np.zeros_like(x) for _ in unit.operands),
     )
     beats.check(unit, parameters, rows)
     return rows

@@ -51,6 +51,7 @@ def _of(entry: dict) -> Iterator[Proof]:
                 defaults = {n: unit.defaults[n] for n in ("LANES", "MAX_LEN") if n in unit.defaults}
                 one["parameters"] = {**defaults, **size}
                 if unit.cell:
-                    one["defines"] = {**given.get("defines", {}), "SN_CELL": 1}
+                    several = {f"SN_{operand.prefix.upper()}": 1 for operand in unit.operands}
+                    one["defines"] = {**given.get("defines", {}), "SN_CELL": 1, **several}
                     one["small"] = {n: v for n, v in given["small"].items() if n in unit.defaults}
             yield Proof(**one)

@@ -6,7 +6,7 @@
 //   r_axis --> [skid] --+      |
 //                              +--> err_keep_o
 //
-//   out = s + r, saturated to IN_W bits; tkeep, tstrb: those of both (AND); tlast: that of either (OR)
+//   out = s + r, saturated to IN_W bits; tkeep, tstrb: those of both (AND), tlast: that of either (OR)
 //
 // Contract: docs/stream.md. Beats of the two streams are taken in pairs, so that either waits for the
 // other. A row ends with the first tlast of either stream; the beats that the other still has up to its

@@ -7,6 +7,8 @@ SMALL = {"LANES": 4, "IN_W": 16}
 
 TOP = "residual_add/residual_add.sv"
 
+ROW = "does not match the model"
+BEATS = "beats (tlast): expected"
 TSTRB = "tstrb: expected"
 KEEP_O = "err_keep_o was high for"
 SUM = "(sum[IN_W] != sum[IN_W-1]) ? {sum[IN_W], {(IN_W - 1) {!sum[IN_W]}}} : sum[IN_W-1:0]"
@@ -36,31 +38,31 @@ MUTATIONS: dict[str, Mutation] = {
     ),
     # --------------------------------------------------------------- rows that do not fit
     "a row ends with s": _one(
-        "assign last     = s.last || r.last;", "assign last     = s.last;", "errors", "row "
+        "assign last     = s.last || r.last;", "assign last     = s.last;", "errors", BEATS
     ),
     "a row ends with r": _one(
-        "assign last     = s.last || r.last;", "assign last     = r.last;", "errors", "row "
+        "assign last     = s.last || r.last;", "assign last     = r.last;", "errors", BEATS
     ),
     "rest of s not dropped": _one(
-        "s_drops_q  <= r.last && !s.last;", "s_drops_q  <= 1'b0;", "errors", "row "
+        "s_drops_q  <= r.last && !s.last;", "s_drops_q  <= 1'b0;", "errors", BEATS
     ),
     "rest of r not dropped": _one(
-        "r_drops_q  <= s.last && !r.last;", "r_drops_q  <= 1'b0;", "errors", "row "
+        "r_drops_q  <= s.last && !r.last;", "r_drops_q  <= 1'b0;", "errors", BEATS
     ),
     "drops on behind tlast": _one(
         "if (r_valid && r.last) r_drops_q <= 1'b0;", "", "errors", "stuck"
     ),
     "a pair while r is dropped": _one(
-        "&& !s_drops_q && !r_drops_q;", "&& !s_drops_q;", "errors", "row "
+        "&& !s_drops_q && !r_drops_q;", "&& !s_drops_q;", "errors", ROW
     ),
     "a pair while s is dropped": _one(
-        "&& !s_drops_q && !r_drops_q;", "&& !r_drops_q;", "errors", "row "
+        "&& !s_drops_q && !r_drops_q;", "&& !r_drops_q;", "errors", ROW
     ),
     "drops wait for the output": _one(
         "assign s_take   = joined || s_drops_q;",
         "assign s_take   = joined || (s_drops_q && advance);",
         "errors",
-        "row ",
+        ROW,
     ),
     # ----------------------------------------------------------------------------- errors
     "unequal tkeep let pass": _one(" || s.keep != r.keep ||", " ||", "errors", TUSER),
@@ -96,13 +98,13 @@ MUTATIONS: dict[str, Mutation] = {
     "err_len in tuser": _one("({err_keep, 6'b0})", "({err_keep, 6'd32})", "smoke", TUSER),
     # -------------------------------------------------------------------------- handshake
     "s goes on without r": _one(
-        "assign s_take   = joined ||", "assign s_take   = (s_valid && advance) ||", "stalls", "row "
+        "assign s_take   = joined ||", "assign s_take   = (s_valid && advance) ||", "stalls", ROW
     ),
     "r goes on without s": _one(
-        "assign r_take   = joined ||", "assign r_take   = (r_valid && advance) ||", "stalls", "row "
+        "assign r_take   = joined ||", "assign r_take   = (r_valid && advance) ||", "stalls", ROW
     ),
     "a pair without r": _one(
-        "assign pair     = s_valid && r_valid", "assign pair     = s_valid", "stalls", "row "
+        "assign pair     = s_valid && r_valid", "assign pair     = s_valid", "stalls", ROW
     ),
     "a clock more": _one(
         "  assign pair     = s_valid && r_valid &&",
@@ -126,7 +128,7 @@ MUTATIONS: dict[str, Mutation] = {
         "      s_drops_q  <= 1'b0;\n      r_drops_q  <= 1'b0;\n      err",
         "      err",
         "reset",
-        "row ",
+        ROW,
     ),
     "flag of a row before a reset": _one(
         "      err_keep_q <= 1'b0;\n      err_keep_o", "      err_keep_o", "reset", TUSER
