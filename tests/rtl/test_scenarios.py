@@ -47,13 +47,17 @@ def batch(unit, drawn: list[Row]) -> Rows:
         ChannelSet({n: np.resize(v, max(width, len(v))) for n, v in one.values.items()})
         for one in sets.values()
     ]
+    operands = [[row.operands[place] for row in drawn] for place in range(len(unit.operands))]
+    masks = [[row.mask & o.mask for row, o in zip(drawn, some, strict=True)] for some in operands]
+    (masks,) = masks or [[row.mask for row in drawn]]
     return Rows(
         x=padded_together([row.x[None] for row in drawn]),
-        mask=padded_together([row.mask[None] for row in drawn]),
+        mask=padded_together([mask[None] for mask in masks]),
         length=np.array([len(row.x) for row in drawn]),
         settings=settings,
         channels=tuple(held),
         channel_set=places,
+        operands=tuple(padded_together([o.x[None] for o in some]) for some in operands),
     )
 
 
@@ -88,6 +92,7 @@ def test_the_ci_set_reaches_every_bin_of_a_unit_whatever_its_first_seed(unit):
         bench = Bench(make, job.rows, ROOT / "data" / unit.tensors)
         drawn = [row for phase in SCENARIOS[job.test].phases(bench) for row in phase.rows]
         drawn = [row for row in drawn if not row.keep and len(row.x) <= make.max_len]
+        drawn = [row for row in drawn if all(len(o.x) == len(row.x) for o in row.operands)]
         coverage = unit.coverage(parameters)
         for at in range(0, len(drawn), 500):
             unit.sample(coverage, parameters, batch(unit, drawn[at : at + 500]))
