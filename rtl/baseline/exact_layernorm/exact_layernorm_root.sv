@@ -15,41 +15,52 @@ module exact_layernorm_root #(
   input  logic [2*BITS-1:0] w_i,
   output logic [BITS-1:0]   root_o
 );
-  localparam int RemW = BITS + 1;  // a remainder is at most twice the root
-
   for (genvar k = 0; k < BITS; k++) begin : gen_bit
-    logic [RemW-1:0]   rem_in, rem_d, rem;
-    logic [RemW+1:0]   four, trial;
-    logic [BITS-1:0]   root_in, root_d, root;
-    logic [2*BITS-1:0] w_in, w_d, w;
-    logic              take;
+    localparam int Rest = 2 * (BITS - 1 - k);  // bits of w that are left
+
+    // A remainder is at most twice the root, which has k + 1 bits by now.
+    logic [k+2:0]    four, trial;
+    logic [k+1:0]    rem_d, rem;
+    logic [k:0]      root_d, root;
+    logic [Rest+1:0] w_in;
+    logic            take;
 
     if (k == 0) begin : gen_first
-      assign {rem_in, root_in, w_in} = {RemW'(0), BITS'(0), w_i};
+      assign w_in   = w_i;
+      assign four   = {1'b0, w_in[Rest+1-:2]};
+      assign trial  = 3'd1;
+      assign root_d = take;
     end else begin : gen_next
-      assign {rem_in, root_in, w_in} = {gen_bit[k-1].rem, gen_bit[k-1].root, gen_bit[k-1].w};
+      assign w_in   = gen_bit[k-1].gen_rest.w;
+      assign four   = {gen_bit[k-1].rem, w_in[Rest+1-:2]};
+      assign trial  = {1'b0, gen_bit[k-1].root, 2'b01};
+      assign root_d = {gen_bit[k-1].root, take};
     end
 
-    assign four   = {rem_in, w_in[2*BITS-1-:2]};
-    assign trial  = {1'b0, root_in, 2'b01};
-    assign take   = four >= trial;
-    assign rem_d  = RemW'(take ? four - trial : four);
-    assign root_d = {root_in[BITS-2:0], take};
-    assign w_d    = w_in << 2;
+    assign take  = four >= trial;
+    assign rem_d = (k + 2)'(take ? four - trial : four);
+
+    if (Rest > 0) begin : gen_rest
+      logic [Rest-1:0] w;
+      if (k % STEPS == STEPS - 1) begin : gen_w_reg
+        always_ff @(posedge clk_i) w <= w_in[Rest-1:0];
+      end else begin : gen_w_wire
+        assign w = w_in[Rest-1:0];
+      end
+    end
 
     if (k % STEPS == STEPS - 1) begin : gen_reg
       always_ff @(posedge clk_i) begin
         rem  <= rem_d;
         root <= root_d;
-        w    <= w_d;
       end
     end else begin : gen_wire
-      assign {rem, root, w} = {rem_d, root_d, w_d};
+      assign {rem, root} = {rem_d, root_d};
     end
   end
 
   assign root_o = gen_bit[BITS-1].root;
 
   logic unused;
-  assign unused = ^{gen_bit[BITS-1].rem, gen_bit[BITS-1].w};
+  assign unused = ^gen_bit[BITS-1].rem;
 endmodule
