@@ -16,51 +16,46 @@ module exact_layernorm_root #(
   output logic [BITS-1:0]   root_o
 );
   for (genvar k = 0; k < BITS; k++) begin : gen_bit
-    localparam int Rest = 2 * (BITS - 1 - k);  // bits of w that are left
+    localparam int Rest = 2 * (BITS - k);  // bits of w that are left
 
-    // A remainder is at most twice the root, which has k + 1 bits by now.
+    // A remainder is at most twice the root, which then has k + 1 bits.
+    logic [Rest-1:0] w;
     logic [k+2:0]    four, trial;
-    logic [k+1:0]    rem_d, rem;
-    logic [k:0]      root_d, root;
-    logic [Rest+1:0] w_in;
+    logic [k+1:0]    rem_d;
+    logic [k:0]      root_d;
     logic            take;
-
-    if (k == 0) begin : gen_first
-      assign w_in   = w_i;
-      assign four   = {1'b0, w_in[Rest+1-:2]};
-      assign trial  = 3'd1;
-      assign root_d = take;
-    end else begin : gen_next
-      assign w_in   = gen_bit[k-1].gen_rest.w;
-      assign four   = {gen_bit[k-1].rem, w_in[Rest+1-:2]};
-      assign trial  = {1'b0, gen_bit[k-1].root, 2'b01};
-      assign root_d = {gen_bit[k-1].root, take};
-    end
 
     assign take  = four >= trial;
     assign rem_d = (k + 2)'(take ? four - trial : four);
 
-    if (Rest > 0) begin : gen_rest
-      logic [Rest-1:0] w;
-      if (k % STEPS == STEPS - 1) begin : gen_w_reg
-        always_ff @(posedge clk_i) w <= w_in[Rest-1:0];
-      end else begin : gen_w_wire
-        assign w = w_in[Rest-1:0];
-      end
-    end
+    if (k == 0) begin : gen_first
+      assign w      = w_i;
+      assign four   = {1'b0, w[Rest-1-:2]};
+      assign trial  = 3'd1;
+      assign root_d = take;
+    end else begin : gen_next
+      logic [k:0]   rem;
+      logic [k-1:0] root;
 
-    if (k % STEPS == STEPS - 1) begin : gen_reg
-      always_ff @(posedge clk_i) begin
-        rem  <= rem_d;
-        root <= root_d;
+      assign four   = {rem, w[Rest-1-:2]};
+      assign trial  = {1'b0, root, 2'b01};
+      assign root_d = {root, take};
+
+      if (k % STEPS == 0) begin : gen_reg
+        always_ff @(posedge clk_i) begin
+          rem  <= gen_bit[k-1].rem_d;
+          root <= gen_bit[k-1].root_d;
+          w    <= gen_bit[k-1].w[Rest-1:0];
+        end
+      end else begin : gen_wire
+        assign {rem, root} = {gen_bit[k-1].rem_d, gen_bit[k-1].root_d};
+        assign w           = gen_bit[k-1].w[Rest-1:0];
       end
-    end else begin : gen_wire
-      assign {rem, root} = {rem_d, root_d};
     end
   end
 
-  assign root_o = gen_bit[BITS-1].root;
+  always_ff @(posedge clk_i) root_o <= gen_bit[BITS-1].root_d;
 
   logic unused;
-  assign unused = ^gen_bit[BITS-1].rem;
+  assign unused = ^gen_bit[BITS-1].rem_d;
 endmodule
