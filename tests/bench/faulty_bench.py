@@ -159,6 +159,10 @@ FAULTS = {
     "OutputsAreNotSeen": outputs_are_not_seen,
     "AnErrorIsLogged": lambda: instead(RowDriver, LoggingDriver),
     "ARowIsLost": lambda: instead(RowDriver, ForgetfulDriver, "env.source.driver"),
+    "ARowOfTheOtherStreamIsLost": lambda: instead(
+        RowDriver, ForgetfulDriver, "env.source_2.driver"
+    ),
+    "TheOtherStreamIsNotSeen": lambda: instead(SourceMonitor, MuteSource, "env.source_2.monitor"),
     "TheModelIsWrong": lambda: instead(Scoreboard, WrongScoreboard),
     "PulsesAreMiscounted": lambda: instead(ErrorMonitor, MiscountingMonitor),
     "ChannelWritesAreMissed": lambda: instead(ChannelMonitor, BlindChannelMonitor),

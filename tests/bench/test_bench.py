@@ -60,6 +60,21 @@ def test_a_bench_with_a_fault_fails(fault, report, monkeypatch):
 
 
 @pytest.mark.parametrize(
+    ("fault", "report"),
+    [
+        ("ARowOfTheOtherStreamIsLost", "1 rows are inside"),
+        ("TheOtherStreamIsNotSeen", "20 rows are inside"),
+    ],
+)
+def test_a_bench_with_a_fault_in_a_second_input_stream_fails(fault, report, monkeypatch):
+    """It waits for what went in on one stream alone."""
+    result = run_with(fault, UNITS["residual_add"], monkeypatch)
+    assert not result.passed
+    assert "stuck: no beat moved" in result.report
+    assert report in result.report
+
+
+@pytest.mark.parametrize(
     ("fault", "test", "report"),
     [
         ("ChannelWritesAreMissed", "smoke", "does not match the model"),
