@@ -222,16 +222,17 @@ class ProgressMonitor(uvm_monitor):
         self._progress.restart()
         if self._pairs is not None:
             self._pairs.restart()
+            self._before = []
 
     def _clock(self) -> None:
-        beats = [pins.beats for pins in (*self.sources, self.sink)]
-        before, self._before = self._before, beats
         if self._line.active:
             return
         awaited = self.sources
         if self._pairs is not None:
             # A beat at most has moved on each stream, and it was a row's last if none is under way.
-            moved = [now != then for now, then in zip(beats, before or beats, strict=True)]
+            beats = [pins.beats for pins in (*self.sources, self.sink)]
+            moved = [now != then for now, then in zip(beats, self._before or beats, strict=True)]
+            self._before = beats
             lasts = [
                 not pins.partial if m else None for pins, m in zip(awaited, moved, strict=False)
             ]
