@@ -66,7 +66,8 @@ _SPREADS = ("0", "< 1", "1 .. 4", "4 ..")  # |mean| in standard deviations
 
 def wide(parameters: Parameters) -> int:
     """Clocks in which bytes are made of wide inputs."""
-    return 2 if parameters.get("IN_W", 8) > 8 else 0
+    bits = parameters.get("IN_W", 8)
+    return 2 + bits // 16 if bits > 8 else 0
 
 
 def widened(x: np.ndarray, zp: np.ndarray, alpha: np.ndarray, dtype: np.dtype) -> np.ndarray:
@@ -701,6 +702,7 @@ AILAYERNORM = AILayerNormUnit(
         "common/sn_pipe.sv",
         "common/sn_reduce_tree.sv",
         "common/sn_multiply.sv",
+        "common/sn_multiply_clocked.sv",
         "common/sn_row_guard.sv",
         "common/sn_row_buffer.sv",
         "common/sn_row_output.sv",
