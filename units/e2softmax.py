@@ -77,8 +77,8 @@ def formats(parameters: Parameters) -> bool:
 
 
 def wide(parameters: Parameters) -> int:
-    """Clocks that wide logits add: one to the maximum, two to codes, two to the correction."""
-    return 5 if in_w(parameters) > 8 else 0
+    """Clocks that wide logits add, from codes to the correction; the widest to the maximum, too."""
+    return {8: 0, 16: 3, 32: 5}[in_w(parameters)]
 
 
 @dataclass(frozen=True)

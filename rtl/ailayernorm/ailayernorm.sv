@@ -32,7 +32,8 @@
 // Throughput: one beat a clock for ever, rows of any length, when neither side stalls.
 // Latency: from the transfer of a row's last beat to that of its first output beat
 //   LATENCY = 14 + T clocks, T = floor(clog2(LANES) / 3): 14 to LANES 4, 15 to LANES 32, 16 with 64.
-//   IN_W > 8: 2 + IN_W / 16 clocks more, here and of err_len_o and err_imprecise_o.
+//   IN_W = 16: three clocks more, here and of err_len_o and err_imprecise_o; IN_W = 32: five, and of
+//   err_len_o four.
 // Errors: err_keep_o is high 1 clock after the transfer of its beat; err_len_o comes
 //   ERR_LEN = 4 + T clocks after that of the first beat beyond MAX_LEN, or of the last beat of a row that
 //   has another number of unmasked elements than cfg_len_i; err_imprecise_o is high for one clock
@@ -40,7 +41,7 @@
 // Storage: between the passes a ring of ceil(MAX_LEN/LANES) + 10 + T beats of 12 LANES bits (steps, which
 //   also tell what is masked or absent) and 2 bits (bank, and which is the last), and as many rows of 31
 //   bits, 32 with IMPRECISE = 1; the channel table of 2 ceil(MAX_LEN/LANES) words of 2 LANES bits, and
-//   as many of 8 LANES, twice. IN_W > 8: 2 + IN_W / 16 beats and rows more.
+//   as many of 8 LANES, twice. IN_W = 16: three beats and rows more; 32: five.
 //
 // s_axis_tready is a flip-flop. m_axis_tready enables the registers of pass 2 and goes no further.
 
@@ -139,7 +140,8 @@ module ailayernorm #(
   localparam int Prod       = IN_W / 16;           // of the product that makes bytes of wide inputs
   localparam int Wide       = (IN_W > 8) ? Prod + 2 : 0;  // of the bytes
   localparam int StSum      = Wide + Tree + 2;     // sums over the row
-  localparam int Moments    = 5;
+  localparam int RowProd    = (IN_W > 16) ? 2 : 1;  // of the products of a row's sums
+  localparam int Moments    = 4 + RowProd;
   localparam int StRow      = StSum + Moments;  // the row is closed from here
   localparam int Turnaround = StRow + 2;  // + accept, + the row buffer's count of closed beats
 
@@ -453,7 +455,8 @@ module ailayernorm #(
     .PLACE_W   (PlaceW),
     .CMP_RANGES(Ranges),
     .EPS       (EPS),
-    .IMPRECISE (Flag)
+    .IMPRECISE (Flag),
+    .PROD      (RowProd)
   ) u_moments (
     .clk_i,
     .load_i      (p1_closing[0]),

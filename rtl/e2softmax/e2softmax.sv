@@ -30,10 +30,11 @@
 // Throughput: one beat a clock for ever, rows of any length, when neither side stalls.
 // Latency: from the transfer of a row's last beat to that of its first output beat
 //   LATENCY = 9 + T clocks, T = floor(clog2(LANES) / 3): 9 to LANES 4, 10 to LANES 32, 11 with 64;
-//   with IN_W > 8 five clocks more: the maximum takes one more, the code two, the correction two.
+//   with IN_W > 8 three clocks more: codes take one more, the correction of the row's end two; with
+//   IN_W = 32 five: the maximum and the codes take one more each.
 // Storage: a ring of ceil(MAX_LEN/LANES) + 7 + T beats of (4 + EXP_FRAC) LANES + IN_W + 1 bits between
 //   the passes, and as many row entries of 6 + IN_W + clog2(clog2(MAX_LEN) + 1) + DIV_BITS bits; with
-//   IN_W > 8 five more of each, with SCALE = 1 10 bits more a row entry, with FORMATS = 1 2 bits, and
+//   IN_W > 8 three or five more of each, with SCALE = 1 10 bits more a row entry, with FORMATS = 1 2 bits, and
 //   with BLOCKS = 1 32 bits and 5 of ks.
 //
 // s_axis_tready is a flip-flop. m_axis_tready enables the registers of pass 2 and goes no further.
@@ -127,9 +128,10 @@ module e2softmax #(
 
   // Stages of pass 1: p1_valid[s] tells that stage s holds a beat. Stage 0 is the guard's register.
   localparam int Tree     = $clog2(LANES) / 3;
-  localparam int Wide     = (IN_W > 8) ? 1 : 0;
-  localparam int StMax    = Wide + 1;              // running maximum, a wide one in two clocks
-  localparam int Extra    = 2 * Wide;              // a wide lane's difference and its shifter
+  localparam int Wide     = (IN_W > 8) ? 1 : 0;    // the shifter has a clock of its own
+  localparam int Widest   = (IN_W > 16) ? 1 : 0;   // so has the difference, and the maximum has two
+  localparam int StMax    = Widest + 1;            // running maximum
+  localparam int Extra    = Wide + Widest;
   localparam int StCode   = StMax + Extra + 1;     // codes: written to the row buffer from here
   localparam int StBeat   = StCode + Tree;         // where the beat's sum joins Sum
   localparam int StSum    = StBeat + 1;            // Sum: the row is closed from here
@@ -213,7 +215,7 @@ module e2softmax #(
     .data_o({p1_max_ctl, p1_max_lane})
   );
 
-  if (IN_W == 8) begin : gen_front_max
+  if (Widest == 0) begin : gen_front_max
     assign p1_max_m    = front_max;
     assign p1_max_prev = front_prev;
   end else begin : gen_wide_max
@@ -249,12 +251,12 @@ module e2softmax #(
   logic [CodeW-1:0]            rise, p1_code_rise;
   logic [IN_W-1:0]             p1_code_m;
 
-  // A wide difference has a clock of its own before the shifter, and what it needs goes along.
+  // What the code needs of a row's scale: S with the difference, M - 128 with the product.
   logic [ScaleW-1:0] diff_scale;
-  logic [6:0]        mult;  // M - 128, for the product
+  logic [6:0]        mult;
   sn_pipe #(
     .W     (ScaleW),
-    .STAGES(Wide)
+    .STAGES(Widest)
   ) u_diff_scale (
     .clk_i,
     .en_i  (1'b1),
@@ -295,7 +297,7 @@ module e2softmax #(
       logic [IN_W-1:0] diff;
       sn_pipe #(
         .W     (IN_W),
-        .STAGES(Wide)
+        .STAGES(Widest)
       ) u_diff (
         .clk_i,
         .en_i  (1'b1),
@@ -338,7 +340,7 @@ module e2softmax #(
     logic [IN_W-1:0] diff;
     sn_pipe #(
       .W     (IN_W),
-      .STAGES(Wide)
+      .STAGES(Widest)
     ) u_diff (
       .clk_i,
       .en_i  (1'b1),
