@@ -542,8 +542,7 @@ module e2softmax #(
 
   // ------------------------------------------------------------------------------ pass 2 and output
   // The row buffer's output is stage 0, its codes come with stage StDiv.
-  logic [StDiv:0]        p2_valid;
-  logic [StDiv:1]        p2_valid_q;
+  logic [StDiv:1]        p2_valid;
   logic                  p2_div_last;
   logic [USER_W-1:0]     p2_div_user;
   logic [LANES-1:0]      p2_div_keep;
@@ -588,10 +587,9 @@ module e2softmax #(
   end
 
   always_ff @(posedge clk_i or negedge rst_ni) begin
-    if (!rst_ni) p2_valid_q <= '0;
-    else if (advance) p2_valid_q <= p2_valid[StDiv-1:0];
+    if (!rst_ni) p2_valid <= '0;
+    else if (advance) p2_valid <= StDiv'({p2_valid, p2_rd_valid});
   end
-  assign p2_valid = {p2_valid_q, p2_rd_valid};
 
   sn_row_output #(
     .LANES (LANES),

@@ -39,8 +39,8 @@ _STORED = {
     ),
     "ailayernorm": (
         "ailayernorm/ailayernorm.sv",
-        "(p1_valid[1] && p1_s1_ctl.store)",
-        "(p1_valid[1])",
+        "(p1_valid[Wide+1] && p1_s1_ctl.store)",
+        "(p1_valid[Wide+1])",
     ),
     "rexp": _TWO_PASS,
     "lut2d": _TWO_PASS,
@@ -188,7 +188,7 @@ PLANTED = {
         slow=True,
     ),
     "divider constants swapped": Planted(
-        (("e2softmax/e2softmax_log_div.sv", "::div_c1(bin_q);", "::div_c1(!bin_q);"),),
+        (("e2softmax/e2softmax_log_div.sv", "::div_c1(bin);", "::div_c1(!bin);"),),
         *("e2softmax", "divider, a lane", "a_output"),
         slow=True,
     ),
@@ -262,8 +262,8 @@ PLANTED = {
         (
             (
                 "e2softmax/e2softmax.sv",
-                "else if (advance) p2_valid <= {p2_valid[1], p2_rd_valid};",
-                "else p2_valid <= {p2_valid[1], p2_rd_valid};",
+                "else if (advance) p2_valid <= StDiv'({p2_valid, p2_rd_valid});",
+                "else p2_valid <= StDiv'({p2_valid, p2_rd_valid});",
             ),
         ),
         *("e2softmax", "last pass", "a_valid"),
