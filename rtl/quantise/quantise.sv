@@ -12,8 +12,8 @@
 // in: m_axis_tuser holds the row's flags so far, final with tlast. err_len and exponent are always 0.
 // m_axis_tstrb tells which elements are not masked; masked and absent ones put out 0.
 //
-// Throughput one beat a clock. LATENCY = 3 + IN_W / 16 clocks from the transfer of a beat to that of its
-// output: 4, and 5 with IN_W = 32, whose product takes two clocks.
+// Throughput one beat a clock. LATENCY = 5 clocks from the transfer of a beat to that of its output; with
+// IN_W = 16 it is 4, for a product of one clock.
 // Storage: none but the pipeline's registers, and one beat more in front of it.
 //
 // Everything behind the skid register holds while the output is not taken; s_axis_tready is a
