@@ -33,23 +33,22 @@ module e2softmax_wide_max #(
 );
   // Bits below the cut: of level 1 this many, and one more each level.
   localparam int Low1 = W / 2 - (LEVELS + 1) / 2 + 1;
+  localparam int Cut  = Low1 + LEVELS;  // of the row so far, the last level's second input
 
-  // The row so far is the last level's second input.
-  logic [W-1:0]           prev, prev_low;
-  logic                   first_q;
-  logic [W-1:0]           start_q;
-  logic [W-1:0]           max_q, prev_q;  // above the cut
+  logic           first_q;
+  logic [W-1:Cut] prev, max_q, prev_q;
+  logic [Cut-1:0] prev_low, start_q;
 
   if (START == 0) begin : gen_zero
     logic unused;
     assign start_q = '0;
     assign prev    = first_i ? '0 : max_q;
-    assign unused  = ^{start_i, start_q};
+    assign unused  = ^start_i;
   end else begin : gen_start
-    always_ff @(posedge clk_i) start_q <= start_i;
-    assign prev = first_i ? start_i : max_q;
+    always_ff @(posedge clk_i) start_q <= start_i[Cut-1:0];
+    assign prev = first_i ? start_i[W-1:Cut] : max_q;
   end
-  assign prev_low = first_q ? start_q : max_o;
+  assign prev_low = first_q ? start_q : max_o[Cut-1:0];
 
   for (genvar l = 0; l <= LEVELS + 1; l++) begin : gen_level
     localparam int Nodes = (l == 0) ? LANES : (l > LEVELS) ? 1 : LANES >> l;
@@ -71,8 +70,8 @@ module e2softmax_wide_max #(
           assign {b, a}           = {gen_level[l-1].upper[2*i+1], gen_level[l-1].upper[2*i]};
           assign {b_late, a_late} = {gen_level[l-1].lower[2*i+1], gen_level[l-1].lower[2*i]};
         end else begin : gen_row
-          assign {b, a}           = {prev, gen_level[LEVELS].upper[0]};
-          assign {b_late, a_late} = {prev_low, gen_level[LEVELS].lower[0]};
+          assign {b, a}           = {prev, Cut'(0), gen_level[LEVELS].upper[0]};
+          assign {b_late, a_late} = {(W - Cut)'(0), prev_low, gen_level[LEVELS].lower[0]};
         end
 
         always_comb begin
@@ -114,12 +113,12 @@ module e2softmax_wide_max #(
   always_ff @(posedge clk_i) begin
     first_q <= first_i;
     if (load_i) begin
-      max_q  <= gen_level[LEVELS+1].upper[0];
+      max_q  <= gen_level[LEVELS+1].upper[0][W-1:Cut];
       prev_q <= prev;
     end
     if (load_late_i) begin
       max_o  <= gen_level[LEVELS+1].lower[0];
-      prev_o <= {prev_q[W-1:Low1+LEVELS], prev_low[Low1+LEVELS-1:0]};
+      prev_o <= {prev_q, prev_low};
     end
   end
 endmodule

@@ -135,3 +135,57 @@ bind e2softmax_reduction sn_leaf_reduction #(
   .LANES(LANES), .SUM_W(SUM_W), .EXP_FRAC(EXP_FRAC)
 ) u_leaf (.*);
 `endif
+
+// The maximum of wide elements: in two clocks what a comparison of whole elements gives.
+module sn_leaf_wide_max #(
+  parameter int LANES = 8,
+  parameter int W     = 8,
+  parameter int START = 0,
+  parameter int Cut   = W / 2
+) (
+  input logic                    clk_i,
+  input logic                    load_i,
+  input logic                    load_late_i,
+  input logic [LANES-1:0][W-1:0] key_i,
+  input logic                    first_i,
+  input logic [W-1:0]            start_i,
+  input logic [W-1:0]            max_o,
+  input logic [W-1:0]            prev_o,
+  // inside
+  input logic [W-1:Cut]          max_q
+);
+  logic         clocked_q = 1'b0, begun_q = 1'b0, begun_late_q = 1'b0, load_q;
+  logic [W-1:0] base, whole, whole_q, base_q, whole_late_q, base_late_q;
+  always_comb begin
+    base  = first_i ? (START == 1 ? start_i : '0) : whole_q;
+    whole = base;
+    for (int i = 0; i < LANES; i++) if (key_i[i] > whole) whole = key_i[i];
+  end
+  always_ff @(posedge clk_i) begin
+    clocked_q <= 1'b1;
+    load_q    <= load_i;
+    if (load_i) begin
+      begun_q  <= 1'b1;
+      whole_q  <= whole;
+      base_q <= base;
+    end
+    if (load_late_i) begin
+      begun_late_q  <= begun_q;
+      whole_late_q  <= whole_q;
+      base_late_q <= base_q;
+    end
+  end
+  m_late : assume property (@(posedge clk_i) load_late_i == (clocked_q && load_q));
+  m_first : assume property (@(posedge clk_i) begun_q || !load_i || first_i);
+  a_above : assert property (@(posedge clk_i) !begun_q || max_q == whole_q[W-1:Cut]);
+  a_max : assert property (@(posedge clk_i) !begun_late_q || max_o == whole_late_q);
+  a_prev : assert property (@(posedge clk_i) !begun_late_q || prev_o == base_late_q);
+  // Between two beats the row so far is the late one.
+  i_before : assert property (@(posedge clk_i) !begun_q || (clocked_q && load_q) ||
+      (begun_late_q && whole_late_q == whole_q));
+  r_max : assert property (@(posedge clk_i) !begun_late_q || max_o != 200);
+endmodule
+
+`ifdef SN_LEAF_WIDE_MAX
+bind e2softmax_wide_max sn_leaf_wide_max #(.LANES(LANES), .W(W), .START(START), .Cut(Cut)) u_leaf (.*);
+`endif

@@ -258,6 +258,16 @@ PLANTED = {
         (("ailayernorm/ailayernorm_statistics.sv", "{range_q, 2'b0}", "{1'b0, range_q, 1'b0}"),),
         *("ailayernorm", "statistics, a lane", "a_square"),
     ),
+    "wide maximum: a bit at the cut lost": Planted(
+        (
+            (
+                "e2softmax/e2softmax_wide_max.sv",
+                "lower[i] = {above_q, below};",
+                "lower[i] = {above_q, below & ~Low'(1)};",
+            ),
+        ),
+        *("e2softmax", "maximum of wide elements", "a_max"),
+    ),
     "e2softmax: a beat of the last pass is lost": Planted(
         (
             (

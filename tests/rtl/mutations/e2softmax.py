@@ -518,8 +518,14 @@ MUTATIONS: dict[str, Mutation] = {
         "expected",
         WIDE,
     ),
+    "wide maximum: that of the blocks before ignored": Mutation(
+        ((WIDE_MAX, "first_i ? start_i[W-1:Cut]", "first_i ? '0"),),
+        "settings",
+        "expected",
+        {**WIDE, **STATE},
+    ),
     "wide maximum: state of the next row": Mutation(
-        ((WIDE_MAX, "first_q ? start_q :", "first_q ? start_i :"),),
+        ((WIDE_MAX, "first_q ? start_q :", "first_q ? start_i[Cut-1:0] :"),),
         "settings",
         "expected",
         {**WIDE, **STATE},
