@@ -24,6 +24,68 @@ endmodule
 bind e2softmax_log2exp sn_leaf_log2exp #(.EXP_FRAC(EXP_FRAC)) u_leaf (.*);
 `endif
 
+// Log2Exp at a run-time scale. Of wide logits the shift takes a clock, and mult_i comes behind it.
+module sn_leaf_log2exp_scaled #(
+  parameter int IN_W     = 32,
+  parameter int EXP_FRAC = 0
+) (
+  input logic                clk_i,
+  input logic                en_i,
+  input logic [IN_W-1:0]     d_i,
+  input logic [5:0]          shift_i,
+  input logic [6:0]          mult_i,
+  input logic [3+EXP_FRAC:0] code_o,
+  input logic                beyond,
+  input logic [((IN_W == 8) ? 8 : 13 + EXP_FRAC)-1:0] t
+);
+  localparam int Top   = (EXP_FRAC == 0) ? 15 : 31;
+  localparam int Whole = 13 + EXP_FRAC;
+
+  logic [IN_W-1:0] d;
+  logic [5:0]      shift;
+  logic            filled;
+
+  if (IN_W == 8) begin : gen_narrow
+    assign {d, shift, filled} = {d_i, shift_i, 1'b1};
+  end else begin : gen_wide
+    logic filled_q = 1'b0;
+    assign filled = filled_q;
+    always_ff @(posedge clk_i) begin
+      if (en_i) {d, shift, filled_q} <= {d_i, shift_i, 1'b1};
+    end
+  end
+
+  logic [IN_W+15:0] wanted;
+  logic [Whole-1:0] part;
+  logic [31:0]      quotient;
+  logic [31:0]      paper, places, mult;
+  logic             far;
+  always_comb begin
+    mult     = 32'd128 + 32'(mult_i);
+    wanted   = (shift <= 6'd16) ? {16'd0, d} << (6'd16 - shift) : {16'd0, d} >> (shift - 6'd16);
+    part     = Whole'(wanted);
+    far      = (wanted >> Whole) != '0;
+    quotient = (mult * 32'(part) + 32'h8000) >> 16;
+    if (far || quotient > Top) quotient = Top;
+    if (IN_W > 8) begin
+      a_shift : assert (!filled || {beyond, beyond ? part : t} == {far, part});
+    end
+    a_equation : assert (!filled || 32'(code_o) == quotient);
+    // M = 184, S = F + 7 - EXP_FRAC: the paper's code at F fraction bits.
+    places = 32'(shift) - 3;
+    paper  = (32'd23 * d + (32'd1 << (places - 1))) >> places;
+    if (paper > Top) paper = Top;
+    if (mult == 184 && shift >= 7 - EXP_FRAC && shift <= 14 - EXP_FRAC && d < 256) begin
+      a_paper : assert (!filled || 32'(code_o) == paper);
+    end
+    r_top : assert (code_o != Top);
+  end
+endmodule
+
+`ifdef SN_LEAF_LOG2EXP_SCALED
+bind e2softmax_log2exp_scaled sn_leaf_log2exp_scaled #(.IN_W(IN_W), .EXP_FRAC(EXP_FRAC)) u_leaf (.*);
+`endif
+
 // The divider, one lane: out = min(255, rnd(C / 2^n)), n the code corrected to the row's maximum and, in a
 // linear row, by ks; in half octaves where EXP_FRAC = 1.
 module sn_leaf_log_div #(

@@ -22,6 +22,7 @@ class Planted:
 
 OUTPUT = "common/sn_row_output.sv"
 LOG2EXP = "e2softmax/e2softmax_log2exp.sv"
+SCALED = "e2softmax/e2softmax_log2exp_scaled.sv"
 COMPRESS = "ailayernorm/ailayernorm_compress.sv"
 GUARD = "common/sn_row_guard.sv"
 BUFFER = "common/sn_row_buffer.sv"
@@ -79,6 +80,22 @@ PLANTED = {
     "log2exp: wraps past the last code": Planted(
         ((LOG2EXP, "|| (&raw[CODE_W:0])", ""),),
         *("e2softmax", "Log2Exp", "a_equation"),
+    ),
+    "any scale: floor for round": Planted(
+        ((SCALED, "raw[CODE_W:1] + CODE_W'(raw[0])", "raw[CODE_W:1]"),),
+        *("e2softmax", "Log2Exp, any scale", "a_equation"),
+    ),
+    "any scale: another constant than the paper's": Planted(
+        ((SCALED, "10'(m) + {1'b0, m, 1'b0}", "10'(m) + {1'b0, m, 1'b1}"),),
+        *("e2softmax", "Log2Exp, any scale", "a_paper"),
+    ),
+    "wide logits: what is far beyond is forgotten": Planted(
+        ((SCALED, "far_prev || (shifted", "(shifted"),),
+        *("e2softmax", "Log2Exp, wide logits", "a_shift"),
+    ),
+    "wide logits: goes on while the output waits": Planted(
+        ((SCALED, "if (en_i) {beyond, t}", "{beyond, t}"),),
+        *("e2softmax", "Log2Exp, wide logits", "a_shift"),
     ),
     "compress: wraps at 62": Planted(
         ((COMPRESS, "(&top) ? top : top + 4'(half)", "top + 4'(half)"),),
