@@ -88,14 +88,17 @@ PLANTED = {
     "any scale: another constant than the paper's": Planted(
         ((SCALED, "10'(m) + {1'b0, m, 1'b0}", "10'(m) + {1'b0, m, 1'b1}"),),
         *("e2softmax", "Log2Exp, any scale", "a_paper"),
+        slow=True,
     ),
-    "wide logits: what is far beyond is forgotten": Planted(
+    "any scale: what is far beyond is forgotten": Planted(
         ((SCALED, "far_prev || (shifted", "(shifted"),),
-        *("e2softmax", "Log2Exp, wide logits", "a_shift"),
+        *("e2softmax", "Log2Exp, any scale", "a_shift"),
+        slow=True,
     ),
-    "wide logits: goes on while the output waits": Planted(
+    "any scale: goes on while the output waits": Planted(
         ((SCALED, "if (en_i) {beyond, t}", "{beyond, t}"),),
-        *("e2softmax", "Log2Exp, wide logits", "a_shift"),
+        *("e2softmax", "Log2Exp, any scale", "a_shift"),
+        slow=True,
     ),
     "compress: wraps at 62": Planted(
         ((COMPRESS, "(&top) ? top : top + 4'(half)", "top + 4'(half)"),),
