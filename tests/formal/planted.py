@@ -86,7 +86,7 @@ PLANTED = {
         *("e2softmax", "Log2Exp, any scale", "a_equation"),
     ),
     "any scale: another constant than the paper's": Planted(
-        ((SCALED, "10'(m) + {1'b0, m, 1'b0}", "10'(m) + {1'b0, m, 1'b1}"),),
+        ((SCALED, "10'(m) + {1'b0, m, 1'b0}", "10'(m) + {2'b0, m}"),),
         *("e2softmax", "Log2Exp, any scale", "a_paper"),
         slow=True,
     ),
