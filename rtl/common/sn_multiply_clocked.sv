@@ -51,7 +51,7 @@ module sn_multiply_clocked #(
     logic [W-1:0]           sum, carry;
     // Each word is of those before it, which is no loop.
     // verilator lint_off UNOPTFLAT
-    logic [3*N-5:0][W-1:0]  word;
+    logic [(3*N-4)*W-1:0]   word;
     // verilator lint_on UNOPTFLAT
     logic [Low:0]           low_q;  // with what it carries
     logic [W-Low-1:0]       sum_q, carry_q;
@@ -66,18 +66,18 @@ module sn_multiply_clocked #(
       assign r        = (({RowW{one}} & {b_i[B_W-1], b_i}) | ({RowW{two}} & {b_i, 1'b0})) ^
                         {RowW{negative}};
       assign ones[2*n+:2] = {1'b0, negative};
-      assign word[n]      = W'({!r[RowW-1], r[RowW-2:0]}) << (2 * n);
+      assign word[n*W+:W] = W'({!r[RowW-1], r[RowW-2:0]}) << (2 * n);
     end
-    assign word[Rows] = W'(ones) - (W'({Rows{2'b01}}) << (RowW - 1));
+    assign word[Rows*W+:W] = W'(ones) - (W'({Rows{2'b01}}) << (RowW - 1));
 
     // Each full adder takes the next three words and puts two behind the last.
     for (genvar k = 0; k < N - 2; k++) begin : gen_add
       logic [W-1:0] a, b, c;
-      assign {c, b, a}     = {word[3*k+2], word[3*k+1], word[3*k]};
-      assign word[N+2*k]   = a ^ b ^ c;
-      assign word[N+2*k+1] = {(a[W-2:0] & b[W-2:0]) | (c[W-2:0] & (a[W-2:0] | b[W-2:0])), 1'b0};
+      assign {c, b, a}              = word[3*k*W+:3*W];
+      assign word[(N+2*k)*W+:W]     = a ^ b ^ c;
+      assign word[(N+2*k+1)*W+:W]   = {(a[W-2:0] & b[W-2:0]) | (c[W-2:0] & (a[W-2:0] | b[W-2:0])), 1'b0};
     end
-    assign {carry, sum} = {word[3*N-5], word[3*N-6]};
+    assign {carry, sum} = word[(3*N-6)*W+:2*W];
 
     always_ff @(posedge clk_i) begin
       if (en_i) begin

@@ -219,9 +219,9 @@ module e2softmax #(
     assign p1_max_m    = front_max;
     assign p1_max_prev = front_prev;
   end else begin : gen_wide_max
-    logic [LANES-1:0][IN_W-1:0] key;
+    logic [IN_W*LANES-1:0] key;
     for (genvar i = 0; i < LANES; i++) begin : gen_key
-      assign key[i] = {p1_in_lane[i][IN_W-1:1], p1_in_lane[i][0] && p1_in_lane[i][IN_W]};
+      assign key[IN_W*i+:IN_W] = {p1_in_lane[i][IN_W-1:1], p1_in_lane[i][0] && p1_in_lane[i][IN_W]};
     end
 
     e2softmax_wide_max #(

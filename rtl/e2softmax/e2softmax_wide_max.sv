@@ -54,7 +54,7 @@ module e2softmax_wide_max #(
     localparam int Nodes = (l == 0) ? LANES : (l > LEVELS) ? 1 : LANES >> l;
     localparam int Low   = (l == 0) ? W : Low1 + l - 1;
     // Above the cut; the same a clock later, with what is below.
-    logic [Nodes-1:0][W-1:0] upper, lower;
+    logic [Nodes*W-1:0] upper, lower;
 
     if (l == 0) begin : gen_leaf
       assign upper = key_i;
@@ -67,11 +67,11 @@ module e2softmax_wide_max #(
         logic [Low-1:0] below;
 
         if (l <= LEVELS) begin : gen_tree
-          assign {b, a}           = {gen_level[l-1].upper[2*i+1], gen_level[l-1].upper[2*i]};
-          assign {b_late, a_late} = {gen_level[l-1].lower[2*i+1], gen_level[l-1].lower[2*i]};
+          assign {b, a}           = gen_level[l-1].upper[2*i*W+:2*W];
+          assign {b_late, a_late} = gen_level[l-1].lower[2*i*W+:2*W];
         end else begin : gen_row
-          assign {b, a}           = {prev, Cut'(0), gen_level[LEVELS].upper[0]};
-          assign {b_late, a_late} = {(W - Cut)'(0), prev_low, gen_level[LEVELS].lower[0]};
+          assign {b, a}           = {prev, Cut'(0), gen_level[LEVELS].upper};
+          assign {b_late, a_late} = {(W - Cut)'(0), prev_low, gen_level[LEVELS].lower};
         end
 
         always_comb begin
@@ -101,8 +101,8 @@ module e2softmax_wide_max #(
           end
         end
 
-        assign upper[i] = {above, Low'(0)};
-        assign lower[i] = {above_q, below};
+        assign upper[i*W+:W] = {above, Low'(0)};
+        assign lower[i*W+:W] = {above_q, below};
 
         logic unused;
         assign unused = ^{a[Low-1:0], b[Low-1:0], a_late[W-1:Low], b_late[W-1:Low]};
@@ -110,14 +110,17 @@ module e2softmax_wide_max #(
     end
   end
 
+  logic unused_low;
+  assign unused_low = ^gen_level[LEVELS+1].upper[Cut-1:0];
+
   always_ff @(posedge clk_i) begin
     first_q <= first_i;
     if (load_i) begin
-      max_q  <= gen_level[LEVELS+1].upper[0][W-1:Cut];
+      max_q  <= gen_level[LEVELS+1].upper[W-1:Cut];
       prev_q <= prev;
     end
     if (load_late_i) begin
-      max_o  <= gen_level[LEVELS+1].lower[0];
+      max_o  <= gen_level[LEVELS+1].lower;
       prev_o <= {prev_q, prev_low};
     end
   end

@@ -282,8 +282,8 @@ PLANTED = {
         (
             (
                 "e2softmax/e2softmax_wide_max.sv",
-                "lower[i] = {above_q, below};",
-                "lower[i] = {above_q, below & ~Low'(1)};",
+                "lower[i*W+:W] = {above_q, below};",
+                "lower[i*W+:W] = {above_q, below & ~Low'(1)};",
             ),
         ),
         *("e2softmax", "maximum of wide elements", "a_max"),

@@ -495,7 +495,13 @@ MUTATIONS: dict[str, Mutation] = {
         ((WIDE_MAX, "a_in = a_level_q;", "a_in = 1'b1;"),), "smoke", "expected", WIDE
     ),
     "wide maximum: a bit at the cut lost": Mutation(
-        ((WIDE_MAX, "lower[i] = {above_q, below};", "lower[i] = {above_q, below & ~Low'(1)};"),),
+        (
+            (
+                WIDE_MAX,
+                "lower[i*W+:W] = {above_q, below};",
+                "lower[i*W+:W] = {above_q, below & ~Low'(1)};",
+            ),
+        ),
         "levels",
         "expected",
         WIDE,
