@@ -91,7 +91,7 @@ def _network(words: str) -> Table:
 
 def _tables() -> dict[str, Table]:
     every = {name: _network(words) for name, words in TABLES.items()}
-    for name in ("lengths", "means"):
+    for name in ("lengths", "means", "scales"):
         every[name] = Table(kept.REACH, f"make accuracy {name.upper()}=1", kept.of_reach)
     every["bulk"] = Table(kept.FIGURES, kept.BULK, lambda: kept.of_bulk(ROW_UNITS.values()))
     every["pytorch"] = Table(kept.FIGURES, PYTORCH, lambda: None)
@@ -402,6 +402,7 @@ LENGTH_BUILDS = {
 MEAN_BUILDS = {
     "ailayernorm CMP_RANGES=2": "AILayerNorm",
     "ailayernorm CMP_RANGES=3": "AILayerNorm CMP_RANGES=3",
+    "ailayernorm EXACT_SQ=1": "AILayerNorm EXACT_SQ=1",
     "nnlut_layernorm": "NN-LUT LayerNorm",
     "exact_layernorm": "Exact LayerNorm",
 }
