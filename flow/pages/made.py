@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+from softnorm.models import reference
 from softnorm.models.e2softmax import E2Softmax
 from softnorm.units import ROW_UNITS, UNITS
 from softnorm.units.unit import Unit, Variant
@@ -283,6 +284,38 @@ class Made:
         titles = ["785 logits per row", "mean sum of a row's outputs, linear", "row-scaled"]
         return _markdown(titles, lines)
 
+    def scale_example(self) -> str:
+        """Logits at a scale that is no power of two, by the models."""
+        x, step = np.array([[127, 117, 107, 97]], np.int8), 0.1
+        fine = {"DIV_BITS": 4, "EXP_FRAC": 1}
+        lines = [["exact softmax", *_of_256(reference.softmax(x * step))]]
+        lines.append(["exact softmax at 2^-3, the nearest", *_of_256(reference.softmax(x / 8))])
+        for given in ({}, fine):
+            words = " ".join(["E2Softmax", *(f"{name}={value}" for name, value in given.items())])
+            nearest = E2Softmax(**given)(x, frac=3, fmt=1)
+            unit = E2Softmax(**given, SCALE=1)
+            scaled = unit(x, **unit.scale_of(step), fmt=1)
+            lines.append([f"{words}, F = 3", *_of_256(nearest.to_real())])
+            lines.append([f"{words} SCALE=1", *_of_256(scaled.to_real())])
+        return _markdown(["probabilities, by 1/256", *map(str, x[0])], lines)
+
+    def scales(self) -> str:
+        """Mean errors of the shipped rows at other scales, by their ratio to a power of two."""
+        one, _ = self.table("scales")
+        shown = {}
+        for build in SCALE_BUILDS:
+            for more, words in (("", "nearest power of two"), ("SCALE=1 ", "SCALE=1")):
+                head, _, fmt = build.rpartition(" ")
+                shown[f"{head} {more}{fmt}"] = [_named(build), words]
+        found = {name: {} for name in shown}
+        for cells in one.lines:
+            line = dict(zip(one.titles, cells, strict=True))
+            if line["build"] in found:
+                found[line["build"]][line["ratio"]] = line["mean abs"]
+        ratios = [f"{ratio:g}" for ratio in reach.RATIOS]
+        lines = [[*shown[name], *(of[ratio] for ratio in ratios)] for name, of in found.items()]
+        return _markdown(["build", "scale", *ratios], lines) + self._by("scales")
+
     def lengths(self, columns: Sequence[str], builds: Collection[str] = ()) -> str:
         """Figures of rows of normal logits, over their length; of all builds without `builds`."""
         return self._over("lengths", columns, "keys", ["build"], "build", builds)
@@ -399,6 +432,12 @@ LENGTH_BUILDS = {
     "softermax": "Softermax",
     "exact_softmax": "Exact softmax",
 }
+SCALE_BUILDS = (
+    "e2softmax DIV_BITS=1 EXP_FRAC=0 fmt=0",
+    "e2softmax DIV_BITS=1 EXP_FRAC=0 fmt=1",
+    advice.RECOMMENDED,
+    _BEST,
+)
 MEAN_BUILDS = {
     "ailayernorm CMP_RANGES=2": "AILayerNorm",
     "ailayernorm CMP_RANGES=3": "AILayerNorm CMP_RANGES=3",
@@ -440,6 +479,8 @@ BLOCKS: dict[str, Callable[[Made], str]] = {
     "units": Made.units,
     "e2softmax options": Made.options,
     "level rows": Made.level_rows,
+    "scale example": Made.scale_example,
+    "scales": Made.scales,
     "digits": lambda made: _digits(
         made,
         "digits",
@@ -505,6 +546,11 @@ BLOCKS: dict[str, Callable[[Made], str]] = {
         "pytorch", {name: name for name in ("in place", "a pass", "against eager", "calibration")}
     ),
 }
+
+
+def _of_256(probabilities: np.ndarray) -> list[str]:
+    """One row [1, n] of them as whole numbers of 1/256."""
+    return [f"{one:.0f}" for one in np.rint(256 * probabilities[0])]
 
 
 def short(unit: Unit) -> str:
