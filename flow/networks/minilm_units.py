@@ -385,6 +385,7 @@ _FEW = {**_FINE_WIDE, "LANES": 8}
 _ROWS = SoftmaxPart(E2SOFTMAX, _FEW, {"fmt": 1}, by="scores")
 _TILES = SoftmaxPart(E2SOFTMAX, {**_FEW, "BLOCKS": 1, "FORMATS": 1}, by="scores", tile=8)
 _NORM, _NORM3 = NormPart(), NormPart({"CMP_RANGES": 3})
+_NORM_EXACT = NormPart(advice.SQUARES)
 _BY_INPUTS = NormPart(by_outputs=False)
 _FINE_NAME = "E2Softmax DIV_BITS=3 EXP_FRAC=1 row-scaled"
 
@@ -403,10 +404,12 @@ METHODS = (
     Method("AILayerNorm, by inputs", norm=_BY_INPUTS),
     Method("AILayerNorm", norm=_NORM),
     Method("AILayerNorm CMP_RANGES=3", norm=_NORM3),
+    Method("AILayerNorm EXACT_SQ=1", norm=_NORM_EXACT),
     Method("E2Softmax and AILayerNorm, by inputs", _PAPER, _BY_INPUTS),
     Method("E2Softmax and AILayerNorm", _PAPER, _NORM, key=True),
     Method(f"{_FINE_NAME} and AILayerNorm", _FINE, _NORM),
     Method(f"{_FINE_NAME} and AILayerNorm CMP_RANGES=3", _FINE, _NORM3, key=True),
+    Method(f"{_FINE_NAME} IN_W=32 SCALE=1 and AILayerNorm EXACT_SQ=1", _FINE_SCORES, _NORM_EXACT),
     Method("REXP and AILayerNorm", _REXP, _NORM, key=True),
     Method("REXP, gain a head, and AILayerNorm", _REXP_GAIN, _NORM),
     Method("2D-LUT and AILayerNorm", _LUT2D, _NORM, key=True),

@@ -25,6 +25,7 @@ from softnorm.units.unit import Outputs, Parameters, Rows, Unit
 
 from ..build.bulk import bulk_build
 from ..bulk import rtl
+from ..errors import UserError
 from . import advice
 
 # (unit, all of its parameters, rows) -> outputs: what a unit makes of rows.
@@ -175,8 +176,15 @@ def fit_softmax(
     each head has one, with which its rows sum to 1 on average. names: of the layers, for warnings.
 
     Warns (`advice.CalibrationWarning`) if a head's rows sum to far from 1, or do not fit int8.
+    Raises UserError for a build of any scale, which has no F.
     """
     parameters = unit.resolve(parameters)
+    if any(setting.name == "mult" for setting in unit.settings(parameters)):
+        build = " ".join([unit.name, *_words(unit, parameters, settings)])
+        raise UserError(
+            f"{build} has no F to calibrate: its scale is that of the scores; leave SCALE out for "
+            "logits of floating point"
+        )
     layers, heads = len(logits), len(logits[0])
     masks = np.broadcast_to(mask, logits[0].shape).transpose(1, 0, 2)[:, :, None]
     counted = masks.sum(axis=3)[:, :, 0]  # [rows, heads]
