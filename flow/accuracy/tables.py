@@ -259,6 +259,8 @@ Errors of the units against float64 on tensors of a real model, for every varian
 - Inputs are the shipped tensors of all-MiniLM-L6-v2 ([data/README.md](../data/README.md)), masks
   included. The exact function (`models/reference.py`) gets the same quantised inputs, so the error
   of quantising the inputs is not included.
+- Their scales are powers of two; what others cost is on the page of
+  [E2Softmax](units/e2softmax.md#any-width-and-scale).
 - These are errors of single rows, not the accuracy of a network ([networks.md](networks.md)). No
   test depends on them.
 

@@ -32,7 +32,7 @@ from ..paths import ROOT
 from ..ppa import store
 from ..ppa.compare import pairs
 from ..sim.report import table_bytes
-from . import figures, kept, markers, sentences
+from . import builds, figures, kept, markers, sentences
 
 SIZE = (32, 1024)  # LANES, MAX_LEN of the units' defaults
 OLDER = "older"
@@ -77,7 +77,9 @@ TABLES = {
     "minilm": f"NETWORK=minilm {_STSB}",
     "minilm int8": f"NETWORK=minilm PRODUCTS=int8 {_STSB}",
     "minilm documents": f"NETWORK=minilm DOCUMENTS=1 {_STSB}",
+    "minilm int8 documents": f"NETWORK=minilm PRODUCTS=int8 DOCUMENTS=1 {_STSB}",
     "minilm rtl": f"NETWORK=minilm RTL=1 {_STSB}",
+    "minilm int8 rtl": f"NETWORK=minilm RTL=1 PRODUCTS=int8 {_STSB} ONLY=LANES=8",
     "minilm layers": "NETWORK=minilm LAYERS=1 STSB=sts-dev.tsv "
     "ONLY='E2Softmax DIV_BITS=3 EXP_FRAC=1 row-scaled and AILayerNorm CMP_RANGES=3'",
 }
@@ -256,6 +258,8 @@ class Made:
         lines, older = [], []
         for one in store.load(self.folder).cells:
             found = one.figures
+            if {*found.parameters} & {*unit.features}:
+                continue
             if found.unit == unit.name and store.size(found) == SIZE:
                 options = [str(found.parameters[name]) for name in ("DIV_BITS", "EXP_FRAC")]
                 area = [f"{found.logic:,.0f}", f"{found.with_sram:,.0f}"]
@@ -315,6 +319,25 @@ class Made:
         ratios = [f"{ratio:g}" for ratio in reach.RATIOS]
         lines = [[*shown[name], *(of[ratio] for ratio in ratios)] for name, of in found.items()]
         return _markdown(["build", "scale", *ratios], lines) + self._by("scales")
+
+    def builds(self) -> str:
+        """Which build to take where."""
+
+        def number(table: str, first: tuple[str, ...], column: str) -> str:
+            if table == "accuracy":
+                return self._mean_error(*first)
+            one, older = self.table(table)
+            return f"{one.row(*first)[column]}{f' ({OLDER})' * older}"
+
+        return _markdown(builds.TITLES, builds.table(number, store.load(self.folder)))
+
+    def _mean_error(self, build: str) -> str:
+        """The mean absolute error of a build on the shipped tensors."""
+        for result in kept_results(self.folder):
+            for line in result.lines:
+                if digits_accuracy.label(result.unit, line.variant) == build:
+                    return tables.figure(line.figures["mean_abs_error"])
+        raise UserError(f"docs/{tables.FIGURES} has no figures of {build}")
 
     def lengths(self, columns: Sequence[str], builds: Collection[str] = ()) -> str:
         """Figures of rows of normal logits, over their length; of all builds without `builds`."""
@@ -394,10 +417,10 @@ class Made:
         days_ = " to ".join(sorted({min(days), max(days)})) if days else "never"
         return f"{_markdown(titles, lines)}\n`make formal OUT=docs`, {days_}{_aged(older)}"
 
-    def rtl(self) -> str:
-        """What went through the RTL in MiniLM, a line for each method."""
-        one, _ = self.table("minilm rtl")
-        scores, _ = self.table("minilm")
+    def rtl(self, name: str = "minilm") -> str:
+        """What went through the RTL in MiniLM, a line for each method; name: of the network."""
+        one, _ = self.table(f"{name} rtl")
+        scores, _ = self.table(name)
         lines: list[list[str]] = []
         for cells in one.lines:
             line = dict(zip(one.titles, cells, strict=True))
@@ -409,7 +432,7 @@ class Made:
             differ = f"{line['other bits']} of {int(line['values']):,}"
             lines.append([line["method"], differ, passed, row["STS-B"], row["fidelity"]])
         titles = ["method", "values with other bits", "rows through the RTL", "STS-B", "fidelity"]
-        return _markdown(titles, lines) + self._by("minilm rtl", f"{one.facts['pairs']:,} pairs")
+        return _markdown(titles, lines) + self._by(f"{name} rtl", f"{one.facts['pairs']:,} pairs")
 
 
 def _digits(made: Made, table: str, wanted: Sequence[str]) -> str:
@@ -421,6 +444,7 @@ def _digits(made: Made, table: str, wanted: Sequence[str]) -> str:
 
 _FINE = "E2Softmax DIV_BITS=3 EXP_FRAC=1 row-scaled"
 _MINILM = {name: name for name in ("method", "STS-B", "lost", "95 %", "fidelity", "cosine")}
+_DOCUMENTS = {name: name for name in ("method", "tokens", "fidelity", "cosine", "mean sum")}
 _BEST = "e2softmax DIV_BITS=4 EXP_FRAC=1 fmt=1"
 # Builds that the plot over lengths has, with their names there: each unit's own, and what to take.
 LENGTH_BUILDS = {
@@ -481,6 +505,7 @@ BLOCKS: dict[str, Callable[[Made], str]] = {
     "level rows": Made.level_rows,
     "scale example": Made.scale_example,
     "scales": Made.scales,
+    "builds": Made.builds,
     "digits": lambda made: _digits(
         made,
         "digits",
@@ -504,7 +529,7 @@ BLOCKS: dict[str, Callable[[Made], str]] = {
     "minilm": lambda made: made.shown("minilm", _MINILM, facts=["pairs", "sentences"]),
     "minilm documents": lambda made: made.shown(
         "minilm documents",
-        {name: name for name in ("method", "tokens", "fidelity", "cosine", "mean sum")},
+        _DOCUMENTS,
         facts=["documents", "calibrated on"],
     ),
     "minilm layers": lambda made: made.shown(
@@ -513,11 +538,17 @@ BLOCKS: dict[str, Callable[[Made], str]] = {
         facts=["pairs"],
     ),
     "minilm rtl": Made.rtl,
+    "minilm int8 rtl": lambda made: made.rtl("minilm int8"),
+    "minilm int8 documents": lambda made: made.shown("minilm int8 documents", _DOCUMENTS),
     "minilm int8": lambda made: made.shown(
         "minilm int8",
         _MINILM,
         [
-            *("W8A8", "E2Softmax and AILayerNorm", f"{_FINE} and AILayerNorm CMP_RANGES=3"),
+            *("W8A8", "E2Softmax", "E2Softmax IN_W=32 SCALE=1", _FINE, f"{_FINE} IN_W=32 SCALE=1"),
+            f"{_FINE} IN_W=32 SCALE=1 LANES=8",
+            f"{_FINE} IN_W=32 SCALE=1 LANES=8, tiles of 8 keys",
+            *("E2Softmax and AILayerNorm", f"{_FINE} and AILayerNorm CMP_RANGES=3"),
+            f"{_FINE} IN_W=32 SCALE=1 and AILayerNorm EXACT_SQ=1",
             *("REXP and AILayerNorm", "REXP, gain a head, and AILayerNorm"),
             "2D-LUT and AILayerNorm",
         ],
@@ -566,6 +597,11 @@ def latency(unit: Unit, least: int) -> str:
 
 def frontier_points(folder: Path = kept.DOCS) -> list[frontier.Point]:
     """The points of the frontier, errors as docs/accuracy.json has them."""
+    return frontier.points(kept_results(folder))
+
+
+def kept_results(folder: Path = kept.DOCS) -> list[tables.Measured]:
+    """What docs/accuracy.json has, without the errors of elements."""
     kept_ = json.loads((folder / tables.FIGURES).read_text(encoding="utf-8"))
     results = []
     for unit in ROW_UNITS.values():
@@ -578,7 +614,7 @@ def frontier_points(folder: Path = kept.DOCS) -> list[frontier.Point]:
             )
         ]
         results.append(tables.Measured(unit, 0, 0, tuple(lines)))
-    return frontier.points(results)
+    return results
 
 
 def digits_row(digits: kept.Kept, unit: Unit, variant: Variant) -> dict[str, str]:
