@@ -12,11 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from softnorm.models.channels import MAX_ALPHA, ChannelSet
+from softnorm.models.arith import rnd
+from softnorm.models.channels import MAX_ALPHA, Channels, ChannelSet
 from softnorm.models.exact_layernorm import MEAN_FRAC, ExactLayerNorm
 
 from .ailayernorm import SIDES, AILayerNormUnit, Wanted, by_channels, named, outputs_wanted
 from .coverage import Coverage
+from .edges import picked
 from .softmax import clog2, tree_stages
 from .unit import (
     BANKS,
@@ -35,6 +37,14 @@ from .unit import (
 _SIGMAS = ("level row", "< 1", *(f"{1 << k} .." for k in range(11)))
 _QUOTIENTS = ("1", "2", "3")  # of n over root, whole
 _SHIFTS = ("left", "0 .. 7", "8 .. 15", "16 .. 23", "24 ..")
+
+
+def _remainders(trace: Any) -> tuple[np.ndarray, np.ndarray]:
+    """What root and quotient leave of D and n, as shares of a step [rows]: 1 is about to be one."""
+    up = 30 - 2 * trace.e
+    square = (trace.D << np.maximum(up, 0)) >> np.maximum(-up, 0)
+    over = (square - trace.root**2) / (2 * trace.root + 1)
+    return over, (trace.n << (30 - trace.Lz)) % trace.root / trace.root
 
 
 @dataclass(frozen=True)
@@ -64,10 +74,7 @@ class ExactLayerNormUnit(AILayerNormUnit):
 
     def wanted(self, parameters: Parameters, trace: Any, rows: Rows) -> Wanted:
         norm = np.where(rows.settings["rms"] == 0, 0.0, np.inf)
-        up = 30 - 2 * trace.e
-        square = (trace.D << np.maximum(up, 0)) >> np.maximum(-up, 0)
-        over = (square - trace.root**2) / (2 * trace.root + 1)  # 0: a square, 1: about to be one
-        rest = (trace.n << (30 - trace.Lz)) % trace.root / trace.root
+        over, rest = _remainders(trace)
         mean = (2 * trace.S * (1 << MEAN_FRAC) + trace.n) % (2 * trace.n) / (2 * trace.n)
         return [
             *((trace.e, distance) for distance in (over, 1 - over, rest, 1 - rest)),
@@ -82,6 +89,7 @@ class ExactLayerNormUnit(AILayerNormUnit):
         yield from super().edges(parameters)
         yield from self._squares(parameters)
         yield from self._ties(parameters)
+        yield from self._inverses(parameters)
 
     def _squares(self, parameters: Parameters) -> Iterator[Edge]:
         """Rows of three elements whose variance is close to where the root's last bits change.
@@ -120,6 +128,44 @@ class ExactLayerNormUnit(AILayerNormUnit):
                 channels = ChannelSet({**channels.values, "gamma": gamma})
                 x = np.arange(length) % 2 << bit
                 yield Edge(x.astype(np.uint8), {"gfrac": 2, "ofrac": 1}, channels=channels)
+
+    def _inverses(self, parameters: Parameters) -> Iterator[Edge]:
+        """Rows whose root or quotient is about to change, with gammas that show R's lowest bit.
+
+        An output has 8 bits and R has 16, so hardly a row at random shows it: here each element's
+        gamma is one whose output differs between R and a number next to it, where there is one.
+        """
+        width = min(parameters["MAX_LEN"], 48)
+        rng, count = np.random.default_rng(1), 1 << 13
+        x = rng.integers(256, size=(count, width)) >> rng.integers(6, size=(count, 1))
+        length = rng.integers(min(2, width), width + 1, count)
+        mask = np.arange(width) < length[:, None]
+        some = self._ends(parameters, beta=0).values
+        some["alpha"][:] = np.resize([3, 0, 2, 1], parameters["MAX_LEN"])
+        columns = Channels(**{name: values[:width] for name, values in some.items()})
+        scale = {"zp": 0, "gfrac": 7, "ofrac": 5}
+        trace = self.model(**parameters).trace(x.astype(np.uint8), columns, mask, **scale)
+        over, rest = _remainders(trace)
+        # Of a large D, so that bits of it are what is left.
+        large = np.where(trace.e >= min(trace.e.max(), 12), 0, np.inf)
+        near = [
+            (key >> 10, large + distance)
+            for key, share in ((trace.root, over), (trace.R, rest))
+            for distance in (share, 1 - share)
+        ]
+        gamma = np.arange(-128, 128)[:, None]
+        for row in picked(near):
+            centred = (trace.v[row].astype(int) << MEAN_FRAC) - trace.mean[row]
+            outs = [
+                np.clip(rnd(rnd(gamma * R, 8) * centred, trace.sh[row]), -128, 127)
+                for R in trace.R[row] + np.array([0, -1, 1])
+            ]
+            for other in outs[1:]:
+                tells = (other != outs[0]).argmax(axis=0) - 128  # -128: none does, or that
+                told = some["gamma"].copy()
+                told[:width] = tells
+                channels = ChannelSet({**some, "gamma": told})
+                yield Edge(x[row, : length[row]], scale, channels=channels)
 
     def storage(self, parameters: Parameters) -> dict[str, tuple[int, int]]:
         lanes = parameters["LANES"]

@@ -125,12 +125,6 @@ class Verilator:
         if not function(self._handle, str(path).encode()):
             raise OSError(f"{path} cannot be written")
 
-    def choose(self, variant: int) -> None:
-        """Of a netlist of several variants, before anything is driven; only of its build."""
-        function = self._library.sn_choose
-        function.restype, function.argtypes = None, (ctypes.c_void_p, ctypes.c_uint32)
-        function(self._handle, variant)
-
     def drive(self, job: Job, reset: bool, look: Callable[[Moved], bool] | None = None) -> Moved:
         """Drive a job to its end, or to its failure, or to where `look` is true.
 

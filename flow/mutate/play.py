@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -131,9 +131,8 @@ class Played:
         return self._kill(report) if report else Seen()
 
     def _drive(self, mutant: int, look: Callable[[Moved], bool] | None) -> Moved:
-        instance = Verilator(self._build, self._bulk.bits)
+        instance = Verilator(replace(self._build, chosen=mutant), self._bulk.bits)
         try:
-            instance.choose(mutant)
             return instance.drive(self._bulk.job, True, look)
         finally:
             instance.close()

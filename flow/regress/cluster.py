@@ -281,6 +281,7 @@ class DaskExecutor(Executor):
         self._running: dict[Future, object] = {}
         self._broken: str | None = None
         self._closed = threading.Event()
+        self._dropped = False  # what has not ended: nobody waits for it
         threading.Thread(target=self._watch, daemon=True).start()
 
     @property
@@ -321,6 +322,10 @@ class DaskExecutor(Executor):
     def _settle(self, outcome: Future, task) -> None:
         from distributed import KilledWorker
 
+        if self._dropped:
+            # Ctrl-C while concurrent.futures.wait takes or returns their locks leaves them taken:
+            # this thread would wait for ever, and the end of the process for this thread.
+            return
         # Somebody may have cancelled it meanwhile.
         with contextlib.suppress(InvalidStateError):
             try:
@@ -374,6 +379,7 @@ class DaskExecutor(Executor):
         """End it: with `cancel_futures` drop what has not ended, with `wait` wait for the rest."""
         with self._lock:
             self._closed.set()
+            self._dropped = self._dropped or cancel_futures
             left = dict(self._running)
         if cancel_futures:
             for outcome in left:

@@ -137,6 +137,14 @@ SN_API Instance* sn_open(uint32_t seed, uint32_t chosen) try {
     instance->context.randReset(2);  // registers and memories start with random bits
     instance->context.randSeed(static_cast<int>(seed));
     instance->top = std::make_unique<Vtop>(&instance->context, "");
+#ifdef SN_VARIANTS
+    Vtop& top = *instance->top;  // a netlist has it in a register
+    top.sn_select = chosen;
+    for (int level = 0; level < 2; ++level) {
+        top.sn_load = level;
+        top.eval();
+    }
+#endif
     return instance.release();
 } catch (const std::exception&) {
     return nullptr;
@@ -157,19 +165,6 @@ SN_API int sn_coverage(Instance* instance, const char* path) try {
     return 1;
 } catch (const std::exception&) {
     return 0;
-}
-#endif
-
-#ifdef SN_VARIANTS
-// Of a netlist of several variants: choose one, before the first reset.
-SN_API void sn_choose(Instance* instance, uint32_t variant) {
-    Working working(*instance);
-    Vtop& top = *instance->top;
-    top.sn_select = variant;
-    for (int level = 0; level < 2; ++level) {
-        top.sn_load = level;
-        top.eval();
-    }
 }
 #endif
 

@@ -121,8 +121,10 @@ def test_a_netlist_that_is_not_the_rtl_is_refused(drawn, built, monkeypatch):
         for one in drawn.mutants
         if any(scenario.see(one.number).check for scenario in ready)
     )
-    right = play.Verilator.choose
-    monkeypatch.setattr(play.Verilator, "choose", lambda self, _: right(self, wrong))
+    right = play.Verilator
+    monkeypatch.setattr(
+        play, "Verilator", lambda build, bits: right(dataclasses.replace(build, chosen=wrong), bits)
+    )
     with pytest.raises(MutateError, match="the netlist without a fault fails in "):
         play.prepare(built, FEW)
 

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import (
     FIRST_COMPLETED,
@@ -271,6 +272,20 @@ def group(leader):
             if int(fields[2]) == leader and fields[0] != "Z":
                 found.append(int(stat.parent.name))
     return found
+
+
+@needs_dask
+def test_an_interrupt_that_leaves_a_lock_taken_ends():
+    """As Ctrl-C does within the few instructions that take or return a future's lock."""
+    with cluster.executor("local", 1) as executor:
+        future = executor.submit(time.sleep, 60)
+        task = executor._running[future]
+        with future._condition:  # this thread may take it again, as cancel() does
+            executor.shutdown(wait=False, cancel_futures=True)
+            callback = threading.Thread(target=executor._settle, args=(future, task), daemon=True)
+            callback.start()
+            callback.join(20)
+            assert not callback.is_alive()
 
 
 @needs_dask

@@ -420,6 +420,7 @@ def test_a_goal_of_what_nothing_counted_is_missed(results, tmp_path):
     assert missed == ["e2softmax line: nothing was counted"]
 
 
+@pytest.mark.slow
 def test_a_run_at_the_pins_counts_the_rows_and_no_code():
     at_pins = dataclasses.replace(job(), engine=plan.PINS, coverage=False)
     (result,) = run_group([at_pins], sources_digest())

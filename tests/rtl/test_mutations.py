@@ -21,12 +21,13 @@ import pytest
 
 from softnorm.flow.build.bulk import BulkBuild, bulk_build
 from softnorm.flow.build.pins import SIMULATORS
+from softnorm.flow.mutate.play import Played, Scenario
 from softnorm.flow.sim.bulk import simulate_bulk
 from softnorm.flow.sim.simulate import prepare
 from softnorm.tb.stimulus.replay import Stimulus
 from softnorm.units import UNITS
 from tests.rtl import merged
-from tests.rtl.mutations import SIM, VALUE, Mutation, Rule, plant, simulate_mutated
+from tests.rtl.mutations import SIM, VALUE, Mutation, Rule, plant, simulate_mutated, write
 
 FOLDER = Path(__file__).parent / "mutations"
 FILES = {path.stem for path in FOLDER.glob("*.py")} - {"__init__"}
@@ -108,12 +109,22 @@ def together(unit: str, parameters: tuple) -> tuple[dict[str, str], dict[str, in
     return merged.merge(edits, UNITS[unit].rtl)
 
 
-def build_of_all(unit: str, given) -> BulkBuild:
+@functools.cache
+def build_of_all(unit: str, parameters: tuple) -> BulkBuild:
+    given = dict(parameters)
     with tempfile.TemporaryDirectory() as folder:
         rtl = plant((), Path(folder))
-        for file, text in together(unit, tuple(given.items()))[0].items():
-            (rtl / file).write_text(text)
+        for file, text in together(unit, parameters)[0].items():
+            write(rtl / file, text)
         return bulk_build(UNITS[unit], UNITS[unit].resolve(given), rtl=rtl)
+
+
+@functools.cache
+def played(unit: str, parameters: tuple, test: str, rows: int) -> Played:
+    """A test's stimulus, driven through the build that holds them all with none of them chosen."""
+    ready = Played(build_of_all(unit, parameters), Scenario(test, 1, rows))
+    ready.guard()
+    return ready
 
 
 def test_every_unit_has_a_file_of_mutations():
@@ -163,12 +174,13 @@ def test_a_mutation_is_caught(unit, name):
     """In bulk among others; else in a build of its own, which may show an X; else on pins."""
     mutation = MUTATIONS[unit][name]
     given = parameters_of(unit, mutation)
-    number = together(unit, tuple(given.items()))[1].get(name)
+    parameters = tuple(given.items())
+    number = together(unit, parameters)[1].get(name)
     if number is not None:
-        made = replace(build_of_all(unit, given), chosen=number)
-        result = simulate_bulk(made, mutation.test, 1, rows=mutation.rows)
-    if number is None or mutation.report not in result.report or result.passed:
-        result = alone(unit, given, mutation)
+        ready = played(unit, parameters, mutation.test, mutation.rows)
+        if mutation.report in ready.see(number).report:
+            return
+    result = alone(unit, given, mutation)
     if mutation.report not in result.report or result.passed:
         result = simulate_mutated(unit, given, mutation.edits, mutation.test, rows=mutation.rows)
     check(mutation, result)
@@ -177,9 +189,7 @@ def test_a_mutation_is_caught(unit, name):
 @pytest.mark.parametrize(("unit", "parameters", "test", "rows"), runs())
 def test_without_a_mutation_the_same_tests_pass(unit, parameters, test, rows):
     """In the build that holds them all, with none of them chosen."""
-    result = simulate_bulk(build_of_all(unit, parameters), test, 1, rows=rows)
-    assert result.passed, result.report
-    assert result.values["rows"] > 0
+    assert played(unit, tuple(parameters.items()), test, rows).rows > 0
 
 
 @on_pins(MUTATIONS, lambda unit: ON_PINS.get(unit, ()))

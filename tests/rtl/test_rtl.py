@@ -113,9 +113,13 @@ KINDS = ("random", "errors", "reset", "timing")
 
 
 def in_corners():
-    """Each corner with each kind of test; where Icarus takes long, with one every time."""
+    """Each corner with each kind of test; where Icarus takes long, with one every time.
+
+    So do features that are off, which the regression of each change has with all kinds.
+    """
     for unit, given in [*CORNERS, *((unit, shape) for shape in SHAPES for unit in UNITS)]:
         large = given["LANES"] >= 8 and given["MAX_LEN"] > 32
+        large |= bool({*given} & {*UNITS[unit].features}) or UNITS[unit].cell
         for test in KINDS:
             slow = large and test != "random"
             slow |= (large or given in SHAPES) and UNITS[unit].baseline

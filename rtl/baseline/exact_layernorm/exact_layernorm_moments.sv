@@ -43,7 +43,7 @@ module exact_layernorm_moments #(
   localparam int ExpW   = $clog2(VarW / 2);
   localparam int OffW   = 12 + COUNT_W;     // S + 2048 n is below 4096 n
   localparam int MeanW  = 19;
-  localparam int NTopW  = 17;
+  localparam int NTopW  = 16;
   localparam int LenW   = 5;                // of Lz
   localparam int FracW  = 3;
 
@@ -166,6 +166,7 @@ module exact_layernorm_moments #(
     len_exp_q <= len_exp;
     // D * 2^32 / 4^(e + 1): the leading pair is now at bits 31 and 30.
     w_q       <= 32'(({var_q, 32'b0} >> {e, 1'b0}) >> 2);
+    // The leading one leaves at the top: no row whose outputs show is without.
     n_top_q   <= NTopW'(n2_q) << (LenW'(16) - len_exp);
   end
 
@@ -201,7 +202,7 @@ module exact_layernorm_moments #(
     .STEPS(4)
   ) u_r (
     .clk_i,
-    .rem_i    ({1'b0, n_top[16:2]}),
+    .rem_i    ({2'b01, n_top[15:2]}),
     .low_i    ({n_top[1:0], 14'd0}),
     .divisor_i(root),
     .quot_o   (r_o)

@@ -15,41 +15,47 @@ module exact_layernorm_root #(
   input  logic [2*BITS-1:0] w_i,
   output logic [BITS-1:0]   root_o
 );
-  localparam int RemW = BITS + 1;  // a remainder is at most twice the root
-
   for (genvar k = 0; k < BITS; k++) begin : gen_bit
-    logic [RemW-1:0]   rem_in, rem_d, rem;
-    logic [RemW+1:0]   four, trial;
-    logic [BITS-1:0]   root_in, root_d, root;
-    logic [2*BITS-1:0] w_in, w_d, w;
-    logic              take;
+    localparam int Rest = 2 * (BITS - k);  // bits of w that are left
+
+    // A remainder is at most twice the root, which then has k + 1 bits.
+    logic [Rest-1:0] w;
+    logic [k+2:0]    four, trial;
+    logic [k+1:0]    rem_d;
+    logic [k:0]      root_d;
+    logic            take;
+
+    assign take  = four >= trial;
+    assign rem_d = (k + 2)'(take ? four - trial : four);
 
     if (k == 0) begin : gen_first
-      assign {rem_in, root_in, w_in} = {RemW'(0), BITS'(0), w_i};
+      assign w      = w_i;
+      assign four   = {1'b0, w[Rest-1-:2]};
+      assign trial  = 3'd1;
+      assign root_d = take;
     end else begin : gen_next
-      assign {rem_in, root_in, w_in} = {gen_bit[k-1].rem, gen_bit[k-1].root, gen_bit[k-1].w};
-    end
+      logic [k:0]   rem;
+      logic [k-1:0] root;
 
-    assign four   = {rem_in, w_in[2*BITS-1-:2]};
-    assign trial  = {1'b0, root_in, 2'b01};
-    assign take   = four >= trial;
-    assign rem_d  = RemW'(take ? four - trial : four);
-    assign root_d = {root_in[BITS-2:0], take};
-    assign w_d    = w_in << 2;
+      assign four   = {rem, w[Rest-1-:2]};
+      assign trial  = {1'b0, root, 2'b01};
+      assign root_d = {root, take};
 
-    if (k % STEPS == STEPS - 1) begin : gen_reg
-      always_ff @(posedge clk_i) begin
-        rem  <= rem_d;
-        root <= root_d;
-        w    <= w_d;
+      if (k % STEPS == 0) begin : gen_reg
+        always_ff @(posedge clk_i) begin
+          rem  <= gen_bit[k-1].rem_d;
+          root <= gen_bit[k-1].root_d;
+          w    <= gen_bit[k-1].w[Rest-1:0];
+        end
+      end else begin : gen_wire
+        assign {rem, root} = {gen_bit[k-1].rem_d, gen_bit[k-1].root_d};
+        assign w           = gen_bit[k-1].w[Rest-1:0];
       end
-    end else begin : gen_wire
-      assign {rem, root, w} = {rem_d, root_d, w_d};
     end
   end
 
-  assign root_o = gen_bit[BITS-1].root;
+  always_ff @(posedge clk_i) root_o <= gen_bit[BITS-1].root_d;
 
   logic unused;
-  assign unused = ^{gen_bit[BITS-1].rem, gen_bit[BITS-1].w};
+  assign unused = ^gen_bit[BITS-1].rem_d;
 endmodule

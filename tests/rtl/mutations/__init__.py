@@ -12,7 +12,6 @@ A cell that several units share is mutated in only one of them.
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -73,15 +72,28 @@ def place(text: str, file: str, old: str) -> int:
 
 
 def plant(edits: Sequence[Edit], folder: Path) -> Path:
-    """Copy the RTL into `folder` and apply the edits; each must match in exactly one place."""
+    """The RTL in `folder` with the edits applied; each must match in exactly one place."""
     rtl = folder / "rtl"
-    shutil.copytree(RTL, rtl)
+    rtl.symlink_to(RTL)
     for file, old, new in edits:
         path = rtl / file
         text = path.read_text()
         start = place(text, file, old)
-        path.write_text(text[:start] + new + text[start + len(old) :])
+        write(path, text[:start] + new + text[start + len(old) :])
     return rtl
+
+
+def write(path: Path, text: str) -> None:
+    """Write to a file of a planted RTL: links to the real one become folders of its own."""
+    for folder in reversed(path.parents):
+        real = folder.resolve()
+        if folder.is_symlink() and real.is_relative_to(RTL):
+            folder.unlink()
+            folder.mkdir()
+            for one in real.iterdir():
+                (folder / one.name).symlink_to(one)
+    path.unlink(missing_ok=True)
+    path.write_text(text)
 
 
 def simulate_mutated(

@@ -41,8 +41,8 @@ MUTATIONS: dict[str, Mutation] = {
         (
             (
                 ROOT,
-                "assign root_o = gen_bit[BITS-1].root;",
-                "assign root_o = gen_bit[BITS-1].root | 16'd1;",
+                "root_o <= gen_bit[BITS-1].root_d;",
+                "root_o <= gen_bit[BITS-1].root_d | 16'd1;",
             ),
         ),
         "settings",
