@@ -149,7 +149,7 @@ def table(number: Number, kept: store.Store) -> list[list[str]]:
             one.symptom,
             f"[{_title(one.unit)}](units/{one.unit}.md) "
             f"{_code(' '.join([*_words(one.takes), *one.settings.split()]))}",
-            "; ".join(costs(one, kept)) or "nothing",
+            "; ".join(costs(one, kept)),
             one.buys.format(*(number(*wanted) for wanted in one.numbers)),
         ]
         for one in BUILDS
@@ -157,7 +157,10 @@ def table(number: Number, kept: store.Store) -> list[list[str]]:
 
 
 def costs(build: Build, kept: store.Store) -> list[str]:
-    """What a build has more than the one that it is compared with, in words."""
+    """What a build has more than the one that it is compared with, in words.
+
+    Logic is without a figure where one of the two areas was not measured.
+    """
     unit = UNITS[build.unit]
     before = unit.resolve({**SIZE, **build.over})
     after = unit.resolve({**SIZE, **build.over, **build.takes})
@@ -176,11 +179,11 @@ def costs(build: Build, kept: store.Store) -> list[str]:
         if one.figures.unit == unit.name
     }
     sides = [areas.get(tuple(sorted(one.items()))) for one in (before, after)]
-    if all(sides):
-        ratio = sides[1].figures.logic / sides[0].figures.logic
-        older = " (older)" * any(one.older for one in sides)
-        found.append(f"{ratio:.2f} times the logic{older}")
-    return found
+    if not all(sides):
+        return [*found, "logic"]
+    ratio = sides[1].figures.logic / sides[0].figures.logic
+    older = " (older)" * any(one.older for one in sides)
+    return [*found, f"{ratio:.2f} times the logic{older}"]
 
 
 def _title(name: str) -> str:
