@@ -510,9 +510,11 @@ BLOCKS: dict[str, Callable[[Made], str]] = {
         "digits",
         [
             *("float + float", "e2softmax DIV_BITS=1 EXP_FRAC=0 fmt=0", _BEST),
-            *("float + ailayernorm CMP_RANGES=2 rms=0", "float + nnlut_layernorm"),
+            "e2softmax DIV_BITS=3 EXP_FRAC=1 FORMATS=1 fmt=1 s7=1",
+            *("float + ailayernorm CMP_RANGES=2 rms=0", "float + ailayernorm EXACT_SQ=1 rms=0"),
+            "float + nnlut_layernorm",
             *("float + exact_layernorm rms=0", "e2softmax + ailayernorm"),
-            *(f"{_BEST} + ailayernorm CMP_RANGES=3 rms=0", "rexp W=8", "lut2d W=8", "softermax"),
+            *(f"{_BEST} + ailayernorm EXACT_SQ=1 rms=0", "rexp W=8", "lut2d W=8", "softermax"),
             *("exact_softmax", "rexp W=2", "lut2d W=2", "uniform", "one-hot"),
         ],
     ),
@@ -521,7 +523,7 @@ BLOCKS: dict[str, Callable[[Made], str]] = {
         "digits int8",
         [
             *("e2softmax DIV_BITS=1 EXP_FRAC=0 fmt=0", "float + ailayernorm CMP_RANGES=2 rms=0"),
-            *("e2softmax + ailayernorm", f"{_BEST} + ailayernorm CMP_RANGES=3 rms=0"),
+            *("e2softmax + ailayernorm", f"{_BEST} + ailayernorm EXACT_SQ=1 rms=0"),
             *("rexp + ailayernorm", "lut2d + ailayernorm"),
         ],
     ),
