@@ -66,7 +66,13 @@ _SPREADS = ("0", "< 1", "1 .. 4", "4 ..")  # |mean| in standard deviations
 
 def wide(parameters: Parameters) -> int:
     """Clocks in which bytes are made of wide inputs."""
-    return 2 if parameters.get("IN_W", 8) > 8 else 0
+    bits = parameters.get("IN_W", 8)
+    return 2 + bits // 16 if bits > 8 else 0
+
+
+def wider(parameters: Parameters) -> int:
+    """The same, with the one more that the widest build's row has for its products."""
+    return wide(parameters) + int(parameters.get("IN_W", 8) > 16)
 
 
 def widened(x: np.ndarray, zp: np.ndarray, alpha: np.ndarray, dtype: np.dtype) -> np.ndarray:
@@ -109,7 +115,7 @@ class AILayerNormUnit(Unit):
     def row_errors(self, parameters: Parameters) -> dict[str, int]:
         if "IMPRECISE" not in self.features:  # a baseline
             return {}
-        return {"imprecise": 7 + tree_stages(parameters["LANES"]) + wide(parameters)}
+        return {"imprecise": 7 + tree_stages(parameters["LANES"]) + wider(parameters)}
 
     def adopted(self, file: Vectors, parameters: Parameters) -> Vectors:
         """PTF bytes, for a build of wide inputs: wide ones that make the same bytes."""
@@ -225,7 +231,7 @@ class AILayerNormUnit(Unit):
         }
 
     def latency(self, parameters: Parameters) -> tuple[int, ...]:
-        return (14 + tree_stages(parameters["LANES"]) + wide(parameters),)
+        return (14 + tree_stages(parameters["LANES"]) + wider(parameters),)
 
     def err_len_delay(self, parameters: Parameters) -> int:
         return 4 + tree_stages(parameters["LANES"]) + wide(parameters)
@@ -233,7 +239,7 @@ class AILayerNormUnit(Unit):
     def storage(self, parameters: Parameters) -> dict[str, tuple[int, int]]:
         lanes = parameters["LANES"]
         beats = -(-parameters["MAX_LEN"] // lanes)
-        words = beats + 10 + tree_stages(lanes) + wide(parameters)
+        words = beats + 10 + tree_stages(lanes) + wider(parameters)
         flags = 2 + int(bool(parameters.get("IMPRECISE", 0)))
         return {
             "beats": (words, 1 + 1),  # bank, last
@@ -701,6 +707,7 @@ AILAYERNORM = AILayerNormUnit(
         "common/sn_pipe.sv",
         "common/sn_reduce_tree.sv",
         "common/sn_multiply.sv",
+        "common/sn_multiply_clocked.sv",
         "common/sn_row_guard.sv",
         "common/sn_row_buffer.sv",
         "common/sn_row_output.sv",

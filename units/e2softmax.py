@@ -89,8 +89,8 @@ def formats(parameters: Parameters) -> bool:
 
 
 def wide(parameters: Parameters) -> int:
-    """Clocks of the shifter of a wide lane."""
-    return int(in_w(parameters) > 8)
+    """Clocks that wide logits add, from codes to the correction; the widest to the maximum, too."""
+    return {8: 0, 16: 3, 32: 5}[in_w(parameters)]
 
 
 @dataclass(frozen=True)
@@ -640,6 +640,7 @@ E2SOFTMAX = E2SoftmaxUnit(
         "e2softmax/e2softmax_tables_pkg.sv",
         "e2softmax/e2softmax_log2exp.sv",
         "e2softmax/e2softmax_log2exp_scaled.sv",
+        "e2softmax/e2softmax_wide_max.sv",
         "e2softmax/e2softmax_reduction.sv",
         "e2softmax/e2softmax_log_div.sv",
         "e2softmax/e2softmax.sv",

@@ -89,7 +89,7 @@ class QuantiseUnit(Unit):
         return {}
 
     def latency(self, parameters: Parameters) -> tuple[int, ...]:
-        return (4,)
+        return (3 + parameters["IN_W"] // 16,)
 
     def storage(self, parameters: Parameters) -> dict[str, tuple[int, int]]:
         return {}
@@ -136,7 +136,9 @@ QUANTISE = QuantiseUnit(
     model=Quantise,
     rtl=(
         *CELL,
+        "common/sn_pipe.sv",
         "common/sn_multiply.sv",
+        "common/sn_multiply_clocked.sv",
         "common/sn_row_output.sv",
         "common/sn_shift_saturate.sv",
         "quantise/quantise.sv",

@@ -32,7 +32,8 @@
 // Throughput: one beat a clock for ever, rows of any length, when neither side stalls.
 // Latency: from the transfer of a row's last beat to that of its first output beat
 //   LATENCY = 14 + T clocks, T = floor(clog2(LANES) / 3): 14 to LANES 4, 15 to LANES 32, 16 with 64.
-//   IN_W > 8: two clocks more, here and of err_len_o and err_imprecise_o.
+//   IN_W = 16: three clocks more, here and of err_len_o and err_imprecise_o; IN_W = 32: five, and of
+//   err_len_o four.
 // Errors: err_keep_o is high 1 clock after the transfer of its beat; err_len_o comes
 //   ERR_LEN = 4 + T clocks after that of the first beat beyond MAX_LEN, or of the last beat of a row that
 //   has another number of unmasked elements than cfg_len_i; err_imprecise_o is high for one clock
@@ -40,7 +41,7 @@
 // Storage: between the passes a ring of ceil(MAX_LEN/LANES) + 10 + T beats of 12 LANES bits (steps, which
 //   also tell what is masked or absent) and 2 bits (bank, and which is the last), and as many rows of 31
 //   bits, 32 with IMPRECISE = 1; the channel table of 2 ceil(MAX_LEN/LANES) words of 2 LANES bits, and
-//   as many of 8 LANES, twice. IN_W > 8: two beats and rows more.
+//   as many of 8 LANES, twice. IN_W = 16: three beats and rows more; 32: five.
 //
 // s_axis_tready is a flip-flop. m_axis_tready enables the registers of pass 2 and goes no further.
 
@@ -136,9 +137,11 @@ module ailayernorm #(
 
   // Stages of pass 1: p1_valid[s] tells that stage s holds a beat. Stage 0 is the guard's register.
   localparam int Tree       = $clog2(LANES) / 3;
-  localparam int Wide       = (IN_W > 8) ? 2 : 0;  // of the bytes that are made of wide inputs
+  localparam int Prod       = IN_W / 16;           // of the product that makes bytes of wide inputs
+  localparam int Wide       = (IN_W > 8) ? Prod + 2 : 0;  // of the bytes
   localparam int StSum      = Wide + Tree + 2;     // sums over the row
-  localparam int Moments    = 5;
+  localparam int RowProd    = (IN_W > 16) ? 2 : 1;  // of the products of a row's sums
+  localparam int Moments    = 4 + RowProd;
   localparam int StRow      = StSum + Moments;  // the row is closed from here
   localparam int Turnaround = StRow + 2;  // + accept, + the row buffer's count of closed beats
 
@@ -225,7 +228,7 @@ module ailayernorm #(
 
   // --------------------------------------------------------------------- stages to Wide: bytes of wide inputs
   logic [IndexW-1:0]     p1_s0_index, p1_s0_index_q;
-  logic [LANES-1:0][1:0] p1_rd_alpha, p1_s1_alpha;  // as read; a clock behind p1_x
+  logic [LANES-1:0][1:0] p1_rd_alpha, p1_s1_alpha;  // as read, a clock behind stage 0; a clock behind p1_x
   ctl_t                  p1_x_ctl;
   logic                  p1_x_bank, p1_x_last;
   logic [ZpW-1:0]        p1_x_zp;
@@ -266,15 +269,23 @@ module ailayernorm #(
     logic unused_scale;
     assign unused_scale = ^{cfg_qmult_i, cfg_qshift_i};
   end else begin : gen_wide
-    logic [15:0]    qmult;
-    logic [5:0]     qshift, qshift_q;
-    logic [ZpW-1:0] zp_q;
+    logic [15:0]           qmult;
+    logic [5:0]            qshift, qshift_late;
+    logic [ZpW-1:0]        zp_late, zp_late_q;
+    logic [LANES-1:0][1:0] alpha_late;
 
     assign {qshift, qmult} = p1_s0_cfg[CfgW-1-:22];
-    always_ff @(posedge clk_i) begin
-      qshift_q <= qshift;
-      zp_q     <= p1_s0_zp;
-    end
+
+    sn_pipe #(
+      .W     (6 + ZpW),
+      .STAGES(Prod)
+    ) u_scale (
+      .clk_i,
+      .en_i  (1'b1),
+      .data_i({qshift, p1_s0_zp}),
+      .data_o({qshift_late, zp_late})
+    );
+    always_ff @(posedge clk_i) zp_late_q <= zp_late;
 
     ailayernorm_quantise #(
       .IN_W (IN_W),
@@ -283,9 +294,9 @@ module ailayernorm #(
       .clk_i,
       .v_i     (p1_s0_x),
       .qmult_i (qmult),
-      .qshift_i(qshift_q),
-      .alpha_i (p1_rd_alpha),
-      .zp_i    (zp_q),
+      .qshift_i(qshift_late),
+      .alpha_i (alpha_late),
+      .zp_i    (zp_late_q),
       .x_o     (p1_x)
     );
 
@@ -301,11 +312,21 @@ module ailayernorm #(
 
     sn_pipe #(
       .W     (2 * LANES),
-      .STAGES(Wide)
+      .STAGES(Prod - 1)
     ) u_alpha_late (
       .clk_i,
       .en_i  (1'b1),
       .data_i(p1_rd_alpha),
+      .data_o(alpha_late)
+    );
+
+    sn_pipe #(
+      .W     (2 * LANES),
+      .STAGES(3)
+    ) u_alpha_step (
+      .clk_i,
+      .en_i  (1'b1),
+      .data_i(alpha_late),
       .data_o(p1_s1_alpha)
     );
   end
@@ -434,7 +455,8 @@ module ailayernorm #(
     .PLACE_W   (PlaceW),
     .CMP_RANGES(Ranges),
     .EPS       (EPS),
-    .IMPRECISE (Flag)
+    .IMPRECISE (Flag),
+    .PROD      (RowProd)
   ) u_moments (
     .clk_i,
     .load_i      (p1_closing[0]),

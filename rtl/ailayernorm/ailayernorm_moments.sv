@@ -16,7 +16,8 @@
 //   imprecise = mean * mean > 4 * max(ex2 - mean * mean, 1)
 //
 // M and Lz stand for 1/n: 1/n is about M * 2^-(15 + Lz). With the M and Lz of the row's own n, mean
-// needs 16 bits and ex2 30; with another's they wrap. Latency STAGES clocks, a row a clock.
+// needs 16 bits and ex2 30; with another's they wrap. Latency 4 + PROD clocks, a row a clock: PROD = 2
+// gives the products with M two (sn_multiply_clocked).
 
 module ailayernorm_moments #(
   parameter  int SUM_W      = 22,
@@ -26,7 +27,8 @@ module ailayernorm_moments #(
   parameter  int CMP_RANGES = 2,
   parameter  int EPS        = 0,
   parameter  int IMPRECISE  = 0,
-  localparam int STAGES     = 5
+  parameter  int PROD       = 1,  // 1, 2: clocks of stage 1
+  localparam int STAGES     = 4 + PROD
 ) (
   input  logic                    clk_i,
   input  logic                    load_i,  // a row's sums are complete
@@ -62,9 +64,8 @@ module ailayernorm_moments #(
   assign sum        = load_i ? sum_i : '0;
   assign square_sum = load_i ? square_sum_i : '0;
 
-  logic [ProdW-1:0]        prod;
   logic signed [ProdW-1:0] prod_q;
-  logic [ProdSqW-1:0]      prod_sq, prod_sq_q;
+  logic [ProdSqW-1:0]      prod_sq_q;
   logic [15:0]             mant;
   logic [PLACE_W-1:0]      exp_q;
   logic                    rms_q;
@@ -72,30 +73,39 @@ module ailayernorm_moments #(
   // M has bit 14, or it is 2^15, which goes as 2^14 with a shift less: a row of digits less each.
   assign mant = {2'b01, inv_mant_i[13:0]};
 
-  sn_multiply #(
-    .A_W(16),
-    .B_W(SUM_W)
+  sn_multiply_clocked #(
+    .A_W   (16),
+    .B_W   (SUM_W),
+    .CLOCKS(PROD)
   ) u_prod (
-    .a_i(mant),
-    .b_i(sum),
-    .p_o(prod)
+    .clk_i,
+    .en_i(1'b1),
+    .a_i (mant),
+    .b_i (sum),
+    .p_o (prod_q)
   );
 
-  sn_multiply #(
-    .A_W(16),
-    .B_W(SQUARE_W + 1)
+  sn_multiply_clocked #(
+    .A_W   (16),
+    .B_W   (SQUARE_W + 1),
+    .CLOCKS(PROD)
   ) u_prod_sq (
-    .a_i(mant),
-    .b_i({1'b0, square_sum}),
-    .p_o(prod_sq)
+    .clk_i,
+    .en_i(1'b1),
+    .a_i (mant),
+    .b_i ({1'b0, square_sum}),
+    .p_o (prod_sq_q)
   );
 
-  always_ff @(posedge clk_i) begin
-    prod_q    <= prod;
-    prod_sq_q <= prod_sq;
-    exp_q     <= PLACE_W'(inv_exp_i) + PLACE_W'(!inv_mant_i[15]);
-    rms_q     <= rms_i;
-  end
+  sn_pipe #(
+    .W     (PLACE_W + 1),
+    .STAGES(PROD)
+  ) u_place (
+    .clk_i,
+    .en_i  (1'b1),
+    .data_i({PLACE_W'(inv_exp_i) + PLACE_W'(!inv_mant_i[15]), rms_i}),
+    .data_o({exp_q, rms_q})
+  );
 
   // ------------------------------------------------------------------------ stage 2: by n, rounded
   logic [MeanW:0]          mean_raw;  // with the bit below
@@ -146,7 +156,7 @@ module ailayernorm_moments #(
 
     sn_pipe #(
       .W     (16),
-      .STAGES(3)
+      .STAGES(2 + PROD)
     ) u_eps (
       .clk_i,
       .en_i  (1'b1),

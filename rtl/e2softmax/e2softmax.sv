@@ -30,10 +30,11 @@
 // Throughput: one beat a clock for ever, rows of any length, when neither side stalls.
 // Latency: from the transfer of a row's last beat to that of its first output beat
 //   LATENCY = 9 + T clocks, T = floor(clog2(LANES) / 3): 9 to LANES 4, 10 to LANES 32, 11 with 64;
-//   with IN_W > 8 one clock more, for the shifter.
+//   with IN_W > 8 three clocks more: codes take one more, the correction of the row's end two; with
+//   IN_W = 32 five: the maximum and the codes take one more each.
 // Storage: a ring of ceil(MAX_LEN/LANES) + 7 + T beats of (4 + EXP_FRAC) LANES + IN_W + 1 bits between
 //   the passes, and as many row entries of 6 + IN_W + clog2(clog2(MAX_LEN) + 1) + DIV_BITS bits; with
-//   IN_W > 8 one more of each, with SCALE = 1 10 bits more a row entry, with FORMATS = 1 2 bits, and
+//   IN_W > 8 three or five more of each, with SCALE = 1 10 bits more a row entry, with FORMATS = 1 2 bits, and
 //   with BLOCKS = 1 32 bits and 5 of ks.
 //
 // s_axis_tready is a flip-flop. m_axis_tready enables the registers of pass 2 and goes no further.
@@ -127,12 +128,15 @@ module e2softmax #(
 
   // Stages of pass 1: p1_valid[s] tells that stage s holds a beat. Stage 0 is the guard's register.
   localparam int Tree     = $clog2(LANES) / 3;
-  localparam int Extra    = (IN_W > 8) ? 1 : 0;    // a wide lane's shifter has a clock of its own
-  localparam int StMax    = 1;                     // running maximum
+  localparam int Wide     = (IN_W > 8) ? 1 : 0;    // the shifter has a clock of its own
+  localparam int Widest   = (IN_W > 16) ? 1 : 0;   // so has the difference, and the maximum has two
+  localparam int StMax    = Widest + 1;            // running maximum
+  localparam int Extra    = Wide + Widest;
   localparam int StCode   = StMax + Extra + 1;     // codes: written to the row buffer from here
   localparam int StBeat   = StCode + Tree;         // where the beat's sum joins Sum
   localparam int StSum    = StBeat + 1;            // Sum: the row is closed from here
   localparam int Turnaround = StSum + 2;   // + accept, + the row buffer's count of closed beats
+  localparam int StDiv    = 2 + 2 * Wide;          // pass 2: the divider's steps
 
   // The top two codes of the buffer are no codes: an element that is masked and one that is not
   // there. Their own codes may share them, since both give 0 in any case (e2softmax_log_div), so
@@ -157,7 +161,7 @@ module e2softmax #(
   logic                     take;
   logic [StSum:0]           p1_valid;
   logic [LANES-1:0][IN_W:0] p1_in_lane, p1_max_lane;  // {active, key}: see sn_max_front
-  logic [IN_W-1:0]          p1_max_m, p1_max_prev;
+  logic [IN_W-1:0]          p1_max_m, p1_max_prev, front_max, front_prev;
   logic [CarryW+CfgW-1:0]   p1_in_cfg;
   logic [IN_W-1:0]          p1_in_start, carry_key;
   logic [SumW-1:0]          p1_beat_start;
@@ -197,13 +201,47 @@ module e2softmax #(
     .row_err_keep_o(p1_in_ctl.err_keep),
     .lane_o        (p1_in_lane),
     .start_i       (p1_in_start),
-    .max_o         (p1_max_m),
-    .prev_o        (p1_max_prev)
+    .max_o         (front_max),
+    .prev_o        (front_prev)
   );
 
-  always_ff @(posedge clk_i) begin
-    p1_max_ctl  <= p1_in_ctl;
-    p1_max_lane <= p1_in_lane;
+  sn_pipe #(
+    .W     (CtlW + (IN_W + 1) * LANES),
+    .STAGES(StMax)
+  ) u_max (
+    .clk_i,
+    .en_i  (1'b1),
+    .data_i({p1_in_ctl, p1_in_lane}),
+    .data_o({p1_max_ctl, p1_max_lane})
+  );
+
+  if (Widest == 0) begin : gen_front_max
+    assign p1_max_m    = front_max;
+    assign p1_max_prev = front_prev;
+  end else begin : gen_wide_max
+    logic [IN_W*LANES-1:0] key;
+    for (genvar i = 0; i < LANES; i++) begin : gen_key
+      assign key[IN_W*i+:IN_W] = {p1_in_lane[i][IN_W-1:1], p1_in_lane[i][0] && p1_in_lane[i][IN_W]};
+    end
+
+    e2softmax_wide_max #(
+      .LANES(LANES),
+      .W    (IN_W),
+      .START(Blocks)
+    ) u_wide_max (
+      .clk_i,
+      .load_i     (p1_valid[0]),
+      .load_late_i(p1_valid[1]),
+      .key_i      (key),
+      .first_i    (p1_in_ctl.first),
+      .start_i    (p1_in_start),
+      .max_o      (p1_max_m),
+      .prev_o     (p1_max_prev)
+    );
+
+    // That of one clock is as long as two, and falls away.
+    logic unused_front;
+    assign unused_front = ^{front_max, front_prev};
   end
 
   // ---------------------------------------------------------------- pass 1, stage StCode: the codes
@@ -213,20 +251,40 @@ module e2softmax #(
   logic [CodeW-1:0]            rise, p1_code_rise;
   logic [IN_W-1:0]             p1_code_m;
 
-  if (SCALE != 0) begin : gen_mult
-    logic [6:0] mult;  // M - 128 of the differences that are behind the shifter
-    sn_pipe #(
-      .W     (7),
-      .STAGES(Extra)
-    ) u_mult (
-      .clk_i,
-      .en_i  (1'b1),
-      .data_i(p1_max_ctl.scale[6:0]),
-      .data_o(mult)
-    );
-  end
+  // What the code needs of a row's scale: S with the difference, M - 128 with the product.
+  logic [ScaleW-1:0] diff_scale;
+  logic [6:0]        mult;
+  sn_pipe #(
+    .W     (ScaleW),
+    .STAGES(Widest)
+  ) u_diff_scale (
+    .clk_i,
+    .en_i  (1'b1),
+    .data_i(p1_max_ctl.scale),
+    .data_o(diff_scale)
+  );
+  sn_pipe #(
+    .W     (7),
+    .STAGES(Wide)
+  ) u_mult (
+    .clk_i,
+    .en_i  (1'b1),
+    .data_i(7'(diff_scale)),
+    .data_o(mult)
+  );
 
   for (genvar i = 0; i < LANES; i++) begin : gen_code
+    logic active, exists;
+    sn_pipe #(
+      .W     (2),
+      .STAGES(Extra)
+    ) u_lane (
+      .clk_i,
+      .en_i  (1'b1),
+      .data_i({p1_max_lane[i][IN_W], p1_max_lane[i][0]}),
+      .data_o({active, exists})
+    );
+
     if (SCALE == 0) begin : gen_frac
       e2softmax_log2exp #(
         .EXP_FRAC(EXP_FRAC)
@@ -236,33 +294,32 @@ module e2softmax #(
         .code_o(code[i])
       );
     end else begin : gen_scaled
+      logic [IN_W-1:0] diff;
+      sn_pipe #(
+        .W     (IN_W),
+        .STAGES(Widest)
+      ) u_diff (
+        .clk_i,
+        .en_i  (1'b1),
+        .data_i(p1_max_m - p1_max_lane[i][IN_W-1:0]),
+        .data_o(diff)
+      );
       e2softmax_log2exp_scaled #(
         .IN_W    (IN_W),
-        .EXP_FRAC(EXP_FRAC),
-        .STAGES  (Extra)
+        .EXP_FRAC(EXP_FRAC)
       ) u_log2exp (
         .clk_i,
-        .d_i    (p1_max_m - p1_max_lane[i][IN_W-1:0]),
-        .shift_i(p1_max_ctl.scale[12:7]),
-        .mult_i (gen_mult.mult),
+        .en_i   (1'b1),
+        .d_i    (diff),
+        .shift_i(diff_scale[12:7]),
+        .mult_i (mult),
         .code_o (code[i])
       );
     end
 
-    if (Extra == 1) begin : gen_late
-      logic active, exists;
-      always_ff @(posedge clk_i) begin
-        active            <= p1_max_lane[i][IN_W];
-        exists            <= p1_max_lane[i][0];
-        p1_code_active[i] <= active;
-        p1_code_y[i]      <= active ? code[i] : exists ? CodeZero : CodeAbsent;
-      end
-    end else begin : gen_now
-      always_ff @(posedge clk_i) begin
-        p1_code_active[i] <= p1_max_lane[i][IN_W];
-        p1_code_y[i]      <= p1_max_lane[i][IN_W] ? code[i] :
-                             p1_max_lane[i][0] ? CodeZero : CodeAbsent;
-      end
+    always_ff @(posedge clk_i) begin
+      p1_code_active[i] <= active;
+      p1_code_y[i]      <= active ? code[i] : exists ? CodeZero : CodeAbsent;
     end
 
     assign p1_code_word[i] =
@@ -270,6 +327,8 @@ module e2softmax #(
   end
 
   if (SCALE == 0) begin : gen_rise
+    logic unused_scale;
+    assign unused_scale = ^{diff_scale, mult};
     e2softmax_log2exp #(
       .EXP_FRAC(EXP_FRAC)
     ) u_rise (
@@ -278,38 +337,39 @@ module e2softmax #(
       .code_o(rise)
     );
   end else begin : gen_rise_scaled
+    logic [IN_W-1:0] diff;
+    sn_pipe #(
+      .W     (IN_W),
+      .STAGES(Widest)
+    ) u_diff (
+      .clk_i,
+      .en_i  (1'b1),
+      .data_i(p1_max_m - p1_max_prev),
+      .data_o(diff)
+    );
     e2softmax_log2exp_scaled #(
       .IN_W    (IN_W),
-      .EXP_FRAC(EXP_FRAC),
-      .STAGES  (Extra)
+      .EXP_FRAC(EXP_FRAC)
     ) u_rise (
       .clk_i,
-      .d_i    (p1_max_m - p1_max_prev),
-      .shift_i(p1_max_ctl.scale[12:7]),
-      .mult_i (gen_mult.mult),
+      .en_i   (1'b1),
+      .d_i    (diff),
+      .shift_i(diff_scale[12:7]),
+      .mult_i (mult),
       .code_o (rise)
     );
   end
 
-  // Where a wide lane's shifter has a clock of its own, all else waits for it in gen_far.
-  if (Extra == 1) begin : gen_far
-    ctl_t            ctl;
-    logic [IN_W-1:0] m;
-
-    always_ff @(posedge clk_i) begin
-      ctl          <= p1_max_ctl;
-      m            <= p1_max_m;
-      p1_code_ctl  <= ctl;
-      p1_code_m    <= m;
-      p1_code_rise <= rise;
-    end
-  end else begin : gen_near
-    always_ff @(posedge clk_i) begin
-      p1_code_ctl  <= p1_max_ctl;
-      p1_code_m    <= p1_max_m;
-      p1_code_rise <= rise;
-    end
-  end
+  sn_pipe #(
+    .W     (CtlW + IN_W),
+    .STAGES(Extra + 1)
+  ) u_code (
+    .clk_i,
+    .en_i  (1'b1),
+    .data_i({p1_max_ctl, p1_max_m}),
+    .data_o({p1_code_ctl, p1_code_m})
+  );
+  always_ff @(posedge clk_i) p1_code_rise <= rise;
 
   // ----------------------------------------------------- pass 1, stages to StSum: sum, row is closed
   logic [CodeW-1:0] p1_beat_rise;
@@ -422,7 +482,7 @@ module e2softmax #(
 
   // -------------------------------------------------------------------------------------- row buffer
   logic                        advance, p2_rd_valid, p2_rd_last;
-  logic [LANES-1:0][CodeW-1:0] p2_div_code;  // two clocks behind the rest
+  logic [LANES-1:0][CodeW-1:0] p2_div_code;  // StDiv clocks behind the rest
   logic [IN_W-1:0]             p2_rd_m, p2_rd_row_m;
   logic [KsW-1:0]              p2_rd_ks;
   logic [DIV_BITS-1:0]         p2_rd_bin;
@@ -438,7 +498,7 @@ module e2softmax #(
     .ROW_W     (RowW),
     .MAX_BEATS (MaxBeats),
     .TURNAROUND(Turnaround),
-    .READ_DELAY(2),
+    .READ_DELAY(StDiv),
     .FIRST_W   (IN_W)
   ) u_row_buffer (
     .clk_i,
@@ -481,8 +541,8 @@ module e2softmax #(
   end
 
   // ------------------------------------------------------------------------------ pass 2 and output
-  // The row buffer's output is stage 0, its codes come with stage 2.
-  logic [2:1]            p2_valid;
+  // The row buffer's output is stage 0, its codes come with stage StDiv.
+  logic [StDiv:1]        p2_valid;
   logic                  p2_div_last;
   logic [USER_W-1:0]     p2_div_user;
   logic [LANES-1:0]      p2_div_keep;
@@ -513,7 +573,7 @@ module e2softmax #(
 
   sn_pipe #(
     .W     (1 + USER_W),
-    .STAGES(2)
+    .STAGES(StDiv)
   ) u_user (
     .clk_i,
     .en_i  (advance),
@@ -528,7 +588,7 @@ module e2softmax #(
 
   always_ff @(posedge clk_i or negedge rst_ni) begin
     if (!rst_ni) p2_valid <= '0;
-    else if (advance) p2_valid <= {p2_valid[1], p2_rd_valid};
+    else if (advance) p2_valid <= StDiv'({p2_valid, p2_rd_valid});
   end
 
   sn_row_output #(
@@ -539,7 +599,7 @@ module e2softmax #(
     .clk_i,
     .rst_ni,
     .advance_o(advance),
-    .valid_i  (p2_valid[2]),
+    .valid_i  (p2_valid[StDiv]),
     .data_i   (p2_div_out),
     .keep_i   (p2_div_keep),
     .last_i   (p2_div_last),

@@ -4,8 +4,8 @@
 //   t    = S <= 16 ? d << (16 - S) : d >> (S - 16)                 M = 128 + mult_i, S = shift_i
 //   code = min(top, (M t + 2^15) >> 16)                            top = 15 (EXP_FRAC = 1: 31)
 //
-//   IN_W > 8:  d_i [IN_W] --> shifter --> t [13 + EXP_FRAC], beyond? --[STAGES]--> x M --> round --> code_o
-//   IN_W = 8:  d_i [8] --[STAGES]--> x M --> shifter --> r [5 + EXP_FRAC], beyond? ------> round --> code_o
+//   IN_W > 8:  d_i [IN_W] --> shifter --> t [13 + EXP_FRAC], beyond? --[reg]--> x M --> round --> code_o
+//   IN_W = 8:  d_i [8] --> x M --> shifter --> r [5 + EXP_FRAC], beyond? --------------> round --> code_o
 //
 // From t = 2^(13 + EXP_FRAC) on the code is the top one, so that the shifter puts out the bits below
 // and one that tells of any above: the product is one of 8 x 13 (14) bits, whatever IN_W. An int8
@@ -19,16 +19,16 @@
 //   t = 1101 = 3, 1:   row[0] = M,  row[1] = 3 M << 2
 //
 // Half is rounded up: (p + 2^15) >> 16 equals ((p >> 15) + 1) >> 1, so only one bit below the result is
-// kept. STAGES registers lie between shifter and product: shift_i comes with d_i, mult_i STAGES clocks
-// later. One code a clock; nothing stalls.
+// kept. A wide difference takes a clock: shift_i comes with d_i, mult_i a clock later. One code a clock;
+// all holds while en_i is low.
 
 module e2softmax_log2exp_scaled #(
   parameter  int IN_W     = 32,
   parameter  int EXP_FRAC = 0,
-  parameter  int STAGES   = 0,
   localparam int CODE_W   = 4 + EXP_FRAC
 ) (
   input  logic              clk_i,
+  input  logic              en_i,     // both only where IN_W > 8
   input  logic [IN_W-1:0]   d_i,      // maximum minus element
   input  logic [5:0]        shift_i,  // S
   input  logic [6:0]        mult_i,   // M - 128
@@ -58,31 +58,18 @@ module e2softmax_log2exp_scaled #(
   logic              saturate;
 
   if (Narrow) begin : gen_narrow
-    sn_pipe #(
-      .W     (8),
-      .STAGES(STAGES)
-    ) u_d (
-      .clk_i,
-      .en_i  (1'b1),
-      .data_i(d_i),
-      .data_o(t)
-    );
-
+    logic unused_clk;
+    assign unused_clk = ^{clk_i, en_i};
+    assign t          = d_i;
     assign m      = (shift_i > 6'd16) ? 8'd0 : {1'b1, mult_i};
     assign place  = (shift_i < 6'(Least)) ? 4'd0 : 4'(shift_i - 6'(Least));
     assign whole  = product[ProdW-1:Least-1];
     assign raw    = {1'b0, left};
     assign beyond = far;
   end else begin : gen_wide
-    sn_pipe #(
-      .W     (1 + TW),
-      .STAGES(STAGES)
-    ) u_t (
-      .clk_i,
-      .en_i  (1'b1),
-      .data_i({far, left}),
-      .data_o({beyond, t})
-    );
+    always_ff @(posedge clk_i) begin
+      if (en_i) {beyond, t} <= {far, left};
+    end
 
     assign m     = {1'b1, mult_i};
     assign place = shift_i;
@@ -91,32 +78,61 @@ module e2softmax_log2exp_scaled #(
   end
 
   // ------------------------------------------------------------------------------------- the product
-  // The two lowest bits of a sum are done, the others go on to the next digit. The carries are written
-  // out: `+` is mapped to adders that look ahead, which are larger.
-  logic [2*Digits-1:0] bits;
+  // The carries are written out: `+` is mapped to adders that look ahead, which are larger.
+  logic [2*Digits-1:0]   bits;
+  logic [Digits-1:0][9:0] row;  // at most 3 M
   assign thrice = 10'(m) + {1'b0, m, 1'b0};
   assign bits   = (2 * Digits)'(t);
   for (genvar n = 0; n < Digits; n++) begin : gen_row
-    logic [9:0] row, sum;  // at most 3 M and 4 M
-    assign row = bits[2*n+1] ? (bits[2*n] ? thrice : {1'b0, m, 1'b0}) : {2'b0, m & {8{bits[2*n]}}};
-    if (n == 0) begin : gen_first
-      assign sum = row;
-    end else begin : gen_next
-      logic [9:0] prev;
-      assign prev = {2'b0, gen_row[n-1].sum[9:2]};
-      always_comb begin
-        logic carry;
-        carry = 1'b0;
-        for (int j = 0; j < 10; j++) begin
-          sum[j] = row[j] ^ prev[j] ^ carry;
-          carry  = (row[j] ^ prev[j]) ? carry : prev[j];
+    assign row[n] = bits[2*n+1] ? (bits[2*n] ? thrice : {1'b0, m, 1'b0}) :
+                                  {2'b0, m & {8{bits[2*n]}}};
+  end
+
+  if (Narrow) begin : gen_chain
+    // The two lowest bits of a sum are done, the others go on to the next digit.
+    for (genvar n = 0; n < Digits; n++) begin : gen_digit
+      logic [9:0] sum;  // at most 4 M
+      if (n == 0) begin : gen_first
+        assign sum = row[0];
+      end else begin : gen_next
+        logic [9:0] prev;
+        assign prev = {2'b0, gen_digit[n-1].sum[9:2]};
+        always_comb begin
+          logic carry;
+          carry = 1'b0;
+          for (int j = 0; j < 10; j++) begin
+            sum[j] = row[n][j] ^ prev[j] ^ carry;
+            carry  = (row[n][j] ^ prev[j]) ? carry : prev[j];
+          end
+        end
+      end
+      assign product[2*n+:2] = sum[1:0];
+    end
+    if (ProdW > 2 * Digits) begin : gen_top
+      assign product[ProdW-1:2*Digits] = (ProdW - 2 * Digits)'(gen_digit[Digits-1].sum[9:2]);
+    end
+  end else begin : gen_tree
+    // Pairs of rows, pairs of these: a chain of all digits would be longer than a clock. Each sum takes
+    // the next two words and goes behind the last.
+    for (genvar k = 0; k < 2 * Digits - 1; k++) begin : gen_word
+      logic [ProdW-1:0] word;
+      if (k < Digits) begin : gen_leaf
+        assign word = ProdW'((ProdW + 10)'(row[k]) << (2 * k));
+      end else begin : gen_sum
+        logic [ProdW-1:0] a, b;
+        assign a = gen_word[2*(k-Digits)].word;
+        assign b = gen_word[2*(k-Digits)+1].word;
+        always_comb begin
+          logic carry;
+          carry = 1'b0;
+          for (int j = 0; j < ProdW; j++) begin
+            word[j] = a[j] ^ b[j] ^ carry;
+            carry   = (a[j] ^ b[j]) ? carry : b[j];
+          end
         end
       end
     end
-    assign product[2*n+:2] = sum[1:0];
-  end
-  if (ProdW > 2 * Digits) begin : gen_top
-    assign product[ProdW-1:2*Digits] = (ProdW - 2 * Digits)'(gen_row[Digits-1].sum[9:2]);
+    assign product = gen_word[2*Digits-2].word;
   end
 
   // ------------------------------------------------------------------------------------- the shifter

@@ -3,6 +3,7 @@
 //
 //   beat: m_L - m_t --[reg]--> log2exp --> + ks (linear) --> saturate --[reg]--+
 //   beat: codes [LANES], two clocks later -------------------------------------+--> step per lane
+//   IN_W > 8: log2exp has a register in it and one behind it, and all is two clocks later
 //   row:  bin j --------[reg]--> C = DIV_C[j] -------------------------[reg]--> steps --> select --> out
 //
 //   k_i = code_i + log2exp(m_L - m_t, F)           m_t: maximum when code_i was made, m_L: of the row
@@ -21,8 +22,8 @@
 // more. No output is above 248, nor above 124 with s7_i: the limits 255 and 127 of the formats are never
 // met.
 //
-// Two clocks from the beat's maximum, none from its codes; one beat a clock; all holds while advance_i
-// is low.
+// Two clocks from the beat's maximum (IN_W > 8: four), none from its codes; one beat a clock; all holds
+// while advance_i is low.
 
 module e2softmax_log_div #(
   parameter  int LANES    = 32,
@@ -47,34 +48,46 @@ module e2softmax_log_div #(
   input  logic                         s7_i,
   input  logic [KS_W-1:0]              ks_i,
   input  logic [DIV_BITS-1:0]          bin_i,
-  // two clocks later
+  // two clocks later (IN_W > 8: four)
   input  logic [LANES-1:0][CODE_W-1:0] code_i,
   output logic [LANES-1:0][7:0]        out_o
 );
   localparam int Steps  = 9 << EXP_FRAC;  // from here on the output is 0
   localparam int StepW  = CODE_W + 1;     // a code plus a saturated base: at most 15 + 9 (31 + 18)
   localparam int TotalW = 7;              // 15 + 12 (31 + 2 * 12), 31 + 2 * 17 at the most
+  localparam int Wide   = (IN_W > 8) ? 1 : 0;
   localparam int MoreW  = (FORMATS == 0) ? KS_W : KS_W + 1;
 
   // Per beat: how far every code of it still moves, saturated where all outputs are 0.
   logic [IN_W-1:0]     fall_q;
   logic [SCALE_W-1:0]  scale_q;
-  logic [MoreW-1:0]    ks_q, more;  // ks, and s7
-  logic [DIV_BITS-1:0] bin_q;
-  logic [CODE_W-1:0]   correction, base, base_q;
+  logic [MoreW-1:0]    ks_q, ks, more;  // ks, and s7
+  logic [DIV_BITS-1:0] bin_q, bin;
+  logic [CODE_W-1:0]   code, correction, base, base_q;
   logic [TotalW-1:0]   total;
   logic [7:0]          table_c, c, c_q;
 
   if (SCALE == 1) begin : gen_scaled
+    logic [6:0] mult;
+    sn_pipe #(
+      .W     (7),
+      .STAGES(Wide)
+    ) u_mult (
+      .clk_i,
+      .en_i  (advance_i),
+      .data_i(scale_q[6:0]),
+      .data_o(mult)
+    );
     e2softmax_log2exp_scaled #(
       .IN_W    (IN_W),
       .EXP_FRAC(EXP_FRAC)
     ) u_correction (
       .clk_i,
+      .en_i   (advance_i),
       .d_i    (fall_q),
       .shift_i(scale_q[12:7]),
-      .mult_i (scale_q[6:0]),
-      .code_o (correction)
+      .mult_i (mult),
+      .code_o (code)
     );
   end else begin : gen_frac
     e2softmax_log2exp #(
@@ -82,21 +95,41 @@ module e2softmax_log_div #(
     ) u_correction (
       .d_i   (fall_q[7:0]),
       .frac_i(scale_q),
-      .code_o(correction)
+      .code_o(code)
     );
   end
 
-  assign total = TotalW'(correction) + (TotalW'(ks_q) << EXP_FRAC);
+  sn_pipe #(
+    .W     (CODE_W),
+    .STAGES(Wide)
+  ) u_code (
+    .clk_i,
+    .en_i  (advance_i),
+    .data_i(code),
+    .data_o(correction)
+  );
+
+  sn_pipe #(
+    .W     (MoreW + DIV_BITS),
+    .STAGES(2 * Wide)
+  ) u_beside (
+    .clk_i,
+    .en_i  (advance_i),
+    .data_i({ks_q, bin_q}),
+    .data_o({ks, bin})
+  );
+
+  assign total = TotalW'(correction) + (TotalW'(ks) << EXP_FRAC);
   assign base  = (total >= TotalW'(Steps)) ? CODE_W'(Steps) : CODE_W'(total);
 
   if (DIV_BITS == 1) begin : gen_div_c1
-    assign table_c = e2softmax_tables_pkg::div_c1(bin_q);
+    assign table_c = e2softmax_tables_pkg::div_c1(bin);
   end else if (DIV_BITS == 2) begin : gen_div_c2
-    assign table_c = e2softmax_tables_pkg::div_c2(bin_q);
+    assign table_c = e2softmax_tables_pkg::div_c2(bin);
   end else if (DIV_BITS == 3) begin : gen_div_c3
-    assign table_c = e2softmax_tables_pkg::div_c3(bin_q);
+    assign table_c = e2softmax_tables_pkg::div_c3(bin);
   end else begin : gen_div_c4
-    assign table_c = e2softmax_tables_pkg::div_c4(bin_q);
+    assign table_c = e2softmax_tables_pkg::div_c4(bin);
   end
 
   logic odd_181, unused_odd;  // with c_q: odd steps are of 181 / 2
@@ -108,13 +141,22 @@ module e2softmax_log_div #(
     assign c       = table_c;
     assign odd_181 = 1'b0;
   end else begin : gen_formats
-    logic unnormalised_q;
+    logic unnormalised_q, unnormalised;
     assign more = (row_scaled_i ? '0 : MoreW'(ks_i)) + MoreW'(s7_i);
-    assign c    = unnormalised_q ? 8'd128 : table_c;
+    assign c    = unnormalised ? 8'd128 : table_c;
+    sn_pipe #(
+      .W     (1),
+      .STAGES(2 * Wide)
+    ) u_unnormalised (
+      .clk_i,
+      .en_i  (advance_i),
+      .data_i(unnormalised_q),
+      .data_o(unnormalised)
+    );
     always_ff @(posedge clk_i) begin
       if (advance_i) begin
         unnormalised_q <= unnormalised_i;
-        odd_181        <= unnormalised_q;
+        odd_181        <= unnormalised;
       end
     end
   end

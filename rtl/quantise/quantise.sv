@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // quantise: wide integers to bytes by a scale and a zero point of the row. A stream cell: no row buffer.
 //
-//   s_axis --> [skid] --> v * Q --[reg]--> >> S, rnd --[reg]--> + zp, saturate --[reg]--> m_axis
+//   s_axis --> [skid] --> v * Q --[regs]--> >> S, rnd --[reg]--> + zp, saturate --[reg]--> m_axis
 //   cfg_*  ----^   |
 //                  +--> err_keep_o
 //
@@ -12,7 +12,8 @@
 // in: m_axis_tuser holds the row's flags so far, final with tlast. err_len and exponent are always 0.
 // m_axis_tstrb tells which elements are not masked; masked and absent ones put out 0.
 //
-// Throughput one beat a clock. LATENCY = 4 clocks from the transfer of a beat to that of its output.
+// Throughput one beat a clock. LATENCY = 5 clocks from the transfer of a beat to that of its output; with
+// IN_W = 16 it is 4, for a product of one clock.
 // Storage: none but the pipeline's registers, and one beat more in front of it.
 //
 // Everything behind the skid register holds while the output is not taken; s_axis_tready is a
@@ -57,7 +58,8 @@ module quantise #(
     quantise_error_IN_W_must_be_16_or_32 u_stop ();
   end
 
-  localparam int StOut = 3;  // the output register takes from here
+  localparam int Clocks = IN_W / 16;  // of the product
+  localparam int StOut = Clocks + 2;  // the output register takes from here
   localparam int ProdW = IN_W + 16;
   localparam int CfgW  = 32;
   localparam int BeatW = 2 + 2 * LANES;  // beside the elements
@@ -118,7 +120,7 @@ module quantise #(
   logic [StOut:1]             valid;  // valid[s]: stage s holds a beat
   logic [StOut:2]             valid_q;
   logic                       s1_valid;
-  cfg_t                       s1_cfg, s2_cfg, s3_cfg;
+  cfg_t                       s1_cfg, s2_cfg, s3_cfg;  // of the skid, behind the product, behind the shift
   beat_t                      s1, s2, s3;
   logic [LANES-1:0][IN_W-1:0] s1_v;
 
@@ -142,18 +144,24 @@ module quantise #(
     else if (advance) valid_q <= valid[StOut-1:1];
   end
 
+  sn_pipe #(
+    .W     (CfgW + BeatW),
+    .STAGES(Clocks)
+  ) u_beside (
+    .clk_i,
+    .en_i  (advance),
+    .data_i({s1_cfg, s1}),
+    .data_o({s2_cfg, s2})
+  );
+
   always_ff @(posedge clk_i) begin
-    if (advance) begin
-      {s2_cfg, s2} <= {s1_cfg, s1};
-      {s3_cfg, s3} <= {s2_cfg, s2};
-    end
+    if (advance) {s3_cfg, s3} <= {s2_cfg, s2};
   end
 
   logic [LANES-1:0][8:0] out, m_lane;  // {tstrb, tdata} of a lane
 
   for (genvar i = 0; i < LANES; i++) begin : gen_lane
     logic [ProdW:0]     product;
-    logic [ProdW-1:0]   product_q;
     logic [9:0]         shifted, unused_low;
     logic               half, unused_over;
     logic signed [9:0]  quotient_q;
@@ -162,13 +170,16 @@ module quantise #(
     logic               high, low;
     logic [7:0]         q;
 
-    sn_multiply #(
-      .A_W(17),
-      .B_W(IN_W)
+    sn_multiply_clocked #(
+      .A_W   (17),
+      .B_W   (IN_W),
+      .CLOCKS(Clocks)
     ) u_product (
-      .a_i({1'b0, s1_cfg.mult}),
-      .b_i(s1_v[i]),
-      .p_o(product)
+      .clk_i,
+      .en_i(advance),
+      .a_i ({1'b0, s1_cfg.mult}),
+      .b_i (s1_v[i]),
+      .p_o (product)
     );
 
     // Saturated to 10 bits: what does not fit saturates with any zero point.
@@ -178,7 +189,7 @@ module quantise #(
       .LEFT (0),
       .OUT_W(10)
     ) u_shift (
-      .num_i (product_q),
+      .num_i (product[ProdW-1:0]),
       .sh_i  (s2_cfg.shift),
       .out_o (shifted),
       .low_o (unused_low),
@@ -188,7 +199,6 @@ module quantise #(
 
     always_ff @(posedge clk_i) begin
       if (advance) begin
-        product_q  <= product[ProdW-1:0];
         quotient_q <= shifted;
         half_q     <= half;
       end

@@ -201,23 +201,24 @@ module sn_leaf_quantise #(
   // inside
   input logic [IN_W+15:0]  product_q
 );
-  logic               clocked_q = 1'b0;
-  logic signed [71:0] product, half, q;
+  logic               clocked_q = 1'b0, clocked_2_q = 1'b0;
+  logic signed [71:0] product, half, shifted_q, q;
   logic [6:0]         sh;
   logic [7:0]         want_q;
   always_comb begin
     product = 72'($signed(product_q));
     sh      = 7'(qshift_i) + 7'(alpha_i);
     half    = (sh == 0) ? 72'sd0 : 72'sd1 <<< (sh - 7'd1);
-    q       = ((product + half) >>> sh) + $signed({64'b0, zp_i});
+    q       = shifted_q + $signed({64'b0, zp_i});
   end
   always_ff @(posedge clk_i) begin
-    clocked_q <= 1'b1;
+    {clocked_2_q, clocked_q} <= {clocked_q, 1'b1};
+    shifted_q <= (product + half) >>> sh;
     want_q    <= (q < 0) ? 8'd0 : (q > 255) ? 8'd255 : 8'(q);
   end
   // No product of a signed input and 16 bits is the least number.
   m_product : assume property (@(posedge clk_i) product_q != {1'b1, {(IN_W + 15){1'b0}}});
-  a_byte : assert property (@(posedge clk_i) !clocked_q || x_o == want_q);
+  a_byte : assert property (@(posedge clk_i) !clocked_2_q || x_o == want_q);
   r_byte : assert property (@(posedge clk_i) !clocked_q || x_o != 77);
 endmodule
 
@@ -225,7 +226,7 @@ endmodule
 bind ailayernorm_quantise sn_leaf_quantise #(.IN_W(IN_W)) u_leaf (
   .alpha_i  (alpha_i[0]),
   .x_o      (x_o[0]),
-  .product_q(gen_lane[0].product_q),
+  .product_q(gen_lane[0].product[IN_W+15:0]),
   .*
 );
 `endif

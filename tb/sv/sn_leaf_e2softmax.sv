@@ -24,6 +24,68 @@ endmodule
 bind e2softmax_log2exp sn_leaf_log2exp #(.EXP_FRAC(EXP_FRAC)) u_leaf (.*);
 `endif
 
+// Log2Exp at a run-time scale. Of wide logits the shift takes a clock, and mult_i comes behind it.
+module sn_leaf_log2exp_scaled #(
+  parameter int IN_W     = 32,
+  parameter int EXP_FRAC = 0
+) (
+  input logic                clk_i,
+  input logic                en_i,
+  input logic [IN_W-1:0]     d_i,
+  input logic [5:0]          shift_i,
+  input logic [6:0]          mult_i,
+  input logic [3+EXP_FRAC:0] code_o,
+  input logic                beyond,
+  input logic [((IN_W == 8) ? 8 : 13 + EXP_FRAC)-1:0] t
+);
+  localparam int Top   = (EXP_FRAC == 0) ? 15 : 31;
+  localparam int Whole = 13 + EXP_FRAC;
+
+  logic [IN_W-1:0] d;
+  logic [5:0]      shift;
+  logic            filled;
+
+  if (IN_W == 8) begin : gen_narrow
+    assign {d, shift, filled} = {d_i, shift_i, 1'b1};
+  end else begin : gen_wide
+    logic filled_q = 1'b0;
+    assign filled = filled_q;
+    always_ff @(posedge clk_i) begin
+      if (en_i) {d, shift, filled_q} <= {d_i, shift_i, 1'b1};
+    end
+  end
+
+  logic [IN_W+15:0] wanted;
+  logic [Whole-1:0] part;
+  logic [31:0]      quotient;
+  logic [31:0]      paper, places, mult;
+  logic             far;
+  always_comb begin
+    mult     = 32'd128 + 32'(mult_i);
+    wanted   = (shift <= 6'd16) ? {16'd0, d} << (6'd16 - shift) : {16'd0, d} >> (shift - 6'd16);
+    part     = Whole'(wanted);
+    far      = (wanted >> Whole) != '0;
+    quotient = (mult * 32'(part) + 32'h8000) >> 16;
+    if (far || quotient > Top) quotient = Top;
+    if (IN_W > 8) begin
+      a_shift : assert (!filled || {beyond, beyond ? part : t} == {far, part});
+    end
+    a_equation : assert (!filled || 32'(code_o) == quotient);
+    // M = 184, S = F + 7 - EXP_FRAC: the paper's code at F fraction bits.
+    places = 32'(shift) - 3;
+    paper  = (32'd23 * d + (32'd1 << (places - 1))) >> places;
+    if (paper > Top) paper = Top;
+    if (mult == 184 && shift >= 7 - EXP_FRAC && shift <= 14 - EXP_FRAC && d < 256) begin
+      a_paper : assert (!filled || 32'(code_o) == paper);
+    end
+    r_top : assert (code_o != Top);
+  end
+endmodule
+
+`ifdef SN_LEAF_LOG2EXP_SCALED
+bind e2softmax_log2exp_scaled sn_leaf_log2exp_scaled #(.IN_W(IN_W), .EXP_FRAC(EXP_FRAC)) u_leaf (.*);
+`endif
+
 // The divider, one lane: out = min(255, rnd(C / 2^n)), n the code corrected to the row's maximum and, in a
 // linear row, by ks; in half octaves where EXP_FRAC = 1.
 module sn_leaf_log_div #(
@@ -134,4 +196,58 @@ bind e2softmax_log_div sn_leaf_log_div #(
 bind e2softmax_reduction sn_leaf_reduction #(
   .LANES(LANES), .SUM_W(SUM_W), .EXP_FRAC(EXP_FRAC)
 ) u_leaf (.*);
+`endif
+
+// The maximum of wide elements: in two clocks what a comparison of whole elements gives.
+module sn_leaf_wide_max #(
+  parameter int LANES = 8,
+  parameter int W     = 8,
+  parameter int START = 0,
+  parameter int Cut   = W / 2
+) (
+  input logic                    clk_i,
+  input logic                    load_i,
+  input logic                    load_late_i,
+  input logic [LANES-1:0][W-1:0] key_i,
+  input logic                    first_i,
+  input logic [W-1:0]            start_i,
+  input logic [W-1:0]            max_o,
+  input logic [W-1:0]            prev_o,
+  // inside
+  input logic [W-1:Cut]          max_q
+);
+  logic         clocked_q = 1'b0, begun_q = 1'b0, begun_late_q = 1'b0, load_q;
+  logic [W-1:0] base, whole, whole_q, base_q, whole_late_q, base_late_q;
+  always_comb begin
+    base  = first_i ? (START == 1 ? start_i : '0) : whole_q;
+    whole = base;
+    for (int i = 0; i < LANES; i++) if (key_i[i] > whole) whole = key_i[i];
+  end
+  always_ff @(posedge clk_i) begin
+    clocked_q <= 1'b1;
+    load_q    <= load_i;
+    if (load_i) begin
+      begun_q  <= 1'b1;
+      whole_q  <= whole;
+      base_q <= base;
+    end
+    if (load_late_i) begin
+      begun_late_q  <= begun_q;
+      whole_late_q  <= whole_q;
+      base_late_q <= base_q;
+    end
+  end
+  m_late : assume property (@(posedge clk_i) load_late_i == (clocked_q && load_q));
+  m_first : assume property (@(posedge clk_i) begun_q || !load_i || first_i);
+  a_above : assert property (@(posedge clk_i) !begun_q || max_q == whole_q[W-1:Cut]);
+  a_max : assert property (@(posedge clk_i) !begun_late_q || max_o == whole_late_q);
+  a_prev : assert property (@(posedge clk_i) !begun_late_q || prev_o == base_late_q);
+  // Between two beats the row so far is the late one.
+  i_before : assert property (@(posedge clk_i) !begun_q || (clocked_q && load_q) ||
+      (begun_late_q && whole_late_q == whole_q));
+  r_max : assert property (@(posedge clk_i) !begun_late_q || max_o != 200);
+endmodule
+
+`ifdef SN_LEAF_WIDE_MAX
+bind e2softmax_wide_max sn_leaf_wide_max #(.LANES(LANES), .W(W), .START(START), .Cut(Cut)) u_leaf (.*);
 `endif

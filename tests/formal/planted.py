@@ -22,6 +22,7 @@ class Planted:
 
 OUTPUT = "common/sn_row_output.sv"
 LOG2EXP = "e2softmax/e2softmax_log2exp.sv"
+SCALED = "e2softmax/e2softmax_log2exp_scaled.sv"
 COMPRESS = "ailayernorm/ailayernorm_compress.sv"
 GUARD = "common/sn_row_guard.sv"
 BUFFER = "common/sn_row_buffer.sv"
@@ -39,8 +40,8 @@ _STORED = {
     ),
     "ailayernorm": (
         "ailayernorm/ailayernorm.sv",
-        "(p1_valid[1] && p1_s1_ctl.store)",
-        "(p1_valid[1])",
+        "(p1_valid[Wide+1] && p1_s1_ctl.store)",
+        "(p1_valid[Wide+1])",
     ),
     "rexp": _TWO_PASS,
     "lut2d": _TWO_PASS,
@@ -79,6 +80,25 @@ PLANTED = {
     "log2exp: wraps past the last code": Planted(
         ((LOG2EXP, "|| (&raw[CODE_W:0])", ""),),
         *("e2softmax", "Log2Exp", "a_equation"),
+    ),
+    "any scale: floor for round": Planted(
+        ((SCALED, "raw[CODE_W:1] + CODE_W'(raw[0])", "raw[CODE_W:1]"),),
+        *("e2softmax", "Log2Exp, any scale", "a_equation"),
+    ),
+    "any scale: another constant than the paper's": Planted(
+        ((SCALED, "10'(m) + {1'b0, m, 1'b0}", "10'(m) + {2'b0, m}"),),
+        *("e2softmax", "Log2Exp, any scale", "a_paper"),
+        slow=True,
+    ),
+    "any scale: what is far beyond is forgotten": Planted(
+        ((SCALED, "far_prev || (shifted", "(shifted"),),
+        *("e2softmax", "Log2Exp, any scale", "a_shift"),
+        slow=True,
+    ),
+    "any scale: goes on while the output waits": Planted(
+        ((SCALED, "if (en_i) {beyond, t}", "{beyond, t}"),),
+        *("e2softmax", "Log2Exp, any scale", "a_shift"),
+        slow=True,
     ),
     "compress: wraps at 62": Planted(
         ((COMPRESS, "(&top) ? top : top + 4'(half)", "top + 4'(half)"),),
@@ -188,7 +208,7 @@ PLANTED = {
         slow=True,
     ),
     "divider constants swapped": Planted(
-        (("e2softmax/e2softmax_log_div.sv", "::div_c1(bin_q);", "::div_c1(!bin_q);"),),
+        (("e2softmax/e2softmax_log_div.sv", "::div_c1(bin);", "::div_c1(!bin);"),),
         *("e2softmax", "divider, a lane", "a_output"),
         slow=True,
     ),
@@ -258,12 +278,22 @@ PLANTED = {
         (("ailayernorm/ailayernorm_statistics.sv", "{range_q, 2'b0}", "{1'b0, range_q, 1'b0}"),),
         *("ailayernorm", "statistics, a lane", "a_square"),
     ),
+    "wide maximum: a bit at the cut lost": Planted(
+        (
+            (
+                "e2softmax/e2softmax_wide_max.sv",
+                "lower[i*W+:W] = {above_q, below};",
+                "lower[i*W+:W] = {above_q, below & ~Low'(1)};",
+            ),
+        ),
+        *("e2softmax", "maximum of wide elements", "a_max"),
+    ),
     "e2softmax: a beat of the last pass is lost": Planted(
         (
             (
                 "e2softmax/e2softmax.sv",
-                "else if (advance) p2_valid <= {p2_valid[1], p2_rd_valid};",
-                "else p2_valid <= {p2_valid[1], p2_rd_valid};",
+                "else if (advance) p2_valid <= StDiv'({p2_valid, p2_rd_valid});",
+                "else p2_valid <= StDiv'({p2_valid, p2_rd_valid});",
             ),
         ),
         *("e2softmax", "last pass", "a_valid"),

@@ -37,8 +37,8 @@ def builds() -> dict[str, list[Path]]:
 
 
 BUILDS = builds()
-# Icarus has the rest at once; 32 lanes take it a minute each, and Verilator half of that to build. Of
-# 8 lanes it takes ten seconds.
+# Icarus has the rest at once; 32 lanes take it a minute each, and Verilator half of that to build.
+# 8 lanes with all features take it ten seconds.
 SLOW = [name for name in BUILDS if "LANES=32 " in name or "LANES=8 MAX_LEN=256 " in name]
 
 

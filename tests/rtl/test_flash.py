@@ -44,17 +44,17 @@ def run(queries: int, keys: int = 18, block: int = 4, **how):
 
 
 def test_the_loop_is_the_models_to_the_bit():
-    """18 keys in blocks of 2 beats, and one of 1; 12 queries in turn keep the unit busy."""
-    ran, model = run(12)
+    """18 keys in blocks of 2 beats, and one of 1; 16 queries in turn keep the unit busy."""
+    ran, model = run(16)
     np.testing.assert_array_equal(ran.state.max, model.max)
     np.testing.assert_array_equal(ran.state.sum, model.sum)
     np.testing.assert_array_equal(ran.state.acc, model.acc)
     np.testing.assert_array_equal(ran.state.finish(), model.finish())
-    assert (ran.state.sum > 0).tolist() == [True] * 11 + [False]
+    assert (ran.state.sum > 0).tolist() == [True] * 15 + [False]
     assert len(np.unique(ran.state.finish())) > 20
     assert ran.early == 0
-    assert (ran.beats, ran.together) == (12 * 9, 12 * 9)  # a beat a clock
-    assert ran.alone == 12 * 9 + 12 * 4 * LATENCY
+    assert (ran.beats, ran.together) == (16 * 9, 16 * 9)  # a beat a clock
+    assert ran.alone == 16 * 9 + 16 * 4 * LATENCY
     assert ran.utilisation == (1, 9 / (9 + 4 * LATENCY))
 
 
@@ -70,7 +70,7 @@ def test_too_few_queries_in_turn_are_seen(queries):
     "name",
     [
         "blocks: sum of the blocks before ignored",
-        "blocks: maximum of the blocks before ignored",
+        "wide maximum: that of the blocks before ignored",
         "formats: odd half octaves of 182",
     ],
 )

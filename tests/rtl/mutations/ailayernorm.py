@@ -85,7 +85,7 @@ MUTATIONS: dict[str, Mutation] = {
         EPSILON,
     ),
     "epsilon a clock early": Mutation(
-        ((MOMENTS, ".W     (16),\n      .STAGES(3)", ".W     (16),\n      .STAGES(2)"),),
+        ((MOMENTS, ".STAGES(2 + PROD)", ".STAGES(1 + PROD)"),),
         "settings",
         VALUE,
         EPSILON,
@@ -219,7 +219,7 @@ MUTATIONS: dict[str, Mutation] = {
         ((QUANTISE, "{1'b0, qmult_i}", "{qmult_i[15], qmult_i}"),), "smoke", "", WIDE
     ),
     "wide: quotient rounded down": Mutation(
-        ((QUANTISE, "+ $signed({9'b0, half})", ""),), "shapes", VALUE, WIDE
+        ((QUANTISE, "+ $signed({9'b0, half_q})", ""),), "shapes", VALUE, WIDE
     ),
     "wide: quotient wraps": Mutation(
         (
@@ -246,17 +246,17 @@ MUTATIONS: dict[str, Mutation] = {
         ((QUANTISE, "total[8:0] > 9'd255 ? 8'd255 : ", ""),), "shapes", "", WIDE
     ),
     "wide: zp of the next row": Mutation(
-        ((TOP, ".zp_i    (zp_q),", ".zp_i    (p1_s0_zp),"),), "settings", "", WIDE
+        ((TOP, ".zp_i    (zp_late_q),", ".zp_i    (p1_s0_zp),"),), "settings", "", WIDE
     ),
     "wide: qshift of the next row": Mutation(
-        ((TOP, ".qshift_i(qshift_q),", ".qshift_i(qshift),"),), "settings", "", WIDE
+        ((TOP, ".qshift_i(qshift_late),", ".qshift_i(qshift),"),), "settings", "", WIDE
     ),
     "wide: alpha of the beat behind": Mutation(
         (
             (
                 TOP,
-                "      .W     (2 * LANES),\n      .STAGES(Wide)",
-                "      .W     (2 * LANES),\n      .STAGES(1)",
+                "      .W     (2 * LANES),\n      .STAGES(3)",
+                "      .W     (2 * LANES),\n      .STAGES(2)",
             ),
         ),
         "shapes",
@@ -264,7 +264,10 @@ MUTATIONS: dict[str, Mutation] = {
         WIDE,
     ),
     "wide: top bits of an input lost": Mutation(
-        ((QUANTISE, ".b_i(v_i[i])", ".b_i(IN_W'($signed(v_i[i][IN_W-2:0])))"),), "shapes", "", WIDE
+        ((QUANTISE, ".b_i (v_i[i])", ".b_i (IN_W'($signed(v_i[i][IN_W-2:0])))"),),
+        "shapes",
+        "",
+        WIDE,
     ),
     # ------------------------------------------------------------------------- statistics
     "compress: wraps at 62 and 63": Mutation(
@@ -453,7 +456,7 @@ MUTATIONS: dict[str, Mutation] = {
         ((TOP, "(p1_sum_run.inv_mant),", "(p1_s0_run.inv_mant),"),), "random", VALUE
     ),
     "M of 2^15 for its half": Mutation(
-        ((MOMENTS, "PLACE_W'(!inv_mant_i[15]);", "PLACE_W'(1);"),), "shapes", VALUE
+        ((MOMENTS, "PLACE_W'(!inv_mant_i[15]),", "PLACE_W'(1),"),), "shapes", VALUE
     ),
     "square of the mean: its sign not taken off": Mutation(
         ((MOMENTS, " - (SqW'(low & {", " - (SqW'(0 & {"),), "levels", VALUE

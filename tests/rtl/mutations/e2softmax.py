@@ -14,6 +14,7 @@ MAX = "common/sn_row_max.sv"
 LARGER = "common/sn_max.sv"
 TOP = "e2softmax/e2softmax.sv"
 LOG2EXP = "e2softmax/e2softmax_log2exp.sv"
+WIDE_MAX = "e2softmax/e2softmax_wide_max.sv"
 ANY_SCALE = "e2softmax/e2softmax_log2exp_scaled.sv"
 SUM = "e2softmax/e2softmax_reduction.sv"
 DIV = "e2softmax/e2softmax_log_div.sv"
@@ -74,7 +75,7 @@ def _late(output, value, also=""):
 MUTATIONS: dict[str, Mutation] = {
     # ------------------------------------------------------------------------- arithmetic
     "divider constants swapped": Mutation(
-        ((DIV, "::div_c1(bin_q);", "::div_c1(!bin_q);"),), "shapes", VALUE
+        ((DIV, "::div_c1(bin);", "::div_c1(!bin);"),), "shapes", VALUE
     ),
     "log2exp: floor for round": Mutation(
         ((LOG2EXP, "raw[CODE_W:1] + CODE_W'(raw[0])", "raw[CODE_W:1]"),), "shapes", VALUE
@@ -118,9 +119,8 @@ MUTATIONS: dict[str, Mutation] = {
         (
             (
                 TOP,
-                "p1_max_lane[i][IN_W] ? code[i] :\n"
-                "                             p1_max_lane[i][0] ? CodeZero : CodeAbsent;",
-                "(p1_max_lane[i][IN_W] || p1_max_lane[i][0]) ? code[i] : CodeAbsent;",
+                "active ? code[i] : exists ? CodeZero : CodeAbsent;",
+                "(active || exists) ? code[i] : CodeAbsent;",
             ),
         ),
         "masks",
@@ -240,7 +240,7 @@ MUTATIONS: dict[str, Mutation] = {
         SCALED,
     ),
     "any scale: a digit's carry stops": Mutation(
-        ((ANY_SCALE, "= (row[j] ^ prev[j]) ?", "= (row[j] ^ prev[j]) && j != 8 ?"),),
+        ((ANY_SCALE, "= (row[n][j] ^ prev[j]) ?", "= (row[n][j] ^ prev[j]) && j != 8 ?"),),
         "levels",
         VALUE,
         SCALED,
@@ -255,8 +255,8 @@ MUTATIONS: dict[str, Mutation] = {
         (
             (
                 TOP,
-                "IN_W-1:0]),\n        .shift_i(p1_max_ctl",
-                "IN_W-1:0]),\n        .shift_i(p1_in_ctl",
+                "        .shift_i(diff_scale[12:7]),",
+                "        .shift_i(p1_in_ctl.scale[12:7]),",
             ),
         ),
         "settings",
@@ -264,13 +264,13 @@ MUTATIONS: dict[str, Mutation] = {
         SCALED,
     ),
     "any scale: M of the next row": Mutation(
-        ((TOP, ".data_i(p1_max_ctl.scale[6:0])", ".data_i(p1_in_ctl.scale[6:0])"),),
+        ((TOP, ".data_i(7'(diff_scale))", ".data_i(7'(p1_in_ctl.scale))"),),
         "settings",
         "expected",
         SCALED,
     ),
     "any scale: codes not corrected by M in pass 2": Mutation(
-        ((DIV, ".mult_i (scale_q[6:0])", ".mult_i ('0)"),), "shapes", VALUE, SCALED
+        ((DIV, ".data_i(scale_q[6:0])", ".data_i('0)"),), "shapes", VALUE, SCALED
     ),
     # Its pins are left open in bulk, so that on Icarus they are X wherever they are looked at.
     "any scale: its pins not ignored without it": Mutation(
@@ -383,13 +383,13 @@ MUTATIONS: dict[str, Mutation] = {
         ((DIV, "MoreW'(ks_i)) + MoreW'(s7_i)", "MoreW'(ks_i))"),), "settings", VALUE, STATE
     ),
     "formats: unnormalised from 127": Mutation(
-        ((DIV, "unnormalised_q ? 8'd128", "unnormalised_q ? 8'd127"),), "settings", VALUE, STATE
+        ((DIV, "unnormalised ? 8'd128", "unnormalised ? 8'd127"),), "settings", VALUE, STATE
     ),
     "formats: odd half octaves of 182": Mutation(
         ((DIV, "odd_181 ? 9'd181", "odd_181 ? 9'd182"),), "settings", VALUE, STATE
     ),
     "formats: odd half octaves a clock early": Mutation(
-        ((DIV, "odd_181        <= unnormalised_q;", "odd_181        <= unnormalised_i;"),),
+        ((DIV, "odd_181        <= unnormalised;", "odd_181        <= unnormalised_i;"),),
         "settings",
         VALUE,
         STATE,
@@ -462,13 +462,13 @@ MUTATIONS: dict[str, Mutation] = {
         WIDE,
     ),
     "wide: M a clock early": Mutation(
-        ((TOP, ".W     (7),\n      .STAGES(Extra)", ".W     (7),\n      .STAGES(0)"),),
+        ((TOP, ".STAGES(Wide)\n  ) u_mult", ".STAGES(0)\n  ) u_mult"),),
         "settings",
         "expected",
         WIDE,
     ),
-    "wide: rise a clock early": Mutation(
-        ((TOP, ".STAGES  (Extra)\n    ) u_rise (", ".STAGES  (0)\n    ) u_rise ("),),
+    "wide: rise is the first element's code": Mutation(
+        ((TOP, "p1_code_rise <= rise;", "p1_code_rise <= code[0];"),),
         "smoke",
         "expected",
         WIDE,
@@ -480,7 +480,76 @@ MUTATIONS: dict[str, Mutation] = {
         WIDE,
     ),
     "wide: maximum a clock early": Mutation(
-        ((TOP, "p1_code_m    <= m;", "p1_code_m    <= p1_max_m;"),), "smoke", "expected", WIDE
+        ((TOP, ".data_i({p1_max_ctl, p1_max_m})", ".data_i({p1_max_ctl, front_max})"),),
+        "smoke",
+        "expected",
+        WIDE,
+    ),
+    "wide: a carry of the product stops": Mutation(
+        ((ANY_SCALE, "= (a[j] ^ b[j]) ?", "= (a[j] ^ b[j]) && j != 11 ?"),),
+        "levels",
+        VALUE,
+        WIDE,
+    ),
+    "wide maximum: lower bits whatever is above": Mutation(
+        ((WIDE_MAX, "a_in = a_level_q;", "a_in = 1'b1;"),), "smoke", "expected", WIDE
+    ),
+    "wide maximum: a bit at the cut lost": Mutation(
+        (
+            (
+                WIDE_MAX,
+                "lower[i*W+:W] = {above_q, below};",
+                "lower[i*W+:W] = {above_q, below & ~Low'(1)};",
+            ),
+        ),
+        "levels",
+        "expected",
+        WIDE,
+    ),
+    "wide maximum: lower bits of the row before": Mutation(
+        ((WIDE_MAX, "prev_low = first_q ? start_q :", "prev_low = first_i ? start_q :"),),
+        "smoke",
+        "expected",
+        WIDE,
+    ),
+    "wide maximum: upper bits of the row before": Mutation(
+        ((WIDE_MAX, "prev    = first_i ? '0 : max_q;", "prev    = max_q;"),),
+        "smoke",
+        "expected",
+        WIDE,
+    ),
+    "wide maximum: lower bits of the next beat": Mutation(
+        ((TOP, ".load_late_i(p1_valid[1])", ".load_late_i(p1_valid[0])"),),
+        "stalls",
+        "expected",
+        WIDE,
+    ),
+    "wide maximum: that of the blocks before ignored": Mutation(
+        ((WIDE_MAX, "first_i ? start_i[W-1:Cut]", "first_i ? '0"),),
+        "settings",
+        "expected",
+        {**WIDE, **STATE},
+    ),
+    "wide maximum: state of the next row": Mutation(
+        ((WIDE_MAX, "first_q ? start_q :", "first_q ? start_i[Cut-1:0] :"),),
+        "settings",
+        "expected",
+        {**WIDE, **STATE},
+    ),
+    "wide: shifted difference goes on while the output waits": Mutation(
+        ((ANY_SCALE, "if (en_i) {beyond", "{beyond"),), "stalls", "expected", WIDE
+    ),
+    "wide: correction goes on while the output waits": Mutation(
+        ((DIV, ".en_i  (advance_i),\n    .data_i(code),", ".en_i  (1'b1),\n    .data_i(code),"),),
+        "stalls",
+        "expected",
+        WIDE,
+    ),
+    "wide: a beat of the last pass is lost": Mutation(
+        ((TOP, "else if (advance) p2_valid <=", "else p2_valid <="),),
+        "stalls",
+        "",
+        WIDE,
     ),
     # ----------------------------------------------------------------------- flow control
     "ready stuck high": Mutation(
@@ -837,13 +906,13 @@ MUTATIONS: dict[str, Mutation] = {
         VALUE,
     ),
     "bits of the bin in another order": Mutation(
-        ((DIV, "div_c3(bin_q);", "div_c3({bin_q[0], bin_q[2:1]});"),),
+        ((DIV, "div_c3(bin);", "div_c3({bin[0], bin[2:1]});"),),
         "shapes",
         VALUE,
         {"DIV_BITS": 3},
     ),
     "bits of the bin in another order, DIV_BITS = 2": Mutation(
-        ((DIV, "div_c2(bin_q);", "div_c2({bin_q[0], bin_q[1]});"),),
+        ((DIV, "div_c2(bin);", "div_c2({bin[0], bin[1]});"),),
         "shapes",
         VALUE,
         {"DIV_BITS": 2},
@@ -879,7 +948,7 @@ MUTATIONS: dict[str, Mutation] = {
         ((DIV, "* 16'd181 + 16'd128)", "* 16'd181)"),), "shapes", VALUE, HALVES
     ),
     "ks counted in half octaves": Mutation(
-        ((DIV, "(TotalW'(ks_q) << EXP_FRAC)", "TotalW'(ks_q)"),), "shapes", VALUE, HALVES
+        ((DIV, "(TotalW'(ks) << EXP_FRAC)", "TotalW'(ks)"),), "shapes", VALUE, HALVES
     ),
     # ----------------------------------------------------------------------- errors
     "settings taken from dropped beats": Mutation(

@@ -7,14 +7,16 @@ SMALL = {"LANES": 4, "IN_W": 16}
 
 TOP = "quantise/quantise.sv"
 SKID = "common/sn_skid.sv"
+PRODUCT = "common/sn_multiply_clocked.sv"
 KEEP = "common/sn_keep_check.sv"
 
 TSTRB = "tstrb: expected"
+WIDE = {"IN_W": 32}  # whose product takes two clocks
 
 MUTATIONS: dict[str, Mutation] = {
     # ------------------------------------------------------------------------- arithmetic
     "Q as signed": Mutation(
-        ((TOP, ".a_i({1'b0, s1_cfg.mult}),", ".a_i({s1_cfg.mult[15], s1_cfg.mult}),"),),
+        ((TOP, ".a_i ({1'b0, s1_cfg.mult}),", ".a_i ({s1_cfg.mult[15], s1_cfg.mult}),"),),
         "random",
         VALUE,
     ),
@@ -47,6 +49,21 @@ MUTATIONS: dict[str, Mutation] = {
     ),
     "lower end one more": Mutation(
         ((TOP, "{!s3_cfg.bare, 7'h00}", "{!s3_cfg.bare, 7'h01}"),), "shapes", VALUE
+    ),
+    "product: carry of the low bits lost": Mutation(
+        ((PRODUCT, " + (W - Low)'(low_q[Low]);", ";"),), "random", VALUE, WIDE
+    ),
+    "product: a full adder's carry of two words alone": Mutation(
+        ((PRODUCT, "(c[W-2:0] & (a[W-2:0] | b[W-2:0]))", "(c[W-2:0] & a[W-2:0])"),),
+        "random",
+        VALUE,
+        WIDE,
+    ),
+    "product: its last row taken as positive": Mutation(
+        ((PRODUCT, "negative = bits[2*n+2];", "negative = bits[2*n+2] && n > 0;"),),
+        "random",
+        VALUE,
+        WIDE,
     ),
     # --------------------------------------------------------------------------- settings
     "settings of each beat": Mutation(
@@ -146,12 +163,18 @@ MUTATIONS: dict[str, Mutation] = {
         (
             (
                 TOP,
-                "      {s3_cfg, s3} <= {s2_cfg, s2};\n    end\n",
-                "    end\n    {s3_cfg, s3} <= {s2_cfg, s2};\n",
+                "if (advance) {s3_cfg, s3} <=",
+                "{s3_cfg, s3} <=",
             ),
         ),
         "stalls",
         "does not match the model",
+    ),
+    "product: goes on while the output waits": Mutation(
+        ((PRODUCT, "      if (en_i) begin\n        low_q", "      begin\n        low_q"),),
+        "stalls",
+        "does not match the model",
+        WIDE,
     ),
     "a clock more": Mutation(
         (
