@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from softnorm.models.arith import rnd
+from softnorm.models.arith import INT8, rnd
 from softnorm.models.channels import MAX_ALPHA, Channels, ChannelSet
-from softnorm.models.exact_layernorm import MEAN_FRAC, ExactLayerNorm
+from softnorm.models.exact_layernorm import MEAN_FRAC, ExactLayerNorm, isqrt
 
 from .ailayernorm import SIDES, AILayerNormUnit, Wanted, by_channels, named, outputs_wanted
 from .coverage import Coverage
@@ -135,37 +135,67 @@ class ExactLayerNormUnit(AILayerNormUnit):
         An output has 8 bits and R has 16, so hardly a row at random shows it: here each element's
         gamma is one whose output differs between R and a number next to it, where there is one.
         """
+        scale = {"zp": 0, "gfrac": 7, "ofrac": 5}
+        gamma = np.arange(-128, 128)[:, None]
+        for x, length, alpha in (self._many(parameters), *self._far(parameters)):
+            width = x.shape[1]
+            some = {**self._ends(parameters, beta=0).values}
+            some["alpha"][:width] = alpha
+            columns = Channels(**{name: values[:width] for name, values in some.items()})
+            mask = np.arange(width) < length[:, None]
+            trace = self.model(**parameters).trace(x, columns, mask, **scale)
+            over, rest = _remainders(trace)
+            near = [
+                (key >> 10, distance)
+                for key, share in ((trace.root, over), (trace.R, rest))
+                for distance in (share, 1 - share)
+            ]
+            for row in picked(near):
+                centred = (trace.v[row].astype(int) << MEAN_FRAC) - trace.mean[row]
+                outs = [
+                    np.clip(rnd(rnd(gamma * R, 8) * centred, trace.sh[row]), *INT8)
+                    for R in trace.R[row] + np.array([0, -1, 1])
+                ]
+                for other in outs[1:]:
+                    told = some["gamma"].copy()
+                    told[:width] = (other != outs[0]).argmax(axis=0) - 128  # -128: or none does
+                    channels = ChannelSet({**some, "gamma": told})
+                    yield Edge(x[row, : length[row]], scale, channels=channels)
+
+    def _many(self, parameters: Parameters) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """(x, lengths, alpha) of rows at random, of every size."""
         width = min(parameters["MAX_LEN"], 48)
         rng, count = np.random.default_rng(1), 1 << 13
         x = rng.integers(256, size=(count, width)) >> rng.integers(6, size=(count, 1))
         length = rng.integers(min(2, width), width + 1, count)
-        mask = np.arange(width) < length[:, None]
-        some = self._ends(parameters, beta=0).values
-        some["alpha"][:] = np.resize([3, 0, 2, 1], parameters["MAX_LEN"])
-        columns = Channels(**{name: values[:width] for name, values in some.items()})
-        scale = {"zp": 0, "gfrac": 7, "ofrac": 5}
-        trace = self.model(**parameters).trace(x.astype(np.uint8), columns, mask, **scale)
-        over, rest = _remainders(trace)
-        # Of a large D, so that bits of it are what is left.
-        large = np.where(trace.e >= min(trace.e.max(), 12), 0, np.inf)
-        near = [
-            (key >> 10, large + distance)
-            for key, share in ((trace.root, over), (trace.R, rest))
-            for distance in (share, 1 - share)
-        ]
-        gamma = np.arange(-128, 128)[:, None]
-        for row in picked(near):
-            centred = (trace.v[row].astype(int) << MEAN_FRAC) - trace.mean[row]
-            outs = [
-                np.clip(rnd(rnd(gamma * R, 8) * centred, trace.sh[row]), -128, 127)
-                for R in trace.R[row] + np.array([0, -1, 1])
-            ]
-            for other in outs[1:]:
-                tells = (other != outs[0]).argmax(axis=0) - 128  # -128: none does, or that
-                told = some["gamma"].copy()
-                told[:width] = tells
-                channels = ChannelSet({**some, "gamma": told})
-                yield Edge(x[row, : length[row]], scale, channels=channels)
+        return x.astype(np.uint8), length, np.resize([3, 0, 2, 1], width).astype(np.uint8)
+
+    def _far(self, parameters: Parameters) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """The same of rows half of which lie far from the others: a root takes all bits of their D.
+
+        Two elements have any value; chosen are those whose D is a square, or is about to be one.
+        """
+        for width in {min(parameters["MAX_LEN"], most) for most in (33, 47, 62)} - {1, 2, 3}:
+            alpha = np.full(width, MAX_ALPHA, np.uint8)
+            alpha[-2:] = 0
+            pair = np.indices((256, 256)).reshape(2, -1)
+            for top in (255, 254, 251, 247):
+                row = np.where(np.arange(width) % 2, top, 0)
+                v = row[:-2] << MAX_ALPHA
+                D = (
+                    width * ((v * v).sum() + (pair**2).sum(axis=0))
+                    - (v.sum() + pair.sum(axis=0)) ** 2
+                )
+                up = 30 - 2 * (np.frexp(D.astype(float))[1] - 1 >> 1)
+                square = (D << np.maximum(up, 0)) >> np.maximum(-up, 0)
+                root = isqrt(square)
+                best = [
+                    np.argsort(distance)[:3]
+                    for distance in (square - root**2, (root + 1) ** 2 - square)
+                ]
+                x = np.tile(row, (6, 1))
+                x[:, -2:] = pair[:, np.concatenate(best)].T
+                yield x.astype(np.uint8), np.full(6, width), alpha
 
     def storage(self, parameters: Parameters) -> dict[str, tuple[int, int]]:
         lanes = parameters["LANES"]

@@ -16,7 +16,7 @@ from functools import cached_property
 from pathlib import Path
 
 from ..errors import UserError
-from ..paths import BUILD
+from ..paths import BUILD, write_whole
 
 # Where Debian's package puts it; its name is what a user installs.
 DEFAULT_PACKAGE = "qflow-tech-osu018"
@@ -401,6 +401,6 @@ def load(given: str | None = None) -> Library:
         path = BUILD / "ppa" / f"{path.name.removesuffix('.gz').removesuffix('.lib')}-{digest}.lib"
         path.parent.mkdir(parents=True, exist_ok=True)
         if not path.exists():
-            path.write_bytes(content)
+            write_whole(path, content)
     group = parse(text)
     return Library(path.resolve(), group.name, digest, group)

@@ -43,7 +43,7 @@ module exact_layernorm_moments #(
   localparam int ExpW   = $clog2(VarW / 2);
   localparam int OffW   = 12 + COUNT_W;     // S + 2048 n is below 4096 n
   localparam int MeanW  = 19;
-  localparam int NTopW  = 16;
+  localparam int NTopW  = (COUNT_W > 1) ? COUNT_W - 1 : 1;  // of n below its leading one
   localparam int LenW   = 5;                // of Lz
   localparam int FracW  = 3;
 
@@ -167,12 +167,13 @@ module exact_layernorm_moments #(
     // D * 2^32 / 4^(e + 1): the leading pair is now at bits 31 and 30.
     w_q       <= 32'(({var_q, 32'b0} >> {e, 1'b0}) >> 2);
     // The leading one leaves at the top: no row whose outputs show is without.
-    n_top_q   <= NTopW'(n2_q) << (LenW'(16) - len_exp);
+    n_top_q   <= NTopW'(n2_q) << (LenW'(NTopW) - len_exp);
   end
 
   // --------------------------------------------- stages 4 to 7: the root; 8 to 11: what n is of it
   logic [15:0]     root;
   logic [NTopW-1:0] n_top;
+  logic [29:0]      n_frac;
   logic [ExpW-1:0] e11;
   logic [LenW-1:0] len_exp11;
   logic [FracW-1:0] gfrac, ofrac;
@@ -196,14 +197,16 @@ module exact_layernorm_moments #(
     .data_o(n_top)
   );
 
+  assign n_frac = {n_top, (30 - NTopW)'(0)};
+
   exact_layernorm_divide #(
     .W    (16),
     .Q    (16),
     .STEPS(4)
   ) u_r (
     .clk_i,
-    .rem_i    ({2'b01, n_top[15:2]}),
-    .low_i    ({n_top[1:0], 14'd0}),
+    .rem_i    ({2'b01, n_frac[29:16]}),
+    .low_i    (n_frac[15:0]),
     .divisor_i(root),
     .quot_o   (r_o)
   );
