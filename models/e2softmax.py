@@ -322,6 +322,29 @@ class E2Softmax:
             return np.ldexp(1.0, -code)
         return np.ldexp(np.where(code & 1, ROOT_HALF / 256, 1.0), -(code >> 1))
 
+    def scale_of(self, step: float | np.ndarray) -> dict[str, np.ndarray]:
+        """Return the settings mult and shift of logits in units of step: int64 of step's shape.
+
+        step: what a logit of 1 is worth, real, above 0; float64 of any shape. They are for SCALE =
+        1, and M is the nearest: it is off by 1/256 at most. A step that is so small that all
+        differences are 0 gets the smallest scale. Raises ValueError for a step that is none, or
+        larger than a logit of 1 can be worth.
+        """
+        octaves = np.asarray(step, np.float64) * (2**self.EXP_FRAC / math.log(2))
+        if not (np.isfinite(octaves) & (octaves > 0)).all():
+            raise ValueError(f"step must be finite and above 0, got {step}")
+        mantissa, exponent = np.frexp(octaves)  # mantissa in 0.5 .. 1
+        m = np.floor(mantissa * 256 + 0.5).astype(np.int64)
+        up = m == 256
+        m, shift = np.where(up, 128, m), 8 - exponent.astype(np.int64) - up
+        if (shift < SHIFTS[0]).any():
+            most = 255.5 * math.log(2) / 2**self.EXP_FRAC
+            raise ValueError(
+                f"step must be below {most:.3g}, got {np.max(step):.3g}: no M holds it"
+            )
+        far = shift > SHIFTS[-1]
+        return {"mult": np.where(far, 0, m - 128), "shift": np.minimum(shift, SHIFTS[-1])}
+
     def reciprocal(self, total: np.ndarray) -> np.ndarray:
         """Return what to multiply a row's accumulator by at its end: float64 [rows], about 1/sum.
 

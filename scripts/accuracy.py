@@ -2,15 +2,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Accuracy of every unit and variant: on real tensors against float64, and in whole networks.
 
-usage: scripts/accuracy.py [UNIT=name | OUT=folder | LENGTHS=1 | MEANS=1 | FRONTIER=1 |
-                            NETWORK=digits|minilm ...]
+usage: scripts/accuracy.py [UNIT=name | OUT=folder | LENGTHS=1 | MEANS=1 | SCALES=1 |
+                            FRONTIER=1 | NETWORK=digits|minilm ...]
 
   UNIT=name       print this unit's table of the tensors only, and write nothing
   OUT=docs        folder to write accuracy.md, accuracy.json and accuracy.svg to; no network
   LENGTHS=1       softmaxes on rows of 49 to 4096 normal logits: sums, divergence, flips
   MEANS=1         LayerNorms on rows whose mean is far from 0 against the deviation
-    UNIT=name       of either this unit alone
-    OUT=docs        of either put the table into reach.json there, and draw its plot
+  SCALES=1        softmaxes of any scale on the tensors at scales that are no powers of two
+    UNIT=name       of any of them this unit alone
+    OUT=docs        of any put the table into reach.json there, and draw its plot, if it has one
   FRONTIER=1      every variant's errors against its storage and tables, Pareto-optimal ones marked;
                   writes only frontier.svg to OUT=
   NETWORK=digits  only the test accuracy of a small vision transformer on handwritten digits:
@@ -22,7 +23,8 @@ usage: scripts/accuracy.py [UNIT=name | OUT=folder | LENGTHS=1 | MEANS=1 | FRONT
     ONLY=name       only the methods with this text in their names
     RTL=1           the units' RTL in all layers: embeddings must equal the models' to the bit;
                     without ONLY= four methods: each softmax unit and AILayerNorm, and the best pair
-    PRODUCTS=int8   int8 matrix products: loss of W8A8 against FP32, and of each method against W8A8
+    PRODUCTS=int8   int8 matrix products: loss of W8A8 against FP32, and of each method against
+                    W8A8; with them also the methods whose int32 scores go into the unit as they are
     LAYERS=1        one softmax or LayerNorm at a time, with the error of its outputs; 400 pairs
                     unless PAIRS= says how many
     DOCUMENTS=1     documents of 49 to 512 tokens, joined of the sentences: what length costs
@@ -30,7 +32,8 @@ usage: scripts/accuracy.py [UNIT=name | OUT=folder | LENGTHS=1 | MEANS=1 | FRONT
     CALIBRATION=    a file of sentences, one a line, to calibrate with
     OUT=docs        of either network: put the table into networks.json there, too
 
-Without arguments: the tensors of all units, lengths and means, written into docs/, then the digits.
+Without arguments: the tensors of all units, lengths, means, scales, written into docs/, then the
+digits.
 Nothing is retrained for a unit.
 
 The plot needs matplotlib (the extra `plot`); without it an existing plot is left as it is.
@@ -105,7 +108,7 @@ def _approximating(name: str) -> units.Unit:
     return unit
 
 
-# What to measure, its titles, the plot of it, its file, the builds in it.
+# What to measure, its titles; the plot of it, its file, the builds in it, if there is one.
 REACH = {
     "LENGTHS": (
         *(reach.lengths, reach.LENGTH_TITLES),
@@ -115,11 +118,12 @@ REACH = {
         *(reach.means, reach.MEAN_TITLES),
         *(reach.plot_means, reach.MEANS_PLOT, made.MEAN_BUILDS),
     ),
+    "SCALES": (reach.scales, reach.SCALE_TITLES, None, None, None),
 }
 
 
 def _reach(what: str, given: dict[str, str]) -> int:
-    """How far the units reach: over the length of rows, or over their mean."""
+    """How far the units reach: over the length of rows, their mean, or the scale of logits."""
     measure, titles, plot, file, builds = REACH[what]
     if len(given) > 1 or not {*given} <= {"UNIT", "OUT"} or "" in given.values():
         raise UserError(f"accuracy takes {what}=1 with UNIT=<unit>, OUT=<folder>, or alone")
@@ -132,7 +136,8 @@ def _reach(what: str, given: dict[str, str]) -> int:
     if "OUT" in given:
         out = Path(given["OUT"])
         print(kept.put(kept.REACH, {by: kept.new(kept.of_reach(), titles, lines)}, out))
-        print(accuracy.write_plot(lambda: plot(lines, builds), out / file))
+        if plot is not None:
+            print(accuracy.write_plot(lambda: plot(lines, builds), out / file))
     return 0
 
 
@@ -206,17 +211,18 @@ def _minilm(given: dict[str, str], by: str, out: Path | None) -> int:
     in_int8 = _in_int8(given)
     one_at_a_time = flag("LAYERS", given.pop("LAYERS", "0"))
     joined = flag("DOCUMENTS", given.pop("DOCUMENTS", "0"))
-    methods = task_accuracy.chosen(given.pop("ONLY", ""), with_rtl, joined)
+    methods = task_accuracy.chosen(given.pop("ONLY", ""), with_rtl, joined, in_int8)
     count = number("PAIRS", given.pop("PAIRS"), least=2) if "PAIRS" in given else None
     calibration = capture.read_sentences(Path(given.pop("CALIBRATION", capture.SENTENCES)))
     if (
         given
         or (one_at_a_time + joined > 1)
-        or ((one_at_a_time or joined) and (with_rtl or in_int8))
+        or ((one_at_a_time or joined) and with_rtl)
+        or (one_at_a_time and in_int8)
     ):
         raise UserError(
             "NETWORK=minilm takes STSB=, PAIRS=, CALIBRATION=, SEED=, ONLY=, and LAYERS=1 or "
-            "DOCUMENTS=1 or RTL=1 and PRODUCTS="
+            "DOCUMENTS=1 or RTL=1, the last two also with PRODUCTS="
         )
     started = time.perf_counter()
     pairs = task_accuracy.find_pairs(stsb)
@@ -249,7 +255,9 @@ def _minilm(given: dict[str, str], by: str, out: Path | None) -> int:
         print(line, file=sys.stderr, flush=True)
 
     if joined:
-        found = task_accuracy.by_length(pairs.sentences, calibration, methods, seed, progress)
+        found = task_accuracy.by_length(
+            pairs.sentences, calibration, methods, seed, progress, in_int8
+        )
         shown = task_accuracy.document_cells(found)
         print(f"\n{table(shown, task_accuracy.DOCUMENT_TITLES)}\n", flush=True)
         counts = {"documents": task_accuracy.DOCUMENTS, "calibrated on": len(calibration)}

@@ -750,7 +750,8 @@ AILAYERNORM = AILayerNormUnit(
         Variant({"CMP_RANGES": ranges}, {"rms": rms}, plotted=True)
         for rms in (0, 1)
         for ranges in (2, 3)
-    ),
+    )
+    + tuple(Variant({"EXACT_SQ": 1}, {"rms": rms}) for rms in (0, 1)),
     bad_configurations=(
         {"LANES": 3},
         {"LANES": 128},

@@ -26,11 +26,21 @@ from softnorm.models.e2softmax import (
     log2exp_scaled,
     weight,
 )
+from softnorm.models.quantise import check_finite, round_half_up
 from softnorm.models.vectors import Vectors
 
 from .coverage import Coverage
 from .edges import Filler, at_sums
-from .softmax import FRAC, SoftmaxUnit, clog2, maximum_points, sample_maximum, spread, tree_stages
+from .softmax import (
+    FRAC,
+    Settings,
+    SoftmaxUnit,
+    clog2,
+    maximum_points,
+    sample_maximum,
+    spread,
+    tree_stages,
+)
 from .unit import Edge, Outputs, Parameters, Rom, Rows, Setting, TableSize, UserField, Variant
 
 _UPDATES = (0, 1, 2, 3, 8)
@@ -46,7 +56,9 @@ MORE_FMT = Setting(
     "output format: 0 linear, 1 row-scaled, 2 or 3 unnormalised",
     words=("linear", "row-scaled", "unnormalised", "unnormalised (3)"),
 )
-S7 = Setting("s7", range(2), "1: outputs of 7 bits, each worth twice as much")
+S7 = Setting(
+    "s7", range(2), "1: outputs of 7 bits, each worth twice as much", words=("8 bits", "7 bits")
+)
 CARRY_SUM = Setting("carry_sum", range(SUM_LIMIT + 1), "sum of the blocks before, 0: a new row")
 
 # What 23/16 is as M: with S = _POINT + F - EXP_FRAC the codes are those of frac = F.
@@ -168,20 +180,36 @@ class E2SoftmaxUnit(SoftmaxUnit):
     def out_dtype(self, parameters: Parameters) -> np.dtype:
         return np.dtype(np.uint8)
 
-    def result(self, parameters: Parameters, outputs: Outputs) -> SoftmaxResult:
-        if formats(parameters):
+    def result(
+        self, parameters: Parameters, outputs: Outputs, settings: Settings | None = None
+    ) -> SoftmaxResult:
+        if not formats(parameters):
+            return SoftmaxResult(outputs.out, outputs.exponent)
+        if settings is None:
             raise ValueError(
-                "what an output is worth follows from fmt and s7: give SoftmaxResult its bits"
+                f"what an output of {self.name} is worth follows with FORMATS = 1 from fmt and s7: "
+                "give the rows' settings"
             )
-        return SoftmaxResult(outputs.out, outputs.exponent)
+        fmt, s7 = (np.asarray(settings.get(name, 0)) for name in ("fmt", "s7"))
+        bits = np.broadcast_to(8 - (fmt >= UNNORMALISED) - s7, len(outputs.out))
+        return SoftmaxResult(outputs.out, outputs.exponent, bits)
+
+    def scores(
+        self, parameters: Parameters, logits: np.ndarray, step: float | np.ndarray
+    ) -> tuple[np.ndarray, dict[str, int | np.ndarray]]:
+        if not scaled(parameters):
+            return super().scores(parameters, logits, step)
+        dtype = self.input_dtype(parameters)
+        whole = round_half_up(check_finite("logits", logits) / step)
+        x = np.clip(whole, np.iinfo(dtype).min, np.iinfo(dtype).max).astype(dtype)
+        return x, self.model(**parameters).scale_of(step)
 
     def values(
         self, parameters: Parameters, rows: Rows, outputs: Outputs
     ) -> tuple[np.ndarray, np.ndarray]:
-        bits, unnormalised = np.full(len(rows), 8), np.zeros(len(rows), bool)
+        unnormalised = np.zeros(len(rows), bool)
         if formats(parameters):
             unnormalised = rows.settings["fmt"] >= UNNORMALISED
-            bits = bits - unnormalised - rows.settings["s7"]
         logits = np.where(rows.mask, self.logits(parameters, rows), -np.inf)
         top, total = logits.max(axis=1), 0
         if blocks(parameters):
@@ -191,7 +219,7 @@ class E2SoftmaxUnit(SoftmaxUnit):
         e = np.exp(logits - np.where(np.isfinite(top), top, 0)[:, None])
         total = np.where(unnormalised, 1, e.sum(axis=1) + total)
         exact = e / np.where(total > 0, total, 1)[:, None]
-        return SoftmaxResult(outputs.out, outputs.exponent, bits).to_real(), exact
+        return self.to_real(parameters, outputs, settings=rows.settings), exact
 
     def _before(self, parameters: Parameters, rows: Rows) -> tuple[np.ndarray, np.ndarray]:
         """The maximum of the blocks before as a real logit, -inf without any, and their sum."""
@@ -203,14 +231,11 @@ class E2SoftmaxUnit(SoftmaxUnit):
         """Of whole rows of normalised outputs."""
         if not formats(parameters) and not blocks(parameters):
             return super().accuracy(parameters, rows, outputs)
-        some = np.ones(len(rows), bool)
-        if formats(parameters):
-            some &= (rows.settings["fmt"] < UNNORMALISED) & (rows.settings["s7"] == 0)
+        some = rows.settings["fmt"] < UNNORMALISED
         if blocks(parameters):
             some &= rows.settings["carry_sum"] == 0
-        plain = {k: v for k, v in parameters.items() if k not in ("FORMATS", "BLOCKS")}
         chosen = Outputs(outputs.out[some], outputs.exponent[some])
-        return super().accuracy(plain, rows.select(some), chosen) if some.any() else {}
+        return super().accuracy(parameters, rows.select(some), chosen) if some.any() else {}
 
     def latency(self, parameters: Parameters) -> tuple[int, ...]:
         return (9 + tree_stages(parameters["LANES"]) + wide(parameters),)
@@ -664,6 +689,11 @@ E2SOFTMAX = E2SoftmaxUnit(
         for half in (0, 1)
         for bits in (1, 2, 3, 4)
         for fmt in (0, 1)
+    )
+    # Outputs of 7 bits. A scale that is no power of two, and wide logits, these tensors have not.
+    + tuple(
+        Variant({"DIV_BITS": bits, "EXP_FRAC": half, "FORMATS": 1}, {"fmt": 1, "s7": 1})
+        for bits, half in ((1, 0), (3, 1))
     ),
     bad_configurations=(
         {"LANES": 3},

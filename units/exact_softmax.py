@@ -19,7 +19,7 @@ from softnorm.models.exact_softmax import (
 from softnorm.models.lut_softmax import LutResult
 
 from .coverage import Coverage
-from .softmax import clog2, tree_stages
+from .softmax import Settings, clog2, tree_stages
 from .three_pass import RAMP, TWO_PASS, TwoPassUnit
 from .unit import Edge, Outputs, Parameters, Rom, Rows, TableSize, Variant
 
@@ -36,7 +36,9 @@ class ExactSoftmaxUnit(TwoPassUnit):
     def out_dtype(self, parameters: Parameters) -> np.dtype:
         return np.dtype(np.uint8)
 
-    def result(self, parameters: Parameters, outputs: Outputs) -> LutResult:
+    def result(
+        self, parameters: Parameters, outputs: Outputs, settings: Settings | None = None
+    ) -> LutResult:
         return LutResult(outputs.out, exact_softmax.ONE)
 
     def latency(self, parameters: Parameters) -> tuple[int, ...]:

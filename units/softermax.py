@@ -15,7 +15,7 @@ from softnorm.models.softermax import Softermax, pow2_table, reciprocal_table
 from softnorm.models.vectors import Vectors
 
 from .coverage import Coverage
-from .softmax import SoftmaxUnit, maximum_points, sample_maximum, tree_stages
+from .softmax import Settings, SoftmaxUnit, maximum_points, sample_maximum, tree_stages
 from .unit import Edge, Outputs, Parameters, Rom, Rows, Setting, TableSize, Variant
 
 _GONE = 16  # a numerator shifted by as much is 0
@@ -48,7 +48,9 @@ class SoftermaxUnit(SoftmaxUnit):
         x = softermax.quantise(logits)
         return dataclasses.replace(file, unit=self.name, x=x, settings={}, row_settings={})
 
-    def result(self, parameters: Parameters, outputs: Outputs) -> LutResult:
+    def result(
+        self, parameters: Parameters, outputs: Outputs, settings: Settings | None = None
+    ) -> LutResult:
         return LutResult(outputs.out, softermax.ONE)
 
     def latency(self, parameters: Parameters) -> tuple[int, ...]:

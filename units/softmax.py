@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,8 @@ from softnorm.models.quantise import quantise_logits
 from .coverage import Coverage
 from .edges import at_sums
 from .unit import Outputs, Parameters, Rows, Setting, Unit
+
+Settings = Mapping[str, int | np.ndarray]  # of rows: one, or [rows]
 
 FRAC = Setting("frac", range(8), "fraction bits of the logits")
 
@@ -46,15 +48,24 @@ class SoftmaxUnit(Unit):
         return Outputs(result.out, result.exponent)
 
     @abstractmethod
-    def result(self, parameters: Parameters, outputs: Outputs) -> Any:
-        """The outputs as the model's result, which knows what they are worth."""
+    def result(
+        self, parameters: Parameters, outputs: Outputs, settings: Settings | None = None
+    ) -> Any:
+        """The outputs as the model's result, which knows what they are worth.
+
+        settings: of the rows. Raises ValueError where a build needs them and they are missing.
+        """
 
     def to_real(
-        self, parameters: Parameters, outputs: Outputs, step: float | np.ndarray | None = None
+        self,
+        parameters: Parameters,
+        outputs: Outputs,
+        step: float | np.ndarray | None = None,
+        settings: Settings | None = None,
     ) -> np.ndarray:
         if step is not None:
             raise ValueError(f"an output of {self.name} is worth what it is: give no step")
-        return self.result(parameters, outputs).to_real()
+        return self.result(parameters, outputs, settings).to_real()
 
     def quantise(
         self, logits: np.ndarray, frac: int | np.ndarray
@@ -67,6 +78,16 @@ class SoftmaxUnit(Unit):
         of_rows = np.ndim(frac) == 1 and np.ndim(logits) == 2
         scaled = np.ldexp(logits, np.reshape(frac, (-1, 1)) if of_rows else frac)
         return quantise_logits(scaled, 0), {"frac": frac}
+
+    def scores(
+        self, parameters: Parameters, logits: np.ndarray, step: float | np.ndarray
+    ) -> tuple[np.ndarray, dict[str, int | np.ndarray]]:
+        """Real logits as whole numbers of step, for a build whose scale may be any, and settings.
+
+        logits: of any shape; step broadcasts to them, and so do the settings. Raises ValueError for
+        a build that takes int8 of a power-of-two scale alone.
+        """
+        raise ValueError(f"{self.name} takes a scale of a power of two: give fraction bits")
 
     def logits(self, parameters: Parameters, rows: Rows) -> np.ndarray:
         """The real logits that the inputs stand for, float64 [rows, width]."""
@@ -88,10 +109,10 @@ class SoftmaxUnit(Unit):
         self, parameters: Parameters, rows: Rows, outputs: Outputs
     ) -> tuple[np.ndarray, np.ndarray]:
         exact = reference.softmax(self.logits(parameters, rows), rows.mask)
-        return self.to_real(parameters, outputs), exact
+        return self.to_real(parameters, outputs, settings=rows.settings), exact
 
     def accuracy(self, parameters: Parameters, rows: Rows, outputs: Outputs) -> dict[str, float]:
-        zero = self.result(parameters, outputs).half_lsb()
+        zero = self.result(parameters, outputs, rows.settings).half_lsb()
         values = self.values(parameters, rows, outputs)
         return metrics.softmax_errors(*values, rows.mask, zero).as_dict()
 

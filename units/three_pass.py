@@ -17,7 +17,7 @@ from softnorm.models.arith import rnd
 from softnorm.models.lut_softmax import LutResult, LutSoftmax
 
 from .coverage import Coverage
-from .softmax import FRAC, SoftmaxUnit, maximum_points, sample_maximum, tree_stages
+from .softmax import FRAC, Settings, SoftmaxUnit, maximum_points, sample_maximum, tree_stages
 from .unit import Edge, Outputs, Parameters, Rows, Setting
 
 TWO_PASS = (
@@ -126,7 +126,9 @@ class ThreePassUnit(TwoPassUnit):
     def out_dtype(self, parameters: Parameters) -> np.dtype:
         return np.dtype(self.model(**parameters).out_dtype)
 
-    def result(self, parameters: Parameters, outputs: Outputs) -> LutResult:
+    def result(
+        self, parameters: Parameters, outputs: Outputs, settings: Settings | None = None
+    ) -> LutResult:
         return LutResult(outputs.out, self.model(**parameters).P)
 
     def latency(self, parameters: Parameters) -> tuple[int, ...]:

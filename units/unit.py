@@ -446,12 +446,17 @@ class Unit(ABC):
         """Run the bit-exact model."""
 
     def to_real(
-        self, parameters: Parameters, outputs: Outputs, step: float | np.ndarray | None = None
+        self,
+        parameters: Parameters,
+        outputs: Outputs,
+        step: float | np.ndarray | None = None,
+        settings: Mapping[str, int | np.ndarray] | None = None,
     ) -> np.ndarray:
         """What outputs are worth, float64 [rows, width].
 
         step: the real value of an output of 1, one or [width] of them; None for a softmax, whose
-        outputs say it themselves. Raises ValueError for a step that is missing or of no use.
+        outputs say it themselves. settings: of the rows, one each or [rows], for a build in which
+        they decide it. Raises ValueError for either that is missing, and for a step of no use.
         """
         if step is None:
             raise ValueError(f"outputs of {self.name} are in steps: give step, as `fold` was given")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How far the units reach: softmaxes over the length of rows, LayerNorms over their statistics.
+"""How far the units reach: softmaxes over lengths and scales, LayerNorms over their statistics.
 
 Real tensors hide what they do not have. The shipped rows of logits are short, and an 8-bit output
 that is linear holds nothing below 2^-9: in long rows most of the probability comes out as 0. The
@@ -9,7 +9,13 @@ compressed squares is right. So both are measured on rows made for it, of normal
 - `lengths`: logits of deviation 1, each build at the F of the least squared error for that length;
 - `means`: rows of CHANNELS values of a deviation in input steps, with a mean of so many of them.
 
-Bit-exact models run; nothing here names a unit. Command: make accuracy LENGTHS=1, MEANS=1.
+And a scale of logits is seldom a power of two, as those of the shipped rows are:
+
+- `scales`: the shipped rows of logits with their scales times RATIOS, in a build that takes the
+  nearest power of two, and in the one of any scale.
+
+Bit-exact models run; nothing here names a unit. Command: make accuracy LENGTHS=1, MEANS=1,
+SCALES=1.
 """
 
 from __future__ import annotations
@@ -24,13 +30,15 @@ from pathlib import Path
 
 import numpy as np
 
+from softnorm.models import metrics, reference, vectors
+from softnorm.tb.stimulus import scenarios
 from softnorm.units.softmax import SoftmaxUnit
-from softnorm.units.unit import ChannelSet, Unit, Variant
+from softnorm.units.unit import ChannelSet, Rows, Unit, Variant
 
 from ..bulk import rtl
 from ..errors import UserError
 from ..networks import digits_accuracy, stand_in
-from ..paths import ROOT, short
+from ..paths import DATA, ROOT, short
 from . import tables
 
 FILE, LENGTHS_PLOT, MEANS_PLOT = "reach.json", "lengths.svg", "means.svg"
@@ -40,6 +48,8 @@ CHANNELS, NORM_ROWS = 384, 200
 DEVIATIONS = (2, 4, 8, 16, 32)  # input steps
 MEANS = (0, 0.5, 1, 1.5, 2, 3, 4, 6, 8, 12)  # deviations
 PLOTTED = 16  # deviation of the plot over means
+RATIOS = (0.71, 0.84, 1, 1.19, 1.41)  # of scales to the nearest power of two: quarter octaves
+SCALED = {"SCALE": 1}  # what a build of any scale has
 STYLES = (*tables.STYLES, ("#111111", (0, (4, 1, 1, 1)), 1.2))
 # Gamma is 1.0 and an output's step 2^-5, so that four deviations come out as int8's end.
 GAMMA, GFRAC, OFRAC = 64, 6, 5
@@ -61,6 +71,8 @@ def _titles(figures: Sequence[str]) -> list[str]:
 
 LENGTH_TITLES = ("build", "keys", "F", "mean sum", *_titles(LENGTH_FIGURES))
 MEAN_TITLES = ("build", "deviation", "mean", *_titles(MEAN_FIGURES))
+SCALE_FIGURES = ("mean_abs_error", "max_abs_error", "kl_mean", "argmax_flips")
+SCALE_TITLES = ("build", "ratio", *_titles(SCALE_FIGURES))
 
 
 def lengths(
@@ -161,6 +173,49 @@ def _mean(unit: Unit, variant: Variant, deviation: int, mean: float) -> list[str
     rows = rtl.rows_of(unit, parameters, q, settings=given, channels=columns)
     found = unit.accuracy(parameters, rows, unit.predict(parameters, rows))
     return _shown(found, MEAN_FIGURES)
+
+
+def scales(
+    units: Iterable[Unit], progress: Callable[[str], None] = lambda _: None
+) -> list[list[str]]:
+    """Return a line for each of RATIOS of each variant that can have any scale: SCALE_TITLES.
+
+    One with the nearest power of two, then one with SCALED, by the names of builds.
+    """
+    lines = []
+    for unit in units:
+        if not {*SCALED} <= {*unit.features}:
+            continue
+        file = vectors.load(DATA / unit.tensors)
+        rows = scenarios.rows_of(unit, unit.resolve({}), file)
+        for variant in unit.variants:
+            for more in ({}, SCALED):
+                build = Variant({**variant.parameters, **more}, variant.settings)
+                name = digits_accuracy.label(unit, build)
+                lines += [
+                    [name, f"{ratio:g}", *_scale(unit, build, rows, ratio)] for ratio in RATIOS
+                ]
+                progress(name)
+    return lines
+
+
+def _scale(unit: SoftmaxUnit, build: Variant, rows: Rows, ratio: float) -> list[str]:
+    """The figures of rows of the default build, if an input is worth `ratio` times what it was."""
+    parameters, frac = unit.resolve(build.parameters), rows.settings["frac"]
+    x, given = rows.x, {"frac": frac}
+    logits = ratio * unit.logits(unit.resolve({}), rows)
+    if {*SCALED} <= {*parameters}:
+        x, given = unit.scores(parameters, logits, ratio * np.ldexp(1.0, -frac)[:, None])
+        given = {name: np.ravel(value) for name, value in given.items()}
+    run = rtl.rows_of(
+        *(unit, parameters, x, rows.mask),
+        settings={**build.settings, **given},
+        length=rows.length,
+    )
+    result = unit.result(parameters, unit.predict(parameters, run), run.settings)
+    exact = reference.softmax(logits, rows.mask)
+    found = metrics.softmax_errors(result.to_real(), exact, rows.mask, result.half_lsb())
+    return _shown(found.as_dict(), SCALE_FIGURES)
 
 
 # --- the plots ------------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ import numpy as np
 
 from softnorm.models import vectors
 from softnorm.tb.stimulus.scenarios import rows_of
-from softnorm.units.unit import Rows, Unit, Variant
+from softnorm.units.unit import Rows, Setting, Unit, Variant
 
 from .. import tools
 from ..errors import UserError
@@ -180,18 +180,19 @@ def cells(measured: Measured, long: Long | None = None) -> tuple[list[str], list
     long: what is known of long rows; columns of LONG for a unit that it knows.
     """
     unit, lines = measured.unit, measured.lines
-    known = [(long or {}).get(digits_accuracy.label(unit, line.variant), {}) for line in lines]
-    lengths = [keys for keys in LONG if any(keys in of for of in known)]
-    parameters = _varied(unit.defaults, (line.variant.parameters for line in lines))
+    of_long = [(long or {}).get(digits_accuracy.label(unit, line.variant), {}) for line in lines]
+    lengths = [keys for keys in LONG if any(keys in of for of in of_long)]
+    known_parameters = {**unit.defaults, **unit.features}
+    parameters = _varied(known_parameters, (line.variant.parameters for line in lines))
     settings = _varied(_settings(unit), (line.variant.settings for line in lines))
     shown = {name: column for name in lines[0].figures if (column := COLUMNS[name])}
     table = []
-    for line, of in zip(lines, known, strict=True):
-        resolved = unit.resolve(line.variant.parameters)
+    for line, of in zip(lines, of_long, strict=True):
+        resolved = {**unit.features, **unit.resolve(line.variant.parameters)}
         table.append(
             [
                 *(str(resolved[name]) for name in parameters),
-                *(_word(unit, name, line.variant.settings[name]) for name in settings),
+                *(_word(unit, name, line.variant.settings.get(name, 0)) for name in settings),
                 *(figure(line.figures[name], column.percent) for name, column in shown.items()),
                 *(figure(of[keys]) if keys in of else "-" for keys in lengths),
             ]
@@ -218,8 +219,13 @@ def _varied(known: Iterable[str], given: Iterable[dict[str, object]]) -> list[st
     return [name for name in known if name in named]
 
 
-def _settings(unit: Unit) -> dict[str, object]:
-    return {setting.name: setting for setting in unit.settings(unit.defaults)}
+def _settings(unit: Unit) -> dict[str, Setting]:
+    """Those of all variants, by name; one that several have as the first of them has it."""
+    builds = [unit.resolve(variant.parameters) for variant in unit.variants]
+    found: dict[str, Setting] = {}
+    for build in builds:
+        found = {**{setting.name: setting for setting in unit.settings(build)}, **found}
+    return found
 
 
 def _word(unit: Unit, name: str, value: int) -> str:
@@ -253,6 +259,8 @@ Errors of the units against float64 on tensors of a real model, for every varian
 - Inputs are the shipped tensors of all-MiniLM-L6-v2 ([data/README.md](../data/README.md)), masks
   included. The exact function (`models/reference.py`) gets the same quantised inputs, so the error
   of quantising the inputs is not included.
+- Their scales are powers of two; what others cost is on the page of
+  [E2Softmax](units/e2softmax.md#any-width-and-scale).
 - These are errors of single rows, not the accuracy of a network ([networks.md](networks.md)). No
   test depends on them.
 

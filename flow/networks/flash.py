@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""FlashAttention's loop with the unit's RTL in it, and what the unit's clocks are used for.
+"""FlashAttention's loop with the unit in it, its RTL, and what the RTL's clocks are used for.
 
     made = bulk_build(E2SOFTMAX, {"IN_W": 32, "SCALE": 1, "BLOCKS": 1, "FORMATS": 1, ..})
     with Instance(made) as instance:
@@ -8,24 +8,25 @@
 
 The loop is that of `softnorm.models.attention`, with the RTL in the place of the model: a block of
 each query, one query behind the other, then the next block of each, from the states that came out.
+`attend` is the loop alone, with anything that runs rows.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from softnorm.models.attention import Flash, scores_of, tiles
-from softnorm.models.e2softmax import SoftmaxResult
 from softnorm.tb.bulk import beats
 from softnorm.tb.bulk.beats import Drive, Job
-from softnorm.units.unit import Rows
+from softnorm.units.softmax import SoftmaxUnit
+from softnorm.units.unit import Outputs, Parameters, Rows
 
 from ..bulk.rtl import Instance, RtlError, rows_of
+from .stand_in import Engine, by_model
 
 STATE = {"carry_max": "out_max", "carry_sum": "out_sum"}  # setting -> field of tuser
-UNNORMALISED_BITS = 7
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,40 @@ class Ran:
         return self.beats / self.together, self.beats / self.alone
 
 
+def attend(
+    unit: SoftmaxUnit,
+    parameters: Parameters,
+    q: np.ndarray,
+    k: np.ndarray,
+    v: np.ndarray,
+    mask: np.ndarray | None = None,
+    *,
+    block: int,
+    engine: Engine = by_model,
+    **scale: int | np.ndarray,
+) -> Flash:
+    """Run attention in tiles of `block` keys through what runs the rows of all queries.
+
+    unit, parameters: all of a build with IN_W = 32, SCALE = 1, BLOCKS = 1, FORMATS = 1. The others
+    are those of `softnorm.models.attention.flash_attention`, which raises the same.
+    """
+    shape = np.broadcast_shapes(q.shape[:-2], k.shape[:-2])
+    state = Flash(unit.model(**parameters), (*shape, q.shape[-2]), v.shape[-1], **scale)
+    for keys in tiles(state.unit, k.shape[-2], block):
+        scores = scores_of(q, k[..., keys, :])
+        wide = scores.shape[-1]
+        some = None
+        if mask is not None:
+            part = mask if mask.shape[-1] == 1 else mask[..., keys]
+            some = np.broadcast_to(part, scores.shape).reshape(-1, wide)
+        rows = rows_of(unit, parameters, scores.reshape(-1, wide), some, state.settings)
+        out = engine(unit, parameters, rows)
+        result = unit.result(parameters, out, rows.settings)
+        carried = {name: out.user[name] for name in STATE.values()}
+        state.take(replace(result, **carried), v[..., keys, :])
+    return state
+
+
 def flash_attention(
     instance: Instance,
     q: np.ndarray,
@@ -70,28 +105,17 @@ def flash_attention(
     `softnorm.models.attention.flash_attention`, which raises the same. Raises RtlError if the RTL
     gives something else in one go than block by block.
     """
-    unit, parameters = instance.build.unit, instance.build.parameters
-    shape = np.broadcast_shapes(q.shape[:-2], k.shape[:-2])
-    state = Flash(unit.model(**parameters), (*shape, q.shape[-2]), v.shape[-1], **scale)
     parts: list[Rows] = []
     outs: list[dict[str, np.ndarray]] = []
-    for keys in tiles(state.unit, k.shape[-2], block):
-        scores = scores_of(q, k[..., keys, :])
-        wide = scores.shape[-1]
-        some = None
-        if mask is not None:
-            part = mask if mask.shape[-1] == 1 else mask[..., keys]
-            some = np.broadcast_to(part, scores.shape).reshape(-1, wide)
-        rows = rows_of(unit, parameters, scores.reshape(-1, wide), some, state.settings)
+
+    def engine(unit: SoftmaxUnit, parameters: Parameters, rows: Rows) -> Outputs:
         out = instance.run(rows)
-        state.take(
-            SoftmaxResult(
-                out.out, out.exponent, UNNORMALISED_BITS, *(out.user[one] for one in STATE.values())
-            ),
-            v[..., keys, :],
-        )
         parts.append(rows)
         outs.append(dict(out.user))
+        return out
+
+    build = instance.build
+    state = attend(build.unit, build.parameters, q, k, v, mask, block=block, engine=engine, **scale)
     return Ran(state, *_clocks(instance, parts, outs))
 
 

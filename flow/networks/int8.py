@@ -26,10 +26,12 @@ import numpy as np
 from softnorm.models.arith import INT8
 from softnorm.models.ptf import ALPHAS
 from softnorm.models.quantise import round_half_up
-from softnorm.units.unit import Outputs
+from softnorm.units.softmax import SoftmaxUnit
+from softnorm.units.unit import Outputs, Parameters
 
+from . import flash
 from .minilm import Norm, Products, Softmax
-from .stand_in import UnitNorm, UnitSoftmax
+from .stand_in import Engine, UnitNorm, UnitSoftmax, by_model
 
 ROWS = 1000  # of a product's inputs, that it is calibrated with
 CHUNK = 512  # so many products of a uint8 by an int8 have a sum that float32 holds exactly
@@ -102,8 +104,17 @@ class Scores:
         """Return query [batch, head, token, channel] times key [batch, head, channel, token]."""
         a = _symmetric(query, self.query)
         b = _symmetric(key.swapaxes(-1, -2), self.key).swapaxes(-1, -2)
-        scale = (self.query * self.key)[..., :1]
-        return (integer_product(a, b) * scale).astype(query.dtype)
+        return (integer_product(a, b) * self.scale[:, None, None]).astype(query.dtype)
+
+    @property
+    def scale(self) -> np.ndarray:
+        """What 1 of a product is worth, [heads]."""
+        return (self.query * self.key)[:, 0, 0]
+
+    @property
+    def logit(self) -> np.ndarray:
+        """The same of a logit, the product over the root of the channels: [heads]."""
+        return self.scale / np.sqrt(self.query.shape[-1])
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,6 +135,40 @@ class Context:
         whole = round_half_up(shares / step) if self.unit is None else _significant(shares / step)
         total = integer_product(whole, _symmetric(value, self.value))
         return (total * (self.value * step)).astype(value.dtype)
+
+
+@dataclass(frozen=True, eq=False)
+class Tiled:
+    """Attention of int8 queries, keys and values in tiles of keys: a `minilm.Attention`.
+
+    unit, parameters: one that takes int32 scores and rows in blocks (`flash.attend`). tile: keys.
+    scores, values: by layer, how what goes in becomes int8. engine: what runs the rows.
+    """
+
+    unit: SoftmaxUnit
+    parameters: Parameters
+    tile: int
+    scores: Sequence[Scores]
+    values: Sequence[np.ndarray]
+    engine: Engine = by_model
+
+    def __call__(
+        self, query: np.ndarray, key: np.ndarray, value: np.ndarray, mask: np.ndarray, layer: int
+    ) -> np.ndarray:
+        scores, step = self.scores[layer], self.values[layer]
+        sides = ((query, scores.query), (key, scores.key), (value, step))
+        q, k, v = (_symmetric(x, by).astype(np.int8) for x, by in sides)
+        of_heads = self.unit.model(**self.parameters).scale_of(scores.logit[:, None])
+        scale = {
+            name: np.broadcast_to(one, query.shape[:-1]).ravel() for name, one in of_heads.items()
+        }
+        state = flash.attend(
+            *(self.unit, self.parameters, q, k, v, mask),
+            block=self.tile,
+            engine=self.engine,
+            **scale,
+        )
+        return (state.finish() * step).astype(query.dtype)
 
 
 def _significant(x: np.ndarray) -> np.ndarray:
@@ -244,6 +289,16 @@ class Calibration:
                 contexts[name] = Context(step, worth(softmax), gain)
         return Int8Products(linears, self._scores | contexts)
 
+    @property
+    def logits(self) -> np.ndarray:
+        """What a whole number of queries by keys is worth as a logit: [layers, heads]."""
+        return np.array([one.logit for one in self._scores.values()])
+
+    def tiled(self, unit: SoftmaxUnit, parameters: Parameters, tile: int) -> Tiled:
+        """Return attention in tiles of so many keys, by a unit with all of its parameters."""
+        every = [*self._scores.values()], [*self._steps.values()]
+        return Tiled(unit, parameters, tile, *every)
+
     def _group(self, group: Sequence[str]) -> dict[str, Linear]:
         """Return linears that share their input, and so its quantiser."""
         if group and group[0] not in self._fitted:
@@ -259,7 +314,8 @@ class Calibration:
 def worth(softmax: UnitSoftmax) -> float:
     """Return what an output of 1 is worth, in a row with an exponent of 0."""
     none = Outputs(np.zeros((1, 1), np.uint8), np.zeros(1, np.int8))
-    return float(2 * softmax.unit.result(softmax.parameters, none).half_lsb()[0])
+    result = softmax.unit.result(softmax.parameters, none, softmax.settings)
+    return float(2 * result.half_lsb()[0])
 
 
 def fit_inputs(x: np.ndarray, weight: np.ndarray) -> Quantiser:

@@ -60,6 +60,9 @@ Tap = Callable[[str, int, np.ndarray], None]
 # (logits [batch, head, query, key], mask, layer) -> probabilities, floating point of logits' shape,
 # 0 where masked. The mask is bool, broadcastable to logits; a row has a key that counts.
 Softmax = Callable[[np.ndarray, np.ndarray, int], np.ndarray]
+# (queries, keys, values, mask, layer) -> context: floating point [batch, head, token, channel], the
+# mask as above. Scores and softmax are inside it.
+Attention = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray, int], np.ndarray]
 # (x [batch, token, 384], n) -> LayerNorm n of x, n in NORM_INPUTS' order, of x's shape and dtype.
 Norm = Callable[[np.ndarray, int], np.ndarray]
 
@@ -209,10 +212,12 @@ class MiniLM:
         softmax: Softmax | None = None,
         norm: Norm | None = None,
         products: Products | None = None,
+        attention: Attention | None = None,
     ) -> np.ndarray:
         """Return token embeddings [batch, token, 384] of ids [batch, token] under the mask (bool).
 
-        `softmax`, `norm` and `products` stand in for the float functions, those of all layers.
+        `softmax`, `norm` and `products` stand in for the float functions, those of all layers;
+        `attention` for what is between queries, keys, values and context, softmax and products.
         `tap(name, layer, array)` is called with each of these as it is computed; the array is the
         model's own, so a tap copies what it keeps:
 
@@ -234,7 +239,9 @@ class MiniLM:
         hidden = norm(hidden, 0)
         for layer in range(LAYERS):
             at = f"encoder.layer.{layer}"
-            context = self._attention(layer, hidden, attention_mask, tap, softmax, products)
+            context = self._attention(
+                *(layer, hidden, attention_mask, tap, softmax, products, attention)
+            )
             hidden = hidden + self._linear(f"{at}.attention.output.dense", context, products)
             tap("attention_norm_input", layer, hidden)
             hidden = norm(hidden, 2 * layer + 1)
@@ -266,6 +273,7 @@ class MiniLM:
         tap: Tap,
         probabilities: Softmax,
         products: Products,
+        attention: Attention | None,
     ) -> np.ndarray:
         batch, tokens, width = hidden.shape
         at = f"encoder.layer.{layer}.attention.self"
@@ -275,11 +283,15 @@ class MiniLM:
             .transpose(0, 2, 1, 3)
             for part in ("query", "key", "value")
         )
-        logits = products.attention(f"{at}.logits", query, key.transpose(0, 1, 3, 2))
-        logits = logits / hidden.dtype.type(math.sqrt(width // HEADS))
-        tap("attention_logits", layer, logits)
-        shares = probabilities(logits, attention_mask[:, None, None, :], layer)
-        context = products.attention(f"{at}.context", shares, value)
+        mask = attention_mask[:, None, None, :]
+        if attention is None:
+            logits = products.attention(f"{at}.logits", query, key.transpose(0, 1, 3, 2))
+            logits = logits / hidden.dtype.type(math.sqrt(width // HEADS))
+            tap("attention_logits", layer, logits)
+            shares = probabilities(logits, mask, layer)
+            context = products.attention(f"{at}.context", shares, value)
+        else:
+            context = attention(query, key, value, mask, layer)
         return context.transpose(0, 2, 1, 3).reshape(batch, tokens, width)
 
     def _linear(self, name: str, x: np.ndarray, products: Products) -> np.ndarray:

@@ -212,29 +212,23 @@ def measure(
     base = None if pairs.gold is None else spearman(exact, pairs.gold)
     nothing = None if base is None else 0.0
     results = [Result("FP32", base, nothing, None, 100.0, 1.0, told.seconds, 0.0)]
-    calibrated = minilm_units.Calibrated(model, minilm_units.sample(model, calibration, seed))
+    calibrated = _calibrated(model, calibration, seed, in_int8)
     reference = exact
     if in_int8:
-        seen = int8.Recorder(
-            -(-int8.ROWS // len(list(minilm_units.batches(model, calibration)))), seed
-        )
-        minilm_units.embed(model, calibration, products=seen)
-        products_of = int8.Calibration(seen, minilm.NORM_READERS).products
         methods = [minilm_units.Method(W8A8), *methods]
     for place, method in enumerate(methods, 1):
         what = f"[{place}/{len(methods)}] {method.name}"
         start = time.perf_counter()
-        softmax, norm = calibrated.softmax(method), calibrated.norm(method)
-        products = products_of(softmax, norm) if in_int8 else None
+        parts = calibrated.parts(method)
         calibration_s = time.perf_counter() - start
         told = _Told(what, count, progress)
-        embeddings = minilm_units.embed(model, pairs.sentences, softmax, norm, told, products)
+        embeddings = minilm_units.embed(model, pairs.sentences, progress=told, **parts)
         seconds = told.seconds
         progress(f"{what}: {calibration_s + seconds:.1f} s")
         through = None
         if instances and method.has_unit:
             through, embeddings = _by_rtl(
-                *(model, pairs.sentences, (softmax, norm), products, embeddings, instances),
+                *(model, pairs.sentences, parts, embeddings, instances),
                 lambda line, what=what: progress(f"{what}, RTL: {line}"),
             )
         cosines = pairs.cosines(embeddings)
@@ -245,6 +239,7 @@ def measure(
             figures = (score, lost, bootstrap(pairs.gold, reference, cosines, seed))
         near = float(np.vecdot(embeddings, float_embeddings).mean())
         rank = spearman(cosines, exact)
+        softmax = parts["softmax"]
         share = softmax.saturated if isinstance(softmax, UnitSoftmax) else None
         times = (seconds, calibration_s)
         results.append(Result(method.name, *figures, rank, near, *times, through, share))
@@ -253,24 +248,36 @@ def measure(
     return results
 
 
+def _calibrated(
+    model: minilm.MiniLM, sentences: Sequence[str], seed: int, in_int8: bool
+) -> minilm_units.Calibrated:
+    """Return methods calibrated on sentences, for float or int8 products."""
+    products = None
+    if in_int8:
+        rows = -(-int8.ROWS // len(list(minilm_units.batches(model, sentences))))
+        seen = int8.Recorder(rows, seed)
+        minilm_units.embed(model, sentences, products=seen)
+        products = int8.Calibration(seen, minilm.NORM_READERS)
+    return minilm_units.Calibrated(model, minilm_units.sample(model, sentences, seed), products)
+
+
 def _by_rtl(
     model: minilm.MiniLM,
     sentences: Sequence[str],
-    parts: Sequence[Callable | None],
-    products: minilm.Products | None,
+    parts: Mapping[str, Callable | minilm.Products | None],
     want: np.ndarray,
     instances: int,
     progress: Callable[[str], None],
 ) -> tuple[ThroughRtl, np.ndarray]:
     """Return how the RTL's embeddings differ from those of the models, `want`, and themselves."""
     with ByRtl(instances) as engine:
-        by_rtl = list(parts)
-        for place, part in enumerate(parts):
-            if isinstance(part, (UnitSoftmax, UnitNorm)):
+        by_rtl = dict(parts)
+        for name, part in parts.items():
+            if isinstance(part, (UnitSoftmax, UnitNorm, int8.Tiled)):
                 engine.start(part.unit, part.parameters)  # a build is not counted
-                by_rtl[place] = replace(part, engine=engine)
+                by_rtl[name] = replace(part, engine=engine)
         told = _Told("", len(sentences), progress)
-        got = minilm_units.embed(model, sentences, *by_rtl, told, products)
+        got = minilm_units.embed(model, sentences, progress=told, **by_rtl)
         seconds = told.seconds
     # Bits, not values: 0 and -0 are two, and NaN is one.
     other_bits = int((got.view(np.uint32) != want.view(np.uint32)).sum())
@@ -326,7 +333,7 @@ def by_layer(
     """
     model = minilm.MiniLM()
     exact = minilm_units.embed(model, pairs.sentences)
-    calibrated = minilm_units.Calibrated(model, minilm_units.sample(model, calibration, seed))
+    calibrated = _calibrated(model, calibration, seed, False)
     softmax, norm = calibrated.softmax(method), calibrated.norm(method)
     runs: list[tuple[str, str, _Only]] = []
     if softmax is not None:
@@ -375,7 +382,7 @@ class Documents:
     """A method on documents of about so many tokens, against the float model.
 
     fidelity, cosine: as in `Result`, over all pairs of documents. row_sum: mean sum of a row of
-    attention, over all layers, heads and tokens.
+    attention, over all layers, heads and tokens; NaN where no row is ever whole.
     """
 
     method: str
@@ -411,19 +418,23 @@ def by_length(
     methods: Sequence[minilm_units.Method],
     seed: int = SEED,
     progress: Callable[[str], None] = lambda _: None,
+    in_int8: bool = False,
 ) -> list[Documents]:
-    """Return what methods do to documents of TOKENS, joined of sentences. Raises UserError."""
+    """Return what methods do to documents of TOKENS, joined of sentences. Raises UserError.
+
+    in_int8: the products, too, which alone are then the first method.
+    """
     model = minilm.MiniLM()
     fits = [one for one in sentences if len(one.split()) < min(TOKENS) // 2]
     texts = {tokens: join(fits, model, tokens, seed) for tokens in TOKENS}
-    calibrated = minilm_units.Calibrated(model, minilm_units.sample(model, calibration, seed))
+    calibrated = _calibrated(model, calibration, seed, in_int8)
     exact = {tokens: minilm_units.embed(model, some) for tokens, some in texts.items()}
     lines = []
-    for method in methods:
-        softmax, norm = calibrated.softmax(method), calibrated.norm(method)
+    for method in [*[minilm_units.Method(W8A8)] * in_int8, *methods]:
+        parts = calibrated.parts(method)
         for tokens, some in texts.items():
-            summed = _Summed(softmax or minilm.float_softmax)
-            got = minilm_units.embed(model, some, summed, norm)
+            summed = _Summed(parts["softmax"] or minilm.float_softmax)
+            got = minilm_units.embed(model, some, **{**parts, "softmax": summed})
             pairs = all_pairs(some)
             fidelity = spearman(pairs.cosines(got), pairs.cosines(exact[tokens]))
             cosine = float(np.vecdot(got, exact[tokens]).mean())
@@ -440,8 +451,8 @@ class _Summed:
 
     @property
     def mean(self) -> float:
-        """Of the rows so far."""
-        return self._total / self._rows
+        """Of the rows so far, NaN of none."""
+        return self._total / self._rows if self._rows else float("nan")
 
     def __call__(self, logits: np.ndarray, mask: np.ndarray, layer: int) -> np.ndarray:
         shares = self._softmax(logits, mask, layer)
@@ -518,27 +529,32 @@ def document_cells(lines: Sequence[Documents]) -> list[list[str]]:
     return [
         [
             *(one.method, str(one.tokens), f"{one.fidelity:.2f}"),
-            *(f"{one.cosine:.5f}", f"{one.row_sum:.3f}"),
+            *(f"{one.cosine:.5f}", "-" if np.isnan(one.row_sum) else f"{one.row_sum:.3f}"),
         ]
         for one in lines
     ]
 
 
-def chosen(name: str, rtl: bool = False, joined: bool = False) -> list[minilm_units.Method]:
+def chosen(
+    name: str, rtl: bool = False, joined: bool = False, in_int8: bool = False
+) -> list[minilm_units.Method]:
     """Return the method of this name, else those that have it in theirs. Raises UserError.
 
     Without a name, all of them, with `rtl` the key ones, and with `joined` those of a softmax unit
-    alone, with an F a head and no gain.
+    alone, with an F a head and no gain. Those of int32 scores only with `in_int8`.
     """
+    every = [one for one in minilm_units.METHODS if in_int8 or not one.of_scores]
     if joined and not name:
-        alone = [one for one in minilm_units.METHODS if one.has_unit and one.norm is None]
-        return [one for one in alone if one.softmax.by == "head" and not one.softmax.gain]
+        alone = [one for one in every if one.has_unit and one.norm is None]
+        return [one for one in alone if one.softmax.by != "layer" and not one.softmax.gain]
     if rtl and not name:
-        return [one for one in minilm_units.METHODS if one.key]
-    exactly = [one for one in minilm_units.METHODS if one.name == name]
-    methods = exactly or [one for one in minilm_units.METHODS if name in one.name]
+        return [one for one in every if one.key]
+    exactly = [one for one in every if one.name == name]
+    methods = exactly or [one for one in every if name in one.name]
+    if not methods and any(name in one.name for one in minilm_units.METHODS):
+        raise UserError(f"methods with {name!r} take scores of int8 products: give PRODUCTS=int8")
     if not methods:
-        named = "; ".join(one.name for one in minilm_units.METHODS)
+        named = "; ".join(one.name for one in every)
         raise UserError(f"no method's name has {name!r} in it; there are: {named}")
     without = [one.name for one in methods if not one.has_unit]
     if rtl and without:

@@ -26,7 +26,8 @@ from softnorm.units.rexp import REXP
 from softnorm.units.softmax import SoftmaxUnit
 from softnorm.units.unit import Parameters, Unit
 
-from . import advice, minilm
+from ..errors import UserError
+from . import advice, int8, minilm
 from .stand_in import (
     FittedNorm,
     UnitNorm,
@@ -70,6 +71,7 @@ def embed(
     norm: minilm.Norm | None = None,
     progress: Callable[[int], None] = lambda _: None,
     products: minilm.Products | None = None,
+    attention: minilm.Attention | None = None,
 ) -> np.ndarray:
     """Return the sentences' embeddings [sentences, 384] of unit length.
 
@@ -77,7 +79,7 @@ def embed(
     """
     out, done = np.empty((len(sentences), minilm.WIDTH), np.float32), 0
     for places, ids, mask in batches(model, sentences):
-        tokens = model.forward(ids, mask, softmax=softmax, norm=norm, products=products)
+        tokens = model.forward(ids, mask, None, softmax, norm, products, attention)
         out[places] = minilm.sentence_embedding(tokens, mask)
         done += len(places)
         progress(done)
@@ -316,7 +318,9 @@ def _fit_steps(z: np.ndarray, slope: np.ndarray, octaves: int) -> np.ndarray:
 class SoftmaxPart:
     """A unit in the place of softmax: parameters over its defaults, and settings.
 
-    by: "layer" or "head", what has an F of its own; gain: whether heads have gains (`fit_softmax`).
+    by: "layer" or "head", what has an F of its own, or "scores": int32 scores of int8 products go
+    in as they are, with a scale of each head. gain: whether heads have gains (`fit_softmax`). tile:
+    keys of a tile, with by = "scores"; 0: whole rows.
     """
 
     unit: SoftmaxUnit
@@ -324,6 +328,7 @@ class SoftmaxPart:
     settings: Mapping[str, int] = field(default_factory=dict)
     by: str = "head"
     gain: bool = False
+    tile: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -361,12 +366,26 @@ class Method:
         """Whether any of it is hardware."""
         return isinstance(self.softmax, SoftmaxPart) or self.norm is not None
 
+    @property
+    def of_scores(self) -> bool:
+        """Whether it takes int32 scores, which only int8 products have."""
+        return isinstance(self.softmax, SoftmaxPart) and self.softmax.by == "scores"
+
 
 _PAPER = SoftmaxPart(E2SOFTMAX, settings={"fmt": 0})
 _FINE = SoftmaxPart(E2SOFTMAX, {"DIV_BITS": 3, "EXP_FRAC": 1}, {"fmt": 1})
 _REXP, _LUT2D = SoftmaxPart(REXP), SoftmaxPart(LUT2D)
 _REXP_GAIN = SoftmaxPart(REXP, gain=True)
+_WIDE = {"IN_W": 32, "SCALE": 1}
+_FINE_WIDE = {**_FINE.parameters, **_WIDE}
+_SCORES = SoftmaxPart(E2SOFTMAX, _WIDE, {"fmt": 0}, by="scores")
+_FINE_SCORES = SoftmaxPart(E2SOFTMAX, _FINE_WIDE, {"fmt": 1}, by="scores")
+# Of few lanes, so that most rows have more than one tile.
+_FEW = {**_FINE_WIDE, "LANES": 8}
+_ROWS = SoftmaxPart(E2SOFTMAX, _FEW, {"fmt": 1}, by="scores")
+_TILES = SoftmaxPart(E2SOFTMAX, {**_FEW, "BLOCKS": 1, "FORMATS": 1}, by="scores", tile=8)
 _NORM, _NORM3 = NormPart(), NormPart({"CMP_RANGES": 3})
+_NORM_EXACT = NormPart(advice.SQUARES)
 _BY_INPUTS = NormPart(by_outputs=False)
 _FINE_NAME = "E2Softmax DIV_BITS=3 EXP_FRAC=1 row-scaled"
 
@@ -374,6 +393,10 @@ METHODS = (
     Method("E2Softmax, F a layer", SoftmaxPart(E2SOFTMAX, settings={"fmt": 0}, by="layer")),
     Method("E2Softmax", _PAPER),
     Method(_FINE_NAME, _FINE),
+    Method("E2Softmax IN_W=32 SCALE=1", _SCORES),
+    Method(f"{_FINE_NAME} IN_W=32 SCALE=1", _FINE_SCORES),
+    Method(f"{_FINE_NAME} IN_W=32 SCALE=1 LANES=8", _ROWS, key=True),
+    Method(f"{_FINE_NAME} IN_W=32 SCALE=1 LANES=8, tiles of 8 keys", _TILES, key=True),
     Method("REXP", _REXP),
     Method("REXP, gain a head", _REXP_GAIN),
     Method("2D-LUT", _LUT2D),
@@ -381,10 +404,12 @@ METHODS = (
     Method("AILayerNorm, by inputs", norm=_BY_INPUTS),
     Method("AILayerNorm", norm=_NORM),
     Method("AILayerNorm CMP_RANGES=3", norm=_NORM3),
+    Method("AILayerNorm EXACT_SQ=1", norm=_NORM_EXACT),
     Method("E2Softmax and AILayerNorm, by inputs", _PAPER, _BY_INPUTS),
     Method("E2Softmax and AILayerNorm", _PAPER, _NORM, key=True),
     Method(f"{_FINE_NAME} and AILayerNorm", _FINE, _NORM),
     Method(f"{_FINE_NAME} and AILayerNorm CMP_RANGES=3", _FINE, _NORM3, key=True),
+    Method(f"{_FINE_NAME} IN_W=32 SCALE=1 and AILayerNorm EXACT_SQ=1", _FINE_SCORES, _NORM_EXACT),
     Method("REXP and AILayerNorm", _REXP, _NORM, key=True),
     Method("REXP, gain a head, and AILayerNorm", _REXP_GAIN, _NORM),
     Method("2D-LUT and AILayerNorm", _LUT2D, _NORM, key=True),
@@ -394,17 +419,51 @@ METHODS = (
 
 
 class Calibrated:
-    """Methods calibrated on one set of samples; what two methods share is calibrated once."""
+    """Methods calibrated on one set of samples; what two methods share is calibrated once.
 
-    def __init__(self, model: minilm.MiniLM, samples: Samples):
-        self._model, self._samples = model, samples
+    products: int8 ones for all of them, None for float ones.
+    """
+
+    def __init__(
+        self, model: minilm.MiniLM, samples: Samples, products: int8.Calibration | None = None
+    ):
+        self._model, self._samples, self._products = model, samples, products
         self._known: dict[object, object] = {}
 
+    def parts(self, method: Method) -> dict[str, Callable | minilm.Products | None]:
+        """Return what stands in, as `embed` takes it: softmax, norm, products, attention."""
+        softmax, norm = self.softmax(method), self.norm(method)
+        products = self._products and self._products.products(softmax, norm)
+        return {
+            "softmax": softmax,
+            "norm": norm,
+            "products": products,
+            "attention": self._attention(method),
+        }
+
+    def _attention(self, method: Method) -> int8.Tiled | None:
+        part = method.softmax
+        if not isinstance(part, SoftmaxPart) or not part.tile:
+            return None
+        return self._int8(method).tiled(part.unit, part.unit.resolve(part.parameters), part.tile)
+
+    def _int8(self, method: Method) -> int8.Calibration:
+        if self._products is None:
+            raise UserError(f"{method.name} takes scores of int8 products: give PRODUCTS=int8")
+        return self._products
+
     def softmax(self, method: Method) -> UnitSoftmax | minilm.Softmax | None:
-        """Return what stands in for the softmax, None for the float one."""
+        """Return what stands in for the softmax, None for the float one, and for attention."""
         part = method.softmax
         if not isinstance(part, SoftmaxPart):
             return part
+        if part.tile:
+            return None
+        if part.by == "scores":
+            parameters, steps = part.unit.resolve(part.parameters), self._int8(method).logits
+            return UnitSoftmax(
+                *(part.unit, parameters, None, part.settings), saturated=0.0, step=steps
+            )
         if part not in self._known:
             given = (part.unit, part.parameters, part.settings)
             seen = (self._samples.logits, self._samples.mask)

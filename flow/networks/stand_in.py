@@ -25,6 +25,7 @@ from softnorm.units.unit import Outputs, Parameters, Rows, Unit
 
 from ..build.bulk import bulk_build
 from ..bulk import rtl
+from ..errors import UserError
 from . import advice
 
 # (unit, all of its parameters, rows) -> outputs: what a unit makes of rows.
@@ -99,22 +100,24 @@ def is_softmax(unit: Unit) -> bool:
 class UnitSoftmax:
     """A `minilm.Softmax`: logits to int8, through the unit, and back.
 
-    parameters: all of them (`Unit.resolve`). frac: F, integers [layers] or [layers, heads].
-    settings: the others. engine: what runs the rows. offset: what a head's logits are less, real
-    [layers, heads], None for 0: the constant of a requantiser, by which no softmax changes. gain:
-    what a head's outputs are multiplied by, [layers, heads], None for 1. It is no hardware: a
-    network has it in the weights behind, in the rows that take the head's values. saturated: share
-    of the logits of calibration at an end of int8, NaN without calibration.
+    parameters: all of them (`Unit.resolve`). frac: F, integers [layers] or [layers, heads]; None
+    with step, real [layers, heads]: what a whole number is worth that goes in as it is, in a build
+    of any scale. settings: the others. engine: what runs the rows. offset: what a head's logits are
+    less, real [layers, heads], None for 0: the constant of a requantiser, by which no softmax
+    changes. gain: what a head's outputs are multiplied by, [layers, heads], None for 1. It is no
+    hardware: a network has it in the weights behind, in the rows that take the head's values.
+    saturated: share of the logits of calibration at an end of int8, NaN without calibration.
     """
 
     unit: SoftmaxUnit
     parameters: Parameters
-    frac: np.ndarray
+    frac: np.ndarray | None
     settings: Mapping[str, int] = field(default_factory=dict)
     engine: Engine = by_model
     offset: np.ndarray | None = None
     gain: np.ndarray | None = None
     saturated: float = float("nan")
+    step: np.ndarray | None = None
 
     def quantise(
         self, logits: np.ndarray, mask: np.ndarray, layer: int
@@ -127,6 +130,9 @@ class UnitSoftmax:
             logits = logits - np.reshape(self.offset[layer], (-1, 1, 1)).astype(logits.dtype)
         if not mask.all():
             logits = np.where(mask, logits, 0)
+        if self.step is not None:
+            step = np.reshape(self.step[layer], (-1, 1, 1))
+            return self.unit.scores(self.parameters, logits, step)
         return self.unit.quantise(logits, np.reshape(self.frac[layer], (-1, 1, 1)))
 
     def __call__(self, logits: np.ndarray, mask: np.ndarray, layer: int) -> np.ndarray:
@@ -144,7 +150,8 @@ class UnitSoftmax:
             settings={**self.settings, **of_rows},
         )
         outputs = self.engine(self.unit, self.parameters, rows)
-        real = self.unit.to_real(self.parameters, outputs).reshape(logits.shape)
+        real = self.unit.to_real(self.parameters, outputs, settings=rows.settings)
+        real = real.reshape(logits.shape)
         if self.gain is not None:
             real = real * self.gain[layer][:, None, None]
         return real.astype(logits.dtype)
@@ -169,8 +176,15 @@ def fit_softmax(
     each head has one, with which its rows sum to 1 on average. names: of the layers, for warnings.
 
     Warns (`advice.CalibrationWarning`) if a head's rows sum to far from 1, or do not fit int8.
+    Raises UserError for a build of any scale, which has no F.
     """
     parameters = unit.resolve(parameters)
+    if any(setting.name == "mult" for setting in unit.settings(parameters)):
+        build = " ".join([unit.name, *_words(unit, parameters, settings)])
+        raise UserError(
+            f"{build} has no F to calibrate: its scale is that of the scores; leave SCALE out for "
+            "logits of floating point"
+        )
     layers, heads = len(logits), len(logits[0])
     masks = np.broadcast_to(mask, logits[0].shape).transpose(1, 0, 2)[:, :, None]
     counted = masks.sum(axis=3)[:, :, 0]  # [rows, heads]

@@ -152,7 +152,7 @@ def of_network(name: str, units: Iterable[Unit] = ()) -> str:
 
 
 def of_reach() -> str:
-    """Of what figures over lengths and means depend on: models, calibration, measurement."""
+    """Of what figures over lengths, means, scales depend on: models, calibration, measurement."""
     files = ["flow/accuracy/reach.py", "flow/networks/stand_in.py", "models/quantise.py"]
     return sources.digest([ROOT / name for name in files], models())
 

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+from softnorm.models import reference
 from softnorm.models.e2softmax import E2Softmax
 from softnorm.units import ROW_UNITS, UNITS
 from softnorm.units.unit import Unit, Variant
@@ -31,7 +32,7 @@ from ..paths import ROOT
 from ..ppa import store
 from ..ppa.compare import pairs
 from ..sim.report import table_bytes
-from . import figures, kept, markers, sentences
+from . import builds, figures, kept, markers, sentences
 
 SIZE = (32, 1024)  # LANES, MAX_LEN of the units' defaults
 OLDER = "older"
@@ -76,6 +77,7 @@ TABLES = {
     "minilm": f"NETWORK=minilm {_STSB}",
     "minilm int8": f"NETWORK=minilm PRODUCTS=int8 {_STSB}",
     "minilm documents": f"NETWORK=minilm DOCUMENTS=1 {_STSB}",
+    "minilm int8 documents": f"NETWORK=minilm PRODUCTS=int8 DOCUMENTS=1 {_STSB} ONLY=LANES=8",
     "minilm rtl": f"NETWORK=minilm RTL=1 {_STSB}",
     "minilm layers": "NETWORK=minilm LAYERS=1 STSB=sts-dev.tsv "
     "ONLY='E2Softmax DIV_BITS=3 EXP_FRAC=1 row-scaled and AILayerNorm CMP_RANGES=3'",
@@ -91,7 +93,7 @@ def _network(words: str) -> Table:
 
 def _tables() -> dict[str, Table]:
     every = {name: _network(words) for name, words in TABLES.items()}
-    for name in ("lengths", "means"):
+    for name in ("lengths", "means", "scales"):
         every[name] = Table(kept.REACH, f"make accuracy {name.upper()}=1", kept.of_reach)
     every["bulk"] = Table(kept.FIGURES, kept.BULK, lambda: kept.of_bulk(ROW_UNITS.values()))
     every["pytorch"] = Table(kept.FIGURES, PYTORCH, lambda: None)
@@ -255,6 +257,8 @@ class Made:
         lines, older = [], []
         for one in store.load(self.folder).cells:
             found = one.figures
+            if {*found.parameters} & {*unit.features}:
+                continue
             if found.unit == unit.name and store.size(found) == SIZE:
                 options = [str(found.parameters[name]) for name in ("DIV_BITS", "EXP_FRAC")]
                 area = [f"{found.logic:,.0f}", f"{found.with_sram:,.0f}"]
@@ -282,6 +286,57 @@ class Made:
         ]
         titles = ["785 logits per row", "mean sum of a row's outputs, linear", "row-scaled"]
         return _markdown(titles, lines)
+
+    def scale_example(self) -> str:
+        """Logits at a scale that is no power of two, by the models."""
+        x, step = np.array([[127, 117, 107, 97]], np.int8), 0.1
+        fine = {"DIV_BITS": 4, "EXP_FRAC": 1}
+        lines = [["exact softmax", *_of_256(reference.softmax(x * step))]]
+        lines.append(["exact softmax at 2^-3, the nearest", *_of_256(reference.softmax(x / 8))])
+        for given in ({}, fine):
+            words = " ".join(["E2Softmax", *(f"{name}={value}" for name, value in given.items())])
+            nearest = E2Softmax(**given)(x, frac=3, fmt=1)
+            unit = E2Softmax(**given, SCALE=1)
+            scaled = unit(x, **unit.scale_of(step), fmt=1)
+            lines.append([f"{words}, F = 3", *_of_256(nearest.to_real())])
+            lines.append([f"{words} SCALE=1", *_of_256(scaled.to_real())])
+        return _markdown(["probabilities, by 1/256", *map(str, x[0])], lines)
+
+    def scales(self) -> str:
+        """Mean errors of the shipped rows at other scales, by their ratio to a power of two."""
+        one, _ = self.table("scales")
+        shown = {}
+        for build in SCALE_BUILDS:
+            for more, words in (("", "nearest power of two"), ("SCALE=1 ", "SCALE=1")):
+                head, _, fmt = build.rpartition(" ")
+                shown[f"{head} {more}{fmt}"] = [_named(build), words]
+        found = {name: {} for name in shown}
+        for cells in one.lines:
+            line = dict(zip(one.titles, cells, strict=True))
+            if line["build"] in found:
+                found[line["build"]][line["ratio"]] = line["mean abs"]
+        ratios = [f"{ratio:g}" for ratio in reach.RATIOS]
+        lines = [[*shown[name], *(of[ratio] for ratio in ratios)] for name, of in found.items()]
+        return _markdown(["build", "scale", *ratios], lines) + self._by("scales")
+
+    def builds(self) -> str:
+        """Which build to take where."""
+
+        def number(table: str, first: tuple[str, ...], column: str) -> str:
+            if table == "accuracy":
+                return self._mean_error(*first)
+            one, older = self.table(table)
+            return f"{one.row(*first)[column]}{f' ({OLDER})' * older}"
+
+        return _markdown(builds.TITLES, builds.table(number, store.load(self.folder)))
+
+    def _mean_error(self, build: str) -> str:
+        """The mean absolute error of a build on the shipped tensors."""
+        for result in kept_results(self.folder):
+            for line in result.lines:
+                if digits_accuracy.label(result.unit, line.variant) == build:
+                    return tables.figure(line.figures["mean_abs_error"])
+        raise UserError(f"docs/{tables.FIGURES} has no figures of {build}")
 
     def lengths(self, columns: Sequence[str], builds: Collection[str] = ()) -> str:
         """Figures of rows of normal logits, over their length; of all builds without `builds`."""
@@ -388,6 +443,7 @@ def _digits(made: Made, table: str, wanted: Sequence[str]) -> str:
 
 _FINE = "E2Softmax DIV_BITS=3 EXP_FRAC=1 row-scaled"
 _MINILM = {name: name for name in ("method", "STS-B", "lost", "95 %", "fidelity", "cosine")}
+_DOCUMENTS = {name: name for name in ("method", "tokens", "fidelity", "cosine", "mean sum")}
 _BEST = "e2softmax DIV_BITS=4 EXP_FRAC=1 fmt=1"
 # Builds that the plot over lengths has, with their names there: each unit's own, and what to take.
 LENGTH_BUILDS = {
@@ -399,9 +455,16 @@ LENGTH_BUILDS = {
     "softermax": "Softermax",
     "exact_softmax": "Exact softmax",
 }
+SCALE_BUILDS = (
+    "e2softmax DIV_BITS=1 EXP_FRAC=0 fmt=0",
+    "e2softmax DIV_BITS=1 EXP_FRAC=0 fmt=1",
+    advice.RECOMMENDED,
+    _BEST,
+)
 MEAN_BUILDS = {
     "ailayernorm CMP_RANGES=2": "AILayerNorm",
     "ailayernorm CMP_RANGES=3": "AILayerNorm CMP_RANGES=3",
+    "ailayernorm EXACT_SQ=1": "AILayerNorm EXACT_SQ=1",
     "nnlut_layernorm": "NN-LUT LayerNorm",
     "exact_layernorm": "Exact LayerNorm",
 }
@@ -439,14 +502,19 @@ BLOCKS: dict[str, Callable[[Made], str]] = {
     "units": Made.units,
     "e2softmax options": Made.options,
     "level rows": Made.level_rows,
+    "scale example": Made.scale_example,
+    "scales": Made.scales,
+    "builds": Made.builds,
     "digits": lambda made: _digits(
         made,
         "digits",
         [
             *("float + float", "e2softmax DIV_BITS=1 EXP_FRAC=0 fmt=0", _BEST),
-            *("float + ailayernorm CMP_RANGES=2 rms=0", "float + nnlut_layernorm"),
+            "e2softmax DIV_BITS=3 EXP_FRAC=1 FORMATS=1 fmt=1 s7=1",
+            *("float + ailayernorm CMP_RANGES=2 rms=0", "float + ailayernorm EXACT_SQ=1 rms=0"),
+            "float + nnlut_layernorm",
             *("float + exact_layernorm rms=0", "e2softmax + ailayernorm"),
-            *(f"{_BEST} + ailayernorm CMP_RANGES=3 rms=0", "rexp W=8", "lut2d W=8", "softermax"),
+            *(f"{_BEST} + ailayernorm EXACT_SQ=1 rms=0", "rexp W=8", "lut2d W=8", "softermax"),
             *("exact_softmax", "rexp W=2", "lut2d W=2", "uniform", "one-hot"),
         ],
     ),
@@ -455,14 +523,14 @@ BLOCKS: dict[str, Callable[[Made], str]] = {
         "digits int8",
         [
             *("e2softmax DIV_BITS=1 EXP_FRAC=0 fmt=0", "float + ailayernorm CMP_RANGES=2 rms=0"),
-            *("e2softmax + ailayernorm", f"{_BEST} + ailayernorm CMP_RANGES=3 rms=0"),
+            *("e2softmax + ailayernorm", f"{_BEST} + ailayernorm EXACT_SQ=1 rms=0"),
             *("rexp + ailayernorm", "lut2d + ailayernorm"),
         ],
     ),
     "minilm": lambda made: made.shown("minilm", _MINILM, facts=["pairs", "sentences"]),
     "minilm documents": lambda made: made.shown(
         "minilm documents",
-        {name: name for name in ("method", "tokens", "fidelity", "cosine", "mean sum")},
+        _DOCUMENTS,
         facts=["documents", "calibrated on"],
     ),
     "minilm layers": lambda made: made.shown(
@@ -471,11 +539,16 @@ BLOCKS: dict[str, Callable[[Made], str]] = {
         facts=["pairs"],
     ),
     "minilm rtl": Made.rtl,
+    "minilm int8 documents": lambda made: made.shown("minilm int8 documents", _DOCUMENTS),
     "minilm int8": lambda made: made.shown(
         "minilm int8",
         _MINILM,
         [
-            *("W8A8", "E2Softmax and AILayerNorm", f"{_FINE} and AILayerNorm CMP_RANGES=3"),
+            *("W8A8", "E2Softmax", "E2Softmax IN_W=32 SCALE=1", _FINE, f"{_FINE} IN_W=32 SCALE=1"),
+            f"{_FINE} IN_W=32 SCALE=1 LANES=8",
+            f"{_FINE} IN_W=32 SCALE=1 LANES=8, tiles of 8 keys",
+            *("E2Softmax and AILayerNorm", f"{_FINE} and AILayerNorm CMP_RANGES=3"),
+            f"{_FINE} IN_W=32 SCALE=1 and AILayerNorm EXACT_SQ=1",
             *("REXP and AILayerNorm", "REXP, gain a head, and AILayerNorm"),
             "2D-LUT and AILayerNorm",
         ],
@@ -506,6 +579,11 @@ BLOCKS: dict[str, Callable[[Made], str]] = {
 }
 
 
+def _of_256(probabilities: np.ndarray) -> list[str]:
+    """One row [1, n] of them as whole numbers of 1/256."""
+    return [f"{one:.0f}" for one in np.rint(256 * probabilities[0])]
+
+
 def short(unit: Unit) -> str:
     """A unit's name as the pages have it."""
     name = re.split(r" \(|, a baseline|:", unit.title)[0]
@@ -519,6 +597,11 @@ def latency(unit: Unit, least: int) -> str:
 
 def frontier_points(folder: Path = kept.DOCS) -> list[frontier.Point]:
     """The points of the frontier, errors as docs/accuracy.json has them."""
+    return frontier.points(kept_results(folder))
+
+
+def kept_results(folder: Path = kept.DOCS) -> list[tables.Measured]:
+    """What docs/accuracy.json has, without the errors of elements."""
     kept_ = json.loads((folder / tables.FIGURES).read_text(encoding="utf-8"))
     results = []
     for unit in ROW_UNITS.values():
@@ -531,7 +614,7 @@ def frontier_points(folder: Path = kept.DOCS) -> list[frontier.Point]:
             )
         ]
         results.append(tables.Measured(unit, 0, 0, tuple(lines)))
-    return frontier.points(results)
+    return results
 
 
 def digits_row(digits: kept.Kept, unit: Unit, variant: Variant) -> dict[str, str]:

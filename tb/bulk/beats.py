@@ -90,9 +90,13 @@ class RtlOutputs(Outputs):
     beats: int = 0
     clocks: int = 0
 
-    def to_real(self, step: float | np.ndarray | None = None) -> np.ndarray:
+    def to_real(
+        self,
+        step: float | np.ndarray | None = None,
+        settings: Mapping[str, int | np.ndarray] | None = None,
+    ) -> np.ndarray:
         """What the outputs are worth: `Unit.to_real`."""
-        return self.unit.to_real(self.parameters, self, step)
+        return self.unit.to_real(self.parameters, self, step, settings)
 
 
 def _lane_bits(lanes: np.ndarray) -> np.ndarray:

@@ -95,11 +95,13 @@ def test_figures_for_others_are_what_the_models_give(results):
 def test_every_variant_has_a_line(unit, results):
     titles, *lines = tables(accuracy.page(results))[unit.title]
     assert len(lines) == len(unit.variants)
-    words = {setting.name: setting.words for setting in unit.settings(unit.defaults)}
     for line, variant in zip(lines, unit.variants, strict=True):
         cells = dict(zip(titles, line, strict=True))
-        for name, value in variant.parameters.items():
-            assert cells[name] == str(value)
+        resolved = unit.resolve(variant.parameters)
+        words = {setting.name: setting.words for setting in unit.settings(resolved)}
+        for name, value in {**unit.features, **resolved}.items():
+            assert cells.get(name, str(value)) == str(value)
+        assert {*variant.parameters} <= {*cells}
         for name, value in variant.settings.items():
             assert cells[name] == words[name][value]
     assert len({tuple(line[: titles.index("max abs")]) for line in lines}) == len(lines)
@@ -120,9 +122,9 @@ def test_each_softmax_has_its_long_rows_beside_its_short_ones(results):
 
 
 def test_both_norms_have_lines(results):
-    lines = tables(accuracy.page(results))[UNITS["ailayernorm"].title]
-    kinds = [line[1] for line in lines[1:]]
-    assert kinds.count("LayerNorm") == kinds.count("RMSNorm") == 2
+    titles, *lines = tables(accuracy.page(results))[UNITS["ailayernorm"].title]
+    kinds = [line[titles.index("rms")] for line in lines]
+    assert kinds.count("LayerNorm") == kinds.count("RMSNorm") == 3
 
 
 def test_every_figure_is_explained(results):

@@ -512,6 +512,7 @@ KNOW_UNITS = (
     "flow/networks/advice",
     "flow/networks/flash",
     "flow/networks/minilm",
+    "flow/pages/builds",
     "flow/pages/made",
     "tb/sv/sn_back_checker",  # is bound inside a unit
 )  # what they are for

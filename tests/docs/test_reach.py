@@ -16,10 +16,11 @@ from softnorm.flow.networks import advice, stand_in
 from softnorm.flow.networks.digits_accuracy import label
 from softnorm.flow.pages import kept, made
 from softnorm.flow.paths import ROOT
-from softnorm.models import reference
+from softnorm.models import vectors
 from softnorm.models.ailayernorm import AILayerNorm, Channels, reciprocal
 from softnorm.models.e2softmax import E2Softmax, SoftmaxResult
 from softnorm.models.exact_layernorm import ExactLayerNorm
+from softnorm.tb.stimulus import scenarios
 from softnorm.units import ROW_UNITS, UNITS
 from tests.test_commands import command
 
@@ -166,7 +167,7 @@ def test_the_bias_of_sigma():
         one["figures"]["statistics: std_error_mean"]
         for one in json.loads((ROOT / "docs/accuracy.json").read_text(encoding="utf-8"))
         if one["unit"] == "ailayernorm"
-        and one["parameters"]["CMP_RANGES"] == 2
+        and one["parameters"] == UNITS["ailayernorm"].defaults
         and one["settings"] == {"rms": 0}
     ]
     small = f"{100 * (1 - 1 / (1 + large)):.1f}"
@@ -190,19 +191,48 @@ def test_examples_of_the_pages():
 
 
 def test_the_example_of_a_scale_that_is_no_power_of_two():
-    """0.1 of the logits' unit, by the models, row-scaled; M and S are the closest."""
-    x, finest = np.array([[127, 117, 107, 97]], np.int8), {"DIV_BITS": 4, "EXP_FRAC": 1}
-    mult = round(0.1 * 2 / np.log(2) * 2**9)
-    scaled = E2Softmax(**finest, SCALE=1)(x, mult=mult - 128, shift=9, fmt=1)
-    coarse = E2Softmax(**finest)(x, frac=3, fmt=1)
-    assert scaled.exponent[0] == coarse.exponent[0] == 0
-    exact = np.rint(256 * reference.softmax(0.1 * x, np.ones(x.shape, bool)))[0].astype(int)
-    one, other, right = (
-        ", ".join(map(str, values)) for values in (scaled.out[0], coarse.out[0], exact)
+    """0.1 of the logits' unit: an exact softmax of the right scale, of 2^-3, and the units'."""
+    _, _, *body = made.Made().block("scale example").splitlines()
+    cells = [line.strip("| ").split(" | ") for line in body]
+    found = {name: [*map(int, numbers)] for name, *numbers in cells}
+    right, rough = found.pop("exact softmax"), found.pop("exact softmax at 2^-3, the nearest")
+    assert (right, rough) == ([165, 61, 22, 8], [184, 53, 15, 4])
+    off = {name: np.abs(np.subtract(cells, right)).sum() for name, cells in found.items()}
+    assert len(off) == 4
+    for name, lost in off.items():
+        if name.endswith("F = 3"):
+            assert off[f"{name.removesuffix(', F = 3')} SCALE=1"] < lost / 1.5
+
+
+def test_a_line_of_a_scale_is_what_the_model_gives(monkeypatch):
+    """And with a scale that is rounded to a power of two it is as without SCALE."""
+    unit = UNITS["e2softmax"]
+    rows = scenarios.rows_of(unit, unit.defaults, vectors.load(ROOT / "data" / unit.tensors))
+    builds = [
+        reach.Variant({"DIV_BITS": 3, "EXP_FRAC": 1, **more}, {"fmt": 1})
+        for more in ({}, reach.SCALED)
+    ]
+    kept_ = {(line["build"], line["ratio"]): line for line in lines("SCALES")}
+    got = [reach._scale(unit, build, rows, 1.41) for build in builds]
+    for build, figures in zip(builds, got, strict=True):
+        want = kept_[label(unit, build), "1.41"]
+        assert figures == [want[title] for title in reach.SCALE_TITLES[2:]]
+    real = E2Softmax.scale_of
+    monkeypatch.setattr(
+        E2Softmax, "scale_of", lambda self, step: real(self, np.exp2(np.round(np.log2(step))))
     )
-    words = f"give {one} with DIV_BITS = 4 and EXP_FRAC = 1 (M = {mult}, S = 9); F = 3, the nearest"
-    said = page("docs/units/e2softmax.md")
-    assert f"{words} power of two, gives {other}. An exact softmax gives {right}." in said
+    planted = reach._scale(unit, builds[1], rows, 1.41)
+    assert abs(float(planted[0]) / float(got[0][0]) - 1) < 0.1
+    assert float(got[0][0]) > 5 * float(got[1][0])
+
+
+def test_every_build_of_any_scale_has_every_ratio():
+    found = [(line["build"], line["ratio"]) for line in lines("SCALES")]
+    variants = UNITS["e2softmax"].variants
+    assert len(found) == len({*found}) == 2 * len(variants) * len(reach.RATIOS)
+    builds = {build for build, _ in found}
+    assert {label(UNITS["e2softmax"], one) for one in variants} <= builds
+    assert sum("SCALE=1" in build for build in builds) == len(variants)
 
 
 # --- the command ----------------------------------------------------------------------------------

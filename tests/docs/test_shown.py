@@ -29,7 +29,7 @@ WORK = {
     "ppa": ("flow.ppa.liberty.load", "flow.ppa.page.write", "flow.ppa.fpga.require"),
     "accuracy": (
         *(f"flow.accuracy.{name}" for name in ("tables.measure", "frontier.points")),
-        *(f"flow.accuracy.reach.{name}" for name in ("lengths", "means")),
+        *(f"flow.accuracy.reach.{name}" for name in ("lengths", "means", "scales")),
         *(f"flow.networks.digits_accuracy.{name}" for name in ("measure", "rtl_differs")),
         "flow.networks.minilm_accuracy.find_pairs",
     ),

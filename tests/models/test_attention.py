@@ -24,13 +24,6 @@ UNITS = [E2Softmax(**SIZES), E2Softmax(**SIZES, EXP_FRAC=1, DIV_BITS=4)]
 each = pytest.mark.parametrize("unit", UNITS, ids=["octaves", "half"])
 
 
-def scale_of(unit, step):
-    """The settings of logits in units of `step` nats."""
-    octaves = step * np.log2(np.e) * 2**unit.EXP_FRAC
-    shift = 7 - int(np.floor(np.log2(octaves)))
-    return {"mult": min(127, round(octaves * 2**shift) - 128), "shift": shift}
-
-
 def draw(rng, queries, keys, batch=(), width=8):
     """(q, k, v, step): int8, and the nats of a score of 1."""
     q, k = (
@@ -59,7 +52,7 @@ def whole_rows(unit, scores, mask, scale):
 def test_tiles_against_whole_rows(unit, keys, block):
     """The state bit for bit; the outputs within what the keys' weights differ by."""
     q, k, v, step = draw(np.random.default_rng(keys), 12, keys)
-    scale = scale_of(unit, step)
+    scale = unit.scale_of(step)
     scores = scores_of(q, k)
     state = flash_attention(unit, q, k, v, block=block, **scale)
     whole = whole_rows(unit, scores, None, scale)
@@ -128,7 +121,7 @@ def test_the_checks_see_planted_faults(monkeypatch, fault):
 def test_masks_batches_and_all_masked_rows(unit):
     rng = np.random.default_rng(7)
     q, k, v, step = draw(rng, 5, 100, (2, 3))
-    scale = scale_of(unit, step)
+    scale = unit.scale_of(step)
     mask = rng.random((2, 1, 5, 100)) < 0.7
     mask[0, 0, 1] = False
     mask[0, 0, 2, :64] = False  # whole blocks without a key
@@ -157,7 +150,7 @@ def test_whole_rows_in_other_formats():
     q, k, v, step = draw(rng, 6, 200)
     blocks = UNITS[1]
     bare = E2Softmax(**{**SIZES, "BLOCKS": 0}, EXP_FRAC=1, DIV_BITS=4)
-    scale = scale_of(blocks, step)
+    scale = blocks.scale_of(step)
     want = exact(scores_of(q, k), v, step)
     for fmt in (0, 1, 2):
         out = whole_attention(blocks, q, k, v, fmt=fmt, **scale)
@@ -171,7 +164,7 @@ def test_65536_keys(unit):
     """In tiles, with no more than a few of them in memory, and the state of the whole row."""
     keys, queries = 65536, 2
     q, k, v, step = draw(np.random.default_rng(9), queries, keys, width=4)
-    scale = scale_of(unit, step)
+    scale = unit.scale_of(step)
     tracemalloc.start()
     state = flash_attention(unit, q, k, v, block=2048, **scale)
     peak = tracemalloc.get_traced_memory()[1]

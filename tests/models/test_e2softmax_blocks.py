@@ -5,15 +5,16 @@ Against a scalar model in plain Python, and against itself where one setting has
 another gives. Each check is tried on a model with a planted fault, which it has to see.
 """
 
-import math
 from itertools import pairwise
 
 import numpy as np
 import pytest
 
-from softnorm.flow.paths import ROOT
+from softnorm.flow.bulk.rtl import rows_of
 from softnorm.models import e2softmax
 from softnorm.models.e2softmax import SUM_LIMIT, E2Softmax, SoftmaxResult
+from softnorm.units.e2softmax import E2SOFTMAX
+from softnorm.units.unit import Outputs
 
 from .test_e2softmax import DIV_C, rnd
 
@@ -416,6 +417,65 @@ def test_a_scale_between_powers_of_two():
     assert np.abs(got.to_real() - exact).sum() < np.abs(near.to_real() - exact).sum() / 2
 
 
+STEPS = np.random.default_rng(1).uniform(-30, 4, 500)
+
+
+@pytest.mark.parametrize("half", [0, 1])
+def test_settings_of_any_step_are_the_nearest(half):
+    """M within half a step of 128 to 255; the step of a power of two's 23/16 gives its settings."""
+    unit = E2Softmax(SCALE=1, EXP_FRAC=half)
+    steps = np.exp(STEPS)
+    octaves = steps * (1 + half) * np.log2(np.e)
+    found = unit.scale_of(steps)
+    got = (128 + found["mult"]) * np.ldexp(1.0, -found["shift"])
+    assert (np.abs(got / octaves - 1) <= 1 / 256).all()
+    assert {found["mult"].min(), found["mult"].max()} == {0, 127}
+    papers = unit.scale_of(23 / 16 * np.log(2) * np.ldexp(1.0, -np.arange(8)))
+    assert papers["mult"].tolist() == [56] * 8
+    assert papers["shift"].tolist() == [f + 7 - half for f in range(8)]
+    far = unit.scale_of(1e-30)
+    assert (far["mult"], far["shift"]) == (0, 63)
+    for wrong in (0.0, -1.0, np.nan, np.inf, [1.0, 0.0]):
+        with pytest.raises(ValueError, match="step must be finite and above 0"):
+            unit.scale_of(wrong)
+    with pytest.raises(
+        ValueError, match=r"step must be below (?:177|88\.5), got 200: no M holds it"
+    ):
+        unit.scale_of(200)
+
+
+def test_what_outputs_of_every_format_are_worth():
+    """By the descriptor, which is given fmt and s7 of the rows, as the model has them."""
+    unit, parameters = E2SOFTMAX, E2SOFTMAX.resolve({"FORMATS": 1, "EXP_FRAC": 1})
+    x = np.random.default_rng(1).integers(-40, 41, (8, 30)).astype(np.int8)
+    settings = {"frac": 3, "fmt": np.arange(8) % 4, "s7": np.arange(8) // 4}
+    want = unit.model(**parameters)(x, **settings)
+    outputs = Outputs(want.out, want.exponent)
+    np.testing.assert_array_equal(
+        unit.to_real(parameters, outputs, settings=settings), want.to_real()
+    )
+    for row, fmt in enumerate(settings["fmt"]):  # a byte and 7 bits mean the same
+        right = 1 if fmt < 2 else want.to_real()[row].sum()
+        assert abs(want.to_real()[row].sum() / right - 1) < 0.25
+    planted = unit.to_real(parameters, outputs, settings={**settings, "s7": 0})
+    np.testing.assert_array_equal(planted[4:] * 2, want.to_real()[4:])
+    assert (planted[4:] != want.to_real()[4:]).any()
+    with pytest.raises(ValueError, match="from fmt and s7: give the rows' settings"):
+        unit.to_real(parameters, outputs)
+
+
+def test_figures_of_outputs_of_7_bits_are_of_their_own_step():
+    """Accuracy of a row of 7 bits, and what an output of 0 may stand for there."""
+    unit, parameters = E2SOFTMAX, E2SOFTMAX.resolve({"FORMATS": 1, "EXP_FRAC": 1})
+    x = np.random.default_rng(1).integers(-60, 41, (50, 30)).astype(np.int8)
+    found = {}
+    for s7 in (0, 1):
+        rows = rows_of(unit, parameters, x, settings={"frac": 3, "fmt": 1, "s7": s7})
+        found[s7] = unit.accuracy(parameters, rows, unit.predict(parameters, rows))
+    assert abs(found[1]["row_sum_error_mean"]) < 0.1  # not the half
+    assert found[0]["mean_abs_error"] < found[1]["mean_abs_error"] < 4 * found[0]["mean_abs_error"]
+
+
 def test_long_rows_saturate_where_the_page_says():
     """A second block of equal logits: the state stays at 2^32 - 1, and still ends a row."""
     unit = E2Softmax(LANES=64, MAX_LEN=65536, BLOCKS=1)
@@ -572,17 +632,3 @@ def test_arguments(run, parameters, arguments, error, message):
 def test_a_setting_that_is_off_may_be_tied_low():
     tied = {"mult": 0, "shift": np.zeros(2, int), "s7": 0, "carry_max": 0, "carry_sum": 0}
     assert (E2Softmax()(BYTES, frac=3, **tied).out == E2Softmax()(BYTES, frac=3).out).all()
-
-
-def test_the_example_of_the_page_is_what_the_model_gives():
-    """docs/units/e2softmax.md: logits at a scale that is no power of two."""
-    page = " ".join((ROOT / "docs/units/e2softmax.md").read_text(encoding="utf-8").split())
-    x = np.array([[127, 117, 107, 97]], np.int8)
-    best = {"LANES": 4, "MAX_LEN": 4, "DIV_BITS": 4, "EXP_FRAC": 1}
-    scaled = E2Softmax(**best, SCALE=1)(x, mult=148 - 128, shift=9).out[0]
-    nearest = E2Softmax(**best)(x, frac=3).out[0]
-    exact = np.rint(256 * np.exp(0.1 * x[0]) / np.exp(0.1 * x[0]).sum()).astype(int)
-    assert pytest.approx(0.1 * math.log2(math.e) * 2, rel=0.01) == 148 * 2.0**-9
-    given, power, right = (", ".join(map(str, row)) for row in (scaled, nearest, exact))
-    assert f"at the scale 0.1 give {given} with" in page
-    assert f"nearest power of two, gives {power}. An exact softmax gives {right}." in page

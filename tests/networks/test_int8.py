@@ -6,8 +6,9 @@ import dataclasses
 import numpy as np
 import pytest
 
-from softnorm.flow.networks import digits, digits_accuracy, int8
+from softnorm.flow.networks import digits, digits_accuracy, int8, minilm
 from softnorm.flow.networks.stand_in import UnitSoftmax, by_model
+from softnorm.models.attention import flash_attention
 from softnorm.units import UNITS
 from softnorm.units.unit import Variant
 from tests.test_commands import refused
@@ -227,13 +228,76 @@ def test_a_whole_network_with_units(seen, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("name", "settings", "unit"),
-    [("e2softmax", {"fmt": 0}, 256), ("e2softmax", {"fmt": 1}, 256), ("lut2d", {}, 255)],
+    ("name", "parameters", "settings", "unit"),
+    [
+        ("e2softmax", {}, {"fmt": 0}, 256),
+        ("e2softmax", {}, {"fmt": 1}, 256),
+        ("e2softmax", {"FORMATS": 1}, {"fmt": 1, "s7": 1}, 128),
+        ("lut2d", {}, {}, 255),
+    ],
 )
-def test_what_an_output_of_a_softmax_unit_is_worth(name, settings, unit):
+def test_what_an_output_of_a_softmax_unit_is_worth(name, parameters, settings, unit):
     frac = np.full(2, 3)
-    softmax = UnitSoftmax(UNITS[name], UNITS[name].resolve({}), frac, settings)
+    softmax = UnitSoftmax(UNITS[name], UNITS[name].resolve(parameters), frac, settings)
     assert int8.worth(softmax) == pytest.approx(1 / unit, rel=1e-15)
+
+
+@pytest.fixture(scope="module")
+def heads():
+    """Queries, keys and values [2, 3, 20, 16] of heads of different size, and their products."""
+    rng = np.random.default_rng(1)
+    size = np.array([1, 3, 9])[:, None, None]
+    query, key, value = (rng.normal(size=(2, 3, 20, 16)) * size for _ in range(3))
+    by_head = [side.swapaxes(0, 1).reshape(3, -1, 16) for side in (query, key, value)]
+    return query, key, value, int8.fit_scores(*by_head[:2]), int8.fit_values(by_head[2])
+
+
+WIDE = {"LANES": 4, "MAX_LEN": 32, "IN_W": 32, "SCALE": 1, "EXP_FRAC": 1, "DIV_BITS": 3}
+
+
+def test_scores_go_into_the_unit_as_they_are(heads):
+    """As whole numbers, with the scale of their head."""
+    query, key, _, scores, _ = heads
+    unit, parameters = UNITS["e2softmax"], UNITS["e2softmax"].resolve(WIDE)
+    softmax = UnitSoftmax(unit, parameters, None, {"fmt": 1}, step=scores.logit[None])
+    logits = (scores(query, key.swapaxes(-1, -2)) / 4).astype(np.float32)
+    got = softmax(logits, np.True_, 0)
+    assert len(np.unique(scores.logit)) == 3
+    a = int8._symmetric(query, scores.query)
+    b = int8._symmetric(key, scores.key)
+    whole = (a @ b.swapaxes(-1, -2)).astype(np.int32)
+    assert np.abs(whole).max() > 10000
+    model = unit.model(**parameters)
+    for head, step in enumerate(scores.logit):
+        want = model(whole[1, head], **model.scale_of(step), fmt=1).to_real()
+        np.testing.assert_array_equal(got[1, head], want.astype(np.float32))
+    # A scale that is not the head's is seen.
+    other = UnitSoftmax(unit, parameters, None, {"fmt": 1}, step=scores.logit[None, ::-1])
+    assert (other(logits, np.True_, 0) != got).any()
+
+
+def test_attention_in_tiles_is_the_models_of_these_heads(heads):
+    """Int8 sides, a scale a head, and what a value is worth; a mask of keys."""
+    query, key, value, scores, step = heads
+    unit = UNITS["e2softmax"]
+    parameters = unit.resolve({**WIDE, "BLOCKS": 1, "FORMATS": 1})
+    mask = np.arange(20) < np.array([20, 13])[:, None, None, None]
+    got = int8.Tiled(unit, parameters, 8, [scores], [step])(query, key, value, mask, 0)
+    assert got.shape == value.shape
+    q, k, v = (
+        int8._symmetric(x, by).astype(np.int8)
+        for x, by in ((query, scores.query), (key, scores.key), (value, step))
+    )
+    model = unit.model(**parameters)
+    for head, one in enumerate(scores.logit):
+        scale = model.scale_of(one)
+        state = flash_attention(
+            *(model, q[:, head], k[:, head], v[:, head], mask[:, 0]), block=8, **scale
+        )
+        np.testing.assert_array_equal(got[:, head], state.finish() * step[head])
+    logits = query @ key.swapaxes(-1, -2) / 4
+    exact = minilm.softmax(logits, mask) @ value
+    assert np.corrcoef(got.ravel(), exact.ravel())[0, 1] > 0.99
 
 
 def test_digits_command_says_what_int8_products_cost():
@@ -255,7 +319,7 @@ def test_digits_command_says_what_int8_products_cost():
     [
         (["NETWORK=digits", "PRODUCTS=8"], "PRODUCTS must be float or int8, not '8'"),
         (["NETWORK=digits", "PRODUCTS=int8", "RTL=1"], "NETWORK must be minilm, or digits"),
-        (["NETWORK=minilm", "PRODUCTS=int8", "LAYERS=1"], "LAYERS=1 or DOCUMENTS=1 or RTL=1 and"),
+        (["NETWORK=minilm", "PRODUCTS=int8", "LAYERS=1"], "LAYERS=1 or DOCUMENTS=1 or RTL=1, "),
     ],
 )
 def test_wrong_words_are_refused(words, said):

@@ -8,6 +8,7 @@ import contextlib
 import numpy as np
 import pytest
 
+from softnorm.flow.errors import UserError
 from softnorm.flow.networks import advice, minilm, stand_in
 from softnorm.flow.networks.stand_in import ByRtl, FittedNorm, UnitNorm, UnitSoftmax, fit_softmax
 from softnorm.models.ptf import calibrate_min_max, fold
@@ -95,6 +96,11 @@ def test_rows_that_int8_does_not_hold_together_are_said():
     logits[0, ::2] -= 600
     with pytest.warns(advice.CalibrationWarning, match="layer 0, head 0: .* 50 % of the rows have"):
         fit_softmax(UNITS["exact_softmax"], {}, {}, [logits], np.ones((40, 8), bool))
+
+
+def test_a_build_of_any_scale_has_no_f_to_calibrate():
+    with pytest.raises(UserError, match="e2softmax SCALE=1 has no F to calibrate: its scale is"):
+        fit_softmax(UNITS["e2softmax"], {"SCALE": 1}, {}, [np.zeros((1, 4, 4))], np.ones((4, 4)))
 
 
 LONG = {
