@@ -155,7 +155,9 @@ def _frontier(given: dict[str, str]) -> int:
     results = [accuracy.measure(unit) for unit in units.ROW_UNITS.values()]
     found = frontier.points(results)
     images = load_digits("training").images[: digits_accuracy.CALIBRATION]
-    lines = digits_accuracy.measure(units.ROW_UNITS.values(), images, load_digits("test"), Vit())
+    lines = digits_accuracy.measure(
+        units.NETWORK_UNITS.values(), images, load_digits("test"), Vit()
+    )
     float_line = next(lines)
     print(f"float in the vision transformer: {float_line.correct}/{float_line.images}\n")
     print(table(list(frontier.cells(found, lines)), frontier.TITLES))
@@ -190,7 +192,7 @@ def _keep(
 ) -> None:
     """Put a table into networks.json of the folder `out`, if there is one."""
     if out is not None:
-        built = units.ROW_UNITS.values() if with_rtl else ()
+        built = units.NETWORK_UNITS.values() if with_rtl else ()
         one = kept.new(kept.of_network(network, built), titles, lines, facts)
         print(kept.put(kept.NETWORKS, {by: one}, out))
 
@@ -298,7 +300,7 @@ def _digits_rtl(by: str, out: Path | None) -> int:
     """Each unit's RTL in the network against its model; the exit code is 1 where they differ."""
     images = load_digits("training").images[: digits_accuracy.CALIBRATION]
     test, wrong, cells = load_digits("test"), 0, []
-    for unit in units.ROW_UNITS.values():
+    for unit in units.NETWORK_UNITS.values():
         _begun(f"{unit.name} in RTL, {len(test)} images")
         started = time.perf_counter()
         differs = digits_accuracy.rtl_differs(unit, images, test, Vit())
@@ -318,7 +320,7 @@ def _digits(
     _begun("every unit in the vision transformer")
     images = load_digits("training").images[: digits_accuracy.CALIBRATION]
     lines = digits_accuracy.measure(
-        units.ROW_UNITS.values(), images, load_digits("test"), Vit(), in_int8
+        units.NETWORK_UNITS.values(), images, load_digits("test"), Vit(), in_int8
     )
     cells = [
         (

@@ -27,6 +27,7 @@ UNITS: dict[str, Unit] = {
 }
 # What computes on whole rows and approximates: all but the stream cells.
 ROW_UNITS = {name: unit for name, unit in UNITS.items() if not unit.cell}
+NETWORK_UNITS = {name: unit for name, unit in UNITS.items() if unit.in_networks}
 
 
 def get(name: str) -> Unit:

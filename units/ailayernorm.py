@@ -90,6 +90,7 @@ class AILayerNormUnit(Unit):
     """See `units.unit.Unit`."""
 
     value_unit = "output steps"
+    in_networks = True
 
     def settings(self, parameters: Parameters) -> tuple[Setting, ...]:
         longest = parameters["MAX_LEN"]

@@ -42,6 +42,7 @@ class SoftmaxUnit(Unit):
     """A unit whose outputs are probabilities; see `units.unit.Unit`."""
 
     value_unit = "probability"
+    in_networks = True
 
     def predict(self, parameters: Parameters, rows: Rows) -> Outputs:
         result = self.model(**parameters)(rows.x, rows.mask, **rows.settings)

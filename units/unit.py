@@ -273,6 +273,8 @@ class Unit(ABC):
     """Descriptor of one unit. Fields are data; the methods tie in its model."""
 
     value_unit: ClassVar[str]  # unit of `values`
+    # It can take the place of a network's softmax or LayerNorms.
+    in_networks: ClassVar[bool] = False
     # A stream cell: it has no row buffer, and so no MAX_LEN; beats come out while others of their
     # row go in, with tstrb, and tuser has the row's flags so far. It approximates nothing: it has
     # no tensors, no place in a network and none in the tables of errors.

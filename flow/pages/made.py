@@ -19,7 +19,7 @@ import numpy as np
 
 from softnorm.models import reference
 from softnorm.models.e2softmax import E2Softmax
-from softnorm.units import ROW_UNITS, UNITS
+from softnorm.units import NETWORK_UNITS, ROW_UNITS, UNITS
 from softnorm.units.unit import Unit, Variant
 
 from ..accuracy import frontier, reach, tables
@@ -87,7 +87,7 @@ PYTORCH = "by hand: MiniLM in PyTorch"
 
 def _network(words: str) -> Table:
     name = re.match(r"NETWORK=(\w+)", words)[1]
-    built = ROW_UNITS.values() if "RTL=1" in words else ()
+    built = NETWORK_UNITS.values() if "RTL=1" in words else ()
     return Table(kept.NETWORKS, f"make accuracy {words}", lambda: kept.of_network(name, built))
 
 

@@ -16,7 +16,9 @@ from softnorm.flow.networks import digits, digits_accuracy, digits_train, stand_
 from softnorm.flow.networks.minilm import float_softmax
 from softnorm.flow.paths import ROOT
 from softnorm.models.quantise import quantise_logits
-from softnorm.units import UNITS
+from softnorm.units import NETWORK_UNITS, ROW_UNITS, UNITS
+from softnorm.units.unit import Unit
+from tests.test_commands import refused
 
 PARTS = {"training": 1000, "validation": 200, "test": 597}
 
@@ -442,3 +444,20 @@ def test_another_rtl_would_be_seen(monkeypatch):
     test = digits.load_digits("test")
     some = type(test)(test.images[:3], test.labels[:3])
     assert digits_accuracy.rtl_differs(UNITS["rexp"], images, some, digits.Vit()) > 0
+
+
+def test_a_unit_that_is_no_norm_is_left_out(monkeypatch):
+    """As what `make new-unit KIND=layernorm` makes, which only subtracts a mean."""
+    assert not Unit.in_networks
+    assert list(NETWORK_UNITS) == list(ROW_UNITS)
+    seen = []
+
+    def measure(given, *_):
+        seen.extend(given)
+        raise UserError("enough")
+
+    monkeypatch.setattr(digits_accuracy, "measure", measure)
+    monkeypatch.setattr("softnorm.units.NETWORK_UNITS", {"rexp": UNITS["rexp"]})
+    code, _, err = refused("accuracy", "NETWORK=digits")
+    assert (code, err.splitlines()[-1]) == (2, "error: enough")
+    assert seen == [UNITS["rexp"]]
