@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The Booth multiplier that units share: all products of small widths, and ends of wide ones.
+"""The Booth multipliers that units share: all products of small widths, and ends of wide ones.
 
-Each adds a constant of its own."""
+That of no clock adds a constant, each instance its own.
+"""
 
 from __future__ import annotations
 
@@ -14,12 +15,13 @@ from softnorm.flow import tools
 from softnorm.flow.paths import RTL
 
 CELL = RTL / "common/sn_multiply.sv"
+CLOCKED = RTL / "common/sn_multiply_clocked.sv"
 BENCH = """
 module bench;
   int wrong = 0, seen = 0;
 {instances}
   initial begin
-    #1000000 $display("%0d products, %0d wrong", seen, wrong);
+    #9000000 $display("%0d products, %0d wrong", seen, wrong);
     $finish;
   end
 endmodule
@@ -28,11 +30,20 @@ INSTANCE = """
   logic signed [{a}-1:0] a{n};
   logic signed [{b}-1:0] b{n};
   logic signed [{a}+{b}-1:0] p{n}, want{n};
+  logic clk{n} = 0;
+`ifdef CLOCKED
+  sn_multiply_clocked #(.A_W({a}), .B_W({b}), .CLOCKS(2)) u{n}
+    (.clk_i(clk{n}), .en_i(1'b1), .a_i(a{n}), .b_i(b{n}), .p_o(p{n}));
+  localparam int Add{n} = 0;
+`else
   sn_multiply #(.A_W({a}), .B_W({b}), .ADD({n})) u{n} (.a_i(a{n}), .b_i(b{n}), .p_o(p{n}));
+  localparam int Add{n} = {n};
+`endif
   initial begin
     for (int i = 0; i < {count}; i++) begin
       {{a{n}, b{n}}} = {bits};
-      #1 want{n} = a{n} * b{n} + {n};
+      #1 repeat (4) #1 clk{n} = !clk{n};
+      #1 want{n} = a{n} * b{n} + Add{n};
       seen++;
       if (p{n} !== want{n}) begin
         wrong++;
@@ -67,10 +78,10 @@ def products(tmp_path):
         for n, (a, b, count, bits) in enumerate(made)
     )
 
-    def products(cell: str) -> str:
+    def products(cell: str, *more: str) -> str:
         (tmp_path / "cell.sv").write_text(cell)
         (tmp_path / "bench.sv").write_text(BENCH.replace("{instances}", instances))
-        command = ["iverilog", "-g2012", "-o", "bench.vvp", "bench.sv", "cell.sv"]
+        command = ["iverilog", "-g2012", *more, "-o", "bench.vvp", "bench.sv", "cell.sv"]
         subprocess.run(command, cwd=tmp_path, check=True)
         ended = subprocess.run(
             ["vvp", "-n", "bench.vvp"], cwd=tmp_path, check=True, capture_output=True, text=True
@@ -80,9 +91,10 @@ def products(tmp_path):
     return products
 
 
-def test_every_product(products):
+@pytest.mark.parametrize(("cell", "more"), [(CELL, ()), (CLOCKED, ("-DCLOCKED",))])
+def test_every_product(products, cell, more):
     count = sum(1 << (a + b) for a, b in SMALL) + 2000 * len(WIDE)
-    assert f"{count} products, 0 wrong" in products(CELL.read_text())
+    assert f"{count} products, 0 wrong" in products(cell.read_text(), *more)
 
 
 @pytest.mark.parametrize(
@@ -99,6 +111,22 @@ def test_a_mutation_is_seen(products, old, new):
     text = CELL.read_text()
     assert text.count(old) == 1
     assert ", 0 wrong" not in products(text.replace(old, new))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("W'(ones) - (", "W'(0) - ("),
+        ("bits[2*n+1] ^ bits[2*n];", "bits[2*n+1];"),
+        ("(c[W-2:0] & (a[W-2:0] | b[W-2:0]))", "(c[W-2:0] & a[W-2:0])"),
+        ("+ (W - Low)'(low_q[Low])", ""),
+    ],
+)
+def test_a_mutation_in_two_clocks_is_seen(products, old, new):
+    text = CLOCKED.read_text()
+    assert text.count(old) == 1
+    assert ", 0 wrong" not in products(text.replace(old, new), "-DCLOCKED")
 
 
 # All products of the widths that units have, as far as 2^25 of them.
