@@ -215,7 +215,8 @@ class E2SoftmaxUnit(SoftmaxUnit):
         if blocks(parameters):
             before, total = self._before(parameters, rows)
             top = np.maximum(top, before)
-            total = total * np.exp(np.where(total > 0, before - top, 0))
+            began = total > 0
+            total = total * np.exp(np.where(began, before, 0) - np.where(began, top, 0))
         e = np.exp(logits - np.where(np.isfinite(top), top, 0)[:, None])
         total = np.where(unnormalised, 1, e.sum(axis=1) + total)
         exact = e / np.where(total > 0, total, 1)[:, None]

@@ -341,9 +341,9 @@ inline bool all_in(const Batch& batch, const Place& place) {
 }
 
 // A further input stream at a clock: what s_axis does, with no settings.
-template <bool Stalls, bool Clocks, class Data, class Keep>
+template <bool Stalls, bool Clocks, class Data, class Keep, class Bit>
 inline void drive_operand(const Batch& batch, const Operand& operand, Beside& beside, Place& place,
-                          Data& data, Keep& keep, Keep& strb, CData& last, CData& valid) {
+                          Data& data, Keep& keep, Keep& strb, Bit& last, Bit& valid) {
     if (beside.waits) return;
     while (Stalls && beside.first && beside.phase < batch.phases &&
            beside.row >= batch.phase_row[beside.phase]) {
