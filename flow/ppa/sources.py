@@ -34,7 +34,7 @@ def gates(unit: Unit) -> str:
 
 def energy(unit: Unit) -> str:
     """Hash of what energies depend on: the gates, how they are simulated, the rows."""
-    return digest([_HERE / name for name in _ENERGY], gates(unit), _rows(unit.tensors))
+    return digest([_HERE / name for name in _ENERGY], gates(unit), rows(unit.tensors))
 
 
 def fpga(unit: Unit) -> str:
@@ -58,8 +58,9 @@ def digest(files: Iterable[Path], *more: str) -> str:
 
 
 @cache
-def _rows(name: str) -> str:
-    return hashlib.sha256((DATA / name).read_bytes()).hexdigest()
+def rows(tensors: str) -> str:
+    """Hash of a unit's tensors; empty for a cell, which has none."""
+    return hashlib.sha256((DATA / tensors).read_bytes()).hexdigest() if tensors else ""
 
 
 @cache

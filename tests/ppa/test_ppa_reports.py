@@ -3,12 +3,14 @@
 
 import dataclasses
 import json
+import re
 
 import pytest
 
 from softnorm.flow.accuracy import reach
 from softnorm.flow.accuracy import tables as accuracy
 from softnorm.flow.errors import UserError
+from softnorm.flow.pages import kept
 from softnorm.flow.paths import ROOT
 from softnorm.flow.ppa import compare, page, pareto, plots, sets, sources, steps, store
 from softnorm.units import UNITS
@@ -405,3 +407,10 @@ def test_what_is_being_measured_is_said_before_it_is_done():
     wanted = [(UNITS["rexp"], {"LANES": lanes}) for lanes in (2, 1)]
     assert sets.measure(wanted, one, said.append) == [2, 1]
     assert len(said) == 4
+
+
+@pytest.mark.parametrize("unit", UNITS.values(), ids=UNITS)
+def test_every_units_figures_have_sources(unit):
+    """A cell's too, which has no tensors."""
+    assert re.fullmatch(r"[0-9a-f]{16}", sources.energy(unit))
+    assert re.fullmatch(r"[0-9a-f]{16}", kept.of_simulation(unit))
