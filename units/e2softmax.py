@@ -388,6 +388,9 @@ class E2SoftmaxUnit(SoftmaxUnit):
             weights = weight(codes, half)
             for number, x in enumerate(self.at_sums(weights, codes, places, most)):
                 yield Edge(x, {"frac": frac, "fmt": int(number % 4 > 0)})
+                if 2 * len(x) <= max_len:
+                    pairs, mask = np.repeat(x, 2), np.arange(2 * len(x)) % 2 == number // 2 % 2
+                    yield Edge(pairs, {"frac": frac, "fmt": 1}, mask=mask)
             # Two of the same code beside each other, with which the sum just reaches a place.
             for distance in np.unique(codes, return_index=True)[1].tolist():
                 pair = int(weights[0] + 2 * weights[distance])
