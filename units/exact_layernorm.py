@@ -175,11 +175,15 @@ class ExactLayerNormUnit(AILayerNormUnit):
 
         Two elements have any value; chosen are those whose D is a square, or is about to be one.
         """
-        for width in {min(parameters["MAX_LEN"], most) for most in (33, 47, 62)} - {1, 2, 3}:
+        for width in {min(parameters["MAX_LEN"], most) for most in (21, 33, 47, 58, 62)} - {
+            1,
+            2,
+            3,
+        }:
             alpha = np.full(width, MAX_ALPHA, np.uint8)
             alpha[-2:] = 0
             pair = np.indices((256, 256)).reshape(2, -1)
-            for top in (255, 254, 251, 247):
+            for top in (255, 254, 252, 251, 247, 243, 239, 233):
                 row = np.where(np.arange(width) % 2, top, 0)
                 v = row[:-2] << MAX_ALPHA
                 D = (
