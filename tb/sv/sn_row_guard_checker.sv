@@ -135,6 +135,9 @@ module sn_row_guard_checker #(
     else $error("lanes are wrong");
 
 `ifdef SN_PROOF
+  // A row that is too long is so in each beat to come.
+  i_len : assert property (@(posedge clk_i) disable iff (off) !(row_q && had_len_q) ||
+      beat_q * LANES >= MAX_LEN);
   i_in_row : assert property (@(posedge clk_i) disable iff (off) in_row_q == row_q);
   i_beats : assert property (@(posedge clk_i) disable iff (off) !row_q ||
       32'(beats_q) == ((beat_q < MAX_BEATS) ? beat_q : MAX_BEATS) && beat_q != 0);
