@@ -32,8 +32,8 @@ _DEFINES = ("VERILATOR=1", *(f"VM_{name}=0" for name in ("SC", "TIMING", "TRACE"
 _DEFINES += tuple(f"VM_TRACE_{name}=0" for name in ("FST", "VCD", "SAIF"))
 _COVERAGE = ("--coverage-line", "--coverage-toggle", "--coverage-expr")
 
-_FIRST = "first.h"
-_SLOPPY = "pch_defines,time_macros"
+_FIRST = "first.h"  # what is precompiled
+_SLOPPY = "pch_defines,time_macros"  # without these ccache keeps nothing that has such a header
 
 # Before what runs once an instance, as Verilator has it: not worth the quarter of the compiler's
 # time that its optimisation would take.
