@@ -58,6 +58,7 @@ def run(
                 results_xml=str(folder / "results.xml"),
                 extra_env={
                     "COCOTB_ANSI_OUTPUT": "0",
+                    "COCOTB_REWRITE_ASSERTION_FILES": "",  # flow/sim/simulate.py says why
                     "PYTHONPATH": os.pathsep.join((str(ROOT), str(folder))),
                 },
                 log_file=log,
