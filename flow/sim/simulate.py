@@ -46,8 +46,8 @@ BENCH = "softnorm.tb.uvm.tests"  # what a simulator imports
 COVERAGE_FILE = "coverage.dat"  # in the run's folder, of a bulk build with coverage
 TIME_LIMIT = 900  # seconds of a run among many
 INITIAL_BITS = 4  # seeds of Verilator's random start of registers and memories
-# Else cocotb 2.1 has pytest rewrite the assertions of every module that a simulator imports, numpy's
-# among them, with all of pytest's plug-ins: a second of each process that starts.
+# Else cocotb 2.1 has pytest rewrite the assertions of every module that a simulator imports, those
+# of numpy too, with all of pytest's plug-ins: a second of each process that starts.
 _REWRITE = "COCOTB_REWRITE_ASSERTION_FILES"
 _QUICK_START = {_REWRITE: os.environ.get(_REWRITE, "")}
 
