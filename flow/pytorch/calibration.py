@@ -8,22 +8,20 @@ constant that its logits are less; a LayerNorm or RMSNorm is fitted by its outpu
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from weakref import WeakSet
 
 import numpy as np
 import torch
 from torch import nn
 
-from softnorm.models import reference
-
 from ..errors import UserError
 from ..networks import advice
 from ..networks.minilm_units import AILAYERNORM, fit_norm, fit_plain
 from ..networks.stand_in import fit_softmax
-from . import attention
+from .interception import RealNorm, Site, Sites, live_elements
 from .modules import Choice, UnitNorm, UnitSoftmax, as_array
 
 ROWS = 400  # that a LayerNorm is calibrated with
@@ -45,80 +43,38 @@ def check_float(model: nn.Module) -> None:
 # --- what there is to replace ---------------------------------------------------------------------
 
 
-@dataclass(frozen=True, eq=False)
-class RealNorm:
-    """A float LayerNorm or RMSNorm: gamma and beta float64 [channels], its epsilon."""
-
-    gamma: np.ndarray
-    beta: np.ndarray
-    epsilon: float
-    rms: bool
-
-    def __call__(self, x: np.ndarray) -> np.ndarray:
-        """Return what it makes of x [rows, channels], in float64."""
-        if self.rms:
-            return reference.rms_norm(x, self.gamma, eps=self.epsilon) + self.beta
-        return reference.layer_norm(x, self.gamma, self.beta, eps=self.epsilon)
-
-
-def real_norm(module: nn.Module) -> RealNorm | None:
+def real_norm(module: nn.Module, channels: int, like: torch.dtype) -> RealNorm | None:
     """Return a module as a LayerNorm or RMSNorm over the last axis, None if it is neither.
 
-    A trial run finds what it computes, since class names are not reliable: T5LayerNorm is an
-    RMSNorm, and GemmaRMSNorm multiplies by 1 + weight.
+    A trial run on rows of so many channels, of a dtype, finds what it computes, since class names
+    are not reliable: T5LayerNorm is an RMSNorm, and GemmaRMSNorm multiplies by 1 + weight.
     """
-    weight = getattr(module, "weight", None)
-    shape = getattr(module, "normalized_shape", ()) if weight is None else weight.shape
-    if len(shape) != 1:
-        return None
-    names = ("eps", "variance_epsilon", "epsilon")
-    epsilon = next((e for e in (getattr(module, n, None) for n in names) if e is not None), None)
-    like = torch.empty(0) if weight is None else weight
-    rng = np.random.default_rng(1)
-    x = torch.from_numpy(rng.normal(0.5, 1, (8, *shape))).to(like)
+    own = {n: as_array(p).astype(np.float64) for n, p in module.named_parameters()}
+    own = {name: values for name, values in own.items() if values.shape == (channels,)}
+    bias = own.pop("bias", np.zeros(channels))
+    stored = [np.ones(channels), *own.values()]
+    names = [name for name in vars(module) if "eps" in name]
+    epsilon = next((e for e in (getattr(module, n) for n in names) if e is not None), None)
     if epsilon is None:  # torch's RMSNorm takes its dtype's
-        epsilon = torch.finfo(x.dtype).eps
+        epsilon = torch.finfo(like).eps
+    rng = np.random.default_rng(1)
+    x = torch.from_numpy(rng.normal(0.5, 1, (8, channels)))
+    x = x.to(next((p for p in module.parameters()), torch.empty(0, dtype=like)))
     try:
         with torch.no_grad():
             want = as_array(module(x)).astype(np.float64)
-    except (TypeError, ValueError, RuntimeError):
-        return None  # it takes more than rows
-    stored = np.ones(shape) if weight is None else as_array(weight).astype(np.float64)
-    bias = getattr(module, "bias", None)
-    beta = np.zeros(shape) if bias is None else as_array(bias).astype(np.float64)
-    near = 10 * torch.finfo(x.dtype).eps * max(np.abs(want).max(), 1)
+            epsilon = float(epsilon)
+    except Exception:
+        return None
+    tiny = max(torch.finfo(dtype).eps for dtype in (x.dtype, torch.float32))
+    near = 10 * tiny * max(np.abs(want).max(), 1)
     for rms in (False, True):
-        for gamma in (stored, 1 + stored):
-            norm = RealNorm(gamma, beta, float(epsilon), rms)
+        for gamma in (*stored, *(1 + one for one in stored[1:])):
+            norm = RealNorm(gamma, bias, epsilon, rms)
             got = norm(as_array(x))
             if got.shape == want.shape and np.abs(got - want).max() <= near:
                 return norm
     return None
-
-
-def find_softmaxes(model: nn.Module) -> tuple[dict[str, nn.Module], list[str]]:
-    """Return a model's nn.Softmax modules by name, and what has a softmax that is not replaced."""
-    found, left = {}, []
-    for name, module in model.named_modules():
-        if isinstance(module, nn.Softmax):
-            found[name] = module
-        elif isinstance(module, nn.MultiheadAttention):
-            left.append(f"{name} (MultiheadAttention): its softmax is inside torch")
-    return found, left
-
-
-def find_norms(model: nn.Module) -> tuple[dict[str, RealNorm], list[str]]:
-    """Return a model's LayerNorms and RMSNorms by name, and what only has the name of one."""
-    found, left = {}, []
-    for name, module in model.named_modules():
-        kind = type(module).__name__
-        if kind.endswith(("LayerNorm", "RMSNorm")):
-            norm = real_norm(module)
-            if norm is None:
-                left.append(f"{name} ({kind}): neither LayerNorm nor RMSNorm of the last axis")
-            else:
-                found[name] = norm
-    return found, left
 
 
 # --- what the float network has -------------------------------------------------------------------
@@ -126,16 +82,21 @@ def find_norms(model: nn.Module) -> tuple[dict[str, RealNorm], list[str]]:
 
 @dataclass(frozen=True, eq=False)
 class Samples:
-    """The float network's tensors at a seeded draw of rows, by module name.
+    """The float network's tensors at a seeded draw of rows, by site: a module's name, mostly.
 
     logits: of each softmax (logits [heads, rows, keys], mask, bool, of the same shape), for at most
-    8 queries of an example, heads 1 for an nn.Softmax. norms: of each norm its inputs [rows,
-    channels], at most 400, examples with equal shares. Rows of which nothing is unmasked, rows of
-    padding and rows that are constant are not among them.
+    8 queries of an example, heads 1 where nothing tells how many there are. norms: of each norm its
+    inputs [rows, channels], at most 400, examples with equal shares. Rows of which nothing is
+    unmasked, rows of padding and rows that are constant are not among them. real: the norms.
+    written: names of modules that are norms, written out in Python. ran: how many softmaxes and
+    norms the first batch took, by site or None, and in words.
     """
 
     logits: Mapping[str, tuple[np.ndarray, np.ndarray]]
     norms: Mapping[str, np.ndarray]
+    real: Mapping[str, RealNorm]
+    written: Collection[str] = ()
+    ran: Mapping[tuple[Site | None, str], int] = field(default_factory=dict)
 
 
 def run(model: nn.Module, batch: Batch) -> object:
@@ -150,9 +111,8 @@ def record(model: nn.Module, batches: Iterable[Batch], seed: int = 1) -> Samples
 
     batches: tensors, tuples of positional arguments, or mappings of keyword arguments, such as a
     tokenizer's; tokens that a mapping's `attention_mask` [batch, token] has as 0 are padding. A
-    hundred examples do. Also makes sure that attention through this project's function, with the
-    float softmax, gives on the first batch what the model gives. Raises UserError if it does not,
-    for a model in training, for one with nothing to replace, and for no batch.
+    hundred examples do. Raises UserError for a model in training, for one with nothing to replace,
+    and for no batch.
     """
     batches = list(batches)
     if not batches:
@@ -160,27 +120,18 @@ def record(model: nn.Module, batches: Iterable[Batch], seed: int = 1) -> Samples
     if any(module.training for module in model.modules()):
         raise UserError("the model is in training: call model.eval() first")
     check_float(model)
-    recorder = _Recorder(model, seed, sum(map(_examples, batches)))
     with torch.no_grad():
-        before = run(model, batches[0])
-        with recorder.listening():
-            for number, batch in enumerate(batches):
+        written = _find_written(model, batches[0])
+        recorder = _Recorder(model, written, seed, sum(map(_examples, batches)))
+        with recorder.watching():
+            for batch in batches:
                 recorder.real = _real_tokens(batch)
-                after = run(model, batch)
-                if number == 0:
-                    _check_same(model, before, after, recorder.real)
+                run(model, batch)
+                recorder.first = False
     samples = recorder.samples()
     if not samples.logits and not samples.norms:
         raise UserError(f"{type(model).__name__} has no softmax and no LayerNorm that is found")
     return samples
-
-
-def _tensor(x: object) -> torch.Tensor | None:
-    """The first floating-point tensor in a model's outputs or inputs."""
-    if isinstance(x, torch.Tensor):
-        return x if x.is_floating_point() else None
-    parts = x.values() if isinstance(x, Mapping) else x if isinstance(x, (tuple, list)) else ()
-    return next((t for t in map(_tensor, parts) if t is not None), None)
 
 
 def _examples(batch: Batch) -> int:
@@ -194,44 +145,57 @@ def _real_tokens(batch: Batch) -> np.ndarray | None:
     return as_array(mask) != 0 if mask is not None and mask.ndim == 2 else None
 
 
-def _check_same(model: nn.Module, before: object, after: object, real: np.ndarray | None) -> None:
-    """Whether the attention function does all that the model's own attention does."""
-    want, got = _tensor(before), _tensor(after)
-    if want is None or got is None:
-        return
-    near = np.sqrt(torch.finfo(want.dtype).eps)
-    want, got = as_array(want), as_array(got)
-    if real is not None and want.shape[:2] == real.shape:  # padding may have any value
-        want, got = want[real], got[real]
-    widest = np.abs(want[np.isfinite(want)]).max(initial=0)
-    if want.shape != got.shape or not np.allclose(got, want, 0, near * widest, equal_nan=True):
-        raise UserError(
-            f"{type(model).__name__} has attention of its own, not that of the AttentionInterface: "
-            "with the float softmax in its place the model gives something else"
-        )
+class _Finder(Sites):
+    """Finds modules in which a norm is written out."""
+
+    def __init__(self, model: nn.Module):
+        super().__init__(model, {})
+        self.found: dict[nn.Module, tuple[int, torch.dtype]] = {}
+        self._candidates: set[nn.Module] = set()
+
+    def takes(self, site: Site) -> bool:
+        return False
+
+    def ran(self, site: Site | None, module: nn.Module, what: str, number: int) -> None:
+        if site is None:
+            self._candidates.add(module)
+
+    def _leave(self, module: nn.Module, inputs: tuple, *rest: object) -> None:
+        super()._leave(module, inputs, *rest)
+        if module in self._candidates and len(rest) == 2:
+            given = [one for one in (*inputs, *rest[0].values()) if one is not None]
+            if len(given) == 1 and isinstance(given[0], torch.Tensor) and given[0].ndim:
+                self.found[module] = given[0].shape[-1], given[0].dtype
 
 
-class _Recorder:
+def _find_written(model: nn.Module, batch: Batch) -> dict[str, RealNorm]:
+    finder = _Finder(model)
+    with finder.watching():
+        run(model, batch)
+    norms = {finder.names[m]: real_norm(m, *shape) for m, shape in finder.found.items()}
+    return {name: norm for name, norm in norms.items() if norm is not None}
+
+
+class _Recorder(Sites):
     """Draws rows as they come by."""
 
-    def __init__(self, model: nn.Module, seed: int, examples: int):
-        self.model, self.rng = model, np.random.default_rng(seed)
+    def __init__(self, model: nn.Module, written: Mapping[str, RealNorm], seed: int, examples: int):
+        super().__init__(model, written)
+        self.rng = np.random.default_rng(seed)
         self.each = -(-ROWS // examples)
-        self.real: np.ndarray | None = None
-        self.names = {module: name for name, module in model.named_modules()}
+        self.real: np.ndarray | None = None  # tokens of the batch that are no padding
+        self.first = True  # batch
         self.logits: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {}
         self.norms: dict[str, list[np.ndarray]] = {}
+        self.real_norms: dict[str, RealNorm] = {}
+        self.counts: Counter[tuple[Site | None, str]] = Counter()
 
-    @contextlib.contextmanager
-    def listening(self):
-        modules = {name: module for module, name in self.names.items()}
-        hooks = [*((name, self._softmax) for name in find_softmaxes(self.model)[0])]
-        hooks += [(name, self._norm) for name in find_norms(self.model)[0]]
-        with contextlib.ExitStack() as stack:
-            for name, hook in hooks:
-                stack.callback(modules[name].register_forward_hook(hook).remove)
-            stack.enter_context(attention.attending(self.model, self._attention))
-            yield
+    def takes(self, site: Site) -> bool:
+        return True
+
+    def ran(self, site: Site | None, module: nn.Module, what: str, number: int) -> None:
+        if self.first:
+            self.counts[site, what] += number
 
     def _chosen(self, examples: int, rows: int, each: int) -> np.ndarray:
         """Numbers of the chosen among examples * rows, `each` of an example, none of padding."""
@@ -244,30 +208,23 @@ class _Recorder:
         taken = np.take_along_axis(real, places, axis=1)
         return (places + np.arange(examples)[:, None] * rows)[taken]
 
-    def _norm(self, module: nn.Module, inputs: tuple, output: object) -> None:
-        x = as_array(inputs[0])
+    def norm(self, name: str, x: torch.Tensor, real: RealNorm) -> None:
+        x = as_array(x)
         examples = len(x) if x.ndim > 2 else x.size // x.shape[-1]
         x = x.reshape(examples, -1, x.shape[-1])
         chosen = self._chosen(*x.shape[:2], self.each)
         rows = x.reshape(-1, x.shape[-1])[chosen].astype(np.float64)
         moving = np.ptp(rows, axis=1) > 0
-        self.norms.setdefault(self.names[module], []).append(rows[moving])
+        self.norms.setdefault(name, []).append(rows[moving])
+        self.real_norms[name] = real
 
-    def _softmax(self, module: nn.Module, inputs: tuple, output: object) -> None:
-        logits = as_array(inputs[0])
-        if (module.dim if module.dim is not None else -1) not in (-1, logits.ndim - 1):
-            raise UserError(f"{self.names[module]} is no softmax of the last axis")
-        logits = logits.reshape(len(logits), 1, -1, logits.shape[-1])
-        self._keep(self.names[module], logits, ~np.isneginf(logits))
-
-    def _attention(
-        self, module: nn.Module, logits: torch.Tensor, mask: torch.Tensor | None
-    ) -> torch.Tensor:
-        live = np.ones(logits.shape, bool)
-        if mask is not None:
-            live = as_array(mask.expand(logits.shape))
-        self._keep(self.names[module], as_array(logits), live)
-        return attention.float_softmax(logits, mask)
+    def softmax(self, name: str, logits: torch.Tensor, heads: int) -> None:
+        live, keys = as_array(live_elements(logits)), logits.shape[-1]
+        if heads > 1:
+            shape = (-1, *logits.shape[-3:])
+        else:
+            shape = (len(logits) if logits.ndim > 1 else 1, 1, -1, keys)
+        self._keep(name, as_array(logits).reshape(shape), live.reshape(shape))
 
     def _keep(self, name: str, logits: np.ndarray, live: np.ndarray) -> None:
         """Keep some queries of logits and mask [batch, heads, queries, keys]."""
@@ -293,7 +250,7 @@ class _Recorder:
             rows = np.concatenate(parts)
             some = np.sort(self.rng.permutation(len(rows))[:ROWS])
             norms[name] = rows[some]
-        return Samples(logits, norms)
+        return Samples(logits, norms, self.real_norms, tuple(self.written), self.counts)
 
 
 # --- fitting --------------------------------------------------------------------------------------
@@ -313,13 +270,13 @@ def fit_unit_softmax(choice: Choice, name: str, samples: Samples) -> UnitSoftmax
     return UnitSoftmax(choice, fitted.frac[0], fitted.offset[0], fitted.saturated)
 
 
-def fit_unit_norm(choice: Choice, name: str, norm: RealNorm, samples: Samples) -> UnitNorm:
+def fit_unit_norm(choice: Choice, name: str, samples: Samples) -> UnitNorm:
     """Return the unit fitted to a float norm, as `minilm_units.fit_norm` does.
 
     Warns (`advice.CalibrationWarning`) if AILayerNorm gets rows' deviations wrong. Raises UserError
     for a norm that no setting of the unit serves.
     """
-    rows = samples.norms[name]
+    rows, norm = samples.norms[name], samples.real[name]
     exact = norm(rows)
     if not rows.size or np.ptp(exact) == 0:
         raise UserError(f"{name}: calibration saw no two outputs that differ")

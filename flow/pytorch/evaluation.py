@@ -4,34 +4,76 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from fnmatch import fnmatchcase
 
 import torch
 from torch import nn
 
 from ..errors import UserError
 from ..networks.stand_in import is_softmax
-from . import attention
 from .calibration import (
     Batch,
     Samples,
     check_float,
     evaluated,
-    find_norms,
-    find_softmaxes,
     fit_unit_norm,
     fit_unit_softmax,
     record,
 )
+from .interception import NORM, SOFTMAX, RealNorm, Site, Sites, live_elements
 from .modules import Choice, UnitNorm, UnitSoftmax, choose
+
+
+class _Placed(Sites):
+    """Takes what units make of rows. left: sites that stay float, and why."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        units: Mapping[str, Mapping[str, nn.Module]],
+        samples: Samples,
+        left: Mapping[Site, str],
+    ):
+        super().__init__(model, {name: samples.real[name] for name in samples.written})
+        self._units, self._left = units, left
+        for (site, what), number in samples.ran.items():
+            if site is not None and self.takes(site):
+                self.last.replaced[site[1]] += number
+            else:
+                self.last.left[self._words(site, what)] += number
+
+    def takes(self, site: Site) -> bool:
+        kind, name = site
+        if kind not in self._units or site in self._left:
+            return False
+        if name not in self._units[kind]:
+            raise UserError(f"calibration did not see {name}: give batches that go through it")
+        return True
+
+    def softmax(self, name: str, logits: torch.Tensor, heads: int) -> torch.Tensor:
+        return self._units[SOFTMAX][name](logits, live_elements(logits))
+
+    def norm(self, name: str, x: torch.Tensor, real: RealNorm) -> torch.Tensor:
+        return self._units[NORM][name](x)
+
+    def ran(self, site: Site | None, module: nn.Module, what: str, number: int) -> None:
+        if site is not None and self.takes(site):  # a written norm, whose output is not taken
+            self.last.replaced[site[1]] += number
+        else:
+            self.last.left[self._words(site, what)] += number
+
+    def _words(self, site: Site | None, what: str) -> str:
+        why = self._left.get(site)
+        return what if why is None else f"{what}, {why}"
 
 
 class Evaluation:
     """Units in a model's place, until `restore`; as a context manager, until its end.
 
-    softmaxes, norms: the units by module name. left: what stays float, and why. The model's
-    modules, weights and state_dict stay as they are: hooks replace outputs. A softmax or norm that
-    calibration did not see raises UserError when it is reached.
+    softmaxes, norms: the units by site, a module's name, mostly. The model, its modules, weights
+    and state_dict stay as they are. A softmax or norm that calibration did not see raises UserError
+    when it is reached.
     """
 
     def __init__(
@@ -39,27 +81,29 @@ class Evaluation:
         model: nn.Module,
         softmaxes: Mapping[str, UnitSoftmax],
         norms: Mapping[str, UnitNorm],
+        samples: Samples,
+        left: Mapping[Site, str],
     ):
         check_float(model)
         self.softmaxes, self.norms = dict(softmaxes), dict(norms)
-        self._names = {module: name for name, module in model.named_modules()}
-        modules = {name: module for module, name in self._names.items()}
-        hooked, left = [], []
-        if softmaxes:
-            found, left = find_softmaxes(model)
-            hooked += found
-        if norms:
-            found, more = find_norms(model)
-            hooked, left = [*hooked, *found], [*left, *more]
-        self.left = tuple(left)
+        self._units = {SOFTMAX: self.softmaxes, NORM: self.norms}
+        asked = {kind: units for kind, units in self._units.items() if units}
+        self._placed = _Placed(model, asked, samples, left)
         with contextlib.ExitStack() as stack:
-            evaluated.update(self._names)
-            stack.callback(evaluated.difference_update, list(self._names))
-            for name in hooked:
-                stack.callback(modules[name].register_forward_hook(self._replace).remove)
-            if softmaxes:
-                stack.enter_context(attention.attending(model, self._attend))
+            evaluated.update(self._placed.names)
+            stack.callback(evaluated.difference_update, list(self._placed.names))
+            stack.enter_context(self._placed.watching())
             self._stack = stack.pop_all()
+
+    @property
+    def replaced(self) -> dict[str, int]:
+        """Calls of units in the last pass, or the first of calibration, by site."""
+        return dict(self._placed.last.replaced)
+
+    @property
+    def left(self) -> dict[str, int]:
+        """Calls of softmaxes and norms that ran in float in that pass, by what they are."""
+        return dict(self._placed.last.left)
 
     def restore(self) -> None:
         """Make the model the float one again; done already, it does nothing."""
@@ -79,23 +123,8 @@ class Evaluation:
         shares = [unit.saturated for unit in self.softmaxes.values()]
         if shares:
             lines[0] += f"; {100 * max(shares):.2g} % of a softmax's logits saturated at most"
-        return "\n".join([*lines, *(f"left float: {line}" for line in self.left)])
-
-    def _unit(self, units: Mapping[str, nn.Module], module: nn.Module) -> nn.Module:
-        name = self._names[module]
-        if name not in units:
-            raise UserError(f"calibration did not see {name}: give batches that go through it")
-        return units[name]
-
-    def _replace(self, module: nn.Module, inputs: Sequence, output: object) -> torch.Tensor:
-        units = self.softmaxes if isinstance(module, nn.Softmax) else self.norms
-        return self._unit(units, module)(inputs[0])
-
-    def _attend(
-        self, module: nn.Module, logits: torch.Tensor, mask: torch.Tensor | None
-    ) -> torch.Tensor:
-        unit = self._unit(self.softmaxes, module)
-        return unit(logits, torch.ones((), dtype=torch.bool) if mask is None else mask)
+        left = (f"left float: {what}, {calls} calls" for what, calls in self.left.items())
+        return "\n".join([*lines, *left])
 
 
 def evaluate_with(
@@ -104,18 +133,19 @@ def evaluate_with(
     softmax: str | Choice | None = None,
     norm: str | Choice | None = None,
     seed: int = 1,
+    keep: str | Sequence[str] = (),
 ) -> Evaluation:
-    """Put units in the place of a model's softmaxes and norms, calibrated; the model is changed.
+    """Put units in the place of a model's softmaxes and norms, calibrated.
 
         with evaluate_with(model, batches, softmax="<unit>", norm="<unit> LANES=16") as units:
             outputs = model(**inputs)
 
     calibration: example batches as `record` takes them, or what it returned for this model, which
     several choices can share. softmax, norm: units, in words as `choose` takes them, or None for
-    the float functions. All attention of transformers, every nn.Softmax, LayerNorm and RMSNorm is
-    replaced; `Evaluation.left` tells what was found and is not. Raises UserError for a model with
-    nothing to replace or with units in its place already, ParameterError for a wrong unit, and
-    what `record` raises.
+    the float functions. keep: names of modules, or patterns of them ("*.router"), in which all
+    stays float. Every softmax, attention, LayerNorm and RMSNorm is replaced; `Evaluation.left`
+    tells what is not. Raises UserError for a model with nothing to replace or with units in its
+    place already, ParameterError for a wrong unit, and what `record` raises.
     """
     softmax_unit, norm_unit = (None if one is None else choose(one) for one in (softmax, norm))
     if softmax_unit is None and norm_unit is None:
@@ -126,16 +156,48 @@ def evaluate_with(
         raise UserError(f"norm= must be a LayerNorm, {norm_unit.unit.name} is none")
     check_float(model)
     samples = calibration if isinstance(calibration, Samples) else record(model, calibration, seed)
-    softmaxes, norms = {}, {}
-    if softmax_unit is not None:
-        softmaxes = {name: fit_unit_softmax(softmax_unit, name, samples) for name in samples.logits}
-        if not softmaxes:
-            raise UserError(f"{type(model).__name__} has no softmax that can be replaced")
-    if norm_unit is not None:
-        real = find_norms(model)[0]
-        norms = {
-            name: fit_unit_norm(norm_unit, name, real[name], samples) for name in samples.norms
-        }
-        if not norms:
-            raise UserError(f"{type(model).__name__} has no LayerNorm that can be replaced")
-    return Evaluation(model, softmaxes, norms)
+    left = _kept(samples, [keep] if isinstance(keep, str) else keep)
+    softmaxes = _fitted(SOFTMAX, softmax_unit, fit_unit_softmax, samples.logits, samples, left)
+    norms = _fitted(NORM, norm_unit, fit_unit_norm, samples.norms, samples, left)
+    if not softmaxes and not norms:
+        asked = "no softmax" if norm is None else "no norm" if softmax is None else "nothing"
+        why = "".join(f"; {reason}" for reason in [*left.values()][:1])
+        raise UserError(f"{type(model).__name__} has {asked} that can be replaced{why}")
+    return Evaluation(model, softmaxes, norms, samples, left)
+
+
+def _kept(samples: Samples, patterns: Sequence[str]) -> dict[Site, str]:
+    """Sites inside modules that patterns name. Raises UserError for a pattern that names none."""
+    sites = [(SOFTMAX, name) for name in samples.logits] + [(NORM, name) for name in samples.norms]
+    left = {}
+    for pattern in patterns:
+        named = [site for site in sites if _is_in(site[1].partition(", call ")[0], pattern)]
+        if not named:
+            raise UserError(f"keep={pattern!r} names no module with a softmax or norm")
+        left |= dict.fromkeys(named, "kept")
+    return left
+
+
+def _is_in(name: str, pattern: str) -> bool:
+    parts = name.split(".")
+    return any(fnmatchcase(".".join(parts[: n + 1]), pattern) for n in range(len(parts)))
+
+
+def _fitted(
+    kind: str,
+    choice: Choice | None,
+    fit: Callable[[Choice, str, Samples], nn.Module],
+    names: Iterable[str],
+    samples: Samples,
+    left: dict[Site, str],
+) -> dict[str, nn.Module]:
+    """Units by site; where none can be, `left` gets the reason."""
+    units = {}
+    for name in names if choice is not None else ():
+        if (kind, name) in left:
+            continue
+        try:
+            units[name] = fit(choice, name, samples)
+        except UserError as error:
+            left[kind, name] = str(error)
+    return units

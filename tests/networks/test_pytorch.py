@@ -26,7 +26,6 @@ from softnorm.flow.pytorch import (  # noqa: E402
     FittedNorm,
     UnitNorm,
     UnitSoftmax,
-    attention,
     calibration,
     choose,
     evaluate_with,
@@ -290,9 +289,9 @@ def test_a_unit_computes_what_the_norm_computes(name):
     for parameter in module.parameters():
         nn.init.normal_(parameter, mean=0.5, std=0.3)
     x = torch.randn(300, 24) + 1
-    samples = calibration.Samples({}, {"norm": x.double().numpy()})
-    norm = calibration.real_norm(module)
-    unit = calibration.fit_unit_norm(choose("ailayernorm CMP_RANGES=3"), "norm", norm, samples)
+    norm = calibration.real_norm(module, 24, torch.float32)
+    samples = calibration.Samples({}, {"norm": x.double().numpy()}, {"norm": norm})
+    unit = calibration.fit_unit_norm(choose("ailayernorm CMP_RANGES=3"), "norm", samples)
     with torch.no_grad():
         want, got = module(x), unit(x.view(30, 10, 24)).view(300, 24)
     assert got.dtype == torch.float32
