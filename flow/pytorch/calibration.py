@@ -9,7 +9,7 @@ constant that its logits are less; a LayerNorm or RMSNorm is fitted by its outpu
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from weakref import WeakSet
 
@@ -21,15 +21,13 @@ from ..errors import UserError
 from ..networks import advice
 from ..networks.minilm_units import AILAYERNORM, fit_norm, fit_plain
 from ..networks.stand_in import fit_softmax
-from .interception import RealNorm, Site, Sites, live_elements
+from .interception import Batch, RealNorm, Site, Sites, live_elements, run
 from .modules import Choice, UnitNorm, UnitSoftmax, as_array
 
 ROWS = 400  # that a LayerNorm is calibrated with
 QUERIES = 8  # of an example, that a softmax is calibrated with
 OCTAVES = 3  # of a LayerNorm's output steps
-FEWEST = 64  # rows that a regression needs: with fewer a LayerNorm is fitted by its inputs alone
-
-Batch = torch.Tensor | Sequence | Mapping
+FEWEST = 64  # different rows for a regression: with fewer a norm is fitted by its inputs alone
 
 evaluated: WeakSet[nn.Module] = WeakSet()  # modules of models with units in their place
 
@@ -97,13 +95,6 @@ class Samples:
     real: Mapping[str, RealNorm]
     written: Collection[str] = ()
     ran: Mapping[tuple[Site | None, str], int] = field(default_factory=dict)
-
-
-def run(model: nn.Module, batch: Batch) -> object:
-    """Return what the model makes of a batch: keyword arguments, positional ones, or one tensor."""
-    if isinstance(batch, Mapping):
-        return model(**batch)
-    return model(batch) if isinstance(batch, torch.Tensor) else model(*batch)
 
 
 def record(model: nn.Module, batches: Iterable[Batch], seed: int = 1) -> Samples:
@@ -283,8 +274,9 @@ def fit_unit_norm(choice: Choice, name: str, samples: Samples) -> UnitNorm:
     unit, parameters = choice.unit, choice.parameters
     known = parameters if unit is AILAYERNORM else None  # whose statistics the fit knows
     given = (rows, norm.gamma, norm.beta, OCTAVES, exact, norm.rms)
+    few = len(np.unique(rows, axis=0)) < FEWEST
     try:
-        if len(rows) < FEWEST:
+        if few:
             fitted = fit_plain(*given, parameters=known)
         else:
             fitted = fit_norm(known, *given)
@@ -292,7 +284,15 @@ def fit_unit_norm(choice: Choice, name: str, samples: Samples) -> UnitNorm:
         raise UserError(f"{name}: {error}") from error
     if known is not None:
         advice.check_norm(name, rows, fitted, unit.model(**known), norm.rms)
-    if len(rows) < FEWEST:
+    if few:
         return UnitNorm(choice, fitted)
     lost = exact - fitted.run(unit, parameters, rows)
     return UnitNorm(choice, replace(fitted, offset=fitted.offset + lost.mean(axis=0)))
+
+
+def _tensor(x: object) -> torch.Tensor | None:
+    """The first floating-point tensor in a model's outputs or inputs."""
+    if isinstance(x, torch.Tensor):
+        return x if x.is_floating_point() else None
+    parts = x.values() if isinstance(x, Mapping) else x if isinstance(x, (tuple, list)) else ()
+    return next((t for t in map(_tensor, parts) if t is not None), None)

@@ -38,7 +38,7 @@ class _Placed(Sites):
         super().__init__(model, {name: samples.real[name] for name in samples.written})
         self._units, self._left = units, left
         for (site, what), number in samples.ran.items():
-            if site is not None and self.takes(site):
+            if site is not None and site[1] in units.get(site[0], {}):
                 self.last.replaced[site[1]] += number
             else:
                 self.last.left[self._words(site, what)] += number
@@ -161,7 +161,7 @@ def evaluate_with(
     norms = _fitted(NORM, norm_unit, fit_unit_norm, samples.norms, samples, left)
     if not softmaxes and not norms:
         asked = "no softmax" if norm is None else "no norm" if softmax is None else "nothing"
-        why = "".join(f"; {reason}" for reason in [*left.values()][:1])
+        why = "".join(f"; {name}: {reason}" for (_, name), reason in [*left.items()][:1])
         raise UserError(f"{type(model).__name__} has {asked} that can be replaced{why}")
     return Evaluation(model, softmaxes, norms, samples, left)
 
@@ -199,5 +199,5 @@ def _fitted(
         try:
             units[name] = fit(choice, name, samples)
         except UserError as error:
-            left[kind, name] = str(error)
+            left[kind, name] = str(error).removeprefix(f"{name}: ")
     return units

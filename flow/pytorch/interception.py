@@ -16,7 +16,7 @@ import contextlib
 import sys
 import types
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -38,6 +38,16 @@ from .modules import as_array
 # What is so much less than its row's largest logit is masked: models add -inf, the least number of
 # their dtype or -10000, and a constant that all logits have makes no mask.
 MASKED = 5e3
+
+
+Batch = torch.Tensor | Sequence | Mapping
+
+
+def run(model: nn.Module, batch: Batch) -> object:
+    """Return what the model makes of a batch: keyword arguments, positional ones, or one tensor."""
+    if isinstance(batch, Mapping):
+        return model(**batch)
+    return model(batch) if isinstance(batch, torch.Tensor) else model(*batch)
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,6 +137,14 @@ def _is_root(packet: object, args: tuple) -> bool:
     if not isinstance(x, torch.Tensor) or not x.ndim or not x.is_floating_point():
         return False  # a constant of the model
     return packet not in _POWER or (len(args) > 1 and args[1] in (0.5, -0.5))
+
+
+def count_float(model: nn.Module, batch: Batch) -> Counter[str]:
+    """Return how many softmaxes and norms a batch takes in float, by operator."""
+    counts: Counter[str] = Counter()
+    with torch.no_grad(), _Count(lambda operator, number: counts.update({operator: number})):
+        run(model, batch)
+    return counts
 
 
 # --- calls of torch's functions -------------------------------------------------------------------
@@ -228,17 +246,16 @@ class Sites:
 
     # --- which module runs ------------------------------------------------------------------------
 
-    @contextlib.contextmanager
-    def watching(self) -> Iterator[None]:
-        """Within the context, the model's passes are seen."""
-        with contextlib.ExitStack() as stack:
-            stack.callback(self._stop)
-            if "torch._dynamo" in sys.modules:  # a compiled graph would compute what it has inside
-                stack.enter_context(torch.compiler.set_stance("force_eager"))
-            stack.callback(register_module_forward_pre_hook(self._enter).remove)
-            leave = register_module_forward_hook(self._leave, with_kwargs=True, always_call=True)
-            stack.callback(leave.remove)
-            yield
+    def watching(self) -> contextlib.ExitStack:
+        """Have the model's passes seen from now on, until the stack that this returns is closed."""
+        stack = contextlib.ExitStack()
+        stack.callback(self._stop)
+        # A compiled graph would compute what it was compiled from.
+        stack.enter_context(torch.compiler.set_stance("force_eager"))
+        stack.callback(register_module_forward_pre_hook(self._enter).remove)
+        leave = register_module_forward_hook(self._leave, with_kwargs=True, always_call=True)
+        stack.callback(leave.remove)
+        return stack
 
     def _enter(self, module: nn.Module, inputs: tuple) -> None:
         name = self.names.get(module)
@@ -252,7 +269,7 @@ class Sites:
             self._modes.enter_context(_See(self._functions))
             self._modes.enter_context(_Count(self._ran))
         self._running.append(_Running(module, name, self._site))
-        if self._site is None and name in self.written and self.takes((NORM, name)):
+        if self._site is None and name in self.written:
             self._site = (NORM, name)
 
     def _is_inside(self) -> bool:
@@ -268,7 +285,7 @@ class Sites:
         self._site = self._running.pop().outside
         if not self._running:
             self._stop()
-        if site is self._site or not isinstance(output, torch.Tensor):
+        if site is self._site or not isinstance(output, torch.Tensor) or not self.takes(site):
             return None
         return self._written(site[1], [*inputs, *rest[0].values()], output)
 
@@ -305,9 +322,9 @@ class Sites:
         finally:
             self._site = None
 
-    def _see_softmax(self, func, input, dim=None, *others, dtype=None, **named):
-        if self._site is not None or others or named.get("out") is not None or not input.ndim:
-            return func(input, dim, *others, dtype=dtype, **named)
+    def _see_softmax(self, func, input, dim=None, dtype=None, **named):
+        if self._site is not None or named.get("out") is not None or not input.ndim:
+            return func(input, dim, dtype=dtype, **named)
         site = self._next(SOFTMAX)
         mine = None
         if self.takes(site):
@@ -330,6 +347,7 @@ class Sites:
         attn_mask=None,
         dropout_p=0.0,
         is_causal=False,
+        *,
         scale=None,
         enable_gqa=False,
     ):
