@@ -27,7 +27,7 @@ from .modules import Choice, UnitNorm, UnitSoftmax, as_array
 ROWS = 400  # that a LayerNorm is calibrated with
 QUERIES = 8  # of an example, that a softmax is calibrated with
 OCTAVES = 3  # of a LayerNorm's output steps
-FEWEST = 64  # different rows for a regression: with fewer a norm is fitted by its inputs alone
+FEWEST = 64  # rows that a regression needs: with fewer a norm is fitted by its inputs alone
 
 evaluated: WeakSet[nn.Module] = WeakSet()  # modules of models with units in their place
 
@@ -274,12 +274,9 @@ def fit_unit_norm(choice: Choice, name: str, samples: Samples) -> UnitNorm:
     unit, parameters = choice.unit, choice.parameters
     known = parameters if unit is AILAYERNORM else None  # whose statistics the fit knows
     given = (rows, norm.gamma, norm.beta, OCTAVES, exact, norm.rms)
-    few = len(np.unique(rows, axis=0)) < FEWEST
+    few = len(rows) < FEWEST or not np.ptp(rows, axis=0).any()
     try:
-        if few:
-            fitted = fit_plain(*given, parameters=known)
-        else:
-            fitted = fit_norm(known, *given)
+        fitted = fit_plain(*given, parameters=known) if few else fit_norm(known, *given)
     except ValueError as error:
         raise UserError(f"{name}: {error}") from error
     if known is not None:

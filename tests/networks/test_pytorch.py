@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import contextlib
+import copy
+import gc
 import importlib.util
 import io
 import os
@@ -137,6 +139,8 @@ class Float(Sites):
     def ran(self, site, module, what, number):
         if site is None:
             self.others.append(what)
+        else:
+            self.last.replaced[site[1]] += number
 
 
 class Calls(nn.Module):
@@ -624,6 +628,171 @@ def test_rows_with_all_masked_are_not_calibrated_with():
     assert 20 * 5 < mask.shape[1] < 20 * 8
 
 
+# --- whatever a model does ------------------------------------------------------------------------
+
+
+def changed(model, x):
+    """The outputs of a plain network with both units, and whether all is replaced."""
+    with evaluate_with(model, [x], **FINE) as units, torch.no_grad():
+        return model(x), units.left
+
+
+def test_a_compiled_model_computes_with_units():
+    """Inside another and around; its graph is not used, whenever it was compiled."""
+    torch.manual_seed(1)
+    plain, x = Plain().eval(), torch.randn(20, 9, 16)
+    compiled = torch.compile(plain, backend="eager")
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch of hooks
+        graph = compiled(x)
+        want = changed(plain, x)[0]
+        assert not torch.allclose(want, graph, atol=1e-3)
+        for model in (compiled, nn.Sequential(compiled).eval()):
+            got, left = changed(model, x)
+            assert torch.equal(got, want)
+            assert not left
+        with evaluate_with(plain, [x], **FINE):
+            assert torch.equal(compiled(x), want)
+            assert torch.equal(torch.compile(plain, backend="eager")(x), want)
+        assert torch.equal(compiled(x), graph)
+
+
+def test_a_copy_of_a_model_with_units_is_float_and_its_own():
+    model, x = Plain().eval(), torch.randn(20, 9, 16)
+    want = model(x)
+    with evaluate_with(model, [x], **FINE) as units, torch.no_grad():
+        copied = copy.deepcopy(model)
+        assert torch.equal(copied(x), want)
+        got = model(x)
+        assert torch.equal(changed(copied, x)[0], got)
+    units.restore()
+    assert torch.equal(copied(x), want)
+
+
+def test_units_stay_until_they_are_taken_out():
+    model, x = Plain().eval(), torch.randn(20, 9, 16)
+    want = model(x)
+    evaluate_with(model, [x], **FINE)
+    gc.collect()
+    assert not torch.equal(model(x), want)
+    for other in list(calibration.evaluated):
+        calibration.evaluated.discard(other)
+
+
+class Faulty(nn.Module):
+    """Raises what it is told to."""
+
+    error: BaseException | None = None
+
+    def __init__(self):
+        super().__init__()
+        self.norm = nn.LayerNorm(16)
+
+    def forward(self, x):
+        x = self.norm(x)
+        if self.error is not None:
+            raise self.error
+        return x
+
+
+@pytest.mark.parametrize("error", [ValueError("the first"), KeyboardInterrupt("the first")])
+@pytest.mark.parametrize("when", ["calibration", "a pass"])
+def test_an_error_is_the_models_own_and_the_model_is_as_it_was(error, when):
+    model, x = nn.Sequential(Faulty()).eval(), torch.randn(80, 16)
+    want = model(x)
+    units = None if when == "calibration" else evaluate_with(model, [x], norm="exact_layernorm")
+    if units is not None:
+        got = model(x)
+    model[0].error = error
+    with pytest.raises(type(error), match="^the first$"):
+        model(x) if units else evaluate_with(model, [x], norm="exact_layernorm")
+    model[0].error = None
+    if units is not None:
+        assert torch.equal(model(x), got)
+        assert units.replaced == {"0.norm": 1}
+        units.restore()
+    assert torch.equal(model(x), want)
+    assert not torch.overrides._get_current_function_mode_stack()
+    assert not torch.utils._python_dispatch._get_current_dispatch_mode_stack()
+
+
+@networks
+@pytest.mark.parametrize("kind", ["autocast", "double"])
+def test_other_precisions(name, kind):
+    model, batch = network(name)
+    if kind == "double":
+        model.double()
+        batch = {k: x.double() if x.is_floating_point() else x for k, x in batch.items()}
+    with torch.autocast("cpu", torch.bfloat16, enabled=kind == "autocast"), torch.no_grad():
+        want = model(**batch)[0]
+        with evaluate_with(model, [batch], **FINE) as units:
+            got = model(**batch)[0]
+            assert not units.left
+            assert sum(units.replaced.values()) == 7
+    assert got.dtype == want.dtype
+    assert torch.cosine_similarity(got.double(), want.double(), dim=-1).mean() > 0.98
+
+
+def test_words_come_one_by_one_with_a_cache():
+    model, batch = network("llama")
+    ids = batch["input_ids"][:2]
+    with evaluate_with(model, [batch], **FINE) as units:
+        made = [model.generate(ids, max_new_tokens=4, do_sample=False, use_cache=c) for c in (0, 1)]
+        assert sum(units.replaced.values()) == 7
+        assert not units.left
+    assert torch.equal(*made)
+
+
+@pytest.mark.parametrize(
+    ("keep", "left"),
+    [
+        ("softmax", ["softmax (Softmax): _softmax, kept"]),
+        (["n*"], ["norm (LayerNorm): native_layer_norm, kept"]),
+    ],
+)
+def test_what_is_to_be_kept_stays_float(keep, left):
+    model, x = Plain().eval(), torch.randn(20, 9, 16)
+    with evaluate_with(model, [x], **FINE, keep=keep) as units, torch.no_grad():
+        assert units.left == dict.fromkeys(left, 1)
+        model(x)
+        assert units.left == dict.fromkeys(left, 1)
+        assert len(units.replaced) == 1
+    with pytest.raises(UserError, match="keep='soft' names no module with a softmax or norm"):
+        evaluate_with(model, [x], **FINE, keep="soft")
+    with pytest.raises(UserError, match=r"Plain has nothing that can be replaced; softmax: kept"):
+        evaluate_with(model, [x], **FINE, keep=["softmax", "norm"])
+
+
+def test_a_norm_written_out_may_be_kept():
+    model, batch = network("llama")
+    with evaluate_with(model, [batch], **FINE, keep="*.0.input_layernorm") as units:
+        outputs(model, batch)
+        assert units.left == {"model.layers.0.input_layernorm (LlamaRMSNorm): rsqrt, kept": 1}
+
+
+def test_where_a_unit_cannot_be_the_others_are():
+    """nnlut_layernorm has no RMSNorm; a norm of no scale has no setting."""
+    model, x = nn.Sequential(nn.LayerNorm(16), nn.RMSNorm(16)).eval(), torch.randn(80, 16)
+    with evaluate_with(model, [x], norm="nnlut_layernorm") as units:
+        model(x)
+        assert units.left == {"1 (RMSNorm): rsqrt, nnlut_layernorm computes no RMSNorm": 1}
+        assert list(units.norms) == ["0"]
+    model, x = Plain().eval(), torch.randn(20, 9, 16)
+    nn.init.zeros_(model.norm.weight)
+    with evaluate_with(model, [x], **FINE) as units:
+        [left] = units.left
+        assert left.endswith("native_layer_norm, calibration saw no two outputs that differ")
+        assert list(units.softmaxes) == ["softmax"]
+
+
+@pytest.mark.parametrize("unit", ["ailayernorm", "exact_layernorm", "nnlut_layernorm"])
+def test_rows_that_are_all_alike_are_calibrated_with(unit):
+    model, x = nn.LayerNorm(8).eval(), torch.randn(1, 8).expand(100, 8)
+    want = model(x)
+    with evaluate_with(model, [x], norm=unit), torch.no_grad():
+        assert (model(x) - want).abs().max() < 0.1
+
+
 # --- MiniLM ---------------------------------------------------------------------------------------
 
 
@@ -723,9 +892,11 @@ def test_models_in_the_wrong_state_are_refused():
 
 def test_there_is_no_gradient_and_no_dropout():
     model, batch = network("vit")
-    with evaluate_with(model, [batch], softmax="e2softmax"):
-        with pytest.raises(UserError, match="has no gradient"):
-            model(**batch)[0].sum().backward()
+    with (
+        evaluate_with(model, [batch], softmax="e2softmax"),
+        pytest.raises(UserError, match="has no gradient"),
+    ):
+        model(**batch)[0].sum().backward()
     model = Calls(lambda x: F.scaled_dot_product_attention(x, x, x, dropout_p=0.1)).eval()
     with pytest.raises(UserError, match="no dropout"):
         evaluate_with(model, [torch.randn(2, 3, 4)], softmax="e2softmax")
