@@ -3,7 +3,7 @@
 """Accuracy of every unit and variant: on real tensors against float64, and in whole networks.
 
 usage: scripts/accuracy.py [UNIT=name | OUT=folder | LENGTHS=1 | MEANS=1 | SCALES=1 |
-                            FRONTIER=1 | NETWORK=digits|minilm ...]
+                            ARCHITECTURES=1 | FRONTIER=1 | NETWORK=digits|minilm ...]
 
   UNIT=name       print this unit's table of the tensors only, and write nothing
   OUT=docs        folder to write accuracy.md, accuracy.json and accuracy.svg to; no network
@@ -12,6 +12,10 @@ usage: scripts/accuracy.py [UNIT=name | OUT=folder | LENGTHS=1 | MEANS=1 | SCALE
   SCALES=1        softmaxes of any scale on the tensors at scales that are no powers of two
     UNIT=name       of any of them this unit alone
     OUT=docs        of any put the table into reach.json there, and draw its plot, if it has one
+  ARCHITECTURES=1 units in small random networks of many architectures of transformers (the extra
+                  `torch`): what is replaced, what stays float, errors of the outputs
+    ONLY=name,name  of these alone
+    OUT=docs        put the table into figures.json there
   FRONTIER=1      every variant's errors against its storage and tables, Pareto-optimal ones marked;
                   writes only frontier.svg to OUT=
   NETWORK=digits  only the test accuracy of a small vision transformer on handwritten digits:
@@ -74,6 +78,8 @@ def command(arguments: Sequence[str]) -> int:
         return _network(network, given)
     if flag("FRONTIER", given.pop("FRONTIER", "0")):
         return _frontier(given)
+    if flag("ARCHITECTURES", given.pop("ARCHITECTURES", "0")):
+        return _architectures(given)
     for what in REACH:
         if flag(what, given.pop(what, "0")):
             return _reach(what, given)
@@ -138,6 +144,26 @@ def _reach(what: str, given: dict[str, str]) -> int:
         print(kept.put(kept.REACH, {by: kept.new(kept.of_reach(), titles, lines)}, out))
         if plot is not None:
             print(accuracy.write_plot(lambda: plot(lines, builds), out / file))
+    return 0
+
+
+def _architectures(given: dict[str, str]) -> int:
+    """The units in architectures of transformers."""
+    from softnorm.flow.pytorch import architectures  # which needs torch
+
+    if not {*given} <= {"ONLY", "OUT"} or "" in given.values():
+        raise UserError(
+            "accuracy takes ARCHITECTURES=1 with ONLY=<name,name>, OUT=<folder>, or alone"
+        )
+    names = given["ONLY"].split(",") if "ONLY" in given else architectures.NAMES
+    by = kept.command("accuracy", {"ARCHITECTURES": "1", **given})
+    begun = lambda line: print(line, file=sys.stderr, flush=True)  # noqa: E731
+    lines, facts = architectures.measure_all(names, begun)
+    print(table(lines, architectures.TITLES))
+    print(", ".join(f"{number} {what}" for what, number in facts.items()), f"\nrerun: {by}")
+    if "OUT" in given:
+        found = kept.new(kept.of_architectures(), architectures.TITLES, lines, facts)
+        print(kept.put(kept.FIGURES, {by: found}, Path(given["OUT"])))
     return 0
 
 

@@ -157,6 +157,11 @@ def of_reach() -> str:
     return sources.digest([ROOT / name for name in files], models())
 
 
+def of_architectures() -> str:
+    """Of what figures of architectures depend on: models, what replaces, the networks."""
+    return sources.digest(sorted((ROOT / "flow/pytorch").glob("*.py")), models())
+
+
 def of_gates(unit: Unit) -> str:
     """Of what generic gates depend on: the RTL, the script, Yosys."""
     files = [*(RTL / name for name in unit.rtl), ROOT / "flow/static/synth.py"]

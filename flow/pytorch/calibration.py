@@ -285,11 +285,3 @@ def fit_unit_norm(choice: Choice, name: str, samples: Samples) -> UnitNorm:
         return UnitNorm(choice, fitted)
     lost = exact - fitted.run(unit, parameters, rows)
     return UnitNorm(choice, replace(fitted, offset=fitted.offset + lost.mean(axis=0)))
-
-
-def _tensor(x: object) -> torch.Tensor | None:
-    """The first floating-point tensor in a model's outputs or inputs."""
-    if isinstance(x, torch.Tensor):
-        return x if x.is_floating_point() else None
-    parts = x.values() if isinstance(x, Mapping) else x if isinstance(x, (tuple, list)) else ()
-    return next((t for t in map(_tensor, parts) if t is not None), None)

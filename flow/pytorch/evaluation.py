@@ -24,6 +24,8 @@ from .calibration import (
 from .interception import NORM, SOFTMAX, RealNorm, Site, Sites, live_elements
 from .modules import Choice, UnitNorm, UnitSoftmax, choose
 
+NOT_ASKED = "not asked for"
+
 
 class _Placed(Sites):
     """Takes what units make of rows. left: sites that stay float, and why."""
@@ -64,8 +66,10 @@ class _Placed(Sites):
             self.last.left[self._words(site, what)] += number
 
     def _words(self, site: Site | None, what: str) -> str:
-        why = self._left.get(site)
-        return what if why is None else f"{what}, {why}"
+        if site is None:
+            return what
+        why = self._left.get(site, NOT_ASKED)
+        return f"{what}, {why}"
 
 
 class Evaluation:
@@ -123,8 +127,15 @@ class Evaluation:
         shares = [unit.saturated for unit in self.softmaxes.values()]
         if shares:
             lines[0] += f"; {100 * max(shares):.2g} % of a softmax's logits saturated at most"
-        left = (f"left float: {what}, {calls} calls" for what, calls in self.left.items())
-        return "\n".join([*lines, *left])
+        others = 0
+        for what, calls in self.left.items():
+            if what.endswith(f", {NOT_ASKED}"):
+                others += calls
+            else:
+                lines.append(f"left float: {what}, {calls} calls")
+        if others:
+            lines.append(f"left float, {NOT_ASKED}: {others} calls")
+        return "\n".join(lines)
 
 
 def evaluate_with(

@@ -50,6 +50,14 @@ def run(model: nn.Module, batch: Batch) -> object:
     return model(batch) if isinstance(batch, torch.Tensor) else model(*batch)
 
 
+def first_tensor(x: object) -> torch.Tensor | None:
+    """Return the first floating-point tensor in a model's outputs."""
+    if isinstance(x, torch.Tensor):
+        return x if x.is_floating_point() else None
+    parts = x.values() if isinstance(x, Mapping) else x if isinstance(x, (tuple, list)) else ()
+    return next((t for t in map(first_tensor, parts) if t is not None), None)
+
+
 @dataclass(frozen=True, eq=False)
 class RealNorm:
     """A float LayerNorm or RMSNorm: gamma and beta float64 [channels], its epsilon."""
