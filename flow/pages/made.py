@@ -96,6 +96,9 @@ def _tables() -> dict[str, Table]:
     for name in ("lengths", "means", "scales"):
         every[name] = Table(kept.REACH, f"make accuracy {name.upper()}=1", kept.of_reach)
     every["bulk"] = Table(kept.FIGURES, kept.BULK, lambda: kept.of_bulk(ROW_UNITS.values()))
+    every["architectures"] = Table(
+        kept.FIGURES, "make accuracy ARCHITECTURES=1", kept.of_architectures
+    )
     every["pytorch"] = Table(kept.FIGURES, PYTORCH, lambda: None)
     return every
 
@@ -573,6 +576,14 @@ BLOCKS: dict[str, Callable[[Made], str]] = {
         for unit in UNITS.values()
         if unit.settings(unit.defaults)
     },
+    "architectures": lambda made: made.shown(
+        "architectures",
+        {
+            **{name: name for name in ("architecture", "softmaxes", "norms", "left float")},
+            **{name: name for name in ("error", "against exact 8 bit")},
+        },
+        facts=("architectures", "attach", "counted in full"),
+    ),
     "pytorch": lambda made: made.shown(
         "pytorch", {name: name for name in ("in place", "a pass", "against eager", "calibration")}
     ),

@@ -109,6 +109,7 @@ OWN: Mapping[str, Mapping[str, object]] = {
         "patch_size": 4,
     },
     "whisper": {"max_source_positions": 30},
+    "yolos": {"image_size": [32, 32], "num_detection_tokens": 4},
 }
 NAMES = """
     albert audio-spectrogram-transformer bart beit bert big_bird blenderbot bloom clip codegen
@@ -123,15 +124,10 @@ NAMES = """
 
 
 def network(name: str) -> tuple[nn.Module, dict[str, torch.Tensor]]:
-    """Return a small network of an architecture, and a batch for it; both from seed 1.
-
-    Raises UserError for a name that is not in NAMES.
-    """
+    """Return a small network of an architecture, and a batch for it; both from seed 1."""
     from transformers import AutoModel
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
-    if name not in NAMES:
-        raise UserError(f"there is no architecture {name!r}; there are: {', '.join(NAMES)}")
     torch.manual_seed(1)
     config = _small(CONFIG_MAPPING[name], OWN.get(name, {}))
     model = AutoModel.from_config(config).eval()
@@ -212,7 +208,7 @@ class Measured:
 
 
 def measure(name: str) -> Measured:
-    """Return what an architecture has with UNITS in it. Raises UserError."""
+    """Return what an architecture has with UNITS in it. Raises UserError if nothing attaches."""
     model, batch = network(name)
     outputs = []
     with torch.no_grad(), warnings.catch_warnings():
@@ -233,7 +229,14 @@ def _error(got: torch.Tensor, want: torch.Tensor) -> float:
 def measure_all(
     names: Iterable[str], progress: Callable[[str], None] = lambda _: None
 ) -> tuple[list[list[str]], dict[str, int]]:
-    """Return the lines of TITLES, and how many there are, attach, and are counted in full."""
+    """Return the lines of TITLES, and how many there are, attach, and are counted in full.
+
+    Raises UserError for a name that is not in NAMES.
+    """
+    names = list(names)
+    for name in names:
+        if name not in NAMES:
+            raise UserError(f"there is no architecture {name!r}; there are: {', '.join(NAMES)}")
     lines, facts = [], Counter({"architectures": 0, "attach": 0, "counted in full": 0})
     for name in names:
         progress(f"{name} ...")

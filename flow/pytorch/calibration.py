@@ -251,13 +251,16 @@ def fit_unit_softmax(choice: Choice, name: str, samples: Samples) -> UnitSoftmax
     """Return the unit with the F of the least squared error of its probabilities, by head.
 
     Warns as `stand_in.fit_softmax` does. Raises UserError if calibration saw no row of this
-    softmax.
+    softmax, or rows that are too long for the unit.
     """
     logits, mask = samples.logits[name]
     if not mask.size:
         raise UserError(f"{name}: calibration saw no row with an unmasked element")
     given = (choice.unit, choice.parameters, choice.every_setting)
-    fitted = fit_softmax(*given, [logits], mask, names=[name])
+    try:
+        fitted = fit_softmax(*given, [logits], mask, names=[name])
+    except ValueError as error:  # rows too long for the build
+        raise UserError(f"{name}: {error}") from error
     return UnitSoftmax(choice, fitted.frac[0], fitted.offset[0], fitted.saturated)
 
 

@@ -81,7 +81,7 @@ def live_elements(logits: torch.Tensor) -> torch.Tensor:
     """
     top = logits.amax(-1, keepdim=True)
     least = max(torch.finfo(dtype).min / 2 for dtype in (logits.dtype, torch.float32))
-    return (logits > top - MASKED) & (top > least)
+    return logits > (top - MASKED).clamp_min(least)
 
 
 # --- what torch's operators compute ---------------------------------------------------------------
