@@ -58,12 +58,15 @@ from softnorm.flow.accuracy import tables as accuracy
 from softnorm.flow.capture import model as capture
 from softnorm.flow.cli import flag, main, number, table, words
 from softnorm.flow.errors import UserError
-from softnorm.flow.networks import digits_accuracy, minilm
+from softnorm.flow.networks import advice, digits_accuracy, minilm
 from softnorm.flow.networks import minilm_accuracy as task_accuracy
 from softnorm.flow.networks.digits import Vit, load_digits
 from softnorm.flow.networks.stand_in import is_softmax
 from softnorm.flow.pages import kept, made
 
+# What architectures are measured with, and the 8-bit units that they are compared with.
+FINE = {"softmax": advice.RECOMMENDED, "norm": "ailayernorm CMP_RANGES=3"}
+EXACT = {"softmax": "exact_softmax", "norm": "exact_layernorm"}
 DIGITS = kept.command("accuracy", {"NETWORK": "digits"})
 
 
@@ -158,7 +161,7 @@ def _architectures(given: dict[str, str]) -> int:
     names = given["ONLY"].split(",") if "ONLY" in given else architectures.NAMES
     by = kept.command("accuracy", {"ARCHITECTURES": "1", **given})
     begun = lambda line: print(line, file=sys.stderr, flush=True)  # noqa: E731
-    lines, facts = architectures.measure_all(names, begun)
+    lines, facts = architectures.measure_all(names, FINE, EXACT, begun)
     print(table(lines, architectures.TITLES))
     print(", ".join(f"{number} {what}" for what, number in facts.items()), f"\nrerun: {by}")
     if "OUT" in given:

@@ -21,8 +21,6 @@ from ..errors import UserError
 from .evaluation import Evaluation, evaluate_with
 from .interception import count_float, first_tensor, run
 
-UNITS = {"softmax": "e2softmax DIV_BITS=3 EXP_FRAC=1 fmt=1", "norm": "ailayernorm CMP_RANGES=3"}
-EXACT = {"softmax": "exact_softmax", "norm": "exact_layernorm"}
 TITLES = ("architecture", "softmaxes", "norms", "left float", "error", "against exact 8 bit")
 BATCH, TOKENS, IMAGES, SAMPLES = 8, 24, 4, 4000
 
@@ -207,19 +205,22 @@ class Measured:
         ]
 
 
-def measure(name: str) -> Measured:
-    """Return what an architecture has with UNITS in it. Raises UserError if nothing attaches."""
+def measure(name: str, units: Mapping[str, str], exact: Mapping[str, str]) -> Measured:
+    """Return what an architecture has with units in it: `evaluate_with`'s softmax= and norm=.
+
+    exact: those that it is compared with. Raises UserError if nothing attaches.
+    """
     model, batch = network(name)
     outputs = []
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # some are not served well: the errors show it
         float_ = first_tensor(run(model, batch))
         everything = sum(count_float(model, batch).values())
-        for chosen in (EXACT, UNITS):
-            with evaluate_with(model, [batch], **chosen) as units:
+        for chosen in (exact, units):
+            with evaluate_with(model, [batch], **chosen) as placed:
                 outputs.append(first_tensor(run(model, batch)))
-    exact, got = outputs
-    return Measured(name, everything, units, _error(got, float_), _error(got, exact))
+    best, got = outputs
+    return Measured(name, everything, placed, _error(got, float_), _error(got, best))
 
 
 def _error(got: torch.Tensor, want: torch.Tensor) -> float:
@@ -227,11 +228,14 @@ def _error(got: torch.Tensor, want: torch.Tensor) -> float:
 
 
 def measure_all(
-    names: Iterable[str], progress: Callable[[str], None] = lambda _: None
+    names: Iterable[str],
+    units: Mapping[str, str],
+    exact: Mapping[str, str],
+    progress: Callable[[str], None] = lambda _: None,
 ) -> tuple[list[list[str]], dict[str, int]]:
     """Return the lines of TITLES, and how many there are, attach, and are counted in full.
 
-    Raises UserError for a name that is not in NAMES.
+    Arguments as of `measure`. Raises UserError for a name that is not in NAMES.
     """
     names = list(names)
     for name in names:
@@ -242,7 +246,7 @@ def measure_all(
         progress(f"{name} ...")
         facts["architectures"] += 1
         try:
-            one = measure(name)
+            one = measure(name, units, exact)
         except UserError as error:
             lines.append([name, "0", "0", f"refused: {error}", "-", "-"])
             continue

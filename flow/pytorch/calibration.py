@@ -85,7 +85,8 @@ class Samples:
     logits: of each softmax (logits [heads, rows, keys], mask, bool, of the same shape), for at most
     8 queries of an example, heads 1 where nothing tells how many there are. norms: of each norm its
     inputs [rows, channels], at most 400, examples with equal shares. Rows of which nothing is
-    unmasked, rows of padding and rows that are constant are not among them. real: the norms.
+    unmasked, rows of padding and rows that are constant are not among them. real: the norms, but
+    those whose weights are not always the same.
     written: names of modules that are norms, written out in Python. ran: how many softmaxes and
     norms the first batch took, by site or None, and in words.
     """
@@ -179,6 +180,7 @@ class _Recorder(Sites):
         self.logits: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {}
         self.norms: dict[str, list[np.ndarray]] = {}
         self.real_norms: dict[str, RealNorm] = {}
+        self.changing: set[str] = set()  # norms whose weights are not always the same
         self.counts: Counter[tuple[Site | None, str]] = Counter()
 
     def takes(self, site: Site) -> bool:
@@ -207,7 +209,8 @@ class _Recorder(Sites):
         rows = x.reshape(-1, x.shape[-1])[chosen].astype(np.float64)
         moving = np.ptp(rows, axis=1) > 0
         self.norms.setdefault(name, []).append(rows[moving])
-        self.real_norms[name] = real
+        if not self.real_norms.setdefault(name, real).same(real):
+            self.changing.add(name)
 
     def softmax(self, name: str, logits: torch.Tensor, heads: int) -> None:
         live, keys = as_array(live_elements(logits)), logits.shape[-1]
@@ -241,7 +244,8 @@ class _Recorder(Sites):
             rows = np.concatenate(parts)
             some = np.sort(self.rng.permutation(len(rows))[:ROWS])
             norms[name] = rows[some]
-        return Samples(logits, norms, self.real_norms, tuple(self.written), self.counts)
+        real = {n: norm for n, norm in self.real_norms.items() if n not in self.changing}
+        return Samples(logits, norms, real, tuple(self.written), self.counts)
 
 
 # --- fitting --------------------------------------------------------------------------------------
@@ -270,6 +274,8 @@ def fit_unit_norm(choice: Choice, name: str, samples: Samples) -> UnitNorm:
     Warns (`advice.CalibrationWarning`) if AILayerNorm gets rows' deviations wrong. Raises UserError
     for a norm that no setting of the unit serves.
     """
+    if name not in samples.real:
+        raise UserError(f"{name}: its weights are others from call to call")
     rows, norm = samples.norms[name], samples.real[name]
     exact = norm(rows)
     if not rows.size or np.ptp(exact) == 0:

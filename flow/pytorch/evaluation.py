@@ -38,7 +38,7 @@ class _Placed(Sites):
         left: Mapping[Site, str],
     ):
         super().__init__(model, {name: samples.real[name] for name in samples.written})
-        self._units, self._left = units, left
+        self._units, self._left, self._real = units, left, samples.real
         for (site, what), number in samples.ran.items():
             if site is not None and site[1] in units.get(site[0], {}):
                 self.last.replaced[site[1]] += number
@@ -57,6 +57,8 @@ class _Placed(Sites):
         return self._units[SOFTMAX][name](logits, live_elements(logits))
 
     def norm(self, name: str, x: torch.Tensor, real: RealNorm) -> torch.Tensor:
+        if not self._real[name].same(real):
+            raise UserError(f"{name}: its weights are not those of calibration: calibrate again")
         return self._units[NORM][name](x)
 
     def ran(self, site: Site | None, module: nn.Module, what: str, number: int) -> None:

@@ -39,7 +39,6 @@ from .modules import as_array
 # their dtype or -10000, and a constant that all logits have makes no mask.
 MASKED = 5e3
 
-
 Batch = torch.Tensor | Sequence | Mapping
 
 
@@ -66,6 +65,12 @@ class RealNorm:
     beta: np.ndarray
     epsilon: float
     rms: bool
+
+    def same(self, other: RealNorm) -> bool:
+        """Whether it is the same function."""
+        alike = (self.epsilon, self.rms) == (other.epsilon, other.rms)
+        pairs = ((self.gamma, other.gamma), (self.beta, other.beta))
+        return self is other or (alike and all(np.array_equal(*pair) for pair in pairs))
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
         """Return what it makes of x [rows, channels], in float64."""
@@ -272,6 +277,8 @@ class Sites:
         if self._running and self._running[0].module is module and not self._is_inside():
             self._stop()  # the last pass was interrupted from the keyboard
         if not self._running:
+            if module.training:
+                raise UserError("the model is in training: call model.eval() first")
             self.last = Pass()
             self._outermost = sys._getframe(1)
             self._modes.enter_context(_See(self._functions))
@@ -331,7 +338,8 @@ class Sites:
             self._site = None
 
     def _see_softmax(self, func, input, dim=None, dtype=None, **named):
-        if self._site is not None or named.get("out") is not None or not input.ndim:
+        odd = input.is_nested or not input.ndim or named.get("out") is not None
+        if self._site is not None or odd:
             return func(input, dim, dtype=dtype, **named)
         site = self._next(SOFTMAX)
         mine = None
@@ -384,17 +392,20 @@ class Sites:
         with _See(self._functions):
             return _inside_multi_head(*args, **named)
 
-    def _see_layer_norm(self, func, x, shape, weight=None, bias=None, eps=1e-5, *more, **named):
-        given = (x, shape, weight, bias, eps, *more)
+    def _see_layer_norm(
+        self, func, input, normalized_shape, weight=None, bias=None, eps=1e-5, *more, **named
+    ):
+        given = (input, normalized_shape, weight, bias, eps, *more)
         return self._see_norm(func, given, named, weight, bias, eps, rms=False)
 
-    def _see_rms_norm(self, func, x, shape, weight=None, eps=None):
-        least = torch.finfo(x.dtype).eps if eps is None else eps
-        return self._see_norm(func, (x, shape, weight, eps), {}, weight, None, least, rms=True)
+    def _see_rms_norm(self, func, input, normalized_shape, weight=None, eps=None):
+        given = (input, normalized_shape, weight, eps)
+        least = torch.finfo(input.dtype).eps if eps is None else eps
+        return self._see_norm(func, given, {}, weight, None, least, rms=True)
 
     def _see_norm(self, func, given, named, weight, bias, eps, rms):
         x, shape = given[:2]
-        if self._site is not None or len(shape) != 1:
+        if self._site is not None or len(shape) != 1 or x.is_nested:
             return func(*given, **named)
         site = self._next(NORM)
         mine = None

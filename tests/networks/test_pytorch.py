@@ -55,6 +55,7 @@ from tests.docs.test_docs import blocks  # noqa: E402
 
 torch.set_num_threads(1)  # tests run side by side
 FINE = {"softmax": "e2softmax DIV_BITS=3 EXP_FRAC=1 fmt=1", "norm": "ailayernorm CMP_RANGES=3"}
+EXACT = {"softmax": "exact_softmax", "norm": "exact_layernorm"}
 SMALL = {
     "hidden_size": 32,
     "num_hidden_layers": 2,
@@ -271,6 +272,19 @@ def test_what_is_below_or_not_of_the_last_axis_is_left_and_counted(name):
     assert sum(count_float(model, x).values()) == 3
 
 
+def test_what_nothing_sees_is_left():
+    """A planted fault: the upper mode sees no function, the lower one does not depend on it."""
+    model, x = Plain().eval(), torch.randn(20, 9, 16)
+    with evaluate_with(model, [x], **FINE) as units, torch.no_grad():
+        units._placed._functions.clear()
+        model(x)
+        assert not units.replaced
+        assert units.left == {
+            "norm (LayerNorm): native_layer_norm": 1,
+            "softmax (Softmax): _softmax": 1,
+        }
+
+
 @networks
 def test_with_the_float_functions_in_all_places_a_network_is_the_same(name):
     model, batch = network(name)
@@ -299,7 +313,7 @@ def test_masks_of_every_kind_mask_alike(kind):
     bias = torch.randn(1, 8, 5, 7) + (2e4 if kind == "constant" else 0)
     low = {"-10000": -1e4, "-inf": -torch.inf}.get(kind, torch.finfo(torch.float32).min)
     given = live if kind == "bool" else bias.where(live, low)
-    model = Calls(lambda *x: F.scaled_dot_product_attention(*x, scale=0.5, enable_gqa=True))
+    model = Calls(lambda *x: F.scaled_dot_product_attention(*x, scale=0.5, enable_gqa=True)).eval()
     sites = Float(model)
     with sites.watching():
         out = model(query, key, value, given)
@@ -795,6 +809,24 @@ def test_where_a_unit_cannot_be_the_others_are():
         assert list(units.softmaxes) == ["softmax"]
 
 
+class Scaled(nn.Module):
+    """A norm whose weights are made of its input."""
+
+    def forward(self, x):
+        return F.layer_norm(x, (8,), x[0].exp())
+
+
+def test_weights_that_change_are_said():
+    model, x = nn.Sequential(nn.LayerNorm(8), Scaled()).eval(), torch.randn(2, 80, 8)
+    with evaluate_with(model, list(x), norm="exact_layernorm") as units:
+        model(x[0])
+        why = "its weights are others from call to call"
+        assert units.left == {f"1 (Scaled): native_layer_norm, {why}": 1}
+        nn.init.ones_(model[0].bias)
+        with pytest.raises(UserError, match=r"^0: its weights are not those of calibration"):
+            model(x[0])
+
+
 @pytest.mark.parametrize("unit", ["ailayernorm", "exact_layernorm", "nnlut_layernorm"])
 def test_rows_that_are_all_alike_are_calibrated_with(unit):
     model, x = nn.LayerNorm(8).eval(), torch.randn(1, 8).expand(100, 8)
@@ -846,7 +878,7 @@ def test_replaced_and_left_are_all_in_every_architecture(name):
 
 
 def test_the_table_of_architectures():
-    [line], facts = architectures.measure_all(["vit"])
+    [line], facts = architectures.measure_all(["vit"], FINE, EXACT)
     assert dict(zip(architectures.TITLES, line[:4], strict=False)) == {
         "architecture": "vit",
         "softmaxes": "2",
@@ -857,7 +889,7 @@ def test_the_table_of_architectures():
     assert 0.001 < float(line[5]) < 0.2
     assert facts == {"architectures": 1, "attach": 1, "counted in full": 1}
     with pytest.raises(UserError, match="there is no architecture 'vits'; there are: albert,"):
-        architectures.measure_all(["vits"])
+        architectures.measure_all(["vits"], FINE, EXACT)
 
 
 # --- MiniLM ---------------------------------------------------------------------------------------
@@ -964,6 +996,10 @@ def test_there_is_no_gradient_and_no_dropout():
         pytest.raises(UserError, match="has no gradient"),
     ):
         model(**batch)[0].sum().backward()
+    with evaluate_with(model.train(False), [batch], softmax="e2softmax"):
+        model.train()
+        with pytest.raises(UserError, match=r"call model\.eval\(\) first"):
+            model(**batch)
     model = Calls(lambda x: F.scaled_dot_product_attention(x, x, x, dropout_p=0.1)).eval()
     with pytest.raises(UserError, match="no dropout"):
         evaluate_with(model, [torch.randn(2, 3, 4)], softmax="e2softmax")
