@@ -15,6 +15,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import types
+import weakref
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -101,7 +102,7 @@ _ATTENTION = (
 )
 _SOFTMAX = (
     *("softmax", "_softmax", "_safe_softmax", "_masked_softmax", "special_softmax"),
-    *("log_softmax", "_log_softmax", "special_log_softmax", "_sparse_softmax"),
+    *("log_softmax", "_log_softmax", "special_log_softmax", "_sparse_softmax", "logsumexp"),
 )
 _NORM = (
     *("layer_norm", "native_layer_norm", "rms_norm", "_fused_rms_norm"),
@@ -136,13 +137,20 @@ class _Count(TorchDispatchMode):
     def __init__(self, ran: Callable[[str, int], None]):
         super().__init__()
         self._ran = ran
+        self._exp: weakref.ref[torch.Tensor] | None = None  # what was raised last
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         packet = getattr(func, "_overloadpacket", func)
         number = _COUNTED.get(packet)
         if number and (packet not in _ROOTS or _is_root(packet, args)):
             self._ran(packet.__name__, number)
-        return func(*args, **(kwargs or {}))
+        # A softmax that is written out sums what it has raised.
+        if packet is torch.ops.aten.sum and self._exp is not None and self._exp() is args[0]:
+            self._ran("exp and sum", 1)
+        result = func(*args, **(kwargs or {}))
+        if packet is torch.ops.aten.exp:
+            self._exp = weakref.ref(result)
+        return result
 
 
 def _is_root(packet: object, args: tuple) -> bool:

@@ -234,15 +234,18 @@ def test_what_torch_fuses_is_seen_one_by_one():
     torch.testing.assert_close(got[~padding], want[~padding], atol=1e-5, rtol=1e-5)
 
 
-def unit_vectors(x):
-    return x / x.norm(dim=-1, keepdim=True)
+def exponentials(x):
+    e = torch.exp(x - x.amax(-1, keepdim=True))
+    return e / e.sum(-1, keepdim=True)
 
 
 LEFT = {
     "_softmax": lambda x: torch.ops.aten._softmax(x, -1, False),
     "_log_softmax": lambda x: F.log_softmax(x, -1),
     "native_layer_norm": lambda x: F.layer_norm(x, (6, 8)),
-    "linalg_vector_norm": unit_vectors,
+    "logsumexp": lambda x: torch.exp(x - torch.logsumexp(x, -1, keepdim=True)),
+    "exp and sum": exponentials,
+    "linalg_vector_norm": lambda x: x / x.norm(dim=-1, keepdim=True),
     "rsqrt": lambda x: x * torch.rsqrt(x.square().mean(-1, keepdim=True)) + x,
     "pow": lambda x: x * x.var(-1, keepdim=True).pow(-0.5),
     "sqrt": lambda x: x / x.square().sum(1, keepdim=True).sqrt(),
