@@ -18,8 +18,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-
-from cocotb_tools.runner import get_runner
+from typing import Any
 
 from softnorm.tb.check.progress import patience
 from softnorm.units.unit import Parameters, Unit
@@ -144,6 +143,13 @@ def _locked(path: Path) -> Iterator[None]:
         yield
 
 
+def runner(sim: str) -> Any:
+    """cocotb's runner of a simulator: imported here, since that takes as long as all else."""
+    from cocotb_tools.runner import get_runner
+
+    return get_runner(sim)
+
+
 @contextlib.contextmanager
 def _environment(extra: Mapping[str, str]) -> Iterator[None]:
     """The runner takes its tools and their options from this process's environment."""
@@ -195,7 +201,7 @@ def _compile(unit, parameters, sim, waves, fst, sources, folder) -> None:
             environment |= {"OBJCACHE": str(ccache), "CCACHE_DIR": str(BUILD / "ccache")}
     try:
         with _environment(environment):
-            get_runner(sim).build(
+            runner(sim).build(
                 sources=sources,
                 hdl_toplevel=unit.name,
                 parameters=unit.rtl_parameters(parameters),
