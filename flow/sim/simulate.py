@@ -42,14 +42,6 @@ from ..paths import DATA, ROOT, runs
 
 DEFAULT_ROWS = 200
 BENCH = "softnorm.tb.uvm.tests"  # what a simulator imports
-# What it calls at its start: behind the first, cocotb's own list.
-STARTS = (
-    "softnorm.tb.uvm.without_pytest:install",
-    "cocotb_tools._coverage:start_cocotb_library_coverage",
-    "cocotb.logging:_configure",
-    "cocotb._init:init_package_from_simulation",
-    "cocotb.regression:_run_regression",
-)
 COVERAGE_FILE = "coverage.dat"  # in the run's folder, of a bulk build with coverage
 TIME_LIMIT = 900  # seconds of a run among many
 INITIAL_BITS = 4  # seeds of Verilator's random start of registers and memories
@@ -340,13 +332,12 @@ def _start(build: Build, seed: int, module: str, folder: Path, environment: dict
             build_dir=build.folder,
             test_dir=folder,
             results_xml=str(folder / "results.xml"),
+            # The bench asserts nothing by Python's word: cocotb would rewrite whatever is imported,
+            # which takes longer than most runs.
             extra_env={
                 **environment,
                 "COCOTB_ANSI_OUTPUT": "0",
-                # The bench asserts nothing by Python's word: cocotb would rewrite whatever is
-                # imported, which takes longer than most runs.
                 "COCOTB_REWRITE_ASSERTION_FILES": "",
-                "PYGPI_USERS": ",".join(STARTS),
             },
             seed=seed,
             **_simulator_options(build, seed, folder),

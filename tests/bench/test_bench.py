@@ -3,19 +3,12 @@
 
 from __future__ import annotations
 
-import inspect
-import re
-import subprocess
-import sys
-import textwrap
-
 import numpy as np
 import pytest
-from pygpi import entry
 
 from softnorm.flow import tools
 from softnorm.flow.build.pins import build
-from softnorm.flow.sim.simulate import STARTS, execute, new_run
+from softnorm.flow.sim.simulate import execute, new_run
 from softnorm.tb.check.contract import (
     KEEP_KINDS,
     KEEP_PLACES,
@@ -654,18 +647,3 @@ def test_every_reachable_bin_count_is_positive():
         coverage = UNIT.coverage(UNIT.resolve(parameters))
         assert coverage.total > 0
         assert all(point.bins for point in coverage.points.values())
-
-
-def test_a_simulator_starts_as_cocotb_has_it_but_for_pytest():
-    listed = re.findall(r'"([\w.]+:\w+)"', inspect.getsource(entry.load_entry))
-    assert list(STARTS[1:]) == listed
-    text = """
-        import sys
-        from softnorm.tb.uvm.without_pytest import install
-        install()
-        import cocotb.regression
-        print(*(name for name in sys.modules if name.partition(".")[0] in ("pytest", "_pytest")))
-    """
-    command = [sys.executable, "-c", textwrap.dedent(text)]
-    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    assert said.split() == ["pytest", "_pytest", "_pytest.assertion", "_pytest.config"]
