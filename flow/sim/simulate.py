@@ -46,7 +46,7 @@ COVERAGE_FILE = "coverage.dat"  # in the run's folder, of a bulk build with cove
 TIME_LIMIT = 900  # seconds of a run among many
 INITIAL_BITS = 4  # seeds of Verilator's random start of registers and memories
 # Else cocotb 2.1 has pytest rewrite the assertions of every module that a simulator imports, those
-# of numpy too, with all of pytest's plug-ins: a second of each process that starts.
+# of numpy too, with all of pytest's plug-ins: a quarter of a start, half of it without bytecode.
 _REWRITE = "COCOTB_REWRITE_ASSERTION_FILES"
 _QUICK_START = {_REWRITE: os.environ.get(_REWRITE, "")}
 
