@@ -33,9 +33,17 @@ evaluated: WeakSet[nn.Module] = WeakSet()  # modules of models with units in the
 
 
 def check_float(model: nn.Module) -> None:
-    """Raise UserError if a model, or a part of it, is in a model with units in its place."""
-    if any(module in evaluated for module in model.modules()):
-        raise UserError("this model has units in its place already: call restore() of them first")
+    """Raise UserError if a model, or a part of it, is in a model with units in its place.
+
+    And for nn.DataParallel on several devices, which runs copies in threads of their own.
+    """
+    for module in model.modules():
+        if module in evaluated:
+            raise UserError(
+                "this model has units in its place already: call restore() of them first"
+            )
+        if isinstance(module, nn.DataParallel) and len(module.device_ids) > 1:
+            raise UserError("nn.DataParallel runs copies of the model: give the model inside")
 
 
 # --- what there is to replace ---------------------------------------------------------------------

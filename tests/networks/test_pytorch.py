@@ -985,6 +985,10 @@ def test_models_in_the_wrong_state_are_refused():
         record(Plain().eval(), [])
     with pytest.raises(UserError, match="Linear has no softmax and no LayerNorm"):
         evaluate_with(nn.Linear(16, 2).eval(), [x], norm="ailayernorm")
+    several = nn.DataParallel(Plain()).eval()
+    several.device_ids = [0, 1]
+    with pytest.raises(UserError, match="runs copies of the model"):
+        evaluate_with(several, [x], norm="ailayernorm")
     model = nn.Sequential(Plain()).eval()
     with evaluate_with(model, [x], softmax="e2softmax"):
         for again in (model, model[0]):
