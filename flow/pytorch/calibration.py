@@ -57,7 +57,7 @@ def real_norm(module: nn.Module, channels: int, like: torch.dtype) -> RealNorm |
     """
     own = {n: as_array(p).astype(np.float64) for n, p in module.named_parameters()}
     own = {name: values for name, values in own.items() if values.shape == (channels,)}
-    bias = own.pop("bias", np.zeros(channels))
+    bias = next((own.pop(name) for name in ("bias", "beta") if name in own), np.zeros(channels))
     stored = [np.ones(channels), *own.values()]
     names = [name for name in vars(module) if "eps" in name]
     epsilon = next((e for e in (getattr(module, n) for n in names) if e is not None), None)
@@ -94,9 +94,9 @@ class Samples:
     8 queries of an example, heads 1 where nothing tells how many there are. norms: of each norm its
     inputs [rows, channels], at most 400, examples with equal shares. Rows of which nothing is
     unmasked, rows of padding and rows that are constant are not among them. real: the norms, but
-    those whose weights are not always the same.
-    written: names of modules that are norms, written out in Python. ran: how many softmaxes and
-    norms the first batch took, by site or None, and in words.
+    those whose weights are not always the same. written: names of modules that are norms, written
+    out in Python. ran: how many softmaxes and norms the first batch took, by site or None, and in
+    words.
     """
 
     logits: Mapping[str, tuple[np.ndarray, np.ndarray]]
