@@ -131,7 +131,7 @@ def test_every_exception_is_used_and_has_its_reason(entry):
 
 def constant(file, name):
     """A number that a file of the code gives a name: as text, since torch may not be here."""
-    return int(re.search(rf"^ *{name}(?:: \w+)? = (\d+)", read(file), re.M)[1])
+    return int(float(re.search(rf"^ *{name}(?:: \w+)? = ([\de]+)", read(file), re.M)[1]))
 
 
 def test_constants_of_the_code():
@@ -150,6 +150,7 @@ def test_constants_of_the_code():
             (minilm.LAYERS, minilm.HEADS, minilm.WIDTH),
         ),
         ("pytorch", r"on (\d+) queries", [constant(calibration, "QUERIES")]),
+        ("pytorch", r"is (\d+) below", [constant("flow/pytorch/interception.py", "MASKED")]),
         ("pytorch", r"on (\d+) rows, as in", [constant(calibration, "ROWS")]),
         ("pytorch", r"fewer than (\d+) rows", [constant(calibration, "FEWEST")]),
         ("pytorch", r"longer than (\d+) need", [e2softmax.defaults["MAX_LEN"]]),
