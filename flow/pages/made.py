@@ -95,6 +95,8 @@ def _tables() -> dict[str, Table]:
     every = {name: _network(words) for name, words in TABLES.items()}
     for name in ("lengths", "means", "scales"):
         every[name] = Table(kept.REACH, f"make accuracy {name.upper()}=1", kept.of_reach)
+    of_tiles = lambda: kept.of_tiles(ROW_UNITS.values())  # noqa: E731
+    every["tiles"] = Table(kept.REACH, "make accuracy TILES=1", of_tiles)
     every["bulk"] = Table(kept.FIGURES, kept.BULK, lambda: kept.of_bulk(ROW_UNITS.values()))
     every["pytorch"] = Table(kept.FIGURES, PYTORCH, lambda: None)
     return every
@@ -444,6 +446,18 @@ def _digits(made: Made, table: str, wanted: Sequence[str]) -> str:
 _FINE = "E2Softmax DIV_BITS=3 EXP_FRAC=1 row-scaled"
 _MINILM = {name: name for name in ("method", "STS-B", "lost", "95 %", "fidelity", "cosine")}
 _DOCUMENTS = {name: name for name in ("method", "tokens", "fidelity", "cosine", "mean sum")}
+_TILES = {
+    **{name: name for name in ("build", "keys")},
+    "rows": "rows compared",
+    "other state": "of them with another state",
+    "largest difference": "largest difference",
+    "mean difference": "mean difference",
+    "mean error, tiles": "mean error, tiles",
+    "mean error, whole": "mean error, whole rows",
+    "clocks": "clocks",
+    "in turn": "beats a clock, queries in turn",
+    "one at a time": "one query at a time",
+}
 _BEST = "e2softmax DIV_BITS=4 EXP_FRAC=1 fmt=1"
 # Builds that the plot over lengths has, with their names there: each unit's own, and what to take.
 LENGTH_BUILDS = {
@@ -502,6 +516,7 @@ BLOCKS: dict[str, Callable[[Made], str]] = {
     "units": Made.units,
     "e2softmax options": Made.options,
     "level rows": Made.level_rows,
+    "tiles": lambda made: made.shown("tiles", _TILES),
     "scale example": Made.scale_example,
     "scales": Made.scales,
     "builds": Made.builds,
