@@ -95,12 +95,22 @@ class Plan:
         return not self.goals_of or self._is_one_of(self.goals_of, unit, parameters)
 
     def counts_code(self, unit: Unit, parameters: Parameters) -> bool:
-        """Whether a configuration's runs in bulk count code coverage: also each with a feature on.
+        """Whether a configuration's runs in bulk count code coverage: also those with a feature on.
 
-        What a feature adds is in no other build.
+        What a feature adds is in no other build. One is left out where another of the unit's has
+        its features, and more.
         """
-        return self._is_one_of(self.code_of, unit, parameters) or bool(
-            {*parameters} & {*unit.features}
+        if self._is_one_of(self.code_of, unit, parameters):
+            return True
+        mine, *others = (
+            {name: given.get(name, off) for name, off in unit.features.items()}
+            for given in (parameters, *unit.configurations)
+        )
+        if mine == unit.features:
+            return False
+        return not any(
+            one != mine and all(mine[name] in (0, value) for name, value in one.items())
+            for one in others
         )
 
     def judged(self, parts: Iterable[code_coverage.Figures]) -> list[code_coverage.Figures]:
