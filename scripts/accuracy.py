@@ -81,6 +81,8 @@ def command(arguments: Sequence[str]) -> int:
     if len(given) > 1 or not {*given} <= {"UNIT", "OUT"} or "" in given.values():
         raise UserError("accuracy takes UNIT=<unit>, OUT=<folder>, NETWORK=<network>, or nothing")
     chosen = [_approximating(given["UNIT"])] if "UNIT" in given else list(units.ROW_UNITS.values())
+    out = Path(given.get("OUT", kept.DOCS))
+    accuracy.make(out)  # or say that it cannot be, before it takes time
     results = [accuracy.measure(unit, lambda line: print(line, flush=True)) for unit in chosen]
     for result in results:
         titles, lines = accuracy.cells(result, reach.divergences())
@@ -93,7 +95,6 @@ def command(arguments: Sequence[str]) -> int:
         for what in REACH:
             _reach(what, {"OUT": str(kept.DOCS)})
     if "UNIT" not in given:
-        out = Path(given.get("OUT", kept.DOCS))
         # What the page has of other commands is what was kept, wherever it is written to.
         filled = lambda page: made.filled(page, kept.DOCS)  # noqa: E731
         written = accuracy.write(results, out, filled, reach.divergences())

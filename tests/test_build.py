@@ -105,7 +105,7 @@ def test_waves_of_verilator_are_fst_where_it_can_be_compiled(fst, monkeypatch):
             asked.append((how["waves"], "--trace-fst" in how["build_args"]))
 
     monkeypatch.setattr(tools, "has_fst", lambda: fst)
-    monkeypatch.setattr(build_module, "get_runner", lambda sim: Runner())
+    monkeypatch.setattr(build_module, "runner", lambda sim: Runner())
     folders = {build(UNIT, SMALL, "verilator", waves=waves).folder for waves in (False, True)}
     assert asked == [(False, False), (True, fst)]
     assert len(folders) == 2

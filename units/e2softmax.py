@@ -63,6 +63,7 @@ CARRY_SUM = Setting("carry_sum", range(SUM_LIMIT + 1), "sum of the blocks before
 
 # What 23/16 is as M: with S = _POINT + F - EXP_FRAC the codes are those of frac = F.
 _MULT, _POINT = 184 - 128, 7
+_EVERY_CODE = 2  # F at which each code has a distance, of both EXP_FRAC
 _SMALLEST = 5  # weights of a sum at an edge, each in each lane
 
 _EACH = 7  # of the differences at a scale's thresholds, one in so many has its own row
@@ -379,6 +380,7 @@ class E2SoftmaxUnit(SoftmaxUnit):
             1:
         ]
         yield from self._beside_masked(places, most, parameters)
+        yield from self._in_each_lane(places, parameters)
         # Every ks with every bin, of equal elements alone.
         for ks, j in itertools.product(range(max_len.bit_length()), range(1 << bits)):
             count = -(-((1 << bits) + j << ks) >> bits)
@@ -400,9 +402,13 @@ class E2SoftmaxUnit(SoftmaxUnit):
                     distances = np.array([distance, distance, 0, *below])
                     yield Edge((127 - distances).astype(np.int8), {"frac": frac, "fmt": 1})
             # The first beat has one element: what is left of its sum when the maximum rises by each
-            # code, with others that fill it up.
+            # code, and by each bit alone that is above all codes, with others that fill it up.
             masked = lanes - 1
-            for code, rise in zip(*np.unique(codes, return_index=True), strict=True):
+            product = 23 * np.arange(256) >> 3 - half + frac  # with a bit below the code
+            beyond = [int((product >= 1 << bit).argmax()) for bit in range(5 + half, 11)]
+            firsts = np.unique(codes, return_index=True)[1].tolist()
+            for rise in dict.fromkeys([*firsts, *beyond]):
+                code = codes[rise]
                 if not code or lanes + 2 > max_len:
                     continue
                 # A second one in the first beat, the smallest: it is shifted out of the sum.
@@ -421,6 +427,30 @@ class E2SoftmaxUnit(SoftmaxUnit):
                         mask[1 + len(seconds) : lanes] = False
                         settings = {"frac": frac, "fmt": 1}
                         yield Edge((127 - distances).astype(np.int8), settings, mask=mask)
+
+    def _in_each_lane(self, places: Sequence[int], parameters: Parameters) -> Iterator[Edge]:
+        """An element of each code, or two, with others that bring their sum to an edge, or to one
+        below it.
+
+        Each of them is in each lane in turn: a beat that takes one weight too many there, or one
+        too few, shows it.
+        """
+        half, lanes, max_len = (parameters[name] for name in ("EXP_FRAC", "LANES", "MAX_LEN"))
+        codes = log2exp(np.arange(256), _EVERY_CODE, half)
+        weights, filler = weight(codes, half), Filler(weight(codes, half))
+        settings = {"frac": _EVERY_CODE, "fmt": 1}
+        for count in (1, 2):
+            some = np.repeat(np.unique(codes, return_index=True)[1], count)
+            total = int(weights[some].sum())
+            rest = min((place - total for place in places if place > total), default=0)
+            if not rest or len(some) >= max_len:
+                continue
+            below = filler.below(rest - 1, max_len - len(some))[0]
+            for more, turn in itertools.product(([], [filler.smallest]), (1, -1)):
+                row = np.array([*some, *below, *more])[::turn]
+                for head in range(min(lanes, max_len + 1 - len(row))):
+                    x = np.append(np.zeros(head, int), 127 - row).astype(np.int8)
+                    yield Edge(x, settings, mask=np.arange(len(x)) >= head)
 
     def _beside_masked(
         self, places: Sequence[int], most: int, parameters: Parameters

@@ -8,6 +8,7 @@ they are the same in every run.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -23,55 +24,55 @@ class Filler:
     """
 
     def __init__(self, weights: np.ndarray):
-        values, self._places = np.unique(weights, return_index=True)
-        self._values = values.astype(np.int64)
+        values, places = np.unique(np.asarray(weights, np.int64), return_index=True)
         # Every sum of two, none counted as 0, with one pair that makes it.
-        some = np.append(0, self._values[self._values > 0])
+        some = np.append(0, values[values > 0])
         sums, flat = np.unique(some[:, None] + some, return_index=True)
-        self._pairs, self._pair_of = sums, np.stack(np.divmod(flat, len(some)), axis=1)
-        self._some = some
+        pairs = some[np.stack(np.divmod(flat, len(some)), axis=1)]
+        # Lists: they are looked at a number at a time.
+        self._values, self._places = values.tolist(), places.tolist()
+        self._pairs, self._pair_of = sums.tolist(), pairs.tolist()
+        self._some = some.tolist()
 
     def below(self, total: int, most: int) -> tuple[list[int], int]:
         """(distances of up to `most` elements, their sum): as close to `total` as it gets, not
         above it."""
         found: list[int] = []
         rest = total
-        largest = int(self._values[-1])
+        largest = self._values[-1]
         while rest > 2 * largest and len(found) < most - 3:
             found.append(largest)
             rest -= largest
         best: tuple[int, list[int]] = (-1, [])
         # From the largest that fits: in a table of powers of two that leaves the fewest.
-        fits = self._some[self._some <= rest][::-1]
-        for one in fits[:_FIRST].tolist():
+        fits = self._some[: bisect_right(self._some, rest)][::-1]
+        for one in fits[:_FIRST]:
             more = self._fill(rest - one, most - len(found) - 1)
             if one + sum(more) > best[0]:
                 best = one + sum(more), [one, *more]
             if best[0] == rest:
                 break
         chosen = [value for value in found + best[1] if value]
-        places = self._places[np.searchsorted(self._values, chosen)].tolist()
-        return places, sum(chosen)
+        return [self._places[bisect_left(self._values, one)] for one in chosen], sum(chosen)
 
     def _fill(self, rest: int, most: int) -> list[int]:
         """Weights, the largest ones first, and then the best pair."""
         chosen: list[int] = []
         while rest > self._pairs[-1] and len(chosen) < most - 2:
-            chosen.append(int(self._values[-1]))
+            chosen.append(self._values[-1])
             rest -= chosen[-1]
         while True:
-            at = int(np.searchsorted(self._pairs, rest, side="right")) - 1
-            gap = rest - int(self._pairs[at])
-            one = int(self._values[np.searchsorted(self._values, rest, side="right") - 1])
-            if gap == 0 or one <= 0 or one > rest or len(chosen) >= most - 2:
-                return chosen + self._some[self._pair_of[at]].tolist()
+            at = bisect_right(self._pairs, rest) - 1
+            one = self._values[bisect_right(self._values, rest) - 1]
+            if self._pairs[at] == rest or one <= 0 or one > rest or len(chosen) >= most - 2:
+                return chosen + self._pair_of[at]
             chosen.append(one)
             rest -= one
 
     @property
     def smallest(self) -> int:
         """The distance of the smallest weight above 0."""
-        return int(self._places[int((self._values > 0).argmax())])
+        return self._places[bisect_right(self._values, 0)]
 
 
 def at_sums(

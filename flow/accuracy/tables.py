@@ -368,6 +368,14 @@ def data(results: Sequence[Measured]) -> str:
     return "[\n" + ",\n".join(lines) + "\n]\n"
 
 
+def make(folder: Path) -> None:
+    """Make a folder to write into, if it is not there. Raises UserError."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"cannot write {error.filename}: {error.strerror}") from None
+
+
 def write(
     results: Sequence[Measured],
     folder: Path,
@@ -379,8 +387,8 @@ def write(
     filled: puts into the page what stands between its markers. Without matplotlib an existing plot
     is left as it is. Raises UserError for a folder that cannot be written.
     """
+    make(folder)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         write_whole(folder / FIGURES, data(results))
         write_whole(folder / PAGE, filled(page(results, long)))
     except OSError as error:

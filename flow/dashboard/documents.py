@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 from ..accuracy import tables as measured
@@ -20,37 +21,27 @@ DOCS = ROOT / "docs"
 
 def accuracy(regression: RegressionFolder) -> Html:
     """The page of docs/accuracy.md: it depends on the models only, not on the regression."""
-    return _document(regression, "accuracy.html", _texts()["accuracy.html"])
+    return _document(regression, "accuracy.html")
 
 
 def ppa(regression: RegressionFolder) -> Html:
     """The page of area, speed and energy, from docs/ppa.json and the present sources."""
-    return _document(regression, "ppa.html", _texts()["ppa.html"])
+    return _document(regression, "ppa.html")
 
 
 def mutation(regression: RegressionFolder) -> Html:
     """The page of docs/mutation.md."""
-    return _document(regression, "mutation.html", _texts()["mutation.html"])
+    return _document(regression, "mutation.html")
 
 
 def proofs(regression: RegressionFolder) -> Html:
     """The page of docs/proofs.md."""
-    return _document(regression, "proofs.html", _texts()["proofs.html"])
+    return _document(regression, "proofs.html")
 
 
 def plots() -> list[Path]:
     """The plots that these pages show."""
-    return [DOCS / name for text in _texts().values() for name in images(text, DOCS)]
-
-
-def _texts() -> dict[str, str]:
-    """Markdown of each page by its name."""
-    return {
-        "accuracy.html": (DOCS / measured.PAGE).read_text(encoding="utf-8"),
-        "ppa.html": ppa_page.page(store.load(DOCS)),
-        "mutation.html": _kept("mutation.md"),
-        "proofs.html": _kept("proofs.md"),
-    }
+    return [DOCS / name for text in _TEXTS.values() for name in images(text(), DOCS)]
 
 
 def _kept(name: str) -> str:
@@ -61,6 +52,15 @@ def _kept(name: str) -> str:
     return re.sub(r"^<!--.*-->\n", "", path.read_text(encoding="utf-8"), flags=re.M)
 
 
-def _document(regression: RegressionFolder, name: str, text: str) -> Html:
-    title, body = text.removeprefix("# ").split("\n", 1)
+# Markdown of each page by its name.
+_TEXTS: dict[str, Callable[[], str]] = {
+    "accuracy.html": lambda: (DOCS / measured.PAGE).read_text(encoding="utf-8"),
+    "ppa.html": lambda: ppa_page.page(store.load(DOCS)),
+    "mutation.html": lambda: _kept("mutation.md"),
+    "proofs.html": lambda: _kept("proofs.md"),
+}
+
+
+def _document(regression: RegressionFolder, name: str) -> Html:
+    title, body = _TEXTS[name]().removeprefix("# ").split("\n", 1)
     return page(regression, name, title, rendered(body, DOCS))

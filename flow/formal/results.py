@@ -42,7 +42,7 @@ def status(unit: Unit, folder: Path = kept.DOCS) -> Status:
     """What is proved of a unit, with the cells that it has. Raises UserError."""
     recorded = kept.load(kept.PROOFS, folder)
     wanted = of_unit(unit)
-    proved, left, older = 0, [], False
+    proved, left = 0, []
     for proof in wanted:
         one = recorded.get(command(proof.unit))
         lines = [line for line in one.lines if (line[0], line[2]) == _place(proof)] if one else []
@@ -50,7 +50,8 @@ def status(unit: Unit, folder: Path = kept.DOCS) -> Status:
             proved += 1
         else:
             left.append(f"{proof.name} {proof.size}")
-        older |= one is not None and one.sources != kept.of_proofs(proof.unit)
+    own = {proof.unit: recorded.get(command(proof.unit)) for proof in wanted}
+    older = any(one and one.sources != kept.of_proofs(name) for name, one in own.items())
     return Status(proved, tuple(left), older)
 
 

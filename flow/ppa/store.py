@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields, replace
+from functools import cached_property
 from pathlib import Path
 
 from softnorm.units import UNITS
@@ -62,12 +63,12 @@ class Kept:
     gates: str
     energy: str
 
-    @property
+    @cached_property
     def older(self) -> bool:
-        """Whether the sources of areas and delays have changed since."""
+        """Whether the sources of areas and delays have changed since, at the first look."""
         return self.gates != sources.gates(UNITS[self.figures.unit])
 
-    @property
+    @cached_property
     def older_energy(self) -> bool:
         """Whether the sources of energies have changed since."""
         return self.energy != sources.energy(UNITS[self.figures.unit])
@@ -80,7 +81,7 @@ class KeptFpga:
     figures: FpgaFigures
     of: str
 
-    @property
+    @cached_property
     def older(self) -> bool:
         """Whether their sources have changed since."""
         return self.of != sources.fpga(UNITS[self.figures.unit])

@@ -17,6 +17,7 @@ is left in its folder (ENDED): its exit code, negative for a signal, and the pro
 from __future__ import annotations
 
 import ctypes
+import gc
 import inspect
 import json
 import os
@@ -64,6 +65,9 @@ def _fork_each() -> None:
     this = os.getpid()
     # What every run would find out for itself: pyuvm asks where it is called from.
     inspect.stack()
+    # Or each child's collector writes into all that there is, and so copies it.
+    gc.collect()
+    gc.freeze()
     lines = open(os.environ[PIPE_VARIABLE])  # noqa: SIM115  a child leaves it as it is
     while folder := lines.readline().strip():
         # What is still in buffers would be written by every child.

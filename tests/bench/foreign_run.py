@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from unittest import mock
@@ -12,6 +11,7 @@ from unittest import mock
 from cocotb_tools.runner import get_runner
 
 from softnorm.flow import tools
+from softnorm.flow.build.pins import making
 from softnorm.flow.paths import ROOT
 
 # It builds in a second.
@@ -26,16 +26,26 @@ def run(
     folder: Path,
     parameters: Mapping[str, int] | None = None,
     test: str | None = None,
+    seen: Sequence[tuple[str, str]] = (),
 ) -> tuple[bool, str]:
     """Whether the tests of a Python module, or one of them, pass on a design; the run's log.
 
-    The module may lie in `folder`, which takes the build.
+    The module may lie in `folder`, which takes the build. `seen`: what a bench on Verilator sees
+    beside the signals of `toplevel`, as (module, signals).
     """
     arguments, env = ["-g2012"], {}
     if sim == "verilator":
-        arguments = ["--public-flat-rw", "--assert"]
-        flags = f"CFG_CXXFLAGS_PCH_I=-include OPT_FAST=-O0 PYTHON3={sys.executable}"
-        env = {**tools.verilator_env(), "MAKEFLAGS": flags}
+        # Not every signal, as cocotb's runner has it: that takes the compiler four times as long.
+        arguments, env = ["--no-public-flat-rw", "--assert"], making()
+        control = folder / "seen.vlt"
+        control.write_text(
+            "`verilator_config\n"
+            + "".join(
+                f'public_flat_rw -module "{module}" -var "{signals}"\n'
+                for module, signals in ((toplevel, "*"), *seen)
+            )
+        )
+        sources = [control, *sources]
     runner, log = get_runner(sim), folder / "sim.log"
     with mock.patch.dict(os.environ, env):
         runner.build(
@@ -58,6 +68,7 @@ def run(
                 results_xml=str(folder / "results.xml"),
                 extra_env={
                     "COCOTB_ANSI_OUTPUT": "0",
+                    "COCOTB_REWRITE_ASSERTION_FILES": "",  # flow/sim/simulate.py says why
                     "PYTHONPATH": os.pathsep.join((str(ROOT), str(folder))),
                 },
                 log_file=log,

@@ -26,7 +26,7 @@ from softnorm.units.unit import BANKS, ChannelSet, Rows
 
 UNIT = UNITS["e2softmax"]
 WITH_TABLE = next(unit for unit in UNITS.values() if unit.channels)
-SMALL = {"LANES": 4, "MAX_LEN": 32}
+SMALL = {"LANES": 4, "MAX_LEN": 12}
 SIM = "icarus" if tools.icarus() else "verilator"
 
 
@@ -104,11 +104,11 @@ def test_a_phase_that_waits_for_its_channels_is_no_gap_of_the_unit(run):
 
 def test_a_mismatch_report_says_where_and_what(monkeypatch):
     monkeypatch.setenv("SOFTNORM_FAULT", "TheModelIsWrong")
-    made = build(UNIT, UNIT.resolve({"LANES": 4, "MAX_LEN": 32}), SIM)
+    made = build(UNIT, UNIT.resolve(SMALL), SIM)
     run = new_run(made, "smoke", 3, 200, None, "make sim TEST=smoke SEED=3")
     report = execute(made, run, "tests.bench.faulty_bench").report
     for part in (
-        "seed 3, parameters LANES=4 MAX_LEN=32 DIV_BITS=1 EXP_FRAC=0, settings frac=",
+        "seed 3, parameters LANES=4 MAX_LEN=12 DIV_BITS=1 EXP_FRAC=0, settings frac=",
         "beat 0, lane 0 (element 0), tdata: expected ",
         "1 elements of the row differ",
         "input of the element: ",

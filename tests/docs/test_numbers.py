@@ -7,6 +7,7 @@ docs/numbers.hjson has the numbers that are not made: which test holds them, or 
 from __future__ import annotations
 
 import fnmatch
+import functools
 import importlib
 import json
 import re
@@ -35,6 +36,7 @@ MEASURED = re.compile(
 )
 
 
+@functools.cache
 def exceptions():
     """The lines of docs/numbers.hjson: page, reason or test, and a pattern or a section."""
     return hjson.loads((ROOT / "docs/numbers.hjson").read_text(encoding="utf-8"))["numbers"]
@@ -45,6 +47,7 @@ def blanked(text, pattern, flags=0):
     return re.sub(pattern, lambda m: re.sub(r"[^\n]", " ", m[0]), text, flags=flags)
 
 
+@functools.cache
 def prose(text):
     """A page's sentences and tables: no code, no link's target, no list's number, nothing made."""
     text = markers.without_made(text)
@@ -89,6 +92,12 @@ def uncovered(page, text):
     return found
 
 
+@functools.cache
+def shipped():
+    """What stands in the pages: path -> text."""
+    return made.files()
+
+
 def read(page):
     return (ROOT / page).read_text(encoding="utf-8")
 
@@ -97,7 +106,7 @@ def read(page):
 
 
 def test_what_is_made_is_in_the_pages():
-    for path, text in made.files().items():
+    for path, text in shipped().items():
         assert path.read_text(encoding="utf-8") == text, f"{path.name}: run make generate"
 
 
@@ -195,7 +204,6 @@ def replaced(path, was, now):
     ],
 )
 def test_a_changed_figure_changes_its_page(file, page, copied):
-    shipped = made.files()[ROOT / page]
     was, now = {
         kept.NETWORKS: ('"585/597"', '"584/597"'),
         kept.SYNTH: ('"gates": ', '"gates": 9'),
@@ -210,7 +218,7 @@ def test_a_changed_figure_changes_its_page(file, page, copied):
         (copied / file).write_text(changed, encoding="utf-8")
     else:
         replaced(copied / file, was, now)
-    assert made.files(copied)[ROOT / page] != shipped
+    assert made.filled(read(page), copied) != shipped()[ROOT / page]
 
 
 def test_figures_of_other_sources_are_said_to_be_older(copied):

@@ -22,7 +22,6 @@ from softnorm.models.e2softmax import E2Softmax, SoftmaxResult
 from softnorm.models.exact_layernorm import ExactLayerNorm
 from softnorm.tb.stimulus import scenarios
 from softnorm.units import ROW_UNITS, UNITS
-from tests.test_commands import command
 
 SOFTMAXES = [unit for unit in ROW_UNITS.values() if stand_in.is_softmax(unit)]
 NORMS = [unit for unit in ROW_UNITS.values() if not stand_in.is_softmax(unit)]
@@ -251,8 +250,8 @@ def test_every_build_of_any_scale_has_every_ratio():
 # --- the command ----------------------------------------------------------------------------------
 
 
-def test_one_unit_is_printed_with_the_line_that_reruns_it():
-    code, out, _ = command("accuracy", "MEANS=1", "UNIT=exact_layernorm")
+def test_one_unit_is_printed_with_the_line_that_reruns_it(run_here):
+    code, out, _ = run_here("accuracy", "MEANS=1", "UNIT=exact_layernorm")
     assert code == 0
     assert "exact_layernorm" in out
     assert out.endswith("rerun: make accuracy MEANS=1 UNIT=exact_layernorm\n")

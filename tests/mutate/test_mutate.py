@@ -22,6 +22,7 @@ from softnorm.flow.mutate.results import HOLE, KILLED, PROVED, Result, Verdict, 
 from softnorm.units import UNITS, get
 
 UNIT, SMALLEST = get("e2softmax"), {"LANES": 2, "MAX_LEN": 3}
+SEED = 3  # that leaves one mutant alive: to fail at a proof takes longer than all else
 FEW = [play.Scenario(test, 1, 50) for test in ("smoke", "errors", "timing")]
 
 
@@ -31,7 +32,7 @@ def quiet(_):
 
 @pytest.fixture(scope="module")
 def drawn():
-    return netlist.mutants(UNIT, SMALLEST, 20, 1)
+    return netlist.mutants(UNIT, SMALLEST, 20, SEED)
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +61,7 @@ class _Two:
 
 def test_a_seed_draws_the_same_mutants_and_another_one_others(drawn, tmp_path):
     lists = {}
-    for name, seed in (("again", 1), ("other", 2)):
+    for name, seed in (("again", SEED), ("other", 1)):
         folder = tmp_path / name
         folder.mkdir()
         netlist.draw(UNIT, UNIT.resolve(SMALLEST), 20, seed, netlist.RTL, folder)
@@ -100,13 +101,13 @@ def test_a_list_of_ports_may_end_in_a_line_of_its_own(end):
 
 
 def test_mutants_are_killed_by_named_checks_and_a_resumed_analysis_repeats_none(drawn, built):
-    found, verdicts, folder = run.analyse(UNIT, SMALLEST, 20, 1, jobs=2, wanted=FEW, say=quiet)
+    found, verdicts, folder = run.analyse(UNIT, SMALLEST, 20, SEED, jobs=2, wanted=FEW, say=quiet)
     assert found.mutants == 20
     assert found.killed + found.proved + len(found.holes) == 20
     assert found.killed > 10
     assert all(one.by and one.scenario for one in verdicts if one.outcome == KILLED)
     lines = []
-    again, same, _ = run.analyse(UNIT, SMALLEST, 20, 1, jobs=2, wanted=FEW, say=lines.append)
+    again, same, _ = run.analyse(UNIT, SMALLEST, 20, SEED, jobs=2, wanted=FEW, say=lines.append)
     assert same == verdicts
     assert len(lines) == 1  # nothing was played or proved
     assert "killed" in report.text(again)
@@ -232,7 +233,7 @@ def test_an_invariant_is_what_follows_from_itself(wide, found):
 def test_an_invariant_proves_nothing_that_can_be_seen(twin):
     made, circuit = twin
     every = [literal for literal, _ in circuit.states]
-    seen = [one for one in made.mutants if circuit.prove(one)["tried"].startswith("differs")]
+    seen = [one for one in made.mutants[::3] if circuit.prove(one)["tried"].startswith("differs")]
     assert seen
     for one in seen[:: len(seen) // 4]:
         assert not prove._Pair(circuit, one, every).invariant(induct.Effort())[0], one.name

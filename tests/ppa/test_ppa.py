@@ -6,8 +6,6 @@ import itertools
 import json
 import re
 import shutil
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -25,6 +23,7 @@ from softnorm.tb.stimulus import values as stimulus
 from softnorm.tb.stimulus.values import RowMaker
 from softnorm.units import ROW_UNITS, UNITS
 from tests.ppa import ppa_figures
+from tests.test_commands import refused
 
 UNIT = UNITS["lut2d"]
 SMALL = UNIT.resolve({"LANES": 1, "MAX_LEN": 8})
@@ -592,7 +591,6 @@ def test_reference_figures_are_of_every_unit():
 
 def test_wrong_words_are_refused():
     for words in (["SET=other"], ["PERIOD=x"], ["CHECK=1"], ["SET=smallest", "CHECK=1", "LANES=4"]):
-        command = [sys.executable, ROOT / "scripts/ppa.py", *words]
-        ended = subprocess.run(command, capture_output=True, text=True, check=False)
-        assert ended.returncode == 2, words
-        assert ended.stderr.startswith("error: "), ended.stderr
+        code, _, err = refused("ppa", *words)
+        assert code == 2, words
+        assert err.startswith("error: "), err

@@ -345,8 +345,8 @@ def test_a_lost_worker_is_replaced_and_its_jobs_run_again(tmp_path):
 # --- the whole ------------------------------------------------------------------------------------
 
 
-# A few runs of a second each, to be stopped between two.
-SHORT = ("SET=full", "SEED=1", "UNIT=lut2d", f"SIM={SIM}", "TEST=masks")
+# A few short runs, to be stopped between two.
+SHORT = ("SET=full", "SEED=1", "UNIT=lut2d", f"SIM={SIM}", "TEST=smoke")
 
 
 def command(*words, **how):
@@ -373,70 +373,62 @@ def numbers(folder):
     return counts
 
 
-def test_interrupted_and_killed_it_goes_on_to_the_same_numbers():
-    """Ctrl-C is there within two seconds, loses no run that has ended, and makes none a failure."""
-    words = [*SHORT[:-1], "TEST=smoke", "JOBS=1"]
-    names = [f"test-{os.getpid()}-{kind}" for kind in ("whole", "ended")]
-    whole, ended = (regress.FOLDER / name for name in names)
-    before = 0
+def workers(pid):
+    """Python processes that a process has started."""
+    found = [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return [one for one in found if b"spawn_main" in Path(f"/proc/{one}/cmdline").read_bytes()]
+
+
+def test_it_goes_on_to_the_same_numbers_whatever_ends():
+    """Ctrl-C and a kill of the command, in a row; a kill of a worker alone.
+
+    Ctrl-C is there within two seconds. No run that has ended is lost, and none becomes a failure.
+    """
+    names = [f"test-{os.getpid()}-{kind}" for kind in ("ended", "worker")]
+    ended, lost = (regress.FOLDER / name for name in names)
+    every = len(plan.jobs(plan.load_plan(), "full", 1, unit="lut2d", sim=SIM, test="smoke"))
+
+    def started(name, jobs):
+        """The command, when it has one result more."""
+        results = regress.FOLDER / name / "results"
+        before = len(list(results.glob("*.json")))
+        process = command(*SHORT, f"NAME={name}", f"JOBS={jobs}", start_new_session=True)
+        while len(list(results.glob("*.json"))) == before:
+            assert process.poll() is None
+            time.sleep(0.05)
+        return process
+
     try:
-        process = command(*words, f"NAME={names[0]}")
-        out, err = process.communicate()
-        assert process.returncode == 0, out + err
-        assert "PASS: " in out
+        before = 0
         for how in (signal.SIGINT, signal.SIGKILL):
-            process = command(*words, f"NAME={names[1]}", start_new_session=True)
-            while len(list((ended / "results").glob("*.json"))) == before:
-                assert process.poll() is None
-                time.sleep(0.05)
+            process = started(names[0], 1)
             began = time.monotonic()
             os.killpg(process.pid, how)  # as a terminal does
             out, err = process.communicate()
             found = numbers(ended)
-            assert before < found["runs"] == found["passed"] < numbers(whole)["runs"]
+            assert before < found["runs"] == found["passed"] < every
             before = found["runs"]
             if how == signal.SIGINT:
                 assert time.monotonic() - began < 3
                 assert process.returncode == 130
                 assert f"{before} results are kept; the same words go on" in out
                 assert err.strip() == "interrupted; what was written so far is kept"
-        process = command(*words, f"NAME={names[1]}")
+        process = started(names[0], 1)
         out, err = process.communicate()
         assert process.returncode == 0, out + err
-        assert f"{numbers(whole)['runs'] - before} to do" in out
-        assert numbers(ended) == numbers(whole)
-    finally:
-        for folder in (whole, ended):
-            subprocess.run(["rm", "-rf", str(folder)], check=True)
+        assert f"{every - before} to do" in out
+        assert f"PASS: {every} runs, 0 failed" in out
 
-
-def children(pid):
-    """Processes that a process has started and that run Python."""
-    listed = subprocess.run(
-        ["ps", "-ww", "-o", "pid=,args=", "--ppid", str(pid)],
-        capture_output=True,
-        text=True,
-        check=False,
-    ).stdout
-    return [int(line.split()[0]) for line in listed.splitlines() if "spawn_main" in line]
-
-
-@pytest.mark.skipif(shutil.which("ps") is None, reason="ps is not installed")
-def test_a_worker_that_is_killed_loses_nothing():
-    name = f"test-{os.getpid()}-worker"
-    folder = regress.FOLDER / name
-    words = [*SHORT[:-1], "TEST=smoke", "JOBS=2"]  # enough that some are left then
-    try:
-        process = command(*words, f"NAME={name}")
-        while not list((folder / "results").glob("*.json")) and process.poll() is None:
-            time.sleep(0.05)
-        os.kill(children(process.pid)[0], signal.SIGKILL)
+        process = started(names[1], 2)
+        os.kill(workers(process.pid)[0], signal.SIGKILL)
         out, err = process.communicate()
         assert process.returncode == 0, out + err
         assert "a worker was lost (attempt 1 of 3): going on" in out
-        assert numbers(folder)["passed"] == numbers(folder)["runs"] > 1
+        assert numbers(lost)["runs"] == every
+        assert numbers(ended) == numbers(lost)
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        for folder in (ended, lost):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,9 @@ ON_PINS = {
         "tready a clock late after reset",
     ),
 }
+# Rows with which Icarus, which builds in no time, is tried first; and tests that have such rows.
+FEW = 30
+DRAWN = ("smoke", "random", "masks", "settings", "levels", "shapes")
 # The bulk engine counts pulses from its first beat on: one that the first reset leaves is before.
 # It writes no channel within a reset.
 NOT_IN_BULK = ("late err_len not reset", "write lost in a reset")
@@ -136,15 +139,15 @@ def test_every_unit_has_a_file_of_mutations():
 def alone(unit, given, mutation):
     """In a build of its own. A wrong value may be among the first rows: Icarus builds in no
     time, and takes it with the rows."""
-    if mutation.report == VALUE:
+    if mutation.test in DRAWN:
         with tempfile.TemporaryDirectory() as folder:
             rtl = plant(mutation.edits, Path(folder))
             made = bulk_build(UNITS[unit], UNITS[unit].resolve(given), SIM, rtl=rtl)
             run = prepare(made, mutation.test, 1, mutation.rows, None, None)
             few = Path(folder) / "stimulus.json"
-            few.write_text(first_rows(Stimulus.of(run), 100).to_json(run))
+            few.write_text(first_rows(Stimulus.of(run), FEW).to_json(run))
             result = simulate_bulk(made, mutation.test, 1, rows=mutation.rows, stimulus=few)
-        if mutation.report in result.report:
+        if mutation.report in result.report and not result.passed:
             return result
     return simulate_mutated(
         *(unit, given, mutation.edits, mutation.test),

@@ -19,17 +19,17 @@ ANY = "icarus" if tools.icarus() else "verilator"
 
 
 def rows(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """int8 logits and masks [rows, 40], F and the format [rows]: each F, narrow rows and wide."""
+    """int8 logits and masks [rows, 22], F and the format [rows]: each F, narrow rows and wide."""
     rng = np.random.default_rng(seed)
-    count = 64
+    count = 32
     sigma = 2 ** rng.uniform(0, 6, (count, 1))
     x = np.clip(
-        np.rint(rng.normal(rng.integers(-128, 128, (count, 1)), sigma, (count, 40))), -128, 127
+        np.rint(rng.normal(rng.integers(-128, 128, (count, 1)), sigma, (count, 22))), -128, 127
     )
-    x[:16] = rng.choice([-128, -127, 126, 127], (16, 40))
+    x[::3] = rng.choice([-128, -127, 126, 127], x[::3].shape)
     return (
         x.astype(np.int8),
-        rng.random((count, 40)) < 0.9,
+        rng.random((count, 22)) < 0.9,
         np.arange(count) % 8,
         np.arange(count) // 8 % 2,
     )
@@ -38,7 +38,7 @@ def rows(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
 @pytest.mark.parametrize("half", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_the_papers_scale_gives_the_papers_bits(half):
     """M = 184, S = F + 7 - EXP_FRAC, and any k lower bits more with S + k: what F gives."""
-    size = {"LANES": 4, "MAX_LEN": 40, "EXP_FRAC": half}
+    size = {"LANES": 4, "MAX_LEN": 22, "EXP_FRAC": half}
     x, mask, frac, fmt = rows(half)
     plain = rtl.run(UNIT, size, x, mask, {"frac": frac, "fmt": fmt}, sim=ANY)
     assert len(np.unique(plain.out)) > 12

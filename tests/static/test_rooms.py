@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import sys
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
@@ -72,6 +73,7 @@ def room(name: str) -> str:
     return place.parts[0] if len(place.parts) == 1 else f"{place.parts[0]}/{place.parts[1]}"
 
 
+@functools.cache
 def arrows() -> set[tuple[str, str]]:
     """(importer, imported) of all modules; a room's own face, its __init__, is no arrow."""
     found = set()

@@ -54,7 +54,8 @@ def test_a_wrong_storage_is_an_error(monkeypatch, capsys, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_table_and_the_files_say_the_same(capsys, tmp_path, result):
+def test_the_table_and_the_files_say_the_same(capsys, tmp_path, result, monkeypatch):
+    monkeypatch.setattr(synth, "synthesise", lambda unit, parameters: result)
     found = []
     assert synth.synth(UNIT.name, GIVEN, tmp_path, found.extend) == 0
     [(by, kept_)] = map(kept.of_synthesis, found)

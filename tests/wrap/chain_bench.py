@@ -15,7 +15,7 @@ from softnorm.models.channels import Channels
 from softnorm.models.stream_cells import ResidualAdd
 from softnorm.units import UNITS
 
-LANES, MAX_LEN, ROWS, LENGTH, MASKED = 4, 32, 25, 22, 3
+LANES, MAX_LEN, ROWS, LENGTH, MASKED = 4, 32, 10, 22, 3
 SIZE = {"LANES": LANES, "MAX_LEN": MAX_LEN}
 SOFTMAX, NORM = UNITS["e2softmax"], UNITS["ailayernorm"]
 OF_SOFTMAX = SOFTMAX.resolve({**SIZE, "IN_W": 32, "SCALE": 1})

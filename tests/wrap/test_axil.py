@@ -79,7 +79,8 @@ def bench(tmp_path, monkeypatch):
             sources[sources.index(RTL / name)] = copy
         sources += [RTL / "wrap/e2softmax_axil.vlt", HERE / "axil_top.sv"]
         return foreign_run.run(
-            *("verilator", sources, "axil_top", "tests.wrap.bench", tmp_path, given, test)
+            *("verilator", sources, "axil_top", "tests.wrap.bench", tmp_path, given, test),
+            seen=[(WRAP.name, signal) for signal in ("err_len", "req", "write", "addr")],
         )
 
     return run

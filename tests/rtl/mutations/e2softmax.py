@@ -196,7 +196,7 @@ MUTATIONS: dict[str, Mutation] = {
     # Rows of 16 equal elements have an exponent that needs a bit more than that of 15.
     "ks a bit narrow": Mutation(
         ((TOP, "(LenW > 0) ? $clog2(LenW + 1) : 1;", "(LenW > 1) ? $clog2(LenW) : 1;"),),
-        "levels",
+        "random",
         "expected",
         {"MAX_LEN": 16},
     ),
@@ -396,7 +396,7 @@ MUTATIONS: dict[str, Mutation] = {
     ),
     "formats: 7 bits of a row of the largest ks": Mutation(
         ((DIV, "? KS_W : KS_W + 1;", "? KS_W : KS_W;"),),
-        "levels",
+        "shapes",
         VALUE,
         {"MAX_LEN": 8, "FORMATS": 1},
     ),
@@ -438,7 +438,7 @@ MUTATIONS: dict[str, Mutation] = {
                 "(ShiftW > LeftW + Step) ? ShiftW - (LeftW + Step) : 0",
             ),
         ),
-        "levels",
+        "shapes",
         VALUE,
         WIDE,
     ),
@@ -463,7 +463,7 @@ MUTATIONS: dict[str, Mutation] = {
     ),
     "wide: M a clock early": Mutation(
         ((TOP, ".STAGES(Wide)\n  ) u_mult", ".STAGES(0)\n  ) u_mult"),),
-        "settings",
+        "shapes",
         "expected",
         WIDE,
     ),

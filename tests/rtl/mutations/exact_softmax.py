@@ -13,7 +13,7 @@ TABLES = "baseline/exact_softmax/exact_softmax_tables_pkg.sv"
 MUTATIONS: dict[str, Mutation] = {
     "E: wrong entry": Mutation(
         ((TABLES, "exp_0 = 16'd65025;", "exp_0 = 16'd64025;"),),
-        "shapes",
+        "masks",
         VALUE,
         alone=True,  # its function is too large to be inlined
     ),

@@ -21,7 +21,7 @@ MUTATIONS: dict[str, Mutation] = {
         ((AVERAGE, "average_o <= fits ?", "average_o <= 1'b1 ?"),), "random", VALUE
     ),
     "sum a bit narrow": Mutation(
-        ((TOP, "SumW     = 32 + LenLog;", "SumW     = 31 + LenLog;"),), "settings", VALUE
+        ((TOP, "SumW     = 32 + LenLog;", "SumW     = 31 + LenLog;"),), "shapes", VALUE
     ),
     "deviation wraps": Mutation(
         ((DEVIATION, "(diff[32] == diff[31]) ?", "1'b1 ?"),), "random", VALUE
@@ -98,7 +98,7 @@ MUTATIONS: dict[str, Mutation] = {
         ((DEVIATION, "y_q      <= y;", "y_q      <= y + 16'(unused_half);"),), "random", VALUE
     ),
     "sum of squares two bits narrow": Mutation(
-        ((TOP, "SquareW  = 31 + LenLog;", "SquareW  = 29 + LenLog;"),), "settings", VALUE
+        ((TOP, "SquareW  = 31 + LenLog;", "SquareW  = 29 + LenLog;"),), "shapes", VALUE
     ),
     "M of 2^15 for its half": Mutation(
         ((AVERAGE, "PLACE_W'(!inv_mant_i[15]);", "PLACE_W'(1);"),), "lengths", VALUE

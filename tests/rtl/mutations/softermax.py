@@ -102,7 +102,7 @@ MUTATIONS: dict[str, Mutation] = {
                 "  assign power = softermax_tables_pkg::pow2(key_i[1:0]) + ((17'd1 << k) >> 1);\n",
             ),
         ),
-        "shapes",
+        "masks",
         VALUE,
     ),
     "sum of the last row kept": Mutation(
