@@ -62,17 +62,26 @@ DRAWN = ("smoke", "random", "masks", "settings", "levels", "shapes")
 NOT_IN_BULK = ("late err_len not reset", "write lost in a reset")
 
 
+def nightly(unit, mutation) -> list[pytest.MarkDecorator]:
+    """Bugs of features, which are off by default, are for the night: their builds take longest."""
+    return [pytest.mark.slow] * bool({*mutation.parameters} & {*UNITS[unit].features})
+
+
 def each(of):
-    return [pytest.param(unit, name, id=f"{unit}: {name}") for unit in of for name in of[unit]]
+    return [
+        pytest.param(unit, name, id=f"{unit}: {name}", marks=nightly(unit, mutation))
+        for unit in of
+        for name, mutation in of[unit].items()
+    ]
 
 
 def on_pins(of, every_time):
-    """(simulator, unit, name). What has a report of another kind runs every time, half of it on
-    both simulators: a build of Verilator takes two seconds.
+    """(simulator, unit, name). What has a report of another kind runs every time, a quarter of it
+    on both simulators: a build of Verilator takes two seconds.
     """
     found = []
     for unit in of:
-        both = every_time(unit)[::2]
+        both = every_time(unit)[::4]
         for sim, name in itertools.product(SIMULATORS, of[unit]):
             often = name in (every_time(unit) if sim == SIM else both)
             marks = [pytest.mark.slow] * (not often)
@@ -93,7 +102,9 @@ def runs(marks=()):
             words = [f"{name}={value}" for name, value in mutation.parameters.items()]
             about = " ".join([f"{unit}: {mutation.test}", *words])
             found[about] = pytest.param(
-                *(unit, given, mutation.test, mutation.rows), id=about, marks=marks
+                *(unit, given, mutation.test, mutation.rows),
+                id=about,
+                marks=marks or nightly(unit, mutation),
             )
     return found.values()
 
@@ -192,7 +203,12 @@ def test_a_mutation_is_caught(unit, name):
 @pytest.mark.parametrize(("unit", "parameters", "test", "rows"), runs())
 def test_without_a_mutation_the_same_tests_pass(unit, parameters, test, rows):
     """In the build that holds them all, with none of them chosen."""
-    assert played(unit, tuple(parameters.items()), test, rows).rows > 0
+    if together(unit, tuple(parameters.items()))[1]:
+        assert played(unit, tuple(parameters.items()), test, rows).rows > 0
+        return
+    made = bulk_build(UNITS[unit], UNITS[unit].resolve(parameters), SIM)  # each has its own
+    result = simulate_bulk(made, test, 1, rows=rows)
+    assert result.passed, result.report
 
 
 @on_pins(MUTATIONS, lambda unit: ON_PINS.get(unit, ()))
