@@ -208,7 +208,7 @@ def test_a_mutation_is_caught(unit, name):
 
 @pytest.mark.parametrize(("unit", "parameters", "test", "rows"), runs())
 def test_without_a_mutation_the_same_tests_pass(unit, parameters, test, rows):
-    """In the build that holds them all, with none of them chosen; of a single one the first rows."""
+    """In the build that holds them all, with none of them chosen; of a single one few rows."""
     if together(unit, tuple(parameters.items()))[1]:
         assert played(unit, tuple(parameters.items()), test, rows).rows > 0
         return
