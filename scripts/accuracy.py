@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Accuracy of every unit and variant: on real tensors against float64, and in whole networks.
 
-usage: scripts/accuracy.py [UNIT=name | OUT=folder | LENGTHS=1 | MEANS=1 | SCALES=1 |
+usage: scripts/accuracy.py [UNIT=name | OUT=folder | LENGTHS=1 | MEANS=1 | SCALES=1 | TILES=1 |
                             ARCHITECTURES=1 | FRONTIER=1 | NETWORK=digits|minilm ...]
 
   UNIT=name       print this unit's table of the tensors only, and write nothing
@@ -10,6 +10,7 @@ usage: scripts/accuracy.py [UNIT=name | OUT=folder | LENGTHS=1 | MEANS=1 | SCALE
   LENGTHS=1       softmaxes on rows of 49 to 4096 normal logits: sums, divergence, flips
   MEANS=1         LayerNorms on rows whose mean is far from 0 against the deviation
   SCALES=1        softmaxes of any scale on the tensors at scales that are no powers of two
+  TILES=1         attention in tiles through the RTL, 256 to 65536 keys, against whole rows in it
     UNIT=name       of any of them this unit alone
     OUT=docs        of any put the table into reach.json there, and draw its plot, if it has one
   ARCHITECTURES=1 units in small random networks of many architectures of transformers (the extra
@@ -36,12 +37,12 @@ usage: scripts/accuracy.py [UNIT=name | OUT=folder | LENGTHS=1 | MEANS=1 | SCALE
     CALIBRATION=    a file of sentences, one a line, to calibrate with
     OUT=docs        of either network: put the table into networks.json there, too
 
-Without arguments: the tensors of all units, lengths, means, scales, written into docs/, then the
-digits.
+Without arguments: the tensors of all units, lengths, means, scales, tiles, written into docs/, then
+the digits.
 Nothing is retrained for a unit.
 
 The plot needs matplotlib (the extra `plot`); without it an existing plot is left as it is.
-Exit code: 0 done, 1 the RTL differs from the models, 2 bad input.
+Exit code: 0 done; 1 the RTL differs from the models, or in tiles from whole rows; 2 bad input.
 """
 
 import bootstrap  # noqa: F401  isort: skip
@@ -53,7 +54,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from softnorm import units
-from softnorm.flow.accuracy import frontier, reach
+from softnorm.flow.accuracy import frontier, reach, tiles
 from softnorm.flow.accuracy import tables as accuracy
 from softnorm.flow.capture import model as capture
 from softnorm.flow.cli import flag, main, number, table, words
@@ -129,11 +130,12 @@ REACH = {
         *(reach.plot_means, reach.MEANS_PLOT, made.MEAN_BUILDS),
     ),
     "SCALES": (reach.scales, reach.SCALE_TITLES, None, None, None),
+    "TILES": (tiles.tiles, tiles.TITLES, None, None, None),
 }
 
 
 def _reach(what: str, given: dict[str, str]) -> int:
-    """How far the units reach: over the length of rows, their mean, or the scale of logits."""
+    """How far the units reach: over lengths of rows, means, scales of logits, keys in tiles."""
     measure, titles, plot, file, builds = REACH[what]
     if len(given) > 1 or not {*given} <= {"UNIT", "OUT"} or "" in given.values():
         raise UserError(f"accuracy takes {what}=1 with UNIT=<unit>, OUT=<folder>, or alone")
@@ -145,10 +147,12 @@ def _reach(what: str, given: dict[str, str]) -> int:
     print(f"\n{table(lines, titles)}\nrerun: {by}")
     if "OUT" in given:
         out = Path(given["OUT"])
-        print(kept.put(kept.REACH, {by: kept.new(kept.of_reach(), titles, lines)}, out))
+        facts = tiles.FACTS if what == "TILES" else {}
+        of = kept.of_tiles(chosen) if what == "TILES" else kept.of_reach()
+        print(kept.put(kept.REACH, {by: kept.new(of, titles, lines, facts)}, out))
         if plot is not None:
             print(accuracy.write_plot(lambda: plot(lines, builds), out / file))
-    return 0
+    return int(what == "TILES" and tiles.wrong(lines))
 
 
 def _architectures(given: dict[str, str]) -> int:

@@ -10,8 +10,8 @@ usage: scripts/coverage.py [NAME=ci] [HOLES=20]
 `make regress` makes the regression. Code coverage comes from Verilator, functional bins from both
 simulators, after the waivers of regression/waivers.hjson. The command also writes coverage.info
 (LCOV, for genhtml) and coverage.xml (UCIS) into the regression's folder. Goals are set in
-regression/plan.hjson, for each unit over the configurations named there; other configurations
-are listed without their holes.
+regression/plan.hjson, for each unit over the configurations named there, of code also over those
+that count it alone; other configurations are listed without their holes.
 Exit code: 0 goals met, 1 below a goal, 2 bad input, or a waiver that matches nothing.
 """
 
@@ -19,7 +19,6 @@ import bootstrap  # noqa: F401  isort: skip
 
 from collections.abc import Sequence
 
-from softnorm import units
 from softnorm.flow.cli import main, number, table, words
 from softnorm.flow.coverage import code as code_coverage
 from softnorm.flow.coverage import exports as coverage_exports
@@ -62,9 +61,10 @@ def command(arguments: Sequence[str]) -> int:
     about = regression.metadata
     print(f"{regression.folder}: {len(regression.results)} of {about['jobs']} runs\n")
     goals = plan.load_plan()
-    having = [one for one in parts if goals.has_goals(units.get(one.unit), one.parameters)]
+    having = goals.judged(parts)
     judged = code_coverage.merged(having or parts)
-    print(report(parts, judged, (having and " + ".join(goals.goals_of)) or "all"))
+    names = (*goals.goals_of, "code of features")
+    print(report(parts, judged, (having and " + ".join(names)) or "all"))
     holes = code_coverage.grouped_holes(judged)
     if holes and shown:
         lines = []

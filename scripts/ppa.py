@@ -6,7 +6,8 @@ usage: scripts/ppa.py [NAME=VALUE ...]
 
   UNIT=name         this unit only (default: all)
   SET=default       LANES 32, MAX_LEN 1024; or smallest; or full: LANES 8 .. 64, MAX_LEN 256, 1024;
-                    or variants: every variant of each unit at LANES 32, MAX_LEN 1024
+                    or variants: every variant of each unit at LANES 32, MAX_LEN 1024; or features:
+                    builds with a feature and those that they are compared with, at that size
   LANES=, MAX_LEN=  or any other parameter, instead of the set's
   LIBERTY=file      cell library, also as .gz (default: osu018 of Debian's qflow-tech-osu018)
   PERIOD=5          clock period in nanoseconds that gates are sized for

@@ -105,19 +105,28 @@ def read(path: Path, rtl: Path = RTL) -> CodeCoverage:
 def _point_of(text: str, rtl: Path) -> tuple[Point | None, frozenset[int]]:
     """The point of Verilator's keys and the lines that are run with it; None: outside `rtl`."""
     keys = dict(part.split("\x02", 1) for part in text.split("\x01"))
-    source = Path(keys["f"])
-    if not source.is_relative_to(rtl):
+    file = _below(keys["f"], rtl)
+    if not file:
         return None, frozenset()
-    file = source.relative_to(rtl).as_posix()
     return _point(file, keys), frozenset(_span(keys))
+
+
+@functools.lru_cache
+def _below(source: str, rtl: Path) -> str:
+    """A source's name below `rtl`; empty: outside it."""
+    path = Path(source)
+    return path.relative_to(rtl).as_posix() if path.is_relative_to(rtl) else ""
 
 
 def _point(file: str, keys: Mapping[str, str]) -> Point:
     line, kind, text = int(keys["l"]), keys["t"], keys["o"]
     # Widths of constants follow from parameters, the index of a generate block is an instance.
-    text = re.sub(r"\b\d+'(?=s?[hbd])", "'", text)
-    text = re.sub(r"(\)|\b[A-Z]\w*[a-z]\w*)\[\d+:0\]", r"\1", text)
-    text = re.sub(r"\b(gen_\w+)\[\d+\]", r"\1[*]", text)
+    if "'" in text:
+        text = re.sub(r"\b\d+'(?=s?[hbd])", "'", text)
+    if ":0]" in text:
+        text = re.sub(r"(\)|\b[A-Z]\w*[a-z]\w*)\[\d+:0\]", r"\1", text)
+    if "gen_" in text:
+        text = re.sub(r"\b(gen_\w+)\[\d+\]", r"\1[*]", text)
     if kind == "toggle":
         return Point(file, line, "toggle", text)
     at = f"column {keys['n']}: {_ARMS.get(text, text)}"

@@ -47,8 +47,10 @@ class Waiver:
 
     def is_about(self, figures: Figures) -> bool:
         """Whether it can waive a point of these."""
+        off = UNITS[figures.unit].features if figures.unit in UNITS else {}
+        given = {**off, **figures.parameters}  # a build's features that are off are not among these
         return self.unit in ("", figures.unit) and all(
-            figures.parameters.get(name) in values for name, values in self.when.items()
+            given.get(name) in values for name, values in self.when.items()
         )
 
     def matches(self, point: Point) -> bool:

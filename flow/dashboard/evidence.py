@@ -50,8 +50,9 @@ def evidence(regression: RegressionFolder) -> Html:
             el(
                 "p",
                 "Coverage of this regression, after waivers, over the configurations that have "
-                f"goals: {', '.join(plan.goals_of) or 'all'}. {regression.measured[1]} Mutants and "
-                "proofs are those that the documentation records. A bar is full at its goal.",
+                f"goals: {', '.join(plan.goals_of) or 'all'}; of code also over builds "
+                f"with a feature. {regression.measured[1]} Mutants and proofs are those that the "
+                "documentation records. A bar is full at its goal.",
                 class_="lead",
             ),
             el("p", f"Below a goal: {_listed(low)}." if low else "Every coverage goal is met."),

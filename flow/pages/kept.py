@@ -19,7 +19,7 @@ from softnorm.units import UNITS
 from softnorm.units.unit import Parameters, Unit
 
 from .. import lists, tools
-from ..accuracy import reach
+from ..accuracy import reach, tiles
 from ..errors import UserError
 from ..paths import DATA, ROOT, RTL, short, write_whole
 from ..ppa import sources
@@ -160,6 +160,14 @@ def of_reach() -> str:
 def of_architectures() -> str:
     """Of what figures of architectures depend on: models, what replaces, the networks."""
     return sources.digest(sorted((ROOT / "flow/pytorch").glob("*.py")), models())
+
+
+def of_tiles(units: Iterable[Unit]) -> str:
+    """Of what attention in tiles depends on: models, loop, measurement, the RTL that does it."""
+    files = [ROOT / f"flow/{name}.py" for name in ("accuracy/tiles", "networks/flash")]
+    built = [unit for unit in units if {*tiles.WIDE} <= {*unit.features}]
+    rtl = {RTL / name for unit in built for name in unit.rtl}
+    return sources.digest([*files, ROOT / "models/attention.py", *sorted(rtl)], models())
 
 
 def of_gates(unit: Unit) -> str:

@@ -79,6 +79,7 @@ TABLES = {
     "minilm documents": f"NETWORK=minilm DOCUMENTS=1 {_STSB}",
     "minilm int8 documents": f"NETWORK=minilm PRODUCTS=int8 DOCUMENTS=1 {_STSB} ONLY=LANES=8",
     "minilm rtl": f"NETWORK=minilm RTL=1 {_STSB}",
+    "minilm int8 rtl": f"NETWORK=minilm PRODUCTS=int8 RTL=1 ONLY=LANES=8 {_STSB}",
     "minilm layers": "NETWORK=minilm LAYERS=1 STSB=sts-dev.tsv "
     "ONLY='E2Softmax DIV_BITS=3 EXP_FRAC=1 row-scaled and AILayerNorm CMP_RANGES=3'",
 }
@@ -95,6 +96,8 @@ def _tables() -> dict[str, Table]:
     every = {name: _network(words) for name, words in TABLES.items()}
     for name in ("lengths", "means", "scales"):
         every[name] = Table(kept.REACH, f"make accuracy {name.upper()}=1", kept.of_reach)
+    of_tiles = lambda: kept.of_tiles(ROW_UNITS.values())  # noqa: E731
+    every["tiles"] = Table(kept.REACH, "make accuracy TILES=1", of_tiles)
     every["bulk"] = Table(kept.FIGURES, kept.BULK, lambda: kept.of_bulk(ROW_UNITS.values()))
     every["architectures"] = Table(
         kept.FIGURES, "make accuracy ARCHITECTURES=1", kept.of_architectures
@@ -419,10 +422,10 @@ class Made:
         days_ = " to ".join(sorted({min(days), max(days)})) if days else "never"
         return f"{_markdown(titles, lines)}\n`make formal OUT=docs`, {days_}{_aged(older)}"
 
-    def rtl(self) -> str:
-        """What went through the RTL in MiniLM, a line for each method."""
-        one, _ = self.table("minilm rtl")
-        scores, _ = self.table("minilm")
+    def rtl(self, name: str, of: str) -> str:
+        """What went through the RTL in MiniLM, a line for each method; scores are of a table."""
+        one, _ = self.table(name)
+        scores, _ = self.table(of)
         lines: list[list[str]] = []
         for cells in one.lines:
             line = dict(zip(one.titles, cells, strict=True))
@@ -434,7 +437,7 @@ class Made:
             differ = f"{line['other bits']} of {int(line['values']):,}"
             lines.append([line["method"], differ, passed, row["STS-B"], row["fidelity"]])
         titles = ["method", "values with other bits", "rows through the RTL", "STS-B", "fidelity"]
-        return _markdown(titles, lines) + self._by("minilm rtl", f"{one.facts['pairs']:,} pairs")
+        return _markdown(titles, lines) + self._by(name, f"{one.facts['pairs']:,} pairs")
 
 
 def _digits(made: Made, table: str, wanted: Sequence[str]) -> str:
@@ -447,6 +450,18 @@ def _digits(made: Made, table: str, wanted: Sequence[str]) -> str:
 _FINE = "E2Softmax DIV_BITS=3 EXP_FRAC=1 row-scaled"
 _MINILM = {name: name for name in ("method", "STS-B", "lost", "95 %", "fidelity", "cosine")}
 _DOCUMENTS = {name: name for name in ("method", "tokens", "fidelity", "cosine", "mean sum")}
+_TILES = {
+    **{name: name for name in ("build", "keys")},
+    "rows": "rows compared",
+    "other state": "of them with another state",
+    "largest difference": "largest difference",
+    "mean difference": "mean difference",
+    "mean error, tiles": "mean error, tiles",
+    "mean error, whole": "mean error, whole rows",
+    "clocks": "clocks",
+    "in turn": "beats a clock, queries in turn",
+    "one at a time": "one query at a time",
+}
 _BEST = "e2softmax DIV_BITS=4 EXP_FRAC=1 fmt=1"
 # Builds that the plot over lengths has, with their names there: each unit's own, and what to take.
 LENGTH_BUILDS = {
@@ -505,6 +520,7 @@ BLOCKS: dict[str, Callable[[Made], str]] = {
     "units": Made.units,
     "e2softmax options": Made.options,
     "level rows": Made.level_rows,
+    "tiles": lambda made: made.shown("tiles", _TILES),
     "scale example": Made.scale_example,
     "scales": Made.scales,
     "builds": Made.builds,
@@ -541,7 +557,8 @@ BLOCKS: dict[str, Callable[[Made], str]] = {
         {name: name for name in ("replaced", "fidelity", "cosine", "mse", "relative")},
         facts=["pairs"],
     ),
-    "minilm rtl": Made.rtl,
+    "minilm rtl": lambda made: made.rtl("minilm rtl", "minilm"),
+    "minilm int8 rtl": lambda made: made.rtl("minilm int8 rtl", "minilm int8"),
     "minilm int8 documents": lambda made: made.shown("minilm int8 documents", _DOCUMENTS),
     "minilm int8": lambda made: made.shown(
         "minilm int8",

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A unit compared with its baseline, in the same flow at the same size, and a paper's ratios."""
+"""A unit compared with its baseline, in the same flow at the same size, and a paper's ratios.
+
+And what features cost: a build with one compared with a build without.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +10,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from softnorm.units.unit import Parameters
+
 from .. import lists
 from ..errors import UserError
 from ..paths import short
 from .measure import Figures
-from .store import others, size
+from .store import Kept, others, size
 
 PAIRS = Path(__file__).with_name("pairs.hjson")
+FEATURES = Path(__file__).with_name("features.hjson")
 
 
 @dataclass(frozen=True)
@@ -109,3 +115,88 @@ def ratios(found: Sequence[Figures], compared: Sequence[Pair]) -> list[list[str]
 
 def _times(one: float | None, other: float | None) -> str:
     return "-" if one is None or not other else f"{one / other:.2f}x"
+
+
+# --- what features cost ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Feature:
+    """A build with a feature, and one without: parameters beside the defaults.
+
+    goals   what a ratio may be at most, by a title of COSTS
+    missed  the reason, if a goal is missed
+    """
+
+    unit: str
+    build: Parameters
+    over: Parameters = field(default_factory=dict)
+    goals: dict[str, float] = field(default_factory=dict)
+    missed: str = ""
+
+    @property
+    def builds(self) -> tuple[Parameters, Parameters]:
+        """Without it, and with it."""
+        return self.over, {**self.over, **self.build}
+
+
+def features(path: Path = FEATURES) -> list[Feature]:
+    """Which builds are compared. Raises UserError."""
+    try:
+        found = [
+            Feature(**{**one, "missed": " ".join(one.get("missed", "").split())})
+            for one in lists.entries(path, "features")
+        ]
+    except (TypeError, AttributeError) as error:
+        raise UserError(f"{short(path)}: an entry is wrong: {error}") from None
+    for one in found:
+        if unknown := {*one.goals} - {*COSTS}:
+            raise UserError(
+                f"{short(path)}: no goal is of {min(unknown)}, but of {', '.join(COSTS)}"
+            )
+    return found
+
+
+COSTS = {title: name for title, name in RATIOS if "flip-flops" not in title}
+COST_TITLES = ("unit", "build", "beside", *COSTS, "pJ an element", "ns")
+GOAL_TITLES = ("unit", "build", "beside", "ratio of", "goal", "measured", "")
+
+
+def costs(found: Sequence[Kept], compared: Sequence[Feature]) -> tuple[list[list[str]], ...]:
+    """Lines under COST_TITLES and under GOAL_TITLES, of features of which both builds are found.
+
+    found: all of one size. Figures of older sources are marked.
+    """
+    lines, goals = [], []
+    for feature in compared:
+        sides = [_of(found, feature.unit, given) for given in feature.builds]
+        if None in sides:
+            continue
+        without, build = (side.figures for side in sides)
+        old = any(one.older or (one.figures.energy and one.older_energy) for one in sides)
+        names = [
+            f"`{feature.unit}`{' older' * old}",
+            *(words(one) for one in (feature.build, feature.over)),
+        ]
+        energies = [one.energy_with_sram for one in (without, build)]
+        shown = "-" if None in energies else "{:.1f}, not {:.1f}".format(*energies[::-1])
+        cells = [_times(getattr(build, name), getattr(without, name)) for name in COSTS.values()]
+        lines.append([*names, *cells, shown, f"{build.delay:.2f}, not {without.delay:.2f}"])
+        for title, goal in feature.goals.items():
+            ratio = getattr(build, COSTS[title]) / getattr(without, COSTS[title])
+            word = "met" if ratio <= goal else "missed"
+            goals.append([*names, title, f"at most {goal:g}x", f"{ratio:.2f}x", word])
+    return lines, goals
+
+
+def _of(found: Sequence[Kept], unit: str, given: Parameters) -> Kept | None:
+    """What was measured of a unit with these parameters alone beside its defaults and the size."""
+    for one in found:
+        if one.figures.unit == unit and others(one.figures) == dict(given):
+            return one
+    return None
+
+
+def words(given: Parameters) -> str:
+    """Parameters beside the defaults, in words."""
+    return " ".join(f"{name}={value}" for name, value in given.items()) or "defaults"

@@ -11,7 +11,18 @@ from ..errors import UserError
 from ..paths import short, write_whole
 from . import fpga, plots, steps
 from .baseline import ALLOWED
-from .compare import AIM_TITLES, RATIO_TITLES, aims, pairs, ratios
+from .compare import (
+    AIM_TITLES,
+    COST_TITLES,
+    GOAL_TITLES,
+    RATIO_TITLES,
+    aims,
+    costs,
+    features,
+    pairs,
+    ratios,
+    words,
+)
 from .measure import ROWS
 from .pareto import Point, points
 from .screen import parts_table
@@ -98,6 +109,7 @@ def page(store: Store) -> str:
     if default in by_size:
         cells = by_size.pop(default)
         parts += [_of_a_size(cells, *default), _aims(cells)]
+    parts.append(_features(store))
     if store.cells:
         parts += [_against_lanes(store), _variants(store)]
     parts += [_fpga(store), _steps()]
@@ -158,6 +170,27 @@ def _aims(cells: Sequence[Kept]) -> str:
         + _markdown(AIM_TITLES, lines)
         + "".join(f"\n{reason}\n" for reason in reasons)
     )
+
+
+def _features(store: Store) -> str:
+    """What features cost, beside the same build without, and why it is more than the goal."""
+    found = [one for one in store.cells if size(one.figures) == SETS["features"][0]]
+    compared = features()
+    lines, goals = costs(found, compared)
+    if not lines:
+        return ""
+    text = (
+        "\n## Features\n\nA build with a feature over one without, both measured by "
+        "`make ppa SET=features`, in {} lanes with rows to {}; the last two columns are those of "
+        "both builds, energies with memories as SRAM. Of a feature that is off a unit has no "
+        "cell.\n\n".format(*SETS["features"][0])
+    )
+    text += _markdown(COST_TITLES, lines)
+    if goals:
+        text += f"\n### Goals of features\n\n{_markdown(GOAL_TITLES, goals)}"
+    missed = {tuple(line[1:3]) for line in goals if line[-1] == "missed"}
+    reasons = [f for f in compared if f.missed and (words(f.build), words(f.over)) in missed]
+    return text + "".join(f"\n`{f.unit}` {words(f.build)}: {f.missed}\n" for f in reasons)
 
 
 def _against_lanes(store: Store) -> str:

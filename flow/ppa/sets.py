@@ -12,15 +12,18 @@ from softnorm.units.unit import Parameters, Unit
 
 from .. import tools
 from ..static.lint import label
+from . import compare
 
 T = TypeVar("T")
 
-# (LANES, MAX_LEN) of each set; "variants" has every variant of a unit's descriptor at its size.
+# (LANES, MAX_LEN) of each set; "variants" has every variant of a unit's descriptor at its size,
+# "features" the builds of features.hjson.
 SETS = {
     "default": [(32, 1024)],
     "smallest": [(2, 64)],
     "full": [(lanes, longest) for longest in (256, 1024) for lanes in (8, 16, 32, 64)],
     "variants": [(32, 1024)],
+    "features": [(32, 1024)],
 }
 
 
@@ -31,7 +34,11 @@ def configurations(
     found = []
     for unit in units:
         # A variant's settings are of its rows: the same gates.
-        variants = [v.parameters for v in unit.variants] if chosen == "variants" else [{}]
+        variants: Sequence[Parameters] = [{}]
+        if chosen == "variants":
+            variants = [v.parameters for v in unit.variants]
+        elif chosen == "features":
+            variants = [b for f in compare.features() if f.unit == unit.name for b in f.builds]
         for variant in variants:
             for lanes, longest in SETS[chosen]:
                 size = {"LANES": lanes, "MAX_LEN": longest}

@@ -13,7 +13,7 @@ from dataclasses import fields
 from functools import cached_property
 from pathlib import Path
 
-from softnorm.units import UNITS, get
+from softnorm.units import UNITS
 from softnorm.units.coverage import Coverage, Coverpoint
 from softnorm.units.unit import ParameterError
 
@@ -226,9 +226,8 @@ class RegressionFolder(Results):
 
     @cached_property
     def judged(self) -> dict[str, Figures]:
-        """Figures of each unit over the configurations that the plan's goals hold for."""
-        whole = load_plan()
-        parts = [one for one in self.measured[0] if whole.has_goals(get(one.unit), one.parameters)]
+        """Figures of each unit over what the plan's goals hold for."""
+        parts = load_plan().judged(self.measured[0])
         return {one.unit: one for one in code_coverage.merged(parts)}
 
     @cached_property

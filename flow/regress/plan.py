@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -87,7 +87,7 @@ class Plan:
     runs: list[dict]
     goals: dict[str, float] = field(default_factory=dict)  # coverage in percent
     goals_of: tuple[str, ...] = ()  # names of the configurations that they hold for; none: all
-    code_of: tuple[str, ...] = ()  # names of those whose runs in bulk count code coverage
+    code_of: tuple[str, ...] = ()  # names of those whose runs in bulk count code coverage, too
     apart: tuple[str, ...] = ()  # sets in which baselines have runs of their own
 
     def has_goals(self, unit: Unit, parameters: Parameters) -> bool:
@@ -95,8 +95,39 @@ class Plan:
         return not self.goals_of or self._is_one_of(self.goals_of, unit, parameters)
 
     def counts_code(self, unit: Unit, parameters: Parameters) -> bool:
-        """Whether a configuration's runs in bulk count code coverage."""
-        return self._is_one_of(self.code_of, unit, parameters)
+        """Whether a configuration's runs in bulk count code coverage: also those with a feature on.
+
+        What a feature adds is in no other build. One is left out where another of the unit's has
+        its features, and more.
+        """
+        if self._is_one_of(self.code_of, unit, parameters):
+            return True
+        mine, *others = (
+            {name: given.get(name, off) for name, off in unit.features.items()}
+            for given in (parameters, *unit.configurations)
+        )
+        if mine == unit.features:
+            return False
+        return not any(
+            one != mine and all(mine[name] in (0, value) for name, value in one.items())
+            for one in others
+        )
+
+    def judged(self, parts: Iterable[code_coverage.Figures]) -> list[code_coverage.Figures]:
+        """What the goals hold for: configurations with goals, of those that count code the code.
+
+        The bins of a configuration that counts code alone have few seeds.
+        """
+        found = []
+        for one in parts:
+            unit = get(one.unit)
+            if self.has_goals(unit, one.parameters):
+                found.append(one)
+            elif self.counts_code(unit, one.parameters):
+                both = (one.counts, one.waived)
+                code = [{p: of[p] for p in of if p.kind != "functional"} for of in both]
+                found.append(replace(one, counts=code[0], waived=code[1]))
+        return found
 
     def _is_one_of(self, names: tuple[str, ...], unit: Unit, parameters: Parameters) -> bool:
         return any(

@@ -178,7 +178,7 @@ def cores() -> dict[Path, str]:
     softnorm.core, which has all; those that put registers in front of a unit need its core."""
     groups = _groups()
     names = [*UNITS, *SYSTEMS]
-    every = _core(IP, "softnorm", _ABOUT, [], names, IP)
+    every = _core(IP, "softnorm", _ABOUT, [], "", names, IP)
     every += _target(*_LINT, next(iter(UNITS)))
     made = {ROOT / "softnorm.core": every}
     cells = {PurePath(file).stem: file for file in groups["common"]}
@@ -186,14 +186,15 @@ def cores() -> dict[Path, str]:
         code = re.sub("//.*", "", (RTL / file).read_text(encoding="utf-8"))
         needs = [cell for cell in cells if cell != name and re.search(rf"\b{cell}\b", code)]
         about = f"{name}, a cell of softnorm's units"
-        made[(RTL / file).with_suffix(".core")] = _core(CELL, name, about, [file], needs, CELL)
+        made[(RTL / file).with_suffix(".core")] = _core(CELL, name, about, [file], "", needs, CELL)
     for name, unit in UNITS.items():
         needs = [cell for cell, file in cells.items() if file in unit.rtl]
         about = f"{unit.title}, of softnorm"
         path = RTL / unit.folder / f"{name}.core"
-        made[path] = _core(IP, name, about, groups[name], needs, CELL) + _targets(unit)
+        made[path] = _core(IP, name, about, groups[name], "", needs, CELL) + _targets(unit)
     for system in SYSTEMS.values():
-        core = _core(IP, system.name, system.about, system.files, system.units, IP)
+        own = system.files, system.waivers
+        core = _core(IP, system.name, system.about, *own, system.units, IP)
         path = RTL / f"{system.folder}/{system.name}.core"
         made[path] = core + _target(*_LINT, system.name)
     return made
@@ -203,9 +204,18 @@ _ABOUT = "Softmax and LayerNorm hardware behind one AXI4-Stream contract: all un
 
 
 def _core(
-    vlnv: str, name: str, about: str, files: Sequence[str], needs: Sequence[str], of: str
+    vlnv: str,
+    name: str,
+    about: str,
+    files: Sequence[str],
+    waivers: str,
+    needs: Sequence[str],
+    of: str,
 ) -> str:
-    """A core of these files, which needs the cores `needs`, named as `of` says."""
+    """A core of these files, which needs the cores `needs`, named as `of` says.
+
+    waivers: a file of Verilator's, or "".
+    """
     number = version()
     lines = [
         "CAPI=2:",
@@ -222,7 +232,11 @@ def _core(
         lines.append("    file_type: systemVerilogSource")
     if needs:
         lines += ["    depend:", *(f'      - "={of.format(need, number)}"' for need in needs)]
-    lines += ["", "targets:", "  default: &default", "    filesets: [rtl]"]
+    sets = "rtl"
+    if waivers:
+        lines += ["  waivers:", f"    files: [{waivers}]", "    file_type: vlt"]
+        sets = "waivers, rtl"  # only Verilator takes files of this type
+    lines += ["", "targets:", "  default: &default", f"    filesets: [{sets}]"]
     return "\n".join(lines) + "\n"
 
 

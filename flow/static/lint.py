@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Lint: every unit in every configuration through every front end; Python: ruff and pyright.
+"""Lint: units and systems in every configuration through every front end; Python: ruff, pyright.
 
 A finding is any line that a tool says about sources that ought to be clean, or the acceptance of
 parameters that ought to stop it.
@@ -13,7 +13,7 @@ import re
 import sys
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -24,16 +24,23 @@ from .. import cli, tools
 from ..errors import UserError
 from ..paths import ROOT, RTL
 from . import types
+from .systems import SYSTEMS, System
 
 
 @dataclass(frozen=True)
 class Source:
-    """A top module, its files (in compile order, relative to `root`) and the RTL's parameters."""
+    """A top module, its files (in compile order, relative to `root`) and the RTL's parameters.
+
+    waivers    files of them, for Verilator
+    generated  those of its files of which slang's warnings do not count
+    """
 
     top: str
     root: Path
     files: tuple[str, ...]
     parameters: Mapping[str, int]
+    waivers: tuple[str, ...] = ()
+    generated: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -44,11 +51,19 @@ class Outcome:
     said: list[str]
 
 
-def source(unit: Unit, parameters: Parameters) -> Source:
-    """Return a unit's RTL with all of its parameters."""
+def source(unit: Unit | System, parameters: Parameters) -> Source:
+    """Return the RTL of a unit with all of its parameters, or of a system."""
     # Relative to the project's root, so that findings read well.
     files = tuple(f"{RTL.name}/{file}" for file in unit.rtl)
-    return Source(unit.name, RTL.parent, files, unit.rtl_parameters(parameters))
+    made = Source(unit.name, RTL.parent, files, unit.rtl_parameters(parameters))
+    if isinstance(unit, Unit):
+        return made
+    folder = f"{RTL.name}/{unit.folder}"
+    return replace(
+        made,
+        waivers=(f"{folder}/{unit.waivers}",) if unit.waivers else (),
+        generated=tuple(f"{folder}/{file}.sv" for file in unit.generated),
+    )
 
 
 def label(configuration: Parameters) -> str:
@@ -70,6 +85,7 @@ def verilator(source: Source) -> Outcome:
             "--top-module",
             source.top,
             *(f"-G{name}={value}" for name, value in source.parameters.items()),
+            *source.waivers,
             *source.files,
         ],
         source.root,
@@ -117,6 +133,7 @@ def slang(source: Source) -> Outcome:
             *_SLANG_WARNINGS,
             f"--top={source.top}",
             *(f"-G{name}={value}" for name, value in source.parameters.items()),
+            *(f"--suppress-warnings={file}" for file in source.generated),
             *source.files,
         ],
         source.root,
@@ -257,14 +274,18 @@ def ruff(command: str) -> list[str]:
     return [] if ended.ok else _outcome(ended).said
 
 
-def checks(units: Collection[Unit], only: Collection[str]) -> dict[str, Callable[[], list[str]]]:
-    """Return what lint does with these units and tools: name -> a function that gives findings.
+def checks(
+    units: Collection[Unit | System], only: Collection[str]
+) -> dict[str, Callable[[], list[str]]]:
+    """Return what lint does with these and tools: name -> a function that gives findings.
 
     Raises ParameterError if a unit does not take one of its own configurations.
     """
     jobs: dict[str, Callable[[], list[str]]] = {}
     front_ends = {name: f for name, f in FRONT_ENDS.items() if name.partition("+")[0] in only}
     for unit, (name, front_end) in itertools.product(units, front_ends.items()):
+        if isinstance(unit, System) and name in unit.cannot_read:
+            continue
         for given in unit.configurations:
             good = source(unit, unit.resolve(given))
             jobs[f"{unit.name}  {label(given)}  {name}"] = partial(clean, front_end, good)
@@ -280,7 +301,7 @@ def checks(units: Collection[Unit], only: Collection[str]) -> dict[str, Callable
 
 
 def lint(names: Sequence[str] = (), only: Collection[str] = TOOLS) -> int:
-    """Check the named units (none: all) with the tools `only`; print progress, then all findings.
+    """Check the named units and systems (none: all) with the tools `only`; print what is found.
 
     Returns how many checks had findings. Raises ParameterError for an unknown unit, and UserError
     for a tool that is unknown or not installed.
@@ -289,7 +310,8 @@ def lint(names: Sequence[str] = (), only: Collection[str] = TOOLS) -> int:
         if tool not in TOOLS:
             raise UserError(f"there is no tool {tool!r}; there are: {', '.join(TOOLS)}")
         _require(tool)
-    jobs = checks([get(name) for name in names or UNITS], only)
+    named = [SYSTEMS.get(name) or get(name) for name in names or (*UNITS, *SYSTEMS)]
+    jobs = checks(named, only)
     start = time.monotonic()
     findings = {}
     for number, (name, found, seconds) in enumerate(tools.parallel(jobs), 1):

@@ -9,9 +9,9 @@ from pathlib import Path
 import hjson
 
 from softnorm.units import UNITS
+from softnorm.units.unit import Parameters
 
 from ..paths import RTL
-from .lint import Source
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,10 @@ class System:
 
     about  what it is, for manifests
     units  names; own  files of its folder, in compile order, the top module last
+    configurations, bad_configurations  that lint checks, as those of a unit
+    cannot_read  front ends, by name, that lint leaves out
+    waivers  for Verilator's lint, a file of its folder; "" none
+    generated  those of its own files that others make
     """
 
     name: str
@@ -27,6 +31,11 @@ class System:
     about: str
     units: tuple[str, ...]
     own: tuple[str, ...]
+    configurations: tuple[Parameters, ...] = ({},)
+    bad_configurations: tuple[Parameters, ...] = ()
+    cannot_read: tuple[str, ...] = ()
+    waivers: str = ""
+    generated: tuple[str, ...] = ()
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -46,17 +55,25 @@ class System:
         """The description of its registers, if it has any."""
         return RTL / f"{self.folder}/{self.name}.rdl"
 
-    def source(self, parameters: dict[str, int]) -> Source:
-        """What lint and synthesis read."""
-        return Source(
-            self.name, RTL.parent, tuple(f"{RTL.name}/{file}" for file in self.rtl), parameters
-        )
+    @property
+    def defaults(self) -> Parameters:
+        """None beside those that the RTL has."""
+        return {}
+
+    def resolve(self, parameters: Parameters) -> Parameters:
+        """The parameters as they are: there is no descriptor that knows others."""
+        return parameters
+
+    def rtl_parameters(self, parameters: Parameters) -> dict[str, int]:
+        """Those of the RTL, which are the same."""
+        return dict(parameters)
 
 
 def _read() -> dict[str, System]:
     listed = hjson.loads((RTL / "systems.hjson").read_text(encoding="utf-8"))["systems"]
     made = [
-        System(**{**one, "units": tuple(one["units"]), "own": tuple(one["own"])}) for one in listed
+        System(**{key: tuple(v) if isinstance(v, list) else v for key, v in one.items()})
+        for one in listed
     ]
     return {system.name: system for system in made}
 

@@ -13,6 +13,7 @@ from softnorm.flow import drawings, tools
 from softnorm.flow.drawings import blocks, timing
 from softnorm.flow.drawings.svg import Rect, width
 from softnorm.flow.paths import ROOT, RTL
+from softnorm.flow.static.systems import SYSTEMS
 from softnorm.units import UNITS
 
 SOURCES = {path.stem: drawings.read(path) for path in sorted(drawings.SOURCES.glob("*.hjson"))}
@@ -143,28 +144,36 @@ def simulate(source, folder):
 
     Inputs that are not drawn are at rest: tkeep and tstrb all ones, tready 1, settings 0.
     """
-    unit, parameters = UNITS[source["run"]["unit"]], dict(source["run"])
-    del parameters["unit"]
-    lanes = parameters["LANES"]
-    header = (RTL / unit.rtl[-1]).read_text()
+    parameters = dict(source["run"])
+    unit = {**UNITS, **SYSTEMS}[parameters.pop("of")]
+    header = re.search(r"^module .*?^\);", (RTL / unit.rtl[-1]).read_text(), re.M | re.S)[0]
     ports = re.findall(r"^ +(input|output) +logic +(\[.*?\])? *(\w+)", header, re.M)
-    widths = {"[8*LANES-1:0]": 8 * lanes, "[LANES-1:0]": lanes, "[USER_W-1:0]": 7, "[2:0]": 3}
-    widths = {name: widths.get(width, 1) for _, width, name in ports}
-    rest = {"s_axis_tkeep": -1, "s_axis_tstrb": -1, "m_axis_tready": 1, "rst_ni": 1}
+    # Its parameters become constants, of which its ports' widths are made here, too.
+    constants = re.findall(
+        r"^ +(?:parameter|localparam) +int +(\w+) += (.*?),? *(?://.*)?$", header, re.M
+    )
+    resting = {"tkeep": -1, "tstrb": -1, "tready": 1, "rst_ni": 1}
+    rest = {name: resting.get(name.split("_axis_")[-1], 0) for _, _, name in ports}
     waves = {n["name"].split("[")[0]: halves(n) for n in source["signal"] if "wave" in n}
     inputs = [name for side, _, name in ports if side == "input" and name != "clk_i"]
     outputs = [name for side, _, name in ports if side == "output" and name in waves]
     steps = []
     for half in range(len(waves["clk_i"])):
         for name in inputs:
-            steps.append(f"{name} = {number(waves.get(name), half, rest.get(name, 0))};")
+            steps.append(f"{name} = {number(waves.get(name), half, rest[name])};")
         steps.append(f'#2 $display("{" %b" * len(outputs)}", {", ".join(outputs)}); #3;')
     text = BENCH.format(
         declared="\n  ".join(
-            f"logic [{widths[name] - 1}:0] {name}"
-            + f" = {rest.get(name, 0)}" * (side == "input")
-            + ";"
-            for side, _, name in ports
+            [
+                *(
+                    f"localparam int {name} = {parameters.get(name, is_)};"
+                    for name, is_ in constants
+                ),
+                *(
+                    f"logic {width} {name}" + f" = {rest[name]}" * (side == "input") + ";"
+                    for side, width, name in ports
+                ),
+            ]
         ),
         unit=unit.name,
         parameters=", ".join(f".{name}({value})" for name, value in parameters.items()),
@@ -251,13 +260,28 @@ def test_a_wrong_clock_in_a_timing_diagram_is_seen(tmp_path):
     assert differences(source, tmp_path) == [("m_axis_tvalid", 20.0), ("m_axis_tvalid", 20.5)]
 
 
-def test_latency_in_the_timing_diagram_is_the_descriptors():
-    source = SOURCES["overlap"]
-    unit = UNITS[source["run"]["unit"]]
-    latency = sum(unit.latency(unit.resolve({"LANES": source["run"]["LANES"]})))
-    [spans] = [lane["spans"] for lane in source["signal"] if "spans" in lane]
-    assert [(last - first, text) for first, last, text in spans] == 2 * [
-        (latency, f"latency {latency}")
+def latency(name, **given):
+    return sum(UNITS[name].latency(UNITS[name].resolve(given)))
+
+
+@pytest.mark.parametrize(
+    ("name", "wanted"),
+    [
+        ("overlap", 2 * [latency("e2softmax", LANES=8)]),
+        (
+            "chain",
+            [
+                latency("e2softmax", LANES=4, MAX_LEN=8, IN_W=32, SCALE=1),
+                latency("residual_add", LANES=4, IN_W=32)
+                + latency("ailayernorm", LANES=4, MAX_LEN=8, IN_W=32, EXACT_SQ=1),
+            ],
+        ),
+    ],
+)
+def test_latencies_in_timing_diagrams_are_the_descriptors(name, wanted):
+    spans = [span for lane in SOURCES[name]["signal"] for span in lane.get("spans", ())]
+    assert [(last - first, text) for first, last, text in spans] == [
+        (clocks, f"latency {clocks}") for clocks in wanted
     ]
 
 

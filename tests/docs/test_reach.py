@@ -11,7 +11,7 @@ import re
 import numpy as np
 import pytest
 
-from softnorm.flow.accuracy import reach
+from softnorm.flow.accuracy import reach, tiles
 from softnorm.flow.networks import advice, stand_in
 from softnorm.flow.networks.digits_accuracy import label
 from softnorm.flow.pages import kept, made
@@ -51,6 +51,19 @@ def test_every_build_has_every_length_and_every_mean():
     assert (reach.KEYS[0], reach.KEYS[-1]) == (49, 4096)
     found = {(line["build"], float(line["mean"])) for line in lines("MEANS")}
     assert found == {*itertools.product(made.MEAN_BUILDS, reach.MEANS)}
+
+
+def test_tiles_have_each_number_of_keys_and_the_state_of_whole_rows():
+    found = lines("TILES")
+    names = [label(UNITS["e2softmax"], one) for one in tiles._builds(UNITS["e2softmax"])]
+    assert names == ["e2softmax DIV_BITS=1 EXP_FRAC=0", advice.RECOMMENDED.rpartition(" ")[0]]
+    assert [(one["build"], int(one["keys"])) for one in found] == [
+        *itertools.product(names, tiles.KEYS)
+    ]
+    assert (tiles.KEYS[0], tiles.KEYS[-1]) == (256, 65536)
+    assert not tiles.wrong([[one[title] for title in tiles.TITLES] for one in found])
+    assert {one["in turn"] for one in found} == {"1.000"}
+    assert all(int(one["beats"]) == 64 * int(one["keys"]) / 32 for one in found)
 
 
 def measured(unit, variant, keys):

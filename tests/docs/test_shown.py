@@ -30,6 +30,7 @@ WORK = {
     "accuracy": (
         *(f"flow.accuracy.{name}" for name in ("tables.measure", "frontier.points")),
         *(f"flow.accuracy.reach.{name}" for name in ("lengths", "means", "scales")),
+        "flow.accuracy.tiles.tiles",
         *(f"flow.networks.digits_accuracy.{name}" for name in ("measure", "rtl_differs")),
         "flow.networks.minilm_accuracy.find_pairs",
     ),

@@ -433,7 +433,7 @@ def test_the_rtl_in_all_layers_gives_the_models_scores_to_the_bit(unit, monkeypa
     monkeypatch.setattr(Unit, "defaults", property(lambda self: narrow))
     images = digits.load_digits("training").images[:40]
     test = digits.load_digits("test")
-    some = type(test)(test.images[:12], test.labels[:12])
+    some = type(test)(test.images[:4], test.labels[:4])
     assert digits_accuracy.rtl_differs(unit, images, some, digits.Vit()) == 0
 
 

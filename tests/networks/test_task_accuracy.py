@@ -504,6 +504,32 @@ def test_the_rtl_of_both_units_gives_210_pairs_the_models_embeddings(network):
 
 
 @needs_model
+@pytest.mark.slow
+def test_the_rtl_takes_scores_and_tiles(network, monkeypatch):
+    """int32 scores as they are, and tile by tile; a wrong state between tiles would be seen."""
+    _, _, pairs = network
+    sentences = capture.read_sentences(capture.SENTENCES)[:5]
+    some = task_accuracy.all_pairs(pairs.sentences[:3])
+    methods = task_accuracy.chosen("LANES=8", rtl=True, in_int8=True)
+    *_, scores, tiles = task_accuracy.measure(
+        some, sentences, 1, methods, instances=1, in_int8=True
+    )
+    assert [one.rtl.other_bits for one in (scores, tiles)] == [0, 0]
+    assert tiles.rtl.passed["e2softmax"].rows > scores.rtl.passed["e2softmax"].rows > 0
+
+    right = ByRtl.__call__
+
+    def wrong(engine, *given):
+        outputs = right(engine, *given)
+        outputs.user["out_sum"][...] |= 1 << 14
+        return outputs
+
+    monkeypatch.setattr(ByRtl, "__call__", wrong)
+    *_, tiles = task_accuracy.measure(some, sentences, 1, methods[1:], instances=1, in_int8=True)
+    assert tiles.rtl.other_bits > 0
+
+
+@needs_model
 def test_another_rtl_would_be_seen(network, monkeypatch, tmp_path, run_here):
     """One output of one row in every call; and the figures are those of what the RTL gives."""
     _, _, pairs = network

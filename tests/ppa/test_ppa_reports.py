@@ -18,6 +18,7 @@ from tests.ppa.ppa_figures import ENERGY, FLOW, cells, figures, in_fpga, stored,
 from tests.test_commands import refused
 
 DOCS = ROOT / "docs"
+SIZE = {"LANES": 32, "MAX_LEN": 1024}
 # --- what is kept ---------------------------------------------------------------------------------
 
 
@@ -218,6 +219,60 @@ def test_only_units_as_they_are_by_default_are_compared():
     assert len(table(page.page(kept), "Area")) == 3  # W=15 is a variant
 
 
+# --- features -------------------------------------------------------------------------------------
+
+
+def test_what_a_feature_costs_stands_beside_the_same_build_without():
+    wide = {"IN_W": 32, "SCALE": 1}
+    plain, scaled = (figures("e2softmax", energy=ENERGY, **given) for given in ({}, wide))
+    text = page.page(stored(plain, dataclasses.replace(scaled, logic=2000.0, delay=3.0)))
+    line = cells(text, "Features")
+    assert list(line.values())[:3] == ["`e2softmax`", "IN_W=32 SCALE=1", "defaults"]
+    assert (line["area, logic"], line["area, with SRAM"]) == ("2.00x", "1.96x")
+    assert (line["pJ an element"], line["ns"]) == ("16.0, not 16.0", "3.00, not 2.00")
+    goal = cells(text, "Goals of features")
+    assert list(goal.values())[3:] == ["area, logic", "at most 1.9x", "2.00x", "missed"]
+    [reason] = [f.missed for f in compare.features() if f.build == wide and f.missed]
+    assert f"`e2softmax` IN_W=32 SCALE=1: {reason}" in text
+    small = page.page(stored(plain, dataclasses.replace(scaled, logic=1900.0)))
+    assert cells(small, "Goals of features")["measured"] == "1.90x"
+    assert [line[-1] for line in table(small, "Goals of features")[1:]] == ["met"]
+    assert reason not in small
+    assert "## Features" not in page.page(stored(plain))
+
+
+def test_each_feature_is_measured_beside_the_build_that_it_is_compared_with():
+    for unit in UNITS.values():
+        found = [given for _, given in sets.configurations([unit], "features", {})]
+        of = [one for one in compare.features() if one.unit == unit.name]
+        for one in of:
+            without, build = (unit.taken({**SIZE, **given}) for given in one.builds)
+            assert found.index(without) < found.index(build)
+        assert {*unit.features} <= {name for one in of for name in one.build}
+    shown = table((DOCS / page.PAGE).read_text(encoding="utf-8"), "Features")[1:]
+    assert len(shown) == len(compare.features())  # all of them are measured
+    missed = table((DOCS / page.PAGE).read_text(encoding="utf-8"), "Goals of features")[1:]
+    reasons = {
+        (compare.words(one.build), compare.words(one.over))
+        for one in compare.features()
+        if one.missed
+    }
+    assert {(line[1], line[2]) for line in missed if line[-1] == "missed"} == reasons
+
+
+@pytest.mark.parametrize(
+    ("entry", "says"),
+    [
+        ('{unit: "rexp", bild: {}}', "an entry is wrong: .*bild"),
+        ('{unit: "rexp", build: {}, goals: {size: 1}}', "no goal is of size, but of area, logic,"),
+    ],
+)
+def test_a_wrong_entry_of_features_is_said(tmp_path, entry, says):
+    (tmp_path / "x.hjson").write_text(f"{{features: [\n{entry}\n]}}")
+    with pytest.raises(UserError, match=says):
+        compare.features(tmp_path / "x.hjson")
+
+
 # --- variants and plots ---------------------------------------------------------------------------
 
 
@@ -384,7 +439,7 @@ def test_a_page_is_made_anew_without_measuring(tmp_path, run_here):
     ("words", "message"),
     [
         (["PAGE=1", "UNIT=rexp"], "PAGE=1 takes OUT=<folder> or no other word"),
-        (["SET=all"], "SET is one of default, smallest, full, variants, not 'all'"),
+        (["SET=all"], "SET is one of default, smallest, full, variants, features, not 'all'"),
         (["FPGA=1", "PERIOD=4"], "has no parameter PERIOD"),
         (["FPGA=yes"], "FPGA must be 0 or 1"),
     ],

@@ -19,6 +19,8 @@ from pathlib import Path
 import pytest
 
 from softnorm.flow import tools
+from softnorm.flow.coverage import code as code_coverage
+from softnorm.flow.coverage.code import Figures, Point
 from softnorm.flow.errors import UserError
 from softnorm.flow.paths import ROOT
 from softnorm.flow.regress import (
@@ -476,7 +478,30 @@ def test_every_unit_counts_code_coverage_in_bulk_where_goals_hold(of):
     assert {job.unit for job in counting} == {*UNITS}
     for job in counting:
         assert (job.sim, job.engine) == ("verilator", plan.BULK)
-        assert whole.has_goals(UNITS[job.unit], job.parameters)
+        unit = UNITS[job.unit]
+        on = {*job.parameters} & {*unit.features}
+        assert whole.has_goals(unit, job.parameters) or on
+    for unit in UNITS.values():  # the code that a feature adds is in no other build
+        counted = [job.parameters for job in counting if job.unit == unit.name]
+        assert {*unit.features} <= {name for given in counted for name in given}
+
+
+def test_of_builds_with_features_the_code_is_judged_and_not_the_bins():
+    """They have few seeds; what the others do not reach of the code, they may."""
+    whole, unit = plan.load_plan(), UNITS["e2softmax"]
+    [wide] = [c for c in unit.configurations if {"BLOCKS", "SCALE"} <= {*c}]
+    line, more = (Point(f"{name}.sv", 1, "line", "") for name in ("a", "b"))
+    bin = Point("levels.x", 0, "functional", "0")
+    parts = [
+        Figures(
+            "e2softmax", "small", {line: 0, bin: 3}, unit.resolve(whole.configurations["small"])
+        ),
+        Figures("e2softmax", "wide", {line: 1, more: 0, bin: 0}, unit.resolve(wide), {bin: "why"}),
+        Figures("e2softmax", "LANES=2", {line: 0, bin: 0}, unit.resolve({"LANES": 2})),
+    ]
+    [judged] = code_coverage.merged(whole.judged(parts))
+    assert judged.counts == {line: 1, more: 0, bin: 3}
+    assert (judged.holes, judged.waived) == ([more], {})
 
 
 def test_what_the_ci_set_runs_in_bulk_it_runs_at_the_pins_of_both_simulators_or_full_does():

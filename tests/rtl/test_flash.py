@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from softnorm.flow import tools
+from softnorm.flow.accuracy import tiles
 from softnorm.flow.build.bulk import bulk_build
 from softnorm.flow.bulk.rtl import Instance, RtlError
 from softnorm.flow.networks.flash import flash_attention
@@ -77,6 +78,26 @@ def test_too_few_queries_in_turn_are_seen(queries):
 def test_a_planted_bug_is_seen(name, tmp_path):
     ran, model = run(8, rtl=plant(e2softmax.MUTATIONS[name].edits, tmp_path))
     assert (ran.state.finish() != model.finish()).any()
+
+
+def test_the_table_counts_states_that_are_not_the_whole_rows(tmp_path, monkeypatch):
+    """Tiles through a right unit and through a wrong one, whole rows through a right one."""
+    monkeypatch.setattr(tiles, "BLOCK", 16)
+    monkeypatch.setattr(tiles, "QUERIES", 5)
+    planted = plant(e2softmax.MUTATIONS["blocks: sum of the blocks before ignored"].edits, tmp_path)
+    whole = UNIT.resolve({**BUILD, "MAX_LEN": 48})
+    builds = [bulk_build(UNIT, PARAMETERS, ANY, **how) for how in ({}, {"rtl": planted})]
+    with Instance(bulk_build(UNIT, whole, ANY)) as other:
+        lines = []
+        for made in builds:
+            with Instance(made) as tiled:
+                lines.append(["", "48", *tiles._line(tiled, other, 48)])
+    right, wrong = (dict(zip(tiles.TITLES, line, strict=True)) for line in lines)
+    assert (right["rows"], right["other state"], right["early"]) == ("5", "0", "0")
+    assert (right["beats"], right["clocks"], right["in turn"]) == ("120", "120", "1.000")
+    assert right["one at a time"] == f"{120 / (120 + 5 * 2 * LATENCY):.3f}"
+    assert 0 < float(right["mean difference"]) < 8
+    assert (wrong["other state"], tiles.wrong(lines[:1]), tiles.wrong(lines)) == ("5", False, True)
 
 
 def test_a_unit_that_is_another_in_one_go_is_seen():

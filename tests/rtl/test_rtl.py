@@ -45,7 +45,7 @@ ANY = "icarus" if tools.icarus() else "verilator"
 def test_scenario(run, sim, unit, test):
     if sim == "icarus" and (test not in ("random", "reset") or unit not in TWO):
         pytest.skip("on Icarus this runs in the regression, in corners or with mutations")
-    run(sim, test, unit=unit, rows=60 if sim == "icarus" else 200, **SMALL)
+    run(sim, test, unit=unit, rows=60, **SMALL)
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_same_seed_same_stimulus_on_both_simulators(run, unit):
         pytest.skip("Icarus Verilog is not installed")
     seen = {}
     for sim in SIMULATORS:
-        result = run(sim, "random", unit=unit, seed=7, rows=60, **SMALL)
+        result = run(sim, "random", unit=unit, seed=7, rows=20, **SMALL)
         with np.load(result.run.folder / "outputs.npz") as file:
             seen[sim] = (dict(file), result.values["clocks"])
     (first, clocks), (second, other_clocks) = seen.values()

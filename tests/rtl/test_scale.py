@@ -21,7 +21,7 @@ ANY = "icarus" if tools.icarus() else "verilator"
 def rows(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """int8 logits and masks [rows, 22], F and the format [rows]: each F, narrow rows and wide."""
     rng = np.random.default_rng(seed)
-    count = 32
+    count = 26
     sigma = 2 ** rng.uniform(0, 6, (count, 1))
     x = np.clip(
         np.rint(rng.normal(rng.integers(-128, 128, (count, 1)), sigma, (count, 22))), -128, 127

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
@@ -13,6 +14,7 @@ from softnorm.flow import tools
 from softnorm.flow.errors import UserError
 from softnorm.flow.paths import ROOT, RTL
 from softnorm.flow.static import lint
+from softnorm.flow.static.systems import SYSTEMS
 from softnorm.units import UNITS
 from softnorm.units.unit import ParameterError
 
@@ -55,6 +57,28 @@ def planted(tmp_path, monkeypatch):
 @front_ends
 def test_a_small_configuration_is_clean(front_end):
     assert lint.clean(lint.FRONT_ENDS[front_end], lint.source(UNIT, SMALL)) == []
+
+
+def test_systems_are_checked_by_each_front_end_that_reads_them():
+    """All of the RTL is in lint, whether a unit's or a system's."""
+    for system in SYSTEMS.values():
+        jobs = lint.checks([system], lint.TOOLS[:4])
+        each = len(system.configurations) + len(system.bad_configurations)
+        assert len(jobs) == each * (len(lint.FRONT_ENDS) - len(system.cannot_read))
+        assert {*system.cannot_read} <= {*lint.FRONT_ENDS}
+        assert system.configurations
+    of = {file for one in (*UNITS.values(), *SYSTEMS.values()) for file in one.rtl}
+    assert of == {path.relative_to(RTL).as_posix() for path in RTL.rglob("*.sv")}
+
+
+def test_a_system_is_clean_and_a_bug_in_it_is_seen(planted):
+    """With slang, which reads both; what PeakRDL makes has names that nothing uses."""
+    wrap = SYSTEMS["e2softmax_axil"]
+    assert lint.slang(lint.source(wrap, {})).said == []
+    assert lint.slang(replace(lint.source(wrap, {}), generated=())).said
+    assert lint.refused(lint.slang, lint.source(wrap, {"DEPTH": 0}), ["DEPTH"]) == []
+    planted("wrap/sn_row_queue.sv", "endmodule", "  logic nothing;\nendmodule")
+    assert "nothing" in "".join(lint.slang(lint.source(wrap, {})).said)
 
 
 def public(unit, folder, rtl=RTL):

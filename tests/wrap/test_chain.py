@@ -1,20 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The example of a block's chain: both simulators, all front ends, a place in an FPGA."""
+"""The example of a block's chain: both simulators, a place in an FPGA."""
 
 from __future__ import annotations
 
 import pytest
 
-from softnorm.flow import tools
 from softnorm.flow.errors import UserError
 from softnorm.flow.paths import ROOT, RTL
 from softnorm.flow.ppa import fpga
+from softnorm.flow.static import lint
 from softnorm.flow.static.systems import SYSTEMS
 from tests.bench import foreign_run
 from tests.bench.foreign_run import ANY
 
 CHAIN = SYSTEMS["block_chain"]
-FILES = [str(RTL / file) for file in CHAIN.rtl]
 TOP = "example/block_chain.sv"
 SLOW = pytest.mark.slow
 
@@ -57,20 +56,6 @@ def test_a_planted_bug_is_seen(edit, tmp_path):
     assert "AssertionError" in log
 
 
-def test_every_front_end_reads_it(tmp_path):
-    command = ["verilator", "--lint-only", "-Wall", "--timing", "--top-module", CHAIN.name]
-    ended = tools.run([*command, *FILES], tmp_path, tools.verilator_env())
-    assert ended.ok, ended.stderr
-    assert not ended.stderr
-    ended = tools.yosys([f"read_slang --top {CHAIN.name} {' '.join(FILES)}", "proc"], tmp_path)
-    assert ended.ok, ended.stderr
-    if icarus := tools.icarus():
-        ended = tools.run(
-            [icarus, "-g2012", "-Wall", "-Wno-timescale", "-t", "null", *FILES], tmp_path
-        )
-        assert ended.ok, ended.stderr
-
-
 @pytest.mark.slow
 def test_it_fits_an_fpga():
     """make ppa's FPGA: an LFE5U-85F."""
@@ -79,7 +64,7 @@ def test_it_fits_an_fpga():
     except UserError as error:
         pytest.skip(str(error))
     size = {"LANES": 4, "MAX_LEN": 256}
-    found = fpga.place(CHAIN.source(size), size)
+    found = fpga.place(lint.source(CHAIN, size), size)
     print(found)
     assert not found.over
     assert found.fmax is not None
