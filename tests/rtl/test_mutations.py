@@ -77,12 +77,12 @@ def each(of):
 
 
 def on_pins(of, every_time):
-    """(simulator, unit, name). What has a report of another kind runs every time, a quarter of it
-    on both simulators: a build of Verilator takes two seconds.
+    """(simulator, unit, name). What has a report of another kind runs every time, the first of
+    them on both simulators: a build of Verilator takes two seconds.
     """
     found = []
     for unit in of:
-        both = every_time(unit)[::4]
+        both = every_time(unit)[::8]
         for sim, name in itertools.product(SIMULATORS, of[unit]):
             often = name in (every_time(unit) if sim == SIM else both)
             marks = [pytest.mark.slow] * (not often)
