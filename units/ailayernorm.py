@@ -764,7 +764,9 @@ AILAYERNORM = AILayerNormUnit(
         for rms in (0, 1)
         for ranges in (2, 3)
     )
-    + tuple(Variant(more, {"rms": rms}) for more in ({"EXACT_SQ": 1},) for rms in (0, 1)),
+    + tuple(
+        Variant(more, {"rms": rms}) for more in ({"EXACT_SQ": 1}, {"A_BITS": 8}) for rms in (0, 1)
+    ),
     bad_configurations=(
         {"LANES": 3},
         {"LANES": 128},

@@ -782,6 +782,12 @@ E2SOFTMAX = E2SoftmaxUnit(
         for bits in (1, 2, 3, 4)
         for fmt in (0, 1)
     )
+    # Octaves first.
+    + tuple(
+        Variant({**given, "LOG_FIRST": 1}, {"fmt": fmt})
+        for given in ({}, {"DIV_BITS": 3, "EXP_FRAC": 1})
+        for fmt in (0, 1)
+    )
     # Outputs of 7 bits. A scale that is no power of two, and wide logits, these tensors have not.
     + tuple(
         Variant({"DIV_BITS": bits, "EXP_FRAC": half, "FORMATS": 1}, {"fmt": 1, "s7": 1})

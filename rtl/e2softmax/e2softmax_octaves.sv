@@ -45,7 +45,8 @@ module e2softmax_octaves #(
     always_ff @(posedge clk_i) begin
       lane_o[i] <= lane_i[i][8] ? {1'b1, !q[KEY_W-1], q[KEY_W-2:0]} : (KEY_W + 1)'(lane_i[i][0]);
     end
-    assign key[i] = {lane_o[i][KEY_W-1:1], lane_o[i][0] && lane_o[i][KEY_W]};
+    // A masked lane's 1 is below all keys, which are 72 or more, EXP_FRAC = 1: 144.
+    assign key[i] = lane_o[i][KEY_W-1:0];
 
     logic unused;
     assign unused = raw[KEY_W+1];
