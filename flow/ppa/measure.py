@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
 import numpy as np
@@ -176,14 +177,17 @@ def figures(
         sum(passes) + beats * (len(passes) + 1) - len(passes),
         buffers,
         inside,
-        _energy(mapped, period, sram) if energies else {},
+        spent(mapped, period, sram) if energies else {},
     )
 
 
-def _energy(mapped: gates.Netlist, period: float, sram: Sram) -> dict[str, float]:
-    """Picojoules an element of the unit's own tensors, by what takes them; {}: no row fits.
+def spent(
+    mapped: gates.Netlist, period: float, sram: Sram, wires: Mapping[int, float] | None = None
+) -> dict[str, float]:
+    """Picojoules an element of the unit's own tensors, by what takes them, with `wires` of so many
+    farads on nets; {}: no row fits.
 
-    A cell has no tensors.
+    A cell has no tensors. Raises GateError, PowerError.
     """
     unit, parameters = mapped.unit, mapped.parameters
     if unit.cell:
@@ -197,10 +201,10 @@ def _energy(mapped: gates.Netlist, period: float, sram: Sram) -> dict[str, float
         rows = rows.select(np.flatnonzero(rows.channel_set == rows.channel_set[len(rows) // 2]))
     rows = rows.select(np.linspace(0, len(rows) - 1, ROWS).astype(int))
     counted = activity(mapped, rows)
-    spent = power.energy(mapped, counted, period)
+    taken = power.energy(mapped, counted, period, wires)
     bits = sum(memory.words * memory.bits for memory in mapped.memories.values())
     joules = {
-        **{kind: getattr(spent, kind) for kind in ("clock", "registers", "logic", "leakage")},
+        **{kind: getattr(taken, kind) for kind in ("clock", "registers", "logic", "leakage")},
         "sram": power.memory_accesses(mapped, counted) * sram.energy * 1e-12,
         # Their clock pins alone.
         "flip_flops": bits * power.clock_energy(mapped.library) * counted.clocks,

@@ -23,7 +23,7 @@ CLOCK, RESET = "clk_i", "rst_ni"
 class Cell:
     """A cell; `pins` are those with a net, `constant` those at 0 or 1, which no wire reaches.
 
-    memory  (memory cell, port, places in it) that a port's flip-flop stands for
+    memory  (memory cell, port, places in it that this drives) that a port's flip-flop stands for
     """
 
     kind: str
@@ -208,7 +208,9 @@ def _ports(name: str, memory: dict, library: Library) -> list[Cell]:
     place = memory["parameters"]["MEMID"].lstrip("\\")
     clock = pins["RD_CLK"][0]
     found = [
-        Cell(kind, {"CLK": clock, "Q": bit}, {"D": "0"}, name=f"{place}.RD_DATA[{at}]")
+        Cell(
+            kind, {"CLK": clock, "Q": bit}, {"D": "0"}, (name, "RD_DATA", ()), f"{place}.RD_DATA[{at}]"
+        )
         for at, bit in enumerate(pins["RD_DATA"])
         if isinstance(bit, int)
     ]

@@ -127,11 +127,11 @@ def definition(design: Design, placed: Placement) -> str:
         corner = at(placed.left[place], placed.row[place] * technology.height)
         lines.append(f"- c{place} {cell.kind} + PLACED {corner} {placed.way[place]} ;")
     lines.append("END COMPONENTS")
-    ports = {**design.inputs, **design.outputs}
-    numbers = {port: f"p{number}" for number, port in enumerate(ports)}
+    # qrouter finds a port by its net's name alone: the first of a net's ports stands for all.
+    ports = {net: port for port, net in [*design.outputs.items(), *design.inputs.items()]}
     used: set[tuple[float, float]] = set()
     pins = []
-    for port, net in ports.items():
+    for net, port in ports.items():
         if port not in placed.ports:
             continue
         x, y = placed.ports[port]
@@ -147,17 +147,17 @@ def definition(design: Design, placed: Placement) -> str:
             x, y = (round(x + down.pitch, 3), y) if upright else (x, round(y + along.pitch, 3))
         used.add((x, y))
         pins.append(
-            f"- {numbers[port]} + NET {design.word(net)} + LAYER {layer.name} ( 0 0 ) ( 1 1 ) "
+            f"- {design.word(net)} + NET {design.word(net)} + LAYER {layer.name} ( 0 0 ) ( 1 1 ) "
             f"+ PLACED {at(x, y)} N ;"
         )
     lines += [f"PINS {len(pins)} ;", *pins, "END PINS"]
     nets = design.nets()
     lines.append(f"NETS {len(nets)} ;")
     for net, of in nets.items():
-        words = [
-            f"( PIN {numbers[pin.name]} )" if pin.cell < 0 else f"( c{pin.cell} {pin.name} )"
+        words = dict.fromkeys(
+            f"( PIN {design.word(net)} )" if pin.cell < 0 else f"( c{pin.cell} {pin.name} )"
             for pin in of
-        ]
+        )
         # qrouter finds the name alone on its line when it writes the routes.
         lines += [f"- {design.word(net)}", *(f"  {word}" for word in words), ";"]
     lines += ["END NETS", "END DESIGN", ""]
