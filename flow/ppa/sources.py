@@ -37,6 +37,11 @@ def energy(unit: Unit) -> str:
     return digest([_HERE / name for name in _ENERGY], gates(unit), rows(unit.tensors))
 
 
+def wires(unit: Unit) -> str:
+    """Hash of the sources of figures with wires: those of energies, and how a unit is placed."""
+    return digest(sorted((_HERE / "wires").glob("*.py")), energy(unit))
+
+
 def fpga(unit: Unit) -> str:
     """Hash of the sources of FPGA figures; the tools' versions are in pyproject.toml."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))

@@ -21,6 +21,7 @@ from . import sources
 from .fpga import FpgaFigures
 from .liberty import Library
 from .measure import ROW, Figures, Sram
+from .wires.figures import WiredFigures
 
 FILE = "ppa.json"
 DOCS = ROOT / "docs"
@@ -88,12 +89,26 @@ class KeptFpga:
 
 
 @dataclass(frozen=True)
+class KeptWires:
+    """Figures with wires, and the hash of the sources that they are of."""
+
+    figures: WiredFigures
+    of: str
+
+    @cached_property
+    def older(self) -> bool:
+        """Whether their sources have changed since."""
+        return self.of != sources.wires(UNITS[self.figures.unit])
+
+
+@dataclass(frozen=True)
 class Store:
     """What a file holds, in the order of units, sizes and parameters. flow: None without cells."""
 
     flow: Flow | None = None
     cells: tuple[Kept, ...] = ()
     fpga: tuple[KeptFpga, ...] = ()
+    wires: tuple[KeptWires, ...] = ()
 
     def check(self, flow: Flow, path: Path) -> None:
         """Raise UserError if this flow differs from that of the file."""
@@ -118,12 +133,21 @@ class Store:
         kept |= {_key(one): KeptFpga(one, sources.fpga(UNITS[one.unit])) for one in found}
         return replace(self, fpga=_ordered(kept.values()))
 
+    def with_wires(self, found: Iterable[WiredFigures]) -> Store:
+        """The store with these figures in it."""
+        kept = {_key(one.figures): one for one in self.wires}
+        kept |= {_key(one): KeptWires(one, sources.wires(UNITS[one.unit])) for one in found}
+        return replace(self, wires=_ordered(kept.values()))
+
     def text(self) -> str:
         """The file's text: one line per configuration, so that diffs are small."""
         cells = [{**_shown(one.figures), "sources": [one.gates, one.energy]} for one in self.cells]
-        fpga = [{**asdict(one.figures), "sources": [one.of]} for one in self.fpga]
+        fpga, wires = (
+            [{**asdict(one.figures), "sources": [one.of]} for one in kept]
+            for kept in (self.fpga, self.wires)
+        )
         parts = [f'"flow": {json.dumps(self.flow and asdict(self.flow))}']
-        for name, entries in (("cells", cells), ("fpga", fpga)):
+        for name, entries in (("cells", cells), ("fpga", fpga), ("wires", wires)):
             lines = ",\n".join(map(json.dumps, entries))
             parts.append(f'"{name}": [\n{lines}\n]' if lines else f'"{name}": []')
         return "{\n" + ",\n".join(parts) + "\n}\n"
@@ -142,9 +166,10 @@ def load(folder: Path = DOCS) -> Store:
         flow = Flow(**given["flow"]) if given["flow"] else None
         cells = [_cells(entry, flow) for entry in given["cells"] if entry["unit"] in UNITS]
         fpga = [_fpga(entry) for entry in given["fpga"] if entry["unit"] in UNITS]
+        wires = [_wires(entry) for entry in given.get("wires", []) if entry["unit"] in UNITS]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"cannot read {short(path)}: {error!r}; remove it to start anew") from None
-    return Store(flow, _ordered(cells), _ordered(fpga))
+    return Store(flow, _ordered(cells), _ordered(fpga), _ordered(wires))
 
 
 _COMMON = ("library", "period", "sram", "report")  # of Figures: in the flow, or of one machine
@@ -166,6 +191,11 @@ def _fpga(entry: dict) -> KeptFpga:
     return KeptFpga(FpgaFigures(**{f.name: entry[f.name] for f in fields(FpgaFigures)}), of)
 
 
+def _wires(entry: dict) -> KeptWires:
+    [of] = entry["sources"]
+    return KeptWires(WiredFigures(**{f.name: entry[f.name] for f in fields(WiredFigures)}), of)
+
+
 def _completed(new: Kept, old: Kept) -> Kept:
     """New figures with what their run left out (POWER=0, PARTS=0) of old ones of the same
     sources."""
@@ -177,14 +207,14 @@ def _completed(new: Kept, old: Kept) -> Kept:
     return replace(new, figures=figures)
 
 
-def _key(figures: Figures | FpgaFigures) -> str:
+def _key(figures: Figures | FpgaFigures | WiredFigures) -> str:
     return json.dumps([figures.unit, figures.parameters], sort_keys=True)
 
 
-def _ordered(found: Iterable[Kept] | Iterable[KeptFpga]) -> tuple:
+def _ordered(found: Iterable[Kept] | Iterable[KeptFpga] | Iterable[KeptWires]) -> tuple:
     units = list(UNITS)
 
-    def place(one: Kept | KeptFpga) -> tuple:
+    def place(one: Kept | KeptFpga | KeptWires) -> tuple:
         figures = one.figures
         lanes, longest = size(figures)
         # Numbers by value and not by their digits.
@@ -197,12 +227,12 @@ def _ordered(found: Iterable[Kept] | Iterable[KeptFpga]) -> tuple:
 # --- which figures a table is of ------------------------------------------------------------------
 
 
-def size(figures: Figures | FpgaFigures) -> tuple[int, int]:
+def size(figures: Figures | FpgaFigures | WiredFigures) -> tuple[int, int]:
     """(LANES, MAX_LEN); of a cell, which has none, the row that its clocks are counted of."""
     return figures.parameters["LANES"], figures.parameters.get("MAX_LEN", ROW)
 
 
-def others(figures: Figures | FpgaFigures) -> dict[str, int | str]:
+def others(figures: Figures | FpgaFigures | WiredFigures) -> dict[str, int | str]:
     """Parameters beside the size that are not the unit's defaults."""
     unit = UNITS.get(figures.unit)
     given = unit.others(figures.parameters) if unit else {}

@@ -30,6 +30,7 @@ from .route import Routes, definition, parse, route
 LEF = DEFAULT.with_suffix(".lef")
 FILL = 0.8  # of the rows that cells take before buffers
 LIMIT = 1800  # seconds for placing, and for routing
+SIZE = {"LANES": 8, "MAX_LEN": 1024}
 # Limits of edges in nanoseconds that are tried: the fastest result is kept.
 EDGES = (0.6, 0.4, 0.3, 0.25, 0.2, 0.15)
 
