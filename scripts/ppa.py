@@ -44,10 +44,10 @@ from pathlib import Path
 
 from softnorm import units
 from softnorm.flow import tools
+from softnorm.flow.accuracy.tables import write_plot
 from softnorm.flow.cli import flag, main, table, words
 from softnorm.flow.errors import UserError
 from softnorm.flow.paths import BUILD, short, write_whole
-from softnorm.flow.accuracy.tables import write_plot
 from softnorm.flow.ppa import baseline, compare, fpga, liberty, measure, page, screen, sets, store
 from softnorm.flow.ppa.wires import figures, picture, place
 from softnorm.units.unit import Parameters, Unit
@@ -135,9 +135,7 @@ def _wires(
         def say(words: str, unit: Unit = unit, begun: float = begun) -> None:
             print(f"{time.monotonic() - begun:8.1f} s  {unit.name}: {words}", flush=True)
 
-        one, layout = figures.wired(
-            unit, own, library, measure.PERIOD, sram, energies, limit, say
-        )
+        one, layout = figures.wired(unit, own, library, measure.PERIOD, sram, energies, limit, say)
         found.append(one)
         _json(one.unit, one.parameters, "wires", dataclasses.asdict(one))
         print(f"  {layout.routes.how}")

@@ -342,6 +342,12 @@ class Library:
             or re.search(r"__(lpflow|probe)", name)
         )
 
+    @cached_property
+    def clock(self) -> str:
+        """The clock pin of `flip_flop`."""
+        ff = self.cells[self.flip_flop].first("ff")
+        return "" if ff is None else function(ff.text("clocked_on"))[1]
+
     def pins(self, cell: str) -> dict[str, Group]:
         """A cell's signal pins by name."""
         return {pin.name: pin for pin in self.cells[cell].all("pin")}

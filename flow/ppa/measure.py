@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from ..paths import DATA
 from . import netlist as gates
 from . import power
 from .liberty import Library
+from .memories import Bit
 from .simulation import activity
 from .timing import timing
 
@@ -50,14 +52,47 @@ class Sram:
         return cls(area or own, energy or SRAM_ENERGY)
 
 
+class Counted:
+    """What figures with and without wires say alike: of `logic`, of the bits of memory beside it
+    and of an element's `energy`."""
+
+    if TYPE_CHECKING:
+        logic: float
+        energy: dict[str, float]
+        sram_energy: float
+
+        @property
+        def memory_bits(self) -> int:
+            """Bits of all memories."""
+            raise NotImplementedError
+
+    @property
+    def logic_energy(self) -> float | None:
+        """Picojoules an element, memories left out."""
+        kinds = ("clock", "registers", "logic", "leakage")
+        return sum(self.energy[kind] for kind in kinds) if self.energy else None
+
+    def area_with(self, bit: Bit) -> float:
+        """Area with memories of such bits."""
+        return self.logic + self.memory_bits * bit.area
+
+    def energy_with(self, bit: Bit) -> float | None:
+        """Picojoules an element with memories of such bits."""
+        if self.logic_energy is None:
+            return None
+        return self.logic_energy + self.energy["sram"] / self.sram_energy * bit.energy
+
+
 @dataclass(frozen=True)
-class Figures:
+class Figures(Counted):
     """A configuration in a library. Areas in square micrometres, times in nanoseconds.
 
     logic      all but the memories; `nand2` is the library's smallest NAND of two inputs
     buffers    memories as flip-flops; None: not asked for
+    sram       assumed area of a bit, and `sram_energy` picojoules for one read or written
     parts      area by instance in the top module ("" is the top's own), mapped apart
     delay      of the slowest path, including set-up time
+    delay_sram  the same with an SRAM's access time at memories; None: not measured
     cycles     clocks a row of MAX_LEN takes, of a cell one of ROW, last output beat included
     energy     picojoules an element, by what takes it, on real rows; {} not asked for. "sram" and
                "flip_flops" are the memories', counted as one or the other
@@ -81,6 +116,8 @@ class Figures:
     buffers: float | None = None
     parts: dict[str, float] = field(default_factory=dict)
     energy: dict[str, float] = field(default_factory=dict)
+    delay_sram: float | None = None
+    sram_energy: float = SRAM_ENERGY
 
     @property
     def lanes(self) -> int:
@@ -106,12 +143,6 @@ class Figures:
     def with_flip_flops(self) -> float | None:
         """Area with the memories as flip-flops."""
         return None if self.buffers is None else self.logic + self.buffers
-
-    @property
-    def logic_energy(self) -> float | None:
-        """Picojoules an element, memories left out."""
-        kinds = ("clock", "registers", "logic", "leakage")
-        return sum(self.energy[kind] for kind in kinds) if self.energy else None
 
     @property
     def energy_with_sram(self) -> float | None:
@@ -178,6 +209,8 @@ def figures(
         buffers,
         inside,
         spent(mapped, period, sram) if energies else {},
+        path.sram,
+        sram.energy,
     )
 
 

@@ -9,18 +9,22 @@ from pathlib import Path
 from ..accuracy.tables import LONG, figure, write_plot
 from ..errors import UserError
 from ..paths import short, write_whole
-from . import fpga, plots, steps
+from . import fpga, memories, plots, steps
 from .baseline import ALLOWED
 from .compare import (
     AIM_TITLES,
     COST_TITLES,
     GOAL_TITLES,
     RATIO_TITLES,
+    SPEED_TITLES,
     aims,
+    bit_ratios,
+    bit_titles,
     costs,
     features,
     pairs,
     ratios,
+    speed_ratios,
     words,
 )
 from .measure import ROWS
@@ -28,6 +32,9 @@ from .pareto import Point, points
 from .screen import parts_table
 from .sets import SETS
 from .store import DOCS, FILE, Kept, Store, others, plain, size
+from .timing import ACCESS
+from .wires import picture
+from .wires.figures import EDGES, FILL
 
 PAGE = "ppa.md"
 
@@ -40,8 +47,8 @@ from it; `make ppa PAGE=1` only writes them. The default library and the timing 
 packages, `apt-get install --no-install-recommends qflow-tech-osu018 opensta`; `LIBERTY=` takes any
 other library.
 
-Use the figures only to compare designs on this page with each other: there is no placement, no
-wiring and no clock tree, and only one corner.
+Use the figures only to compare designs on this page with each other: there is no clock tree and
+only one corner, and wires are in [one table](#with-wires) alone.
 
 {older}
 """
@@ -58,13 +65,15 @@ METHOD = """
   for area and buffered by ABC, and sized for a clock of {period:g} ns, the same for all units
   (`PERIOD=`). In a library with few drive strengths the clock has little effect.
 - **Timing**: OpenSTA, an ideal clock. Inputs come from flip-flops and outputs go to flip-flops, as
-  in a chain of units; memory ports count as flip-flops, which is optimistic for an SRAM. Paths from
-  the asynchronous reset are ignored. Fmax is the inverse of the slowest path including set-up time,
-  in the netlist sized for that clock.
+  in a chain of units; memory ports count as flip-flops, which is optimistic for an SRAM: a second
+  figure has what a memory reads {access:g} ns behind the clock's edge, as a macro that is laid out
+  in 130 nm gives it. Paths from the asynchronous reset are ignored. Fmax is the inverse of the
+  slowest path including set-up time, in the netlist sized for that clock.
 - **Buffers** are counted in three ways: not at all ("logic"); as SRAM with {sram:.1f} um2 per bit
   ({share:g} of a flip-flop) and {energy:g} pJ per bit read or written, which is an assumption, not
-  a measurement (`flow/ppa/measure.py`, `SRAM_AREA=`, `SRAM_ENERGY=`); as flip-flops with their
-  multiplexers, mapped like the rest. Every buffer is an `sn_ram_1r1w`.
+  a measurement (`SRAM_AREA=`, `SRAM_ENERGY=`), and at [two more pairs of
+  constants](#constants-of-memories) wherever it is a ratio; as flip-flops with their multiplexers,
+  mapped like the rest. Every buffer is an `sn_ram_1r1w`.
 - **Energy**: {rows} rows, evenly spaced in the unit's shipped tensors (for a LayerNorm, in those of
   one layer), go through the mapped netlist without stalls; its outputs must equal the RTL's to the
   bit. The energy follows from the toggles of every net and the library's internal energies, pin
@@ -79,9 +88,27 @@ METHOD = """
 """
 
 
+WIRES = """
+## With wires
+
+Measured by `make ppa WIRES=1 UNIT=..`, and drawn at the end of this section. graywolf places the
+mapped netlist, with a flip-flop at each bit of a memory's port; the rows are laid out again with
+{fill:.0f} % of their width taken. Where a net's load makes its edges slower than a limit its driver
+becomes a stronger gate, or its sinks get buffers in the middle of them; the limit is the one of
+{edges} ns that gives the shortest path, tried for each unit. qrouter routes all nets but clock and
+reset on six layers. A wire's capacitance is its length by layer times what the cells' LEF file has
+for a wire of the least width, area and both edges: no coupling to neighbours is added, and
+resistance is left out. Gates of the netlist with its buffers run the same rows as those without and
+must give the same bits. The clock's wire is the shortest tree between the flip-flops, without
+buffers. Memories themselves are not placed. *Memories of {access:g} ns* has what a memory reads so
+long after the clock.
+
+"""
+
+
 def page(store: Store) -> str:
     """The page's text. Raises UserError for a file beside it that cannot be read."""
-    every = [*store.cells, *store.fpga]
+    every = [*store.cells, *store.fpga, *store.wires]
     older = sum(
         one.older or (one.older_energy if isinstance(one, Kept) else False) for one in every
     )
@@ -99,8 +126,10 @@ def page(store: Store) -> str:
                 share=flow.sram_share,
                 energy=flow.sram_energy,
                 rows=ROWS,
+                access=ACCESS,
             )
         )
+        parts.append(_constants())
     by_size: dict[tuple[int, int], list[Kept]] = {}
     for one in plain(store.cells):
         by_size.setdefault(size(one.figures), []).append(one)
@@ -109,7 +138,7 @@ def page(store: Store) -> str:
     if default in by_size:
         cells = by_size.pop(default)
         parts += [_of_a_size(cells, *default), _aims(cells)]
-    parts.append(_features(store))
+    parts += [_wires(store), _features(store)]
     if store.cells:
         parts += [_against_lanes(store), _variants(store)]
     parts += [_fpga(store), _steps()]
@@ -121,6 +150,79 @@ def page(store: Store) -> str:
             "(`make ppa SET=smallest CHECK=1`) and fails if a unit gets larger or slower by more "
             f"than {100 * ALLOWED:.0f} %.\n"
         )
+    return "".join(parts)
+
+
+def _constants() -> str:
+    """What a bit of memory takes, from each source."""
+    lines = [
+        [bit.name, f"{bit.area:.1f}", f"{bit.energy:.2f}", _number(bit.access, ".2f"), bit.source]
+        for bit in memories.bits()
+    ]
+    titles = ("", "um2 a bit", "pJ a bit", "access, ns", "source")
+    return (
+        "\n## Constants of memories\n\nThere is no open memory compiler for the default library. "
+        "Every ratio with memories is therefore given at three pairs of constants "
+        "(`flow/ppa/memories.hjson`). From one node to another an area goes with the square of the "
+        "node, a delay and a capacitance with the node, an energy with the capacitance and the "
+        "square of the supply; the energy is the mean of a read and a write.\n\n"
+        f"{_markdown(titles, lines)}\nA check that is no model: {memories.laid_out()}.\n"
+    )
+
+
+WIRES_TITLES = (
+    *("unit", "parameters", "cells, um2", "rows, um2", "taken", "buffers", "wire, mm", "routed"),
+    *(
+        "wires, pF",
+        "pins, pF",
+        "without wires, ns",
+        "with wires, ns",
+        f"memories of {ACCESS} ns, ns",
+    ),
+    *("Fmax, MHz", "from", "to", "pJ per element"),
+)
+
+
+def _wires(store: Store) -> str:
+    """Figures with wires, ratios of pairs, and the layouts."""
+    if not store.wires:
+        return ""
+    lines = []
+    for kept in store.wires:
+        one = kept.figures
+        lines.append(
+            [
+                f"`{one.unit}`{' older' * kept.older}",
+                " ".join(f"{n}={v}" for n, v in one.parameters.items()),
+                *(f"{area:,.0f}" for area in (one.cells, one.rows)),
+                f"{100 * one.utilisation:.0f} %",
+                *(str(one.buffers), f"{one.wire / 1000:.0f}", f"{100 * one.routed:.1f} %"),
+                *(f"{load:.1f}" for load in (one.wire_load, one.pin_load)),
+                *(f"{delay:.2f}" for delay in (one.ideal, one.delay, one.delay_sram)),
+                *(f"{one.fmax:.0f}", f"`{one.start}`", f"`{one.end}`"),
+                _number(one.logic_energy, ".1f"),
+            ]
+        )
+    parts = [
+        WIRES.format(fill=100 * FILL, edges=", ".join(f"{e:g}" for e in EDGES), access=ACCESS),
+        _markdown(WIRES_TITLES, lines),
+    ]
+    found = [kept.figures for kept in store.wires]
+    by_size = {size(one): [o for o in found if size(o) == size(one)] for one in found}
+    for (lanes, longest), cells in by_size.items():
+        compared = bit_ratios(cells, pairs())
+        if compared:
+            parts.append(
+                f"\n### Ratios with wires, LANES={lanes} MAX_LEN={longest}\n\nAreas are of the "
+                "rows and of the memories, energies of all with wires, at each pair of [constants "
+                f"of memories](#constants-of-memories).\n\n{_markdown(bit_titles(), compared)}\n"
+                f"{_markdown(SPEED_TITLES, speed_ratios(cells, pairs()))}"
+            )
+    parts += [
+        f"\n![Cells and wires of {one.unit}]({picture.name(one)})\n"
+        for one in found
+        if (DOCS / picture.name(one)).exists()
+    ]
     return "".join(parts)
 
 
@@ -151,9 +253,12 @@ def _against_baselines(cells: Sequence[Kept]) -> str:
         else ""
     )
     titles = (*RATIO_TITLES[:2], *RATIO_TITLES[4:-1])
+    bits = bit_ratios([one.figures for one in cells], pairs())
     return (
         "\n### Ratios to baselines\n\nThe baseline's figure divided by the unit's; for "
         f"elements/s/um2 the unit's divided by the baseline's.{said}\n\n{_markdown(titles, lines)}"
+        "\nThe same with memories at each pair of [constants](#constants-of-memories):\n\n"
+        f"{_markdown(bit_titles(), bits)}"
     )
 
 
@@ -300,7 +405,7 @@ def _of_a_size(cells: Sequence[Kept], lanes: int, longest: int) -> str:
         )
     parts = [f"\n## LANES={lanes} MAX_LEN={longest}\n\n### Area\n\n", _markdown(titles, lines)]
     titles = ("unit", "slowest path, ns", "Fmax, MHz", "from", "to", "cells")
-    titles += ("clocks a row", "elements/s/um2")
+    titles += ("clocks a row", "elements/s/um2", f"memories of {ACCESS} ns: slowest path, ns")
     lines = []
     for kept in cells:
         one = kept.figures
@@ -308,6 +413,7 @@ def _of_a_size(cells: Sequence[Kept], lanes: int, longest: int) -> str:
             [
                 *(_name(kept), f"{one.delay:.2f}", f"{one.fmax:.0f}", f"`{one.start}`"),
                 *(f"`{one.end}`", str(one.stages), str(one.cycles), f"{one.rate:,.0f}"),
+                _number(one.delay_sram, ".2f"),
             ]
         )
     parts += ["\n### Speed\n\n", _markdown(titles, lines)]

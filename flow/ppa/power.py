@@ -6,8 +6,8 @@
   leakage     the cells' leakage, over the simulated time
 
 Wires count where their loads are given. There is no clock tree: clock energy is that of the
-flip-flops' clock pins. There are no glitches, since the simulation has no delays. Transition times propagate through the netlist as
-in static timing, with the slowest arc of a cell at each output.
+flip-flops' clock pins. There are no glitches, since the simulation has no delays. Transition times
+propagate through the netlist as in static timing, with the slowest arc of a cell at each output.
 """
 
 from __future__ import annotations

@@ -172,7 +172,13 @@ def load(folder: Path = DOCS) -> Store:
     return Store(flow, _ordered(cells), _ordered(fpga), _ordered(wires))
 
 
-_COMMON = ("library", "period", "sram", "report")  # of Figures: in the flow, or of one machine
+_COMMON = (
+    "library",
+    "period",
+    "sram",
+    "sram_energy",
+    "report",
+)  # of Figures: in the flow, or of one machine
 
 
 def _shown(figures: Figures) -> dict:
@@ -180,9 +186,10 @@ def _shown(figures: Figures) -> dict:
 
 
 def _cells(entry: dict, flow: Flow) -> Kept:
-    given = {f.name: entry[f.name] for f in fields(Figures) if f.name not in _COMMON}
+    given = {f.name: entry[f.name] for f in fields(Figures) if f.name in entry}
     given["memories"] = {place: tuple(shape) for place, shape in given["memories"].items()}
     common = {"library": flow.library, "period": flow.period, "sram": flow.sram_area, "report": ""}
+    common |= {"sram_energy": flow.sram_energy}
     return Kept(Figures(**given, **common), *entry["sources"])
 
 

@@ -16,9 +16,10 @@ import numpy as np
 
 from ..liberty import Library
 from ..power import Table
-from .design import Cell, Design, Net, Pin
+from .design import Cell, Design, Pin
 from .place import Placement, spread
 
+_WIDER = 1.6  # micrometres that a stronger gate may take more: its neighbours move by as much
 EDGE = 0.1  # nanoseconds, of the inputs of a gate whose own edges are looked up
 
 
@@ -41,7 +42,7 @@ class Loads:
         }
 
     def most(self, driver: Pin) -> float:
-        """What may be on a driver's net; of a port as on the gate that stands for what drives it."""
+        """What may be on a driver's net; a port has the gate that stands for what drives it."""
         library = self.design.library
         kind = library.driver if driver.cell < 0 else self.design.cells[driver.cell].kind
         return self._most.get(kind, float("inf"))
@@ -143,17 +144,19 @@ def _divide(
 ) -> None:
     """One net: a stronger driver, or buffers, where its load is too large."""
     driver, *sinks = pins
-    load = loads.net(pins)
+    load, macro = loads.net(pins), loads.placed.technology.macro
     if load <= loads.most(driver):
         return
-    if driver.cell >= 0:
+    if driver.cell < 0:
+        net = design.inputs[driver.name]
+    else:
         own = design.cells[driver.cell]
-        for other in ranks.get(own.kind, ()):
-            same = loads.placed.technology.macro(other).width
-            if same <= loads.placed.technology.macro(own.kind).width + 1.6 and load <= loads.most_of(other):
+        net = own.pins[driver.name]
+        widths = {other: macro(other).width for other in (own.kind, *ranks.get(own.kind, ()))}
+        for other, width in widths.items():
+            if width <= widths[own.kind] + _WIDER and load <= loads.most_of(other):
                 own.kind = other
                 return
-    net = design.inputs[driver.name] if driver.cell < 0 else design.cells[driver.cell].pins[driver.name]
     groups = _groups(loads, sinks, loads.most_of(kind))
     if len(groups) == 1 and loads.net([driver, *sinks]) <= 1.2 * loads.most(driver):
         return
@@ -167,9 +170,8 @@ def _divide(
         x, y = np.mean([loads.placed.pin(design, pin) for pin in group], axis=0)
         if len(groups) == 1:  # beside the driver, whose wire is too long for it
             x, y = loads.placed.pin(design, driver)
-        macro = loads.placed.technology.macro(kind)
-        row = min(max(int(y / macro.height), 0), len(loads.placed.rows) - 1)
-        loads.placed.left[place] = float(x) - macro.width / 2
+        row = min(max(int(y / macro(kind).height), 0), len(loads.placed.rows) - 1)
+        loads.placed.left[place] = float(x) - macro(kind).width / 2
         loads.placed.row[place] = row
         loads.placed.way[place] = "FS" if row % 2 else "N"
         for pin in group:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The netlist that is placed: cells of the library, and a flip-flop at each bit of a memory's ports.
+"""The netlist that is placed: cells of the library, and a flip-flop at each bit of memories' ports.
 
 Nets have the numbers of the mapped netlist; those of inserted buffers come behind them.
 """
@@ -117,12 +117,14 @@ class Design:
             pins = {pin: self.word(net) for pin, net in cell.pins.items()}
             pins |= {pin: f"1'b{value}" for pin, value in cell.constant.items()}
             joined = ", ".join(f".{pin}({net})" for pin, net in pins.items())
-            lines.append(f"  {cell.kind} c{place} ({joined});\n")
+            # A read port as memory_boundary.v names it, which static timing looks for.
+            word = f"\\c{place}.rd_data " if cell.memory and "Q" in cell.pins else f"c{place}"
+            lines.append(f"  {cell.kind} {word} ({joined});\n")
         return "".join([*lines, *assigns, "endmodule\n"])
 
     def named(self, word: str) -> str:
         """The RTL's word for a cell or port of `verilog`."""
-        place = word[1:]
+        place = word[1:].removesuffix(".rd_data")
         if word[:1] == "c" and place.isdigit():
             return self.cells[int(place)].name or word
         if word[:1] == "o" and place.isdigit():
@@ -209,7 +211,11 @@ def _ports(name: str, memory: dict, library: Library) -> list[Cell]:
     clock = pins["RD_CLK"][0]
     found = [
         Cell(
-            kind, {"CLK": clock, "Q": bit}, {"D": "0"}, (name, "RD_DATA", ()), f"{place}.RD_DATA[{at}]"
+            kind,
+            {"CLK": clock, "Q": bit},
+            {"D": "0"},
+            (name, "RD_DATA", ()),
+            f"{place}.RD_DATA[{at}]",
         )
         for at, bit in enumerate(pins["RD_DATA"])
         if isinstance(bit, int)

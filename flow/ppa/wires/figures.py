@@ -18,7 +18,7 @@ from ... import tools
 from ...build.pins import kept
 from .. import netlist as gates
 from ..liberty import DEFAULT, Library
-from ..measure import Sram, spent
+from ..measure import SRAM_ENERGY, Counted, Sram, spent
 from ..timing import timing
 from . import lef, place
 from .buffers import Loads, buffered
@@ -38,7 +38,7 @@ Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class WiredFigures:
+class WiredFigures(Counted):
     """A configuration with wires. Areas in square micrometres, times in nanoseconds.
 
     edge      limit of edges that gave the fastest result; `buffers` are those that it needed
@@ -49,6 +49,8 @@ class WiredFigures:
     wire_load and pin_load  in picofarads
     clock     length of the shortest tree of the clock's pins in micrometres: its wire without a
               buffer
+    delay     of the slowest path, including set-up time; `delay_sram` the same with an SRAM's
+              access time at memories, and `ideal` without wires and without buffers for them
     energy    picojoules an element, as Figures has it
     """
 
@@ -66,9 +68,13 @@ class WiredFigures:
     pin_load: float
     clock: float
     delay: float
+    delay_sram: float
     start: str
     end: str
+    ideal: float
+    memory_bits: int
     energy: dict[str, float] = field(default_factory=dict)
+    sram_energy: float = SRAM_ENERGY
 
     @property
     def fmax(self) -> float:
@@ -76,15 +82,14 @@ class WiredFigures:
         return 1000 / self.delay
 
     @property
+    def logic(self) -> float:
+        """Area of all but the memories: the rows."""
+        return self.rows
+
+    @property
     def utilisation(self) -> float:
         """Share of the rows that cells take."""
         return self.cells / self.rows
-
-    @property
-    def logic_energy(self) -> float | None:
-        """Picojoules an element, memories left out."""
-        kinds = ("clock", "registers", "logic", "leakage")
-        return sum(self.energy[kind] for kind in kinds) if self.energy else None
 
 
 @dataclass(frozen=True)
@@ -115,6 +120,7 @@ def wired(
     technology = lef.load(LEF)
     say("mapping to gates")
     mapped = gates.netlist(unit, parameters, library, period)
+    ideal = timing(mapped, period).delay
     whole = design(mapped)
     say(f"placing {len(whole.cells)} cells")
     placed = place.rows(whole, technology, _placed(whole, technology, limit, say), FILL)
@@ -124,9 +130,7 @@ def wired(
     say(f"routing {len(nets)} nets, {count} buffers")
     routes = _routed(chosen, laid, limit, say)
     length = {
-        net: routes.length(net)
-        if net in routes.segments
-        else laid.half_perimeter(chosen, pins)
+        net: routes.length(net) if net in routes.segments else laid.half_perimeter(chosen, pins)
         for net, pins in nets.items()
     }
     load = {
@@ -162,9 +166,13 @@ def wired(
         1e-3 * sum(pins.sink(pin) for of in nets.values() for pin in of[1:]),
         clock,
         path.delay,
+        path.sram,
         chosen.named(path.start),
         chosen.named(path.end),
+        ideal,
+        sum(memory.words * memory.bits for memory in mapped.memories.values()),
         energy,
+        sram.energy,
     )
     return figures, Layout(chosen, laid, routes)
 
@@ -209,7 +217,7 @@ def _routed(chosen: Design, laid: Placement, limit: float, say: Say) -> Routes:
         (folder / "how").write_text(f"{routes.how}; {time.monotonic() - started:.0f} s")
 
     text = definition(chosen, laid)
-    about = [hashlib.sha256(text.encode()).hexdigest(), limit]
+    about = [hashlib.sha256(text.encode()).hexdigest(), int(limit)]
     folder, _ = kept(f"{chosen.netlist.unit.name}-routed", about, [], make, below="ppa")
     made = folder / "routed_1.def"
     how = (folder / "how").read_text()

@@ -28,11 +28,11 @@ def name(figures: WiredFigures) -> str:
 
 def png(figures: WiredFigures, layout: Layout) -> bytes:
     """Two panels to one scale. Raises ImportError without matplotlib."""
-    from matplotlib.figure import Figure  # noqa: PLC0415
-    from matplotlib.patches import Patch  # noqa: PLC0415
+    from matplotlib.figure import Figure
+    from matplotlib.patches import Patch
 
     width, height = layout.placed.width, layout.placed.height
-    drawn = Figure(figsize=(11, 11 * height / width / 2 + 1.1), dpi=130, layout="constrained")
+    drawn = Figure(figsize=(11, 5.3 * height / width + 0.9), dpi=130, layout="constrained")
     left, right = drawn.subplots(1, 2)
     _cells(left, layout, figures.buffers)
     _wires(right, layout)
@@ -47,7 +47,8 @@ def png(figures: WiredFigures, layout: Layout) -> bytes:
     words = " ".join(f"{n}={v}" for n, v in figures.parameters.items())
     drawn.suptitle(
         f"{figures.unit} {words}: {width:.0f} x {height:.0f} um, "
-        f"{100 * figures.utilisation:.0f} % of the rows taken, {figures.wire / 1000:.0f} mm of wire",
+        f"{100 * figures.utilisation:.0f} % of the rows taken, "
+        f"{figures.wire / 1000:.0f} mm of wire",
         fontsize=9,
     )
     left.legend(
@@ -62,7 +63,6 @@ def png(figures: WiredFigures, layout: Layout) -> bytes:
         **_LEGEND,
     )
     out = io.BytesIO()
-    # Eight colours for each of what is drawn are enough for lines of a pixel: a third of the size.
     drawn.savefig(out, format="png", pil_kwargs={"optimize": True}, metadata={"Software": None})
     return out.getvalue()
 
@@ -79,7 +79,7 @@ _LEGEND = {
 
 
 def _cells(axes: Axes, layout: Layout, buffers: int) -> None:
-    from matplotlib.collections import PolyCollection  # noqa: PLC0415
+    from matplotlib.collections import PolyCollection
 
     design, placed = layout.design, layout.placed
     technology = placed.technology
@@ -105,7 +105,7 @@ def _cells(axes: Axes, layout: Layout, buffers: int) -> None:
 
 
 def _wires(axes: Axes, layout: Layout) -> None:
-    from matplotlib.collections import LineCollection  # noqa: PLC0415
+    from matplotlib.collections import LineCollection
 
     names = [layer.name for layer in layout.placed.technology.layers]
     lines: dict[str, list] = {layer: [] for layer in names}
@@ -113,6 +113,6 @@ def _wires(axes: Axes, layout: Layout) -> None:
         for layer, x0, y0, x1, y1 in segments:
             lines[layer].append([(x0, y0), (x1, y1)])
     for layer, colour in zip(names, LAYERS, strict=False):
-        axes.add_collection(LineCollection(lines[layer], colors=colour, linewidths=0.25))
+        axes.add_collection(LineCollection(lines[layer], colors=colour, linewidths=0.35))
     count = len(layout.routes.segments)
     axes.set_title(f"wires of {count} routed nets" if count else "not routed", fontsize=8)

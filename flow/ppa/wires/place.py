@@ -137,7 +137,9 @@ def cells(design: Design, technology: Technology) -> str:
                 at = macro.pin(name)
                 lines.append(pin(name, net, at[0] - macro.width / 2, at[1] - macro.height / 2))
     number = 0
-    x, y = (round(_UNITS * layer.pitch / 2) for layer in (technology.layers[1], technology.layers[0]))
+    x, y = (
+        round(_UNITS * layer.pitch / 2) for layer in (technology.layers[1], technology.layers[0])
+    )
     for port, net in [*design.inputs.items(), *design.outputs.items()]:
         if net not in design.ideal:
             number += 1

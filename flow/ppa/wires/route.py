@@ -83,7 +83,9 @@ def route(
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{NAME}.def").write_text(definition(design, placed))
     (folder / "route.tcl").write_text(
-        _SCRIPT.format(lef=technology.path, layers=len(technology.layers), name=NAME, soft=limit / 2)
+        _SCRIPT.format(
+            lef=technology.path, layers=len(technology.layers), name=NAME, soft=limit / 2
+        )
     )
     made = folder / f"{NAME}_1.def"
     made.unlink(missing_ok=True)
