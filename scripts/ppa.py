@@ -142,7 +142,7 @@ def _wires(
         # As soon as a unit is done: the next one may take half an hour.
         if out:
             print(write_plot(lambda: picture.png(one, layout), out / picture.name(one)))  # noqa: B023
-            print("\n".join(page.write(store.load(out).with_wires([one]), out)))
+            print("\n".join(page.write(store.load(out).with_wires([one], flow), out)))
     print(f"\n{table([screen.wired_row(one) for one in found], screen.WIRED_HEADER)}")
     print(f"\nlibrary {library.name}, gates sized for {measure.PERIOD:g} ns; clock without a tree")
     return 0
@@ -169,7 +169,7 @@ def _cells(chosen: Sequence[Unit], which: str, given: dict[str, str], out: Path 
     wanted = sets.configurations(chosen, which, chosen[0].parse(given))
     flow = store.Flow.of(library, period, sram)
     if out:  # before anything is measured
-        store.load(out).check(flow, out / store.FILE)
+        store.load(out).of(library.name).check(flow, out / store.FILE)
     tools.package("pyosys")
     tools.require_opensta()
 
@@ -194,7 +194,9 @@ def _cells(chosen: Sequence[Unit], which: str, given: dict[str, str], out: Path 
         print("\nbaseline over unit; the paper's ratios are the paper's own")
         print(table(compared, compare.RATIO_TITLES))
     if out:  # as it is now: another run may have written to it in the meantime
-        print("\n".join(page.write(store.load(out).with_cells(found, flow), out)))
+        kept = store.load(out)
+        own = kept.of(library.name).with_cells(found, flow)
+        print("\n".join(page.write(kept.beside(own), out)))
     if update:
         _write(baseline.FILE, baseline.written(found))
     return baseline.check(found) if check else 0

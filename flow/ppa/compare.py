@@ -17,8 +17,8 @@ from softnorm.units.unit import Parameters
 from .. import lists
 from ..errors import UserError
 from ..paths import short
-from . import memories
 from .measure import Figures
+from .memories import Bit
 from .store import Kept, others, size
 from .timing import ACCESS
 from .wires.figures import WiredFigures
@@ -97,10 +97,9 @@ RATIO_TITLES = (
 )
 
 
-def bit_titles() -> list[str]:
+def bit_titles(bits: Sequence[Bit]) -> list[str]:
     """The titles of `bit_ratios`."""
-    found = memories.bits()
-    return ["unit", "baseline", *(f"{w}, {bit.name}" for w in ("area", "energy") for bit in found)]
+    return ["unit", "baseline", *(f"{w}, {bit.name}" for w in ("area", "energy") for bit in bits)]
 
 
 T = TypeVar("T", bound=Figures | WiredFigures)
@@ -114,10 +113,9 @@ def sides(found: Sequence[T], compared: Sequence[Pair]) -> list[tuple[T, T]]:
 
 
 def bit_ratios(
-    found: Sequence[Figures | WiredFigures], compared: Sequence[Pair]
+    found: Sequence[Figures | WiredFigures], compared: Sequence[Pair], bits: Sequence[Bit]
 ) -> list[list[str]]:
     """A line under `bit_titles` for each of `sides`: both sides' memories alike."""
-    bits = memories.bits()
     return [
         [
             *(one.unit, other.unit),

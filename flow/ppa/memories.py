@@ -11,8 +11,10 @@ from ..errors import UserError
 from ..paths import short
 
 FILE = Path(__file__).with_name("memories.hjson")
-NODE = 180  # nanometres, of the default library
-VOLTS = {180: 1.8, 90: 1.2}  # supply of a node
+# Nanometres of libraries, by how their names begin, and the supply of a node. Of another library no
+# constants are known but the assumed ones.
+NODES = {"osu018": 180, "sky130": 130}
+VOLTS = {180: 1.8, 130: 1.8, 90: 1.2}
 
 
 @dataclass(frozen=True)
@@ -27,30 +29,39 @@ class Bit:
     access: float | None = None
 
 
-def bits(path: Path = FILE) -> list[Bit]:
-    """The pairs of constants, the assumed one first. Raises UserError."""
+def bits(library: str, area: float, energy: float, path: Path = FILE) -> list[Bit]:
+    """The pairs of constants for a library's node, the assumed area and energy first.
+
+    Raises UserError.
+    """
+    node = next((of for name, of in NODES.items() if library.startswith(name)), None)
     try:
-        return [_bit(entry) for entry in lists.entries(path, "pairs")]
+        assumed, *others = lists.entries(path, "pairs")
+        first = Bit(assumed["name"], area, energy, _words(assumed))
+        return [first, *(_scaled(entry, node) for entry in others if node)]
     except (KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{short(path)}: a pair is wrong: {error!r}") from None
 
 
-def _bit(entry: dict) -> Bit:
-    source = " ".join(entry["source"].split())
-    if "macro" not in entry:
-        return Bit(entry["name"], entry["area"], entry["energy"], source)
+def _words(entry: dict) -> str:
+    return " ".join(entry["source"].split())
+
+
+def _scaled(entry: dict, to: int) -> Bit:
     macro, node = entry["macro"], entry["node"]
-    step = NODE / node
+    step = to / node
     # Areas go with the square of the node, capacitances and delays with the node.
     area = 1e6 * macro["mm2"] / (macro["words"] * macro["bits"]) * step**2
     mean = (macro["read"] + macro["write"]) / 2 / macro["bits"]
-    energy = mean * step * (VOLTS[NODE] / VOLTS[node]) ** 2
+    energy = mean * step * (VOLTS[to] / VOLTS[node]) ** 2
     size = f"{macro['words']} words of {macro['bits']} bits"
     given = (
         f"{macro['mm2']:g} mm2, {macro['read']:g} pJ a read, {macro['write']:g} pJ a write and "
         f"{macro['access']:g} ns in {node} nm"
     )
-    return Bit(entry["name"], area, energy, f"{source}; {size}: {given}", macro["access"] * step)
+    return Bit(
+        entry["name"], area, energy, f"{_words(entry)}; {size}: {given}", macro["access"] * step
+    )
 
 
 def laid_out(path: Path = FILE) -> str:

@@ -28,10 +28,11 @@ from .compare import (
     words,
 )
 from .measure import ROWS
+from .memories import Bit
 from .pareto import Point, points
 from .screen import parts_table
 from .sets import SETS
-from .store import DOCS, FILE, Kept, Store, others, plain, size
+from .store import DOCS, FILE, Flow, Kept, Store, others, plain, size
 from .timing import ACCESS
 from .wires import picture
 from .wires.figures import EDGES, FILL
@@ -129,7 +130,7 @@ def page(store: Store) -> str:
                 access=ACCESS,
             )
         )
-        parts.append(_constants())
+        parts.append(_constants(flow))
     by_size: dict[tuple[int, int], list[Kept]] = {}
     for one in plain(store.cells):
         by_size.setdefault(size(one.figures), []).append(one)
@@ -137,13 +138,13 @@ def page(store: Store) -> str:
     default = SETS["default"][0]
     if default in by_size:
         cells = by_size.pop(default)
-        parts += [_of_a_size(cells, *default), _aims(cells)]
-    parts += [_wires(store), _features(store)]
+        parts += [_of_a_size(cells, *default, store.flow.bits), _aims(cells)]
+    parts += [_wires(store), _libraries(store), _features(store)]
     if store.cells:
         parts += [_against_lanes(store), _variants(store)]
     parts += [_fpga(store), _steps()]
     for place in sorted(by_size, key=lambda place: place[::-1]):
-        parts.append(_of_a_size(by_size[place], *place))
+        parts.append(_of_a_size(by_size[place], *place, store.flow.bits))
     if store.cells:
         parts.append(
             "\n## Check in CI\n\nCI compares the smallest size with reference figures "
@@ -153,11 +154,11 @@ def page(store: Store) -> str:
     return "".join(parts)
 
 
-def _constants() -> str:
+def _constants(flow: Flow) -> str:
     """What a bit of memory takes, from each source."""
     lines = [
         [bit.name, f"{bit.area:.1f}", f"{bit.energy:.2f}", _number(bit.access, ".2f"), bit.source]
-        for bit in memories.bits()
+        for bit in flow.bits
     ]
     titles = ("", "um2 a bit", "pJ a bit", "access, ns", "source")
     return (
@@ -208,14 +209,15 @@ def _wires(store: Store) -> str:
         _markdown(WIRES_TITLES, lines),
     ]
     found = [kept.figures for kept in store.wires]
+    bits = store.flow.bits
     by_size = {size(one): [o for o in found if size(o) == size(one)] for one in found}
     for (lanes, longest), cells in by_size.items():
-        compared = bit_ratios(cells, pairs())
+        compared = bit_ratios(cells, pairs(), bits)
         if compared:
             parts.append(
                 f"\n### Ratios with wires, LANES={lanes} MAX_LEN={longest}\n\nAreas are of the "
                 "rows and of the memories, energies of all with wires, at each pair of [constants "
-                f"of memories](#constants-of-memories).\n\n{_markdown(bit_titles(), compared)}\n"
+                f"of memories](#constants-of-memories).\n\n{_markdown(bit_titles(bits), compared)}\n"
                 f"{_markdown(SPEED_TITLES, speed_ratios(cells, pairs()))}"
             )
     parts += [
@@ -226,13 +228,57 @@ def _wires(store: Store) -> str:
     return "".join(parts)
 
 
+LIBRARY_TITLES = (
+    *("unit", "LANES", "MAX_LEN", "logic, um2", "kNAND2", "flip-flops", "memory bits", "ns"),
+    *("memories late, ns", "Fmax, MHz", "pJ per element, logic"),
+)
+
+
+def _libraries(store: Store) -> str:
+    """Areas, delays, energies and ratios in the other libraries of the file."""
+    parts = []
+    for other in store.libraries:
+        flow = other.flow
+        found = plain(other.cells)
+        lines = [
+            [
+                *(_name(kept, kept.older), *map(str, size(one)), f"{one.logic:,.0f}"),
+                *(f"{one.logic / one.nand2 / 1000:.2f}", f"{one.flip_flops:,}"),
+                *(f"{one.memory_bits:,}", f"{one.delay:.2f}", _number(one.delay_sram, ".2f")),
+                *(f"{one.fmax:.0f}", _number(one.logic_energy, ".1f")),
+            ]
+            for kept in found
+            for one in [kept.figures]
+        ]
+        parts.append(
+            f"\n## Library {flow.library}\n\nMeasured by `make ppa LIBERTY=<its liberty file> "
+            f"OUT=docs`, sized for {flow.period:g} ns. A bit of memory takes "
+            + "; ".join(
+                f"{bit.area:.1f} um2 and {bit.energy:.2f} pJ ({bit.name})" for bit in flow.bits
+            )
+            + f". *Memories late*: what they read comes {ACCESS:g} ns behind the clock.\n\n"
+            + _markdown(LIBRARY_TITLES, lines)
+        )
+        for place in sorted({size(kept.figures) for kept in found}):
+            cells = [kept.figures for kept in found if size(kept.figures) == place]
+            compared = bit_ratios(cells, pairs(), flow.bits)
+            if compared:
+                parts.append(
+                    "\nThe baseline's figure divided by the unit's, LANES={} MAX_LEN={}:\n\n".format(
+                        *place
+                    )
+                    + _markdown(bit_titles(flow.bits), compared)
+                )
+    return "".join(parts)
+
+
 def _name(one: Kept, older: bool | None = None) -> str:
     """A unit's table cell, marked if the row's figures are older than their sources."""
     word = " older" if (one.older if older is None else older) else ""
     return f"`{one.figures.unit}`{word}"
 
 
-def _against_baselines(cells: Sequence[Kept]) -> str:
+def _against_baselines(cells: Sequence[Kept], bits: Sequence[Bit]) -> str:
     """Ratios of units to their baselines at one size, and the papers of the paper ratios."""
     compared = ratios([one.figures for one in cells], pairs())
     if not compared:
@@ -253,12 +299,11 @@ def _against_baselines(cells: Sequence[Kept]) -> str:
         else ""
     )
     titles = (*RATIO_TITLES[:2], *RATIO_TITLES[4:-1])
-    bits = bit_ratios([one.figures for one in cells], pairs())
     return (
         "\n### Ratios to baselines\n\nThe baseline's figure divided by the unit's; for "
         f"elements/s/um2 the unit's divided by the baseline's.{said}\n\n{_markdown(titles, lines)}"
         "\nThe same with memories at each pair of [constants](#constants-of-memories):\n\n"
-        f"{_markdown(bit_titles(), bits)}"
+        f"{_markdown(bit_titles(bits), bit_ratios([one.figures for one in cells], pairs(), bits))}"
     )
 
 
@@ -389,7 +434,7 @@ def _steps() -> str:
     )
 
 
-def _of_a_size(cells: Sequence[Kept], lanes: int, longest: int) -> str:
+def _of_a_size(cells: Sequence[Kept], lanes: int, longest: int, bits: Sequence[Bit]) -> str:
     """All tables of the units at one size."""
     titles = ("unit", "logic, um2", "kNAND2", "flip-flops", "memory bits")
     titles += ("with SRAM, um2", "with flip-flops, um2")
@@ -431,7 +476,7 @@ def _of_a_size(cells: Sequence[Kept], lanes: int, longest: int) -> str:
             ]
         )
     parts += ["\n### Energy\n\nPicojoules per element.\n\n", _markdown(titles, lines)]
-    parts.append(_against_baselines(cells))
+    parts.append(_against_baselines(cells, bits))
     lines = [
         [_name(kept), f"`{part}`", *rest]
         for kept in cells

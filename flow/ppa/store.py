@@ -17,10 +17,11 @@ from softnorm.units import UNITS
 
 from ..errors import UserError
 from ..paths import ROOT, short
-from . import sources
+from . import memories, sources
 from .fpga import FpgaFigures
 from .liberty import Library
 from .measure import ROW, Figures, Sram
+from .memories import Bit
 from .wires.figures import WiredFigures
 
 FILE = "ppa.json"
@@ -48,6 +49,11 @@ class Flow:
         """That of a run."""
         share = round(sram.area / library.area(library.flip_flop), 6)
         return cls(library.name, period, sram.area, share, sram.energy)
+
+    @property
+    def bits(self) -> list[Bit]:
+        """What a bit of memory takes, from each source: the assumptions of this flow first."""
+        return memories.bits(self.library, self.sram_area, self.sram_energy)
 
     def __str__(self) -> str:
         return (
@@ -109,6 +115,21 @@ class Store:
     cells: tuple[Kept, ...] = ()
     fpga: tuple[KeptFpga, ...] = ()
     wires: tuple[KeptWires, ...] = ()
+    libraries: tuple[Store, ...] = ()  # of other libraries, cells alone
+
+    def of(self, library: str) -> Store:
+        """What the file holds of a library: the file's own, or another's beside it."""
+        if self.flow is None or self.flow.library == library:
+            return self
+        named = {other.flow.library: other for other in self.libraries if other.flow}
+        return named.get(library, Store())
+
+    def beside(self, other: Store) -> Store:
+        """The store with the figures of another library in the place of those it had of it."""
+        if other.flow is None or self.flow is None or self.flow.library == other.flow.library:
+            return other
+        rest = [o for o in self.libraries if o.flow and o.flow.library != other.flow.library]
+        return replace(self, libraries=(*rest, other))
 
     def check(self, flow: Flow, path: Path) -> None:
         """Raise UserError if this flow differs from that of the file."""
@@ -133,14 +154,17 @@ class Store:
         kept |= {_key(one): KeptFpga(one, sources.fpga(UNITS[one.unit])) for one in found}
         return replace(self, fpga=_ordered(kept.values()))
 
-    def with_wires(self, found: Iterable[WiredFigures]) -> Store:
+    def with_wires(self, found: Iterable[WiredFigures], flow: Flow) -> Store:
         """The store with these figures in it."""
         kept = {_key(one.figures): one for one in self.wires}
         kept |= {_key(one): KeptWires(one, sources.wires(UNITS[one.unit])) for one in found}
-        return replace(self, wires=_ordered(kept.values()))
+        return replace(self, flow=flow, wires=_ordered(kept.values()))
 
     def text(self) -> str:
         """The file's text: one line per configuration, so that diffs are small."""
+        return self._text() + "\n"
+
+    def _text(self) -> str:
         cells = [{**_shown(one.figures), "sources": [one.gates, one.energy]} for one in self.cells]
         fpga, wires = (
             [{**asdict(one.figures), "sources": [one.of]} for one in kept]
@@ -150,7 +174,10 @@ class Store:
         for name, entries in (("cells", cells), ("fpga", fpga), ("wires", wires)):
             lines = ",\n".join(map(json.dumps, entries))
             parts.append(f'"{name}": [\n{lines}\n]' if lines else f'"{name}": []')
-        return "{\n" + ",\n".join(parts) + "\n}\n"
+        if self.libraries:
+            others = ",\n".join(other._text() for other in self.libraries)
+            parts.append(f'"libraries": [\n{others}\n]')
+        return "{\n" + ",\n".join(parts) + "\n}"
 
 
 def load(folder: Path = DOCS) -> Store:
@@ -162,14 +189,18 @@ def load(folder: Path = DOCS) -> Store:
     if not path.exists():
         return Store()
     try:
-        given = json.loads(path.read_text(encoding="utf-8"))
-        flow = Flow(**given["flow"]) if given["flow"] else None
-        cells = [_cells(entry, flow) for entry in given["cells"] if entry["unit"] in UNITS]
-        fpga = [_fpga(entry) for entry in given["fpga"] if entry["unit"] in UNITS]
-        wires = [_wires(entry) for entry in given.get("wires", []) if entry["unit"] in UNITS]
+        return _read(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"cannot read {short(path)}: {error!r}; remove it to start anew") from None
-    return Store(flow, _ordered(cells), _ordered(fpga), _ordered(wires))
+
+
+def _read(given: dict) -> Store:
+    flow = Flow(**given["flow"]) if given["flow"] else None
+    cells = [_cells(entry, flow) for entry in given["cells"] if entry["unit"] in UNITS]
+    fpga = [_fpga(entry) for entry in given["fpga"] if entry["unit"] in UNITS]
+    wires = [_wires(entry) for entry in given.get("wires", []) if entry["unit"] in UNITS]
+    libraries = tuple(map(_read, given.get("libraries", ())))
+    return Store(flow, _ordered(cells), _ordered(fpga), _ordered(wires), libraries)
 
 
 _COMMON = (
