@@ -106,10 +106,19 @@ T = TypeVar("T", bound=Figures | WiredFigures)
 
 
 def sides(found: Sequence[T], compared: Sequence[Pair]) -> list[tuple[T, T]]:
-    """(unit, baseline) of each pair of which both were measured with their defaults."""
-    units = {one.unit: one for one in found if not others(one)}
-    both = [(units.get(pair.unit), units.get(pair.baseline)) for pair in compared]
-    return [(one, other) for one, other in both if one and other]
+    """(unit, baseline) of each pair that was measured: builds of the unit, the baseline's default."""
+    plain = {one.unit: one for one in found if not others(one)}
+    return [
+        (one, plain[pair.baseline])
+        for pair in compared
+        for one in found
+        if one.unit == pair.unit and pair.baseline in plain
+    ]
+
+
+def _named(one: Figures | WiredFigures) -> str:
+    """A unit, and its parameters beside the defaults."""
+    return f"`{one.unit}` {words(others(one))}" if others(one) else f"`{one.unit}`"
 
 
 def bit_ratios(
@@ -118,7 +127,7 @@ def bit_ratios(
     """A line under `bit_titles` for each of `sides`: both sides' memories alike."""
     return [
         [
-            *(one.unit, other.unit),
+            *(_named(one), _named(other)),
             *(_times(other.area_with(bit), one.area_with(bit)) for bit in bits),
             *(_times(other.energy_with(bit), one.energy_with(bit)) for bit in bits),
         ]
@@ -136,7 +145,7 @@ def speed_ratios(found: Sequence[WiredFigures], compared: Sequence[Pair]) -> lis
     """A line under SPEED_TITLES for each of `sides`."""
     kinds = ("ideal", "delay", "delay_sram")
     return [
-        [one.unit, other.unit, *(_times(getattr(other, k), getattr(one, k)) for k in kinds)]
+        [_named(one), _named(other), *(_times(getattr(other, k), getattr(one, k)) for k in kinds)]
         for one, other in sides(found, compared)
     ]
 

@@ -217,7 +217,8 @@ def _wires(store: Store) -> str:
             parts.append(
                 f"\n### Ratios with wires, LANES={lanes} MAX_LEN={longest}\n\nAreas are of the "
                 "rows and of the memories, energies of all with wires, at each pair of [constants "
-                f"of memories](#constants-of-memories).\n\n{_markdown(bit_titles(bits), compared)}\n"
+                "of memories](#constants-of-memories).\n\n"
+                f"{_markdown(bit_titles(bits), compared)}\n"
                 f"{_markdown(SPEED_TITLES, speed_ratios(cells, pairs()))}"
             )
     parts += [
@@ -264,10 +265,8 @@ def _libraries(store: Store) -> str:
             compared = bit_ratios(cells, pairs(), flow.bits)
             if compared:
                 parts.append(
-                    "\nThe baseline's figure divided by the unit's, LANES={} MAX_LEN={}:\n\n".format(
-                        *place
-                    )
-                    + _markdown(bit_titles(flow.bits), compared)
+                    f"\nThe baseline's figure divided by the unit's, LANES={place[0]} "
+                    f"MAX_LEN={place[1]}:\n\n" + _markdown(bit_titles(flow.bits), compared)
                 )
     return "".join(parts)
 
