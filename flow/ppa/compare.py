@@ -106,7 +106,7 @@ T = TypeVar("T", bound=Figures | WiredFigures)
 
 
 def sides(found: Sequence[T], compared: Sequence[Pair]) -> list[tuple[T, T]]:
-    """(unit, baseline) of each pair that was measured: builds of the unit, the baseline's default."""
+    """(unit, baseline) of each pair: all builds of the unit, the baseline's default one."""
     plain = {one.unit: one for one in found if not others(one)}
     return [
         (one, plain[pair.baseline])
