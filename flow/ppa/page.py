@@ -35,7 +35,7 @@ from .sets import SETS
 from .store import DOCS, FILE, Flow, Kept, Store, others, plain, size
 from .timing import ACCESS
 from .wires import picture
-from .wires.figures import EDGES, FILL
+from .wires.figures import EDGES, FILL, NEAR
 
 PAGE = "ppa.md"
 
@@ -95,14 +95,16 @@ WIRES = """
 Measured by `make ppa WIRES=1 UNIT=..`, and drawn at the end of this section. graywolf places the
 mapped netlist, with a flip-flop at each bit of a memory's port; the rows are laid out again with
 {fill:.0f} % of their width taken. Where a net's load makes its edges slower than a limit its driver
-becomes a stronger gate, or its sinks get buffers in the middle of them; the limit is the one of
-{edges} ns that gives the shortest path, tried for each unit. qrouter routes all nets but clock and
-reset on six layers. A wire's capacitance is its length by layer times what the cells' LEF file has
-for a wire of the least width, area and both edges: no coupling to neighbours is added, and
-resistance is left out. Gates of the netlist with its buffers run the same rows as those without and
-must give the same bits. The clock's wire is the shortest tree between the flip-flops, without
-buffers. Memories themselves are not placed. *Memories of {access:g} ns* has what a memory reads so
-long after the clock.
+becomes a stronger gate, or its sinks get buffers in the middle of them. Limits of {edges} ns
+are tried for each unit, and of those within {near:g} % of the shortest path the one with the least
+area is taken. Buffers can make a path shorter than it is without wires, since the mapping itself
+buffers by fanout. qrouter routes all nets but clock and reset on six layers; what it has not routed
+in its time counts with half the perimeter around its pins. A wire's capacitance is its length by
+layer times what the cells' LEF file has for a wire of the least width, area and both edges: no
+coupling to neighbours is added, and resistance is left out. Gates of the netlist with its buffers
+run the same rows as those without and must give the same bits. The clock's wire is the shortest
+tree between the flip-flops, without buffers. Memories themselves are not placed. *Memories of
+{access:g} ns* has what a memory reads so long after the clock.
 
 """
 
@@ -197,7 +199,7 @@ def _wires(store: Store) -> str:
                 " ".join(f"{n}={v}" for n, v in one.parameters.items()),
                 *(f"{area:,.0f}" for area in (one.cells, one.rows)),
                 f"{100 * one.utilisation:.0f} %",
-                *(str(one.buffers), f"{one.wire / 1000:.0f}", f"{100 * one.routed:.1f} %"),
+                *(str(one.buffers), f"{one.wire / 1000:.0f}", f"{100 * one.routed:.2f} %"),
                 *(f"{load:.1f}" for load in (one.wire_load, one.pin_load)),
                 *(f"{delay:.2f}" for delay in (one.ideal, one.delay, one.delay_sram)),
                 *(f"{one.fmax:.0f}", f"`{one.start}`", f"`{one.end}`"),
@@ -205,7 +207,12 @@ def _wires(store: Store) -> str:
             ]
         )
     parts = [
-        WIRES.format(fill=100 * FILL, edges=", ".join(f"{e:g}" for e in EDGES), access=ACCESS),
+        WIRES.format(
+            fill=100 * FILL,
+            edges=", ".join(f"{e:g}" for e in EDGES),
+            near=100 * NEAR,
+            access=ACCESS,
+        ),
         _markdown(WIRES_TITLES, lines),
     ]
     found = [kept.figures for kept in store.wires]

@@ -6,6 +6,7 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING
 
+from ..store import others
 from .figures import Layout, WiredFigures
 
 if TYPE_CHECKING:
@@ -23,7 +24,8 @@ LAYERS = ("#8a8f98", "#2f6db3", "#2e9e6b", "#e08a1e", "#c8334a", "#7b52ab")
 
 def name(figures: WiredFigures) -> str:
     """The file's name."""
-    return f"ppa_layout_{figures.unit}_{figures.parameters['LANES']}.png"
+    words = [f"{name}{value}" for name, value in others(figures).items()]
+    return "_".join(["ppa_layout", figures.unit, str(figures.parameters["LANES"]), *words]) + ".png"
 
 
 def png(figures: WiredFigures, layout: Layout) -> bytes:
@@ -69,7 +71,7 @@ def png(figures: WiredFigures, layout: Layout) -> bytes:
 
 _LEGEND = {
     "loc": "upper center",
-    "bbox_to_anchor": (0.5, -0.07),
+    "bbox_to_anchor": (0.5, -0.1),
     "ncols": 6,
     "fontsize": 7,
     "frameon": False,
