@@ -93,10 +93,10 @@ WIRES = """
 ## With wires
 
 Measured by `make ppa WIRES=1 UNIT=..`, and drawn at the end of this section. graywolf places the
-mapped netlist, with a flip-flop at each bit of a memory's port; the rows are laid out again with
-{fill:.0f} % of their width taken. Where a net's load makes its edges slower than a limit its driver
-becomes a stronger gate, or its sinks get buffers in the middle of them. Limits of {edges} ns
-are tried for each unit, and of those within {near:g} % of the shortest path the one with the least
+mapped netlist, with a flip-flop at each bit of a memory's port; the rows are laid out again, as
+wide as the fullest one is or as it takes for {fill:.0f} % of them to be taken. Where a net's load makes its edges slower than a limit its driver
+becomes a stronger gate, or its sinks get buffers in the middle of them. Limits of
+{edges} ns are tried for each unit, and of those within {near:g} % of the shortest path the one with the least
 area is taken. Buffers can make a path shorter than it is without wires, since the mapping itself
 buffers by fanout. qrouter routes all nets but clock and reset on six layers; what it has not routed
 in its time counts with half the perimeter around its pins. A wire's capacitance is its length by
