@@ -94,17 +94,18 @@ WIRES = """
 
 Measured by `make ppa WIRES=1 UNIT=..`, and drawn at the end of this section. graywolf places the
 mapped netlist, with a flip-flop at each bit of a memory's port; the rows are laid out again, as
-wide as the fullest one is or as it takes for {fill:.0f} % of them to be taken. Where a net's load makes its edges slower than a limit its driver
-becomes a stronger gate, or its sinks get buffers in the middle of them. Limits of
-{edges} ns are tried for each unit, and of those within {near:g} % of the shortest path the one with the least
-area is taken. Buffers can make a path shorter than it is without wires, since the mapping itself
-buffers by fanout. qrouter routes all nets but clock and reset on six layers; what it has not routed
-in its time counts with half the perimeter around its pins. A wire's capacitance is its length by
-layer times what the cells' LEF file has for a wire of the least width, area and both edges: no
-coupling to neighbours is added, and resistance is left out. Gates of the netlist with its buffers
-run the same rows as those without and must give the same bits. The clock's wire is the shortest
-tree between the flip-flops, without buffers. Memories themselves are not placed. *Memories of
-{access:g} ns* has what a memory reads so long after the clock.
+wide as the fullest one is or as it takes for {fill:.0f} % of them to be taken. Where a net's load
+makes its edges slower than a limit its driver becomes a stronger gate, or its sinks get buffers
+in the middle of them. Limits of {edges} ns are tried for each unit, and of those within {near:g}
+% of the shortest path the one with the least area is taken. Buffers can make a path shorter than
+it is without wires, since the mapping itself buffers by fanout. qrouter routes all nets but clock
+and reset on six layers; what it has not routed in its time counts with half the perimeter around
+its pins. A wire's capacitance is its length by layer times what the cells' LEF file has for a
+wire of the least width, area and both edges: no coupling to neighbours is added, and resistance
+is left out. Gates of the netlist with its buffers run the same rows as those without and must
+give the same bits. The clock's wire is the shortest tree between the flip-flops, without buffers.
+Memories themselves are not placed. *Memories of {access:g} ns* has what a memory reads so long
+after the clock.
 
 """
 
