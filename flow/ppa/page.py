@@ -35,7 +35,7 @@ from .sets import SETS
 from .store import DOCS, FILE, Flow, Kept, Store, others, plain, size
 from .timing import ACCESS
 from .wires import picture
-from .wires.figures import EDGES, FILL, NEAR
+from .wires.figures import EDGES, FILL, NEAR, WiredFigures
 
 PAGE = "ppa.md"
 
@@ -174,6 +174,11 @@ def _constants(flow: Flow) -> str:
     )
 
 
+def _build(one: WiredFigures) -> str:
+    given = others(one)
+    return f"{one.unit} {words(given)}" if given else one.unit
+
+
 WIRES_TITLES = (
     *("unit", "parameters", "cells, um2", "rows, um2", "taken", "buffers", "wire, mm", "routed"),
     *(
@@ -230,7 +235,7 @@ def _wires(store: Store) -> str:
                 f"{_markdown(SPEED_TITLES, speed_ratios(cells, pairs()))}"
             )
     parts += [
-        f"\n![Cells and wires of {one.unit}]({picture.name(one)})\n"
+        f"\n![Cells and wires of {_build(one)}]({picture.name(one)})\n"
         for one in found
         if (DOCS / picture.name(one)).exists()
     ]

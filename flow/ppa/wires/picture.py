@@ -32,6 +32,7 @@ def png(figures: WiredFigures, layout: Layout) -> bytes:
     """Two panels to one scale. Raises ImportError without matplotlib."""
     from matplotlib.figure import Figure
     from matplotlib.patches import Patch
+    from PIL import Image
 
     width, height = layout.placed.width, layout.placed.height
     drawn = Figure(figsize=(11, 5.3 * height / width + 0.9), dpi=130, layout="constrained")
@@ -64,8 +65,11 @@ def png(figures: WiredFigures, layout: Layout) -> bytes:
         ],
         **_LEGEND,
     )
-    out = io.BytesIO()
-    drawn.savefig(out, format="png", pil_kwargs={"optimize": True}, metadata={"Software": None})
+    plain, out = io.BytesIO(), io.BytesIO()
+    drawn.savefig(plain, format="png")
+    # Lines of a pixel in few colours: a palette is half the size.
+    few = Image.open(plain).convert("RGB").quantize(64, dither=Image.Dither.NONE)
+    few.save(out, format="png", optimize=True)
     return out.getvalue()
 
 
