@@ -19,11 +19,14 @@ TOPS = ("models", "units", "tb", "flow")  # from the ground up: each imports tho
 FLOORS = {
     "tb": ("stimulus", "check", "bulk", "uvm"),
     "flow": (
-        *("drawings", "coverage", "build", "bulk", "sim", "static", "networks", "capture"),
+        *("drawings", "coverage", "build", "bulk", "sim", "static", "networks"),
         *(
+            "calibration",
+            "capture",
             "accuracy",
             "regress",
             "pytorch",
+            "onnx",
             "ppa",
             "mutate",
             "bench",
