@@ -188,3 +188,55 @@ def fit_unit_norm(choice: Choice, name: str, samples: Samples) -> FittedNorm:
         return fitted
     lost = exact - fitted.run(unit, parameters, rows)
     return replace(fitted, offset=fitted.offset + lost.mean(axis=0))
+
+
+def has_scale(choice: Choice) -> bool:
+    """Whether a softmax's build takes logits of any scale, M * 2^-S, in place of F."""
+    return any(one.name == "mult" for one in choice.unit.settings(choice.parameters))
+
+
+def fit_scaled_softmax(
+    choice: Choice,
+    name: str,
+    samples: Samples,
+    scale: tuple[float, float] | None = None,
+) -> stand_in.UnitSoftmax:
+    """Return a build of any scale with steps for its logits: of one layer, each head its own.
+
+    scale: what a whole number is worth and what 0 is, of logits that are whole numbers already, of
+    all heads; None: the step of the least squared error of the probabilities, and the middle of the
+    logits. Raises UserError if calibration saw no row of this softmax, or rows that are too long.
+    """
+    logits, mask = samples.logits[name]
+    if not mask.size:
+        raise UserError(f"{name}: calibration saw no row with an unmasked element")
+    unit, parameters, heads = choice.unit, choice.parameters, len(logits)
+    bits = min(8 * unit.input_dtype(parameters).itemsize, 16)  # more say nothing of float logits
+    x, live = (array.transpose(1, 0, 2)[:, :, None] for array in (logits, mask))
+    seen = [logits[head][mask[head]] for head in range(heads)]
+    if scale is None:
+        offset = np.array([[(one.min() + one.max()) / 2 for one in seen]])
+        widest = np.array([[np.ptp(one) / 2 for one in seen]]) / (2 ** (bits - 1) - 1)
+        widest = np.where(widest > 0, widest, 1.0)
+        steps = [widest * 2.0 ** (-k / 4) for k in range(9 if bits == 8 else 1)]
+    else:
+        steps = [np.full((1, heads), scale[0])]
+        offset = np.full((1, heads), scale[1])
+    fitted = stand_in.UnitSoftmax(
+        *(unit, parameters, None, choice.every_setting), offset=offset, step=steps[0]
+    )
+    exact = reference.softmax(x, live)
+    errors = []
+    try:
+        for step in steps:
+            one = replace(fitted, step=step)
+            errors.append(np.square(one(x, live, 0) - exact).sum(axis=(0, 2, 3)))
+    except ValueError as error:  # rows too long for the build
+        raise UserError(f"{name}: {error}") from error
+    best = np.argmin(errors, axis=0)
+    step = np.array([[steps[b][0, head] for head, b in enumerate(best)]])
+    fitted = replace(fitted, step=step)
+    q = fitted.quantise(x, live, 0)[0]
+    limits = np.iinfo(q.dtype)
+    ends = live & ((q == limits.min) | (q == limits.max))
+    return replace(fitted, saturated=float(ends.sum() / max(live.sum(), 1)))

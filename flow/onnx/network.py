@@ -153,6 +153,21 @@ class Network:
         made = self._run(self._floats[site.name], known)
         return [made[name] for name in site.outputs]
 
+    def scale(self, site: Site) -> tuple[float, float] | None:
+        """What a code of a softmax's logits is worth, and what logits are less.
+
+        For a softmax behind a DequantizeLinear, so that logits are codes, signed, times the scale;
+        None for any other one.
+        """
+        if site.scale is None:
+            return None
+        scale, zero = (self.graph.value(name) if name else np.uint8(0) for name in site.scale)
+        if scale is None or zero is None or scale.size != 1:
+            return None
+        step = float(scale.ravel()[0])
+        middle = 128 if zero.dtype == np.uint8 else 0
+        return step, (middle - int(zero.ravel()[0])) * step
+
     def _run(self, piece: _Piece, values: Mapping[str, np.ndarray]) -> Values:
         if not piece.outputs:
             return {}
