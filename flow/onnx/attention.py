@@ -173,7 +173,7 @@ def contrib_attention(graph: object, node: NodeProto) -> Split:
 
 
 def multi_head_attention(graph: object, node: NodeProto) -> Split:
-    """onnxruntime's MultiHeadAttention: queries, keys and values come in, packed or not."""
+    """onnxruntime's MultiHeadAttention: queries, keys and values come in."""
     has = attributes(node)
     heads, least = has["num_heads"], has.get("mask_filter_value", -10000.0)
     if any(node.input[8:]):
@@ -182,12 +182,9 @@ def multi_head_attention(graph: object, node: NodeProto) -> Split:
     def split(given: Given) -> Part:
         query, key, value, bias = (at(given, place) for place in range(4))
         like = query
-        if query.ndim == 5:  # [batch, token, heads, 3, width]
-            query, key, value = (query[:, :, :, n].swapaxes(1, 2) for n in range(3))
-        elif key.ndim == 5:
-            key, value = (key[:, :, :, n].swapaxes(1, 2) for n in range(2))
-        if query.ndim == 3:
-            query = _heads(query, heads)
+        if key is None or query.ndim != 3:
+            raise Refused("its queries, keys and values are packed")
+        query = _heads(query, heads)
         key, value = (x if x.ndim == 4 else _heads(x, heads) for x in (key, value))
         if bias is not None:
             wide, wide_v = query.shape[-1] * heads, value.shape[-1] * heads

@@ -121,7 +121,10 @@ class OutputResult:
 
 @dataclass
 class Result:
-    """What an evaluation found. reference: why pieces did not run in onnxruntime, if any."""
+    """What an evaluation found. reference: why pieces did not run in onnxruntime, if any.
+
+    run: a batch's inputs -> the outputs of the network with units, both by name.
+    """
 
     nodes: list[NodeResult]
     left: list[Left]
@@ -130,6 +133,7 @@ class Result:
     examples: int
     warnings: list[str]
     reference: list[str]
+    run: Callable[[Mapping[str, np.ndarray]], Values]
 
 
 # --- the passes -----------------------------------------------------------------------------------
@@ -140,7 +144,7 @@ class _Float:
     """The float pass: what it draws, and which sites are not what they are taken for."""
 
     network: Network
-    recorder: Recorder
+    recorder: Recorder | None  # None: nothing is drawn
     refused: dict[str, str] = field(default_factory=dict)
     heads: dict[str, int] = field(default_factory=dict)
     dtypes: dict[str, list[np.dtype]] = field(default_factory=dict)
@@ -156,7 +160,9 @@ class _Float:
         except Refused as error:
             self.refused[site.name] = str(error)
             return out
-        if part.norm is not None:
+        if self.recorder is None:
+            pass
+        elif part.norm is not None:
             self.recorder.norm(site.name, part.rows, part.norm)
         else:
             heads = self.heads.setdefault(site.name, part.heads)
@@ -277,7 +283,7 @@ def _counted(part: Part, real: np.ndarray | None) -> np.ndarray:
 
 def evaluate(
     model: ModelProto,
-    data: Batches | Callable[[Network], Batches],
+    data: Batches,
     softmax: str | Choice | None = None,
     norm: str | Choice | None = None,
     *,
@@ -309,6 +315,7 @@ def evaluate(
         outputs.append(network.run(dict(feed), run))
     samples = run.recorder.samples()
     if calibration is not None:
+        run.recorder = None
         for at, feed in enumerate(data):
             say(f"float, batch {at + 1} of {len(data)}")
             outputs.append(network.run(dict(feed), run))
@@ -338,7 +345,11 @@ def evaluate(
             results[site.name].runtimes = _of_runtimes(*samples.logits[site.name], pair)
     texts = list(dict.fromkeys(str(one.message) for one in caught))
     reasons = sorted(network.by_reference | run.network.by_reference)
-    return Result([*results.values()], left, found, exact_found, data.examples, texts, reasons)
+    again = _Placed(fitted, {}, run.dtypes, {})
+    return Result(
+        *([*results.values()], left, found, exact_found, data.examples, texts, reasons),
+        lambda feed: network.run(dict(feed), again),
+    )
 
 
 def _choices(softmax: str | Choice | None, norm: str | Choice | None) -> dict[str, Choice]:

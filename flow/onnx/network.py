@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnx.reference
 from onnx import ModelProto, NodeProto, helper, inliner
 
 from .. import tools
