@@ -11,9 +11,8 @@ FRACS = range(8)  # fraction bits that a 3-bit setting can name
 INT8 = (-128, 127)
 IN_WIDTHS = (8, 16, 32)  # bits of an input that may be wide
 
-# Metadata of a model's field that is no parameter of the RTL yet, and so of no unit.
-MODEL_ONLY = {"rtl": False}
-# Of one that is off by default and then costs nothing: what does not have it is not named by it.
+# Metadata of a model's field that is off by default and then costs nothing: what does not have it
+# is not named by it.
 FEATURE = {"feature": True}
 
 

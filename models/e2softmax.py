@@ -22,7 +22,6 @@ from .arith import (
     IN_WIDTHS,
     LANES,
     MAX_LEN_LIMIT,
-    MODEL_ONLY,
     empty,
     look_up,
     rnd,
@@ -53,6 +52,15 @@ def log2exp(d: int | np.ndarray, frac: int | np.ndarray, exp_frac: int = 0) -> n
     """
     shift = frac + 4 - exp_frac
     return np.minimum(31 if exp_frac else 15, (23 * d + (1 << (shift - 1))) >> shift)
+
+
+def octaves(x: np.ndarray, frac: int | np.ndarray, exp_frac: int = 0) -> np.ndarray:
+    """Return round(x * 2^-frac / ln 2) in octaves, or in half octaves for exp_frac = 1.
+
+    What LOG_FIRST = 1 makes of each logit, with 1/ln 2 taken as 23/16. `x` (int64, -128..127) and
+    `frac` (0..7) broadcast; the result is a signed integer of 9 bits, or 10.
+    """
+    return rnd(23 * x, frac + 4 - exp_frac)
 
 
 def log2exp_scaled(
@@ -188,6 +196,7 @@ class E2Softmax:
     FORMATS: 1 adds the unnormalised format, and outputs of 7 bits.
     LOG_FIRST: 1 makes octaves of the logits first, then takes their maximum. Only with int8 logits
         of a power-of-two scale, whole rows and the two formats.
+    FRAC: frac, fixed, 0 to 7; -1: each row has its own. Only with SCALE = 0.
     Raises TypeError or ValueError for anything else.
     """
 
@@ -199,7 +208,8 @@ class E2Softmax:
     SCALE: int = field(default=0, metadata=FEATURE)
     BLOCKS: int = field(default=0, metadata=FEATURE)
     FORMATS: int = field(default=0, metadata=FEATURE)
-    LOG_FIRST: int = field(default=0, metadata=MODEL_ONLY)
+    LOG_FIRST: int = field(default=0, metadata=FEATURE)
+    FRAC: int = field(default=-1, metadata=FEATURE)
 
     def __post_init__(self) -> None:
         checks.check_parameter("LANES", self.LANES, LANES)
@@ -211,6 +221,9 @@ class E2Softmax:
             checks.check_parameter(name, getattr(self, name), range(2))
         if self.IN_W > 8 and not self.SCALE:
             raise ValueError(f"IN_W = {self.IN_W} needs SCALE = 1: set it, or IN_W = 8")
+        checks.check_parameter("FRAC", self.FRAC, range(-1, FRACS[-1] + 1))
+        if self.FRAC >= 0 and self.SCALE:
+            raise ValueError(f"FRAC = {self.FRAC} cannot be with SCALE = 1: set FRAC = -1")
         for name in ("SCALE", "BLOCKS", "FORMATS"):
             if self.LOG_FIRST and getattr(self, name):
                 raise ValueError(f"LOG_FIRST = 1 cannot be with {name} = 1: set one of them to 0")
@@ -239,7 +252,7 @@ class E2Softmax:
         LANES needed. mask: bool [rows, length], True is unmasked; None masks nothing. The settings,
         each one integer or an integer array [rows]:
 
-        frac: with SCALE = 0, the logits are in units of 2^-frac, 0..7
+        frac: with SCALE = 0, the logits are in units of 2^-frac, 0..7; left out with FRAC >= 0
         mult, shift: with SCALE = 1, 0..127 and 0..63; (128 + mult) * 2^-shift is a logit's unit
             times log2(e), and times 2 with EXP_FRAC = 1
         fmt: 0 linear, 1 row-scaled; with FORMATS = 1 also 2, unnormalised, and 3, which acts as 2
@@ -369,8 +382,8 @@ class E2Softmax:
         scales = [setting[:, None] for setting in scale]
 
         if self.LOG_FIRST:
-            shift = settings["frac"] + 4 - self.EXP_FRAC
-            lowest, smallest = rnd(23 * lowest, shift[:, None]), rnd(23 * smallest, shift)
+            lowest = octaves(lowest, scales[0], self.EXP_FRAC)
+            smallest = octaves(np.array(smallest), scale[0], self.EXP_FRAC)
 
         # Stage 1: maxima and codes of each beat, then the sum from beat to beat as they come in.
         going_on = settings["carry_sum"] > 0
@@ -403,12 +416,12 @@ class E2Softmax:
         ks, j = self._divider(total)
         unnormalised = fmt >= UNNORMALISED
         constant = np.where(unnormalised, 256, div_table(self.DIV_BITS)[j])[:, None]
-        octaves = k
+        whole = k
         if self.EXP_FRAC:
             constant = np.where(k & 1, rnd(ROOT_HALF * constant, 8), constant)
-            octaves = k >> 1
+            whole = k >> 1
         further = np.where(fmt == 0, ks, 0) + unnormalised + s7
-        shift = np.where(live, octaves + further[:, None], 0)
+        shift = np.where(live, whole + further[:, None], 0)
         out = np.minimum(np.where(s7 == 1, 127, 255)[:, None], rnd(constant, shift))
         at_maximum = live & (lowest == maximum[:, None])
         return E2SoftmaxTrace(
@@ -480,6 +493,8 @@ class E2Softmax:
         """Return frac, or mult and shift with SCALE = 1, each an int or int64 [rows]."""
         given = {"frac": (frac, FRACS, 0), "mult": (mult, MULTS, 1), "shift": (shift, SHIFTS, 1)}
         scale = []
+        if self.FRAC >= 0:
+            given["frac"] = (self._fixed(frac), FRACS, 0)
         for name, (value, allowed, wanted) in given.items():
             if wanted == self.SCALE:
                 if value is None:
@@ -488,6 +503,12 @@ class E2Softmax:
             elif value is not None:
                 checks.check_optional(name, value, 0, 0, rows, "SCALE", False, wanted)
         return scale
+
+    def _fixed(self, frac: object) -> int:
+        """Return FRAC. Raises ValueError for another frac: it would change nothing."""
+        if frac is not None and not np.array_equal(np.unique(frac), [self.FRAC]):  # pyright: ignore
+            raise ValueError(f"frac is {self.FRAC} in a unit with FRAC = {self.FRAC}: leave it out")
+        return self.FRAC
 
     def _plain(
         self, x: np.ndarray, mask: np.ndarray | None, settings: dict[str, int | np.ndarray]

@@ -338,7 +338,7 @@ class Unit(ABC):
         return self._parameters(feature=True)
 
     def _parameters(self, feature: bool) -> dict[str, Any]:
-        found = [f for f in dataclasses.fields(self.model) if f.metadata.get("rtl", True)]
+        found = dataclasses.fields(self.model)
         return {f.name: f.default for f in found if f.metadata.get("feature", False) == feature}
 
     def taken(self, given: Parameters) -> Parameters:

@@ -28,6 +28,7 @@
 //   IMPRECISE = 1  a flag on top of tuser, and err_imprecise_o: mean^2 > 4 max(Ex2 / n - mean^2, 1), where
 //                  4-bit squares may be wrong by as much as the variance; never with EXACT_SQ = 1
 //   EXACT_SQ = 1   exact squares, in the place of DynamicCompress; CMP_RANGES has no effect
+//   A_BITS = 8     A of 8 bits: rnd(RSQRT / 4) in the place of RSQRT, and sh is 2 less
 //
 // Throughput: one beat a clock for ever, rows of any length, when neither side stalls.
 // Latency: from the transfer of a row's last beat to that of its first output beat
@@ -40,7 +41,7 @@
 //   ERR_IMPRECISE = 7 + T clocks after that of a row's last beat.
 // Storage: between the passes a ring of ceil(MAX_LEN/LANES) + 10 + T beats of 12 LANES bits (steps, which
 //   also tell what is masked or absent) and 2 bits (bank, and which is the last), and as many rows of 31
-//   bits, 32 with IMPRECISE = 1; the channel table of 2 ceil(MAX_LEN/LANES) words of 2 LANES bits, and
+//   bits, 32 with IMPRECISE = 1, 2 less with A_BITS = 8; the channel table of 2 ceil(MAX_LEN/LANES) words of 2 LANES bits, and
 //   as many of 8 LANES, twice. IN_W = 16: three beats and rows more; 32: five.
 //
 // s_axis_tready is a flip-flop. m_axis_tready enables the registers of pass 2 and goes no further.
@@ -53,6 +54,7 @@ module ailayernorm #(
   parameter  int EPS        = 0,     // 1: cfg_eps_i is added to the variance
   parameter  int IMPRECISE  = 0,     // 1: a flag for rows whose mean is too large for DynamicCompress
   parameter  int EXACT_SQ   = 0,     // 1: exact squares, in the place of DynamicCompress
+  parameter  int A_BITS     = 10,    // 10, 8: bits of gamma / sigma
   localparam int ADDR_W     = (MAX_LEN > 1) ? $clog2(MAX_LEN) : 1,
   localparam int LEN_W      = $clog2(MAX_LEN + 1),
   localparam int EXP_W      = (MAX_LEN > 1) ? $clog2($clog2(MAX_LEN + 1)) : 1,
@@ -120,6 +122,9 @@ module ailayernorm #(
   if (EXACT_SQ < 0 || EXACT_SQ > 1) begin : gen_check_exact_sq
     ailayernorm_error_EXACT_SQ_must_be_0_or_1 u_stop ();
   end
+  if (A_BITS != 8 && A_BITS != 10) begin : gen_check_a_bits
+    ailayernorm_error_A_BITS_must_be_8_or_10 u_stop ();
+  end
 
   localparam int MaxBeats = (MAX_LEN + LANES - 1) / LANES;
   localparam int IndexW   = (MaxBeats > 1) ? $clog2(MaxBeats) : 1;
@@ -131,7 +136,7 @@ module ailayernorm #(
   localparam int PlaceW   = $clog2($clog2(MAX_LEN + 1) + 1);  // of Lz + 1
   localparam int StepW    = 12;
   localparam int DevW     = 15;  // of a step less mu, and of mu
-  localparam int RsqrtW   = 10;
+  localparam int RsqrtW   = A_BITS;
   localparam int ShW      = 5;
   localparam int ErrW     = USER_W - 5;  // {imprecise where there is one, err_keep, err_len}
 
@@ -430,7 +435,7 @@ module ailayernorm #(
   logic [Moments:0]       p1_storing;  // ... a beat has a place in the row buffer
   logic [Moments-1:0]     p1_closing_q, p1_storing_q;
   logic signed [DevW-1:0] p1_row_mu;
-  logic [RsqrtW-1:0]      p1_row_rsqrt;  // 513 or more: the top bit is set
+  logic [RsqrtW-1:0]      p1_row_rsqrt;  // 513, 128 or more: the top bit is set
   logic [ShW-1:0]         p1_row_sh;
   logic [ErrW-1:0]        p1_row_err;
   logic [1:0]             p1_row_flags;  // without what is imprecise
@@ -456,6 +461,7 @@ module ailayernorm #(
     .CMP_RANGES(Ranges),
     .EPS       (EPS),
     .IMPRECISE (Flag),
+    .A_BITS    (A_BITS),
     .PROD      (RowProd)
   ) u_moments (
     .clk_i,
@@ -562,7 +568,7 @@ module ailayernorm #(
     .DEV_W    (DevW),
     .R_W      (RsqrtW),
     .SH_W     (ShW),
-    .LEFT     (7),
+    .LEFT     (17 - RsqrtW),
     .SHIFT_REG(0),
     .ERR_W    (ErrW)
   ) u_back (

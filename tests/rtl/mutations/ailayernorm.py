@@ -28,6 +28,7 @@ EXACT = {"EXACT_SQ": 1}
 EPSILON = {"EPS": 1}
 FLAGGED = {"IMPRECISE": 1}
 WIDE = {"IN_W": 32}
+FEWER = {"A_BITS": 8}
 
 # A bank that a pass switches to a row late; `{}` loads it at the end of a row.
 _LATE_BANK = (
@@ -58,6 +59,28 @@ MUTATIONS: dict[str, Mutation] = {
     ),
     "exact squares: counted in units of 16": Mutation(
         ((TOP, "(EXACT_SQ == 1) ? 3 : CMP_RANGES", "CMP_RANGES"),), "smoke", "", EXACT
+    ),
+    # --------------------------------------------------------------- gamma / sigma of 8 bits
+    "8 bits: RSQRT not rounded": Mutation(
+        (
+            (
+                MOMENTS,
+                "ailayernorm_tables_pkg::rsqrt8(index_q)",
+                "{ailayernorm_tables_pkg::rsqrt(index_q)} >> 2",
+            ),
+        ),
+        "smoke",
+        VALUE,
+        FEWER,
+    ),
+    "8 bits: shift as with 10": Mutation(
+        ((TOP, ".LEFT     (17 - RsqrtW)", ".LEFT     (7)"),), "smoke", VALUE, FEWER
+    ),
+    "8 bits: an entry of RSQRT": Mutation(
+        ((TABLES, "default: rsqrt8 = 8'd128;", "default: rsqrt8 = 8'd129;"),),
+        "shapes",
+        VALUE,
+        FEWER,
     ),
     # ------------------------------------------------------------------------- epsilon
     "epsilon left out": Mutation(

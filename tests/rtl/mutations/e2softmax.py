@@ -16,6 +16,7 @@ TOP = "e2softmax/e2softmax.sv"
 LOG2EXP = "e2softmax/e2softmax_log2exp.sv"
 WIDE_MAX = "e2softmax/e2softmax_wide_max.sv"
 ANY_SCALE = "e2softmax/e2softmax_log2exp_scaled.sv"
+OCTAVES = "e2softmax/e2softmax_octaves.sv"
 SUM = "e2softmax/e2softmax_reduction.sv"
 DIV = "e2softmax/e2softmax_log_div.sv"
 LEADING = "common/sn_leading_one.sv"
@@ -25,6 +26,10 @@ HALVES = {"EXP_FRAC": 1}
 SCALED = {"SCALE": 1}
 STATE = {"EXP_FRAC": 1, "BLOCKS": 1, "FORMATS": 1}
 WIDE = {"IN_W": 32, "SCALE": 1}
+LOGS = {"LOG_FIRST": 1}
+HALF_LOGS = {"LOG_FIRST": 1, "EXP_FRAC": 1}
+ONE_LOG = {"LOG_FIRST": 1, "FRAC": 2}
+ONE = {"FRAC": 3}
 
 # What the guard lets into lanes that are not active.
 _UNMASKED = (GUARD, "{LANE_W{active[i] && accept}}", "{LANE_W{accept}}")
@@ -73,6 +78,85 @@ def _late(output, value, also=""):
 
 
 MUTATIONS: dict[str, Mutation] = {
+    # ------------------------------------------------------------------ octaves first, a fixed F
+    "octaves: 16 x without its sign": Mutation(
+        ((OCTAVES, "13'($signed({x, 4'b0}))", "13'({x, 4'b0})"),), "smoke", VALUE, LOGS
+    ),
+    "octaves: not rounded": Mutation(
+        ((OCTAVES, "raw[KEY_W:1] + KEY_W'(raw[0])", "raw[KEY_W:1]"),), "smoke", VALUE, LOGS
+    ),
+    "octaves: a bit too few of half octaves": Mutation(
+        ((OCTAVES, "(product >>> (3 - EXP_FRAC))", "(product >>> 3)"),), "smoke", "", HALF_LOGS
+    ),
+    "octaves: F of the beat before": Mutation(
+        ((TOP, "      .frac_i (p1_in_ctl.scale),", "      .frac_i (p1_key_ctl.scale),"),),
+        "smoke",
+        "",
+        LOGS,
+    ),
+    "octaves: first beat of the maximum a clock early": Mutation(
+        ((TOP, "      .first_i(p1_key_ctl.first),", "      .first_i(p1_in_ctl.first),"),),
+        "smoke",
+        "",
+        LOGS,
+    ),
+    "octaves: a code not saturated": Mutation(
+        (
+            (
+                TOP,
+                "assign code[i] = CodeW'(diff) | {CodeW{diff[KeyW-1:CodeW] != '0}};",
+                "assign code[i] = CodeW'(diff);",
+            ),
+        ),
+        "smoke",
+        "",
+        LOGS,
+    ),
+    "octaves: a rise not saturated": Mutation(
+        (
+            (
+                TOP,
+                "assign rise         = CodeW'(diff) | {CodeW{diff[KeyW-1:CodeW] != '0}};",
+                "assign rise         = CodeW'(diff);",
+            ),
+        ),
+        "shapes",
+        "",
+        LOGS,
+    ),
+    "octaves: a correction not saturated": Mutation(
+        (
+            (
+                DIV,
+                "assign code   = CODE_W'(fall_q) | {CODE_W{fall_q[KEY_W-1:CODE_W] != '0}};",
+                "assign code   = CODE_W'(fall_q);",
+            ),
+        ),
+        "shapes",
+        "",
+        LOGS,
+    ),
+    "octaves: F from its pin where it is fixed": Mutation(
+        ((TOP, "(FRAC < 0) ? p1_in_cfg[ScaleW-1:0] : ScaleW'(FRAC)", "p1_in_cfg[ScaleW-1:0]"),),
+        "smoke",
+        "",
+        ONE_LOG,
+    ),
+    "fixed F: another one for the codes": Mutation(
+        ((TOP, "(FRAC < 0) ? p1_max_ctl.scale[2:0] : 3'(FRAC)", "3'(FRAC ^ 1)"),), "smoke", "", ONE
+    ),
+    "fixed F: from its pin for the codes": Mutation(
+        (
+            (TOP, "(FRAC < 0) ? p1_in_cfg[ScaleW-1:0] : ScaleW'(FRAC)", "p1_in_cfg[ScaleW-1:0]"),
+            (TOP, "(FRAC < 0) ? p1_max_ctl.scale[2:0] : 3'(FRAC)", "p1_max_ctl.scale[2:0]"),
+        ),
+        "smoke",
+        "",
+        ONE,
+    ),
+    "fixed F: another one for the correction": Mutation(
+        ((DIV, "(FRAC < 0) ? scale_q[2:0] : 3'(FRAC)", "3'(FRAC ^ 1)"),), "smoke", "", ONE
+    ),
     # ------------------------------------------------------------------------- arithmetic
     "divider constants swapped": Mutation(
         ((DIV, "::div_c1(bin);", "::div_c1(!bin);"),), "shapes", VALUE
