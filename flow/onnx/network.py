@@ -32,7 +32,7 @@ def load(path: Path) -> ModelProto:
     try:
         model = onnx.load(path)
     except FileNotFoundError as error:
-        raise UserError(f"there is no file {error.filename or path}") from None
+        raise UserError(f"no such file: {error.filename or path}") from None
     except Exception as error:  # protobuf's own, or of external data
         raise UserError(f"cannot read {path} as an ONNX model: {error}") from None
     if not model.graph.node:

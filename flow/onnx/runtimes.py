@@ -100,7 +100,7 @@ def _interpreter(shape: tuple[int, ...], scale: float, zero: int):
     """LiteRT's interpreter of a model of one int8 SOFTMAX; its output is 1/256, from -128."""
     import ai_edge_litert.schema_py_generated as schema
     import flatbuffers
-    from ai_edge_litert.interpreter import Interpreter
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
     def tensor(name: str, its_scale: float, its_zero: int):
         made = schema.TensorT()
@@ -124,6 +124,10 @@ def _interpreter(shape: tuple[int, ...], scale: float, zero: int):
     model.buffers = [schema.BufferT()]
     builder = flatbuffers.Builder(1024)
     builder.Finish(model.Pack(builder), b"TFL3")
-    interpreter = Interpreter(model_content=bytes(builder.Output()), num_threads=1)
+    own = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES  # its kernels, not XNNPACK's
+    content = bytes(builder.Output())
+    interpreter = Interpreter(
+        model_content=content, num_threads=1, experimental_op_resolver_type=own
+    )
     interpreter.allocate_tensors()
     return interpreter

@@ -718,7 +718,7 @@ WRONG = {
     r"say which model": ["evaluate", "--data", "x.npz"],
     r"say which data: --data": ["evaluate", "two.onnx"],
     r"there is no --lanes; there are: --data": ["evaluate", "two.onnx", "--lanes", "8"],
-    r"there is no file other.onnx": ["evaluate", "other.onnx", "--data", "x.npz"],
+    r"no such file: other.onnx": ["evaluate", "other.onnx", "--data", "x.npz"],
     r"cannot read x.npz as an ONNX model": ["evaluate", "x.npz", "--data", "x.npz"],
     r"cannot read two.onnx as .npz": ["evaluate", "two.onnx", "--data", "two.onnx"],
     r"y.npz has no array x: the model takes x \['x0', 'x1', 'x2'\] float32; the file has y": [
