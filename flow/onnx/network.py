@@ -150,7 +150,8 @@ class Network:
         """Return what the runtime makes of a site's own nodes."""
         known = {k: v for k, v in zip(site.inputs, given, strict=True) if k}
         if site.name not in self._floats:
-            self._floats[site.name] = self._cut(site.outputs, set(known))
+            given_to_it = {name for name in known if name not in self.graph.constant}
+            self._floats[site.name] = self._cut(site.outputs, given_to_it)
         made = self._run(self._floats[site.name], known)
         return [made[name] for name in site.outputs]
 

@@ -256,6 +256,23 @@ def _skip_norm(graph: Graph, node: NodeProto) -> Split:
     return split
 
 
+def _embed_norm(graph: Graph, node: NodeProto) -> Split:
+    epsilon = attributes(node).get("epsilon", 1e-12)
+
+    def split(given: Given) -> Part:
+        ids, segments, words, places, kinds = given[:5]
+        where, mask = at(given, 8), at(given, 7)
+        total = words[ids] + places[np.arange(ids.shape[1]) if where is None else where]
+        if segments is not None:
+            total = total + kinds[segments]
+        ones = np.zeros(len(ids)) if mask is None else (mask == 1).sum(axis=1)
+        others = {1: ones.astype(np.int32), 2: total}
+        more = [x for place, x in others.items() if place < len(node.output) and node.output[place]]
+        return _norm_part(*(total, -1, given[5], given[6], epsilon, False), lambda y: [y, *more])
+
+    return split
+
+
 # --- norms that are written out -------------------------------------------------------------------
 
 
@@ -490,12 +507,14 @@ _KNOWN: Mapping[tuple[str, str], tuple[str, Callable]] = {
     ("", "RMSNormalization"): (NORM, _layer_norm),
     ("", "SimplifiedLayerNormalization"): (NORM, _layer_norm),
     (MICROSOFT, "SkipLayerNormalization"): (NORM, _skip_norm),
+    (MICROSOFT, "EmbedLayerNormalization"): (NORM, _embed_norm),
     (MICROSOFT, "SkipSimplifiedLayerNormalization"): (NORM, _skip_norm),
 }
 # Outputs that a site makes, by place; another one that is read leaves the node in float.
 _MADE = {
     "SkipLayerNormalization": (0, 3),
     "SkipSimplifiedLayerNormalization": (0, 3),
+    "EmbedLayerNormalization": (0, 1, 2),
     "Attention": (0, 1, 2),
     "MultiHeadAttention": (0, 1, 2),
 }
@@ -509,7 +528,6 @@ _WHY = {
     "LogSoftmax": "no unit computes the logarithm",
     "QLinearSoftmax": "it is an integer softmax of the runtime's own: export with QDQ nodes",
     "QAttention": "its products are integers inside the node: export with QDQ nodes",
-    "EmbedLayerNormalization": "a norm with the embeddings inside: optimise the model less",
     "GroupQueryAttention": "its caches and rotary embedding are inside the node",
 }
 

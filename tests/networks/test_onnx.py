@@ -316,6 +316,29 @@ def test_norms_are_the_model_to_the_bit(name):
     assert found.registers["settings"]["inv_mant"] > 0
 
 
+@pytest.mark.parametrize("more", [True, False])
+def test_a_norm_of_embeddings(more):
+    """What onnxruntime's optimiser makes of a BERT's first layer, with what else it puts out."""
+    ids, kinds = (RNG.integers(0, n, (3, 40)).astype(np.int32) for n in (50, 2))
+    mask = (np.arange(40) < [[40], [7], [33]]).astype(np.int32)
+    tables = {"words": value((50, 24)), "places": value((40, 24)), "kinds": value((2, 24))}
+    inputs = ["ids", "segments" * more, "words", "places", "kinds" * more, "gamma", "beta",
+              "mask" * more]  # fmt: skip
+    outputs = ["y", "count", "sum"] if more else ["y", "count"]
+    made = helper.make_node("EmbedLayerNormalization", inputs, outputs, domain=MS)
+    feed = {"ids": ids, **({"segments": kinds, "mask": mask} if more else {})}
+    model = graph([made], feed, outputs, {**NORMS, **tables})
+    result = evaluated(model, feed)
+    assert not result.left
+    total = tables["words"][ids] + tables["places"]
+    total = total + tables["kinds"][kinds] if more else total
+    got = result.run(feed)
+    assert np.array_equal(got["y"], by_norm_model(total, only(result).registers))
+    assert got["count"].tolist() == ([40, 7, 33] if more else [0, 0, 0])
+    if more:
+        assert np.array_equal(got["sum"], total)
+
+
 def written(mean, root, last, x="x", first=()):
     """Nodes of a norm as exporters write it: mean of squares, root, quotient."""
     return [
