@@ -343,7 +343,7 @@ def evaluate(
             say(f"int8 softmaxes of runtimes, {site.name}")
             pair = {"unit": fitted[site.name], "exact 8 bit": exact[site.name]}
             results[site.name].runtimes = _of_runtimes(*samples.logits[site.name], pair)
-    texts = list(dict.fromkeys(str(one.message) for one in caught))
+    texts = list(dict.fromkeys(str(one.message) for one in caught)) + _level(samples, kept)
     reasons = sorted(network.by_reference | run.network.by_reference)
     again = _Placed(fitted, {}, run.dtypes, {})
     return Result(
@@ -421,6 +421,21 @@ def _fit_site(network: Network, site: Site, choice: Choice, samples: Samples) ->
         scale = network.scale(site)
         return Fitted(choice, fit.fit_scaled_softmax(choice, site.name, samples, scale))
     return Fitted(choice, fit.fit_unit_softmax(choice, site.name, samples))
+
+
+def _level(samples: Samples, sites: Sequence[Site]) -> list[str]:
+    """Warnings of softmaxes whose rows are level in the float network itself."""
+    texts = []
+    for site in sites:
+        if site.kind == SOFTMAX:
+            logits, mask = samples.logits[site.name]
+            low, high = (np.where(mask, logits, end) for end in (np.inf, -np.inf))
+            if (low.min(axis=-1) == high.max(axis=-1)).all() and (mask.sum(axis=-1) > 1).any():
+                texts.append(
+                    f"{site.name}: all logits of each row are equal in the model itself, so that "
+                    "nothing is lost here; a QuantizeLinear in front may have the scale of a mask"
+                )
+    return texts
 
 
 def _fit_exact(

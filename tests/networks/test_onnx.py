@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import runpy
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -474,6 +475,24 @@ def test_qdq_graphs_are_float_between_the_codes():
     )
 
 
+def test_a_scale_that_a_mask_has_made_is_told_of():
+    """Planted: what quantisers make of a mask of the least number: all logits are one code."""
+    mask = np.where(np.arange(20) < 15, 0, np.finfo(np.float32).min).astype(np.float32)
+    nodes = [
+        n("Add", "x mask", "a"),
+        n("QuantizeLinear", "a wide z", "q"),
+        n("DequantizeLinear", "q wide z", "d"),
+        node("Softmax", "d", "y"),
+    ]
+    x = value((6, 8, 20))
+    for wide, told in ((np.finfo(np.float32).max / 255, True), (0.05, False)):
+        wide = np.array(wide, np.float32)
+        constants = {"mask": mask, "wide": wide, "z": np.array(255 if told else 128, np.uint8)}
+        result = evaluated(graph(nodes, {"x": x}, constants=constants), {"x": x})
+        level = [one for one in result.warnings if "all logits of each row are equal" in one]
+        assert bool(level) == told
+
+
 def test_a_norm_of_quantised_weights():
     weights = RNG.integers(60, 127, 20).astype(np.int8)
     nodes = [
@@ -699,6 +718,44 @@ def test_integer_softmaxes_of_the_runtimes():
     even = runtimes.softmaxes(np.zeros((1, 4)), np.array([[True, True, False, True]]))
     for values in even.values():
         assert np.allclose(values, [[1 / 3, 1 / 3, 0, 1 / 3]], atol=1 / 256)
+
+
+CASES = ("Attention", "RMSNormalization", "Softmax")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("op", CASES)
+def test_what_is_taken_apart_gives_what_onnx_own_cases_do(op):
+    """The package's cases of operators, also written out as others, with their outputs."""
+    node_cases = pytest.importorskip("onnx.backend.test.case.node")
+    counted = 0
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")  # of all its other operators
+        cases = [one for one in node_cases.collect_testcases(op) if one.model is not None]
+    for case in cases:
+        found, _ = onnx_sites.find(case.model)
+        if not found:
+            continue
+        pieces = network.Network(case.model, found)
+        inputs, outputs = case.data_sets[0]
+        feed = {one.name: x for one, x in zip(pieces.inputs, inputs, strict=True)}
+        got = pieces.run(feed, in_float).values()
+        for mine, want in zip(got, outputs, strict=True):
+            near = 1e-2 if want.dtype.itemsize == 2 else 1e-4
+            assert mine.shape == want.shape, case.name
+            assert np.allclose(mine, want, near, near, equal_nan=True), case.name
+        counted += 1
+    assert counted >= {"Attention": 160, "RMSNormalization": 19, "Softmax": 7}[op]
+
+
+def in_float(site, given):
+    """What a site gives with the float function in its place."""
+    part = site.split(given)
+    if part.norm is not None:
+        rows = part.norm(part.rows)
+    else:
+        rows = reference.softmax(part.rows, ~np.isneginf(part.rows))
+    return part.finish(rows.astype(part.rows.dtype))
 
 
 # --- the command ----------------------------------------------------------------------------------
