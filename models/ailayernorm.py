@@ -16,7 +16,17 @@ from functools import lru_cache
 import numpy as np
 
 from . import checks
-from .arith import FEATURE, FRACS, IN_WIDTHS, INT8, LANES, MAX_LEN_LIMIT, rescale, rnd
+from .arith import (
+    FEATURE,
+    FRACS,
+    IN_WIDTHS,
+    INT8,
+    LANES,
+    MAX_LEN_LIMIT,
+    PortRegisters,
+    rescale,
+    rnd,
+)
 from .channels import Channels, check_channels
 
 MANTISSA = (1 << 14, 1 << 15)  # of 1/n
@@ -170,7 +180,7 @@ class _Statistics:
 
 
 @dataclass(frozen=True)
-class AILayerNorm:
+class AILayerNorm(PortRegisters):
     """The unit for one set of elaboration parameters, which are named as in the RTL.
 
     LANES: elements a beat, 1 to 64, a power of two. No influence on results.
@@ -194,6 +204,7 @@ class AILayerNorm:
     A_BITS: int = field(default=10, metadata=FEATURE)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         checks.check_parameter("LANES", self.LANES, LANES)
         checks.check_parameter("MAX_LEN", self.MAX_LEN, range(self.LANES, MAX_LEN_LIMIT + 1))
         checks.check_parameter("CMP_RANGES", self.CMP_RANGES, (2, 3))

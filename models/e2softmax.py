@@ -22,6 +22,7 @@ from .arith import (
     IN_WIDTHS,
     LANES,
     MAX_LEN_LIMIT,
+    PortRegisters,
     empty,
     look_up,
     rnd,
@@ -183,7 +184,7 @@ class E2SoftmaxTrace(SoftmaxResult):
 
 
 @dataclass(frozen=True)
-class E2Softmax:
+class E2Softmax(PortRegisters):
     """The unit for one set of elaboration parameters, which are named as in the RTL.
 
     LANES: elements a beat, 1 to 64, a power of two. They share one maximum, so it changes results.
@@ -212,6 +213,7 @@ class E2Softmax:
     FRAC: int = field(default=-1, metadata=FEATURE)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         checks.check_parameter("LANES", self.LANES, LANES)
         checks.check_parameter("MAX_LEN", self.MAX_LEN, range(self.LANES, MAX_LEN_LIMIT + 1))
         checks.check_parameter("DIV_BITS", self.DIV_BITS, range(1, 5))

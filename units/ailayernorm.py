@@ -34,6 +34,7 @@ from .edges import picked, ties
 from .softmax import tree_stages
 from .unit import (
     BANKS,
+    IN_REG,
     ChannelField,
     Edge,
     Outputs,
@@ -126,7 +127,8 @@ class AILayerNormUnit(Unit):
     def row_errors(self, parameters: Parameters) -> dict[str, int]:
         if "IMPRECISE" not in self.features:  # a baseline
             return {}
-        return {"imprecise": 7 + tree_stages(parameters["LANES"]) + wider(parameters)}
+        clocks = 7 + tree_stages(parameters["LANES"]) + wider(parameters)
+        return {"imprecise": clocks - self.without(parameters, IN_REG)}
 
     def adopted(self, file: Vectors, parameters: Parameters) -> Vectors:
         """PTF bytes, for a build of wide inputs: wide ones that make the same bytes."""
@@ -242,15 +244,18 @@ class AILayerNormUnit(Unit):
         }
 
     def latency(self, parameters: Parameters) -> tuple[int, ...]:
-        return (14 + tree_stages(parameters["LANES"]) + wider(parameters),)
+        clocks = 14 + tree_stages(parameters["LANES"]) + wider(parameters)
+        return (clocks - self.without(parameters),)
 
     def err_len_delay(self, parameters: Parameters) -> int:
-        return 4 + tree_stages(parameters["LANES"]) + wide(parameters)
+        clocks = 4 + tree_stages(parameters["LANES"]) + wide(parameters)
+        return clocks - self.without(parameters, IN_REG)
 
     def storage(self, parameters: Parameters) -> dict[str, tuple[int, int]]:
         lanes = parameters["LANES"]
         beats = -(-parameters["MAX_LEN"] // lanes)
         words = beats + 10 + tree_stages(lanes) + wider(parameters)
+        words -= self.without(parameters, IN_REG)
         flags = 2 + int(bool(parameters.get("IMPRECISE", 0)))
         return {
             "beats": (words, 1 + 1),  # bank, last
@@ -753,9 +758,9 @@ AILAYERNORM = AILayerNormUnit(
         {"LANES": 2, "MAX_LEN": 32, "IN_W": 16, "EPS": 1, "A_BITS": 8},
         # Squares as they are; nothing is imprecise with them.
         {"LANES": 4, "MAX_LEN": 64, "EXACT_SQ": 1, "IMPRECISE": 1},
-        # An epsilon, a flag for what 4-bit squares cannot do.
-        {"LANES": 4, "MAX_LEN": 64, "EPS": 1, "IMPRECISE": 1},
-        {"LANES": 8, "MAX_LEN": 64, "CMP_RANGES": 3, "IN_W": 32, "IMPRECISE": 1},
+        # An epsilon, a flag for what 4-bit squares cannot do; no registers at the ports.
+        {"LANES": 4, "MAX_LEN": 64, "EPS": 1, "IMPRECISE": 1, "IN_REG": 0, "OUT_REG": 0},
+        {"LANES": 8, "MAX_LEN": 64, "CMP_RANGES": 3, "IN_W": 32, "IMPRECISE": 1, "IN_REG": 0},
         # A tree with two registers.
         {"LANES": 64, "MAX_LEN": 4096},
     ),
@@ -779,6 +784,8 @@ AILAYERNORM = AILayerNormUnit(
         {"IMPRECISE": 2},
         {"EXACT_SQ": 2},
         {"A_BITS": 9},
+        {"IN_REG": 2},
+        {"OUT_REG": 2},
     ),
     channels=(
         ChannelField("alpha", np.dtype(np.uint8), range(MAX_ALPHA + 1)),

@@ -42,7 +42,18 @@ from .softmax import (
     spread,
     tree_stages,
 )
-from .unit import Edge, Outputs, Parameters, Rom, Rows, Setting, TableSize, UserField, Variant
+from .unit import (
+    IN_REG,
+    Edge,
+    Outputs,
+    Parameters,
+    Rom,
+    Rows,
+    Setting,
+    TableSize,
+    UserField,
+    Variant,
+)
 
 _UPDATES = (0, 1, 2, 3, 8)
 
@@ -278,12 +289,12 @@ class E2SoftmaxUnit(SoftmaxUnit):
 
     def latency(self, parameters: Parameters) -> tuple[int, ...]:
         extra = wide(parameters) + log_first(parameters)
-        return (9 + tree_stages(parameters["LANES"]) + extra,)
+        return (9 + tree_stages(parameters["LANES"]) + extra - self.without(parameters),)
 
     def storage(self, parameters: Parameters) -> dict[str, tuple[int, int]]:
         lanes, max_len = parameters["LANES"], parameters["MAX_LEN"]
         words = -(-max_len // lanes) + 7 + tree_stages(lanes) + wide(parameters)
-        words += log_first(parameters)
+        words += log_first(parameters) - self.without(parameters, IN_REG)
         bits, scale = in_w(parameters), 13 if scaled(parameters) else 3
         if log_first(parameters):
             bits = 9 + parameters["EXP_FRAC"]
@@ -757,9 +768,9 @@ E2SOFTMAX = E2SoftmaxUnit(
         {"LANES": 2, "MAX_LEN": 8, "DIV_BITS": 2, "EXP_FRAC": 1, "FORMATS": 1},
         # Octaves first, of one F; and half octaves of any.
         {"LANES": 4, "MAX_LEN": 40, "LOG_FIRST": 1, "FRAC": 2},
-        {"LANES": 2, "MAX_LEN": 24, "DIV_BITS": 2, "EXP_FRAC": 1, "LOG_FIRST": 1},
-        # One F.
-        {"LANES": 8, "MAX_LEN": 64, "FRAC": 3},
+        {"LANES": 2, "MAX_LEN": 24, "DIV_BITS": 2, "EXP_FRAC": 1, "LOG_FIRST": 1, "OUT_REG": 0},
+        # One F; no registers at the ports.
+        {"LANES": 8, "MAX_LEN": 62, "FRAC": 3, "IN_REG": 0, "OUT_REG": 0},
         # All that there is.
         {
             "LANES": 8,
@@ -814,5 +825,7 @@ E2SOFTMAX = E2SoftmaxUnit(
         {"LOG_FIRST": 1, "FORMATS": 1},
         {"FRAC": 8},
         {"FRAC": 0, "SCALE": 1},
+        {"IN_REG": 2},
+        {"OUT_REG": 2},
     ),
 )

@@ -22,6 +22,7 @@ from softnorm.models.vectors import Vectors
 
 from .coverage import Coverage
 
+IN_REG, OUT_REG = "IN_REG", "OUT_REG"  # registers at the ports: no feature of the arithmetic
 BANKS = 2  # of a unit's channel table
 ANY_LENGTH = 1 << 48  # more elements than any row has
 
@@ -328,6 +329,15 @@ class Unit(ABC):
     def defaults(self) -> dict[str, Any]:
         """Names and defaults of the parameters that every build is named by, in the RTL's order."""
         return self._parameters(feature=False)
+
+    @staticmethod
+    def without(parameters: Parameters, *names: str) -> int:
+        """How many of some registers at the ports a build leaves out: clocks of latency less."""
+        return sum(parameters.get(name, 1) == 0 for name in names or (IN_REG, OUT_REG))
+
+    def bare_output(self, parameters: Parameters) -> bool:
+        """Whether the payload of m_axis is anything where there is no beat, in reset too."""
+        return bool(self.without(parameters, OUT_REG))
 
     @property
     def features(self) -> dict[str, Any]:

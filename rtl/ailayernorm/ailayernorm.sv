@@ -55,6 +55,8 @@ module ailayernorm #(
   parameter  int IMPRECISE  = 0,     // 1: a flag for rows whose mean is too large for DynamicCompress
   parameter  int EXACT_SQ   = 0,     // 1: exact squares, in the place of DynamicCompress
   parameter  int A_BITS     = 10,    // 10, 8: bits of gamma / sigma
+  parameter  int IN_REG   = 1,     // 0: no register behind the s_axis pins, and a clock less
+  parameter  int OUT_REG  = 1,     // 0: none in front of the m_axis pins, and a clock less
   localparam int ADDR_W     = (MAX_LEN > 1) ? $clog2(MAX_LEN) : 1,
   localparam int LEN_W      = $clog2(MAX_LEN + 1),
   localparam int EXP_W      = (MAX_LEN > 1) ? $clog2($clog2(MAX_LEN + 1)) : 1,
@@ -125,6 +127,12 @@ module ailayernorm #(
   if (A_BITS != 8 && A_BITS != 10) begin : gen_check_a_bits
     ailayernorm_error_A_BITS_must_be_8_or_10 u_stop ();
   end
+  if (IN_REG < 0 || IN_REG > 1) begin : gen_check_in_reg
+    ailayernorm_error_IN_REG_must_be_0_or_1 u_stop ();
+  end
+  if (OUT_REG < 0 || OUT_REG > 1) begin : gen_check_out_reg
+    ailayernorm_error_OUT_REG_must_be_0_or_1 u_stop ();
+  end
 
   localparam int MaxBeats = (MAX_LEN + LANES - 1) / LANES;
   localparam int IndexW   = (MaxBeats > 1) ? $clog2(MaxBeats) : 1;
@@ -148,7 +156,7 @@ module ailayernorm #(
   localparam int RowProd    = (IN_W > 16) ? 2 : 1;  // of the products of a row's sums
   localparam int Moments    = 4 + RowProd;
   localparam int StRow      = StSum + Moments;  // the row is closed from here
-  localparam int Turnaround = StRow + 2;  // + accept, + the row buffer's count of closed beats
+  localparam int Turnaround = StRow + 1 + IN_REG;  // + accept, + the row buffer's count of closed beats
 
   // ---------------------------------------------------------------------------------- stage 0: guard
   localparam int ZpW   = 8;
@@ -198,7 +206,8 @@ module ailayernorm #(
     .LANES  (LANES),
     .MAX_LEN(MAX_LEN),
     .LANE_W (IN_W),
-    .CFG_W  (CfgW)
+    .CFG_W  (CfgW),
+    .REG    (IN_REG)
   ) u_guard (
     .clk_i,
     .rst_ni,
@@ -418,14 +427,17 @@ module ailayernorm #(
 
   // Both causes of err_len_o come from one beat at a time. The guard's is held up until the sums of
   // that beat are there, so that no two rows meet in one clock.
+  localparam int StErr = StSum - 1 + IN_REG;  // the guard's has a register of its own
+  logic [StSum:0]   p1_err_len;
   logic [StSum-1:0] p1_err_len_q;
+  assign p1_err_len = {p1_err_len_q, guard_err_len};
   always_ff @(posedge clk_i or negedge rst_ni) begin
     if (!rst_ni) begin
       p1_err_len_q <= '0;
       err_len_o    <= 1'b0;
     end else begin
-      p1_err_len_q <= StSum'({p1_err_len_q, guard_err_len});
-      err_len_o    <= p1_err_len_q[StSum-1] ||
+      p1_err_len_q <= p1_err_len[StSum-1:0];
+      err_len_o    <= p1_err_len[StErr] ||
                       (p1_valid[StSum] && p1_sum_ctl.close && !p1_sum_ctl.err_len && p1_wrong_len);
     end
   end
@@ -570,7 +582,8 @@ module ailayernorm #(
     .SH_W     (ShW),
     .LEFT     (17 - RsqrtW),
     .SHIFT_REG(0),
-    .ERR_W    (ErrW)
+    .ERR_W    (ErrW),
+    .OUT_REG  (OUT_REG)
   ) u_back (
     .clk_i,
     .rst_ni,
@@ -600,5 +613,5 @@ module ailayernorm #(
   );
 
   logic unused;
-  assign unused = ^{p1_s1_ctl, p1_sum_ctl.first, p1_row_rsqrt[RsqrtW-1]};
+  assign unused = ^{p1_s1_ctl, p1_err_len[StSum], p1_sum_ctl.first, p1_row_rsqrt[RsqrtW-1]};
 endmodule

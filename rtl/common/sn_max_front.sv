@@ -22,7 +22,8 @@ module sn_max_front #(
   parameter int IN_W    = 8,    // bits of an element
   parameter int START   = 0,    // 1: a row's maximum starts from start_i (sn_row_max)
   parameter int CFG_W   = 1,
-  parameter int STAGES  = 1     // of pass 1, behind stage 0
+  parameter int STAGES  = 1,    // of pass 1, behind stage 0
+  parameter int IN_REG  = 1     // 0: stage 0 is the pins
 ) (
   input  logic                  clk_i,
   input  logic                  rst_ni,
@@ -69,7 +70,8 @@ module sn_max_front #(
     .LANES  (LANES),
     .MAX_LEN(MAX_LEN),
     .LANE_W (IN_W),
-    .CFG_W  (CFG_W)
+    .CFG_W  (CFG_W),
+    .REG    (IN_REG)
   ) u_guard (
     .clk_i,
     .rst_ni,

@@ -54,6 +54,8 @@ module e2softmax #(
   parameter  int FORMATS  = 0,     // 1: outputs that are not normalised, and of 7 bits
   parameter  int LOG_FIRST = 0,    // 1: octaves first, then their maximum; only with int8 and none of the above
   parameter  int FRAC     = -1,    // 0 .. 7: F, fixed here; -1: cfg_frac_i
+  parameter  int IN_REG   = 1,     // 0: no register behind the s_axis pins, and a clock less
+  parameter  int OUT_REG  = 1,     // 0: none in front of the m_axis pins, and a clock less
   localparam int USER_W   = (BLOCKS == 0) ? 7 : 39 + IN_W,
   localparam int FMT_W    = (FORMATS == 0) ? 1 : 2
 ) (
@@ -125,6 +127,12 @@ module e2softmax #(
   if (FRAC >= 0 && SCALE != 0) begin : gen_check_one_scale
     e2softmax_error_FRAC_must_be_minus_1_with_SCALE_1 u_stop ();
   end
+  if (IN_REG < 0 || IN_REG > 1) begin : gen_check_in_reg
+    e2softmax_error_IN_REG_must_be_0_or_1 u_stop ();
+  end
+  if (OUT_REG < 0 || OUT_REG > 1) begin : gen_check_out_reg
+    e2softmax_error_OUT_REG_must_be_0_or_1 u_stop ();
+  end
 
   localparam int MaxBeats = (MAX_LEN + LANES - 1) / LANES;
   localparam int CodeW    = 4 + EXP_FRAC;
@@ -156,7 +164,7 @@ module e2softmax #(
   localparam int StCode   = StMax + Extra + 1;     // codes: written to the row buffer from here
   localparam int StBeat   = StCode + Tree;         // where the beat's sum joins Sum
   localparam int StSum    = StBeat + 1;            // Sum: the row is closed from here
-  localparam int Turnaround = StSum + 2;   // + accept, + the row buffer's count of closed beats
+  localparam int Turnaround = StSum + 1 + IN_REG;  // + accept, + the row buffer's count of closed beats
   localparam int StDiv    = 2 + 2 * Wide;          // pass 2: the divider's steps
 
   // The top two codes of the buffer are no codes: an element that is masked and one that is not
@@ -200,7 +208,8 @@ module e2softmax #(
     .IN_W   (IN_W),
     .START  (Blocks),
     .CFG_W  (CarryW + CfgW),
-    .STAGES (StSum)
+    .STAGES (StSum),
+    .IN_REG (IN_REG)
   ) u_front (
     .clk_i,
     .rst_ni,
@@ -661,7 +670,8 @@ module e2softmax #(
   sn_row_output #(
     .LANES (LANES),
     .OUT_W (8),
-    .USER_W(USER_W)
+    .USER_W(USER_W),
+    .REG   (OUT_REG)
   ) u_output (
     .clk_i,
     .rst_ni,

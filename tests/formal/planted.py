@@ -119,7 +119,7 @@ PLANTED = {
         slow=True,
     ),
     "guard: err_len once a beat": Planted(
-        ((GUARD, "new_len_err && (first || !row_err_len_o);", "new_len_err;"),),
+        ((GUARD, "new_len_err && (first || !err_len_q);", "new_len_err;"),),
         *("common", "row guard", "a_err_len"),
     ),
     "guard: a runaway row wraps": Planted(
@@ -128,7 +128,7 @@ PLANTED = {
         slow=True,
     ),
     "guard: settings of the last beat": Planted(
-        ((GUARD, "if (first) cfg_o <= cfg_i;", "cfg_o <= cfg_i;"),),
+        ((GUARD, "if (first) cfg_q <= cfg_i;", "cfg_q <= cfg_i;"),),
         *("common", "row guard", "a_settings"),
         slow=True,
     ),

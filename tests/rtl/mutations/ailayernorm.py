@@ -41,6 +41,13 @@ _LATE_BANK = (
 _MASKED_DATA = (GUARD, "{LANE_W{active[i] && accept}}", "{LANE_W{accept}}")
 
 MUTATIONS: dict[str, Mutation] = {
+    # ------------------------------------------------------------------- registers at the ports
+    "no input register: err_len_o of a long row a clock late": Mutation(
+        ((TOP, "StErr = StSum - 1 + IN_REG;", "StErr = StSum;"),),
+        "errors",
+        "err_len_o",
+        {"IN_REG": 0, "MAX_LEN": 30},
+    ),
     # ----------------------------------------------------------------------- exact squares
     "exact squares: the sign's part left out": Mutation(
         ((SQUARE, "- {low[6:0] & {7{a_i[8]}}, 9'b0}", ""),), "shapes", VALUE, EXACT
@@ -713,7 +720,7 @@ MUTATIONS: dict[str, Mutation] = {
         (
             (
                 TOP,
-                "err_len_o    <= p1_err_len_q[StSum-1] ||",
+                "err_len_o    <= p1_err_len[StErr] ||",
                 "err_len_o    <= guard_err_len ||",
             ),
         ),
@@ -727,7 +734,7 @@ MUTATIONS: dict[str, Mutation] = {
     ),
     # ----------------------------------------------------------------------- flow control
     "a slot too few": Mutation(
-        ((TOP, "Turnaround = StRow + 2;", "Turnaround = StRow + 1;"),),
+        ((TOP, "Turnaround = StRow + 1 + IN_REG;", "Turnaround = StRow + IN_REG;"),),
         "timing",
         "s_axis_tready fell with no stall outside",
     ),

@@ -78,6 +78,49 @@ def _late(output, value, also=""):
 
 
 MUTATIONS: dict[str, Mutation] = {
+    # ------------------------------------------------------------------- registers at the ports
+    "no input register: settings of the row before": Mutation(
+        ((GUARD, "assign cfg_o          = first ? cfg_i : cfg_q;", "assign cfg_o = cfg_q;"),),
+        "settings",
+        "",
+        {"IN_REG": 0},
+    ),
+    "no input register: a beat that waits goes in": Mutation(
+        ((GUARD, "assign valid_o        = accept;", "assign valid_o = s_axis_tvalid;"),),
+        "smoke",
+        "",
+        {"IN_REG": 0},
+    ),
+    "no input register: a wrong tkeep a beat late": Mutation(
+        ((GUARD, "assign row_err_keep_o = row_err_keep;", "assign row_err_keep_o = err_keep_q;"),),
+        "errors",
+        TUSER,
+        {"IN_REG": 0},
+    ),
+    "no input register: a length a beat late": Mutation(
+        ((GUARD, "assign row_err_len_o  = new_len_err;", "assign row_err_len_o = err_len_q;"),),
+        "errors",
+        TUSER,
+        {"IN_REG": 0},
+    ),
+    "no output register: tvalid waits for tready": Mutation(
+        (
+            (
+                OUTPUT,
+                "assign m_axis_tvalid = valid_i;",
+                "assign m_axis_tvalid = valid_i && m_axis_tready;",
+            ),
+        ),
+        "timing",
+        "",
+        {"OUT_REG": 0},
+    ),
+    "no output register: payload goes on while it waits": Mutation(
+        ((DIV, "      base_q  <= base;", "      base_q  <= base;\n    end\n    begin"),),
+        "stalls",
+        "",
+        {"OUT_REG": 0},
+    ),
     # ------------------------------------------------------------------ octaves first, a fixed F
     "octaves: 16 x without its sign": Mutation(
         ((OCTAVES, "13'($signed({x, 4'b0}))", "13'({x, 4'b0})"),), "smoke", VALUE, LOGS
@@ -171,8 +214,8 @@ MUTATIONS: dict[str, Mutation] = {
         (
             (
                 TOP,
-                "max_lane[i][7:0]),\n        .frac_i(p1_max_ctl.scale)",
-                "max_lane[i][7:0]),\n        .frac_i(p1_in_ctl.scale)",
+                "(FRAC < 0) ? p1_max_ctl.scale[2:0]",
+                "(FRAC < 0) ? p1_in_ctl.scale[2:0]",
             ),
         ),
         "settings",
@@ -361,8 +404,8 @@ MUTATIONS: dict[str, Mutation] = {
         (
             (
                 TOP,
-                "max_lane[i][7:0]),\n        .frac_i(p1_max_ctl.scale)",
-                "max_lane[i][7:0]),\n        .frac_i(p1_max_ctl.scale ^ {2'b0, cfg_mult_i[0]})",
+                "(FRAC < 0) ? p1_max_ctl.scale[2:0]",
+                "(FRAC < 0) ? p1_max_ctl.scale[2:0] ^ {2'b0, cfg_mult_i[0]}",
             ),
         ),
         "shapes",
@@ -716,15 +759,15 @@ MUTATIONS: dict[str, Mutation] = {
     ),
     # ----------------------------------------------------------------- settings and errors
     "settings taken with the last beat": Mutation(
-        ((GUARD, "if (first) cfg_o <= cfg_i;", "cfg_o <= cfg_i;"),), "settings", ""
+        ((GUARD, "if (first) cfg_q <= cfg_i;", "cfg_q <= cfg_i;"),), "settings", ""
     ),
     "settings taken when tvalid rises": Mutation(
         (
             (GUARD, "  logic            in_row_q;", _SHOWN + "  logic            in_row_q;"),
             (
                 GUARD,
-                "if (first) cfg_o <= cfg_i;",
-                "if (first) cfg_o <= shown_q ? early_q : cfg_i;",
+                "if (first) cfg_q <= cfg_i;",
+                "if (first) cfg_q <= shown_q ? early_q : cfg_i;",
             ),
         ),
         "settings",
@@ -756,7 +799,7 @@ MUTATIONS: dict[str, Mutation] = {
         ((GUARD, "new_len_err = past_end ||", "new_len_err = 1'b0 ||"),), "errors", ""
     ),
     "err_len_o at every dropped beat": Mutation(
-        ((GUARD, "new_len_err && (first || !row_err_len_o)", "new_len_err"),),
+        ((GUARD, "new_len_err && (first || !err_len_q)", "new_len_err"),),
         "errors",
         "err_len_o was high for",
     ),
@@ -765,7 +808,7 @@ MUTATIONS: dict[str, Mutation] = {
         _late("err_keep_o", "accept && keep_bad"), "errors", "and must be 1: row"
     ),
     "err_len_o a clock late": Mutation(
-        _late("err_len_o", "accept && new_len_err && (first || !row_err_len_o)"),
+        _late("err_len_o", "accept && new_len_err && (first || !err_len_q)"),
         "errors",
         "and must be 1: row",
     ),
@@ -773,8 +816,8 @@ MUTATIONS: dict[str, Mutation] = {
         (
             (
                 GUARD,
-                "new_len_err && (first || !row_err_len_o);",
-                "s_axis_tlast && (new_len_err || (!first && row_err_len_o));",
+                "new_len_err && (first || !err_len_q);",
+                "s_axis_tlast && (new_len_err || (!first && err_len_q));",
             ),
         ),
         "errors",
@@ -831,7 +874,7 @@ MUTATIONS: dict[str, Mutation] = {
         ((GUARD, "(run != '0 || !s_axis_tkeep[0])", "(run != '0)"),), "errors", ""
     ),
     "flag of the last row kept": Mutation(
-        ((GUARD, "keep_bad || (!first && row_err_keep_o)", "keep_bad || row_err_keep_o"),),
+        ((GUARD, "keep_bad || (!first && err_keep_q)", "keep_bad || err_keep_q"),),
         "errors",
         "",
     ),
@@ -842,7 +885,7 @@ MUTATIONS: dict[str, Mutation] = {
     ),
     # ------------------------------------------------------------------------------ reset
     "middle of a row not reset": Mutation(
-        ((GUARD, "      in_row_q   <= 1'b0;\n      valid_o ", "      valid_o "),), "reset", ""
+        ((GUARD, "      in_row_q   <= 1'b0;\n      err_len_o ", "      err_len_o "),), "reset", ""
     ),
     "start of the ring not reset": Mutation(
         ((BUFFER, "      start_q      <= 1'b1;\n    end else", "    end else"),), "reset", ""
@@ -854,8 +897,8 @@ MUTATIONS: dict[str, Mutation] = {
         (
             (
                 OUTPUT,
-                "always_ff @(posedge clk_i) begin\n    if (advance_o)",
-                "always_ff @(posedge clk_i) begin\n    if (advance_o && rst_ni)",
+                "always_ff @(posedge clk_i) begin\n      if (advance_o)",
+                "always_ff @(posedge clk_i) begin\n      if (advance_o && rst_ni)",
             ),
         ),
         "reset",
@@ -1036,7 +1079,7 @@ MUTATIONS: dict[str, Mutation] = {
     ),
     # ----------------------------------------------------------------------- errors
     "settings taken from dropped beats": Mutation(
-        ((GUARD, "if (first) cfg_o", "if (first || past_end) cfg_o"),), "errors", "expected"
+        ((GUARD, "if (first) cfg_q", "if (first || past_end) cfg_q"),), "errors", "expected"
     ),
     "empty beat past the end let pass": Mutation(
         (
@@ -1072,7 +1115,7 @@ MUTATIONS: dict[str, Mutation] = {
         "expected",
     ),
     "wrong tkeep of a dropped beat not flagged": Mutation(
-        ((GUARD, "row_err_keep_o <= keep_bad ||", "row_err_keep_o <= (keep_bad && !past_end) ||"),),
+        ((GUARD, "row_err_keep = keep_bad ||", "row_err_keep = (keep_bad && !past_end) ||"),),
         "errors",
         TUSER,
     ),
@@ -1082,7 +1125,7 @@ MUTATIONS: dict[str, Mutation] = {
         "err_keep_o was high for",
     ),
     "wrong tkeep forgotten by dropped beats": Mutation(
-        ((GUARD, "(!first && row_err_keep_o);", "(!first && row_err_keep_o && !past_end);"),),
+        ((GUARD, "(!first && err_keep_q);", "(!first && err_keep_q && !past_end);"),),
         "errors",
         TUSER,
     ),
@@ -1098,7 +1141,7 @@ MUTATIONS: dict[str, Mutation] = {
         "err_keep_o was high for",
     ),
     "err_len_o again with a wrong tkeep": Mutation(
-        ((GUARD, "(first || !row_err_len_o);", "(first || !row_err_len_o || keep_bad);"),),
+        ((GUARD, "(first || !err_len_q);", "(first || !err_len_q || keep_bad);"),),
         "errors",
         "err_len_o was high for",
     ),
