@@ -100,7 +100,10 @@ class NodeResult:
 
 @dataclass
 class OutputResult:
-    """An output of the network against the float one; agrees: of argmaxes along the last axis."""
+    """An output of the network against the float one.
+
+    agrees: of real values, argmaxes along the last axis; of others, values; of so many rows.
+    """
 
     name: str
     error: Error = field(default_factory=Error)
@@ -109,7 +112,11 @@ class OutputResult:
     rows: int = 0
 
     def add(self, got: np.ndarray, want: np.ndarray) -> None:
-        """Count arrays [..., width]."""
+        """Count arrays [..., width] of real values, or arrays of others."""
+        if not np.issubdtype(want.dtype, np.floating):
+            self.agrees += int((got == want).sum())
+            self.rows += want.size
+            return
         got, want = (x.reshape(-1, x.shape[-1]).astype(np.float64) for x in (got, want))
         self.error.add(got, want)
         norms = np.linalg.norm(got, axis=1) * np.linalg.norm(want, axis=1)
@@ -468,7 +475,7 @@ def _outputs(
         placed.real = real_rows(feed)
         got = network.run(dict(feed), placed)
         for name, value in want.items():
-            if value.ndim and value.shape[-1] and np.issubdtype(value.dtype, np.floating):
+            if isinstance(value, np.ndarray) and value.ndim and value.size:
                 some = _real_part(value, placed.real)
                 result = found.setdefault(name, OutputResult(name))
                 result.add(got[name][some], value[some])

@@ -37,8 +37,8 @@ def text(result: Result) -> str:
     return "\n\n".join([*parts, *(["\n".join(shown)] if shown else [])])
 
 
-def _figure(value: float) -> str:
-    return "-" if math.isnan(value) else f"{value:.3f}"
+def _figure(value: float, digits: int = 3) -> str:
+    return "-" if math.isnan(value) else f"{value:.{digits}f}"
 
 
 def _table(nodes: list[NodeResult]) -> str:
@@ -86,18 +86,15 @@ def _outputs(result: Result) -> str:
     for what, outputs in (("units", result.outputs), ("exact 8 bit", result.exact_outputs)):
         for one in outputs:
             its = _of_output(one)
-            cells = [_figure(its["error"]), f"{its['cosine']:.4f}"]
-            rows.append([one.name, what, one.rows, *cells, f"{100 * its['argmax_agrees']:.2f} %"])
-    return cli.table(rows, ["output", "with", "rows", "error", "cosine", "argmax agrees"])
+            cells = [_figure(its["error"]), _figure(its["cosine"], 4)]
+            rows.append([one.name, what, one.rows, *cells, f"{100 * its['agrees']:.2f} %"])
+    return cli.table(rows, ["output", "with", "rows", "error", "cosine", "agrees"])
 
 
 def _of_output(one: OutputResult) -> dict[str, float]:
-    count = max(one.rows, 1)
-    return {
-        "error": one.error.value,
-        "cosine": one.cosine / count,
-        "argmax_agrees": one.agrees / count,
-    }
+    count, error = max(one.rows, 1), one.error.value
+    cosine = error if math.isnan(error) else one.cosine / count
+    return {"error": error, "cosine": cosine, "agrees": one.agrees / count}
 
 
 def plain(result: Result) -> dict[str, object]:
