@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """An ONNX graph evaluated with units in place of its softmaxes and norms.
 
-Three passes over the data: in floating point, which calibration and the outputs to compare with
-come from; with the units; and with exact 8-bit units, which say what any 8-bit hardware loses.
+A pass in floating point is what calibration sees. Then each batch runs in floating point again,
+with the units, and with exact 8-bit units, which say what any 8-bit hardware loses.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
@@ -73,8 +73,9 @@ class NodeResult:
     """What one site gave: rows, their shortest and longest, and errors of all of its outputs.
 
     error: against float. exact: of the exact 8-bit unit, against float. against_exact: against the
-    exact 8-bit unit. All three of the same inputs, those of the pass with units. runtimes: errors
-    of int8 softmaxes against float, and the unit's, on calibration's rows.
+    exact 8-bit unit. All three of the same inputs, those of the pass with units. total: of all of a
+    softmax's outputs. runtimes: errors of int8 softmaxes against float, and the unit's, on
+    calibration's rows.
     """
 
     site: Site
@@ -87,6 +88,7 @@ class NodeResult:
     error: Error = field(default_factory=Error)
     exact: Error = field(default_factory=Error)
     against_exact: Error = field(default_factory=Error)
+    total: float = 0.0
     runtimes: dict[str, float] = field(default_factory=dict)
 
     def add_lengths(self, lengths: np.ndarray) -> None:
@@ -151,7 +153,7 @@ class _Float:
     """The float pass: what it draws, and which sites are not what they are taken for."""
 
     network: Network
-    recorder: Recorder | None  # None: nothing is drawn
+    recorder: Recorder
     refused: dict[str, str] = field(default_factory=dict)
     heads: dict[str, int] = field(default_factory=dict)
     dtypes: dict[str, list[np.dtype]] = field(default_factory=dict)
@@ -167,9 +169,7 @@ class _Float:
         except Refused as error:
             self.refused[site.name] = str(error)
             return out
-        if self.recorder is None:
-            pass
-        elif part.norm is not None:
+        if part.norm is not None:
             self.recorder.norm(site.name, part.rows, part.norm)
         else:
             heads = self.heads.setdefault(site.name, part.heads)
@@ -244,7 +244,10 @@ class _Placed:
     real: np.ndarray | None = None
 
     def __call__(self, site: Site, given: list[np.ndarray | None]) -> list[np.ndarray]:
-        part = site.split(given)
+        try:
+            part = site.split(given)
+        except Refused as error:  # calibration's data had none of it
+            raise UserError(f"{site.name}: {error}; keep it float") from error
         rows = _computed(site, self.units[site.name], part)
         if site.name in self.results:
             self._count(self.results[site.name], part, rows)
@@ -261,6 +264,7 @@ class _Placed:
             some &= live.any(axis=-1)
             float_rows = reference.softmax(part.rows[some], live[some])
             result.add_lengths(live[some].sum(axis=-1))
+            result.total += float(rows[some].sum(dtype=np.float64))
         result.error.add(rows[some], float_rows)
         exact = self.exact.get(result.site.name)
         if exact is not None:
@@ -315,18 +319,11 @@ def evaluate(
     network = Network(model, sites)
     seen = data if calibration is None else calibration
     run = _Float(network, Recorder(seed, seen.examples))
-    outputs = []
     for at, feed in enumerate(seen):
-        say(f"float, batch {at + 1} of {len(seen)}")
+        say(f"calibration, batch {at + 1} of {len(seen)}")
         run.recorder.real = real_rows(feed)
-        outputs.append(network.run(dict(feed), run))
+        network.run(dict(feed), run)
     samples = run.recorder.samples()
-    if calibration is not None:
-        run.recorder = None
-        for at, feed in enumerate(data):
-            say(f"float, batch {at + 1} of {len(data)}")
-            outputs.append(network.run(dict(feed), run))
-        outputs = outputs[len(seen) :]
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", advice.CalibrationWarning)
         fitted, why = _fit(network, sites, choices, samples, run.refused, say)
@@ -340,21 +337,29 @@ def evaluate(
     for site in kept:
         unit = fitted[site.name]
         results[site.name] = NodeResult(site, unit.choice, unit.registers(), unit.saturated)
-    placed = _Placed(fitted, exact, run.dtypes, results)
-    found = _outputs(network, data, outputs, placed, say, "units")
     others = {name: exact.get(name, unit) for name, unit in fitted.items()}
+    placed = _Placed(fitted, exact, run.dtypes, results)
     controls = _Placed(others, {}, run.dtypes, {})
-    exact_found = _outputs(network, data, outputs, controls, say, "exact 8 bit")
+    found: dict[str, OutputResult] = {}
+    exact_found: dict[str, OutputResult] = {}
+    for at, feed in enumerate(data):
+        say(f"evaluation, batch {at + 1} of {len(data)}")
+        want, real = network.run(dict(feed), network.as_it_is), real_rows(feed)
+        placed.real = real
+        _compare(found, network.run(dict(feed), placed), want, real)
+        _compare(exact_found, network.run(dict(feed), controls), want, real)
     for site in kept:
         if site.kind == SOFTMAX:
             say(f"int8 softmaxes of runtimes, {site.name}")
             pair = {"unit": fitted[site.name], "exact 8 bit": exact[site.name]}
             results[site.name].runtimes = _of_runtimes(*samples.logits[site.name], pair)
-    texts = list(dict.fromkeys(str(one.message) for one in caught)) + _level(samples, kept)
+    texts = list(dict.fromkeys(str(one.message) for one in caught))
+    texts += _level(samples, kept) + _short(results.values())
     reasons = sorted(network.by_reference | run.network.by_reference)
     again = _Placed(fitted, {}, run.dtypes, {})
     return Result(
-        *([*results.values()], left, found, exact_found, data.examples, texts, reasons),
+        *([*results.values()], left, [*found.values()], [*exact_found.values()]),
+        *(data.examples, texts, reasons),
         lambda feed: network.run(dict(feed), again),
     )
 
@@ -445,6 +450,20 @@ def _level(samples: Samples, sites: Sequence[Site]) -> list[str]:
     return texts
 
 
+def _short(results: Iterable[NodeResult]) -> list[str]:
+    """Warnings of softmaxes whose rows do not sum to about 1: calibration may have seen others."""
+    texts = []
+    for one in results:
+        if one.site.kind == SOFTMAX and one.rows:
+            mean = one.total / one.rows
+            if abs(mean - 1) > advice.SUM:
+                texts.append(
+                    f"{one.site.name}: rows of up to {one.longest} keys sum to {mean:.2f}, not 1; "
+                    f"{advice.RECOMMENDED} keeps the sum of rows of any length"
+                )
+    return texts
+
+
 def _fit_exact(
     network: Network, sites: Sequence[Site], fitted: Mapping[str, Fitted], samples: Samples
 ) -> dict[str, Fitted]:
@@ -461,25 +480,14 @@ def _fit_exact(
     return exact
 
 
-def _outputs(
-    network: Network,
-    data: Batches,
-    outputs: Sequence[Values],
-    placed: _Placed,
-    say: Say,
-    what: str,
-) -> list[OutputResult]:
-    found: dict[str, OutputResult] = {}
-    for at, (feed, want) in enumerate(zip(data, outputs, strict=True)):
-        say(f"{what}, batch {at + 1} of {len(data)}")
-        placed.real = real_rows(feed)
-        got = network.run(dict(feed), placed)
-        for name, value in want.items():
-            if isinstance(value, np.ndarray) and value.ndim and value.size:
-                some = _real_part(value, placed.real)
-                result = found.setdefault(name, OutputResult(name))
-                result.add(got[name][some], value[some])
-    return list(found.values())
+def _compare(
+    found: dict[str, OutputResult], got: Values, want: Values, real: np.ndarray | None
+) -> None:
+    """Count a batch's outputs."""
+    for name, value in want.items():
+        if isinstance(value, np.ndarray) and value.ndim and value.size:
+            some = _real_part(value, real)
+            found.setdefault(name, OutputResult(name)).add(got[name][some], value[some])
 
 
 def _real_part(value: np.ndarray, real: np.ndarray | None) -> np.ndarray | tuple:

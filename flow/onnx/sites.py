@@ -9,8 +9,9 @@ looks like a softmax, norm or attention and is no site is told of, with the reas
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import onnx
@@ -563,14 +564,13 @@ def find(model: ModelProto) -> tuple[list[Site], list[Left]]:
     return _named(sites), left
 
 
-def _named(sites: list[Site]) -> list[Site]:
+def _named(sites: Sequence[Site]) -> list[Site]:
     """With names that differ."""
-    counts: dict[str, int] = {}
-    for site in sites:
-        counts[site.name] = counts.get(site.name, 0) + 1
-        if counts[site.name] > 1:
-            object.__setattr__(site, "name", f"{site.name}, {site.outputs[0]}")
-    return sites
+    counts = Counter(site.name for site in sites)
+    return [
+        site if counts[site.name] == 1 else replace(site, name=f"{site.name}, {site.outputs[0]}")
+        for site in sites
+    ]
 
 
 def _words(node: NodeProto) -> str:

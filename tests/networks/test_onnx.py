@@ -783,7 +783,7 @@ def test_the_command_writes_a_report_and_the_registers(files, capsys):
     said = capsys.readouterr()
     assert "1 softmaxes: e2softmax LANES=32 MAX_LEN=1024 DIV_BITS=3 EXP_FRAC=1 fmt=1" in said.out
     assert "left float: nothing" in said.out
-    assert "float, batch 3 of 3" in said.err
+    assert "evaluation, batch 3 of 3" in said.err
     found = json.loads((files / "o/report.json").read_text())
     same = report.plain(
         evaluation.evaluate(
@@ -850,6 +850,18 @@ def test_batches_are_what_the_model_takes(tmp_path):
     assert [feed["x"].shape for feed in read] == [(1, 16, 24)] * 5 + [(1, 7, 24)] * 3
     assert read.examples == 8
     assert {feed["x"].dtype for feed in read} == {np.dtype(np.float32)}
+
+
+def test_rows_that_lose_their_sum_are_told_of():
+    """Of 1000 keys, where calibration has seen 20; the build that is named keeps it."""
+    long, few = ({"x": value((2, 4, keys), 0.1)} for keys in (1000, 20))
+    model = graph([node("Softmax", "x", "y")], long)
+    for unit, told in (("e2softmax fmt=0", True), (FINE, False)):
+        result = evaluation.evaluate(model, batches(long), unit, calibration=batches(few))
+        assert (
+            bool([one for one in result.warnings if "rows of up to 1000 keys sum to" in one])
+            == told
+        )
 
 
 def test_other_data_to_calibrate_on():
