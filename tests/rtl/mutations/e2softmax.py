@@ -87,7 +87,7 @@ MUTATIONS: dict[str, Mutation] = {
     ),
     "no input register: a beat that waits goes in": Mutation(
         ((GUARD, "assign valid_o        = accept;", "assign valid_o = s_axis_tvalid;"),),
-        "smoke",
+        "stalls",
         "",
         {"IN_REG": 0},
     ),
@@ -116,7 +116,7 @@ MUTATIONS: dict[str, Mutation] = {
         {"OUT_REG": 0},
     ),
     "no output register: payload goes on while it waits": Mutation(
-        ((DIV, "      base_q  <= base;", "      base_q  <= base;\n    end\n    begin"),),
+        ((DIV, "if (advance_i) begin\n      fall_q ", "if (1'b1) begin\n      fall_q "),),
         "stalls",
         "",
         {"OUT_REG": 0},
@@ -648,7 +648,7 @@ MUTATIONS: dict[str, Mutation] = {
     "wide maximum: lower bits of the next beat": Mutation(
         ((TOP, ".load_late_i(p1_valid[1])", ".load_late_i(p1_valid[0])"),),
         "stalls",
-        "expected",
+        "",
         WIDE,
     ),
     "wide maximum: that of the blocks before ignored": Mutation(
