@@ -3,7 +3,7 @@
 """Accuracy of every unit and variant: on real tensors against float64, and in whole networks.
 
 usage: scripts/accuracy.py [UNIT=name | OUT=folder | LENGTHS=1 | MEANS=1 | SCALES=1 | TILES=1 |
-                            ARCHITECTURES=1 | ONNX=minilm|ocr | FRONTIER=1 |
+                            ARCHITECTURES=1 | ONNX=minilm|ocr|ocr-int8 | FRONTIER=1 |
                             NETWORK=digits|minilm ...]
 
   UNIT=name       print this unit's table of the tensors only, and write nothing
@@ -19,8 +19,9 @@ usage: scripts/accuracy.py [UNIT=name | OUT=folder | LENGTHS=1 | MEANS=1 | SCALE
     ONLY=name,name  of these alone
     OUT=docs        put the table into figures.json there
   ONNX=name       units in an ONNX network that comes as a package (the extra `onnx`; what else it
-                  needs is said): minilm, all-MiniLM-L6-v2 with int8 weights, ocr, a recogniser of
-                  text; writes its data to build/onnx, as softnorm evaluate takes them
+                  needs is said): minilm, all-MiniLM-L6-v2 with int8 weights; ocr, a recogniser of
+                  text; ocr-int8, the same quantised; writes its data to build/onnx, as softnorm
+                  evaluate takes them
     OUT=docs        put what it prints into onnx.json there
   FRONTIER=1      every variant's errors against its storage and tables, Pareto-optimal ones marked;
                   writes only frontier.svg to OUT=

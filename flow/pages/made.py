@@ -84,6 +84,7 @@ TABLES = {
     "ONLY='E2Softmax DIV_BITS=3 EXP_FRAC=1 row-scaled and AILayerNorm CMP_RANGES=3'",
 }
 PYTORCH = "by hand: MiniLM in PyTorch"
+ONNX = ("minilm", "ocr", "ocr-int8")
 
 
 def _network(words: str) -> Table:
@@ -103,7 +104,7 @@ def _tables() -> dict[str, Table]:
         kept.FIGURES, "make accuracy ARCHITECTURES=1", kept.of_architectures
     )
     every["pytorch"] = Table(kept.FIGURES, PYTORCH, lambda: None)
-    for name in ("minilm", "ocr"):
+    for name in ONNX:
         every[f"onnx {name}"] = Table(kept.ONNX, f"make accuracy ONNX={name}", kept.of_onnx)
     return every
 
@@ -609,10 +610,7 @@ BLOCKS: dict[str, Callable[[Made], str]] = {
         },
         facts=("architectures", "attach", "counted in full"),
     ),
-    **{
-        f"onnx {name}": lambda made, name=name: made.printed(f"onnx {name}")
-        for name in ("minilm", "ocr")
-    },
+    **{f"onnx {name}": lambda made, name=name: made.printed(f"onnx {name}") for name in ONNX},
     "pytorch": lambda made: made.shown(
         "pytorch", {name: name for name in ("in place", "a pass", "against eager", "calibration")}
     ),

