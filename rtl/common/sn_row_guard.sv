@@ -14,7 +14,8 @@
 //     stored; the row is complete when its tlast has come, like any other.
 //   - cfg_i is taken with the row's first beat and held for the row.
 //
-// REG = 0: all of it but the pulses in the clock of the beat, with no register in between.
+// REG = 0: all of it but the pulses in the clock of the beat, with no register in between; while valid_o is 0
+// the rest is anything.
 //
 // Throughput one beat a clock, latency REG clocks. There is no stall after this point: whoever owns
 // s_axis_tready (sn_row_buffer) gives it only when the beat has a place to go.
@@ -112,15 +113,10 @@ module sn_row_guard #(
     end
   end
 
-  // Only what an accepted beat brings gets in, so that X on an idle bus stays outside. Lanes are 0
-  // without one, which costs less than to hold what they had. Dropped beats get in, too: with no active
-  // lane they change nothing.
-  logic [LANES-1:0][LANE_W-1:0] data;
-  for (genvar i = 0; i < LANES; i++) begin : gen_data
-    assign data[i] = s_axis_tdata[i] & {LANE_W{active[i] && accept}};
-  end
-
+  // Dropped beats get in, too: with no active lane they change nothing.
   if (REG == 1) begin : gen_reg
+    // Only what an accepted beat brings gets in, so that X on an idle bus stays outside. Lanes are 0
+    // without one, which costs less than to hold what they had.
     always_ff @(posedge clk_i or negedge rst_ni) begin
       if (!rst_ni) valid_o <= 1'b0;
       else valid_o <= accept;
@@ -128,7 +124,7 @@ module sn_row_guard #(
     always_ff @(posedge clk_i) begin
       keep_o   <= keep & {LANES{accept}};
       active_o <= active & {LANES{accept}};
-      data_o   <= data;
+      for (int i = 0; i < LANES; i++) data_o[i] <= s_axis_tdata[i] & {LANE_W{active[i] && accept}};
       if (accept) begin
         store_o       <= !past_end;
         first_o       <= first;
@@ -141,9 +137,11 @@ module sn_row_guard #(
     assign row_err_keep_o = err_keep_q;
   end else begin : gen_wire
     assign valid_o        = accept;
-    assign keep_o         = keep & {LANES{accept}};
-    assign active_o       = active & {LANES{accept}};
-    assign data_o         = data;
+    assign keep_o         = keep;
+    assign active_o       = active;
+    for (genvar i = 0; i < LANES; i++) begin : gen_lane
+      assign data_o[i] = s_axis_tdata[i] & {LANE_W{active[i]}};
+    end
     assign store_o        = !past_end;
     assign first_o        = first;
     assign stored_last_o  = s_axis_tlast || at_end;

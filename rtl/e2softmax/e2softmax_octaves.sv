@@ -58,6 +58,8 @@ module e2softmax_octaves #(
   ) u_max (
     .clk_i,
     .load_i,
+    .store_i(1'b1),
+    .on_i   ({LANES{1'b1}}),
     .key_i  (key),
     .first_i,
     .start_i({KEY_W{1'b0}}),

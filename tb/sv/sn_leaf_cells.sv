@@ -4,12 +4,17 @@
 module sn_leaf_max #(
   parameter int W = 8
 ) (
+  input logic         a_on_i,
+  input logic         b_on_i,
   input logic [W-1:0] a_i,
   input logic [W-1:0] b_i,
   input logic [W-1:0] max_o
 );
+  logic [W-1:0] a, b;
   always_comb begin
-    a_equation : assert (max_o == ((a_i > b_i) ? a_i : b_i));
+    a = a_on_i ? a_i : '0;
+    b = b_on_i ? b_i : '0;
+    a_equation : assert (max_o == ((a > b) ? a : b));
     r_second : assert (max_o == a_i);
   end
 endmodule

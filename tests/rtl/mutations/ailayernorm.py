@@ -45,7 +45,7 @@ MUTATIONS: dict[str, Mutation] = {
     "no input register: err_len_o of a long row a clock late": Mutation(
         ((TOP, "StErr = StSum - 1 + IN_REG;", "StErr = StSum;"),),
         "errors",
-        "err_len_o",
+        "and must be",
         {"IN_REG": 0, "MAX_LEN": 30},
     ),
     # ----------------------------------------------------------------------- exact squares
