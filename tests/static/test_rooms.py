@@ -45,7 +45,7 @@ OUTSIDE = {
 # Optional, each for one room: no other command may need them.
 OPTIONAL = {
     "flow/pytorch": {"torch", "transformers"},
-    "flow/onnx": {"onnx", "onnxruntime", "ai_edge_litert", "flatbuffers", "PIL"},
+    "flow/onnx": {"onnx", "onnxruntime", "ai_edge_litert", "flatbuffers"},
 }
 
 
