@@ -13,6 +13,9 @@ NORMALISE = "baseline/softermax/softermax_normalise.sv"
 TABLES = "baseline/softermax/softermax_tables_pkg.sv"
 
 MUTATIONS: dict[str, Mutation] = {
+    "reciprocal of 128 taken as -128": Mutation(
+        ((NORMALISE, ".TO_HALF(1)", ".TO_HALF(0)"),), "smoke", VALUE
+    ),
     "maximum rounded down": Mutation(
         ((TOP, "max_up = 9'(p1_max_m) + 9'd3;", "max_up = 9'(p1_max_m);"),), "shapes", VALUE
     ),
