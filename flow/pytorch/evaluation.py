@@ -10,6 +10,8 @@ from fnmatch import fnmatchcase
 import torch
 from torch import nn
 
+from ..calibration.choice import Choice, choose
+from ..calibration.fit import RealNorm
 from ..errors import UserError
 from ..networks.stand_in import is_softmax
 from .calibration import (
@@ -21,8 +23,8 @@ from .calibration import (
     fit_unit_softmax,
     record,
 )
-from .interception import NORM, SOFTMAX, RealNorm, Site, Sites, live_elements
-from .modules import Choice, UnitNorm, UnitSoftmax, choose
+from .interception import NORM, SOFTMAX, Site, Sites, live_elements
+from .modules import UnitNorm, UnitSoftmax
 
 NOT_ASKED = "not asked for"
 

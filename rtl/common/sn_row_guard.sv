@@ -65,13 +65,29 @@ module sn_row_guard #(
 
   logic             accept, first, past_end, at_end, new_len_err, keep_bad;
   logic [CntW-1:0]  beats;
+  logic [CntW-1:0]  next;
   logic [LANES-1:0] keep, active, run;
 
   assign accept   = s_axis_tvalid && s_axis_tready;
   assign first    = !in_row_q;
   assign beats    = first ? '0 : beats_q;
-  assign past_end = beats == CntW'(MAX_BEATS);
-  assign at_end   = beats == CntW'(MAX_BEATS - 1);
+  assign next     = past_end ? beats : beats + CntW'(1);
+
+  if (REG == 1) begin : gen_place
+    assign past_end = beats == CntW'(MAX_BEATS);
+    assign at_end   = beats == CntW'(MAX_BEATS - 1);
+  end else begin : gen_place_early
+    // Made a beat earlier: what comes straight from the pins waits for it.
+    logic past_q, end_q;
+    assign past_end = !first && past_q;
+    assign at_end   = first ? MAX_BEATS == 1 : end_q;
+    always_ff @(posedge clk_i) begin
+      if (accept) begin
+        past_q <= next == CntW'(MAX_BEATS);
+        end_q  <= next == CntW'(MAX_BEATS - 1);
+      end
+    end
+  end
 
   always_comb begin
     keep = s_axis_tkeep;
@@ -106,7 +122,7 @@ module sn_row_guard #(
 
   always_ff @(posedge clk_i) begin
     if (accept) begin
-      beats_q    <= past_end ? beats : beats + CntW'(1);
+      beats_q    <= next;
       err_len_q  <= new_len_err;  // so are all beats of the row behind it
       err_keep_q <= row_err_keep;
       if (first) cfg_q <= cfg_i;

@@ -60,7 +60,7 @@ MUTATIONS: dict[str, Mutation] = {
         WIDE,
     ),
     "product: its last row taken as positive": Mutation(
-        ((PRODUCT, "negative = bits[2*n+2] &&", "negative = bits[2*n+2] && n > 0 &&"),),
+        ((PRODUCT, "negative = bits[2*n+2];", "negative = bits[2*n+2] && n > 0;"),),
         "random",
         VALUE,
         WIDE,
