@@ -14,6 +14,7 @@
 //
 // Throughput, latency, storage: those of sn_three_pass, with ROW_W = 6. For rows of B beats
 //   LATENCY = T + 13 + B clocks, T = floor(clog2(LANES) / 3).
+//   A clock less without the register at a port (IN_REG = 0, OUT_REG = 0).
 //
 // No multiplier and no divider; the lanes share the large table (lut2d_line).
 

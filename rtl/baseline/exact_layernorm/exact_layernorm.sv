@@ -21,6 +21,7 @@
 // Throughput: one beat a clock for ever, rows of any length, when neither side stalls.
 // Latency: from the transfer of a row's last beat to that of its first output beat
 //   LATENCY = 23 + T clocks, T = floor(clog2(LANES) / 3): 23 to LANES 4, 24 to LANES 32, 25 with 64.
+//   A clock less without the register at a port (IN_REG = 0, OUT_REG = 0).
 // Storage: between the passes a ring of ceil(MAX_LEN/LANES) + 18 + T beats of 9 LANES bits (x, and what is
 //   masked or absent) and 2 bits (bank, and which is the last), and as many row entries of 51 bits; the
 //   channel table of 2 ceil(MAX_LEN/LANES) words of 10 LANES bits, as many of 8 LANES and of 2 LANES bits.

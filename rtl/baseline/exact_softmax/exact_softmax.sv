@@ -14,6 +14,7 @@
 // Latency: pass 2 starts a row 4 clocks behind the input, the output T + 18 behind pass 2, or
 //   right behind the row before. For rows of B beats that is
 //   LATENCY = T + 21 + B clocks, T = floor(clog2(LANES) / 3).
+//   A clock less without the register at a port (IN_REG = 0, OUT_REG = 0).
 //
 // m_axis_tready enables the registers of the dividers and the output, and goes no further.
 

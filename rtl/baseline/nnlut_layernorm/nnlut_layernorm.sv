@@ -25,6 +25,7 @@
 //   behind the row before; the output has it T + 16 clocks after pass 2 has had the last, or right
 //   behind the row before. T = floor(clog2(LANES) / 3). For a row of B beats that is
 //   LATENCY = 2 T + 21 + B clocks.
+//   A clock less without the register at a port (IN_REG = 0, OUT_REG = 0), and err_len_o without the first.
 // Errors: err_keep_o is high 1 clock after the transfer of its beat; err_len_o comes
 //   ERR_LEN = 3 + T clocks after that of the first beat beyond MAX_LEN, or of the last beat of a row that
 //   has another number of unmasked elements than cfg_len_i.

@@ -22,6 +22,7 @@
 // Throughput: one beat a clock for ever, rows of any length, when neither side stalls.
 // Latency: from the transfer of a row's last beat to that of its first output beat
 //   LATENCY = 10 + T clocks, T = floor(clog2(LANES) / 3): 10 to LANES 4, 11 to LANES 32, 12 with 64.
+//   A clock less without the register at a port (IN_REG = 0, OUT_REG = 0).
 // Storage: a ring of ceil(MAX_LEN/LANES) + 7 + T beats of 16 LANES + 8 bits between the passes, and
 //   as many row entries of 17 bits.
 //
