@@ -1,0 +1,248 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Units on tensors of any device, float to float, with the bits of the models and few passes.
+
+A pass over memory is what costs time, so all is done in pieces that stay in a cache, with float32
+and int32 in which every step is exact. Masks are floats, 1 or 0: torch is many times slower with
+booleans (torch 2.13, CPU). What these functions do not take, the model itself does on tensors.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from itertools import pairwise
+
+import numpy as np
+import torch
+
+from softnorm.models.e2softmax import FORMATS, ROOT_HALF, E2Softmax, div_table
+
+PIECE = 1 << 18  # elements: smaller ones stay in a smaller cache, but calls take their time, too
+TOGETHER = 1 << 21  # elements whose rows' sums are made at a time: few calls of small size
+
+ONE = 127 + 15  # exponent of the float that counts 2^-15 and is 1
+_LOWEST = 256  # -2 * (-128)
+_QUARTER = 0.25  # see `_put_out`
+
+Value = float | torch.Tensor  # one for all rows, or [rows, 1]
+
+
+def takes(unit: object, settings: dict[str, int]) -> bool:
+    """Whether `e2softmax` computes a unit with these settings."""
+    if not isinstance(unit, E2Softmax):
+        return False
+    rare = unit.SCALE or unit.BLOCKS or unit.LOG_FIRST or settings.get("s7", 0)
+    return not rare and settings.get("fmt", 0) in FORMATS
+
+
+def e2softmax(
+    unit: E2Softmax,
+    x: torch.Tensor,
+    live: torch.Tensor | None,
+    frac: int | torch.Tensor,
+    offset: Value,
+    fmt: int,
+) -> torch.Tensor:
+    """Return what E2Softmax makes of real logits: probabilities of x's shape and dtype.
+
+    x: float [rows, length], without NaN where it counts. live: 1 where an element counts, else 0,
+    of x's shape, float32; None: all count. frac: F, 0..7, or int32 [rows, 1]. offset: what logits
+    are less, one or [rows, 1], of x's dtype or float32's. fmt: 0 or 1.
+    """
+    rows, length = x.shape
+    out = torch.empty_like(x, memory_format=torch.contiguous_format)
+    step = max(1, TOGETHER // length)
+    if rows <= step:
+        _run(unit, x, live, frac, offset, fmt, out)
+        return out
+    for start in range(0, rows, step):
+        some = slice(start, start + step)
+        _run(
+            unit,
+            x[some],
+            None if live is None else live[some],
+            frac[some] if isinstance(frac, torch.Tensor) else frac,
+            offset[some] if isinstance(offset, torch.Tensor) else offset,
+            fmt,
+            out[some],
+        )
+    return out
+
+
+def _run(unit, x, live, frac, offset, fmt, out) -> None:
+    rows, length = x.shape
+    beats = -(-length // unit.LANES)
+    width = beats * unit.LANES
+    # Codes as exponents of floats: where the outputs will be, if these are of the same size.
+    same = width == length and out.dtype == torch.float32
+    codes = out.view(torch.int32) if same else out.new_empty((rows, width), dtype=torch.int32)
+    tops = torch.empty((rows, beats), dtype=torch.int32, device=x.device)
+    sums = torch.empty((rows, beats), dtype=torch.float32, device=x.device)
+    step = max(1, min(rows, PIECE // width))
+    parts = [_split(one, step, rows) for one in (x, live, frac, offset, codes, tops, sums)]
+    spare = _Spare(step, width, x)
+    for part in zip(*parts, strict=True):
+        _code_and_sum(unit, spare, *part)
+    later, shift, constants, exponent = _row(unit, frac, fmt, tops, sums)
+    del tops, sums
+    parts = [_split(one, step, rows) for one in (codes, later, shift, constants, exponent, out)]
+    for part in zip(*parts, strict=True):
+        _put_out(unit, spare, *part)
+
+
+def _split(one: object, step: int, rows: int) -> list:
+    """Pieces of a tensor by row; what is no tensor is the same in each piece."""
+    if isinstance(one, torch.Tensor):
+        return [one] if step >= rows else one.split(step)
+    return [one] * -(-rows // step)
+
+
+class _Spare:
+    """Buffers of a piece [rows, width]."""
+
+    def __init__(self, rows: int, width: int, x: torch.Tensor):
+        dtype = torch.float64 if x.dtype == torch.float64 else torch.float32
+        self.real = torch.empty((rows, width), dtype=dtype, device=x.device)
+        self.whole = torch.empty((rows, width), dtype=torch.int32, device=x.device)
+        self.float32 = self.real if dtype == torch.float32 else self.whole.view(torch.float32)
+        self.padded = width != x.shape[1]
+
+
+def _code_and_sum(unit, spare, x, live, frac, offset, codes, tops, sums) -> None:
+    rows, length = x.shape
+    real, whole = spare.real[:rows], spare.whole[:rows]
+    y = real[:, :length] if spare.padded else real
+    # -2q of the logit q, rounded half up: the rounding to an even number is done in integers.
+    scale = -(2.0 ** (frac + 1)) if not isinstance(frac, torch.Tensor) else _power(frac + 1).neg_()
+    if x.dtype != y.dtype:
+        y.copy_(x)
+        x = y
+    if isinstance(scale, torch.Tensor) or isinstance(offset, torch.Tensor):
+        torch.mul(x, scale, out=y)
+        if isinstance(offset, torch.Tensor) or offset:
+            y.sub_(offset * scale)
+    elif offset:
+        torch.add(y.new_full((), -offset * scale), x, alpha=scale, out=y)
+    else:
+        torch.mul(x, scale, out=y)
+    y.ceil_().clamp_(-254, _LOWEST)
+    if live is not None:
+        y.sub_(_LOWEST).mul_(live).add_(_LOWEST)
+    if spare.padded:
+        real[:, length:] = _LOWEST
+    whole.copy_(real).bitwise_and_(-2)
+
+    lanes = (rows, tops.shape[1], unit.LANES)
+    torch.amin(whole.view(lanes), dim=-1, out=tops)
+    running = tops.cummin(dim=1).values if tops.shape[1] > 1 else tops
+    tops.copy_(running)
+    # The floor of (23 * d + half) / 2^shift, taken off the exponent in units of 2^unit_bits.
+    unit_bits = 23 - unit.EXP_FRAC
+    half = 1 << (frac + 3 - unit.EXP_FRAC)
+    first = (ONE << 23) + (1 << unit_bits) - ((1 + half) << (19 - frac))
+    weight = 23 << (18 - frac)
+    edge = (running * weight + first)[:, :, None]
+    into = codes.view(lanes)
+    if isinstance(weight, torch.Tensor):
+        torch.mul(whole, weight, out=codes)
+        torch.sub(edge, into, out=into)
+    else:
+        torch.add(edge, whole.view(lanes), alpha=-weight, out=into)
+    last = (ONE << 23) - ((31 if unit.EXP_FRAC else 15) << unit_bits)
+    codes.clamp_(min=last).bitwise_and_(-1 << unit_bits)
+    powers = codes.view(torch.float32)
+    if live is not None:
+        (powers[:, :length] if spare.padded else powers).mul_(live)
+    if spare.padded:
+        powers[:, length:] = 0
+
+    terms = powers
+    if unit.EXP_FRAC:
+        # An odd code is 1.5 times a power of two, and counts 2 * ROOT_HALF / 256 times.
+        terms = spare.whole[:rows].view(torch.float32)
+        torch.bitwise_and(codes, -1 << 23, out=whole)
+        more = 4 * ROOT_HALF / 256 - 2
+        terms.mul_(1 - more).add_(powers, alpha=more).floor_()
+    torch.sum(terms.view(lanes), dim=-1, out=sums)
+
+
+def _row(unit, frac, fmt, tops, sums) -> tuple:
+    """Return what is done once a row or a beat, for `_put_out`."""
+    shift = frac + 4 - unit.EXP_FRAC
+    half = 1 << (shift - 1)
+    top = 31 if unit.EXP_FRAC else 15
+
+    def code(twice: torch.Tensor) -> torch.Tensor:
+        return ((twice * 23 + 2 * half) >> (shift + 1)).clamp_(max=top)
+
+    sums = sums.T.to(torch.int64, memory_format=torch.contiguous_format)
+    total = sums[0].clone()
+    if len(sums) > 1:
+        # Between beats at which some row's maximum grows, sums just add up.
+        rise = tops[:, :-1] - tops[:, 1:]
+        grown = rise.amax(0).nonzero()[:, 0]
+        starts = [0, *(grown + 1).tolist(), len(sums)]
+        codes = code(rise.index_select(1, grown)).T.to(torch.int64)
+        times = 256 - (codes & 1) * (256 - ROOT_HALF) if unit.EXP_FRAC else codes
+        downs = (codes >> 1) + 8 if unit.EXP_FRAC else codes
+        parts = [sums[a] if b == a + 1 else sums[a:b].sum(0) for a, b in pairwise(starts)]
+        total = parts[0].clone()
+        for factor, down, part in zip(times, downs, parts[1:], strict=True):
+            if unit.EXP_FRAC:
+                total.mul_(factor)
+            total.bitwise_right_shift_(down).add_(part)
+    leading = total.clamp_(min=1).to(torch.float64).frexp().exponent - 1
+    bins = (total << unit.DIV_BITS) >> leading & ((1 << unit.DIV_BITS) - 1)
+    ks = (leading - 15).clamp_(min=0)[:, None]
+
+    later = code(tops - tops[:, -1:])
+    whole, rooted = (
+        one.index_select(0, bins)[:, None] for one in _constants(unit.DIV_BITS, tops.device)
+    )
+    down = later >> unit.EXP_FRAC
+    if not fmt:
+        down = down + ks
+    scale = _power(-15 - down)
+    whole = whole * scale
+    exponent = _power(-8 - ks) if fmt else 2.0**-8
+    if not unit.EXP_FRAC:
+        return whole[:, :, None], None, None, exponent
+    rooted = rooted * scale
+    odd = (later & 1).to(torch.float32)
+    # What even and odd codes take: where the beat's shift is odd, too, the other way round.
+    even = torch.lerp(whole, rooted, odd)
+    other = torch.lerp(rooted, whole / 2, odd)
+    by_odd = 4 * other - 2 * even
+    return (even - by_odd)[:, :, None], by_odd[:, :, None], None, exponent
+
+
+def _put_out(unit, spare, codes, whole, by_odd, _, exponent, out) -> None:
+    # rnd(C / 2^k) of codes that are powers of two. C has 1/4 more: then no quotient is a tie, and
+    # none is rounded otherwise, so that any rounding to the nearest does.
+    rows, width = codes.shape
+    lanes = (rows, whole.shape[1], unit.LANES)
+    powers = codes.view(torch.float32).view(lanes)
+    shares = spare.whole[:rows].view(torch.float32).view(lanes)
+    if unit.EXP_FRAC:
+        torch.bitwise_and(codes.view(lanes), -1 << 23, out=spare.whole[:rows].view(lanes))
+        shares.mul_(whole).addcmul_(powers, by_odd)
+    else:
+        torch.mul(powers, whole, out=shares)
+    shares = shares.view(rows, width)[:, : out.shape[1]]
+    shares.round_()
+    if out.dtype == torch.float32:
+        torch.mul(shares, exponent, out=out)
+    else:
+        out.copy_(shares.mul_(exponent))
+
+
+def _power(exponent: torch.Tensor) -> torch.Tensor:
+    """2^exponent as float32, of integers -126..127: made of its bits, so exact anywhere."""
+    return ((exponent + 127).to(torch.int32) << 23).view(torch.float32)
+
+
+@lru_cache
+def _constants(div_bits: int, device: torch.device) -> torch.Tensor:
+    """DIV_C, and rnd(DIV_C / sqrt(2)), 1/4 more each: float32 [2, 2^div_bits]."""
+    table = div_table(div_bits)
+    both = np.stack([table, (ROOT_HALF * table + 128) >> 8]) + _QUARTER
+    return torch.tensor(both, dtype=torch.float32, device=device)
