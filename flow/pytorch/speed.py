@@ -69,9 +69,7 @@ def layer(pairs: int) -> Iterator[Speed]:
     model = _bert(1)
     ids = torch.randint(0, 1000, (1, TOKENS), generator=_generator())
     samples = record(model, _examples())
-    yield _placed(
-        f"layer of BERT-base, {TOKENS} tokens", model, samples, lambda: model(ids), pairs
-    )
+    yield _placed(f"layer of BERT-base, {TOKENS} tokens", model, samples, lambda: model(ids), pairs)
 
 
 def token(pairs: int) -> Iterator[Speed]:
