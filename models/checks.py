@@ -43,14 +43,19 @@ def check_rows(name: str, array: Any, dtype: type | np.dtype, max_len: int) -> n
         raise ValueError(
             f"{name} must be 2-D [rows, length], got shape {tuple(array.shape)}: reshape it to that"
         )
-    if array.shape[1] < 1:
+    check_length(name, array.shape[1], max_len)
+    return array
+
+
+def check_length(name: str, length: int, max_len: int) -> None:
+    """Check the length of rows: 1..`max_len`. Raises ValueError."""
+    if length < 1:
         raise ValueError(f"{name} has rows of length 0: a row needs at least one element")
-    if array.shape[1] > max_len:
+    if length > max_len:
         raise ValueError(
-            f"{name} has rows of length {array.shape[1]}, more than MAX_LEN = {max_len}: "
+            f"{name} has rows of length {length}, more than MAX_LEN = {max_len}: "
             "shorten them or raise MAX_LEN"
         )
-    return array
 
 
 def check_mask(mask: Any, shape: tuple[int, ...]) -> None:

@@ -221,7 +221,7 @@ class _Recorder(Sites):
             self.changing.add(name)
 
     def softmax(self, name: str, logits: torch.Tensor, heads: int) -> None:
-        live, keys = as_array(live_elements(logits)), logits.shape[-1]
+        live, keys = as_array(live_elements(logits)) > 0, logits.shape[-1]
         if heads > 1:
             shape = (-1, *logits.shape[-3:])
         else:

@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 
 import torch
 from torch import nn
+from torch.utils._python_dispatch import _disable_current_modes
 
 from ..errors import UserError
 from ..networks.stand_in import is_softmax
@@ -54,12 +55,14 @@ class _Placed(Sites):
         return True
 
     def softmax(self, name: str, logits: torch.Tensor, heads: int) -> torch.Tensor:
-        return self._units[SOFTMAX][name](logits, live_elements(logits))
+        with _disable_current_modes():  # what a unit does is not the model's
+            return self._units[SOFTMAX][name](logits, live_elements(logits))
 
     def norm(self, name: str, x: torch.Tensor, real: RealNorm) -> torch.Tensor:
         if not self._real[name].same(real):
             raise UserError(f"{name}: its weights are not those of calibration: calibrate again")
-        return self._units[NORM][name](x)
+        with _disable_current_modes():
+            return self._units[NORM][name](x)
 
     def ran(self, site: Site | None, module: nn.Module, what: str, number: int) -> None:
         if site is not None and self.takes(site):  # a written norm, whose output is not taken

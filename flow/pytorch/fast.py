@@ -8,13 +8,18 @@ booleans (torch 2.13, CPU). What these functions do not take, the model itself d
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
 import torch
 
+from softnorm.models.ailayernorm import VAR_LIMIT, AILayerNorm, reciprocal, rsqrt_table
+from softnorm.models.arith import INT8, rnd
 from softnorm.models.e2softmax import FORMATS, ROOT_HALF, E2Softmax, div_table
+
+from ..networks.stand_in import FittedNorm
 
 PIECE = 1 << 18  # elements: smaller ones stay in a smaller cache, but calls take their time, too
 TOGETHER = 1 << 21  # elements whose rows' sums are made at a time: few calls of small size
@@ -82,9 +87,9 @@ def _run(unit, x, live, frac, offset, fmt, out) -> None:
     spare = _Spare(step, width, x)
     for part in zip(*parts, strict=True):
         _code_and_sum(unit, spare, *part)
-    later, shift, constants, exponent = _row(unit, frac, fmt, tops, sums)
+    whole, by_odd, exponent = _row(unit, frac, fmt, tops, sums)
     del tops, sums
-    parts = [_split(one, step, rows) for one in (codes, later, shift, constants, exponent, out)]
+    parts = [_split(one, step, rows) for one in (codes, whole, by_odd, exponent, out)]
     for part in zip(*parts, strict=True):
         _put_out(unit, spare, *part)
 
@@ -205,17 +210,17 @@ def _row(unit, frac, fmt, tops, sums) -> tuple:
     whole = whole * scale
     exponent = _power(-8 - ks) if fmt else 2.0**-8
     if not unit.EXP_FRAC:
-        return whole[:, :, None], None, None, exponent
+        return whole[:, :, None], None, exponent
     rooted = rooted * scale
     odd = (later & 1).to(torch.float32)
     # What even and odd codes take: where the beat's shift is odd, too, the other way round.
     even = torch.lerp(whole, rooted, odd)
     other = torch.lerp(rooted, whole / 2, odd)
     by_odd = 4 * other - 2 * even
-    return (even - by_odd)[:, :, None], by_odd[:, :, None], None, exponent
+    return (even - by_odd)[:, :, None], by_odd[:, :, None], exponent
 
 
-def _put_out(unit, spare, codes, whole, by_odd, _, exponent, out) -> None:
+def _put_out(unit, spare, codes, whole, by_odd, exponent, out) -> None:
     # rnd(C / 2^k) of codes that are powers of two. C has 1/4 more: then no quotient is a tie, and
     # none is rounded otherwise, so that any rounding to the nearest does.
     rows, width = codes.shape
@@ -233,6 +238,110 @@ def _put_out(unit, spare, codes, whole, by_odd, _, exponent, out) -> None:
         torch.mul(shares, exponent, out=out)
     else:
         out.copy_(shares.mul_(exponent))
+
+
+# --- LayerNorm ------------------------------------------------------------------------------------
+
+
+def norm(unit: object, fitted: FittedNorm) -> Callable[[torch.Tensor], torch.Tensor] | None:
+    """Return what AILayerNorm, calibrated, makes of real rows [rows, channels]; None: not so fast.
+
+    The rows are finite; what is returned has their shape and dtype.
+    """
+    if not isinstance(unit, AILayerNorm) or unit.IN_W > 8 or unit.A_BITS != 10:
+        return None
+    by_device: dict[torch.device, _Norm] = {}
+
+    def run(x: torch.Tensor) -> torch.Tensor:
+        if x.device not in by_device:
+            by_device[x.device] = _Norm(unit, fitted, x.device)
+        return by_device[x.device](x)
+
+    return run
+
+
+class _Norm:
+    """AILayerNorm with its tables on a device.
+
+    Inputs are quantised in float64, as the model's are: a quotient is rounded in no other way. An
+    input is then at most 2^11 steps, and num at most 2^23 in magnitude: float32 holds both.
+    """
+
+    def __init__(self, unit: AILayerNorm, fitted: FittedNorm, device: torch.device):
+        self.unit, self.fitted = unit, fitted
+        folded, channels = fitted.folded, fitted.folded.channels
+
+        def table(values: object, dtype: torch.dtype) -> torch.Tensor:
+            return torch.tensor(np.asarray(values), dtype=dtype, device=device)
+
+        root, places = unit._compress(np.arange(256))
+        gamma = channels.gamma.astype(np.int64)
+        self.step = table(fitted.ptf.step, torch.float64)
+        self.scale = table(np.ldexp(1.0, channels.alpha), torch.float32)
+        self.root = table(root << 2 * places, torch.float32)
+        self.A = table(rnd(gamma * rsqrt_table()[:, None], 8), torch.float32)
+        self.beta = table(channels.beta, torch.float32)
+        self.out_step = table(folded.step, torch.float64)
+        self.offset = table(fitted.offset, torch.float64)
+        self.low, self.high = -float(folded.zp), 255.0 - folded.zp
+        mant, log = reciprocal(len(channels.gamma))
+        up = 4 if unit.CMP_RANGES == 2 and not unit.EXACT_SQ else 0
+        self.mean = (int(mant), 11 + int(log))
+        self.square = (int(mant) << up, 7 + int(log))
+
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        out = torch.empty_like(x, memory_format=torch.contiguous_format)
+        step = max(1, PIECE // 2 // x.shape[1])
+        if len(x) <= step:
+            self._run(x, out)
+        else:
+            for part, into in zip(x.split(step), out.split(step), strict=True):
+                self._run(part, into)
+        return out
+
+    def _run(self, x: torch.Tensor, out: torch.Tensor) -> None:
+        if self.fitted.centre:
+            x = (x if x.dtype == torch.float64 else x.float()) - self.fitted.centre
+        wide = torch.empty(x.shape, dtype=torch.float64, device=x.device)
+        wide.copy_(x).div_(self.step).add_(0.5).floor_().clamp_(self.low, self.high)
+        a = torch.empty(x.shape, dtype=torch.float32, device=x.device)
+        a.copy_(wide)
+        index = a.abs().to(torch.int64)
+        a.mul_(self.scale)
+        roots = self.root.index_select(0, index.view(-1)).view(x.shape).mul_(self.scale)
+        total = a.sum(1, dtype=torch.float64).to(torch.int64)
+        square_sum = wide.copy_(roots.square_()).sum(1).to(torch.int64)
+        mu, place, down = self._statistics(total, square_sum)
+
+        A = self.A.index_select(0, place)
+        a.mul_(4).sub_(mu[:, None]).mul_(A).mul_(down[:, None])
+        a.add_(0.5).floor_().add_(self.beta).clamp_(*INT8)
+        out.copy_(wide.copy_(a).mul_(self.out_step).add_(self.offset))
+
+    def _statistics(self, total, square_sum) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Return mu, the place in the table of A, and 2^-sh, of rows' sums, int64 [rows].
+
+        The number of channels is the row's length, so that mean and mean square need no wrapping.
+        """
+        folded = self.fitted.folded
+        mean = _rounded(total, self.mean)
+        if folded.rms:
+            mean.zero_()
+        ex2 = _rounded(square_sum, self.square)
+        var = ex2.sub_(mean * mean).clamp_(1, VAR_LIMIT)
+        e = (var.to(torch.float64).frexp().exponent - 1) >> 1
+        place = (var << 5).bitwise_right_shift_((2 * e).to(torch.int64)).sub_(32)
+        mu = mean.add_(2).bitwise_right_shift_(2).to(torch.float32)
+        return mu, place, _power(folded.ofrac - folded.gfrac - e)
+
+
+def _rounded(x: torch.Tensor, by: tuple[int, int]) -> torch.Tensor:
+    """rnd(x * factor, shift) of int64."""
+    factor, shift = by
+    return (x * factor).add_(1 << (shift - 1)).bitwise_right_shift_(shift)
+
+
+# --------------------------------------------------------------------------------------------------
 
 
 def _power(exponent: torch.Tensor) -> torch.Tensor:

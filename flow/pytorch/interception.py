@@ -81,13 +81,14 @@ class RealNorm:
 
 
 def live_elements(logits: torch.Tensor) -> torch.Tensor:
-    """Return which logits [..., keys] count, bool: the masked ones are far below their row's top.
+    """Return 1 where logits [..., keys] count, else 0, float32: masked ones are far below the top.
 
     In a row of which nothing is above half the dtype's least number, nothing counts.
     """
     top = logits.amax(-1, keepdim=True)
     least = max(torch.finfo(dtype).min / 2 for dtype in (logits.dtype, torch.float32))
-    return logits > (top - MASKED).clamp_min(least)
+    live = torch.empty_like(logits, dtype=torch.float32)
+    return torch.gt(logits, (top - MASKED).clamp_min(least), out=live)
 
 
 # --- what torch's operators compute ---------------------------------------------------------------

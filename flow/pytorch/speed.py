@@ -87,7 +87,7 @@ def token(pairs: int) -> Iterator[Speed]:
 
     def decode() -> None:
         model(ids[:, CACHED:], past_key_values=cache)
-        cache.crop(CACHED)
+        cache.crop(-1)
 
     yield _placed(f"token of GPT-2, {CACHED} cached", model, samples, decode, pairs)
 

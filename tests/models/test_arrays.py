@@ -71,6 +71,8 @@ def test_every_intermediate_is_the_same_in_every_library(unit, given, library, m
         called = model(*there, **settings)
         for name in (field.name for field in dataclasses.fields(called)):
             assert np.array_equal(getattr(want, name), to_numpy(getattr(called, name)))
+        if not hasattr(want, "to_real"):
+            continue
         step = (np.linspace(0.1, 2, want.out.shape[1]),) if "num" in vars(want) else ()
         assert np.array_equal(want.to_real(*step), to_numpy(got.to_real(*step)))
 
