@@ -8,6 +8,7 @@ booleans (torch 2.13, CPU). What these functions do not take, the model itself d
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from functools import lru_cache
 from itertools import pairwise
@@ -22,6 +23,7 @@ from softnorm.models.e2softmax import FORMATS, ROOT_HALF, E2Softmax, div_table
 from ..networks.stand_in import FittedNorm
 
 PIECE = 1 << 18  # elements: smaller ones stay in a smaller cache, but calls take their time, too
+NORM_PIECE = 1 << 17
 TOGETHER = 1 << 21  # elements whose rows' sums are made at a time: few calls of small size
 
 ONE = 127 + 15  # exponent of the float that counts 2^-15 and is 1
@@ -101,13 +103,28 @@ def _split(one: object, step: int, rows: int) -> list:
     return [one] * -(-rows // step)
 
 
+_kept = threading.local()
+
+
+def _buffer(name: str, shape: tuple[int, int], dtype: torch.dtype, of: torch.device):
+    """Memory that a thread's calls share, not initialised: fresh memory takes longer than sums."""
+    size = shape[0] * shape[1]
+    key = (name, dtype, of)
+    kept = _kept.__dict__.get(key)
+    if kept is None or kept.numel() < size:
+        with torch.inference_mode(False):  # else it could not be written outside of that mode
+            kept = torch.empty(max(size, PIECE), dtype=dtype, device=of)
+        _kept.__dict__[key] = kept
+    return kept[:size].view(shape)
+
+
 class _Spare:
     """Buffers of a piece [rows, width]."""
 
     def __init__(self, rows: int, width: int, x: torch.Tensor):
         dtype = torch.float64 if x.dtype == torch.float64 else torch.float32
-        self.real = torch.empty((rows, width), dtype=dtype, device=x.device)
-        self.whole = torch.empty((rows, width), dtype=torch.int32, device=x.device)
+        self.real = _buffer("real", (rows, width), dtype, x.device)
+        self.whole = _buffer("whole", (rows, width), torch.int32, x.device)
         self.float32 = self.real if dtype == torch.float32 else self.whole.view(torch.float32)
         self.padded = width != x.shape[1]
 
@@ -280,6 +297,7 @@ class _Norm:
         self.scale = table(np.ldexp(1.0, channels.alpha), torch.float32)
         self.root = table(root << 2 * places, torch.float32)
         self.A = table(rnd(gamma * rsqrt_table()[:, None], 8), torch.float32)
+        self.half = table(0.5, torch.float32)
         self.beta = table(channels.beta, torch.float32)
         self.out_step = table(folded.step, torch.float64)
         self.offset = table(fitted.offset, torch.float64)
@@ -291,31 +309,46 @@ class _Norm:
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
         out = torch.empty_like(x, memory_format=torch.contiguous_format)
-        step = max(1, PIECE // 2 // x.shape[1])
-        if len(x) <= step:
-            self._run(x, out)
-        else:
-            for part, into in zip(x.split(step), out.split(step), strict=True):
-                self._run(part, into)
+        step = max(1, TOGETHER // x.shape[1])
+        for part, into in zip(x.split(step), out.split(step), strict=True):
+            self._run(part, into)
         return out
 
     def _run(self, x: torch.Tensor, out: torch.Tensor) -> None:
+        # What an input exceeds the zero point by, in input steps.
+        a = out if out.dtype == torch.float32 else torch.empty_like(x, dtype=torch.float32)
+        total, square_sum = torch.empty((2, len(x)), dtype=torch.float64, device=x.device)
+        step = max(1, NORM_PIECE // x.shape[1])
+        pieces = [one.split(step) for one in (x, a, total, square_sum)]
+        for piece in zip(*pieces, strict=True):
+            self._add_up(*piece)
+        row = self._statistics(total.to(torch.int64), square_sum.to(torch.int64))
+        pieces = [one.split(step) for one in (a, *row, out)]
+        for piece in zip(*pieces, strict=True):
+            self._put_out(*piece)
+
+    def _add_up(self, x, a, total, square_sum) -> None:
         if self.fitted.centre:
             x = (x if x.dtype == torch.float64 else x.float()) - self.fitted.centre
-        wide = torch.empty(x.shape, dtype=torch.float64, device=x.device)
+        wide = _buffer("wide", x.shape, torch.float64, x.device)
+        roots = _buffer("real", x.shape, torch.float32, x.device)
+        index = _buffer("index", x.shape, torch.int64, x.device)
         wide.copy_(x).div_(self.step).add_(0.5).floor_().clamp_(self.low, self.high)
-        a = torch.empty(x.shape, dtype=torch.float32, device=x.device)
         a.copy_(wide)
-        index = a.abs().to(torch.int64)
+        index.copy_(torch.abs(a, out=roots))
         a.mul_(self.scale)
-        roots = self.root.index_select(0, index.view(-1)).view(x.shape).mul_(self.scale)
-        total = a.sum(1, dtype=torch.float64).to(torch.int64)
-        square_sum = wide.copy_(roots.square_()).sum(1).to(torch.int64)
-        mu, place, down = self._statistics(total, square_sum)
+        torch.sum(wide.copy_(a), dim=1, out=total)
+        torch.index_select(self.root, 0, index.view(-1), out=roots.view(-1))
+        roots.mul_(self.scale).square_()
+        torch.sum(wide.copy_(roots), dim=1, out=square_sum)
 
-        A = self.A.index_select(0, place)
-        a.mul_(4).sub_(mu[:, None]).mul_(A).mul_(down[:, None])
-        a.add_(0.5).floor_().add_(self.beta).clamp_(*INT8)
+    def _put_out(self, a, mu, place, down, out) -> None:
+        wide = _buffer("wide", a.shape, torch.float64, a.device)
+        A = _buffer("real", a.shape, torch.float32, a.device)
+        torch.index_select(self.A, 0, place, out=A).mul_(down)
+        a.sub_(mu)  # of an input step, as mu is; the factor of 4 is in `down`
+        torch.addcmul(self.half, a, A, out=a)
+        a.floor_().add_(self.beta).clamp_(*INT8)
         out.copy_(wide.copy_(a).mul_(self.out_step).add_(self.offset))
 
     def _statistics(self, total, square_sum) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -331,8 +364,8 @@ class _Norm:
         var = ex2.sub_(mean * mean).clamp_(1, VAR_LIMIT)
         e = (var.to(torch.float64).frexp().exponent - 1) >> 1
         place = (var << 5).bitwise_right_shift_((2 * e).to(torch.int64)).sub_(32)
-        mu = mean.add_(2).bitwise_right_shift_(2).to(torch.float32)
-        return mu, place, _power(folded.ofrac - folded.gfrac - e)
+        mu = mean.add_(2).bitwise_right_shift_(2).to(torch.float32).div_(4)
+        return mu[:, None], place, _power(folded.ofrac - folded.gfrac + 2 - e)[:, None]
 
 
 def _rounded(x: torch.Tensor, by: tuple[int, int]) -> torch.Tensor:
