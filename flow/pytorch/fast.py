@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable
 from functools import lru_cache
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -48,18 +49,22 @@ def e2softmax(
     frac: int | torch.Tensor,
     offset: Value,
     fmt: int,
+    passes: Passes | None = None,
 ) -> torch.Tensor:
     """Return what E2Softmax makes of real logits: probabilities of x's shape and dtype.
 
     x: float [rows, length], without NaN where it counts. live: 1 where an element counts, else 0,
     of x's shape, float32; None: all count. frac: F, 0..7, or int32 [rows, 1]. offset: what logits
-    are less, one or [rows, 1], of x's dtype or float32's. fmt: 0 or 1.
+    are less, one or [rows, 1], of x's dtype or float32's. fmt: 0 or 1. passes: None, or
+    `compiled()`.
     """
     rows, length = x.shape
+    if passes is None or length % unit.LANES:
+        passes = EAGER
     out = torch.empty_like(x, memory_format=torch.contiguous_format)
     step = max(1, TOGETHER // length)
     if rows <= step:
-        _run(unit, x, live, frac, offset, fmt, out)
+        _run(unit, x, live, frac, offset, fmt, out, passes)
         return out
     for start in range(0, rows, step):
         some = slice(start, start + step)
@@ -71,29 +76,99 @@ def e2softmax(
             offset[some] if isinstance(offset, torch.Tensor) else offset,
             fmt,
             out[some],
+            passes,
         )
     return out
 
 
-def _run(unit, x, live, frac, offset, fmt, out) -> None:
+def _run(unit, x, live, frac, offset, fmt, out, passes) -> None:
     rows, length = x.shape
     beats = -(-length // unit.LANES)
     width = beats * unit.LANES
     # Codes as exponents of floats: where the outputs will be, if these are of the same size.
-    same = width == length and out.dtype == torch.float32
-    codes = out.view(torch.int32) if same else out.new_empty((rows, width), dtype=torch.int32)
+    if passes.in_place and width == length and out.dtype == torch.float32:
+        codes = out.view(torch.int32)
+    else:
+        codes = _buffer("codes", (rows, width), torch.int32, x.device)
     tops = torch.empty((rows, beats), dtype=torch.int32, device=x.device)
     sums = torch.empty((rows, beats), dtype=torch.float32, device=x.device)
+    scale = _power(frac + 1).neg_() if isinstance(frac, torch.Tensor) else -(2.0 ** (frac + 1))
+    less = offset * scale
+    # The floor of (23 * d + half) / 2^shift, taken off the exponent in units of 2^unit_bits.
+    unit_bits = 23 - unit.EXP_FRAC
+    half = 1 << (frac + 3 - unit.EXP_FRAC)
+    first = (ONE << 23) + (1 << unit_bits) - ((1 + half) << (19 - frac))
+    weight = 23 << (18 - frac)
+
     step = max(1, min(rows, PIECE // width))
-    parts = [_split(one, step, rows) for one in (x, live, frac, offset, codes, tops, sums)]
-    spare = _Spare(step, width, x)
-    for part in zip(*parts, strict=True):
-        _code_and_sum(unit, spare, *part)
-    whole, by_odd, exponent = _row(unit, frac, fmt, tops, sums)
-    del tops, sums
-    parts = [_split(one, step, rows) for one in (codes, whole, by_odd, exponent, out)]
-    for part in zip(*parts, strict=True):
-        _put_out(unit, spare, *part)
+    real = _buffer("real", (step, width), _wide(x), x.device)
+    spare = _buffer("whole", (step, width), torch.int32, x.device)
+    by_row = (x, live, scale, less, first, weight, codes, tops, sums)
+    for part in zip(*(_split(one, step, rows) for one in by_row), strict=True):
+        x, live, scale, less, first, weight, code, top, total = part
+        count = len(x)
+        whole, lanes = spare[:count], (count, beats, unit.LANES)
+        passes.quantise(x, live, scale, less, real[:count], whole)
+        torch.amin(whole.view(lanes), dim=-1, out=top)
+        if beats > 1:
+            top.copy_(top.cummin(dim=1).values)
+        edge = (top * weight + first)[:, :, None]
+        if isinstance(weight, torch.Tensor):
+            weight = weight[:, :, None]
+        passes.code(unit, live, edge, weight, length, whole.view(lanes), code.view(lanes))
+        terms = whole if unit.EXP_FRAC else code
+        torch.sum(terms.view(torch.float32).view(lanes), dim=-1, out=total)
+    by_row = (codes, *_row(unit, frac, fmt, tops, sums), out)
+    for part in zip(*(_split(one, step, rows) for one in by_row), strict=True):
+        code, whole, by_odd, exponent, into = part
+        count = len(code)
+        lanes = (count, beats, unit.LANES)
+        passes.put_out(code.view(lanes), whole, by_odd, exponent, spare[:count].view(lanes), into)
+
+
+def _wide(x: torch.Tensor) -> torch.dtype:
+    return torch.float64 if x.dtype == torch.float64 else torch.float32
+
+
+def _quantise(x, live, scale, less, real, whole) -> None:
+    """Set whole to -2q of the logits q, rounded half up: to an even number, as an integer."""
+    length = x.shape[1]
+    padded = whole.shape[1] != length
+    y = real[:, :length] if padded else real
+    if x.dtype != y.dtype:
+        x = y.copy_(x)
+    torch.mul(x, scale, out=y)
+    if isinstance(less, torch.Tensor) or less:
+        y.sub_(less)
+    y.ceil_().clamp_(-254, _LOWEST)
+    if live is not None:
+        y.sub_(_LOWEST).mul_(live).add_(_LOWEST)
+    if padded:
+        real[:, length:] = _LOWEST
+    whole.copy_(real).bitwise_and_(-2)
+
+
+def _code(unit, live, edge, weight, length, whole, codes) -> None:
+    """Set codes, as exponents of floats; and with EXP_FRAC = 1 whole, to what they count."""
+    rows = len(codes)
+    unit_bits = 23 - unit.EXP_FRAC
+    last = (ONE << 23) - ((31 if unit.EXP_FRAC else 15) << unit_bits)
+    if isinstance(weight, torch.Tensor):
+        torch.sub(edge, whole.mul_(weight), out=codes)
+    else:
+        torch.add(edge, whole, alpha=-weight, out=codes)
+    codes.clamp_(min=last).bitwise_and_(-1 << unit_bits)
+    powers = codes.view(torch.float32)
+    in_rows = powers.view(rows, -1)
+    if live is not None:
+        in_rows[:, :length].mul_(live)
+    if in_rows.shape[1] != length:
+        in_rows[:, length:] = 0
+    if unit.EXP_FRAC:
+        # An odd code is 1.5 times a power of two, and counts 2 * ROOT_HALF / 256 times.
+        torch.bitwise_and(codes, -1 << 23, out=whole)
+        more = 4 * ROOT_HALF / 256 - 2
+        whole.view(torch.float32).mul_(1 - more).add_(powers, alpha=more).floor_()
 
 
 def _split(one: object, step: int, rows: int) -> list:
@@ -118,95 +193,33 @@ def _buffer(name: str, shape: tuple[int, int], dtype: torch.dtype, of: torch.dev
     return kept[:size].view(shape)
 
 
-class _Spare:
-    """Buffers of a piece [rows, width]."""
-
-    def __init__(self, rows: int, width: int, x: torch.Tensor):
-        dtype = torch.float64 if x.dtype == torch.float64 else torch.float32
-        self.real = _buffer("real", (rows, width), dtype, x.device)
-        self.whole = _buffer("whole", (rows, width), torch.int32, x.device)
-        self.float32 = self.real if dtype == torch.float32 else self.whole.view(torch.float32)
-        self.padded = width != x.shape[1]
-
-
-def _code_and_sum(unit, spare, x, live, frac, offset, codes, tops, sums) -> None:
-    rows, length = x.shape
-    real, whole = spare.real[:rows], spare.whole[:rows]
-    y = real[:, :length] if spare.padded else real
-    # -2q of the logit q, rounded half up: the rounding to an even number is done in integers.
-    scale = -(2.0 ** (frac + 1)) if not isinstance(frac, torch.Tensor) else _power(frac + 1).neg_()
-    if x.dtype != y.dtype:
-        y.copy_(x)
-        x = y
-    if isinstance(scale, torch.Tensor) or isinstance(offset, torch.Tensor):
-        torch.mul(x, scale, out=y)
-        if isinstance(offset, torch.Tensor) or offset:
-            y.sub_(offset * scale)
-    elif offset:
-        torch.add(y.new_full((), -offset * scale), x, alpha=scale, out=y)
-    else:
-        torch.mul(x, scale, out=y)
-    y.ceil_().clamp_(-254, _LOWEST)
-    if live is not None:
-        y.sub_(_LOWEST).mul_(live).add_(_LOWEST)
-    if spare.padded:
-        real[:, length:] = _LOWEST
-    whole.copy_(real).bitwise_and_(-2)
-
-    lanes = (rows, tops.shape[1], unit.LANES)
-    torch.amin(whole.view(lanes), dim=-1, out=tops)
-    running = tops.cummin(dim=1).values if tops.shape[1] > 1 else tops
-    tops.copy_(running)
-    # The floor of (23 * d + half) / 2^shift, taken off the exponent in units of 2^unit_bits.
-    unit_bits = 23 - unit.EXP_FRAC
-    half = 1 << (frac + 3 - unit.EXP_FRAC)
-    first = (ONE << 23) + (1 << unit_bits) - ((1 + half) << (19 - frac))
-    weight = 23 << (18 - frac)
-    edge = (running * weight + first)[:, :, None]
-    into = codes.view(lanes)
-    if isinstance(weight, torch.Tensor):
-        torch.mul(whole, weight, out=codes)
-        torch.sub(edge, into, out=into)
-    else:
-        torch.add(edge, whole.view(lanes), alpha=-weight, out=into)
-    last = (ONE << 23) - ((31 if unit.EXP_FRAC else 15) << unit_bits)
-    codes.clamp_(min=last).bitwise_and_(-1 << unit_bits)
-    powers = codes.view(torch.float32)
-    if live is not None:
-        (powers[:, :length] if spare.padded else powers).mul_(live)
-    if spare.padded:
-        powers[:, length:] = 0
-
-    terms = powers
-    if unit.EXP_FRAC:
-        # An odd code is 1.5 times a power of two, and counts 2 * ROOT_HALF / 256 times.
-        terms = spare.whole[:rows].view(torch.float32)
-        torch.bitwise_and(codes, -1 << 23, out=whole)
-        more = 4 * ROOT_HALF / 256 - 2
-        terms.mul_(1 - more).add_(powers, alpha=more).floor_()
-    torch.sum(terms.view(lanes), dim=-1, out=sums)
-
-
 def _row(unit, frac, fmt, tops, sums) -> tuple:
     """Return what is done once a row or a beat, for `_put_out`."""
     shift = frac + 4 - unit.EXP_FRAC
-    half = 1 << (shift - 1)
+    twice_half = 1 << shift
     top = 31 if unit.EXP_FRAC else 15
 
-    def code(twice: torch.Tensor) -> torch.Tensor:
-        return ((twice * 23 + 2 * half) >> (shift + 1)).clamp_(max=top)
+    def code(twice: torch.Tensor, rows_at: int) -> torch.Tensor:
+        """Codes of differences, two times as large; rows_at: the axis of rows."""
+        half, down = twice_half, shift + 1
+        if isinstance(down, torch.Tensor) and rows_at:
+            half, down = half.T, down.T
+        return (twice * 23).add_(half).bitwise_right_shift_(down).clamp_(max=top)
 
-    sums = sums.T.to(torch.int64, memory_format=torch.contiguous_format)
+    sums = sums.T.contiguous().to(torch.int64)
     total = sums[0].clone()
     if len(sums) > 1:
-        # Between beats at which some row's maximum grows, sums just add up.
-        rise = tops[:, :-1] - tops[:, 1:]
-        grown = rise.amax(0).nonzero()[:, 0]
-        starts = [0, *(grown + 1).tolist(), len(sums)]
-        codes = code(rise.index_select(1, grown)).T.to(torch.int64)
-        times = 256 - (codes & 1) * (256 - ROOT_HALF) if unit.EXP_FRAC else codes
-        downs = (codes >> 1) + 8 if unit.EXP_FRAC else codes
+        by_beat = tops.T.contiguous()
+        rise = by_beat[:-1] - by_beat[1:]
+        grown = rise.amax(1).nonzero()[:, 0]
+        starts = range(len(sums) + 1)
+        if len(grown) < len(rise):  # between beats at which a row's maximum grows, sums just add up
+            starts = [0, *(grown + 1).tolist(), len(sums)]
+            rise = rise.index_select(0, grown)
         parts = [sums[a] if b == a + 1 else sums[a:b].sum(0) for a, b in pairwise(starts)]
+        codes = code(rise, 1).to(torch.int64)
+        times = 256 - (codes & 1) * (256 - ROOT_HALF) if unit.EXP_FRAC else codes
+        downs = (codes >> 1).add_(8) if unit.EXP_FRAC else codes
         total = parts[0].clone()
         for factor, down, part in zip(times, downs, parts[1:], strict=True):
             if unit.EXP_FRAC:
@@ -216,7 +229,7 @@ def _row(unit, frac, fmt, tops, sums) -> tuple:
     bins = (total << unit.DIV_BITS) >> leading & ((1 << unit.DIV_BITS) - 1)
     ks = (leading - 15).clamp_(min=0)[:, None]
 
-    later = code(tops - tops[:, -1:])
+    later = code(tops - tops[:, -1:], 0)
     whole, rooted = (
         one.index_select(0, bins)[:, None] for one in _constants(unit.DIV_BITS, tops.device)
     )
@@ -237,24 +250,74 @@ def _row(unit, frac, fmt, tops, sums) -> tuple:
     return (even - by_odd)[:, :, None], by_odd[:, :, None], exponent
 
 
-def _put_out(unit, spare, codes, whole, by_odd, exponent, out) -> None:
+def _put_out(codes, whole, by_odd, exponent, spare, out) -> None:
     # rnd(C / 2^k) of codes that are powers of two. C has 1/4 more: then no quotient is a tie, and
     # none is rounded otherwise, so that any rounding to the nearest does.
-    rows, width = codes.shape
-    lanes = (rows, whole.shape[1], unit.LANES)
-    powers = codes.view(torch.float32).view(lanes)
-    shares = spare.whole[:rows].view(torch.float32).view(lanes)
-    if unit.EXP_FRAC:
-        torch.bitwise_and(codes.view(lanes), -1 << 23, out=spare.whole[:rows].view(lanes))
-        shares.mul_(whole).addcmul_(powers, by_odd)
-    else:
+    powers, shares = codes.view(torch.float32), spare.view(torch.float32)
+    if by_odd is None:
         torch.mul(powers, whole, out=shares)
-    shares = shares.view(rows, width)[:, : out.shape[1]]
+    else:
+        torch.bitwise_and(codes, -1 << 23, out=spare)
+        shares.mul_(whole).addcmul_(powers, by_odd)
+    shares = shares.view(len(out), -1)[:, : out.shape[1]]
     shares.round_()
     if out.dtype == torch.float32:
         torch.mul(shares, exponent, out=out)
     else:
         out.copy_(shares.mul_(exponent))
+
+
+class Passes(NamedTuple):
+    """What goes over all elements of a piece: as it stands above, or as torch.compile makes it.
+
+    in_place: codes are kept where the outputs will be.
+    """
+
+    quantise: Callable
+    code: Callable
+    put_out: Callable
+    in_place: bool
+
+
+EAGER = Passes(_quantise, _code, _put_out, True)
+
+
+def _compiled_quantise(x, live, scale, less, real, whole) -> None:
+    """As `_quantise`: torch.compile makes one pass of what is written as values."""
+    y = (x.to(real.dtype) * scale - less).ceil().clamp(-254, _LOWEST)
+    if live is not None:
+        y = (y - _LOWEST) * live + _LOWEST
+    whole.copy_(y.to(torch.int32) & -2)
+
+
+def _compiled_code(exp_frac, live, edge, weight, length, whole, codes) -> None:
+    unit_bits = 23 - exp_frac
+    last = (ONE << 23) - ((31 if exp_frac else 15) << unit_bits)
+    new = (edge - whole * weight).clamp(min=last) & (-1 << unit_bits)
+    if live is not None:
+        new = new * live.view(codes.shape).to(torch.int32)
+    codes.copy_(new)
+    if exp_frac:
+        more = 4 * ROOT_HALF / 256 - 2
+        terms = (new & (-1 << 23)).view(torch.float32) * (1 - more) + new.view(torch.float32) * more
+        whole.copy_(terms.floor().view(torch.int32))
+
+
+def _compiled_put_out(codes, whole, by_odd, exponent, spare, out) -> None:
+    powers = codes.view(torch.float32)
+    if by_odd is None:
+        shares = powers * whole
+    else:
+        shares = (codes & (-1 << 23)).view(torch.float32) * whole + powers * by_odd
+    out.copy_(shares.view(out.shape).round() * exponent)
+
+
+@lru_cache
+def compiled() -> Passes:
+    """By torch.compile, which takes some seconds for each kind of rows; for rows of whole beats."""
+    every = (_compiled_quantise, _compiled_code, _compiled_put_out)
+    quantise, code, put_out = (torch.compile(one) for one in every)
+    return Passes(quantise, lambda unit, *given: code(unit.EXP_FRAC, *given), put_out, False)
 
 
 # --- LayerNorm ------------------------------------------------------------------------------------
