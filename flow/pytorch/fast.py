@@ -100,7 +100,7 @@ def _run(unit, x, live, frac, offset, fmt, out, passes) -> None:
     first = (ONE << 23) + (1 << unit_bits) - ((1 + half) << (19 - frac))
     weight = 23 << (18 - frac)
 
-    step = max(1, min(rows, PIECE // width))
+    step = max(1, min(rows, passes.piece // width))
     real = _buffer("real", (step, width), _wide(x), x.device)
     spare = _buffer("whole", (step, width), torch.int32, x.device)
     by_row = (x, live, scale, less, first, weight, codes, tops, sums)
@@ -230,24 +230,19 @@ def _row(unit, frac, fmt, tops, sums) -> tuple:
     ks = (leading - 15).clamp_(min=0)[:, None]
 
     later = code(tops - tops[:, -1:], 0)
-    whole, rooted = (
-        one.index_select(0, bins)[:, None] for one in _constants(unit.DIV_BITS, tops.device)
-    )
-    down = later >> unit.EXP_FRAC
+    index = bins[:, None].to(torch.int32)
+    if unit.EXP_FRAC:
+        index = later.bitwise_and(1).add_(2 * index)
+    down = later.bitwise_right_shift_(unit.EXP_FRAC)
     if not fmt:
-        down = down + ks
+        down.add_(ks)
     scale = _power(-15 - down)
-    whole = whole * scale
     exponent = _power(-8 - ks) if fmt else 2.0**-8
-    if not unit.EXP_FRAC:
-        return whole[:, :, None], None, exponent
-    rooted = rooted * scale
-    odd = (later & 1).to(torch.float32)
-    # What even and odd codes take: where the beat's shift is odd, too, the other way round.
-    even = torch.lerp(whole, rooted, odd)
-    other = torch.lerp(rooted, whole / 2, odd)
-    by_odd = 4 * other - 2 * even
-    return (even - by_odd)[:, :, None], by_odd[:, :, None], exponent
+    whole, by_odd = (
+        None if one is None else (one.index_select(0, index.view(-1)).view(index.shape) * scale)
+        for one in _constants(unit.DIV_BITS, unit.EXP_FRAC, tops.device)
+    )
+    return whole[:, :, None], None if by_odd is None else by_odd[:, :, None], exponent
 
 
 def _put_out(codes, whole, by_odd, exponent, spare, out) -> None:
@@ -270,16 +265,17 @@ def _put_out(codes, whole, by_odd, exponent, spare, out) -> None:
 class Passes(NamedTuple):
     """What goes over all elements of a piece: as it stands above, or as torch.compile makes it.
 
-    in_place: codes are kept where the outputs will be.
+    in_place: codes are kept where the outputs will be. piece: elements of one.
     """
 
     quantise: Callable
     code: Callable
     put_out: Callable
     in_place: bool
+    piece: int
 
 
-EAGER = Passes(_quantise, _code, _put_out, True)
+EAGER = Passes(_quantise, _code, _put_out, True, PIECE)
 
 
 def _compiled_quantise(x, live, scale, less, real, whole) -> None:
@@ -317,7 +313,9 @@ def compiled() -> Passes:
     """By torch.compile, which takes some seconds for each kind of rows; for rows of whole beats."""
     every = (_compiled_quantise, _compiled_code, _compiled_put_out)
     quantise, code, put_out = (torch.compile(one) for one in every)
-    return Passes(quantise, lambda unit, *given: code(unit.EXP_FRAC, *given), put_out, False)
+    return Passes(
+        quantise, lambda unit, *given: code(unit.EXP_FRAC, *given), put_out, False, TOGETHER
+    )
 
 
 # --- LayerNorm ------------------------------------------------------------------------------------
@@ -446,8 +444,23 @@ def _power(exponent: torch.Tensor) -> torch.Tensor:
 
 
 @lru_cache
-def _constants(div_bits: int, device: torch.device) -> torch.Tensor:
-    """DIV_C, and rnd(DIV_C / sqrt(2)), 1/4 more each: float32 [2, 2^div_bits]."""
+def _constants(
+    div_bits: int, exp_frac: int, device: torch.device
+) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """What codes are multiplied by, float32: by the divider's bin and, with half octaves, parity.
+
+    DIV_C, 1/4 more (`_put_out`). With half octaves the float of a code is p = 2^-h of an even one
+    and 3/4 of it of an odd one; e, p rounded down to a power of two, is half of it of an odd one.
+    So a * e + b * p, a and b from here, are what even and odd codes take: C and C / sqrt(2), and
+    where the beat's shift is odd, too, the other way round.
+    """
     table = div_table(div_bits)
-    both = np.stack([table, (ROOT_HALF * table + 128) >> 8]) + _QUARTER
-    return torch.tensor(both, dtype=torch.float32, device=device)
+    whole = table + _QUARTER
+    if not exp_frac:
+        return torch.tensor(whole, dtype=torch.float32, device=device), None
+    rooted = ((ROOT_HALF * table + 128) >> 8) + _QUARTER
+    even = np.stack([whole, rooted], axis=1).ravel()
+    odd = np.stack([rooted, whole / 2], axis=1).ravel()
+    by_odd = 4 * odd - 2 * even
+    a, b = (torch.tensor(x, dtype=torch.float32, device=device) for x in (even - by_odd, by_odd))
+    return a, b
