@@ -2,10 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Speed, as ratios of two programs timed alternately; medians over pairs, since machines are noisy.
 
-usage: scripts/bench.py [PAIRS=5] [ONLY=model|pins|bulk|regression] [OUT=folder]
+usage: scripts/bench.py [PAIRS=5] [ONLY=model|pytorch|pins|bulk|regression] [OUT=folder]
 
   model       the bit-exact models against float32 in numpy, at [4096, 1024]; goal <= 1.0
               (E2Softmax)
+  pytorch     the units in PyTorch, float to float, against torch: softmax, a layer of BERT-base, a
+              decoded token, seconds of a calibration (needs the extra `torch`; left out without
+              it); its figures go into figures.json in OUT
   pins        the pyuvm test bench against a bare cocotb loop that toggles the same pins;
               goal >= 0.5
   bulk        the bulk engine against a bare C++ loop over the same Verilated model, goal >= 0.8,
@@ -53,6 +56,36 @@ def model(pairs: int, folder: Path) -> str:
     return (
         f"bit-exact models against float32 numpy, [4096, 1024] bytes, {pairs} pairs "
         "(below 1: the model is faster)\n\n" + table(rows, header)
+    )
+
+
+def pytorch(pairs: int, folder: Path) -> str:
+    """The units' table; keeps it for the pages."""
+    if not tools.is_installed("torch"):
+        return f"left out without torch; run: {tools.install('torch')}"
+    from softnorm.flow.pytorch import speed
+
+    rows, calibration = [], 0.0
+    with speed.one_thread():
+        for bench in (speed.softmaxes, speed.layer, speed.token):
+            for one in bench(pairs):
+                times = (f"{1e3 * one.float_s:.2f}", f"{1e3 * one.unit_s:.2f}")
+                rows.append((one.what, one.against, *times, f"{one.ratio:.2f}"))
+                print(" ".join(rows[-1]), file=sys.stderr, flush=True)
+        calibration = speed.calibration()
+    titles = ("units", "against", "float ms", "units ms", "times as long")
+    facts = {
+        "torch": speed.VERSION,
+        "pairs": pairs,
+        "calibration of BERT-base, processor s": round(calibration),
+    }
+    found = kept.new(kept.of_architectures(), titles, rows, facts)
+    return (
+        f"units in PyTorch {facts['torch']}, float to float, one thread, processor time, {pairs} "
+        f"pairs; calibration of BERT-base: {calibration:.0f} s\n\n"
+        + table(rows, titles)
+        + "\n\n"
+        + kept.put(kept.FIGURES, {"make bench ONLY=pytorch": found}, folder)
     )
 
 
@@ -192,7 +225,7 @@ def regression(pairs: int, folder: Path) -> str:
     )
 
 
-BENCHES = {"model": model, "pins": pins, "bulk": bulk, "regression": regression}
+BENCHES = {"model": model, "pytorch": pytorch, "pins": pins, "bulk": bulk, "regression": regression}
 
 
 def command(arguments: Sequence[str]) -> int:
@@ -206,7 +239,8 @@ def command(arguments: Sequence[str]) -> int:
     folder = Path(given.pop("OUT", BUILD / "bench"))
     if given or only not in (None, *BENCHES):
         raise UserError(
-            "bench takes PAIRS=<number>, ONLY=model, pins, bulk or regression, and OUT=<folder>"
+            "bench takes PAIRS=<number>, ONLY=model, pytorch, pins, bulk or regression, and "
+            "OUT=<folder>"
         )
     for name, bench in BENCHES.items():
         if only in (None, name):

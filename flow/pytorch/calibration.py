@@ -259,7 +259,9 @@ class _Recorder(Sites):
 # --- fitting --------------------------------------------------------------------------------------
 
 
-def fit_unit_softmax(choice: Choice, name: str, samples: Samples) -> UnitSoftmax:
+def fit_unit_softmax(
+    choice: Choice, name: str, samples: Samples, compile: bool = False
+) -> UnitSoftmax:
     """Return the unit with the F of the least squared error of its probabilities, by head.
 
     Warns as `stand_in.fit_softmax` does. Raises UserError if calibration saw no row of this
@@ -273,7 +275,7 @@ def fit_unit_softmax(choice: Choice, name: str, samples: Samples) -> UnitSoftmax
         fitted = fit_softmax(*given, [logits], mask, names=[name])
     except ValueError as error:  # rows too long for the build
         raise UserError(f"{name}: {error}") from error
-    return UnitSoftmax(choice, fitted.frac[0], fitted.offset[0], fitted.saturated)
+    return UnitSoftmax(choice, fitted.frac[0], fitted.offset[0], fitted.saturated, compile)
 
 
 def fit_unit_norm(choice: Choice, name: str, samples: Samples) -> UnitNorm:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
+from functools import partial
 
 import torch
 from torch import nn
@@ -150,6 +151,7 @@ def evaluate_with(
     norm: str | Choice | None = None,
     seed: int = 1,
     keep: str | Sequence[str] = (),
+    compile: bool = False,
 ) -> Evaluation:
     """Put units in the place of a model's softmaxes and norms, calibrated.
 
@@ -159,9 +161,10 @@ def evaluate_with(
     calibration: example batches as `record` takes them, or what it returned for this model, which
     several choices can share. softmax, norm: units, in words as `choose` takes them, or None for
     the float functions. keep: names of modules, or patterns of them ("*.router"), in which all
-    stays float. Every softmax, attention, LayerNorm and RMSNorm is replaced; `Evaluation.left`
-    tells what is not. Raises UserError for a model with nothing to replace or with units in its
-    place already, ParameterError for a wrong unit, and what `record` raises.
+    stays float. compile: as of `UnitSoftmax`. Every softmax, attention, LayerNorm and RMSNorm is
+    replaced; `Evaluation.left` tells what is not. Raises UserError for a model with nothing to
+    replace or with units in its place already, ParameterError for a wrong unit, and what `record`
+    raises.
     """
     softmax_unit, norm_unit = (None if one is None else choose(one) for one in (softmax, norm))
     if softmax_unit is None and norm_unit is None:
@@ -173,7 +176,8 @@ def evaluate_with(
     check_float(model)
     samples = calibration if isinstance(calibration, Samples) else record(model, calibration, seed)
     left = _kept(samples, [keep] if isinstance(keep, str) else keep)
-    softmaxes = _fitted(SOFTMAX, softmax_unit, fit_unit_softmax, samples.logits, samples, left)
+    fit_softmax = partial(fit_unit_softmax, compile=compile)
+    softmaxes = _fitted(SOFTMAX, softmax_unit, fit_softmax, samples.logits, samples, left)
     norms = _fitted(NORM, norm_unit, fit_unit_norm, samples.norms, samples, left)
     if not softmaxes and not norms:
         asked = "no softmax" if norm is None else "no norm" if softmax is None else "nothing"

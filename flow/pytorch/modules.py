@@ -118,7 +118,9 @@ class UnitSoftmax(nn.Module):
     head [heads]: logits are then [..., heads, queries, keys]. offset: what logits are less, real,
     one or [heads]: what a requantiser takes off, by which no softmax changes. Logits become what
     the unit takes, as a rule int8 in units of 2^-F, rounded half up, saturated. saturated: share of
-    the logits of calibration at an end of int8, for whoever asks. Raises UserError for a unit that
+    the logits of calibration at an end of int8, for whoever asks. compile: whether torch.compile
+    makes the passes over rows of whole beats, which takes some seconds for each kind of them; only
+    of E2Softmax, without wide inputs, blocks or further formats. Raises UserError for a unit that
     is no softmax or for another frac.
     """
 
@@ -128,6 +130,7 @@ class UnitSoftmax(nn.Module):
         frac: int | np.ndarray,
         offset: float | np.ndarray = 0.0,
         saturated: float = float("nan"),
+        compile: bool = False,
     ):
         super().__init__()
         self.choice = choose(choice)
@@ -142,6 +145,7 @@ class UnitSoftmax(nn.Module):
         self._model = self.choice.unit.model(**self.choice.parameters)
         self._settings = self.choice.every_setting
         self._is_fast = fast.takes(self._model, self._settings)
+        self._compile = compile
 
     def forward(self, logits: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
         """Return probabilities of logits [..., keys], of their dtype, 0 where masked.
@@ -170,7 +174,12 @@ class UnitSoftmax(nn.Module):
         live = _live(x, None if mask is None else mask.expand(shape).reshape(rows, keys))
         frac, offset = self._by_row(shape, rows, x)
         if self._is_fast:
-            real = fast.e2softmax(self._model, x, live, frac, offset, self._settings["fmt"])
+            given = (self._model, x, live, frac, offset, self._settings["fmt"])
+            if self._compile:
+                with torch.compiler.set_stance("default"):  # `evaluate_with` forbids it the others
+                    real = fast.e2softmax(*given, fast.compiled())
+            else:
+                real = fast.e2softmax(*given)
         else:
             real = self._plain(x, live, frac, offset)
         self._check_sum(real, live)

@@ -12,6 +12,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import product
 
 import torch
 from torch import nn
@@ -21,6 +22,7 @@ from .calibration import Samples, record
 from .evaluation import Evaluation, evaluate_with
 from .modules import UnitSoftmax
 
+VERSION = torch.__version__
 SHAPES = ((12, 384, 384), (32, 2048, 2048))
 SOFTMAXES = {
     "E2Softmax, paper": "e2softmax MAX_LEN=2048",
@@ -49,14 +51,16 @@ class Speed:
     pairs: int
 
 
-def softmaxes(pairs: int, compiled: bool = False) -> Iterator[Speed]:
-    """Time `UnitSoftmax` against `torch.softmax` on logits of `SHAPES`; compiled: by inductor."""
+def softmaxes(pairs: int) -> Iterator[Speed]:
+    """Time `UnitSoftmax`, as it stands and compiled, against `torch.softmax` on `SHAPES`."""
     for shape in SHAPES:
         logits = 2 * torch.randn(shape, generator=_generator())
-        for name, words in SOFTMAXES.items():
-            unit = UnitSoftmax(words, FRAC)
+        for (name, words), how in product(SOFTMAXES.items(), (False, True)):
+            unit = UnitSoftmax(words, FRAC, compile=how)
+            if how:
+                unit(logits)
             yield _pairs(
-                f"{name}, {list(shape)}",
+                f"{name}{', torch.compile' * how}, {list(shape)}",
                 "torch.softmax",
                 lambda logits=logits: torch.softmax(logits, -1),
                 lambda unit=unit, logits=logits: unit(logits),
