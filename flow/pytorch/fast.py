@@ -62,26 +62,14 @@ def e2softmax(
     if passes is None or length % unit.LANES:
         passes = EAGER
     out = torch.empty_like(x, memory_format=torch.contiguous_format)
+    by_row = (x, live, frac, offset, out)
     step = max(1, TOGETHER // length)
-    if rows <= step:
-        _run(unit, x, live, frac, offset, fmt, out, passes)
-        return out
-    for start in range(0, rows, step):
-        some = slice(start, start + step)
-        _run(
-            unit,
-            x[some],
-            None if live is None else live[some],
-            frac[some] if isinstance(frac, torch.Tensor) else frac,
-            offset[some] if isinstance(offset, torch.Tensor) else offset,
-            fmt,
-            out[some],
-            passes,
-        )
+    for part in zip(*(_split(one, step, rows) for one in by_row), strict=True):
+        _run(unit, passes, fmt, *part)
     return out
 
 
-def _run(unit, x, live, frac, offset, fmt, out, passes) -> None:
+def _run(unit, passes, fmt, x, live, frac, offset, out) -> None:
     rows, length = x.shape
     beats = -(-length // unit.LANES)
     width = beats * unit.LANES
@@ -370,8 +358,8 @@ class _Norm:
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
         out = torch.empty_like(x, memory_format=torch.contiguous_format)
-        step = max(1, TOGETHER // x.shape[1])
-        for part, into in zip(x.split(step), out.split(step), strict=True):
+        step, rows = max(1, TOGETHER // x.shape[1]), len(x)
+        for part, into in zip(_split(x, step, rows), _split(out, step, rows), strict=True):
             self._run(part, into)
         return out
 
@@ -379,13 +367,12 @@ class _Norm:
         # What an input exceeds the zero point by, in input steps.
         a = out if out.dtype == torch.float32 else torch.empty_like(x, dtype=torch.float32)
         total, square_sum = torch.empty((2, len(x)), dtype=torch.float64, device=x.device)
-        step = max(1, NORM_PIECE // x.shape[1])
-        pieces = [one.split(step) for one in (x, a, total, square_sum)]
-        for piece in zip(*pieces, strict=True):
+        step, rows = max(1, NORM_PIECE // x.shape[1]), len(x)
+        by_row = (x, a, total, square_sum)
+        for piece in zip(*(_split(one, step, rows) for one in by_row), strict=True):
             self._add_up(*piece)
-        row = self._statistics(total.to(torch.int64), square_sum.to(torch.int64))
-        pieces = [one.split(step) for one in (a, *row, out)]
-        for piece in zip(*pieces, strict=True):
+        by_row = (a, *self._statistics(total.to(torch.int64), square_sum.to(torch.int64)), out)
+        for piece in zip(*(_split(one, step, rows) for one in by_row), strict=True):
             self._put_out(*piece)
 
     def _add_up(self, x, a, total, square_sum) -> None:
