@@ -76,13 +76,13 @@ def pytorch(pairs: int, folder: Path) -> str:
     titles = ("units", "against", "float ms", "units ms", "times as long")
     facts = {
         "torch": speed.VERSION,
-        "pairs": pairs,
+        "pairs at least": pairs,
         "calibration of BERT-base, processor s": round(calibration),
     }
     found = kept.new(kept.of_architectures(), titles, rows, facts)
     return (
         f"units in PyTorch {facts['torch']}, float to float, one thread, processor time, {pairs} "
-        f"pairs; calibration of BERT-base: {calibration:.0f} s\n\n"
+        f"pairs or more; calibration of BERT-base: {calibration:.0f} s\n\n"
         + table(rows, titles)
         + "\n\n"
         + kept.put(kept.FIGURES, {"make bench ONLY=pytorch": found}, folder)

@@ -89,8 +89,10 @@ def _run(unit, passes, fmt, x, live, frac, offset, out) -> None:
     weight = 23 << (18 - frac)
 
     step = max(1, min(rows, passes.piece // width))
-    real = _buffer("real", (step, width), _wide(x), x.device)
     spare = _buffer("whole", (step, width), torch.int32, x.device)
+    real = spare.view(torch.float32)  # the same memory: less of a cache
+    if x.dtype == torch.float64 or not passes.in_place:
+        real = _buffer("real", (step, width), _wide(x), x.device)
     by_row = (x, live, scale, less, first, weight, codes, tops, sums)
     for part in zip(*(_split(one, step, rows) for one in by_row), strict=True):
         x, live, scale, less, first, weight, code, top, total = part
@@ -205,9 +207,11 @@ def _row(unit, frac, fmt, tops, sums) -> tuple:
             starts = [0, *(grown + 1).tolist(), len(sums)]
             rise = rise.index_select(0, grown)
         parts = [sums[a] if b == a + 1 else sums[a:b].sum(0) for a, b in pairwise(starts)]
-        codes = code(rise, 1).to(torch.int64)
-        times = 256 - (codes & 1) * (256 - ROOT_HALF) if unit.EXP_FRAC else codes
-        downs = (codes >> 1).add_(8) if unit.EXP_FRAC else codes
+        codes = downs = code(rise, 1)
+        if unit.EXP_FRAC:
+            downs = (codes >> 1).add_(8)
+            codes.bitwise_and_(1).mul_(ROOT_HALF - 256).add_(256)
+        times, downs = codes.to(torch.int64), downs.to(torch.int64)
         total = parts[0].clone()
         for factor, down, part in zip(times, downs, parts[1:], strict=True):
             if unit.EXP_FRAC:
