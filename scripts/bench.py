@@ -59,6 +59,9 @@ def model(pairs: int, folder: Path) -> str:
     )
 
 
+CALIBRATION = "s of the processor for a calibration of BERT-base"
+
+
 def pytorch(pairs: int, folder: Path) -> str:
     """The units' table; keeps it for the pages."""
     if not tools.is_installed("torch"):
@@ -70,19 +73,16 @@ def pytorch(pairs: int, folder: Path) -> str:
         for bench in (speed.softmaxes, speed.layer, speed.token):
             for one in bench(pairs):
                 times = (f"{1e3 * one.float_s:.2f}", f"{1e3 * one.unit_s:.2f}")
-                rows.append((one.what, one.against, *times, f"{one.ratio:.2f}"))
+                against = f"{one.against}, torch {speed.VERSION}"
+                rows.append((one.what, against, *times, f"{one.ratio:.2f}"))
                 print(" ".join(rows[-1]), file=sys.stderr, flush=True)
         calibration = speed.calibration()
     titles = ("units", "against", "float ms", "units ms", "times as long")
-    facts = {
-        "torch": speed.VERSION,
-        "pairs at least": pairs,
-        "calibration of BERT-base, processor s": round(calibration),
-    }
+    facts = {CALIBRATION: round(calibration), "pairs at least": pairs}
     found = kept.new(kept.of_architectures(), titles, rows, facts)
     return (
-        f"units in PyTorch {facts['torch']}, float to float, one thread, processor time, {pairs} "
-        f"pairs or more; calibration of BERT-base: {calibration:.0f} s\n\n"
+        f"units in PyTorch, float to float, one thread, processor time, {pairs} pairs or more; "
+        f"{facts[CALIBRATION]} {CALIBRATION}\n\n"
         + table(rows, titles)
         + "\n\n"
         + kept.put(kept.FIGURES, {"make bench ONLY=pytorch": found}, folder)
