@@ -514,6 +514,8 @@ KNOW_UNITS = (
     "flow/networks/minilm",
     "flow/pages/builds",
     "flow/pages/made",
+    "flow/pytorch/fast",
+    "flow/pytorch/speed",
     "tb/sv/sn_back_checker",  # is bound inside a unit
 )  # what they are for
 

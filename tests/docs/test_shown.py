@@ -102,6 +102,9 @@ def test_every_command_that_is_shown_gets_to_its_work(line, monkeypatch):
         for package in ("torch", "transformers"):
             pytest.importorskip(package, reason="the extra torch is not installed")
         places = ("flow.pytorch.architectures.measure_all",)
+    if "ONLY=pytorch" in given:
+        pytest.importorskip("torch", reason="the extra torch is not installed")
+        places = ("flow.pytorch.speed.softmaxes",)
     for place in places:
         module, _, function = place.rpartition(".")
         monkeypatch.setattr(importlib.import_module(f"softnorm.{module}"), function, reached)
