@@ -17,7 +17,17 @@ from functools import lru_cache
 import numpy as np
 
 from . import checks
-from .arith import FEATURE, FRACS, IN_WIDTHS, INT8, LANES, MAX_LEN_LIMIT, MODEL_ONLY, rescale, rnd
+from .arith import (
+    FEATURE,
+    FRACS,
+    IN_WIDTHS,
+    INT8,
+    LANES,
+    MAX_LEN_LIMIT,
+    PortRegisters,
+    rescale,
+    rnd,
+)
 from .arrays import adopt, cast, floor_log2, full, namespace, pick, spread
 from .channels import Channels, check_channels
 
@@ -65,11 +75,14 @@ def reciprocal(n: int | np.ndarray) -> tuple[int | np.ndarray, int | np.ndarray]
 
 
 @lru_cache
-def rsqrt_table() -> np.ndarray:
-    """Return RSQRT: int64 [96], entry v - 32 is 1/sqrt((v + 1/2)/32) with 10 fraction bits."""
+def rsqrt_table(bits: int = 10) -> np.ndarray:
+    """Return RSQRT: int64 [96], entry v - 32 is 1/sqrt((v + 1/2)/32) with 10 fraction bits.
+
+    With 8 `bits` it is a quarter of that, rounded once more: A_BITS = 8 has it.
+    """
     # Twice the value, 2^11 * sqrt(64 / (2v + 1)), is rounded down first: all of it in integers.
     halves = [math.isqrt((1 << 28) // (2 * v + 1)) for v in range(32, 128)]
-    table = np.array([(half + 1) // 2 for half in halves])
+    table = rnd(np.array([(half + 1) // 2 for half in halves]), 10 - bits)
     table.setflags(write=False)  # it is shared by every caller
     return table
 
@@ -172,7 +185,7 @@ class _Statistics:
 
 
 @dataclass(frozen=True)
-class AILayerNorm:
+class AILayerNorm(PortRegisters):
     """The unit for one set of elaboration parameters, which are named as in the RTL.
 
     LANES: elements a beat, 1 to 64, a power of two. No influence on results.
@@ -193,9 +206,10 @@ class AILayerNorm:
     EPS: int = field(default=0, metadata=FEATURE)
     IMPRECISE: int = field(default=0, metadata=FEATURE)
     EXACT_SQ: int = field(default=0, metadata=FEATURE)
-    A_BITS: int = field(default=10, metadata=MODEL_ONLY)
+    A_BITS: int = field(default=10, metadata=FEATURE)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         checks.check_parameter("LANES", self.LANES, LANES)
         checks.check_parameter("MAX_LEN", self.MAX_LEN, range(self.LANES, MAX_LEN_LIMIT + 1))
         checks.check_parameter("CMP_RANGES", self.CMP_RANGES, (2, 3))
@@ -310,7 +324,7 @@ class AILayerNorm:
         row = self._statistics(total, square_sum, settings)
 
         # Stage 2.
-        rsqrt = pick(self._rsqrt_table(), row.v - 32)
+        rsqrt = pick(rsqrt_table(self.A_BITS), row.v - 32)
         A = rnd(gamma * rsqrt[:, None], 8)
         num = A * (((a << alpha) << 2) - row.mu[:, None])
         left, right = xp.maximum(-row.sh, 0)[:, None], xp.maximum(row.sh, 0)[:, None]
@@ -361,10 +375,6 @@ class AILayerNorm:
     def _compress(self, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return (y, s): magnitudes u are squared as y * y << 4s."""
         return (u, u * 0) if self.EXACT_SQ else compress(u, self.CMP_RANGES)
-
-    def _rsqrt_table(self) -> np.ndarray:
-        """Return RSQRT with A_BITS bits: int64 [96]."""
-        return rnd(rsqrt_table(), 10 - self.A_BITS)
 
     def _statistics(
         self, total: np.ndarray, square_sum: np.ndarray, settings: dict[str, np.ndarray]
@@ -470,7 +480,7 @@ class _Fast:
         row = self.unit._statistics(total, square_sum, self.settings)
 
         gamma, index = self.channels.gamma.astype(np.int64), row.v - 32
-        A = rnd(gamma * self.unit._rsqrt_table()[:, None], 8).astype(np.int32)  # for every v
+        A = rnd(gamma * rsqrt_table(self.unit.A_BITS)[:, None], 8).astype(np.int32)  # for every v
         mu, sh = row.mu.astype(np.int32)[:, None], row.sh.astype(np.int32)[:, None]
         for block in blocks:
             self._put_out(block, A, index[block], mu[block], sh[block])

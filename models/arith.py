@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Parameter ranges, rounding and fast array tricks that the models of several units share."""
 
+from dataclasses import dataclass, field
 from typing import overload
 
 import numpy as np
@@ -13,10 +14,26 @@ FRACS = range(8)  # fraction bits that a 3-bit setting can name
 INT8 = (-128, 127)
 IN_WIDTHS = (8, 16, 32)  # bits of an input that may be wide
 
-# Metadata of a model's field that is no parameter of the RTL yet, and so of no unit.
-MODEL_ONLY = {"rtl": False}
-# Of one that is off by default and then costs nothing: what does not have it is not named by it.
+# Metadata of a model's field that is off by default and then costs nothing: what does not have it
+# is not named by it.
 FEATURE = {"feature": True}
+
+
+@dataclass(frozen=True)
+class PortRegisters:
+    """Registers at a unit's ports, which change no result.
+
+    IN_REG, OUT_REG: 0 leaves out the one behind s_axis, or in front of m_axis, and a clock.
+    """
+
+    IN_REG: int = field(default=1, kw_only=True, metadata=FEATURE)
+    OUT_REG: int = field(default=1, kw_only=True, metadata=FEATURE)
+
+    def __post_init__(self) -> None:
+        for name in ("IN_REG", "OUT_REG"):
+            value = getattr(self, name)
+            if value not in (0, 1):
+                raise ValueError(f"{name} must be in 0..1, got {value}")
 
 
 @overload

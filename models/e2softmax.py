@@ -22,7 +22,7 @@ from .arith import (
     IN_WIDTHS,
     LANES,
     MAX_LEN_LIMIT,
-    MODEL_ONLY,
+    PortRegisters,
     empty,
     look_up,
     rnd,
@@ -55,6 +55,15 @@ def log2exp(d: int | np.ndarray, frac: int | np.ndarray, exp_frac: int = 0) -> n
     shift = frac + 4 - exp_frac
     code = (23 * d + (1 << (shift - 1))) >> shift
     return namespace(code).minimum(code, 31 if exp_frac else 15)
+
+
+def octaves(x: int | np.ndarray, frac: int | np.ndarray, exp_frac: int = 0) -> np.ndarray:
+    """Return round(x * 2^-frac / ln 2) in octaves, or in half octaves for exp_frac = 1.
+
+    What LOG_FIRST = 1 makes of each logit, with 1/ln 2 taken as 23/16. `x` (int64, -128..127) and
+    `frac` (0..7) broadcast; the result is a signed integer of 9 bits, or 10.
+    """
+    return rnd(23 * x, frac + 4 - exp_frac)
 
 
 def log2exp_scaled(
@@ -179,7 +188,7 @@ class E2SoftmaxTrace(SoftmaxResult):
 
 
 @dataclass(frozen=True)
-class E2Softmax:
+class E2Softmax(PortRegisters):
     """The unit for one set of elaboration parameters, which are named as in the RTL.
 
     LANES: elements a beat, 1 to 64, a power of two. They share one maximum, so it changes results.
@@ -192,6 +201,7 @@ class E2Softmax:
     FORMATS: 1 adds the unnormalised format, and outputs of 7 bits.
     LOG_FIRST: 1 makes octaves of the logits first, then takes their maximum. Only with int8 logits
         of a power-of-two scale, whole rows and the two formats.
+    FRAC: frac, fixed, 0 to 7; -1: each row has its own. Only with SCALE = 0.
     Raises TypeError or ValueError for anything else.
     """
 
@@ -203,9 +213,11 @@ class E2Softmax:
     SCALE: int = field(default=0, metadata=FEATURE)
     BLOCKS: int = field(default=0, metadata=FEATURE)
     FORMATS: int = field(default=0, metadata=FEATURE)
-    LOG_FIRST: int = field(default=0, metadata=MODEL_ONLY)
+    LOG_FIRST: int = field(default=0, metadata=FEATURE)
+    FRAC: int = field(default=-1, metadata=FEATURE)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         checks.check_parameter("LANES", self.LANES, LANES)
         checks.check_parameter("MAX_LEN", self.MAX_LEN, range(self.LANES, MAX_LEN_LIMIT + 1))
         checks.check_parameter("DIV_BITS", self.DIV_BITS, range(1, 5))
@@ -215,6 +227,9 @@ class E2Softmax:
             checks.check_parameter(name, getattr(self, name), range(2))
         if self.IN_W > 8 and not self.SCALE:
             raise ValueError(f"IN_W = {self.IN_W} needs SCALE = 1: set it, or IN_W = 8")
+        checks.check_parameter("FRAC", self.FRAC, range(-1, FRACS[-1] + 1))
+        if self.FRAC >= 0 and self.SCALE:
+            raise ValueError(f"FRAC = {self.FRAC} cannot be with SCALE = 1: set FRAC = -1")
         for name in ("SCALE", "BLOCKS", "FORMATS"):
             if self.LOG_FIRST and getattr(self, name):
                 raise ValueError(f"LOG_FIRST = 1 cannot be with {name} = 1: set one of them to 0")
@@ -243,7 +258,7 @@ class E2Softmax:
         LANES needed. mask: bool [rows, length], True is unmasked; None masks nothing. The settings,
         each one integer or an integer array [rows]:
 
-        frac: with SCALE = 0, the logits are in units of 2^-frac, 0..7
+        frac: with SCALE = 0, the logits are in units of 2^-frac, 0..7; left out with FRAC >= 0
         mult, shift: with SCALE = 1, 0..127 and 0..63; (128 + mult) * 2^-shift is a logit's unit
             times log2(e), and times 2 with EXP_FRAC = 1
         fmt: 0 linear, 1 row-scaled; with FORMATS = 1 also 2, unnormalised, and 3, which acts as 2
@@ -375,8 +390,8 @@ class E2Softmax:
         scales = [setting[:, None] for setting in scale]
 
         if self.LOG_FIRST:
-            shift = settings["frac"] + 4 - self.EXP_FRAC
-            lowest, smallest = rnd(23 * lowest, shift[:, None]), rnd(23 * smallest, shift)
+            lowest = octaves(lowest, scales[0], self.EXP_FRAC)
+            smallest = octaves(smallest, scale[0], self.EXP_FRAC)
 
         # Stage 1: maxima and codes of each beat, then the sum from beat to beat as they come in.
         going_on = settings["carry_sum"] > 0
@@ -410,12 +425,12 @@ class E2Softmax:
         ks, j = self._divider(total)
         unnormalised = cast(fmt >= UNNORMALISED, "int64")
         constant = xp.where(fmt >= UNNORMALISED, 256, pick(div_table(self.DIV_BITS), j))[:, None]
-        octaves = k
+        whole = k
         if self.EXP_FRAC:
             constant = xp.where((k & 1) == 1, rnd(ROOT_HALF * constant, 8), constant)
-            octaves = k >> 1
+            whole = k >> 1
         further = xp.where(fmt == 0, ks, 0) + unnormalised + s7
-        shift = xp.where(live, octaves + further[:, None], 0)
+        shift = xp.where(live, whole + further[:, None], 0)
         out = xp.minimum((255 - 128 * s7)[:, None], rnd(constant, shift))
         at_maximum = cast(live & (lowest == maximum[:, None]), "int8")
         here = xp.max(at_maximum, axis=1) == 1
@@ -489,6 +504,8 @@ class E2Softmax:
         """Return frac, or mult and shift with SCALE = 1, each an int or int64 [rows]."""
         given = {"frac": (frac, FRACS, 0), "mult": (mult, MULTS, 1), "shift": (shift, SHIFTS, 1)}
         scale = []
+        if self.FRAC >= 0:
+            given["frac"] = (self._fixed(frac), FRACS, 0)
         for name, (value, allowed, wanted) in given.items():
             if wanted == self.SCALE:
                 if value is None:
@@ -497,6 +514,12 @@ class E2Softmax:
             elif value is not None:
                 checks.check_optional(name, value, 0, 0, rows, "SCALE", False, wanted)
         return scale
+
+    def _fixed(self, frac: object) -> int:
+        """Return FRAC. Raises ValueError for another frac: it would change nothing."""
+        if frac is not None and not np.array_equal(np.unique(frac), [self.FRAC]):  # pyright: ignore
+            raise ValueError(f"frac is {self.FRAC} in a unit with FRAC = {self.FRAC}: leave it out")
+        return self.FRAC
 
     def _plain(
         self, x: np.ndarray, mask: np.ndarray | None, settings: dict[str, int | np.ndarray]

@@ -13,7 +13,7 @@ from functools import lru_cache
 import numpy as np
 
 from . import checks
-from .arith import FRACS, INT8, LANES, MAX_LEN_LIMIT
+from .arith import FRACS, INT8, LANES, MAX_LEN_LIMIT, PortRegisters
 from .arrays import cast, full, namespace, pick, spread
 from .lut_softmax import LutResult
 
@@ -73,7 +73,7 @@ class ExactSoftmaxTrace(LutResult):
 
 
 @dataclass(frozen=True)
-class ExactSoftmax:
+class ExactSoftmax(PortRegisters):
     """The unit for one set of elaboration parameters, which are named as in the RTL.
 
     LANES: elements a beat, 1 to 64, a power of two. No influence on results.
@@ -85,6 +85,7 @@ class ExactSoftmax:
     MAX_LEN: int = 1024
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         checks.check_parameter("LANES", self.LANES, LANES)
         checks.check_parameter("MAX_LEN", self.MAX_LEN, range(self.LANES, MAX_LEN_LIMIT + 1))
 

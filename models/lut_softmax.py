@@ -14,7 +14,7 @@ from typing import ClassVar
 import numpy as np
 
 from . import checks
-from .arith import FRACS, INT8, LANES, MAX_LEN_LIMIT, empty, look_up, rnd
+from .arith import FRACS, INT8, LANES, MAX_LEN_LIMIT, PortRegisters, empty, look_up, rnd
 from .arrays import cast, full, namespace, spread
 
 # Elements that the fast model works on at a time: its buffers then stay in a 2 MiB L2 cache.
@@ -47,7 +47,7 @@ class LutResult:
 
 
 @dataclass(frozen=True)
-class LutSoftmax(ABC):
+class LutSoftmax(PortRegisters, ABC):
     """A unit for one set of elaboration parameters, which are named as in the RTL.
 
     LANES: elements a beat, 1 to 64, a power of two. No influence on results.
@@ -63,6 +63,7 @@ class LutSoftmax(ABC):
     W: int = 8
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         checks.check_parameter("LANES", self.LANES, LANES)
         checks.check_parameter("MAX_LEN", self.MAX_LEN, range(self.LANES, MAX_LEN_LIMIT + 1))
         checks.check_parameter("W", self.W, self.WIDTHS)

@@ -15,7 +15,7 @@ import numpy as np
 
 from . import checks
 from .ailayernorm import MANTISSA, NormResult
-from .arith import FRACS, INT8, LANES, MAX_LEN_LIMIT, rnd
+from .arith import FRACS, INT8, LANES, MAX_LEN_LIMIT, PortRegisters, rnd
 from .arrays import adopt, cast, floor_log2, full, namespace, pick
 from .channels import Channels, check_channels
 
@@ -101,7 +101,7 @@ class NnlutTrace(NormResult):
 
 
 @dataclass(frozen=True)
-class NnlutLayerNorm:
+class NnlutLayerNorm(PortRegisters):
     """The unit for one set of elaboration parameters, which are named as in the RTL.
 
     LANES: elements a beat, 1 to 64, a power of two. No influence on results.
@@ -113,6 +113,7 @@ class NnlutLayerNorm:
     MAX_LEN: int = 1024
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         checks.check_parameter("LANES", self.LANES, LANES)
         checks.check_parameter("MAX_LEN", self.MAX_LEN, range(self.LANES, MAX_LEN_LIMIT + 1))
 

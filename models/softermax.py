@@ -13,7 +13,7 @@ from functools import lru_cache
 import numpy as np
 
 from . import checks
-from .arith import INT8, LANES, MAX_LEN_LIMIT, rnd
+from .arith import INT8, LANES, MAX_LEN_LIMIT, PortRegisters, rnd
 from .arrays import cast, floor_log2, full, namespace, pick
 from .lut_softmax import LutResult
 from .quantise import quantise_logits, real
@@ -94,7 +94,7 @@ class SoftermaxTrace(LutResult):
 
 
 @dataclass(frozen=True)
-class Softermax:
+class Softermax(PortRegisters):
     """The unit for one set of elaboration parameters, which are named as in the RTL.
 
     LANES: elements a beat, 1 to 64, a power of two. They share one maximum, so it changes results.
@@ -106,6 +106,7 @@ class Softermax:
     MAX_LEN: int = 1024
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         checks.check_parameter("LANES", self.LANES, LANES)
         checks.check_parameter("MAX_LEN", self.MAX_LEN, range(self.LANES, MAX_LEN_LIMIT + 1))
 

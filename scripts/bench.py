@@ -8,7 +8,8 @@ usage: scripts/bench.py [PAIRS=5] [ONLY=model|pytorch|pins|bulk|regression] [OUT
               (E2Softmax)
   pytorch     the units in PyTorch, float to float, against torch: softmax, goal <= 6.0, and <= 4.0
               compiled; a layer of BERT-base, goal <= 1.2; a decoded token, goal <= 1.3; seconds of
-              a calibration (needs the extra `torch`; left out without it); its figures go into figures.json in OUT
+              a calibration; needs the extra `torch`, and is left out without it; its figures go
+              into figures.json in OUT
   pins        the pyuvm test bench against a bare cocotb loop that toggles the same pins;
               goal >= 0.5
   bulk        the bulk engine against a bare C++ loop over the same Verilated model, goal >= 0.8,

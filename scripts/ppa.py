@@ -17,6 +17,11 @@ usage: scripts/ppa.py [NAME=VALUE ...]
   UPDATE=1          with SET=smallest: write that file
   SRAM_AREA=        SRAM area per bit in square micrometres (default: 0.15 flip-flops)
   SRAM_ENERGY=1     SRAM energy in picojoules per bit read or written
+  WIRES=1           place and route with graywolf and qrouter instead, at LANES 8, MAX_LEN 1024, one
+                    unit after the other; takes UNIT=, parameters, POWER=0 and OUT=, which gets a
+                    picture of each layout
+  LIMIT=1800        with WIRES=1: seconds for placing, and for routing; what is not routed then
+                    counts with half the perimeter of its pins
   FPGA=1            LUTs, flip-flops and Fmax in an ECP5 instead (needs the extra `fpga`), at
                     LANES 8, MAX_LEN 256; takes UNIT=, SET=, parameters and OUT=
   OUT=folder        replace the figures of these configurations in the folder's ppa.json, and write
@@ -31,16 +36,20 @@ Exit code: 0 done; 1 a tool failed, a netlist differs from its RTL, or CHECK=1 f
 
 import bootstrap  # noqa: F401  isort: skip
 
+import dataclasses
 import json
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from softnorm import units
 from softnorm.flow import tools
+from softnorm.flow.accuracy.tables import write_plot
 from softnorm.flow.cli import flag, main, table, words
 from softnorm.flow.errors import UserError
 from softnorm.flow.paths import BUILD, short, write_whole
 from softnorm.flow.ppa import baseline, compare, fpga, liberty, measure, page, screen, sets, store
+from softnorm.flow.ppa.wires import figures, picture, place
 from softnorm.units.unit import Parameters, Unit
 
 
@@ -60,6 +69,8 @@ def command(arguments: Sequence[str]) -> int:
         raise UserError(f"SET is one of {', '.join(sets.SETS)}, not {which!r}")
     if flag("FPGA", given.pop("FPGA", "0")):
         return _fpga(chosen, which, given, out)
+    if flag("WIRES", given.pop("WIRES", "0")):
+        return _wires(chosen, which, given, out)
     return _cells(chosen, which or "default", given, out)
 
 
@@ -98,6 +109,45 @@ def _fpga(
     return 0
 
 
+def _wires(
+    chosen: Sequence[Unit], which: str | None, given: dict[str, str], out: Path | None
+) -> int:
+    """Figures with wires, in the default library: the only one with its cells' shapes."""
+    if which is not None or "LIBERTY" in given:
+        raise UserError("WIRES=1 takes no SET= and no LIBERTY=")
+    limit = _positive("LIMIT", given.pop("LIMIT", str(figures.LIMIT)))
+    energies = flag("POWER", given.pop("POWER", "1"))
+    parameters = {**figures.SIZE, **chosen[0].parse(given)}
+    library = liberty.load()
+    sram = measure.Sram.of(library)
+    flow = store.Flow.of(library, measure.PERIOD, sram)
+    if out:  # before anything is measured
+        store.load(out).check(flow, out / store.FILE)
+    tools.package("pyosys")
+    tools.require_opensta()
+    place.require()
+
+    found = []
+    for unit in chosen:
+        own = unit.taken(parameters)
+        begun = time.monotonic()
+
+        def say(words: str, unit: Unit = unit, begun: float = begun) -> None:
+            print(f"{time.monotonic() - begun:8.1f} s  {unit.name}: {words}", flush=True)
+
+        one, layout = figures.wired(unit, own, library, measure.PERIOD, sram, energies, limit, say)
+        found.append(one)
+        _json(one.unit, one.parameters, "wires", dataclasses.asdict(one))
+        print(f"  {layout.routes.how}")
+        # As soon as a unit is done: the next one may take half an hour.
+        if out:
+            print(write_plot(lambda: picture.png(one, layout), out / picture.name(one)))  # noqa: B023
+            print("\n".join(page.write(store.load(out).with_wires([one], flow), out)))
+    print(f"\n{table([screen.wired_row(one) for one in found], screen.WIRED_HEADER)}")
+    print(f"\nlibrary {library.name}, gates sized for {measure.PERIOD:g} ns; clock without a tree")
+    return 0
+
+
 def _cells(chosen: Sequence[Unit], which: str, given: dict[str, str], out: Path | None) -> int:
     """Figures in a cell library."""
     period = _positive("PERIOD", given.pop("PERIOD", str(measure.PERIOD)))
@@ -119,7 +169,7 @@ def _cells(chosen: Sequence[Unit], which: str, given: dict[str, str], out: Path 
     wanted = sets.configurations(chosen, which, chosen[0].parse(given))
     flow = store.Flow.of(library, period, sram)
     if out:  # before anything is measured
-        store.load(out).check(flow, out / store.FILE)
+        store.load(out).of(library.name).check(flow, out / store.FILE)
     tools.package("pyosys")
     tools.require_opensta()
 
@@ -144,7 +194,9 @@ def _cells(chosen: Sequence[Unit], which: str, given: dict[str, str], out: Path 
         print("\nbaseline over unit; the paper's ratios are the paper's own")
         print(table(compared, compare.RATIO_TITLES))
     if out:  # as it is now: another run may have written to it in the meantime
-        print("\n".join(page.write(store.load(out).with_cells(found, flow), out)))
+        kept = store.load(out)
+        own = kept.of(library.name).with_cells(found, flow)
+        print("\n".join(page.write(kept.beside(own), out)))
     if update:
         _write(baseline.FILE, baseline.written(found))
     return baseline.check(found) if check else 0

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import runpy
 import shutil
+import signal
 import sys
 
 import pytest
@@ -22,6 +23,8 @@ _MOST_SIMULATORS = 3  # a process each, of a hundred megabytes
 @pytest.hookimpl(tryfirst=True)  # before -m leaves them out
 def pytest_collection_modifyitems(config, items):
     """Test functions of which one is marked slow: tests/docs/test_docs.py looks at them."""
+    # A shell's background job starts with Ctrl-C ignored, and hands that on: tests use Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     config.slow_tests = {
         f"{item.path.name}::{item.originalname}"
         for item in items

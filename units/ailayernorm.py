@@ -34,6 +34,7 @@ from .edges import picked, ties
 from .softmax import tree_stages
 from .unit import (
     BANKS,
+    IN_REG,
     ChannelField,
     Edge,
     Outputs,
@@ -80,6 +81,16 @@ def widened(x: np.ndarray, zp: np.ndarray, alpha: np.ndarray, dtype: np.dtype) -
     return ((x.astype(np.int64) - zp[:, None]) << alpha).astype(dtype)
 
 
+def a_bits(parameters: Parameters) -> int:
+    """Bits of gamma / sigma."""
+    return parameters.get("A_BITS", 10)
+
+
+def _least_shift(parameters: Parameters) -> int:
+    """The smallest sh: e and gfrac are 0, ofrac is 7."""
+    return a_bits(parameters) - 10 - FRACS[-1]
+
+
 def exact_squares(parameters: Parameters) -> bool:
     """Whether there is no DynamicCompress."""
     return bool(parameters.get("EXACT_SQ", 0))
@@ -116,7 +127,8 @@ class AILayerNormUnit(Unit):
     def row_errors(self, parameters: Parameters) -> dict[str, int]:
         if "IMPRECISE" not in self.features:  # a baseline
             return {}
-        return {"imprecise": 7 + tree_stages(parameters["LANES"]) + wider(parameters)}
+        clocks = 7 + tree_stages(parameters["LANES"]) + wider(parameters)
+        return {"imprecise": clocks - self.without(parameters, IN_REG)}
 
     def adopted(self, file: Vectors, parameters: Parameters) -> Vectors:
         """PTF bytes, for a build of wide inputs: wide ones that make the same bytes."""
@@ -234,21 +246,24 @@ class AILayerNormUnit(Unit):
         }
 
     def latency(self, parameters: Parameters) -> tuple[int, ...]:
-        return (14 + tree_stages(parameters["LANES"]) + wider(parameters),)
+        clocks = 14 + tree_stages(parameters["LANES"]) + wider(parameters)
+        return (clocks - self.without(parameters),)
 
     def err_len_delay(self, parameters: Parameters) -> int:
-        return 4 + tree_stages(parameters["LANES"]) + wide(parameters)
+        clocks = 4 + tree_stages(parameters["LANES"]) + wide(parameters)
+        return clocks - self.without(parameters, IN_REG)
 
     def storage(self, parameters: Parameters) -> dict[str, tuple[int, int]]:
         lanes = parameters["LANES"]
         beats = -(-parameters["MAX_LEN"] // lanes)
         words = beats + 10 + tree_stages(lanes) + wider(parameters)
+        words -= self.without(parameters, IN_REG)
         flags = 2 + int(bool(parameters.get("IMPRECISE", 0)))
         return {
             "beats": (words, 1 + 1),  # bank, last
             # A step also tells what is masked or absent.
             "beats: steps (read a clock later)": (words, 12 * lanes),
-            "rows": (words, flags + 15 + 9 + 5),  # mu, rsqrt, sh
+            "rows": (words, flags + 15 + a_bits(parameters) - 1 + 5),  # mu, rsqrt, sh
             "channels, alpha": (BANKS * beats, 2 * lanes),
             "channels, gamma": (BANKS * beats, 8 * lanes),
             "channels, beta": (BANKS * beats, 8 * lanes),
@@ -256,12 +271,13 @@ class AILayerNormUnit(Unit):
 
     def tables(self, parameters: Parameters) -> dict[str, TableSize]:
         square = {} if exact_squares(parameters) else {"square": TableSize(16, 8)}
-        return {**square, "RSQRT": TableSize(96, 10)}
+        return {**square, "RSQRT": TableSize(96, a_bits(parameters))}
 
     def roms(self) -> tuple[Rom, ...]:
         return (
             Rom("square", np.arange(16) ** 2, 8, "y * y"),
             Rom("rsqrt", rsqrt_table(), 10, "round(2^10 / sqrt((v + 0.5)/32)), v = i + 32"),
+            Rom("rsqrt8", rsqrt_table(8), 8, "the same for A_BITS = 8, a quarter, rounded again"),
         )
 
     # ----------------------------------------------------------------------------------- edges
@@ -570,7 +586,8 @@ class AILayerNormUnit(Unit):
             c.point("byte", ("cut to 0", "inside", "cut to 255"), "byte of a wide input")
             c.point("input", ("least", "other", "largest"), "a wide input at its ends")
         c.group("affine")
-        c.point("sh", range(-7, 22), "right shift of the product")
+        least = _least_shift(parameters)
+        c.point("sh", range(least, least + 29), "right shift of the product")
         c.point("saturation", SIDES, "output cut to int8")
         c.cross("rms x saturation", ("rms", "saturation"), "both norms at both ends")
         c.point("gamma", ("negative", "0", "positive"), "sign of an element's gamma")
@@ -605,7 +622,7 @@ class AILayerNormUnit(Unit):
                 coverage.sample("imprecise", trace.imprecise)
             if wide(parameters):
                 self._sample_bytes(coverage, part, channels)
-            coverage.sample("sh", trace.sh + 7)
+            coverage.sample("sh", trace.sh - _least_shift(parameters))
             sides = np.where(part.mask, trace.saturated + 1, -1)
             coverage.sample("rms x saturation", settings["rms"][:, None], sides)
             coverage.sample("saturation", sides)
@@ -739,13 +756,13 @@ AILAYERNORM = AILayerNormUnit(
         {"LANES": 2, "MAX_LEN": 3},
         # A tree with a register; a length that needs a bit more than an address.
         {"LANES": 8, "MAX_LEN": 256, "CMP_RANGES": 3},
-        # Bytes of wide inputs.
-        {"LANES": 2, "MAX_LEN": 32, "IN_W": 16, "EPS": 1},
+        # Bytes of wide inputs; gamma / sigma with fewer bits.
+        {"LANES": 2, "MAX_LEN": 32, "IN_W": 16, "EPS": 1, "A_BITS": 8},
         # Squares as they are; nothing is imprecise with them.
         {"LANES": 4, "MAX_LEN": 64, "EXACT_SQ": 1, "IMPRECISE": 1},
-        # An epsilon, a flag for what 4-bit squares cannot do.
-        {"LANES": 4, "MAX_LEN": 64, "EPS": 1, "IMPRECISE": 1},
-        {"LANES": 8, "MAX_LEN": 64, "CMP_RANGES": 3, "IN_W": 32, "IMPRECISE": 1},
+        # An epsilon, a flag for what 4-bit squares cannot do; no registers at the ports.
+        {"LANES": 4, "MAX_LEN": 64, "EPS": 1, "IMPRECISE": 1, "IN_REG": 0, "OUT_REG": 0},
+        {"LANES": 8, "MAX_LEN": 64, "CMP_RANGES": 3, "IN_W": 32, "IMPRECISE": 1, "IN_REG": 0},
         # A tree with two registers.
         {"LANES": 64, "MAX_LEN": 4096},
     ),
@@ -754,7 +771,9 @@ AILAYERNORM = AILayerNormUnit(
         for rms in (0, 1)
         for ranges in (2, 3)
     )
-    + tuple(Variant({"EXACT_SQ": 1}, {"rms": rms}) for rms in (0, 1)),
+    + tuple(
+        Variant(more, {"rms": rms}) for more in ({"EXACT_SQ": 1}, {"A_BITS": 8}) for rms in (0, 1)
+    ),
     bad_configurations=(
         {"LANES": 3},
         {"LANES": 128},
@@ -766,6 +785,9 @@ AILAYERNORM = AILayerNormUnit(
         {"EPS": 2},
         {"IMPRECISE": 2},
         {"EXACT_SQ": 2},
+        {"A_BITS": 9},
+        {"IN_REG": 2},
+        {"OUT_REG": 2},
     ),
     channels=(
         ChannelField("alpha", np.dtype(np.uint8), range(MAX_ALPHA + 1)),

@@ -24,6 +24,7 @@ from softnorm.models.e2softmax import (
     div_table,
     log2exp,
     log2exp_scaled,
+    octaves,
     weight,
 )
 from softnorm.models.quantise import check_finite, round_half_up
@@ -41,7 +42,18 @@ from .softmax import (
     spread,
     tree_stages,
 )
-from .unit import Edge, Outputs, Parameters, Rom, Rows, Setting, TableSize, UserField, Variant
+from .unit import (
+    IN_REG,
+    Edge,
+    Outputs,
+    Parameters,
+    Rom,
+    Rows,
+    Setting,
+    TableSize,
+    UserField,
+    Variant,
+)
 
 _UPDATES = (0, 1, 2, 3, 8)
 
@@ -89,6 +101,34 @@ def formats(parameters: Parameters) -> bool:
     return bool(parameters.get("FORMATS", 0))
 
 
+def log_first(parameters: Parameters) -> bool:
+    """Whether there are octaves first, and then their maximum."""
+    return bool(parameters.get("LOG_FIRST", 0))
+
+
+def fixed(parameters: Parameters) -> int:
+    """F where the build fixes it, else -1."""
+    return parameters.get("FRAC", -1)
+
+
+def codes_below(parameters: Parameters, frac: int) -> np.ndarray:
+    """Codes of x = 127, 126 .. -128 in a row whose maximum is 127."""
+    half = parameters["EXP_FRAC"]
+    if not log_first(parameters):
+        return log2exp(np.arange(256), frac, half)
+    q = octaves(np.arange(127, -129, -1), frac, half)
+    return np.minimum(q[0] - q, 31 if half else 15)
+
+
+def reachable_codes(parameters: Parameters, frac: int) -> set[int]:
+    """Codes that some difference of two logits has."""
+    half = parameters["EXP_FRAC"]
+    if not log_first(parameters):
+        return set(log2exp(np.arange(256), frac, half).tolist())
+    q = octaves(np.arange(-128, 128), frac, half)
+    return set(np.minimum(np.maximum(q[:, None] - q, 0), 31 if half else 15).ravel().tolist())
+
+
 def wide(parameters: Parameters) -> int:
     """Clocks that wide logits add, from codes to the correction; the widest to the maximum, too."""
     return {8: 0, 16: 3, 32: 5}[in_w(parameters)]
@@ -118,11 +158,18 @@ class E2SoftmaxUnit(SoftmaxUnit):
         )
 
     def predict(self, parameters: Parameters, rows: Rows) -> Outputs:
-        result = self.model(**parameters)(rows.x, rows.mask, **rows.settings)
+        result = self.model(**parameters)(rows.x, rows.mask, **self._taken(parameters, rows))
         names = [field.name for field in self.user_fields(parameters)]
         return Outputs(
             result.out, result.exponent, user={name: getattr(result, name) for name in names}
         )
+
+    @staticmethod
+    def _taken(parameters: Parameters, rows: Rows) -> dict[str, np.ndarray]:
+        """The settings that count: with FRAC >= 0 the pin of frac carries anything."""
+        if fixed(parameters) < 0:
+            return dict(rows.settings)
+        return {**rows.settings, "frac": np.full(len(rows), fixed(parameters))}
 
     def input_dtype(self, parameters: Parameters) -> np.dtype:
         return self.model(**parameters).in_dtype
@@ -173,6 +220,7 @@ class E2SoftmaxUnit(SoftmaxUnit):
 
     def logits(self, parameters: Parameters, rows: Rows) -> np.ndarray:
         if not scaled(parameters):
+            rows = dataclasses.replace(rows, settings=self._taken(parameters, rows))
             return super().logits(parameters, rows)
         mult, shift = (rows.settings[name].astype(np.int64) for name in ("mult", "shift"))
         unit = math.log(2) * np.ldexp((128.0 + mult), -shift - parameters["EXP_FRAC"])
@@ -240,12 +288,18 @@ class E2SoftmaxUnit(SoftmaxUnit):
         return super().accuracy(parameters, rows.select(some), chosen) if some.any() else {}
 
     def latency(self, parameters: Parameters) -> tuple[int, ...]:
-        return (9 + tree_stages(parameters["LANES"]) + wide(parameters),)
+        extra = wide(parameters) + log_first(parameters)
+        return (9 + tree_stages(parameters["LANES"]) + extra - self.without(parameters),)
 
     def storage(self, parameters: Parameters) -> dict[str, tuple[int, int]]:
         lanes, max_len = parameters["LANES"], parameters["MAX_LEN"]
         words = -(-max_len // lanes) + 7 + tree_stages(lanes) + wide(parameters)
+        words += log_first(parameters) - self.without(parameters, IN_REG)
         bits, scale = in_w(parameters), 13 if scaled(parameters) else 3
+        if log_first(parameters):
+            bits = 9 + parameters["EXP_FRAC"]
+        if log_first(parameters) or fixed(parameters) >= 0:
+            scale = 0
         code = 4 + parameters["EXP_FRAC"]
         ks = 5 if blocks(parameters) else max(1, clog2(clog2(max_len) + 1))
         fmt = 3 if formats(parameters) else 1
@@ -274,6 +328,11 @@ class E2SoftmaxUnit(SoftmaxUnit):
     def _all_edges(self, parameters: Parameters) -> Iterator[Edge]:
         if blocks(parameters):
             yield from self._states(parameters)
+        if fixed(parameters) >= 0:  # those of its F, whatever the pin says
+            for number, edge in enumerate(self._edges(parameters)):
+                if edge.settings.get("frac", 0) == fixed(parameters):
+                    yield edge._replace(settings={**edge.settings, "frac": number % 8})
+            return
         if not scaled(parameters):
             yield from self._edges(parameters)
             return
@@ -386,7 +445,7 @@ class E2SoftmaxUnit(SoftmaxUnit):
             count = -(-((1 << bits) + j << ks) >> bits)
             yield Edge(np.full(count, 127, np.int8), {"fmt": 1})
         for frac in range(8):
-            codes = log2exp(np.arange(256), frac, half)
+            codes = codes_below(parameters, frac)
             weights = weight(codes, half)
             for number, x in enumerate(self.at_sums(weights, codes, places, most)):
                 yield Edge(x, {"frac": frac, "fmt": int(number % 4 > 0)})
@@ -436,7 +495,7 @@ class E2SoftmaxUnit(SoftmaxUnit):
         too few, shows it.
         """
         half, lanes, max_len = (parameters[name] for name in ("EXP_FRAC", "LANES", "MAX_LEN"))
-        codes = log2exp(np.arange(256), _EVERY_CODE, half)
+        codes = codes_below(parameters, _EVERY_CODE)
         weights, filler = weight(codes, half), Filler(weight(codes, half))
         settings = {"frac": _EVERY_CODE, "fmt": 1}
         for count in (1, 2):
@@ -462,7 +521,7 @@ class E2SoftmaxUnit(SoftmaxUnit):
         same inside, must add nothing.
         """
         half, lanes = parameters["EXP_FRAC"], parameters["LANES"]
-        weights = weight(log2exp(np.arange(256), 0, half), half)
+        weights = weight(codes_below(parameters, 0), half)
         below = sorted(Filler(weights).below(places[0] - 1 - int(weights[0]), most)[0])
         settings = {"frac": 0, "fmt": 1}
         for first in (0, 1):
@@ -510,13 +569,14 @@ class E2SoftmaxUnit(SoftmaxUnit):
             top_ks, top_bin = 16, (1 << div_bits) - 1
         if scaled(parameters):
             # From S = 17 on, nothing is left of an int8 difference.
-            scale, scales = "side", ("S < 16", "S = 16", "S > 16")
+            scale, fracs = "side", ()
             narrow = (set(codes), {0, 1}, {0})
             reachable = narrow if in_w(parameters) == 8 else (set(codes),) * 3
             which = "each {} on each side, as far as differences get"
         else:
-            scale, scales = "frac", range(8)
-            reachable = [set(log2exp(np.arange(256), f, exp_frac).tolist()) for f in range(8)]
+            scale = "frac"
+            fracs = range(8) if fixed(parameters) < 0 else (fixed(parameters),)
+            reachable = [reachable_codes(parameters, f) for f in fracs]
             which = "each {} that F can make"
 
         c = Coverage()
@@ -529,14 +589,15 @@ class E2SoftmaxUnit(SoftmaxUnit):
         )
         c.group("log2exp")
         if scaled(parameters):
-            c.point("side", scales, "S of a row against that of no shift at all")
+            about = "S of a row against that of no shift at all"
+            c.point("side", ("S < 16", "S = 16", "S > 16"), about)
             c.point("shift", SHIFTS, "S of a row")
             c.point("mult", ("128", "129 to 254", "255"), "M of a row")
             if wide(parameters):
                 about = "what the shifter makes of an element's difference"
                 c.point("difference", ("whole", "rounded down", "beyond"), about)
         else:
-            c.point("frac", range(8), "F of a row")
+            c.point("frac", fracs, "F of a row")
         (fmt,) = (one for one in self.settings(parameters) if one.name == "fmt")
         c.point("fmt", fmt.words, "output format of a row")
         if formats(parameters):
@@ -603,7 +664,8 @@ class E2SoftmaxUnit(SoftmaxUnit):
             return
         rows = rows.select(some)
         fmt = rows.settings["fmt"]
-        trace = self.model(**parameters).trace(rows.x, rows.mask, **rows.settings)
+        taken = self._taken(parameters, rows)
+        trace = self.model(**parameters).trace(rows.x, rows.mask, **taken)
 
         here = trace.argmax >= 0  # in none where the maximum is of a block before
         sample_maximum(coverage, lanes, trace.argmax[here], rows.length[here])
@@ -618,7 +680,7 @@ class E2SoftmaxUnit(SoftmaxUnit):
             if wide(parameters):
                 self._sample_differences(coverage, parameters, rows, trace)
         else:
-            scale, value = "frac", rows.settings["frac"]
+            scale, value = "frac", taken["frac"] - max(fixed(parameters), 0)
         coverage.sample(scale, value)
         coverage.sample("fmt", fmt)
         s7 = np.zeros(len(rows), int)
@@ -635,7 +697,8 @@ class E2SoftmaxUnit(SoftmaxUnit):
                 beat <= last_beat[:, None]
             )
             for point in ("correction1", "correction2"):
-                values = np.where(live, getattr(trace, point).astype(np.int16), -1)
+                values = np.minimum(getattr(trace, point).astype(np.int16), (16 << exp_frac) - 1)
+                values = np.where(live, values, -1)
                 coverage.sample(f"{scale} x {point}", by_row, values, axes=(point,))
         shift = np.where(fmt == 0, trace.ks.astype(np.int16) << exp_frac, 0) + (s7 << exp_frac)
         step = np.minimum(trace.k + shift[:, None], 9 << exp_frac)
@@ -675,6 +738,7 @@ E2SOFTMAX = E2SoftmaxUnit(
         "e2softmax/e2softmax_log2exp.sv",
         "e2softmax/e2softmax_log2exp_scaled.sv",
         "e2softmax/e2softmax_wide_max.sv",
+        "e2softmax/e2softmax_octaves.sv",
         "e2softmax/e2softmax_reduction.sv",
         "e2softmax/e2softmax_log_div.sv",
         "e2softmax/e2softmax.sv",
@@ -702,6 +766,11 @@ E2SOFTMAX = E2SoftmaxUnit(
         # Rows in blocks; more formats of half octaves.
         {"LANES": 4, "MAX_LEN": 40, "BLOCKS": 1},
         {"LANES": 2, "MAX_LEN": 8, "DIV_BITS": 2, "EXP_FRAC": 1, "FORMATS": 1},
+        # Octaves first, of one F; and half octaves of any.
+        {"LANES": 4, "MAX_LEN": 40, "LOG_FIRST": 1, "FRAC": 2},
+        {"LANES": 2, "MAX_LEN": 24, "DIV_BITS": 2, "EXP_FRAC": 1, "LOG_FIRST": 1, "OUT_REG": 0},
+        # One F; no registers at the ports.
+        {"LANES": 8, "MAX_LEN": 62, "FRAC": 3, "IN_REG": 0, "OUT_REG": 0},
         # All that there is.
         {
             "LANES": 8,
@@ -724,6 +793,12 @@ E2SOFTMAX = E2SoftmaxUnit(
         for bits in (1, 2, 3, 4)
         for fmt in (0, 1)
     )
+    # Octaves first.
+    + tuple(
+        Variant({**given, "LOG_FIRST": 1}, {"fmt": fmt})
+        for given in ({}, {"DIV_BITS": 3, "EXP_FRAC": 1})
+        for fmt in (0, 1)
+    )
     # Outputs of 7 bits. A scale that is no power of two, and wide logits, these tensors have not.
     + tuple(
         Variant({"DIV_BITS": bits, "EXP_FRAC": half, "FORMATS": 1}, {"fmt": 1, "s7": 1})
@@ -744,5 +819,13 @@ E2SOFTMAX = E2SoftmaxUnit(
         {"IN_W": 32, "SCALE": 0},
         {"BLOCKS": 2},
         {"FORMATS": 2},
+        {"LOG_FIRST": 2},
+        {"LOG_FIRST": 1, "SCALE": 1},
+        {"LOG_FIRST": 1, "BLOCKS": 1},
+        {"LOG_FIRST": 1, "FORMATS": 1},
+        {"FRAC": 8},
+        {"FRAC": 0, "SCALE": 1},
+        {"IN_REG": 2},
+        {"OUT_REG": 2},
     ),
 )

@@ -22,6 +22,7 @@ from .edges import picked
 from .softmax import clog2, tree_stages
 from .unit import (
     BANKS,
+    IN_REG,
     ChannelField,
     Edge,
     Outputs,
@@ -67,7 +68,7 @@ class ExactLayerNormUnit(AILayerNormUnit):
         return Outputs(out, np.zeros(len(rows), np.int8))
 
     def latency(self, parameters: Parameters) -> tuple[int, ...]:
-        return (23 + tree_stages(parameters["LANES"]),)
+        return (23 + tree_stages(parameters["LANES"]) - self.without(parameters),)
 
     def err_len_delay(self, parameters: Parameters) -> int:
         return 1  # no setting gives the length
@@ -204,7 +205,7 @@ class ExactLayerNormUnit(AILayerNormUnit):
     def storage(self, parameters: Parameters) -> dict[str, tuple[int, int]]:
         lanes = parameters["LANES"]
         beats = -(-parameters["MAX_LEN"] // lanes)
-        words = beats + 18 + tree_stages(lanes)
+        words = beats + 18 + tree_stages(lanes) - self.without(parameters, IN_REG)
         return {
             "beats": (words, 1 + 1),  # bank, last
             "beats: x (read a clock later)": (words, 9 * lanes),  # masked or absent, too
@@ -312,6 +313,8 @@ EXACT_LAYERNORM = ExactLayerNormUnit(
         {"LANES": 1, "MAX_LEN": 1},
         # A last beat that MAX_LEN cuts; Lz with one bit.
         {"LANES": 2, "MAX_LEN": 3},
+        # No registers at the ports.
+        {"LANES": 4, "MAX_LEN": 24, "IN_REG": 0, "OUT_REG": 0},
         # A tree with a register; a length that needs a bit more than an address.
         {"LANES": 8, "MAX_LEN": 4096},
     ),
@@ -320,6 +323,8 @@ EXACT_LAYERNORM = ExactLayerNormUnit(
         {"LANES": 3},
         {"MAX_LEN": 31},
         {"MAX_LEN": 65537},
+        {"IN_REG": 2},
+        {"OUT_REG": 2},
     ),
     channels=(
         ChannelField("alpha", np.dtype(np.uint8), range(MAX_ALPHA + 1)),

@@ -21,7 +21,7 @@ from softnorm.models.lut_softmax import LutResult
 from .coverage import Coverage
 from .softmax import Settings, clog2, tree_stages
 from .three_pass import RAMP, TWO_PASS, TwoPassUnit
-from .unit import Edge, Outputs, Parameters, Rom, Rows, TableSize, Variant
+from .unit import IN_REG, OUT_REG, Edge, Outputs, Parameters, Rom, Rows, TableSize, Variant
 
 _CANDIDATES = 256  # rows, of which those are taken in which something shows
 _ENTRIES = sum(entries for _, _, entries in PARTS)
@@ -43,7 +43,8 @@ class ExactSoftmaxUnit(TwoPassUnit):
 
     def latency(self, parameters: Parameters) -> tuple[int, ...]:
         tree = tree_stages(parameters["LANES"])
-        return (4, tree + 18)
+        less, later = (self.without(parameters, name) for name in (IN_REG, OUT_REG))
+        return (4 - less, tree + 18 - later)
 
     def row_word_bits(self, parameters: Parameters) -> int:
         return 16 + clog2(parameters["MAX_LEN"])
@@ -185,9 +186,11 @@ EXACT_SOFTMAX = ExactSoftmaxUnit(
         {"LANES": 1, "MAX_LEN": 1},
         # A last beat that MAX_LEN cuts; remainders that grow to the sum's width.
         {"LANES": 2, "MAX_LEN": 3},
+        # No registers at the ports.
+        {"LANES": 4, "MAX_LEN": 24, "IN_REG": 0, "OUT_REG": 0},
         # A tree with a register; no remainder gets as wide as the sum.
         {"LANES": 16, "MAX_LEN": 4096},
     ),
     variants=(Variant({}, plotted=True),),
-    bad_configurations=({"LANES": 3}, {"MAX_LEN": 65537}),
+    bad_configurations=({"LANES": 3}, {"MAX_LEN": 65537}, {"IN_REG": 2}, {"OUT_REG": 2}),
 )

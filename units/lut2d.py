@@ -104,8 +104,8 @@ LUT2D = Lut2dUnit(
         {"LANES": 1, "MAX_LEN": 64},
         # A last beat that MAX_LEN cuts.
         {"LANES": 2, "MAX_LEN": 3, "W": 4},
-        # A tree with a register; sums far beyond the last row.
-        {"LANES": 8, "MAX_LEN": 256, "W": 2},
+        # A tree with a register, none at the ports; sums far beyond the last row.
+        {"LANES": 8, "MAX_LEN": 256, "W": 2, "IN_REG": 0, "OUT_REG": 0},
         # A tree with two registers.
         {"LANES": 64, "MAX_LEN": 4096},
     ),
@@ -117,5 +117,7 @@ LUT2D = Lut2dUnit(
         {"MAX_LEN": 65537},
         {"W": 3},
         {"W": 15},
+        {"IN_REG": 2},
+        {"OUT_REG": 2},
     ),
 )

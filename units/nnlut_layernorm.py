@@ -27,7 +27,19 @@ from .ailayernorm import SIDES, AILayerNormUnit, Wanted, by_channels, named, out
 from .coverage import Coverage
 from .edges import ties
 from .softmax import clog2, tree_stages
-from .unit import BANKS, ChannelField, Outputs, Parameters, Rom, Rows, Setting, TableSize, Variant
+from .unit import (
+    BANKS,
+    IN_REG,
+    OUT_REG,
+    ChannelField,
+    Outputs,
+    Parameters,
+    Rom,
+    Rows,
+    Setting,
+    TableSize,
+    Variant,
+)
 
 _FINER = 8  # additional fraction bits of AILayerNorm's inputs
 _SHIFT = 5  # for these inputs: none of their deviations needs more than 16 bits
@@ -112,10 +124,11 @@ class NnlutLayerNormUnit(AILayerNormUnit):
 
     def latency(self, parameters: Parameters) -> tuple[int, ...]:
         tree = tree_stages(parameters["LANES"])
-        return (tree + 6, tree + 16)
+        less, later = (self.without(parameters, name) for name in (IN_REG, OUT_REG))
+        return (tree + 6 - less, tree + 16 - later)
 
     def err_len_delay(self, parameters: Parameters) -> int:
-        return 3 + tree_stages(parameters["LANES"])
+        return 3 + tree_stages(parameters["LANES"]) - self.without(parameters, IN_REG)
 
     def traced(self, parameters: Parameters, rows: Rows) -> NnlutTrace:
         [(_, channels, part)] = by_channels(rows)
@@ -141,10 +154,11 @@ class NnlutLayerNormUnit(AILayerNormUnit):
         lanes, longest = parameters["LANES"], parameters["MAX_LEN"]
         beats, tree = -(-longest // lanes), tree_stages(lanes)
         exp = max(1, clog2(clog2(longest + 1)))
+        first = beats + tree + 5 - self.without(parameters, IN_REG)
         return {
-            "beats 1": (beats + tree + 5, 33 * lanes + 1),  # x, masked or absent, last
+            "beats 1": (first, 33 * lanes + 1),  # x, masked or absent, last
             # Flags, bank, shift, M, Lz, gfrac, ofrac, mean.
-            "rows 1": (beats + tree + 5, 2 + 1 + 5 + 16 + exp + 3 + 3 + 32),
+            "rows 1": (first, 2 + 1 + 5 + 16 + exp + 3 + 3 + 32),
             "beats 2": (beats + tree + 11, 1 + 1),  # bank, last
             # d also tells what is masked or absent.
             "beats 2: d (read a clock later)": (beats + tree + 11, 33 * lanes),
@@ -261,6 +275,8 @@ NNLUT_LAYERNORM = NnlutLayerNormUnit(
         {"LANES": 1, "MAX_LEN": 1},
         # A last beat that MAX_LEN cuts; Lz with one bit.
         {"LANES": 2, "MAX_LEN": 3},
+        # No registers at the ports.
+        {"LANES": 4, "MAX_LEN": 24, "IN_REG": 0, "OUT_REG": 0},
         # A tree with a register; a length that needs a bit more than an address.
         {"LANES": 8, "MAX_LEN": 4096},
     ),
@@ -269,6 +285,8 @@ NNLUT_LAYERNORM = NnlutLayerNormUnit(
         {"LANES": 3},
         {"MAX_LEN": 31},
         {"MAX_LEN": 65537},
+        {"IN_REG": 2},
+        {"OUT_REG": 2},
     ),
     channels=(
         ChannelField("gamma", np.dtype(np.int8), range(-128, 128)),

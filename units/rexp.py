@@ -99,8 +99,15 @@ REXP = RexpUnit(
         {"LANES": 1, "MAX_LEN": 64, "W": 15, "XS": 512},
         # A last beat that MAX_LEN cuts.
         {"LANES": 2, "MAX_LEN": 3, "W": 4, "XS": 320},
-        # The index rounded down; a tree with a register; sums far beyond XS.
-        {"LANES": 8, "MAX_LEN": 256, "XS": 16, "INDEX_MODE": "floor"},
+        # The index rounded down; a tree with a register, none at the ports; sums far beyond XS.
+        {
+            "LANES": 8,
+            "MAX_LEN": 256,
+            "XS": 16,
+            "INDEX_MODE": "floor",
+            "IN_REG": 0,
+            "OUT_REG": 0,
+        },
         # A tree with two registers; sums with more bits than the largest XS.
         {"LANES": 64, "MAX_LEN": 4096, "XS": 512},
     ),
@@ -119,5 +126,7 @@ REXP = RexpUnit(
         {"XS": 17},
         {"XS": 1024},
         {"INDEX_MODE": "ceil"},
+        {"IN_REG": 2},
+        {"OUT_REG": 2},
     ),
 )

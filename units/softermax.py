@@ -16,7 +16,7 @@ from softnorm.models.vectors import Vectors
 
 from .coverage import Coverage
 from .softmax import Settings, SoftmaxUnit, maximum_points, sample_maximum, tree_stages
-from .unit import Edge, Outputs, Parameters, Rom, Rows, Setting, TableSize, Variant
+from .unit import IN_REG, Edge, Outputs, Parameters, Rom, Rows, Setting, TableSize, Variant
 
 _GONE = 16  # a numerator shifted by as much is 0
 _RISE = 12  # from here on rises of the maximum are one bin
@@ -54,11 +54,11 @@ class SoftermaxUnit(SoftmaxUnit):
         return LutResult(outputs.out, softermax.ONE)
 
     def latency(self, parameters: Parameters) -> tuple[int, ...]:
-        return (10 + tree_stages(parameters["LANES"]),)
+        return (10 + tree_stages(parameters["LANES"]) - self.without(parameters),)
 
     def storage(self, parameters: Parameters) -> dict[str, tuple[int, int]]:
         lanes, max_len = parameters["LANES"], parameters["MAX_LEN"]
-        words = -(-max_len // lanes) + 7 + tree_stages(lanes)
+        words = -(-max_len // lanes) + 7 + tree_stages(lanes) - self.without(parameters, IN_REG)
         return {
             "beats": (words, 16 * lanes + 7 + 1),  # numerators, m_t, last
             "rows": (words, 2 + 7 + 8),  # flags, m_L + e - 5, r
@@ -200,9 +200,11 @@ SOFTERMAX = SoftermaxUnit(
         {"LANES": 1, "MAX_LEN": 1},
         # A last beat that MAX_LEN cuts; a sum that is never cut.
         {"LANES": 2, "MAX_LEN": 3},
+        # No registers at the ports.
+        {"LANES": 4, "MAX_LEN": 24, "IN_REG": 0, "OUT_REG": 0},
         # A tree with a register; a shift of the sum with four bits.
         {"LANES": 16, "MAX_LEN": 4096},
     ),
     variants=(Variant({}, plotted=True),),
-    bad_configurations=({"LANES": 3}, {"MAX_LEN": 65537}),
+    bad_configurations=({"LANES": 3}, {"MAX_LEN": 65537}, {"IN_REG": 2}, {"OUT_REG": 2}),
 )

@@ -18,7 +18,7 @@ from softnorm.models.lut_softmax import LutResult, LutSoftmax
 
 from .coverage import Coverage
 from .softmax import FRAC, Settings, SoftmaxUnit, maximum_points, sample_maximum, tree_stages
-from .unit import Edge, Outputs, Parameters, Rows, Setting
+from .unit import IN_REG, OUT_REG, Edge, Outputs, Parameters, Rows, Setting
 
 TWO_PASS = (
     "common/sn_ram_1r1w.sv",
@@ -55,9 +55,10 @@ class TwoPassUnit(SoftmaxUnit):
     def storage(self, parameters: Parameters) -> dict[str, tuple[int, int]]:
         lanes = parameters["LANES"]
         beats, tree = -(-parameters["MAX_LEN"] // lanes), tree_stages(lanes)
+        first = beats + 3 - self.without(parameters, IN_REG)
         return {
-            "beats 1": (beats + 3, 9 * lanes + 1),  # x, masked or absent, last
-            "rows 1": (beats + 3, 2 + 3 + 8),  # flags, F, m
+            "beats 1": (first, 9 * lanes + 1),  # x, masked or absent, last
+            "rows 1": (first, 2 + 3 + 8),  # flags, F, m
             "beats 2": (beats + tree + 7, self.code_bits * lanes + 1),  # codes, last
             "rows 2": (beats + tree + 7, 2 + self.row_word_bits(parameters)),
         }
@@ -133,7 +134,8 @@ class ThreePassUnit(TwoPassUnit):
 
     def latency(self, parameters: Parameters) -> tuple[int, ...]:
         tree = tree_stages(parameters["LANES"])
-        return (4, tree + 10)
+        less, later = (self.without(parameters, name) for name in (IN_REG, OUT_REG))
+        return (4 - less, tree + 10 - later)
 
 
 _SUMS = ("0, all masked", "1", "2", "3 .. last - 1", "last", "above last")

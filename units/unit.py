@@ -22,6 +22,7 @@ from softnorm.models.vectors import Vectors
 
 from .coverage import Coverage
 
+IN_REG, OUT_REG = "IN_REG", "OUT_REG"  # registers at the ports: no feature of the arithmetic
 BANKS = 2  # of a unit's channel table
 ANY_LENGTH = 1 << 48  # more elements than any row has
 
@@ -329,6 +330,15 @@ class Unit(ABC):
         """Names and defaults of the parameters that every build is named by, in the RTL's order."""
         return self._parameters(feature=False)
 
+    @staticmethod
+    def without(parameters: Parameters, *names: str) -> int:
+        """How many of some registers at the ports a build leaves out: clocks of latency less."""
+        return sum(parameters.get(name, 1) == 0 for name in names or (IN_REG, OUT_REG))
+
+    def bare_output(self, parameters: Parameters) -> bool:
+        """Whether the payload of m_axis is anything where there is no beat, in reset too."""
+        return bool(self.without(parameters, OUT_REG))
+
     @property
     def features(self) -> dict[str, Any]:
         """The same of the others: what they add is off by default, and then costs nothing.
@@ -338,7 +348,7 @@ class Unit(ABC):
         return self._parameters(feature=True)
 
     def _parameters(self, feature: bool) -> dict[str, Any]:
-        found = [f for f in dataclasses.fields(self.model) if f.metadata.get("rtl", True)]
+        found = dataclasses.fields(self.model)
         return {f.name: f.default for f in found if f.metadata.get("feature", False) == feature}
 
     def taken(self, given: Parameters) -> Parameters:

@@ -33,7 +33,7 @@ import numpy as np
 from softnorm.models import metrics, reference, vectors
 from softnorm.tb.stimulus import scenarios
 from softnorm.units.softmax import SoftmaxUnit
-from softnorm.units.unit import ChannelSet, Rows, Unit, Variant
+from softnorm.units.unit import ChannelSet, ParameterError, Parameters, Rows, Unit, Variant
 
 from ..bulk import rtl
 from ..errors import UserError
@@ -189,6 +189,8 @@ def scales(
         file = vectors.load(DATA / unit.tensors)
         rows = scenarios.rows_of(unit, unit.resolve({}), file)
         for variant in unit.variants:
+            if not _can_have(unit, {**variant.parameters, **SCALED}):
+                continue
             for more in ({}, SCALED):
                 build = Variant({**variant.parameters, **more}, variant.settings)
                 name = digits_accuracy.label(unit, build)
@@ -197,6 +199,14 @@ def scales(
                 ]
                 progress(name)
     return lines
+
+
+def _can_have(unit: SoftmaxUnit, parameters: Parameters) -> bool:
+    try:
+        unit.resolve(parameters)
+    except ParameterError:
+        return False
+    return True
 
 
 def _scale(unit: SoftmaxUnit, build: Variant, rows: Rows, ratio: float) -> list[str]:

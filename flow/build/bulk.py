@@ -156,6 +156,7 @@ def _macros(unit: Unit, parameters: Parameters) -> str:
         "SETTINGS": max(1, len(unit.settings(parameters))),  # no vector has no bits
         "COLUMNS": len(unit.channels),
         "CELL": int(unit.cell),
+        "BARE": int(unit.bare_output(parameters)),
         "ERRORS": len(unit.errors(parameters)),
     }
     return "".join(f"`define SN_{name} {value}\n" for name, value in macros.items())

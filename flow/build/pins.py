@@ -99,6 +99,7 @@ def defines(unit: Unit, parameters: Parameters) -> dict[str, str]:
     """Macros of the checkers: name -> text."""
     given = {"SN_UNIT": unit.name, "SN_PATIENCE": str(patience(unit, parameters))}
     given |= {f"SN_{operand.prefix.upper()}": "1" for operand in unit.operands}
+    given |= {"SN_BARE": "1"} if unit.bare_output(parameters) else {}
     return {**given, "SN_CELL": "1"} if unit.cell else given
 
 

@@ -114,6 +114,34 @@ BUILDS = (
         over=_FINE,
     ),
     Build(
+        "of two logits the larger must not get the smaller output",
+        "e2softmax",
+        {"LOG_FIRST": 1},
+        "outputs are monotone; mean error on the shipped rows {0}, without {1}",
+        (
+            ("accuracy", ("e2softmax DIV_BITS=3 EXP_FRAC=1 LOG_FIRST=1 fmt=1",), ""),
+            ("accuracy", (advice.RECOMMENDED,), ""),
+        ),
+        settings="fmt=1",
+        over=_FINE,
+    ),
+    Build(
+        "all logits have one scale, a power of two that does not change",
+        "e2softmax",
+        {"FRAC": 2},
+        "less logic, the same bits as with frac=2",
+    ),
+    Build(
+        "LayerNorm's area counts more than a thousandth of an output step",
+        "ailayernorm",
+        {"A_BITS": 8},
+        "less logic; error on the shipped rows {0}, not {1}",
+        (
+            ("accuracy", ("ailayernorm A_BITS=8 rms=0",), ""),
+            ("accuracy", ("ailayernorm CMP_RANGES=2 rms=0",), ""),
+        ),
+    ),
+    Build(
         "a row's mean is large against its deviation",
         "ailayernorm",
         advice.SQUARES,

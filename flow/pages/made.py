@@ -483,6 +483,7 @@ MEAN_BUILDS = {
     "ailayernorm CMP_RANGES=2": "AILayerNorm",
     "ailayernorm CMP_RANGES=3": "AILayerNorm CMP_RANGES=3",
     "ailayernorm EXACT_SQ=1": "AILayerNorm EXACT_SQ=1",
+    "ailayernorm A_BITS=8": "AILayerNorm A_BITS=8",
     "nnlut_layernorm": "NN-LUT LayerNorm",
     "exact_layernorm": "Exact LayerNorm",
 }

@@ -6,9 +6,11 @@ And what features cost: a build with one compared with a build without.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from softnorm.units.unit import Parameters
 
@@ -16,7 +18,10 @@ from .. import lists
 from ..errors import UserError
 from ..paths import short
 from .measure import Figures
+from .memories import Bit
 from .store import Kept, others, size
+from .timing import ACCESS
+from .wires.figures import WiredFigures
 
 PAIRS = Path(__file__).with_name("pairs.hjson")
 FEATURES = Path(__file__).with_name("features.hjson")
@@ -81,6 +86,7 @@ RATIOS = (
     ("energy, with SRAM", "energy_with_sram"),
     ("energy, with flip-flops", "energy_with_flip_flops"),
     ("delay", "delay"),
+    (f"delay, memories of {ACCESS} ns", "delay_sram"),
     ("clocks a row", "cycles"),
 )
 RATE = "elements/s/um2"
@@ -89,6 +95,59 @@ RATIO_TITLES = (
     *(title for title, _ in RATIOS),
     *(RATE, "paper: area", "paper: energy", "of"),
 )
+
+
+def bit_titles(bits: Sequence[Bit]) -> list[str]:
+    """The titles of `bit_ratios`."""
+    return ["unit", "baseline", *(f"{w}, {bit.name}" for w in ("area", "energy") for bit in bits)]
+
+
+T = TypeVar("T", bound=Figures | WiredFigures)
+
+
+def sides(found: Sequence[T], compared: Sequence[Pair]) -> list[tuple[T, T]]:
+    """(unit, baseline) of each pair: all builds of the unit, the baseline's default one."""
+    plain = {one.unit: one for one in found if not others(one)}
+    return [
+        (one, plain[pair.baseline])
+        for pair in compared
+        for one in found
+        if one.unit == pair.unit and pair.baseline in plain
+    ]
+
+
+def _named(one: Figures | WiredFigures) -> str:
+    """A unit, and its parameters beside the defaults."""
+    return f"`{one.unit}` {words(others(one))}" if others(one) else f"`{one.unit}`"
+
+
+def bit_ratios(
+    found: Sequence[Figures | WiredFigures], compared: Sequence[Pair], bits: Sequence[Bit]
+) -> list[list[str]]:
+    """A line under `bit_titles` for each of `sides`: both sides' memories alike."""
+    return [
+        [
+            *(_named(one), _named(other)),
+            *(_times(other.area_with(bit), one.area_with(bit)) for bit in bits),
+            *(_times(other.energy_with(bit), one.energy_with(bit)) for bit in bits),
+        ]
+        for one, other in sides(found, compared)
+    ]
+
+
+SPEED_TITLES = (
+    *("unit", "baseline", "Fmax without wires", "Fmax with wires"),
+    f"and memories of {ACCESS} ns",
+)
+
+
+def speed_ratios(found: Sequence[WiredFigures], compared: Sequence[Pair]) -> list[list[str]]:
+    """A line under SPEED_TITLES for each of `sides`."""
+    kinds = ("ideal", "delay", "delay_sram")
+    return [
+        [_named(one), _named(other), *(_times(getattr(other, k), getattr(one, k)) for k in kinds)]
+        for one, other in sides(found, compared)
+    ]
 
 
 def ratios(found: Sequence[Figures], compared: Sequence[Pair]) -> list[list[str]]:
@@ -157,7 +216,7 @@ def features(path: Path = FEATURES) -> list[Feature]:
     return found
 
 
-COSTS = {title: name for title, name in RATIOS if "flip-flops" not in title}
+COSTS = {title: name for title, name in RATIOS if not re.search("flip-flops|of .* ns", title)}
 COST_TITLES = ("unit", "build", "beside", *COSTS, "pJ an element", "ns")
 GOAL_TITLES = ("unit", "build", "beside", "ratio of", "goal", "measured", "")
 

@@ -250,7 +250,7 @@ def evaluate(tree: tuple, values: Mapping[str, int]) -> int:
 class Library:
     """A liberty file, read.
 
-    path  the text as tools take it (a .gz is unpacked below build/)
+    path  the text as tools take it: a copy below build/, named after what it holds
     name  the library's own
     """
 
@@ -342,6 +342,12 @@ class Library:
             or re.search(r"__(lpflow|probe)", name)
         )
 
+    @cached_property
+    def clock(self) -> str:
+        """The clock pin of `flip_flop`."""
+        ff = self.cells[self.flip_flop].first("ff")
+        return "" if ff is None else function(ff.text("clocked_on"))[1]
+
     def pins(self, cell: str) -> dict[str, Group]:
         """A cell's signal pins by name."""
         return {pin.name: pin for pin in self.cells[cell].all("pin")}
@@ -397,10 +403,11 @@ def load(given: str | None = None) -> Library:
     except (OSError, EOFError) as error:
         raise UserError(f"cannot read LIBERTY={path}: {error}") from None
     digest = hashlib.sha256(content).hexdigest()[:16]
-    if path.suffix == ".gz":
-        path = BUILD / "ppa" / f"{path.name.removesuffix('.gz').removesuffix('.lib')}-{digest}.lib"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if not path.exists():
-            write_whole(path, content)
     group = parse(text)
-    return Library(path.resolve(), group.name, digest, group)
+    # Yosys' abc keeps a converted copy of a library by path and date: a path of its own for every
+    # content, or areas of the library that was at this path before come out.
+    own = BUILD / "ppa" / f"{path.name.removesuffix('.gz').removesuffix('.lib')}-{digest}.lib"
+    own.parent.mkdir(parents=True, exist_ok=True)
+    if not own.exists():
+        write_whole(own, content)
+    return Library(own.resolve(), group.name, digest, group)

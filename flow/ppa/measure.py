@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,6 +18,7 @@ from ..paths import DATA
 from . import netlist as gates
 from . import power
 from .liberty import Library
+from .memories import Bit
 from .simulation import activity
 from .timing import timing
 
@@ -49,14 +52,47 @@ class Sram:
         return cls(area or own, energy or SRAM_ENERGY)
 
 
+class Counted:
+    """What figures with and without wires say alike: of `logic`, of the bits of memory beside it
+    and of an element's `energy`."""
+
+    if TYPE_CHECKING:
+        logic: float
+        energy: dict[str, float]
+        sram_energy: float
+
+        @property
+        def memory_bits(self) -> int:
+            """Bits of all memories."""
+            raise NotImplementedError
+
+    @property
+    def logic_energy(self) -> float | None:
+        """Picojoules an element, memories left out."""
+        kinds = ("clock", "registers", "logic", "leakage")
+        return sum(self.energy[kind] for kind in kinds) if self.energy else None
+
+    def area_with(self, bit: Bit) -> float:
+        """Area with memories of such bits."""
+        return self.logic + self.memory_bits * bit.area
+
+    def energy_with(self, bit: Bit) -> float | None:
+        """Picojoules an element with memories of such bits."""
+        if self.logic_energy is None:
+            return None
+        return self.logic_energy + self.energy["sram"] / self.sram_energy * bit.energy
+
+
 @dataclass(frozen=True)
-class Figures:
+class Figures(Counted):
     """A configuration in a library. Areas in square micrometres, times in nanoseconds.
 
     logic      all but the memories; `nand2` is the library's smallest NAND of two inputs
     buffers    memories as flip-flops; None: not asked for
+    sram       assumed area of a bit, and `sram_energy` picojoules for one read or written
     parts      area by instance in the top module ("" is the top's own), mapped apart
     delay      of the slowest path, including set-up time
+    delay_sram  the same with an SRAM's access time at memories; None: not measured
     cycles     clocks a row of MAX_LEN takes, of a cell one of ROW, last output beat included
     energy     picojoules an element, by what takes it, on real rows; {} not asked for. "sram" and
                "flip_flops" are the memories', counted as one or the other
@@ -80,6 +116,8 @@ class Figures:
     buffers: float | None = None
     parts: dict[str, float] = field(default_factory=dict)
     energy: dict[str, float] = field(default_factory=dict)
+    delay_sram: float | None = None
+    sram_energy: float = SRAM_ENERGY
 
     @property
     def lanes(self) -> int:
@@ -105,12 +143,6 @@ class Figures:
     def with_flip_flops(self) -> float | None:
         """Area with the memories as flip-flops."""
         return None if self.buffers is None else self.logic + self.buffers
-
-    @property
-    def logic_energy(self) -> float | None:
-        """Picojoules an element, memories left out."""
-        kinds = ("clock", "registers", "logic", "leakage")
-        return sum(self.energy[kind] for kind in kinds) if self.energy else None
 
     @property
     def energy_with_sram(self) -> float | None:
@@ -176,14 +208,19 @@ def figures(
         sum(passes) + beats * (len(passes) + 1) - len(passes),
         buffers,
         inside,
-        _energy(mapped, period, sram) if energies else {},
+        spent(mapped, period, sram) if energies else {},
+        path.sram,
+        sram.energy,
     )
 
 
-def _energy(mapped: gates.Netlist, period: float, sram: Sram) -> dict[str, float]:
-    """Picojoules an element of the unit's own tensors, by what takes them; {}: no row fits.
+def spent(
+    mapped: gates.Netlist, period: float, sram: Sram, wires: Mapping[int, float] | None = None
+) -> dict[str, float]:
+    """Picojoules an element of the unit's own tensors, by what takes them, with `wires` of so many
+    farads on nets; {}: no row fits.
 
-    A cell has no tensors.
+    A cell has no tensors. Raises GateError, PowerError.
     """
     unit, parameters = mapped.unit, mapped.parameters
     if unit.cell:
@@ -197,10 +234,10 @@ def _energy(mapped: gates.Netlist, period: float, sram: Sram) -> dict[str, float
         rows = rows.select(np.flatnonzero(rows.channel_set == rows.channel_set[len(rows) // 2]))
     rows = rows.select(np.linspace(0, len(rows) - 1, ROWS).astype(int))
     counted = activity(mapped, rows)
-    spent = power.energy(mapped, counted, period)
+    taken = power.energy(mapped, counted, period, wires)
     bits = sum(memory.words * memory.bits for memory in mapped.memories.values())
     joules = {
-        **{kind: getattr(spent, kind) for kind in ("clock", "registers", "logic", "leakage")},
+        **{kind: getattr(taken, kind) for kind in ("clock", "registers", "logic", "leakage")},
         "sram": power.memory_accesses(mapped, counted) * sram.energy * 1e-12,
         # Their clock pins alone.
         "flip_flops": bits * power.clock_energy(mapped.library) * counted.clocks,

@@ -9,25 +9,33 @@ from pathlib import Path
 from ..accuracy.tables import LONG, figure, write_plot
 from ..errors import UserError
 from ..paths import short, write_whole
-from . import fpga, plots, steps
+from . import fpga, memories, plots, steps
 from .baseline import ALLOWED
 from .compare import (
     AIM_TITLES,
     COST_TITLES,
     GOAL_TITLES,
     RATIO_TITLES,
+    SPEED_TITLES,
     aims,
+    bit_ratios,
+    bit_titles,
     costs,
     features,
     pairs,
     ratios,
+    speed_ratios,
     words,
 )
 from .measure import ROWS
+from .memories import Bit
 from .pareto import Point, points
 from .screen import parts_table
 from .sets import SETS
-from .store import DOCS, FILE, Kept, Store, others, plain, size
+from .store import DOCS, FILE, Flow, Kept, Store, others, plain, size
+from .timing import ACCESS
+from .wires import picture
+from .wires.figures import EDGES, FILL, NEAR, WiredFigures
 
 PAGE = "ppa.md"
 
@@ -40,8 +48,8 @@ from it; `make ppa PAGE=1` only writes them. The default library and the timing 
 packages, `apt-get install --no-install-recommends qflow-tech-osu018 opensta`; `LIBERTY=` takes any
 other library.
 
-Use the figures only to compare designs on this page with each other: there is no placement, no
-wiring and no clock tree, and only one corner.
+Use the figures only to compare designs on this page with each other: there is no clock tree and
+only one corner, and wires are in [one table](#with-wires) alone.
 
 {older}
 """
@@ -58,13 +66,15 @@ METHOD = """
   for area and buffered by ABC, and sized for a clock of {period:g} ns, the same for all units
   (`PERIOD=`). In a library with few drive strengths the clock has little effect.
 - **Timing**: OpenSTA, an ideal clock. Inputs come from flip-flops and outputs go to flip-flops, as
-  in a chain of units; memory ports count as flip-flops, which is optimistic for an SRAM. Paths from
-  the asynchronous reset are ignored. Fmax is the inverse of the slowest path including set-up time,
-  in the netlist sized for that clock.
+  in a chain of units; memory ports count as flip-flops, which is optimistic for an SRAM: a second
+  figure has what a memory reads {access:g} ns behind the clock's edge, as a macro that is laid out
+  in 130 nm gives it. Paths from the asynchronous reset are ignored. Fmax is the inverse of the
+  slowest path including set-up time, in the netlist sized for that clock.
 - **Buffers** are counted in three ways: not at all ("logic"); as SRAM with {sram:.1f} um2 per bit
   ({share:g} of a flip-flop) and {energy:g} pJ per bit read or written, which is an assumption, not
-  a measurement (`flow/ppa/measure.py`, `SRAM_AREA=`, `SRAM_ENERGY=`); as flip-flops with their
-  multiplexers, mapped like the rest. Every buffer is an `sn_ram_1r1w`.
+  a measurement (`SRAM_AREA=`, `SRAM_ENERGY=`), and at [two more pairs of
+  constants](#constants-of-memories) wherever it is a ratio; as flip-flops with their multiplexers,
+  mapped like the rest. Every buffer is an `sn_ram_1r1w`.
 - **Energy**: {rows} rows, evenly spaced in the unit's shipped tensors (for a LayerNorm, in those of
   one layer), go through the mapped netlist without stalls; its outputs must equal the RTL's to the
   bit. The energy follows from the toggles of every net and the library's internal energies, pin
@@ -79,9 +89,30 @@ METHOD = """
 """
 
 
+WIRES = """
+## With wires
+
+Measured by `make ppa WIRES=1 UNIT=..`, and drawn at the end of this section. graywolf places the
+mapped netlist, with a flip-flop at each bit of a memory's port; the rows are laid out again, as
+wide as the fullest one is or as it takes for {fill:.0f} % of them to be taken. Where a net's load
+makes its edges slower than a limit its driver becomes a stronger gate, or its sinks get buffers
+in the middle of them. Limits of {edges} ns are tried for each unit, and of those within {near:g}
+% of the shortest path the one with the least area is taken. Buffers can make a path shorter than
+it is without wires, since the mapping itself buffers by fanout. qrouter routes all nets but clock
+and reset on six layers; what it has not routed in its time counts with half the perimeter around
+its pins. A wire's capacitance is its length by layer times what the cells' LEF file has for a
+wire of the least width, area and both edges: no coupling to neighbours is added, and resistance
+is left out. Gates of the netlist with its buffers run the same rows as those without and must
+give the same bits. The clock's wire is the shortest tree between the flip-flops, without buffers.
+Memories themselves are not placed. *Memories of {access:g} ns* has what a memory reads so long
+after the clock.
+
+"""
+
+
 def page(store: Store) -> str:
     """The page's text. Raises UserError for a file beside it that cannot be read."""
-    every = [*store.cells, *store.fpga]
+    every = [*store.cells, *store.fpga, *store.wires]
     older = sum(
         one.older or (one.older_energy if isinstance(one, Kept) else False) for one in every
     )
@@ -99,8 +130,10 @@ def page(store: Store) -> str:
                 share=flow.sram_share,
                 energy=flow.sram_energy,
                 rows=ROWS,
+                access=ACCESS,
             )
         )
+        parts.append(_constants(flow))
     by_size: dict[tuple[int, int], list[Kept]] = {}
     for one in plain(store.cells):
         by_size.setdefault(size(one.figures), []).append(one)
@@ -108,13 +141,13 @@ def page(store: Store) -> str:
     default = SETS["default"][0]
     if default in by_size:
         cells = by_size.pop(default)
-        parts += [_of_a_size(cells, *default), _aims(cells)]
-    parts.append(_features(store))
+        parts += [_of_a_size(cells, *default, store.flow.bits), _aims(cells)]
+    parts += [_wires(store), _libraries(store), _features(store)]
     if store.cells:
         parts += [_against_lanes(store), _variants(store)]
     parts += [_fpga(store), _steps()]
     for place in sorted(by_size, key=lambda place: place[::-1]):
-        parts.append(_of_a_size(by_size[place], *place))
+        parts.append(_of_a_size(by_size[place], *place, store.flow.bits))
     if store.cells:
         parts.append(
             "\n## Check in CI\n\nCI compares the smallest size with reference figures "
@@ -124,13 +157,140 @@ def page(store: Store) -> str:
     return "".join(parts)
 
 
+def _constants(flow: Flow) -> str:
+    """What a bit of memory takes, from each source."""
+    lines = [
+        [bit.name, f"{bit.area:.1f}", f"{bit.energy:.2f}", _number(bit.access, ".2f"), bit.source]
+        for bit in flow.bits
+    ]
+    titles = ("", "um2 a bit", "pJ a bit", "access, ns", "source")
+    return (
+        "\n## Constants of memories\n\nThere is no open memory compiler for the default library. "
+        "Every ratio with memories is therefore given at three pairs of constants "
+        "(`flow/ppa/memories.hjson`). From one node to another an area goes with the square of the "
+        "node, a delay and a capacitance with the node, an energy with the capacitance and the "
+        "square of the supply; the energy is the mean of a read and a write.\n\n"
+        f"{_markdown(titles, lines)}\nA check that is no model: {memories.laid_out()}.\n"
+    )
+
+
+def _build(one: WiredFigures) -> str:
+    given = others(one)
+    return f"{one.unit} {words(given)}" if given else one.unit
+
+
+WIRES_TITLES = (
+    *("unit", "parameters", "cells, um2", "rows, um2", "taken", "buffers", "wire, mm", "routed"),
+    *(
+        "wires, pF",
+        "pins, pF",
+        "without wires, ns",
+        "with wires, ns",
+        f"memories of {ACCESS} ns, ns",
+    ),
+    *("Fmax, MHz", "from", "to", "pJ per element"),
+)
+
+
+def _wires(store: Store) -> str:
+    """Figures with wires, ratios of pairs, and the layouts."""
+    if not store.wires:
+        return ""
+    lines = []
+    for kept in store.wires:
+        one = kept.figures
+        lines.append(
+            [
+                f"`{one.unit}`{' older' * kept.older}",
+                " ".join(f"{n}={v}" for n, v in one.parameters.items()),
+                *(f"{area:,.0f}" for area in (one.cells, one.rows)),
+                f"{100 * one.utilisation:.0f} %",
+                *(str(one.buffers), f"{one.wire / 1000:.0f}", f"{100 * one.routed:.2f} %"),
+                *(f"{load:.1f}" for load in (one.wire_load, one.pin_load)),
+                *(f"{delay:.2f}" for delay in (one.ideal, one.delay, one.delay_sram)),
+                *(f"{one.fmax:.0f}", f"`{one.start}`", f"`{one.end}`"),
+                _number(one.logic_energy, ".1f"),
+            ]
+        )
+    parts = [
+        WIRES.format(
+            fill=100 * FILL,
+            edges=", ".join(f"{e:g}" for e in EDGES),
+            near=100 * NEAR,
+            access=ACCESS,
+        ),
+        _markdown(WIRES_TITLES, lines),
+    ]
+    found = [kept.figures for kept in store.wires]
+    bits = store.flow.bits
+    by_size = {size(one): [o for o in found if size(o) == size(one)] for one in found}
+    for (lanes, longest), cells in by_size.items():
+        compared = bit_ratios(cells, pairs(), bits)
+        if compared:
+            parts.append(
+                f"\n### Ratios with wires, LANES={lanes} MAX_LEN={longest}\n\nAreas are of the "
+                "rows and of the memories, energies of all with wires, at each pair of [constants "
+                "of memories](#constants-of-memories).\n\n"
+                f"{_markdown(bit_titles(bits), compared)}\n"
+                f"{_markdown(SPEED_TITLES, speed_ratios(cells, pairs()))}"
+            )
+    parts += [
+        f"\n![Cells and wires of {_build(one)}]({picture.name(one)})\n"
+        for one in found
+        if (DOCS / picture.name(one)).exists()
+    ]
+    return "".join(parts)
+
+
+LIBRARY_TITLES = (
+    *("unit", "LANES", "MAX_LEN", "logic, um2", "kNAND2", "flip-flops", "memory bits", "ns"),
+    *("memories late, ns", "Fmax, MHz", "pJ per element, logic"),
+)
+
+
+def _libraries(store: Store) -> str:
+    """Areas, delays, energies and ratios in the other libraries of the file."""
+    parts = []
+    for other in store.libraries:
+        flow = other.flow
+        found = plain(other.cells)
+        lines = [
+            [
+                *(_name(kept, kept.older), *map(str, size(one)), f"{one.logic:,.0f}"),
+                *(f"{one.logic / one.nand2 / 1000:.2f}", f"{one.flip_flops:,}"),
+                *(f"{one.memory_bits:,}", f"{one.delay:.2f}", _number(one.delay_sram, ".2f")),
+                *(f"{one.fmax:.0f}", _number(one.logic_energy, ".1f")),
+            ]
+            for kept in found
+            for one in [kept.figures]
+        ]
+        parts.append(
+            f"\n## Library {flow.library}\n\nMeasured by `make ppa LIBERTY=<its liberty file> "
+            f"OUT=docs`, sized for {flow.period:g} ns. A bit of memory takes "
+            + "; ".join(
+                f"{bit.area:.1f} um2 and {bit.energy:.2f} pJ ({bit.name})" for bit in flow.bits
+            )
+            + f". *Memories late*: what they read comes {ACCESS:g} ns behind the clock.\n\n"
+            + _markdown(LIBRARY_TITLES, lines)
+        )
+        for place in sorted({size(kept.figures) for kept in found}):
+            cells = [kept.figures for kept in found if size(kept.figures) == place]
+            compared = bit_ratios(cells, pairs(), flow.bits)
+            if compared:
+                parts.append(
+                    f"\nThe baseline's figure divided by the unit's, LANES={place[0]} "
+                    f"MAX_LEN={place[1]}:\n\n" + _markdown(bit_titles(flow.bits), compared)
+                )
+    return "".join(parts)
+
+
 def _name(one: Kept, older: bool | None = None) -> str:
     """A unit's table cell, marked if the row's figures are older than their sources."""
     word = " older" if (one.older if older is None else older) else ""
     return f"`{one.figures.unit}`{word}"
 
 
-def _against_baselines(cells: Sequence[Kept]) -> str:
+def _against_baselines(cells: Sequence[Kept], bits: Sequence[Bit]) -> str:
     """Ratios of units to their baselines at one size, and the papers of the paper ratios."""
     compared = ratios([one.figures for one in cells], pairs())
     if not compared:
@@ -154,6 +314,8 @@ def _against_baselines(cells: Sequence[Kept]) -> str:
     return (
         "\n### Ratios to baselines\n\nThe baseline's figure divided by the unit's; for "
         f"elements/s/um2 the unit's divided by the baseline's.{said}\n\n{_markdown(titles, lines)}"
+        "\nThe same with memories at each pair of [constants](#constants-of-memories):\n\n"
+        f"{_markdown(bit_titles(bits), bit_ratios([one.figures for one in cells], pairs(), bits))}"
     )
 
 
@@ -284,7 +446,7 @@ def _steps() -> str:
     )
 
 
-def _of_a_size(cells: Sequence[Kept], lanes: int, longest: int) -> str:
+def _of_a_size(cells: Sequence[Kept], lanes: int, longest: int, bits: Sequence[Bit]) -> str:
     """All tables of the units at one size."""
     titles = ("unit", "logic, um2", "kNAND2", "flip-flops", "memory bits")
     titles += ("with SRAM, um2", "with flip-flops, um2")
@@ -300,7 +462,7 @@ def _of_a_size(cells: Sequence[Kept], lanes: int, longest: int) -> str:
         )
     parts = [f"\n## LANES={lanes} MAX_LEN={longest}\n\n### Area\n\n", _markdown(titles, lines)]
     titles = ("unit", "slowest path, ns", "Fmax, MHz", "from", "to", "cells")
-    titles += ("clocks a row", "elements/s/um2")
+    titles += ("clocks a row", "elements/s/um2", f"memories of {ACCESS} ns: slowest path, ns")
     lines = []
     for kept in cells:
         one = kept.figures
@@ -308,6 +470,7 @@ def _of_a_size(cells: Sequence[Kept], lanes: int, longest: int) -> str:
             [
                 *(_name(kept), f"{one.delay:.2f}", f"{one.fmax:.0f}", f"`{one.start}`"),
                 *(f"`{one.end}`", str(one.stages), str(one.cycles), f"{one.rate:,.0f}"),
+                _number(one.delay_sram, ".2f"),
             ]
         )
     parts += ["\n### Speed\n\n", _markdown(titles, lines)]
@@ -325,7 +488,7 @@ def _of_a_size(cells: Sequence[Kept], lanes: int, longest: int) -> str:
             ]
         )
     parts += ["\n### Energy\n\nPicojoules per element.\n\n", _markdown(titles, lines)]
-    parts.append(_against_baselines(cells))
+    parts.append(_against_baselines(cells, bits))
     lines = [
         [_name(kept), f"`{part}`", *rest]
         for kept in cells

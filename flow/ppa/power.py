@@ -5,16 +5,16 @@
   internal    the cells' internal_power tables, at each pin's load and transition time
   leakage     the cells' leakage, over the simulated time
 
-There are no wires and no clock tree: clock energy is that of the flip-flops' clock pins. There are
-no glitches, since the simulation has no delays. Transition times propagate through the netlist as
-in static timing, with the slowest arc of a cell at each output.
+Wires count where their loads are given. There is no clock tree: clock energy is that of the
+flip-flops' clock pins. There are no glitches, since the simulation has no delays. Transition times
+propagate through the netlist as in static timing, with the slowest arc of a cell at each output.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
@@ -188,7 +188,7 @@ def _pair(
 class _Circuit:
     """A netlist with loads and transition times."""
 
-    def __init__(self, netlist: Netlist):
+    def __init__(self, netlist: Netlist, wires: Mapping[int, float]):
         library = netlist.library
         self.library = library
         templates = _templates(library)
@@ -200,6 +200,8 @@ class _Circuit:
         data = max(c for pin, c in register.capacitance.items() if pin not in register.clock)
         self.cells = []
         self.loads: dict[int, float] = defaultdict(float)
+        for net, farads in wires.items():
+            self.loads[net] = farads / library.farads
         self.memory_outputs = set()
         for cell in module["cells"].values():
             if cell["type"] == MEMORY:
@@ -283,12 +285,15 @@ def _templates(library: Library) -> dict[str, Group]:
     return {group.name: group for group in library.group.groups if group.kind in kinds}
 
 
-def energy(netlist: Netlist, activity: Activity, period: float) -> Energy:
-    """Joules that the logic took for what a simulation counted, at `period` nanoseconds a clock.
+def energy(
+    netlist: Netlist, activity: Activity, period: float, wires: Mapping[int, float] | None = None
+) -> Energy:
+    """Joules that the logic took for what a simulation counted, at `period` nanoseconds a clock,
+    with `wires` of so many farads on nets.
 
     Memories are not included, except the nets on their ports. Raises PowerError.
     """
-    circuit = _Circuit(netlist)
+    circuit = _Circuit(netlist, wires or {})
     library = circuit.library
     volts = library.voltage
     toggles, high = activity.toggles, activity.high

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from ..static.lint import label
 from .measure import Figures
+from .wires.figures import WiredFigures
 
 HEADER = (
     *("unit", "configuration", "logic um2", "kNAND2", "flip-flops", "memory bits"),
@@ -30,6 +31,33 @@ def row(one: Figures) -> tuple[object, ...]:
         one.cycles,
         f"{one.rate:.0f}",
         *("-" if e is None else f"{e:.1f}" for e in (one.logic_energy, one.energy_with_sram)),
+    )
+
+
+WIRED_HEADER = (
+    *("unit", "configuration", "cells um2", "rows um2", "filled %", "buffers", "wire mm"),
+    *("routed %", "wires pF", "pins pF", "ns", "Fmax MHz", "from", "to", "pJ/element"),
+)
+
+
+def wired_row(one: WiredFigures) -> tuple[object, ...]:
+    """Figures with wires as a line under WIRED_HEADER."""
+    return (
+        one.unit,
+        label(one.parameters),
+        f"{one.cells:.0f}",
+        f"{one.rows:.0f}",
+        f"{100 * one.utilisation:.1f}",
+        one.buffers,
+        f"{one.wire / 1000:.1f}",
+        f"{100 * one.routed:.2f}",
+        f"{one.wire_load:.1f}",
+        f"{one.pin_load:.1f}",
+        f"{one.delay:.2f}",
+        f"{one.fmax:.0f}",
+        one.start,
+        one.end,
+        "-" if one.logic_energy is None else f"{one.logic_energy:.1f}",
     )
 
 

@@ -23,6 +23,7 @@ from ..paths import DATA, ROOT, RTL
 
 _HERE = Path(__file__).parent
 _GATES = ("netlist.py", "timing.py", "liberty.py", "memory_boundary.v")
+_WIRES = ("lef.py", "design.py", "place.py", "buffers.py", "route.py", "figures.py")
 _ENERGY = ("measure.py", "simulation.py", "power.py")
 
 
@@ -35,6 +36,11 @@ def gates(unit: Unit) -> str:
 def energy(unit: Unit) -> str:
     """Hash of what energies depend on: the gates, how they are simulated, the rows."""
     return digest([_HERE / name for name in _ENERGY], gates(unit), rows(unit.tensors))
+
+
+def wires(unit: Unit) -> str:
+    """Hash of the sources of figures with wires: those of energies, and how a unit is placed."""
+    return digest([_HERE / "wires" / name for name in _WIRES], energy(unit))
 
 
 def fpga(unit: Unit) -> str:

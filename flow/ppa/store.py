@@ -17,10 +17,12 @@ from softnorm.units import UNITS
 
 from ..errors import UserError
 from ..paths import ROOT, short
-from . import sources
+from . import memories, sources
 from .fpga import FpgaFigures
 from .liberty import Library
 from .measure import ROW, Figures, Sram
+from .memories import Bit
+from .wires.figures import WiredFigures
 
 FILE = "ppa.json"
 DOCS = ROOT / "docs"
@@ -47,6 +49,11 @@ class Flow:
         """That of a run."""
         share = round(sram.area / library.area(library.flip_flop), 6)
         return cls(library.name, period, sram.area, share, sram.energy)
+
+    @property
+    def bits(self) -> list[Bit]:
+        """What a bit of memory takes, from each source: the assumptions of this flow first."""
+        return memories.bits(self.library, self.sram_area, self.sram_energy)
 
     def __str__(self) -> str:
         return (
@@ -88,12 +95,41 @@ class KeptFpga:
 
 
 @dataclass(frozen=True)
+class KeptWires:
+    """Figures with wires, and the hash of the sources that they are of."""
+
+    figures: WiredFigures
+    of: str
+
+    @cached_property
+    def older(self) -> bool:
+        """Whether their sources have changed since."""
+        return self.of != sources.wires(UNITS[self.figures.unit])
+
+
+@dataclass(frozen=True)
 class Store:
     """What a file holds, in the order of units, sizes and parameters. flow: None without cells."""
 
     flow: Flow | None = None
     cells: tuple[Kept, ...] = ()
     fpga: tuple[KeptFpga, ...] = ()
+    wires: tuple[KeptWires, ...] = ()
+    libraries: tuple[Store, ...] = ()  # of other libraries, cells alone
+
+    def of(self, library: str) -> Store:
+        """What the file holds of a library: the file's own, or another's beside it."""
+        if self.flow is None or self.flow.library == library:
+            return self
+        named = {other.flow.library: other for other in self.libraries if other.flow}
+        return named.get(library, Store())
+
+    def beside(self, other: Store) -> Store:
+        """The store with the figures of another library in the place of those it had of it."""
+        if other.flow is None or self.flow is None or self.flow.library == other.flow.library:
+            return other
+        rest = [o for o in self.libraries if o.flow and o.flow.library != other.flow.library]
+        return replace(self, libraries=(*rest, other))
 
     def check(self, flow: Flow, path: Path) -> None:
         """Raise UserError if this flow differs from that of the file."""
@@ -118,15 +154,30 @@ class Store:
         kept |= {_key(one): KeptFpga(one, sources.fpga(UNITS[one.unit])) for one in found}
         return replace(self, fpga=_ordered(kept.values()))
 
+    def with_wires(self, found: Iterable[WiredFigures], flow: Flow) -> Store:
+        """The store with these figures in it."""
+        kept = {_key(one.figures): one for one in self.wires}
+        kept |= {_key(one): KeptWires(one, sources.wires(UNITS[one.unit])) for one in found}
+        return replace(self, flow=flow, wires=_ordered(kept.values()))
+
     def text(self) -> str:
         """The file's text: one line per configuration, so that diffs are small."""
+        return self._text() + "\n"
+
+    def _text(self) -> str:
         cells = [{**_shown(one.figures), "sources": [one.gates, one.energy]} for one in self.cells]
-        fpga = [{**asdict(one.figures), "sources": [one.of]} for one in self.fpga]
+        fpga, wires = (
+            [{**asdict(one.figures), "sources": [one.of]} for one in kept]
+            for kept in (self.fpga, self.wires)
+        )
         parts = [f'"flow": {json.dumps(self.flow and asdict(self.flow))}']
-        for name, entries in (("cells", cells), ("fpga", fpga)):
+        for name, entries in (("cells", cells), ("fpga", fpga), ("wires", wires)):
             lines = ",\n".join(map(json.dumps, entries))
             parts.append(f'"{name}": [\n{lines}\n]' if lines else f'"{name}": []')
-        return "{\n" + ",\n".join(parts) + "\n}\n"
+        if self.libraries:
+            others = ",\n".join(other._text() for other in self.libraries)
+            parts.append(f'"libraries": [\n{others}\n]')
+        return "{\n" + ",\n".join(parts) + "\n}"
 
 
 def load(folder: Path = DOCS) -> Store:
@@ -138,16 +189,27 @@ def load(folder: Path = DOCS) -> Store:
     if not path.exists():
         return Store()
     try:
-        given = json.loads(path.read_text(encoding="utf-8"))
-        flow = Flow(**given["flow"]) if given["flow"] else None
-        cells = [_cells(entry, flow) for entry in given["cells"] if entry["unit"] in UNITS]
-        fpga = [_fpga(entry) for entry in given["fpga"] if entry["unit"] in UNITS]
+        return _read(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"cannot read {short(path)}: {error!r}; remove it to start anew") from None
-    return Store(flow, _ordered(cells), _ordered(fpga))
 
 
-_COMMON = ("library", "period", "sram", "report")  # of Figures: in the flow, or of one machine
+def _read(given: dict) -> Store:
+    flow = Flow(**given["flow"]) if given["flow"] else None
+    cells = [_cells(entry, flow) for entry in given["cells"] if entry["unit"] in UNITS]
+    fpga = [_fpga(entry) for entry in given["fpga"] if entry["unit"] in UNITS]
+    wires = [_wires(entry) for entry in given.get("wires", []) if entry["unit"] in UNITS]
+    libraries = tuple(map(_read, given.get("libraries", ())))
+    return Store(flow, _ordered(cells), _ordered(fpga), _ordered(wires), libraries)
+
+
+_COMMON = (
+    "library",
+    "period",
+    "sram",
+    "sram_energy",
+    "report",
+)  # of Figures: in the flow, or of one machine
 
 
 def _shown(figures: Figures) -> dict:
@@ -155,15 +217,21 @@ def _shown(figures: Figures) -> dict:
 
 
 def _cells(entry: dict, flow: Flow) -> Kept:
-    given = {f.name: entry[f.name] for f in fields(Figures) if f.name not in _COMMON}
+    given = {f.name: entry[f.name] for f in fields(Figures) if f.name in entry}
     given["memories"] = {place: tuple(shape) for place, shape in given["memories"].items()}
     common = {"library": flow.library, "period": flow.period, "sram": flow.sram_area, "report": ""}
+    common |= {"sram_energy": flow.sram_energy}
     return Kept(Figures(**given, **common), *entry["sources"])
 
 
 def _fpga(entry: dict) -> KeptFpga:
     [of] = entry["sources"]
     return KeptFpga(FpgaFigures(**{f.name: entry[f.name] for f in fields(FpgaFigures)}), of)
+
+
+def _wires(entry: dict) -> KeptWires:
+    [of] = entry["sources"]
+    return KeptWires(WiredFigures(**{f.name: entry[f.name] for f in fields(WiredFigures)}), of)
 
 
 def _completed(new: Kept, old: Kept) -> Kept:
@@ -177,14 +245,14 @@ def _completed(new: Kept, old: Kept) -> Kept:
     return replace(new, figures=figures)
 
 
-def _key(figures: Figures | FpgaFigures) -> str:
+def _key(figures: Figures | FpgaFigures | WiredFigures) -> str:
     return json.dumps([figures.unit, figures.parameters], sort_keys=True)
 
 
-def _ordered(found: Iterable[Kept] | Iterable[KeptFpga]) -> tuple:
+def _ordered(found: Iterable[Kept] | Iterable[KeptFpga] | Iterable[KeptWires]) -> tuple:
     units = list(UNITS)
 
-    def place(one: Kept | KeptFpga) -> tuple:
+    def place(one: Kept | KeptFpga | KeptWires) -> tuple:
         figures = one.figures
         lanes, longest = size(figures)
         # Numbers by value and not by their digits.
@@ -197,12 +265,12 @@ def _ordered(found: Iterable[Kept] | Iterable[KeptFpga]) -> tuple:
 # --- which figures a table is of ------------------------------------------------------------------
 
 
-def size(figures: Figures | FpgaFigures) -> tuple[int, int]:
+def size(figures: Figures | FpgaFigures | WiredFigures) -> tuple[int, int]:
     """(LANES, MAX_LEN); of a cell, which has none, the row that its clocks are counted of."""
     return figures.parameters["LANES"], figures.parameters.get("MAX_LEN", ROW)
 
 
-def others(figures: Figures | FpgaFigures) -> dict[str, int | str]:
+def others(figures: Figures | FpgaFigures | WiredFigures) -> dict[str, int | str]:
     """Parameters beside the size that are not the unit's defaults."""
     unit = UNITS.get(figures.unit)
     given = unit.others(figures.parameters) if unit else {}

@@ -38,7 +38,7 @@ def takes(unit: object, settings: dict[str, int]) -> bool:
     """Whether `e2softmax` computes a unit with these settings."""
     if not isinstance(unit, E2Softmax):
         return False
-    rare = unit.SCALE or unit.BLOCKS or unit.LOG_FIRST or settings.get("s7", 0)
+    rare = unit.SCALE or unit.BLOCKS or unit.LOG_FIRST or unit.FRAC >= 0 or settings.get("s7", 0)
     return not rare and settings.get("fmt", 0) in FORMATS
 
 

@@ -28,6 +28,7 @@
 //   IMPRECISE = 1  a flag on top of tuser, and err_imprecise_o: mean^2 > 4 max(Ex2 / n - mean^2, 1), where
 //                  4-bit squares may be wrong by as much as the variance; never with EXACT_SQ = 1
 //   EXACT_SQ = 1   exact squares, in the place of DynamicCompress; CMP_RANGES has no effect
+//   A_BITS = 8     A of 8 bits: rnd(RSQRT / 4) in the place of RSQRT, and sh is 2 less
 //
 // Throughput: one beat a clock for ever, rows of any length, when neither side stalls.
 // Latency: from the transfer of a row's last beat to that of its first output beat
@@ -40,7 +41,7 @@
 //   ERR_IMPRECISE = 7 + T clocks after that of a row's last beat.
 // Storage: between the passes a ring of ceil(MAX_LEN/LANES) + 10 + T beats of 12 LANES bits (steps, which
 //   also tell what is masked or absent) and 2 bits (bank, and which is the last), and as many rows of 31
-//   bits, 32 with IMPRECISE = 1; the channel table of 2 ceil(MAX_LEN/LANES) words of 2 LANES bits, and
+//   bits, 32 with IMPRECISE = 1, 2 less with A_BITS = 8; the channel table of 2 ceil(MAX_LEN/LANES) words of 2 LANES bits, and
 //   as many of 8 LANES, twice. IN_W = 16: three beats and rows more; 32: five.
 //
 // s_axis_tready is a flip-flop. m_axis_tready enables the registers of pass 2 and goes no further.
@@ -53,6 +54,9 @@ module ailayernorm #(
   parameter  int EPS        = 0,     // 1: cfg_eps_i is added to the variance
   parameter  int IMPRECISE  = 0,     // 1: a flag for rows whose mean is too large for DynamicCompress
   parameter  int EXACT_SQ   = 0,     // 1: exact squares, in the place of DynamicCompress
+  parameter  int A_BITS     = 10,    // 10, 8: bits of gamma / sigma
+  parameter  int IN_REG   = 1,     // 0: no register behind the s_axis pins, and a clock less
+  parameter  int OUT_REG  = 1,     // 0: none in front of the m_axis pins, and a clock less
   localparam int ADDR_W     = (MAX_LEN > 1) ? $clog2(MAX_LEN) : 1,
   localparam int LEN_W      = $clog2(MAX_LEN + 1),
   localparam int EXP_W      = (MAX_LEN > 1) ? $clog2($clog2(MAX_LEN + 1)) : 1,
@@ -120,6 +124,15 @@ module ailayernorm #(
   if (EXACT_SQ < 0 || EXACT_SQ > 1) begin : gen_check_exact_sq
     ailayernorm_error_EXACT_SQ_must_be_0_or_1 u_stop ();
   end
+  if (A_BITS != 8 && A_BITS != 10) begin : gen_check_a_bits
+    ailayernorm_error_A_BITS_must_be_8_or_10 u_stop ();
+  end
+  if (IN_REG < 0 || IN_REG > 1) begin : gen_check_in_reg
+    ailayernorm_error_IN_REG_must_be_0_or_1 u_stop ();
+  end
+  if (OUT_REG < 0 || OUT_REG > 1) begin : gen_check_out_reg
+    ailayernorm_error_OUT_REG_must_be_0_or_1 u_stop ();
+  end
 
   localparam int MaxBeats = (MAX_LEN + LANES - 1) / LANES;
   localparam int IndexW   = (MaxBeats > 1) ? $clog2(MaxBeats) : 1;
@@ -131,7 +144,7 @@ module ailayernorm #(
   localparam int PlaceW   = $clog2($clog2(MAX_LEN + 1) + 1);  // of Lz + 1
   localparam int StepW    = 12;
   localparam int DevW     = 15;  // of a step less mu, and of mu
-  localparam int RsqrtW   = 10;
+  localparam int RsqrtW   = A_BITS;
   localparam int ShW      = 5;
   localparam int ErrW     = USER_W - 5;  // {imprecise where there is one, err_keep, err_len}
 
@@ -143,7 +156,7 @@ module ailayernorm #(
   localparam int RowProd    = (IN_W > 16) ? 2 : 1;  // of the products of a row's sums
   localparam int Moments    = 4 + RowProd;
   localparam int StRow      = StSum + Moments;  // the row is closed from here
-  localparam int Turnaround = StRow + 2;  // + accept, + the row buffer's count of closed beats
+  localparam int Turnaround = StRow + 1 + IN_REG;  // + accept, + the row buffer's count of closed beats
 
   // ---------------------------------------------------------------------------------- stage 0: guard
   localparam int ZpW   = 8;
@@ -193,7 +206,8 @@ module ailayernorm #(
     .LANES  (LANES),
     .MAX_LEN(MAX_LEN),
     .LANE_W (IN_W),
-    .CFG_W  (CfgW)
+    .CFG_W  (CfgW),
+    .REG    (IN_REG)
   ) u_guard (
     .clk_i,
     .rst_ni,
@@ -413,14 +427,17 @@ module ailayernorm #(
 
   // Both causes of err_len_o come from one beat at a time. The guard's is held up until the sums of
   // that beat are there, so that no two rows meet in one clock.
+  localparam int StErr = StSum - 1 + IN_REG;  // the guard's has a register of its own
+  logic [StSum:0]   p1_err_len;
   logic [StSum-1:0] p1_err_len_q;
+  assign p1_err_len = {p1_err_len_q, guard_err_len};
   always_ff @(posedge clk_i or negedge rst_ni) begin
     if (!rst_ni) begin
       p1_err_len_q <= '0;
       err_len_o    <= 1'b0;
     end else begin
-      p1_err_len_q <= StSum'({p1_err_len_q, guard_err_len});
-      err_len_o    <= p1_err_len_q[StSum-1] ||
+      p1_err_len_q <= p1_err_len[StSum-1:0];
+      err_len_o    <= p1_err_len[StErr] ||
                       (p1_valid[StSum] && p1_sum_ctl.close && !p1_sum_ctl.err_len && p1_wrong_len);
     end
   end
@@ -430,7 +447,7 @@ module ailayernorm #(
   logic [Moments:0]       p1_storing;  // ... a beat has a place in the row buffer
   logic [Moments-1:0]     p1_closing_q, p1_storing_q;
   logic signed [DevW-1:0] p1_row_mu;
-  logic [RsqrtW-1:0]      p1_row_rsqrt;  // 513 or more: the top bit is set
+  logic [RsqrtW-1:0]      p1_row_rsqrt;  // 513, 128 or more: the top bit is set
   logic [ShW-1:0]         p1_row_sh;
   logic [ErrW-1:0]        p1_row_err;
   logic [1:0]             p1_row_flags;  // without what is imprecise
@@ -456,6 +473,7 @@ module ailayernorm #(
     .CMP_RANGES(Ranges),
     .EPS       (EPS),
     .IMPRECISE (Flag),
+    .A_BITS    (A_BITS),
     .PROD      (RowProd)
   ) u_moments (
     .clk_i,
@@ -562,9 +580,10 @@ module ailayernorm #(
     .DEV_W    (DevW),
     .R_W      (RsqrtW),
     .SH_W     (ShW),
-    .LEFT     (7),
+    .LEFT     (17 - RsqrtW),
     .SHIFT_REG(0),
-    .ERR_W    (ErrW)
+    .ERR_W    (ErrW),
+    .OUT_REG  (OUT_REG)
   ) u_back (
     .clk_i,
     .rst_ni,
@@ -594,5 +613,5 @@ module ailayernorm #(
   );
 
   logic unused;
-  assign unused = ^{p1_s1_ctl, p1_sum_ctl.first, p1_row_rsqrt[RsqrtW-1]};
+  assign unused = ^{p1_s1_ctl, p1_err_len[StSum], p1_sum_ctl.first, p1_row_rsqrt[RsqrtW-1]};
 endmodule

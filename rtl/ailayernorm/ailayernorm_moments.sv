@@ -14,6 +14,7 @@
 //   e    = floor(log2 var) >> 1,  v = floor(var * 2^(5 - 2e)),  1/sigma = RSQRT[v - 32] * 2^-(6 + e)
 //   mu   = rnd(mean / 4)
 //   imprecise = mean * mean > 4 * max(ex2 - mean * mean, 1)
+//   A_BITS = 8: rnd(RSQRT / 4), and 1/sigma that * 2^-(4 + e)
 //
 // M and Lz stand for 1/n: 1/n is about M * 2^-(15 + Lz). With the M and Lz of the row's own n, mean
 // needs 16 bits and ex2 30; with another's they wrap. Latency 4 + PROD clocks, a row a clock: PROD = 2
@@ -27,6 +28,7 @@ module ailayernorm_moments #(
   parameter  int CMP_RANGES = 2,
   parameter  int EPS        = 0,
   parameter  int IMPRECISE  = 0,
+  parameter  int A_BITS     = 10,  // 10, 8: of RSQRT
   parameter  int PROD       = 1,  // 1, 2: clocks of stage 1
   localparam int STAGES     = 4 + PROD
 ) (
@@ -41,8 +43,8 @@ module ailayernorm_moments #(
   input  logic [2:0]              ofrac_i,
   input  logic [15:0]             eps_i,       // with EPS = 1; 8 fraction bits
   output logic signed [14:0]      mu_o,        // 2 fraction bits
-  output logic [9:0]              rsqrt_o,
-  output logic [4:0]              sh_o,        // e + gfrac - ofrac, plus 7
+  output logic [A_BITS-1:0]       rsqrt_o,
+  output logic [4:0]              sh_o,        // e + gfrac - ofrac, plus 7 (A_BITS = 8: sh plus 9)
   output logic                    imprecise_o  // with IMPRECISE = 1; of the row in stage 4, a clock before
 );
   localparam int MeanW   = 16;
@@ -233,7 +235,11 @@ module ailayernorm_moments #(
     .data_o({gfrac, ofrac})
   );
 
-  assign rsqrt_o = ailayernorm_tables_pkg::rsqrt(index_q);
+  if (A_BITS == 10) begin : gen_rsqrt
+    assign rsqrt_o = ailayernorm_tables_pkg::rsqrt(index_q);
+  end else begin : gen_rsqrt8
+    assign rsqrt_o = ailayernorm_tables_pkg::rsqrt8(index_q);
+  end
   assign sh_o    = 5'(e_q) + 5'(gfrac) + 5'd7 - 5'(ofrac);
 
   logic unused;

@@ -6,7 +6,7 @@
 //                   +---------------> max_o <-------------+------------------+
 //
 //   max[j]    = a[j] of a, if a is level with max above j, or b[j] of b, likewise
-//   a remains = a[j] == max[j]
+//   a remains = a[j] == max[j]; from the start it is out where a_on_i is 0, and counts as 0, and so is b
 //
 //   W = 4:   a = 0110    b = 0101
 //   bit 3:   0           0           max 0, both remain
@@ -21,14 +21,16 @@
 module sn_max #(
   parameter int W = 8
 ) (
+  input  logic         a_on_i,
+  input  logic         b_on_i,
   input  logic [W-1:0] a_i,
   input  logic [W-1:0] b_i,
   output logic [W-1:0] max_o
 );
   always_comb begin
     logic a, b;  // level with max_o so far
-    a = 1'b1;
-    b = 1'b1;
+    a = a_on_i;
+    b = b_on_i;
     for (int j = W - 1; j >= 0; j--) begin
       max_o[j] = (a && a_i[j]) || (b && b_i[j]);
       a = a && (a_i[j] || !max_o[j]);

@@ -12,6 +12,8 @@
 //               0 00000001   a masked element
 //               0 00000000   no element
 //
+// IN_REG = 0: stage 0 is the pins, and an int8 lane that is not active may have anything in bits 7 to 1.
+//
 // valid_o[s] tells that stage s of pass 1 holds a beat, for the stages that the softmax has behind
 // this cell, too. Nothing stalls: whoever owns s_axis_tready gives it only when the beat has a place
 // to go (sn_row_guard).
@@ -22,7 +24,8 @@ module sn_max_front #(
   parameter int IN_W    = 8,    // bits of an element
   parameter int START   = 0,    // 1: a row's maximum starts from start_i (sn_row_max)
   parameter int CFG_W   = 1,
-  parameter int STAGES  = 1     // of pass 1, behind stage 0
+  parameter int STAGES  = 1,    // of pass 1, behind stage 0
+  parameter int IN_REG  = 1     // 0: stage 0 is the pins
 ) (
   input  logic                  clk_i,
   input  logic                  rst_ni,
@@ -60,16 +63,28 @@ module sn_max_front #(
   logic [LANES-1:0]           keep, active;
   logic [STAGES-1:0]          valid_q;
 
+  logic [LANES-1:0][IN_W-1:0] max_key, lane_key;
+  logic [LANES-1:0]           on;
+
   for (genvar i = 0; i < LANES; i++) begin : gen_lane
     assign in_key[i] = {!s_axis_tdata[IN_W*i+IN_W-1], s_axis_tdata[IN_W*i+:IN_W-1]};
-    assign lane_o[i] = {active[i], key[i][IN_W-1:1], active[i] ? key[i][0] : keep[i]};
+    assign lane_o[i] = {active[i], lane_key[i][IN_W-1:1], active[i] ? lane_key[i][0] : keep[i]};
   end
+
+  // Straight from the pins nothing but tkeep and tstrb is in front of the maximum, where MAX_LEN cuts no
+  // beat: that a beat is past the end comes late, and at the root. Wide elements are masked: what takes
+  // their maximum in two clocks (e2softmax_wide_max) looks at no flags.
+  assign max_key  = (IN_REG == 0) ? in_key : key;
+  assign lane_key = (IN_REG == 0 && IN_W == 8) ? in_key : key;
+  assign on       = (IN_REG != 0) ? {LANES{1'b1}} :
+                    (MAX_LEN % LANES == 0) ? s_axis_tkeep & s_axis_tstrb : active;
 
   sn_row_guard #(
     .LANES  (LANES),
     .MAX_LEN(MAX_LEN),
     .LANE_W (IN_W),
-    .CFG_W  (CFG_W)
+    .CFG_W  (CFG_W),
+    .REG    (IN_REG)
   ) u_guard (
     .clk_i,
     .rst_ni,
@@ -103,7 +118,9 @@ module sn_max_front #(
   ) u_max (
     .clk_i,
     .load_i (valid_o[0]),
-    .key_i  (key),
+    .store_i(IN_REG != 0 || store_o),
+    .on_i   (on),
+    .key_i  (max_key),
     .first_i(first_o),
     .start_i,
     .max_o,

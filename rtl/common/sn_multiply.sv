@@ -15,6 +15,9 @@
 // not sign-extended: each has its sign bit inverted, and the sum of those bits' weights is subtracted
 // once, in Offset. ADD joins that constant: half of what is cut off below, it rounds without an adder.
 //
+// TO_HALF = 1: a_i is unsigned and at most 2^(A_W - 1), and A_W is even. Its top digit is 0, 1 or 2, so that no bit
+// is needed for its sign: a product by 0 .. 128 has four rows, not five.
+//
 //   A_W = B_W = 4:  a = 6 = 0110 = -2 + 2 * 4,  b = -5 = 1011,  2 b = 10110,  ADD = 0
 //
 //   row[0]   digit -2: ~10110 = 01001, sign inverted        0001 1001
@@ -26,7 +29,8 @@
 module sn_multiply #(
   parameter int A_W = 8,
   parameter int B_W = 8,
-  parameter int ADD = 0
+  parameter int ADD = 0,
+  parameter int TO_HALF = 0
 ) (
   input  logic [A_W-1:0]     a_i,  // signed
   input  logic [B_W-1:0]     b_i,  // signed
@@ -48,7 +52,7 @@ module sn_multiply #(
     logic [RowW-1:0] r;
     assign one      = bits[2*n+1] ^ bits[2*n];
     assign two      = (bits[2*n+2] ^ bits[2*n+1]) && !one;
-    assign negative = bits[2*n+2];
+    assign negative = bits[2*n+2] && !(TO_HALF == 1 && n == Rows - 1);
     assign r        = (({RowW{one}} & {b_i[B_W-1], b_i}) | ({RowW{two}} & {b_i, 1'b0})) ^
                       {RowW{negative}};
     assign ones[2*n+:2] = {1'b0, negative};

@@ -11,7 +11,7 @@
 // channels that are looked up by their bank: in stage 1 the unit makes the deviations of both. beta is
 // read when it is added. All stages load while advance_o is high and hold while it is low.
 //
-// Latency from stage 0 to the pins: 4 + SHIFT_REG clocks, one beat a clock.
+// Latency from stage 0 to the pins: 3 + SHIFT_REG + OUT_REG clocks, one beat a clock.
 
 module sn_norm_back #(
   parameter  int LANES     = 32,
@@ -23,6 +23,7 @@ module sn_norm_back #(
   parameter  int LEFT      = 2,
   parameter  int SHIFT_REG = 1,
   parameter  int ERR_W     = 2,   // a row's flags: {.., err_keep, err_len}
+  parameter  int OUT_REG   = 1,   // 0: no register in front of the pins, and a clock less
   localparam int USER_W    = ERR_W + 5,
   localparam int ADDR_W    = (MAX_LEN > 1) ? $clog2(MAX_LEN) : 1
 ) (
@@ -178,7 +179,8 @@ module sn_norm_back #(
   sn_row_output #(
     .LANES (LANES),
     .OUT_W (8),
-    .USER_W(USER_W)
+    .USER_W(USER_W),
+    .REG   (OUT_REG)
   ) u_output (
     .clk_i,
     .rst_ni,

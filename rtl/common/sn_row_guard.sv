@@ -14,7 +14,10 @@
 //     stored; the row is complete when its tlast has come, like any other.
 //   - cfg_i is taken with the row's first beat and held for the row.
 //
-// Throughput one beat a clock, latency one clock. There is no stall after this point: whoever owns
+// REG = 0: all of it but the pulses in the clock of the beat, with no register in between; while valid_o is 0
+// the rest is anything.
+//
+// Throughput one beat a clock, latency REG clocks. There is no stall after this point: whoever owns
 // s_axis_tready (sn_row_buffer) gives it only when the beat has a place to go.
 
 module sn_row_guard #(
@@ -22,6 +25,7 @@ module sn_row_guard #(
   parameter  int MAX_LEN   = 1024,
   parameter  int LANE_W    = 8,     // bits a lane
   parameter  int CFG_W     = 1,
+  parameter  int REG       = 1,
   localparam int MAX_BEATS = (MAX_LEN + LANES - 1) / LANES
 ) (
   input  logic                         clk_i,
@@ -61,13 +65,29 @@ module sn_row_guard #(
 
   logic             accept, first, past_end, at_end, new_len_err, keep_bad;
   logic [CntW-1:0]  beats;
+  logic [CntW-1:0]  next;
   logic [LANES-1:0] keep, active, run;
 
   assign accept   = s_axis_tvalid && s_axis_tready;
   assign first    = !in_row_q;
   assign beats    = first ? '0 : beats_q;
-  assign past_end = beats == CntW'(MAX_BEATS);
-  assign at_end   = beats == CntW'(MAX_BEATS - 1);
+  assign next     = past_end ? beats : beats + CntW'(1);
+
+  if (REG == 1) begin : gen_place
+    assign past_end = beats == CntW'(MAX_BEATS);
+    assign at_end   = beats == CntW'(MAX_BEATS - 1);
+  end else begin : gen_place_early
+    // Made a beat earlier: what comes straight from the pins waits for it.
+    logic past_q, end_q;
+    assign past_end = !first && past_q;
+    assign at_end   = first ? MAX_BEATS == 1 : end_q;
+    always_ff @(posedge clk_i) begin
+      if (accept) begin
+        past_q <= next == CntW'(MAX_BEATS);
+        end_q  <= next == CntW'(MAX_BEATS - 1);
+      end
+    end
+  end
 
   always_comb begin
     keep = s_axis_tkeep;
@@ -82,35 +102,68 @@ module sn_row_guard #(
   assign new_len_err = past_end || (keep != s_axis_tkeep);
   assign take_o      = accept && !past_end;
 
+  // The row's flags up to the beat before, and its settings.
+  logic             err_len_q, err_keep_q, row_err_keep;
+  logic [CFG_W-1:0] cfg_q;
+
+  assign row_err_keep = keep_bad || (!first && err_keep_q);
+
   always_ff @(posedge clk_i or negedge rst_ni) begin
     if (!rst_ni) begin
       in_row_q   <= 1'b0;
-      valid_o    <= 1'b0;
       err_len_o  <= 1'b0;
       err_keep_o <= 1'b0;
     end else begin
       if (accept) in_row_q <= !s_axis_tlast;
-      valid_o    <= accept;  // dropped ones, too: with no active lane they change nothing
-      err_len_o  <= accept && new_len_err && (first || !row_err_len_o);
+      err_len_o  <= accept && new_len_err && (first || !err_len_q);
       err_keep_o <= accept && keep_bad;
     end
   end
 
-  // Only what an accepted beat brings gets in, so that X on an idle bus stays outside. Lanes are 0
-  // without one, which costs less than to hold what they had.
   always_ff @(posedge clk_i) begin
-    keep_o   <= keep & {LANES{accept}};
-    active_o <= active & {LANES{accept}};
-    for (int i = 0; i < LANES; i++) data_o[i] <= s_axis_tdata[i] & {LANE_W{active[i] && accept}};
     if (accept) begin
-      beats_q        <= past_end ? beats : beats + CntW'(1);
-      store_o        <= !past_end;
-      first_o        <= first;
-      stored_last_o  <= s_axis_tlast || at_end;
-      close_o        <= s_axis_tlast;
-      row_err_len_o  <= new_len_err;  // so are all beats of the row behind it
-      row_err_keep_o <= keep_bad || (!first && row_err_keep_o);
-      if (first) cfg_o <= cfg_i;
+      beats_q    <= next;
+      err_len_q  <= new_len_err;  // so are all beats of the row behind it
+      err_keep_q <= row_err_keep;
+      if (first) cfg_q <= cfg_i;
     end
+  end
+
+  // Dropped beats get in, too: with no active lane they change nothing.
+  if (REG == 1) begin : gen_reg
+    // Only what an accepted beat brings gets in, so that X on an idle bus stays outside. Lanes are 0
+    // without one, which costs less than to hold what they had.
+    always_ff @(posedge clk_i or negedge rst_ni) begin
+      if (!rst_ni) valid_o <= 1'b0;
+      else valid_o <= accept;
+    end
+    always_ff @(posedge clk_i) begin
+      keep_o   <= keep & {LANES{accept}};
+      active_o <= active & {LANES{accept}};
+      for (int i = 0; i < LANES; i++) data_o[i] <= s_axis_tdata[i] & {LANE_W{active[i] && accept}};
+      if (accept) begin
+        store_o       <= !past_end;
+        first_o       <= first;
+        stored_last_o <= s_axis_tlast || at_end;
+        close_o       <= s_axis_tlast;
+      end
+    end
+    assign cfg_o          = cfg_q;
+    assign row_err_len_o  = err_len_q;
+    assign row_err_keep_o = err_keep_q;
+  end else begin : gen_wire
+    assign valid_o        = accept;
+    assign keep_o         = keep;
+    assign active_o       = active;
+    for (genvar i = 0; i < LANES; i++) begin : gen_lane
+      assign data_o[i] = s_axis_tdata[i] & {LANE_W{active[i]}};
+    end
+    assign store_o        = !past_end;
+    assign first_o        = first;
+    assign stored_last_o  = s_axis_tlast || at_end;
+    assign close_o        = s_axis_tlast;
+    assign cfg_o          = first ? cfg_i : cfg_q;
+    assign row_err_len_o  = new_len_err;
+    assign row_err_keep_o = row_err_keep;
   end
 endmodule

@@ -9,6 +9,8 @@
 // Elements are compared as x + B, unsigned, and a masked lane counts as 0: before the first unmasked
 // element max_o is 0, i.e. x = -B. A sum that is shifted by the rise from there is still 0.
 //
+// on_i tells which lanes of key_i count: what comes as 0 needs none. store_i = 0: no lane does; it may come late.
+//
 // START = 1: a row starts from start_i, the key of a maximum so far, in place of 0.
 //
 // Latency one clock, one beat a clock: the levels of the tree overlap (sn_max), so that no register
@@ -22,7 +24,9 @@ module sn_row_max #(
 ) (
   input  logic                    clk_i,
   input  logic                    load_i,   // there is a beat
-  input  logic [LANES-1:0][W-1:0] key_i,    // x + B, 0 where it is masked
+  input  logic                    store_i,
+  input  logic [LANES-1:0]        on_i,
+  input  logic [LANES-1:0][W-1:0] key_i,    // x + B; anything where on_i is 0, 0 where it is masked else
   input  logic                    first_i,  // it is the first of its row
   input  logic [W-1:0]            start_i,  // with first_i; ignored with START = 0
   output logic [W-1:0]            max_o,
@@ -37,9 +41,14 @@ module sn_row_max #(
       assign node = key_i;
     end else begin : gen_max
       for (genvar i = 0; i < (LANES >> l); i++) begin : gen_node
+        logic a_on, b_on;
+        assign a_on = (l > 1) || on_i[(2*i)%LANES];
+        assign b_on = (l > 1) || on_i[(2*i+1)%LANES];
         sn_max #(
           .W(W)
         ) u_max (
+          .a_on_i(a_on),
+          .b_on_i(b_on),
           .a_i  (gen_level[l-1].node[2*W*i+:W]),
           .b_i  (gen_level[l-1].node[2*W*i+W+:W]),
           .max_o(node[W*i+:W])
@@ -59,6 +68,8 @@ module sn_row_max #(
   sn_max #(
     .W(W)
   ) u_row (
+    .a_on_i(store_i && (LEVELS > 0 || on_i[0])),
+    .b_on_i(1'b1),
     .a_i  (gen_level[LEVELS].node),
     .b_i  (prev),
     .max_o(so_far)

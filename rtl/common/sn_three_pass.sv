@@ -35,6 +35,8 @@ module sn_three_pass #(
   parameter  int         VALUE_W   = 8,     // bits of an output
   parameter  int         OUT_W     = 8,     // bits of an output's lane
   parameter  logic [3:0] ZERO_CODE = 4'd0,
+  parameter  int         IN_REG    = 1,     // 0: no register in front of pass 1, and a clock less
+  parameter  int         OUT_REG   = 1,     // 0: none behind pass 3, and a clock less
   localparam int         SUM_W     = SHARE_W + $clog2(MAX_LEN),
   localparam int         USER_W    = 7
 ) (
@@ -85,7 +87,8 @@ module sn_three_pass #(
     .SHARE_W    (SHARE_W),
     .ROW_W      (ROW_W),
     .ZERO_CODE  (int'(ZERO_CODE)),
-    .ABSENT_CODE(int'(CodeAbsent))
+    .ABSENT_CODE(int'(CodeAbsent)),
+    .IN_REG     (IN_REG)
   ) u_passes (
     .clk_i,
     .rst_ni,
@@ -151,7 +154,8 @@ module sn_three_pass #(
 
   sn_row_output #(
     .LANES(LANES),
-    .OUT_W(OUT_W)
+    .OUT_W(OUT_W),
+    .REG  (OUT_REG)
   ) u_output (
     .clk_i,
     .rst_ni,

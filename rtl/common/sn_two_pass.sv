@@ -36,6 +36,7 @@ module sn_two_pass #(
   parameter  int ROW_W       = 8,
   parameter  int ZERO_CODE   = 0,
   parameter  int ABSENT_CODE = 15,
+  parameter  int IN_REG      = 1,    // 0: no register in front of pass 1, and a clock less
   localparam int SUM_W       = SHARE_W + $clog2(MAX_LEN)
 ) (
   input  logic                          clk_i,
@@ -75,7 +76,7 @@ module sn_two_pass #(
 
   // Stages of pass 1: p1_valid[s] tells that stage s holds a beat. Stage 0 is the guard's register.
   localparam int StMax       = 1;               // running maximum: the row is closed from here
-  localparam int Turnaround1 = StMax + 2;       // + accept, + the row buffer's count of closed beats
+  localparam int Turnaround1 = StMax + 1 + IN_REG;  // + accept, + the row buffer's count of closed beats
   // Stages of pass 2; ring 1 puts out stage 0.
   localparam int StCode      = 3;               // d, then the unit's two steps
   localparam int StSum       = StCode + Tree + 1;
@@ -101,7 +102,8 @@ module sn_two_pass #(
     .LANES  (LANES),
     .MAX_LEN(MAX_LEN),
     .CFG_W  (CFG_W),
-    .STAGES (StMax)
+    .STAGES (StMax),
+    .IN_REG (IN_REG)
   ) u_front (
     .clk_i,
     .rst_ni,

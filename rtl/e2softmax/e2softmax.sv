@@ -20,6 +20,9 @@
 //   FORMATS = 1: cfg_fmt_i has 2 bits
 //   out_i = rnd(1 / 2^(k_i - 7))   cfg_fmt_i = 2, 3, unnormalised: value out * 2^-7
 //   cfg_s7_i = 1: one bit more of shift, so that no output is above 127; each is worth twice as much
+//   LOG_FIRST = 1: octaves first (e2softmax_octaves), then the maximum: in the place of x and log2exp(a - b)
+//   q_i = rnd(23 x_i / 2^(F + 4 - EXP_FRAC))  and  min(top, a - b), top = 15, EXP_FRAC = 1: 31
+//   FRAC >= 0: F is FRAC, whatever cfg_frac_i
 //
 // BLOCKS = 1: a row may come in blocks of whole beats. m_t and Sum, now 32 bits that saturate, start from
 // {cfg_carry_max_i, cfg_carry_sum_i}, a row of its own where that sum is 0. What the next block is to go
@@ -31,11 +34,12 @@
 // Latency: from the transfer of a row's last beat to that of its first output beat
 //   LATENCY = 9 + T clocks, T = floor(clog2(LANES) / 3): 9 to LANES 4, 10 to LANES 32, 11 with 64;
 //   with IN_W > 8 three clocks more: codes take one more, the correction of the row's end two; with
-//   IN_W = 32 five: the maximum and the codes take one more each.
+//   IN_W = 32 five: the maximum and the codes take one more each. With LOG_FIRST = 1 one clock more.
 // Storage: a ring of ceil(MAX_LEN/LANES) + 7 + T beats of (4 + EXP_FRAC) LANES + IN_W + 1 bits between
 //   the passes, and as many row entries of 6 + IN_W + clog2(clog2(MAX_LEN) + 1) + DIV_BITS bits; with
 //   IN_W > 8 three or five more of each, with SCALE = 1 10 bits more a row entry, with FORMATS = 1 2 bits, and
-//   with BLOCKS = 1 32 bits and 5 of ks.
+//   with BLOCKS = 1 32 bits and 5 of ks. FRAC >= 0: 3 bits less a row entry. LOG_FIRST = 1: as many less, one of
+//   each more, and 9 + EXP_FRAC bits in the place of IN_W.
 //
 // s_axis_tready is a flip-flop. m_axis_tready enables the registers of pass 2 and goes no further.
 
@@ -48,13 +52,17 @@ module e2softmax #(
   parameter  int SCALE    = 0,     // 0: a scale of 2^-F, 1: any, M * 2^-S
   parameter  int BLOCKS   = 0,     // 1: a row may come in blocks, with its state in and out
   parameter  int FORMATS  = 0,     // 1: outputs that are not normalised, and of 7 bits
+  parameter  int LOG_FIRST = 0,    // 1: octaves first, then their maximum; only with int8 and none of the above
+  parameter  int FRAC     = -1,    // 0 .. 7: F, fixed here; -1: cfg_frac_i
+  parameter  int IN_REG   = 1,     // 0: no register behind the s_axis pins, and a clock less
+  parameter  int OUT_REG  = 1,     // 0: none in front of the m_axis pins, and a clock less
   localparam int USER_W   = (BLOCKS == 0) ? 7 : 39 + IN_W,
   localparam int FMT_W    = (FORMATS == 0) ? 1 : 2
 ) (
   input  logic               clk_i,
   input  logic               rst_ni,  // asynchronous assert, synchronous release
 
-  input  logic [2:0]            cfg_frac_i,   // F; ignored with SCALE = 1
+  input  logic [2:0]            cfg_frac_i,   // F; ignored with SCALE = 1 or FRAC >= 0
   input  logic [FMT_W-1:0]      cfg_fmt_i,    // 0 linear, 1 row-scaled; FORMATS: 2 unnormalised
   input  logic [6:0]            cfg_mult_i,   // M - 128; ignored with SCALE = 0
   input  logic [5:0]            cfg_shift_i,  // S; ignored with SCALE = 0
@@ -107,6 +115,24 @@ module e2softmax #(
   if (IN_W > 8 && SCALE == 0) begin : gen_check_wide
     e2softmax_error_IN_W_must_be_8_without_SCALE_1 u_stop ();
   end
+  if (LOG_FIRST < 0 || LOG_FIRST > 1) begin : gen_check_log_first
+    e2softmax_error_LOG_FIRST_must_be_0_or_1 u_stop ();
+  end
+  if (LOG_FIRST == 1 && (SCALE != 0 || BLOCKS != 0 || FORMATS != 0)) begin : gen_check_alone
+    e2softmax_error_LOG_FIRST_must_be_0_with_SCALE_BLOCKS_or_FORMATS u_stop ();
+  end
+  if (FRAC < -1 || FRAC > 7) begin : gen_check_frac
+    e2softmax_error_FRAC_must_be_from_minus_1_to_7 u_stop ();
+  end
+  if (FRAC >= 0 && SCALE != 0) begin : gen_check_one_scale
+    e2softmax_error_FRAC_must_be_minus_1_with_SCALE_1 u_stop ();
+  end
+  if (IN_REG < 0 || IN_REG > 1) begin : gen_check_in_reg
+    e2softmax_error_IN_REG_must_be_0_or_1 u_stop ();
+  end
+  if (OUT_REG < 0 || OUT_REG > 1) begin : gen_check_out_reg
+    e2softmax_error_OUT_REG_must_be_0_or_1 u_stop ();
+  end
 
   localparam int MaxBeats = (MAX_LEN + LANES - 1) / LANES;
   localparam int CodeW    = 4 + EXP_FRAC;
@@ -120,22 +146,25 @@ module e2softmax #(
   localparam int FmtW     = (FORMATS == 0) ? 1 : 3;            // {s7, fmt} or fmt
   localparam int CfgW     = FmtW + ScaleW;                     // fmt, scale
   localparam int CarryW   = (BLOCKS == 0) ? 0 : IN_W + 32;     // m_0 as a key, Sum_0
-  localparam int BeatW    = IN_W + CodeW * LANES;              // m_t, codes
+  localparam int KeyW     = (LOG_FIRST == 0) ? IN_W : 9 + EXP_FRAC;  // of a maximum
+  localparam int BeatW    = KeyW + CodeW * LANES;              // m_t, codes
   localparam int StateW   = (BLOCKS == 0) ? 0 : 32;            // Sum
+  localparam int LateW    = (FRAC < 0 && LOG_FIRST == 0) ? ScaleW : 0;  // what pass 2 needs of the scale
   // State, flags, settings, m_L, ks, bin.
-  localparam int RowW     = StateW + 2 + CfgW + IN_W + KsW + DIV_BITS;
+  localparam int RowW     = StateW + 2 + FmtW + LateW + KeyW + KsW + DIV_BITS;
   localparam int CtlW     = 2 + CfgW + 4;                      // of ctl_t: no $bits in every tool
 
   // Stages of pass 1: p1_valid[s] tells that stage s holds a beat. Stage 0 is the guard's register.
   localparam int Tree     = $clog2(LANES) / 3;
   localparam int Wide     = (IN_W > 8) ? 1 : 0;    // the shifter has a clock of its own
   localparam int Widest   = (IN_W > 16) ? 1 : 0;   // so has the difference, and the maximum has two
-  localparam int StMax    = Widest + 1;            // running maximum
+  localparam int StKey    = LOG_FIRST;             // what the maximum is taken of
+  localparam int StMax    = StKey + Widest + 1;    // running maximum
   localparam int Extra    = Wide + Widest;
   localparam int StCode   = StMax + Extra + 1;     // codes: written to the row buffer from here
   localparam int StBeat   = StCode + Tree;         // where the beat's sum joins Sum
   localparam int StSum    = StBeat + 1;            // Sum: the row is closed from here
-  localparam int Turnaround = StSum + 2;   // + accept, + the row buffer's count of closed beats
+  localparam int Turnaround = StSum + 1 + IN_REG;  // + accept, + the row buffer's count of closed beats
   localparam int StDiv    = 2 + 2 * Wide;          // pass 2: the divider's steps
 
   // The top two codes of the buffer are no codes: an element that is masked and one that is not
@@ -156,19 +185,22 @@ module e2softmax #(
     logic              last;      // ... and is the last of its row there
     logic              close;     // the row is complete
   } ctl_t;
-  ctl_t p1_in_ctl, p1_max_ctl, p1_code_ctl, p1_beat_ctl, p1_sum_ctl;
+  ctl_t p1_in_ctl, p1_key_ctl, p1_max_ctl, p1_code_ctl, p1_beat_ctl, p1_sum_ctl;
 
   logic                     take;
   logic [StSum:0]           p1_valid;
-  logic [LANES-1:0][IN_W:0] p1_in_lane, p1_max_lane;  // {active, key}: see sn_max_front
-  logic [IN_W-1:0]          p1_max_m, p1_max_prev, front_max, front_prev;
+  logic [LANES-1:0][IN_W:0] p1_in_lane;               // {active, key}: see sn_max_front
+  logic [LANES-1:0][KeyW:0] p1_key_lane, p1_max_lane;
+  logic [KeyW-1:0]          p1_max_m, p1_max_prev;
+  logic [IN_W-1:0]          front_max, front_prev;
   logic [CarryW+CfgW-1:0]   p1_in_cfg;
   logic [IN_W-1:0]          p1_in_start, carry_key;
   logic [SumW-1:0]          p1_beat_start;
 
   assign carry_key = {!cfg_carry_max_i[IN_W-1], cfg_carry_max_i[IN_W-2:0]} &
                      {IN_W{cfg_carry_sum_i != '0}};
-  assign {p1_in_ctl.fmt, p1_in_ctl.scale} = p1_in_cfg[CfgW-1:0];
+  assign p1_in_ctl.fmt   = p1_in_cfg[ScaleW+:FmtW];
+  assign p1_in_ctl.scale = (FRAC < 0) ? p1_in_cfg[ScaleW-1:0] : ScaleW'(FRAC);
 
   sn_max_front #(
     .LANES  (LANES),
@@ -176,7 +208,8 @@ module e2softmax #(
     .IN_W   (IN_W),
     .START  (Blocks),
     .CFG_W  (CarryW + CfgW),
-    .STAGES (StSum)
+    .STAGES (StSum),
+    .IN_REG (IN_REG)
   ) u_front (
     .clk_i,
     .rst_ni,
@@ -206,18 +239,41 @@ module e2softmax #(
   );
 
   sn_pipe #(
-    .W     (CtlW + (IN_W + 1) * LANES),
-    .STAGES(StMax)
+    .W     (CtlW + (KeyW + 1) * LANES),
+    .STAGES(StMax - StKey)
   ) u_max (
     .clk_i,
     .en_i  (1'b1),
-    .data_i({p1_in_ctl, p1_in_lane}),
+    .data_i({p1_key_ctl, p1_key_lane}),
     .data_o({p1_max_ctl, p1_max_lane})
   );
 
-  if (Widest == 0) begin : gen_front_max
+  if (LOG_FIRST == 1) begin : gen_octaves
+    e2softmax_octaves #(
+      .LANES   (LANES),
+      .EXP_FRAC(EXP_FRAC)
+    ) u_octaves (
+      .clk_i,
+      .lane_i (p1_in_lane),
+      .frac_i (p1_in_ctl.scale),
+      .lane_o (p1_key_lane),
+      .load_i (p1_valid[1]),
+      .first_i(p1_key_ctl.first),
+      .max_o  (p1_max_m),
+      .prev_o (p1_max_prev)
+    );
+    always_ff @(posedge clk_i) p1_key_ctl <= p1_in_ctl;
+  end else begin : gen_keys
+    assign p1_key_ctl  = p1_in_ctl;
+    assign p1_key_lane = p1_in_lane;
+  end
+
+  if (LOG_FIRST == 0 && Widest == 0) begin : gen_front_max
     assign p1_max_m    = front_max;
     assign p1_max_prev = front_prev;
+  end else if (LOG_FIRST == 1) begin : gen_no_front_max
+    logic unused_front;
+    assign unused_front = ^{front_max, front_prev};
   end else begin : gen_wide_max
     logic [IN_W*LANES-1:0] key;
     for (genvar i = 0; i < LANES; i++) begin : gen_key
@@ -249,7 +305,7 @@ module e2softmax #(
   logic [LANES-1:0][CodeW-1:0] code, p1_code_y, p1_code_word;
   logic [LANES-1:0]            p1_code_active;
   logic [CodeW-1:0]            rise, p1_code_rise;
-  logic [IN_W-1:0]             p1_code_m;
+  logic [KeyW-1:0]             p1_code_m;
 
   // What the code needs of a row's scale: S with the difference, M - 128 with the product.
   logic [ScaleW-1:0] diff_scale;
@@ -273,6 +329,9 @@ module e2softmax #(
     .data_o(mult)
   );
 
+  logic [2:0] frac;  // a constant stays one here, whatever the registers in between
+  assign frac = (FRAC < 0) ? p1_max_ctl.scale[2:0] : 3'(FRAC);
+
   for (genvar i = 0; i < LANES; i++) begin : gen_code
     logic active, exists;
     sn_pipe #(
@@ -281,16 +340,20 @@ module e2softmax #(
     ) u_lane (
       .clk_i,
       .en_i  (1'b1),
-      .data_i({p1_max_lane[i][IN_W], p1_max_lane[i][0]}),
+      .data_i({p1_max_lane[i][KeyW], p1_max_lane[i][0]}),
       .data_o({active, exists})
     );
 
-    if (SCALE == 0) begin : gen_frac
+    if (LOG_FIRST == 1) begin : gen_octave
+      logic [KeyW-1:0] diff;
+      assign diff    = p1_max_m - p1_max_lane[i][KeyW-1:0];
+      assign code[i] = CodeW'(diff) | {CodeW{diff[KeyW-1:CodeW] != '0}};
+    end else if (SCALE == 0) begin : gen_frac
       e2softmax_log2exp #(
         .EXP_FRAC(EXP_FRAC)
       ) u_log2exp (
         .d_i   (p1_max_m[7:0] - p1_max_lane[i][7:0]),
-        .frac_i(p1_max_ctl.scale),
+        .frac_i(frac),
         .code_o(code[i])
       );
     end else begin : gen_scaled
@@ -301,7 +364,7 @@ module e2softmax #(
       ) u_diff (
         .clk_i,
         .en_i  (1'b1),
-        .data_i(p1_max_m - p1_max_lane[i][IN_W-1:0]),
+        .data_i(p1_max_m - p1_max_lane[i][KeyW-1:0]),
         .data_o(diff)
       );
       e2softmax_log2exp_scaled #(
@@ -326,14 +389,20 @@ module e2softmax #(
         (p1_code_active[i] && p1_code_y[i] == CodeAbsent) ? CodeZero : p1_code_y[i];
   end
 
-  if (SCALE == 0) begin : gen_rise
+  if (LOG_FIRST == 1) begin : gen_rise_octaves
+    logic [KeyW-1:0] diff;
+    logic            unused_scale;
+    assign diff         = p1_max_m - p1_max_prev;
+    assign rise         = CodeW'(diff) | {CodeW{diff[KeyW-1:CodeW] != '0}};
+    assign unused_scale = ^{diff_scale, mult};
+  end else if (SCALE == 0) begin : gen_rise
     logic unused_scale;
     assign unused_scale = ^{diff_scale, mult};
     e2softmax_log2exp #(
       .EXP_FRAC(EXP_FRAC)
     ) u_rise (
       .d_i   (p1_max_m[7:0] - p1_max_prev[7:0]),
-      .frac_i(p1_max_ctl.scale),
+      .frac_i(frac),
       .code_o(rise)
     );
   end else begin : gen_rise_scaled
@@ -361,7 +430,7 @@ module e2softmax #(
   end
 
   sn_pipe #(
-    .W     (CtlW + IN_W),
+    .W     (CtlW + KeyW),
     .STAGES(Extra + 1)
   ) u_code (
     .clk_i,
@@ -373,11 +442,11 @@ module e2softmax #(
 
   // ----------------------------------------------------- pass 1, stages to StSum: sum, row is closed
   logic [CodeW-1:0] p1_beat_rise;
-  logic [IN_W-1:0]  p1_beat_m, p1_sum_m;
+  logic [KeyW-1:0]  p1_beat_m, p1_sum_m;
   logic [SumW-1:0]  p1_sum;
 
   sn_pipe #(
-    .W     (CtlW + IN_W + CodeW),
+    .W     (CtlW + KeyW + CodeW),
     .STAGES(Tree)
   ) u_beat (
     .clk_i,
@@ -410,7 +479,7 @@ module e2softmax #(
   // Sum is 0 or at least 2^15: its leading one is at bit 15 + ks.
   logic [KsW-1:0]      ks, p1_sum_ks;
   logic [DIV_BITS-1:0] bin, p1_sum_bin;
-  logic [IN_W-1:0]     p1_sum_row_m;
+  logic [KeyW-1:0]     p1_sum_row_m;
 
   sn_leading_one #(
     .W   ((BLOCKS != 0) ? 17 : LenW + 1),
@@ -477,13 +546,13 @@ module e2softmax #(
   end
 
   logic unused;
-  assign unused = ^{p1_sum_ctl.first, p1_sum_ctl.last, p1_sum[14-DIV_BITS:0],
+  assign unused = ^{p1_sum_ctl.first, p1_sum_ctl.last, p1_sum_ctl.scale, p1_sum[14-DIV_BITS:0], frac,
                     cfg_frac_i, cfg_mult_i, cfg_shift_i, cfg_s7_i, carry_key};
 
   // -------------------------------------------------------------------------------------- row buffer
   logic                        advance, p2_rd_valid, p2_rd_last;
   logic [LANES-1:0][CodeW-1:0] p2_div_code;  // StDiv clocks behind the rest
-  logic [IN_W-1:0]             p2_rd_m, p2_rd_row_m;
+  logic [KeyW-1:0]             p2_rd_m, p2_rd_row_m;
   logic [KsW-1:0]              p2_rd_ks;
   logic [DIV_BITS-1:0]         p2_rd_bin;
   logic                        p2_rd_err_keep, p2_rd_err_len;
@@ -499,7 +568,7 @@ module e2softmax #(
     .MAX_BEATS (MaxBeats),
     .TURNAROUND(Turnaround),
     .READ_DELAY(StDiv),
-    .FIRST_W   (IN_W)
+    .FIRST_W   (KeyW)
   ) u_row_buffer (
     .clk_i,
     .rst_ni,
@@ -511,7 +580,7 @@ module e2softmax #(
     .done_i     (p1_valid[StSum] && p1_sum_ctl.store),
     .close_i    (p1_valid[StSum] && p1_sum_ctl.close),
     .close_row_i({{Blocks{p1_sum}}, p1_sum_ctl.err_keep, p1_sum_ctl.err_len, p1_sum_ctl.fmt,
-                  p1_sum_ctl.scale, p1_sum_row_m, p1_sum_ks, p1_sum_bin}),
+                  {(LateW / ScaleW){p1_sum_ctl.scale}}, p1_sum_row_m, p1_sum_ks, p1_sum_bin}),
     .advance_i  (advance),
     .valid_o    (p2_rd_valid),
     .beat_o     ({p2_div_code, p2_rd_m}),
@@ -519,8 +588,13 @@ module e2softmax #(
     .row_o      (p2_rd_row)
   );
 
-  assign {p2_rd_err_keep, p2_rd_err_len, p2_rd_cfg, p2_rd_scale,
-          p2_rd_row_m, p2_rd_ks, p2_rd_bin} = p2_rd_row[RowW-StateW-1:0];
+  assign {p2_rd_err_keep, p2_rd_err_len, p2_rd_cfg} = p2_rd_row[RowW-StateW-1-:2+FmtW];
+  assign {p2_rd_row_m, p2_rd_ks, p2_rd_bin} = p2_rd_row[KeyW+KsW+DIV_BITS-1:0];
+  if (LateW == 0) begin : gen_no_scale
+    assign p2_rd_scale = ScaleW'(FRAC);  // with LOG_FIRST = 1 none is needed
+  end else begin : gen_scale
+    assign p2_rd_scale = p2_rd_row[KeyW+KsW+DIV_BITS+:ScaleW];
+  end
   if (BLOCKS == 0) begin : gen_no_state
     logic unused_sum;
     assign p2_rd_sum  = '0;
@@ -549,13 +623,15 @@ module e2softmax #(
   logic [LANES-1:0][7:0] p2_div_out;
 
   e2softmax_log_div #(
-    .LANES   (LANES),
-    .KS_W    (KsW),
-    .DIV_BITS(DIV_BITS),
-    .EXP_FRAC(EXP_FRAC),
-    .IN_W    (IN_W),
-    .SCALE   (SCALE),
-    .FORMATS (FORMATS)
+    .LANES    (LANES),
+    .KS_W     (KsW),
+    .DIV_BITS (DIV_BITS),
+    .EXP_FRAC (EXP_FRAC),
+    .IN_W     (IN_W),
+    .SCALE    (SCALE),
+    .FORMATS  (FORMATS),
+    .LOG_FIRST(LOG_FIRST),
+    .FRAC     (FRAC)
   ) u_log_div (
     .clk_i,
     .advance_i     (advance),
@@ -594,7 +670,8 @@ module e2softmax #(
   sn_row_output #(
     .LANES (LANES),
     .OUT_W (8),
-    .USER_W(USER_W)
+    .USER_W(USER_W),
+    .REG   (OUT_REG)
   ) u_output (
     .clk_i,
     .rst_ni,

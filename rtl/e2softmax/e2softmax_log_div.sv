@@ -10,6 +10,7 @@
 //   Sum = 2^(15 + ks) * (1 + s), j = top DIV_BITS bits of s, C ~ 256 / (1 + s)
 //   out = rnd(C / 2^(k_i + ks))  linear;    rnd(C / 2^k_i)  row-scaled, exponent ks
 //   EXP_FRAC = 1: k_i counts half octaves, an odd one scales C by 181/256 first
+//   LOG_FIRST = 1: m counts as codes do, min(top, m_L - m_t) in the place of log2exp, and top is beyond all steps
 //   FORMATS = 1: unnormalised, rnd(B / 2^(k_i + 1)), B = 256, odd half octaves 181; s7_i: one bit more
 //
 // C is a table (e2softmax_tables_pkg): the paper's two for DIV_BITS = 1, else the mean of 256 / (1 + s)
@@ -33,15 +34,18 @@ module e2softmax_log_div #(
   parameter  int IN_W     = 8,
   parameter  int SCALE    = 0,
   parameter  int FORMATS  = 0,
+  parameter  int LOG_FIRST = 0,
+  parameter  int FRAC     = -1,
+  localparam int KEY_W    = (LOG_FIRST == 0) ? IN_W : 9 + EXP_FRAC,
   localparam int SCALE_W  = (SCALE == 0) ? 3 : 13,
   localparam int CODE_W   = 4 + EXP_FRAC
 ) (
   input  logic                         clk_i,
   input  logic                         advance_i,
   // the beat
-  input  logic [IN_W-1:0]              beat_max_i,
+  input  logic [KEY_W-1:0]             beat_max_i,
   // its row
-  input  logic [IN_W-1:0]              row_max_i,
+  input  logic [KEY_W-1:0]             row_max_i,
   input  logic [SCALE_W-1:0]           scale_i,       // F, or {S, M - 128} with SCALE = 1
   input  logic                         row_scaled_i,  // or unnormalised: no ks
   input  logic                         unnormalised_i,  // ignored with FORMATS = 0, as the next
@@ -59,7 +63,7 @@ module e2softmax_log_div #(
   localparam int MoreW  = (FORMATS == 0) ? KS_W : KS_W + 1;
 
   // Per beat: how far every code of it still moves, saturated where all outputs are 0.
-  logic [IN_W-1:0]     fall_q;
+  logic [KEY_W-1:0]    fall_q;
   logic [SCALE_W-1:0]  scale_q;
   logic [MoreW-1:0]    ks_q, ks, more;  // ks, and s7
   logic [DIV_BITS-1:0] bin_q, bin;
@@ -67,7 +71,11 @@ module e2softmax_log_div #(
   logic [TotalW-1:0]   total;
   logic [7:0]          table_c, c, c_q;
 
-  if (SCALE == 1) begin : gen_scaled
+  if (LOG_FIRST == 1) begin : gen_octaves
+    logic unused;
+    assign unused = ^scale_q;
+    assign code   = CODE_W'(fall_q) | {CODE_W{fall_q[KEY_W-1:CODE_W] != '0}};
+  end else if (SCALE == 1) begin : gen_scaled
     logic [6:0] mult;
     sn_pipe #(
       .W     (7),
@@ -94,7 +102,7 @@ module e2softmax_log_div #(
       .EXP_FRAC(EXP_FRAC)
     ) u_correction (
       .d_i   (fall_q[7:0]),
-      .frac_i(scale_q),
+      .frac_i((FRAC < 0) ? scale_q[2:0] : 3'(FRAC)),
       .code_o(code)
     );
   end

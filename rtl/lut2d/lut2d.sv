@@ -21,6 +21,8 @@ module lut2d #(
   parameter  int LANES   = 32,    // 1, 2, 4, 8, 16, 32, 64: elements a beat
   parameter  int MAX_LEN = 1024,  // LANES .. 65536: elements a row; longer rows are cut there
   parameter  int W       = 8,     // 2, 4 or 8: precision in bits
+  parameter  int IN_REG   = 1,     // 0: no register behind the s_axis pins, and a clock less
+  parameter  int OUT_REG  = 1,     // 0: none in front of the m_axis pins, and a clock less
   localparam int USER_W  = 7
 ) (
   input  logic               clk_i,
@@ -55,6 +57,12 @@ module lut2d #(
   if (W != 2 && W != 4 && W != 8) begin : gen_check_w
     lut2d_error_W_must_be_2_4_or_8 u_stop ();
   end
+  if (IN_REG < 0 || IN_REG > 1) begin : gen_check_in_reg
+    lut2d_error_IN_REG_must_be_0_or_1 u_stop ();
+  end
+  if (OUT_REG < 0 || OUT_REG > 1) begin : gen_check_out_reg
+    lut2d_error_OUT_REG_must_be_0_or_1 u_stop ();
+  end
 
   localparam int Columns = 11;  // of T2
   localparam int SumW    = W + $clog2(MAX_LEN);
@@ -77,7 +85,9 @@ module lut2d #(
     .ENTRIES  (Columns),
     .VALUE_W  (W),
     .OUT_W    (8),
-    .ZERO_CODE(4'd0)
+    .ZERO_CODE(4'd0),
+    .IN_REG   (IN_REG),
+    .OUT_REG  (OUT_REG)
   ) u_passes (
     .clk_i,
     .rst_ni,

@@ -23,6 +23,8 @@ module rexp #(
   parameter  int W          = 8,     // 2, 4, 8 or 15: precision in bits
   parameter  int XS         = 256,   // 16, 256, 320 or 512: entries of TA
   parameter  int INDEX_MODE = 0,     // 0: i is rounded, 1: floored
+  parameter  int IN_REG   = 1,     // 0: no register behind the s_axis pins, and a clock less
+  parameter  int OUT_REG  = 1,     // 0: none in front of the m_axis pins, and a clock less
   localparam int OUT_W      = (W <= 8) ? 8 : 16,
   localparam int USER_W     = 7
 ) (
@@ -64,6 +66,12 @@ module rexp #(
   if (INDEX_MODE < 0 || INDEX_MODE > 1) begin : gen_check_index_mode
     rexp_error_INDEX_MODE_must_be_0_or_1 u_stop ();
   end
+  if (IN_REG < 0 || IN_REG > 1) begin : gen_check_in_reg
+    rexp_error_IN_REG_must_be_0_or_1 u_stop ();
+  end
+  if (OUT_REG < 0 || OUT_REG > 1) begin : gen_check_out_reg
+    rexp_error_OUT_REG_must_be_0_or_1 u_stop ();
+  end
 
   localparam int Entries = (W == 2) ? 4 : (W == 4) ? 5 : (W == 8) ? 8 : 13;  // of T1: xq + 2
   localparam int SumW    = W + $clog2(MAX_LEN);
@@ -86,7 +94,9 @@ module rexp #(
     .ENTRIES  (Entries),
     .VALUE_W  (W),
     .OUT_W    (OUT_W),
-    .ZERO_CODE(4'(Entries - 1))
+    .ZERO_CODE(4'(Entries - 1)),
+    .IN_REG   (IN_REG),
+    .OUT_REG  (OUT_REG)
   ) u_passes (
     .clk_i,
     .rst_ni,

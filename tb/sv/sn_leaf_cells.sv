@@ -4,12 +4,17 @@
 module sn_leaf_max #(
   parameter int W = 8
 ) (
+  input logic         a_on_i,
+  input logic         b_on_i,
   input logic [W-1:0] a_i,
   input logic [W-1:0] b_i,
   input logic [W-1:0] max_o
 );
+  logic [W-1:0] a, b;
   always_comb begin
-    a_equation : assert (max_o == ((a_i > b_i) ? a_i : b_i));
+    a = a_on_i ? a_i : '0;
+    b = b_on_i ? b_i : '0;
+    a_equation : assert (max_o == ((a > b) ? a : b));
     r_second : assert (max_o == a_i);
   end
 endmodule
@@ -125,17 +130,21 @@ endmodule
 
 // All of it at once, where a solver can.
 module sn_leaf_product #(
-  parameter int A_W = 6,
-  parameter int B_W = 6,
-  parameter int ADD = 0
+  parameter int A_W     = 6,
+  parameter int B_W     = 6,
+  parameter int ADD     = 0,
+  parameter int TO_HALF = 0
 ) (
   input logic [A_W-1:0]     a_i,
   input logic [B_W-1:0]     b_i,
   input logic [A_W+B_W-1:0] p_o
 );
   localparam int W = A_W + B_W;
+  logic [W-1:0] a;
+  assign a = (TO_HALF == 1) ? W'(a_i) : W'($signed(a_i));
   always_comb begin
-    a_whole : assert (p_o == W'($signed(a_i)) * W'($signed(b_i)) + W'(ADD));
+    a_whole : assert ((TO_HALF == 1 && a_i > A_W'(1 << (A_W - 1))) ||
+                      p_o == a * W'($signed(b_i)) + W'(ADD));
     r_zero : assert (p_o != 0);
   end
 endmodule
@@ -155,5 +164,7 @@ bind sn_shift_saturate sn_leaf_shift_saturate #(
 bind sn_multiply sn_leaf_multiply #(.A_W(A_W), .B_W(B_W), .ADD(ADD)) u_leaf (.*);
 `endif
 `ifdef SN_LEAF_PRODUCT
-bind sn_multiply sn_leaf_product #(.A_W(A_W), .B_W(B_W), .ADD(ADD)) u_leaf (.*);
+bind sn_multiply sn_leaf_product #(
+  .A_W(A_W), .B_W(B_W), .ADD(ADD), .TO_HALF(TO_HALF)
+) u_leaf (.*);
 `endif

@@ -24,6 +24,42 @@ endmodule
 bind e2softmax_log2exp sn_leaf_log2exp #(.EXP_FRAC(EXP_FRAC)) u_leaf (.*);
 `endif
 
+// Octaves of a logit, one lane: q = floor((23 x + 2^(s-1)) / 2^s), s = F + 4 - EXP_FRAC, as the key q + B.
+module sn_leaf_octaves #(
+  parameter int EXP_FRAC = 0
+) (
+  input logic                clk_i,
+  input logic [8:0]          lane_i,
+  input logic [2:0]          frac_i,
+  input logic [9+EXP_FRAC:0] lane_o
+);
+  logic               clocked_q = 1'b0;
+  logic [8:0]         lane_q;
+  logic signed [31:0] shift, sum, sum_q, shift_q, key;
+  always_ff @(posedge clk_i) begin
+    clocked_q <= 1'b1;
+    lane_q    <= lane_i;
+    sum_q     <= sum;
+    shift_q   <= shift;
+  end
+  always_comb begin
+    shift = 32'(frac_i) + 32'sd4 - EXP_FRAC;
+    sum   = 32'sd23 * (32'(lane_i[7:0]) - 32'sd128) + (32'sd1 <<< (shift - 32'sd1));
+    key   = (sum_q >>> shift_q) + (32'sd1 <<< (8 + EXP_FRAC));
+  end
+  a_equation : assert property (@(posedge clk_i) !(clocked_q && lane_q[8]) ||
+      lane_o == {1'b1, key[8+EXP_FRAC:0]} && key > 1 && key < (32'sd1 <<< (9 + EXP_FRAC)));
+  a_none : assert property (@(posedge clk_i) !clocked_q || lane_q[8] ||
+      lane_o == (10 + EXP_FRAC)'(lane_q[0]));
+  r_key : assert property (@(posedge clk_i) !(clocked_q && lane_q[8]) || key != (32'sd1 <<< (8 + EXP_FRAC)));
+endmodule
+
+`ifdef SN_LEAF_OCTAVES
+bind e2softmax_octaves sn_leaf_octaves #(.EXP_FRAC(EXP_FRAC)) u_leaf (
+  .lane_i(lane_i[0]), .lane_o(lane_o[0]), .*
+);
+`endif
+
 // Log2Exp at a run-time scale. Of wide logits the shift takes a clock, and mult_i comes behind it.
 module sn_leaf_log2exp_scaled #(
   parameter int IN_W     = 32,

@@ -110,6 +110,8 @@ module sn_leaf_row_max #(
 ) (
   input logic                  clk_i,
   input logic                  load_i,
+  input logic                  store_i,
+  input logic [LANES-1:0]      on_i,
   input logic [LANES-1:0][7:0] key_i,
   input logic                  first_i,
   input logic [7:0]            max_o,
@@ -122,13 +124,13 @@ module sn_leaf_row_max #(
   always_ff @(posedge clk_i) begin
     clocked_q <= 1'b1;
     load_q    <= load_i;
-    key_q     <= key_i;
+    for (int i = 0; i < LANES; i++) key_q[i] <= (store_i && on_i[i]) ? key_i[i] : 8'd0;
     before_q  <= first_i ? 8'd0 : max_o;
     max_q     <= max_o;
     prev_q    <= prev_o;
   end
   always_comb begin
-    one = max_o == before_q;
+    one = max_o == before_q;  // or 0, which a beat with no lane that counts has, too
     for (int i = 0; i < LANES; i++) if (max_o == key_q[i]) one = 1'b1;
   end
   for (genvar i = 0; i < LANES; i++) begin : gen_lane

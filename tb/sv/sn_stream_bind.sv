@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Binds the stream rules to both sides of the unit named by the macro SN_UNIT, and the rules of progress,
 // with the limit SN_PATIENCE: those in simulations alone. SN_CELL is defined where it is a stream cell,
-// SN_R_AXIS where it has a second input stream.
+// SN_R_AXIS where it has a second input stream, SN_BARE where its output has no register.
 
 `ifdef SN_CELL
   `define SN_CELL_BIT 1'b1
@@ -9,6 +9,12 @@
 `else
   `define SN_CELL_BIT 1'b0
   `define SN_SIDE m_axis_tuser
+`endif
+
+`ifdef SN_BARE
+  `define SN_BARE_BIT 1'b1
+`else
+  `define SN_BARE_BIT 1'b0
 `endif
 
 `define SN_CHECK_INPUT(axis) \
@@ -38,7 +44,8 @@ bind `SN_UNIT sn_stream_checker #(
   .KEEP_W($bits(m_axis_tkeep)),
   .SIDE_W($bits(`SN_SIDE)),
   .OUTPUT(1'b1),
-  .CELL  (`SN_CELL_BIT)
+  .CELL  (`SN_CELL_BIT),
+  .BARE  (`SN_BARE_BIT)
 ) u_check_m_axis (
   .clk_i (clk_i),
   .rst_ni(rst_ni),

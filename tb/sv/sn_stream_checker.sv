@@ -11,7 +11,8 @@ module sn_stream_checker #(
   parameter int KEEP_W = 1,
   parameter int SIDE_W = 1,     // tstrb of an input, tuser of an output; of a cell {tuser, tstrb}
   parameter bit OUTPUT = 1'b0,  // the unit drives all but tready
-  parameter bit CELL   = 1'b0   // an output of a stream cell: tuser has the row's flags so far
+  parameter bit CELL   = 1'b0,  // an output of a stream cell: tuser has the row's flags so far
+  parameter bit BARE   = 1'b0   // an output without a register: without a beat its payload is anything
 ) (
   input logic              clk_i,
   input logic              rst_ni,
@@ -85,7 +86,7 @@ module sn_stream_checker #(
   always_ff @(posedge clk_i) reset_q <= {reset_q[0], !rst_ni && clocked_q};
 
   a_payload_in_reset : assert property (
-    @(posedge clk_i) !(OUTPUT && reset_q[0]) || {tdata, tkeep, side, tlast} == '0)
+    @(posedge clk_i) !(OUTPUT && !BARE && reset_q[0]) || {tdata, tkeep, side, tlast} == '0)
     else $error("the payload is not 0 in reset");
 
   a_ready_in_reset : assert property (
@@ -107,7 +108,7 @@ module sn_stream_checker #(
     else $error("X on tvalid or tready");
 
   a_no_x_payload : assert property (
-    @(posedge clk_i) disable iff (off) !(tvalid || OUTPUT) || !$isunknown({tkeep, side, tlast}))
+    @(posedge clk_i) disable iff (off) !(tvalid || (OUTPUT && !BARE)) || !$isunknown({tkeep, side, tlast}))
     else $error("X on the payload");
 `endif
 endmodule

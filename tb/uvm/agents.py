@@ -178,7 +178,7 @@ class SinkMonitor(StreamMonitor):
     """The output stream; on a simulator with X, idle outputs must not show any either."""
 
     def watch(self):
-        return super().watch(PinsOut, self.cfg.cell)
+        return super().watch(PinsOut, self.cfg.cell, self.cfg.bare)
 
 
 class SourceAgent(ConfiguredAgent):

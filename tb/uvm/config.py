@@ -79,6 +79,7 @@ class StreamConfig(AgentConfig):
 
     prefix: str
     has_x: bool
+    bare: bool = False  # an output whose payload is anything where there is no beat
 
 
 @dataclass(kw_only=True)
@@ -176,7 +177,9 @@ class EnvConfig:
                 **common, **stream, prefix="s_axis", settings=settings, table=table
             ),
             others=others,
-            sink=StreamConfig(**common, prefix="m_axis", has_x=has_x),
+            sink=StreamConfig(
+                **common, prefix="m_axis", has_x=has_x, bare=unit.bare_output(parameters)
+            ),
             errors=errors,
             reset=errors,
             channels=channels,

@@ -490,18 +490,19 @@ class PinsIn(WatchedPins):
 
 
 class PinsOut(WatchedPins):
-    """An output stream; with `strb`, of a cell, tstrb too."""
+    """An output stream; with `strb`, of a cell, tstrb too. A `bare` one may be X when idle."""
 
     _side = ("tkeep", "tuser")
 
-    def __init__(self, entity, name, clocking, reset, strb=False, **kwargs):
+    def __init__(self, entity, name, clocking, reset, strb=False, bare=False, **kwargs):
         if strb:
             self._side = (*self._side, "tstrb")
+        self._bare = bare
         super().__init__(entity, name, clocking, reset, **kwargs)
 
     @property
     def _x_when_idle(self) -> bool:
-        return self._has_x
+        return self._has_x and not self._bare
 
     def _drop(self) -> None:
         super()._drop()
@@ -513,7 +514,7 @@ class PinsOut(WatchedPins):
         # tready as the rising edge found it is still on the pin; the rest was there before.
         valid, payload = self._before
         now = self._valid.value
-        self._before = (now, self._payload() if now == "1" or self._has_x else [])
+        self._before = (now, self._payload() if now == "1" or self._x_when_idle else [])
         self._judge(valid, self._ready.value, payload)
 
 

@@ -342,7 +342,7 @@ def test_instantiation_template_has_the_ports_and_parameters_of_the_rtl(page):
     ports = re.findall(r"^ +(?:input|output) .*?(\w+)(?:,|\n| *//)", header, re.M)
     parameters = re.findall(r"^ +parameter +int (\w+)", header, re.M)
     assert re.findall(r"^ +\.(\w+)", template, re.M) == parameters + ports
-    given = {name: int(value) for name, value in re.findall(r"\.([A-Z_]+) *\((\d+)\)", template)}
+    given = {name: int(value) for name, value in re.findall(r"\.([A-Z_]+) *\((-?\d+)\)", template)}
     recommended = {}
     if page == "README.md":  # the one to take, tests/docs/test_reach.py says why
         recommended = unit.parse(dict(re.findall(r"([A-Z_]+)=(\d+)", advice.RECOMMENDED)))

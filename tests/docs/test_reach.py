@@ -240,7 +240,8 @@ def test_a_line_of_a_scale_is_what_the_model_gives(monkeypatch):
 
 def test_every_build_of_any_scale_has_every_ratio():
     found = [(line["build"], line["ratio"]) for line in lines("SCALES")]
-    variants = UNITS["e2softmax"].variants
+    every = UNITS["e2softmax"].variants
+    variants = [one for one in every if "LOG_FIRST" not in one.parameters]  # int8 of one scale
     assert len(found) == len({*found}) == 2 * len(variants) * len(reach.RATIOS)
     builds = {build for build, _ in found}
     assert {label(UNITS["e2softmax"], one) for one in variants} <= builds

@@ -23,12 +23,13 @@ class Planted:
 OUTPUT = "common/sn_row_output.sv"
 LOG2EXP = "e2softmax/e2softmax_log2exp.sv"
 SCALED = "e2softmax/e2softmax_log2exp_scaled.sv"
+OCTAVES = "e2softmax/e2softmax_octaves.sv"
 COMPRESS = "ailayernorm/ailayernorm_compress.sv"
 GUARD = "common/sn_row_guard.sv"
 BUFFER = "common/sn_row_buffer.sv"
 TREE = "common/sn_reduce_tree.sv"
 
-_MOVES = (OUTPUT, "    if (advance_o) begin\n      m_axis_tdata", "    begin\n      m_axis_tdata")
+_MOVES = (OUTPUT, "if (advance_o) begin\n        m_axis_tdata", "begin\n        m_axis_tdata")
 _NOT_ZERO = (OUTPUT, "m_axis_tdata <= valid_i ? data_i : '0;", "m_axis_tdata <= data_i;")
 _LOUD = (OUTPUT, "if (!rst_ni) m_axis_tvalid <= 1'b0;", "if (!rst_ni) m_axis_tvalid <= 1'b1;")
 _TWO_PASS = ("common/sn_two_pass.sv", "(p1_valid[0] && p1_in_ctl.store)", "(p1_valid[0])")
@@ -81,6 +82,10 @@ PLANTED = {
         ((LOG2EXP, "|| (&raw[CODE_W:0])", ""),),
         *("e2softmax", "Log2Exp", "a_equation"),
     ),
+    "octaves: floor for round": Planted(
+        ((OCTAVES, "raw[KEY_W:1] + KEY_W'(raw[0])", "raw[KEY_W:1]"),),
+        *("e2softmax", "octaves of a logit", "a_equation"),
+    ),
     "any scale: floor for round": Planted(
         ((SCALED, "raw[CODE_W:1] + CODE_W'(raw[0])", "raw[CODE_W:1]"),),
         *("e2softmax", "Log2Exp, any scale", "a_equation"),
@@ -119,7 +124,7 @@ PLANTED = {
         slow=True,
     ),
     "guard: err_len once a beat": Planted(
-        ((GUARD, "new_len_err && (first || !row_err_len_o);", "new_len_err;"),),
+        ((GUARD, "new_len_err && (first || !err_len_q);", "new_len_err;"),),
         *("common", "row guard", "a_err_len"),
     ),
     "guard: a runaway row wraps": Planted(
@@ -128,7 +133,7 @@ PLANTED = {
         slow=True,
     ),
     "guard: settings of the last beat": Planted(
-        ((GUARD, "if (first) cfg_o <= cfg_i;", "cfg_o <= cfg_i;"),),
+        ((GUARD, "if (first) cfg_q <= cfg_i;", "cfg_q <= cfg_i;"),),
         *("common", "row guard", "a_settings"),
         slow=True,
     ),

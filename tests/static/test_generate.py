@@ -94,11 +94,12 @@ def test_e2softmax_tables():
 
 def test_ailayernorm_tables():
     found = tables("ailayernorm")
-    assert found.keys() == {"square", "rsqrt"}
+    assert found.keys() == {"square", "rsqrt", "rsqrt8"}
     assert flat(found["square"]) == [y * y for y in range(16)]
     rsqrt = [half_up(1024 / ((Decimal(v) + Decimal("0.5")) / 32).sqrt()) for v in range(32, 128)]
     assert flat(found["rsqrt"]) == rsqrt
     assert (len(rsqrt), rsqrt[0], rsqrt[-1]) == (96, 1016, 513)
+    assert flat(found["rsqrt8"]) == [(one + 2) // 4 for one in rsqrt]
 
 
 def test_rexp_tables():

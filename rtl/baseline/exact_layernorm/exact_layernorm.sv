@@ -30,6 +30,8 @@
 module exact_layernorm #(
   parameter  int LANES   = 32,    // 1, 2, 4, 8, 16, 32, 64: elements a beat
   parameter  int MAX_LEN = 1024,  // LANES .. 65536: elements a row; longer rows are cut there
+  parameter  int IN_REG   = 1,     // 0: no register behind the s_axis pins, and a clock less
+  parameter  int OUT_REG  = 1,     // 0: none in front of the m_axis pins, and a clock less
   localparam int ADDR_W  = (MAX_LEN > 1) ? $clog2(MAX_LEN) : 1,
   localparam int USER_W  = 7
 ) (
@@ -73,6 +75,12 @@ module exact_layernorm #(
   if (MAX_LEN < LANES || MAX_LEN > 65536) begin : gen_check_max_len
     exact_layernorm_error_MAX_LEN_must_be_from_LANES_to_65536 u_stop ();
   end
+  if (IN_REG < 0 || IN_REG > 1) begin : gen_check_in_reg
+    exact_layernorm_error_IN_REG_must_be_0_or_1 u_stop ();
+  end
+  if (OUT_REG < 0 || OUT_REG > 1) begin : gen_check_out_reg
+    exact_layernorm_error_OUT_REG_must_be_0_or_1 u_stop ();
+  end
 
   localparam int MaxBeats = (MAX_LEN + LANES - 1) / LANES;
   localparam int IndexW   = (MaxBeats > 1) ? $clog2(MaxBeats) : 1;
@@ -90,7 +98,7 @@ module exact_layernorm #(
   localparam int StSum      = Tree + 4;   // sums over the row
   localparam int Moments    = 11;
   localparam int StRow      = StSum + Moments;  // the row is closed from here
-  localparam int Turnaround = StRow + 2;  // + accept, + the row buffer's count of closed beats
+  localparam int Turnaround = StRow + 1 + IN_REG;  // + accept, + the row buffer's count of closed beats
 
   // ---------------------------------------------------------------------------------- stage 0: guard
   localparam int ZpW   = 8;
@@ -125,7 +133,8 @@ module exact_layernorm #(
     .LANES  (LANES),
     .MAX_LEN(MAX_LEN),
     .LANE_W (8),
-    .CFG_W  (1 + ZpW + RunW)
+    .CFG_W  (1 + ZpW + RunW),
+    .REG    (IN_REG)
   ) u_guard (
     .clk_i,
     .rst_ni,
@@ -352,7 +361,8 @@ module exact_layernorm #(
     .R_W      (RW),
     .SH_W     (ShW),
     .LEFT     (2),
-    .SHIFT_REG(1)
+    .SHIFT_REG(1),
+    .OUT_REG  (OUT_REG)
   ) u_back (
     .clk_i,
     .rst_ni,

@@ -20,6 +20,8 @@
 module exact_softmax #(
   parameter  int LANES   = 32,    // 1, 2, 4, 8, 16, 32, 64: elements a beat
   parameter  int MAX_LEN = 1024,  // LANES .. 65536: elements a row; longer rows are cut there
+  parameter  int IN_REG   = 1,     // 0: no register behind the s_axis pins, and a clock less
+  parameter  int OUT_REG  = 1,     // 0: none in front of the m_axis pins, and a clock less
   localparam int USER_W  = 7
 ) (
   input  logic               clk_i,
@@ -51,6 +53,12 @@ module exact_softmax #(
   if (MAX_LEN < LANES || MAX_LEN > 65536) begin : gen_check_max_len
     exact_softmax_error_MAX_LEN_must_be_from_LANES_to_65536 u_stop ();
   end
+  if (IN_REG < 0 || IN_REG > 1) begin : gen_check_in_reg
+    exact_softmax_error_IN_REG_must_be_0_or_1 u_stop ();
+  end
+  if (OUT_REG < 0 || OUT_REG > 1) begin : gen_check_out_reg
+    exact_softmax_error_OUT_REG_must_be_0_or_1 u_stop ();
+  end
 
   localparam int SumW  = 16 + $clog2(MAX_LEN);
   localparam int Steps = 9;
@@ -74,7 +82,8 @@ module exact_softmax #(
     .SHARE_W    (16),
     .ROW_W      (SumW),
     .ZERO_CODE  (0),
-    .ABSENT_CODE(int'(Absent))
+    .ABSENT_CODE(int'(Absent)),
+    .IN_REG     (IN_REG)
   ) u_passes (
     .clk_i,
     .rst_ni,
@@ -164,7 +173,8 @@ module exact_softmax #(
 
   sn_row_output #(
     .LANES(LANES),
-    .OUT_W(8)
+    .OUT_W(8),
+    .REG  (OUT_REG)
   ) u_output (
     .clk_i,
     .rst_ni,

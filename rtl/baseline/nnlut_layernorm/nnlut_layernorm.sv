@@ -39,6 +39,8 @@
 module nnlut_layernorm #(
   parameter  int LANES   = 32,    // 1, 2, 4, 8, 16, 32, 64: elements a beat
   parameter  int MAX_LEN = 1024,  // LANES .. 65536: elements a row; longer rows are cut there
+  parameter  int IN_REG   = 1,     // 0: no register behind the s_axis pins, and a clock less
+  parameter  int OUT_REG  = 1,     // 0: none in front of the m_axis pins, and a clock less
   localparam int ADDR_W  = (MAX_LEN > 1) ? $clog2(MAX_LEN) : 1,
   localparam int LEN_W   = $clog2(MAX_LEN + 1),
   localparam int EXP_W   = (MAX_LEN > 1) ? $clog2($clog2(MAX_LEN + 1)) : 1,
@@ -85,6 +87,12 @@ module nnlut_layernorm #(
   if (MAX_LEN < LANES || MAX_LEN > 65536) begin : gen_check_max_len
     nnlut_layernorm_error_MAX_LEN_must_be_from_LANES_to_65536 u_stop ();
   end
+  if (IN_REG < 0 || IN_REG > 1) begin : gen_check_in_reg
+    nnlut_layernorm_error_IN_REG_must_be_0_or_1 u_stop ();
+  end
+  if (OUT_REG < 0 || OUT_REG > 1) begin : gen_check_out_reg
+    nnlut_layernorm_error_OUT_REG_must_be_0_or_1 u_stop ();
+  end
 
   localparam int MaxBeats = (MAX_LEN + LANES - 1) / LANES;
   localparam int LenLog   = $clog2(MAX_LEN);
@@ -106,7 +114,7 @@ module nnlut_layernorm #(
   localparam int Tree        = $clog2(LANES) / 3;
   localparam int StSum       = Tree + 1;       // sum over the row
   localparam int StMean      = StSum + 2;      // the row is closed from here
-  localparam int Turnaround1 = StMean + 2;     // + accept, + the row buffer's count of closed beats
+  localparam int Turnaround1 = StMean + 1 + IN_REG;  // + accept, + the row buffer's count of closed beats
   // Stages of pass 2; ring 1 puts out stage 0.
   localparam int StD         = 1;
   localparam int StSquare    = 3;
@@ -148,7 +156,8 @@ module nnlut_layernorm #(
     .LANES  (LANES),
     .MAX_LEN(MAX_LEN),
     .LANE_W (XW),
-    .CFG_W  (LEN_W + RunW)
+    .CFG_W  (LEN_W + RunW),
+    .REG    (IN_REG)
   ) u_guard (
     .clk_i,
     .rst_ni,
@@ -256,14 +265,17 @@ module nnlut_layernorm #(
 
   // Both causes of err_len_o come from one beat at a time. The guard's is held up until the count of
   // that beat is there, so that no two rows meet in one clock.
+  localparam int StErr = StSum - 1 + IN_REG;  // the guard's has a register of its own
+  logic [StSum:0]   p1_err_len;
   logic [StSum-1:0] p1_err_len_q;
+  assign p1_err_len = {p1_err_len_q, guard_err_len};
   always_ff @(posedge clk_i or negedge rst_ni) begin
     if (!rst_ni) begin
       p1_err_len_q <= '0;
       err_len_o    <= 1'b0;
     end else begin
-      p1_err_len_q <= StSum'({p1_err_len_q, guard_err_len});
-      err_len_o    <= p1_err_len_q[StSum-1] ||
+      p1_err_len_q <= p1_err_len[StSum-1:0];
+      err_len_o    <= p1_err_len[StErr] ||
                       (p1_valid[StSum] && p1_sum_ctl.close && !p1_sum_ctl.err_len && p1_wrong_len);
     end
   end
@@ -486,7 +498,8 @@ module nnlut_layernorm #(
     .R_W      (RW),
     .SH_W     (ShW),
     .LEFT     (0),
-    .SHIFT_REG(1)
+    .SHIFT_REG(1),
+    .OUT_REG  (OUT_REG)
   ) u_back (
     .clk_i,
     .rst_ni,

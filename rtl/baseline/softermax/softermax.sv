@@ -30,6 +30,8 @@
 module softermax #(
   parameter  int LANES   = 32,    // 1, 2, 4, 8, 16, 32, 64: elements a beat
   parameter  int MAX_LEN = 1024,  // LANES .. 65536: elements a row; longer rows are cut there
+  parameter  int IN_REG   = 1,     // 0: no register behind the s_axis pins, and a clock less
+  parameter  int OUT_REG  = 1,     // 0: none in front of the m_axis pins, and a clock less
   localparam int USER_W  = 7
 ) (
   input  logic               clk_i,
@@ -59,6 +61,12 @@ module softermax #(
   if (MAX_LEN < LANES || MAX_LEN > 65536) begin : gen_check_max_len
     softermax_error_MAX_LEN_must_be_from_LANES_to_65536 u_stop ();
   end
+  if (IN_REG < 0 || IN_REG > 1) begin : gen_check_in_reg
+    softermax_error_IN_REG_must_be_0_or_1 u_stop ();
+  end
+  if (OUT_REG < 0 || OUT_REG > 1) begin : gen_check_out_reg
+    softermax_error_OUT_REG_must_be_0_or_1 u_stop ();
+  end
 
   localparam int MaxBeats = (MAX_LEN + LANES - 1) / LANES;
   localparam int SumW     = 6 + ((MAX_LEN > 2) ? $clog2(MAX_LEN) : 1);
@@ -74,7 +82,7 @@ module softermax #(
   localparam int StBeat     = StPow + Tree;   // sum over the beat
   localparam int StSum      = StBeat + 1;     // S
   localparam int StRow      = StSum + 2;      // its reciprocal: the row is closed from here
-  localparam int Turnaround = StRow + 2;      // + accept, + the row buffer's count of closed beats
+  localparam int Turnaround = StRow + 1 + IN_REG;  // + accept, + the row buffer's count of closed beats
 
   // No numerator: an element that is not there. A masked one has the numerator 0.
   localparam logic [15:0] Absent = '1;
@@ -101,7 +109,8 @@ module softermax #(
     .LANES  (LANES),
     .MAX_LEN(MAX_LEN),
     .CFG_W  (1),
-    .STAGES (StRow)
+    .STAGES (StRow),
+    .IN_REG (IN_REG)
   ) u_front (
     .clk_i,
     .rst_ni,
@@ -279,7 +288,8 @@ module softermax #(
 
   sn_row_output #(
     .LANES(LANES),
-    .OUT_W(8)
+    .OUT_W(8),
+    .REG  (OUT_REG)
   ) u_output (
     .clk_i,
     .rst_ni,

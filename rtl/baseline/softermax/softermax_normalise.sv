@@ -6,7 +6,7 @@
 //   k = (m_L - m_t) + (e - 5),  q = p >> k,  out = rnd(q * r / 2^14)
 //
 // base_i is m_L + (e - 5). A numerator of 2^15 comes with a sum of at least 1.0, and so a k of at
-// least 1: q has 15 bits. All ones, which is no numerator, stands for an element that is not there.
+// least 1: q has 15 bits. r is 64 to 128. All ones, which is no numerator, stands for an element that is not there.
 // Latency one clock, one beat a clock; all holds while advance_i is low.
 
 module softermax_normalise #(
@@ -37,17 +37,18 @@ module softermax_normalise #(
   for (genvar i = 0; i < LANES; i++) begin : gen_lane
     logic        absent;
     logic [15:0] q;
-    logic [24:0] product;
+    logic [23:0] product;
 
     assign absent = p_i[i][15] && p_i[i][0];
     assign q      = absent ? 16'd0 : p_i[i] >> k;
 
     sn_multiply #(
-      .A_W(9),
-      .B_W(16),
-      .ADD(1 << 13)
+      .A_W    (8),
+      .B_W    (16),
+      .ADD    (1 << 13),
+      .TO_HALF(1)
     ) u_product (
-      .a_i({1'b0, r_q}),
+      .a_i(r_q),
       .b_i({1'b0, q_q[i]}),
       .p_o(product)
     );
@@ -62,6 +63,6 @@ module softermax_normalise #(
     assign out_o[i] = product[21:14];
 
     logic unused;
-    assign unused = ^{q[15], product[24:22], product[13:0]};
+    assign unused = ^{q[15], product[23:22], product[13:0]};
   end
 endmodule

@@ -28,6 +28,7 @@ EXACT = {"EXACT_SQ": 1}
 EPSILON = {"EPS": 1}
 FLAGGED = {"IMPRECISE": 1}
 WIDE = {"IN_W": 32}
+FEWER = {"A_BITS": 8}
 
 # A bank that a pass switches to a row late; `{}` loads it at the end of a row.
 _LATE_BANK = (
@@ -40,6 +41,13 @@ _LATE_BANK = (
 _MASKED_DATA = (GUARD, "{LANE_W{active[i] && accept}}", "{LANE_W{accept}}")
 
 MUTATIONS: dict[str, Mutation] = {
+    # ------------------------------------------------------------------- registers at the ports
+    "no input register: err_len_o of a long row a clock late": Mutation(
+        ((TOP, "StErr = StSum - 1 + IN_REG;", "StErr = StSum;"),),
+        "errors",
+        "and must be",
+        {"IN_REG": 0, "MAX_LEN": 30},
+    ),
     # ----------------------------------------------------------------------- exact squares
     "exact squares: the sign's part left out": Mutation(
         ((SQUARE, "- {low[6:0] & {7{a_i[8]}}, 9'b0}", ""),), "shapes", VALUE, EXACT
@@ -58,6 +66,28 @@ MUTATIONS: dict[str, Mutation] = {
     ),
     "exact squares: counted in units of 16": Mutation(
         ((TOP, "(EXACT_SQ == 1) ? 3 : CMP_RANGES", "CMP_RANGES"),), "smoke", "", EXACT
+    ),
+    # --------------------------------------------------------------- gamma / sigma of 8 bits
+    "8 bits: RSQRT not rounded": Mutation(
+        (
+            (
+                MOMENTS,
+                "ailayernorm_tables_pkg::rsqrt8(index_q)",
+                "{ailayernorm_tables_pkg::rsqrt(index_q)} >> 2",
+            ),
+        ),
+        "smoke",
+        VALUE,
+        FEWER,
+    ),
+    "8 bits: shift as with 10": Mutation(
+        ((TOP, ".LEFT     (17 - RsqrtW)", ".LEFT     (7)"),), "smoke", VALUE, FEWER
+    ),
+    "8 bits: an entry of RSQRT": Mutation(
+        ((TABLES, "default: rsqrt8 = 8'd128;", "default: rsqrt8 = 8'd129;"),),
+        "shapes",
+        VALUE,
+        FEWER,
     ),
     # ------------------------------------------------------------------------- epsilon
     "epsilon left out": Mutation(
@@ -690,7 +720,7 @@ MUTATIONS: dict[str, Mutation] = {
         (
             (
                 TOP,
-                "err_len_o    <= p1_err_len_q[StSum-1] ||",
+                "err_len_o    <= p1_err_len[StErr] ||",
                 "err_len_o    <= guard_err_len ||",
             ),
         ),
@@ -704,7 +734,7 @@ MUTATIONS: dict[str, Mutation] = {
     ),
     # ----------------------------------------------------------------------- flow control
     "a slot too few": Mutation(
-        ((TOP, "Turnaround = StRow + 2;", "Turnaround = StRow + 1;"),),
+        ((TOP, "Turnaround = StRow + 1 + IN_REG;", "Turnaround = StRow + IN_REG;"),),
         "timing",
         "s_axis_tready fell with no stall outside",
     ),

@@ -16,6 +16,7 @@ TOP = "e2softmax/e2softmax.sv"
 LOG2EXP = "e2softmax/e2softmax_log2exp.sv"
 WIDE_MAX = "e2softmax/e2softmax_wide_max.sv"
 ANY_SCALE = "e2softmax/e2softmax_log2exp_scaled.sv"
+OCTAVES = "e2softmax/e2softmax_octaves.sv"
 SUM = "e2softmax/e2softmax_reduction.sv"
 DIV = "e2softmax/e2softmax_log_div.sv"
 LEADING = "common/sn_leading_one.sv"
@@ -25,6 +26,10 @@ HALVES = {"EXP_FRAC": 1}
 SCALED = {"SCALE": 1}
 STATE = {"EXP_FRAC": 1, "BLOCKS": 1, "FORMATS": 1}
 WIDE = {"IN_W": 32, "SCALE": 1}
+LOGS = {"LOG_FIRST": 1}
+HALF_LOGS = {"LOG_FIRST": 1, "EXP_FRAC": 1}
+ONE_LOG = {"LOG_FIRST": 1, "FRAC": 2}
+ONE = {"FRAC": 3}
 
 # What the guard lets into lanes that are not active.
 _UNMASKED = (GUARD, "{LANE_W{active[i] && accept}}", "{LANE_W{accept}}")
@@ -73,6 +78,128 @@ def _late(output, value, also=""):
 
 
 MUTATIONS: dict[str, Mutation] = {
+    # ------------------------------------------------------------------- registers at the ports
+    "no input register: settings of the row before": Mutation(
+        ((GUARD, "assign cfg_o          = first ? cfg_i : cfg_q;", "assign cfg_o = cfg_q;"),),
+        "settings",
+        "",
+        {"IN_REG": 0},
+    ),
+    "no input register: a beat that waits goes in": Mutation(
+        ((GUARD, "assign valid_o        = accept;", "assign valid_o = s_axis_tvalid;"),),
+        "stalls",
+        "",
+        {"IN_REG": 0},
+    ),
+    "no input register: a wrong tkeep a beat late": Mutation(
+        ((GUARD, "assign row_err_keep_o = row_err_keep;", "assign row_err_keep_o = err_keep_q;"),),
+        "errors",
+        TUSER,
+        {"IN_REG": 0},
+    ),
+    "no input register: a length a beat late": Mutation(
+        ((GUARD, "assign row_err_len_o  = new_len_err;", "assign row_err_len_o = err_len_q;"),),
+        "errors",
+        TUSER,
+        {"IN_REG": 0},
+    ),
+    "no output register: tvalid waits for tready": Mutation(
+        (
+            (
+                OUTPUT,
+                "assign m_axis_tvalid = valid_i;",
+                "assign m_axis_tvalid = valid_i && m_axis_tready;",
+            ),
+        ),
+        "timing",
+        "",
+        {"OUT_REG": 0},
+    ),
+    "no output register: payload goes on while it waits": Mutation(
+        ((DIV, "if (advance_i) begin\n      fall_q ", "if (1'b1) begin\n      fall_q "),),
+        "stalls",
+        "",
+        {"OUT_REG": 0},
+    ),
+    # ------------------------------------------------------------------ octaves first, a fixed F
+    "octaves: 16 x without its sign": Mutation(
+        ((OCTAVES, "13'($signed({x, 4'b0}))", "13'({x, 4'b0})"),), "smoke", VALUE, LOGS
+    ),
+    "octaves: not rounded": Mutation(
+        ((OCTAVES, "raw[KEY_W:1] + KEY_W'(raw[0])", "raw[KEY_W:1]"),), "smoke", VALUE, LOGS
+    ),
+    "octaves: a bit too few of half octaves": Mutation(
+        ((OCTAVES, "(product >>> (3 - EXP_FRAC))", "(product >>> 3)"),), "smoke", "", HALF_LOGS
+    ),
+    "octaves: F of the beat before": Mutation(
+        ((TOP, "      .frac_i (p1_in_ctl.scale),", "      .frac_i (p1_key_ctl.scale),"),),
+        "smoke",
+        "",
+        LOGS,
+    ),
+    "octaves: first beat of the maximum a clock early": Mutation(
+        ((TOP, "      .first_i(p1_key_ctl.first),", "      .first_i(p1_in_ctl.first),"),),
+        "smoke",
+        "",
+        LOGS,
+    ),
+    "octaves: a code not saturated": Mutation(
+        (
+            (
+                TOP,
+                "assign code[i] = CodeW'(diff) | {CodeW{diff[KeyW-1:CodeW] != '0}};",
+                "assign code[i] = CodeW'(diff);",
+            ),
+        ),
+        "smoke",
+        "",
+        LOGS,
+    ),
+    "octaves: a rise not saturated": Mutation(
+        (
+            (
+                TOP,
+                "assign rise         = CodeW'(diff) | {CodeW{diff[KeyW-1:CodeW] != '0}};",
+                "assign rise         = CodeW'(diff);",
+            ),
+        ),
+        "shapes",
+        "",
+        LOGS,
+    ),
+    "octaves: a correction not saturated": Mutation(
+        (
+            (
+                DIV,
+                "assign code   = CODE_W'(fall_q) | {CODE_W{fall_q[KEY_W-1:CODE_W] != '0}};",
+                "assign code   = CODE_W'(fall_q);",
+            ),
+        ),
+        "shapes",
+        "",
+        LOGS,
+    ),
+    "octaves: F from its pin where it is fixed": Mutation(
+        ((TOP, "(FRAC < 0) ? p1_in_cfg[ScaleW-1:0] : ScaleW'(FRAC)", "p1_in_cfg[ScaleW-1:0]"),),
+        "smoke",
+        "",
+        ONE_LOG,
+    ),
+    "fixed F: another one for the codes": Mutation(
+        ((TOP, "(FRAC < 0) ? p1_max_ctl.scale[2:0] : 3'(FRAC)", "3'(FRAC ^ 1)"),), "smoke", "", ONE
+    ),
+    "fixed F: from its pin for the codes": Mutation(
+        (
+            (TOP, "(FRAC < 0) ? p1_in_cfg[ScaleW-1:0] : ScaleW'(FRAC)", "p1_in_cfg[ScaleW-1:0]"),
+            (TOP, "(FRAC < 0) ? p1_max_ctl.scale[2:0] : 3'(FRAC)", "p1_max_ctl.scale[2:0]"),
+        ),
+        "smoke",
+        "",
+        ONE,
+    ),
+    "fixed F: another one for the correction": Mutation(
+        ((DIV, "(FRAC < 0) ? scale_q[2:0] : 3'(FRAC)", "3'(FRAC ^ 1)"),), "smoke", "", ONE
+    ),
     # ------------------------------------------------------------------------- arithmetic
     "divider constants swapped": Mutation(
         ((DIV, "::div_c1(bin);", "::div_c1(!bin);"),), "shapes", VALUE
@@ -87,8 +214,8 @@ MUTATIONS: dict[str, Mutation] = {
         (
             (
                 TOP,
-                "max_lane[i][7:0]),\n        .frac_i(p1_max_ctl.scale)",
-                "max_lane[i][7:0]),\n        .frac_i(p1_in_ctl.scale)",
+                "(FRAC < 0) ? p1_max_ctl.scale[2:0]",
+                "(FRAC < 0) ? p1_in_ctl.scale[2:0]",
             ),
         ),
         "settings",
@@ -277,8 +404,8 @@ MUTATIONS: dict[str, Mutation] = {
         (
             (
                 TOP,
-                "max_lane[i][7:0]),\n        .frac_i(p1_max_ctl.scale)",
-                "max_lane[i][7:0]),\n        .frac_i(p1_max_ctl.scale ^ {2'b0, cfg_mult_i[0]})",
+                "(FRAC < 0) ? p1_max_ctl.scale[2:0]",
+                "(FRAC < 0) ? p1_max_ctl.scale[2:0] ^ {2'b0, cfg_mult_i[0]}",
             ),
         ),
         "shapes",
@@ -521,7 +648,7 @@ MUTATIONS: dict[str, Mutation] = {
     "wide maximum: lower bits of the next beat": Mutation(
         ((TOP, ".load_late_i(p1_valid[1])", ".load_late_i(p1_valid[0])"),),
         "stalls",
-        "expected",
+        "",
         WIDE,
     ),
     "wide maximum: that of the blocks before ignored": Mutation(
@@ -632,15 +759,15 @@ MUTATIONS: dict[str, Mutation] = {
     ),
     # ----------------------------------------------------------------- settings and errors
     "settings taken with the last beat": Mutation(
-        ((GUARD, "if (first) cfg_o <= cfg_i;", "cfg_o <= cfg_i;"),), "settings", ""
+        ((GUARD, "if (first) cfg_q <= cfg_i;", "cfg_q <= cfg_i;"),), "settings", ""
     ),
     "settings taken when tvalid rises": Mutation(
         (
             (GUARD, "  logic            in_row_q;", _SHOWN + "  logic            in_row_q;"),
             (
                 GUARD,
-                "if (first) cfg_o <= cfg_i;",
-                "if (first) cfg_o <= shown_q ? early_q : cfg_i;",
+                "if (first) cfg_q <= cfg_i;",
+                "if (first) cfg_q <= shown_q ? early_q : cfg_i;",
             ),
         ),
         "settings",
@@ -672,7 +799,7 @@ MUTATIONS: dict[str, Mutation] = {
         ((GUARD, "new_len_err = past_end ||", "new_len_err = 1'b0 ||"),), "errors", ""
     ),
     "err_len_o at every dropped beat": Mutation(
-        ((GUARD, "new_len_err && (first || !row_err_len_o)", "new_len_err"),),
+        ((GUARD, "new_len_err && (first || !err_len_q)", "new_len_err"),),
         "errors",
         "err_len_o was high for",
     ),
@@ -681,7 +808,7 @@ MUTATIONS: dict[str, Mutation] = {
         _late("err_keep_o", "accept && keep_bad"), "errors", "and must be 1: row"
     ),
     "err_len_o a clock late": Mutation(
-        _late("err_len_o", "accept && new_len_err && (first || !row_err_len_o)"),
+        _late("err_len_o", "accept && new_len_err && (first || !err_len_q)"),
         "errors",
         "and must be 1: row",
     ),
@@ -689,8 +816,8 @@ MUTATIONS: dict[str, Mutation] = {
         (
             (
                 GUARD,
-                "new_len_err && (first || !row_err_len_o);",
-                "s_axis_tlast && (new_len_err || (!first && row_err_len_o));",
+                "new_len_err && (first || !err_len_q);",
+                "s_axis_tlast && (new_len_err || (!first && err_len_q));",
             ),
         ),
         "errors",
@@ -747,7 +874,7 @@ MUTATIONS: dict[str, Mutation] = {
         ((GUARD, "(run != '0 || !s_axis_tkeep[0])", "(run != '0)"),), "errors", ""
     ),
     "flag of the last row kept": Mutation(
-        ((GUARD, "keep_bad || (!first && row_err_keep_o)", "keep_bad || row_err_keep_o"),),
+        ((GUARD, "keep_bad || (!first && err_keep_q)", "keep_bad || err_keep_q"),),
         "errors",
         "",
     ),
@@ -758,7 +885,7 @@ MUTATIONS: dict[str, Mutation] = {
     ),
     # ------------------------------------------------------------------------------ reset
     "middle of a row not reset": Mutation(
-        ((GUARD, "      in_row_q   <= 1'b0;\n      valid_o ", "      valid_o "),), "reset", ""
+        ((GUARD, "      in_row_q   <= 1'b0;\n      err_len_o ", "      err_len_o "),), "reset", ""
     ),
     "start of the ring not reset": Mutation(
         ((BUFFER, "      start_q      <= 1'b1;\n    end else", "    end else"),), "reset", ""
@@ -770,8 +897,8 @@ MUTATIONS: dict[str, Mutation] = {
         (
             (
                 OUTPUT,
-                "always_ff @(posedge clk_i) begin\n    if (advance_o)",
-                "always_ff @(posedge clk_i) begin\n    if (advance_o && rst_ni)",
+                "always_ff @(posedge clk_i) begin\n      if (advance_o)",
+                "always_ff @(posedge clk_i) begin\n      if (advance_o && rst_ni)",
             ),
         ),
         "reset",
@@ -952,7 +1079,7 @@ MUTATIONS: dict[str, Mutation] = {
     ),
     # ----------------------------------------------------------------------- errors
     "settings taken from dropped beats": Mutation(
-        ((GUARD, "if (first) cfg_o", "if (first || past_end) cfg_o"),), "errors", "expected"
+        ((GUARD, "if (first) cfg_q", "if (first || past_end) cfg_q"),), "errors", "expected"
     ),
     "empty beat past the end let pass": Mutation(
         (
@@ -988,7 +1115,7 @@ MUTATIONS: dict[str, Mutation] = {
         "expected",
     ),
     "wrong tkeep of a dropped beat not flagged": Mutation(
-        ((GUARD, "row_err_keep_o <= keep_bad ||", "row_err_keep_o <= (keep_bad && !past_end) ||"),),
+        ((GUARD, "row_err_keep = keep_bad ||", "row_err_keep = (keep_bad && !past_end) ||"),),
         "errors",
         TUSER,
     ),
@@ -998,7 +1125,7 @@ MUTATIONS: dict[str, Mutation] = {
         "err_keep_o was high for",
     ),
     "wrong tkeep forgotten by dropped beats": Mutation(
-        ((GUARD, "(!first && row_err_keep_o);", "(!first && row_err_keep_o && !past_end);"),),
+        ((GUARD, "(!first && err_keep_q);", "(!first && err_keep_q && !past_end);"),),
         "errors",
         TUSER,
     ),
@@ -1014,7 +1141,7 @@ MUTATIONS: dict[str, Mutation] = {
         "err_keep_o was high for",
     ),
     "err_len_o again with a wrong tkeep": Mutation(
-        ((GUARD, "(first || !row_err_len_o);", "(first || !row_err_len_o || keep_bad);"),),
+        ((GUARD, "(first || !err_len_q);", "(first || !err_len_q || keep_bad);"),),
         "errors",
         "err_len_o was high for",
     ),

@@ -55,7 +55,7 @@ MUTATIONS: dict[str, Mutation] = {
         ((TOP, "(p1_sum_run.gfrac),", "(p1_s0_run.gfrac),"),), "random", VALUE
     ),
     "a slot too few": Mutation(
-        ((TOP, "Turnaround = StRow + 2;", "Turnaround = StRow + 1;"),),
+        ((TOP, "Turnaround = StRow + 1 + IN_REG;", "Turnaround = StRow + IN_REG;"),),
         "timing",
         "s_axis_tready fell with no stall outside",
     ),

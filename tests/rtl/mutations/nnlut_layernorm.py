@@ -79,7 +79,7 @@ MUTATIONS: dict[str, Mutation] = {
         ((TOP, "p1_row_ctl.err_len || p1_row_wrong_len,", "p1_row_ctl.err_len,"),), "random", TUSER
     ),
     "err_len_o of a long row does not wait for the count": Mutation(
-        ((TOP, "err_len_o    <= p1_err_len_q[StSum-1] ||", "err_len_o    <= guard_err_len ||"),),
+        ((TOP, "err_len_o    <= p1_err_len[StErr] ||", "err_len_o    <= guard_err_len ||"),),
         "errors",
         "it is 1 and must be 0",
     ),

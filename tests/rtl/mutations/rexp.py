@@ -210,7 +210,7 @@ MUTATIONS: dict[str, Mutation] = {
         ((LINE, "if (load_i) line_o[n] <=", "line_o[n] <="),), "stalls", VALUE
     ),
     "ring 1 a slot too few": Mutation(
-        ((PASSES, "Turnaround1 = StMax + 2;", "Turnaround1 = StMax + 1;"),),
+        ((PASSES, "Turnaround1 = StMax + 1 + IN_REG;", "Turnaround1 = StMax + IN_REG;"),),
         "timing",
         "s_axis_tready fell with no stall outside",
     ),

@@ -13,6 +13,9 @@ NORMALISE = "baseline/softermax/softermax_normalise.sv"
 TABLES = "baseline/softermax/softermax_tables_pkg.sv"
 
 MUTATIONS: dict[str, Mutation] = {
+    "reciprocal of 128 taken as -128": Mutation(
+        ((NORMALISE, ".TO_HALF(1)", ".TO_HALF(0)"),), "shapes", VALUE
+    ),
     "maximum rounded down": Mutation(
         ((TOP, "max_up = 9'(p1_max_m) + 9'd3;", "max_up = 9'(p1_max_m);"),), "shapes", VALUE
     ),
@@ -68,7 +71,9 @@ MUTATIONS: dict[str, Mutation] = {
     "reciprocal rounded down": Mutation(
         ((RECIPROCAL, "8'(line[14:8]) + 8'(line[7]);", "8'(line[14:8]);"),), "shapes", VALUE
     ),
-    "output rounded down": Mutation(((NORMALISE, ".ADD(1 << 13)", ".ADD(0)"),), "shapes", VALUE),
+    "output rounded down": Mutation(
+        ((NORMALISE, ".ADD    (1 << 13)", ".ADD(0)"),), "shapes", VALUE
+    ),
     "masked elements in the sum": Mutation(
         ((POWER, "active_i ? softermax_tables_pkg", "(active_i | 1'b1) ? softermax_tables_pkg"),),
         "masks",
