@@ -86,7 +86,7 @@ def pick(table: np.ndarray, index: Array) -> Array:
     return xp.reshape(xp.take(values, xp.reshape(index, (-1,)), axis=0), index.shape)
 
 
-def spread(value: int | Array, rows: int, like: Array) -> Array:
+def spread(value: Any, rows: int, like: Array) -> Array:
     """Return one integer, or an array [rows], as int64 [rows] where `like` is."""
     xp = namespace(like)
     if isinstance(value, np.ndarray):

@@ -11,7 +11,7 @@ same from it or, for numpy's int8 logits of a power-of-two scale in whole rows, 
 import math
 from dataclasses import dataclass, field
 from functools import lru_cache, reduce
-from typing import overload
+from typing import Any, overload
 
 import numpy as np
 
@@ -57,7 +57,7 @@ def log2exp(d: int | np.ndarray, frac: int | np.ndarray, exp_frac: int = 0) -> n
     return namespace(code).minimum(code, 31 if exp_frac else 15)
 
 
-def octaves(x: int | np.ndarray, frac: int | np.ndarray, exp_frac: int = 0) -> np.ndarray:
+def octaves(x: Any, frac: int | np.ndarray, exp_frac: int = 0) -> np.ndarray:
     """Return round(x * 2^-frac / ln 2) in octaves, or in half octaves for exp_frac = 1.
 
     What LOG_FIRST = 1 makes of each logit, with 1/ln 2 taken as 23/16. `x` (int64, -128..127) and
@@ -539,8 +539,9 @@ class E2Softmax(PortRegisters):
                 )
             )
         names = ("out", "exponent", "bits", "out_max", "out_sum")
-        columns = [[getattr(part, name) for part in parts] for name in names]
-        return SoftmaxResult(*(None if one[0] is None else xp.concat(one) for one in columns))
+        columns: list[Any] = [[getattr(part, name) for part in parts] for name in names]
+        together: list[Any] = [None if one[0] is None else xp.concat(one) for one in columns]
+        return SoftmaxResult(*together)
 
     def _run(self, x: np.ndarray, mask: np.ndarray | None, frac: int, fmt: int) -> SoftmaxResult:
         """Run the fast model on rows of one setting."""

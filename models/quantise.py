@@ -2,6 +2,7 @@
 """Real logits to the softmax units' int8 and back. (LayerNorm's inputs have scales: `ptf`.)"""
 
 import warnings
+from typing import Any
 
 import numpy as np
 
@@ -9,7 +10,7 @@ from .arith import FRACS, INT8
 from .arrays import cast, ldexp, namespace
 
 
-def real(x: float | np.ndarray) -> np.ndarray:
+def real(x: Any) -> np.ndarray:
     """Return x as float64, an array of x's library."""
     return np.asarray(x, np.float64) if namespace(x) is np else cast(x, "float64")
 
