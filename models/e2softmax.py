@@ -63,7 +63,8 @@ def octaves(x: Any, frac: int | np.ndarray, exp_frac: int = 0) -> np.ndarray:
     What LOG_FIRST = 1 makes of each logit, with 1/ln 2 taken as 23/16. `x` (int64, -128..127) and
     `frac` (0..7) broadcast; the result is a signed integer of 9 bits, or 10.
     """
-    return rnd(23 * x, frac + 4 - exp_frac)
+    steps: np.ndarray = 23 * x
+    return rnd(steps, frac + 4 - exp_frac)
 
 
 def log2exp_scaled(
