@@ -29,7 +29,7 @@ def words(arguments: Sequence[str]) -> dict[str, str]:
         if name.startswith("--"):
             name = name.removeprefix("--").replace("-", "_").upper()
             if not equals:
-                is_value = left and not left[0].startswith("--") and "=" not in left[0]
+                is_value = left and not re.match(r"--|[\w-]+=", left[0])
                 equals, value = "=", left.pop(0) if is_value else "1"
         if not equals or not name:
             raise UserError(f"cannot read {word!r}: arguments have the form NAME=VALUE")

@@ -3,7 +3,8 @@
 """Accuracy of every unit and variant: on real tensors against float64, and in whole networks.
 
 usage: scripts/accuracy.py [UNIT=name | OUT=folder | LENGTHS=1 | MEANS=1 | SCALES=1 | TILES=1 |
-                            ARCHITECTURES=1 | FRONTIER=1 | NETWORK=digits|minilm ...]
+                            ARCHITECTURES=1 | ONNX=minilm|ocr|ocr-int8 | FRONTIER=1 |
+                            NETWORK=digits|minilm ...]
 
   UNIT=name       print this unit's table of the tensors only, and write nothing
   OUT=docs        folder to write accuracy.md, accuracy.json and accuracy.svg to; no network
@@ -17,6 +18,11 @@ usage: scripts/accuracy.py [UNIT=name | OUT=folder | LENGTHS=1 | MEANS=1 | SCALE
                   `torch`): what is replaced, what stays float, errors of the outputs
     ONLY=name,name  of these alone
     OUT=docs        put the table into figures.json there
+  ONNX=name       units in an ONNX network that comes as a package (the extra `onnx`; what else it
+                  needs is said): minilm, all-MiniLM-L6-v2 with int8 weights; ocr, a recogniser of
+                  text; ocr-int8, the same quantised; writes its data to build/onnx, as softnorm
+                  evaluate takes them
+    OUT=docs        put what it prints into onnx.json there
   FRONTIER=1      every variant's errors against its storage and tables, Pareto-optimal ones marked;
                   writes only frontier.svg to OUT=
   NETWORK=digits  only the test accuracy of a small vision transformer on handwritten digits:
@@ -84,6 +90,8 @@ def command(arguments: Sequence[str]) -> int:
         return _frontier(given)
     if flag("ARCHITECTURES", given.pop("ARCHITECTURES", "0")):
         return _architectures(given)
+    if "ONNX" in given:
+        return _onnx(given.pop("ONNX"), given)
     for what in REACH:
         if flag(what, given.pop(what, "0")):
             return _reach(what, given)
@@ -172,6 +180,26 @@ def _architectures(given: dict[str, str]) -> int:
     if "OUT" in given:
         found = kept.new(kept.of_architectures(), architectures.TITLES, lines, facts)
         print(kept.put(kept.FIGURES, {by: found}, Path(given["OUT"])))
+    return 0
+
+
+def _onnx(name: str, given: dict[str, str]) -> int:
+    """Units in an ONNX network of a package."""
+    from softnorm.flow.onnx import packages  # which needs onnx
+
+    if not {*given} <= {"OUT"} or "" in given.values():
+        raise UserError("accuracy takes ONNX=<network> with OUT=<folder>, or alone")
+    if name not in packages.NETWORKS:
+        known = " or ".join(packages.NETWORKS)
+        raise UserError(f"ONNX must be {known}, not {name!r}: softnorm evaluate takes any file")
+    lines = packages.measured(
+        name, FINE, lambda line: print(f"  {line}", file=sys.stderr, flush=True)
+    )
+    by = kept.command("accuracy", {"ONNX": name})
+    print("\n".join(lines), f"\nrerun: {by}")
+    if "OUT" in given:
+        found = kept.new(kept.of_onnx(), ["text"], [[line] for line in lines])
+        print(kept.put(kept.ONNX, {by: found}, Path(given["OUT"])))
     return 0
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""docs/networks.json, synth.json, figures.json, proofs.json, reach.json: figures, by command.
+"""docs/networks.json, synth.json, figures.json, ..: figures, by the command that measures them.
 
 Each entry has the day and a hash of the sources that it is of: what has since become older shows
 in the pages. An entry without a hash was measured before there were hashes, and counts as older.
@@ -27,7 +27,7 @@ from ..static.synth import Result
 
 DOCS = ROOT / "docs"
 NETWORKS, SYNTH, FIGURES = "networks.json", "synth.json", "figures.json"
-PROOFS, REACH = "proofs.json", reach.FILE
+PROOFS, REACH, ONNX = "proofs.json", reach.FILE, "onnx.json"
 LISTED = ROOT / "flow/formal/proofs.hjson"  # what is proved
 BULK = "make bench ONLY=bulk"
 
@@ -160,6 +160,12 @@ def of_reach() -> str:
 def of_architectures() -> str:
     """Of what figures of architectures depend on: models, what replaces, the networks."""
     return sources.digest(sorted((ROOT / "flow/pytorch").glob("*.py")), models())
+
+
+def of_onnx() -> str:
+    """Of what figures of ONNX networks depend on: models, calibration, what replaces."""
+    files = [*(ROOT / "flow/onnx").glob("*.py"), *(ROOT / "flow/calibration").glob("*.py")]
+    return sources.digest(sorted(files), models())
 
 
 def of_tiles(units: Iterable[Unit]) -> str:

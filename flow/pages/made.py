@@ -84,6 +84,7 @@ TABLES = {
     "ONLY='E2Softmax DIV_BITS=3 EXP_FRAC=1 row-scaled and AILayerNorm CMP_RANGES=3'",
 }
 PYTORCH = "make bench ONLY=pytorch"
+ONNX = ("minilm", "ocr", "ocr-int8")
 
 
 def _network(words: str) -> Table:
@@ -103,6 +104,8 @@ def _tables() -> dict[str, Table]:
         kept.FIGURES, "make accuracy ARCHITECTURES=1", kept.of_architectures
     )
     every["pytorch"] = Table(kept.FIGURES, PYTORCH, kept.of_architectures)
+    for name in ONNX:
+        every[f"onnx {name}"] = Table(kept.ONNX, f"make accuracy ONNX={name}", kept.of_onnx)
     return every
 
 
@@ -110,7 +113,7 @@ class Made:
     """What is made of the figures in a folder."""
 
     def __init__(self, folder: Path = kept.DOCS):
-        names = (kept.NETWORKS, kept.SYNTH, kept.FIGURES, kept.PROOFS, kept.REACH)
+        names = (kept.NETWORKS, kept.SYNTH, kept.FIGURES, kept.PROOFS, kept.REACH, kept.ONNX)
         self.folder = folder
         self._kept = {name: kept.load(name, folder) for name in names}
         self._tables = _tables()
@@ -162,6 +165,11 @@ class Made:
         cells = [[_named(line[title]) for title in columns] for line in lines]
         counts = [f"{one.facts[fact]:,} {fact}" for fact in facts]
         return _markdown(list(columns.values()), cells) + self._by(name, *counts)
+
+    def printed(self, name: str) -> str:
+        """What a command has printed, as it stands."""
+        one, _ = self.table(name)
+        return "\n".join(["```text", *(line for (line,) in one.lines), "```", self._by(name)])
 
     def _by(self, name: str, *more: str) -> str:
         """The line below a kept table."""
@@ -602,6 +610,7 @@ BLOCKS: dict[str, Callable[[Made], str]] = {
         },
         facts=("architectures", "attach", "counted in full"),
     ),
+    **{f"onnx {name}": lambda made, name=name: made.printed(f"onnx {name}") for name in ONNX},
     "pytorch": lambda made: made.shown(
         "pytorch",
         {name: name for name in ("units", "against", "float ms", "units ms", "times as long")},

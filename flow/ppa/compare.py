@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from softnorm.units.unit import Parameters
+from softnorm.units.unit import IN_REG, OUT_REG, Parameters
 
 from .. import lists
 from ..errors import UserError
@@ -105,15 +105,63 @@ def bit_titles(bits: Sequence[Bit]) -> list[str]:
 T = TypeVar("T", bound=Figures | WiredFigures)
 
 
+def ports(one: Figures | WiredFigures) -> tuple[int | str, ...]:
+    """Whether a build has a register at its input, and one at its output."""
+    return tuple(one.parameters.get(name, 1) for name in (IN_REG, OUT_REG))
+
+
 def sides(found: Sequence[T], compared: Sequence[Pair]) -> list[tuple[T, T]]:
-    """(unit, baseline) of each pair: all builds of the unit, the baseline's default one."""
-    plain = {one.unit: one for one in found if not others(one)}
+    """(unit, baseline) of each pair: all builds of the unit, each beside the baseline as it is by
+    default and, if that is another, beside the one with the same registers at its ports.
+    """
     return [
-        (one, plain[pair.baseline])
+        (one, other)
         for pair in compared
         for one in found
-        if one.unit == pair.unit and pair.baseline in plain
+        for other in found
+        if one.unit == pair.unit
+        and other.unit == pair.baseline
+        and {*others(other)} <= {IN_REG, OUT_REG}
+        and (not others(other) or ports(other) == ports(one))
     ]
+
+
+GLANCE_TITLES = (
+    *("unit", "bits", "area, um2", "Fmax, MHz", "pJ an element"),
+    *(f"{of}, {care}" for care in ("equal care", "as built") for of in ("area", "energy", "Fmax")),
+    *("area, paper", "energy, paper"),
+)
+# Parameters that change nothing but area, speed and ports.
+_SAME_BITS = {IN_REG, OUT_REG, "FRAC", "IMPRECISE"}
+
+
+def glance(found: Sequence[Figures], compared: Sequence[Pair]) -> list[list[str]]:
+    """A line under GLANCE_TITLES for each build of a unit of which a paper has ratios, all of one
+    size. Equal care: the baseline has the same registers at its ports. "-" means not measured.
+    """
+    lines = []
+    for pair in compared:
+        if not pair.paper:
+            continue
+        built = [one for one in found if one.unit == pair.unit]
+        for one in sorted(built, key=lambda one: -one.with_sram):
+            beside = {ports(other): other for mine, other in sides(found, [pair]) if mine is one}
+            ratios_ = []
+            for other in (beside.get(ports(one)), beside.get((1, 1))):
+                ratios_ += [
+                    _times(getattr(other, name), getattr(one, name)) if other else "-"
+                    for name in AIMS.values()
+                ]
+            bits = "the same" if {*others(one)} <= _SAME_BITS else "[others](accuracy.md)"
+            lines.append(
+                [
+                    *(_named(one), bits, f"{one.with_sram:,.0f}", f"{one.fmax:.0f}"),
+                    "-" if one.energy_with_sram is None else f"{one.energy_with_sram:.1f}",
+                    *ratios_,
+                    *(f"{pair.paper[name]:.2f}x" for name in ("area", "energy")),
+                ]
+            )
+    return lines
 
 
 def _named(one: Figures | WiredFigures) -> str:

@@ -6,6 +6,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from softnorm.units.unit import IN_REG, OUT_REG
+
 from ..accuracy.tables import LONG, figure, write_plot
 from ..errors import UserError
 from ..paths import short, write_whole
@@ -14,6 +16,7 @@ from .baseline import ALLOWED
 from .compare import (
     AIM_TITLES,
     COST_TITLES,
+    GLANCE_TITLES,
     GOAL_TITLES,
     RATIO_TITLES,
     SPEED_TITLES,
@@ -22,6 +25,7 @@ from .compare import (
     bit_titles,
     costs,
     features,
+    glance,
     pairs,
     ratios,
     speed_ratios,
@@ -120,6 +124,7 @@ def page(store: Store) -> str:
         count=older, all=len(every)
     )
     parts = [INTRODUCTION.format(older=text).rstrip() + "\n"]
+    parts.append(_glance(store))
     if store.cells:
         flow = store.flow
         parts.append(
@@ -155,6 +160,26 @@ def page(store: Store) -> str:
             f"than {100 * ALLOWED:.0f} %.\n"
         )
     return "".join(parts)
+
+
+def _glance(store: Store) -> str:
+    """The builds that papers are compared with: one table that leads the page."""
+    found = [one.figures for one in store.cells if size(one.figures) == SETS["default"][0]]
+    wanted = [one for one in found if {*others(one)} <= {IN_REG, OUT_REG, "FRAC", "A_BITS"}]
+    lines = glance(wanted, pairs())
+    if not lines:
+        return ""
+    return (
+        "\n## At a glance\n\n{} lanes, rows to {}, memories as SRAM. Ratios are the baseline's "
+        "figure divided by the unit's: `softermax` of `e2softmax`, `nnlut_layernorm` of "
+        "`ailayernorm`. "
+        "*Equal care*: the baseline has the same registers at its ports. *As built*: it has all of "
+        "them. A paper's ratios are its own, from its flow and process.\n\n{}\n"
+        "Without wires and at one pair of constants: see [with wires](#with-wires) and "
+        "[constants of memories](#constants-of-memories). E2Softmax with F fixed is the equal of "
+        "Softermax, whose input format is fixed. `A_BITS` = 8 changes bits, and so the "
+        "[error](accuracy.md).\n"
+    ).format(*SETS["default"][0], _markdown(GLANCE_TITLES, lines))
 
 
 def _constants(flow: Flow) -> str:

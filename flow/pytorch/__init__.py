@@ -19,10 +19,11 @@ from ..errors import UserError
 if not tools.is_installed("torch"):
     raise UserError(f"the optional package torch is not installed; run: {tools.install('torch')}")
 
+from ..calibration.choice import Choice, choose
 from ..networks.stand_in import FittedNorm
 from .calibration import Samples, record
 from .evaluation import Evaluation, evaluate_with
-from .modules import Choice, UnitNorm, UnitSoftmax, choose
+from .modules import UnitNorm, UnitSoftmax
 
 __all__ = [
     "Choice",

@@ -1,33 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Calibration of units for a PyTorch network, from the float network's tensors on example batches.
-
-A softmax gets the F of the least squared error of its probabilities, each head its own, and a
-constant that its logits are less; a LayerNorm or RMSNorm is fitted by its outputs
-(`flow.networks.minilm_units`). What a unit cannot do well is warned of (`flow.networks.advice`).
-"""
+"""Calibration of units for a PyTorch network (`flow.calibration`): its rows."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from weakref import WeakSet
 
 import numpy as np
 import torch
 from torch import nn
 
+from ..calibration import fit
+from ..calibration.choice import Choice
+from ..calibration.fit import RealNorm
 from ..errors import UserError
-from ..networks import advice
-from ..networks.minilm_units import AILAYERNORM, fit_norm, fit_plain
-from ..networks.stand_in import fit_softmax
-from .interception import Batch, RealNorm, Site, Sites, live_elements, run
-from .modules import Choice, UnitNorm, UnitSoftmax, as_array
-
-ROWS = 400  # that a LayerNorm is calibrated with
-QUERIES = 8  # of an example, that a softmax is calibrated with
-OCTAVES = 3  # of a LayerNorm's output steps
-FEWEST = 64  # rows that a regression needs: with fewer a norm is fitted by its inputs alone
+from .interception import Batch, Site, Sites, live_elements, run
+from .modules import UnitNorm, UnitSoftmax, as_array
 
 evaluated: WeakSet[nn.Module] = WeakSet()  # modules of models with units in their place
 
@@ -87,21 +77,13 @@ def real_norm(module: nn.Module, channels: int, like: torch.dtype) -> RealNorm |
 
 
 @dataclass(frozen=True, eq=False)
-class Samples:
-    """The float network's tensors at a seeded draw of rows, by site: a module's name, mostly.
+class Samples(fit.Samples):
+    """`fit.Samples` of a PyTorch network, by site: a module's name, mostly.
 
-    logits: of each softmax (logits [heads, rows, keys], mask, bool, of the same shape), for at most
-    8 queries of an example, heads 1 where nothing tells how many there are. norms: of each norm its
-    inputs [rows, channels], at most 400, examples with equal shares. Rows of which nothing is
-    unmasked, rows of padding and rows that are constant are not among them. real: the norms, but
-    those whose weights are not always the same. written: names of modules that are norms, written
-    out in Python. ran: how many softmaxes and norms the first batch took, by site or None, and in
-    words.
+    written: names of modules that are norms, written out in Python. ran: how many softmaxes and
+    norms the first batch took, by site or None, and in words.
     """
 
-    logits: Mapping[str, tuple[np.ndarray, np.ndarray]]
-    norms: Mapping[str, np.ndarray]
-    real: Mapping[str, RealNorm]
     written: Collection[str] = ()
     ran: Mapping[tuple[Site | None, str], int] = field(default_factory=dict)
 
@@ -125,7 +107,7 @@ def record(model: nn.Module, batches: Iterable[Batch], seed: int = 1) -> Samples
         recorder = _Recorder(model, written, seed, sum(map(_examples, batches)))
         with recorder.watching():
             for batch in batches:
-                recorder.real = _real_tokens(batch)
+                recorder.rows.real = _real_tokens(batch)
                 run(model, batch)
                 recorder.first = False
     samples = recorder.samples()
@@ -181,14 +163,8 @@ class _Recorder(Sites):
 
     def __init__(self, model: nn.Module, written: Mapping[str, RealNorm], seed: int, examples: int):
         super().__init__(model, written)
-        self.rng = np.random.default_rng(seed)
-        self.each = -(-ROWS // examples)
-        self.real: np.ndarray | None = None  # tokens of the batch that are no padding
+        self.rows = fit.Recorder(seed, examples)
         self.first = True  # batch
-        self.logits: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {}
-        self.norms: dict[str, list[np.ndarray]] = {}
-        self.real_norms: dict[str, RealNorm] = {}
-        self.changing: set[str] = set()  # norms whose weights are not always the same
         self.counts: Counter[tuple[Site | None, str]] = Counter()
 
     def takes(self, site: Site) -> bool:
@@ -198,62 +174,14 @@ class _Recorder(Sites):
         if self.first:
             self.counts[site, what] += number
 
-    def _chosen(self, examples: int, rows: int, each: int) -> np.ndarray:
-        """Numbers of the chosen among examples * rows, `each` of an example, none of padding."""
-        real = np.ones((examples, rows), bool)
-        if self.real is not None and self.real.shape == real.shape:
-            real = self.real
-        order = self.rng.random(real.shape)
-        order[~real] = 2
-        places = np.argsort(order, axis=1)[:, :each]
-        taken = np.take_along_axis(real, places, axis=1)
-        return (places + np.arange(examples)[:, None] * rows)[taken]
-
     def norm(self, name: str, x: torch.Tensor, real: RealNorm) -> None:
-        x = as_array(x)
-        examples = len(x) if x.ndim > 2 else x.size // x.shape[-1]
-        x = x.reshape(examples, -1, x.shape[-1])
-        chosen = self._chosen(*x.shape[:2], self.each)
-        rows = x.reshape(-1, x.shape[-1])[chosen].astype(np.float64)
-        moving = np.ptp(rows, axis=1) > 0
-        self.norms.setdefault(name, []).append(rows[moving])
-        if not self.real_norms.setdefault(name, real).same(real):
-            self.changing.add(name)
+        self.rows.norm(name, as_array(x), real)
 
     def softmax(self, name: str, logits: torch.Tensor, heads: int) -> None:
-        live, keys = as_array(live_elements(logits)) > 0, logits.shape[-1]
-        if heads > 1:
-            shape = (-1, *logits.shape[-3:])
-        else:
-            shape = (len(logits) if logits.ndim > 1 else 1, 1, -1, keys)
-        self._keep(name, as_array(logits).reshape(shape), live.reshape(shape))
-
-    def _keep(self, name: str, logits: np.ndarray, live: np.ndarray) -> None:
-        """Keep some queries of logits and mask [batch, heads, queries, keys]."""
-        batch, heads, queries, keys = logits.shape
-        chosen = self._chosen(batch, queries, QUERIES)
-        both = [x.swapaxes(1, 2).reshape(-1, heads, keys)[chosen] for x in (logits, live)]
-        some = both[1].any(axis=2).all(axis=1)
-        both = [x[some].swapaxes(0, 1) for x in both]
-        self.logits.setdefault(name, []).append(tuple(both))
+        self.rows.softmax(name, as_array(logits), as_array(live_elements(logits)) > 0, heads)
 
     def samples(self) -> Samples:
-        logits = {}
-        for name, parts in self.logits.items():
-            widest = max(x.shape[2] for x, _ in parts)
-            padded = [
-                [np.pad(x, ((0, 0), (0, 0), (0, widest - x.shape[2]))) for x in both]
-                for both in parts
-            ]
-            x, mask = (np.concatenate(arrays, axis=1) for arrays in zip(*padded, strict=True))
-            logits[name] = (x.astype(np.float64), mask)
-        norms = {}
-        for name, parts in self.norms.items():
-            rows = np.concatenate(parts)
-            some = np.sort(self.rng.permutation(len(rows))[:ROWS])
-            norms[name] = rows[some]
-        real = {n: norm for n, norm in self.real_norms.items() if n not in self.changing}
-        return Samples(logits, norms, real, tuple(self.written), self.counts)
+        return Samples(**vars(self.rows.samples()), written=tuple(self.written), ran=self.counts)
 
 
 # --- fitting --------------------------------------------------------------------------------------
@@ -262,45 +190,11 @@ class _Recorder(Sites):
 def fit_unit_softmax(
     choice: Choice, name: str, samples: Samples, compile: bool = False
 ) -> UnitSoftmax:
-    """Return the unit with the F of the least squared error of its probabilities, by head.
-
-    Warns as `stand_in.fit_softmax` does. Raises UserError if calibration saw no row of this
-    softmax, or rows that are too long for the unit.
-    """
-    logits, mask = samples.logits[name]
-    if not mask.size:
-        raise UserError(f"{name}: calibration saw no row with an unmasked element")
-    given = (choice.unit, choice.parameters, choice.every_setting)
-    try:
-        fitted = fit_softmax(*given, [logits], mask, names=[name])
-    except ValueError as error:  # rows too long for the build
-        raise UserError(f"{name}: {error}") from error
+    """`fit.fit_unit_softmax` as a module."""
+    fitted = fit.fit_unit_softmax(choice, name, samples)
     return UnitSoftmax(choice, fitted.frac[0], fitted.offset[0], fitted.saturated, compile)
 
 
 def fit_unit_norm(choice: Choice, name: str, samples: Samples) -> UnitNorm:
-    """Return the unit fitted to a float norm, as `minilm_units.fit_norm` does.
-
-    Warns (`advice.CalibrationWarning`) if AILayerNorm gets rows' deviations wrong. Raises UserError
-    for a norm that no setting of the unit serves.
-    """
-    if name not in samples.real:
-        raise UserError(f"{name}: its weights are others from call to call")
-    rows, norm = samples.norms[name], samples.real[name]
-    exact = norm(rows)
-    if not rows.size or np.ptp(exact) == 0:
-        raise UserError(f"{name}: calibration saw no two outputs that differ")
-    unit, parameters = choice.unit, choice.parameters
-    known = parameters if unit is AILAYERNORM else None  # whose statistics the fit knows
-    given = (rows, norm.gamma, norm.beta, OCTAVES, exact, norm.rms)
-    few = len(rows) < FEWEST or not np.ptp(rows, axis=0).any()
-    try:
-        fitted = fit_plain(*given, parameters=known) if few else fit_norm(known, *given)
-    except ValueError as error:
-        raise UserError(f"{name}: {error}") from error
-    if known is not None:
-        advice.check_norm(name, rows, fitted, unit.model(**known), norm.rms)
-    if few:
-        return UnitNorm(choice, fitted)
-    lost = exact - fitted.run(unit, parameters, rows)
-    return UnitNorm(choice, replace(fitted, offset=fitted.offset + lost.mean(axis=0)))
+    """`fit.fit_unit_norm` as a module."""
+    return UnitNorm(choice, fit.fit_unit_norm(choice, name, samples))

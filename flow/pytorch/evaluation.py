@@ -12,6 +12,8 @@ import torch
 from torch import nn
 from torch.utils._python_dispatch import _disable_current_modes
 
+from ..calibration.choice import Choice, choose
+from ..calibration.fit import RealNorm
 from ..errors import UserError
 from ..networks.stand_in import is_softmax
 from .calibration import (
@@ -23,8 +25,8 @@ from .calibration import (
     fit_unit_softmax,
     record,
 )
-from .interception import NORM, SOFTMAX, RealNorm, Site, Sites, live_elements
-from .modules import Choice, UnitNorm, UnitSoftmax, choose
+from .interception import NORM, SOFTMAX, Site, Sites, live_elements
+from .modules import UnitNorm, UnitSoftmax
 
 NOT_ASKED = "not asked for"
 

@@ -31,14 +31,9 @@ from torch.nn.modules.module import (
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 
-from softnorm.models import reference
-
+from ..calibration.fit import MASKED, RealNorm
 from ..errors import UserError
 from .modules import as_array
-
-# What is so much less than its row's largest logit is masked: models add -inf, the least number of
-# their dtype or -10000, and a constant that all logits have makes no mask.
-MASKED = 5e3
 
 Batch = torch.Tensor | Sequence | Mapping
 
@@ -56,28 +51,6 @@ def first_tensor(x: object) -> torch.Tensor | None:
         return x if x.is_floating_point() else None
     parts = x.values() if isinstance(x, Mapping) else x if isinstance(x, (tuple, list)) else ()
     return next((t for t in map(first_tensor, parts) if t is not None), None)
-
-
-@dataclass(frozen=True, eq=False)
-class RealNorm:
-    """A float LayerNorm or RMSNorm: gamma and beta float64 [channels], its epsilon."""
-
-    gamma: np.ndarray
-    beta: np.ndarray
-    epsilon: float
-    rms: bool
-
-    def same(self, other: RealNorm) -> bool:
-        """Whether it is the same function."""
-        alike = (self.epsilon, self.rms) == (other.epsilon, other.rms)
-        pairs = ((self.gamma, other.gamma), (self.beta, other.beta))
-        return self is other or (alike and all(np.array_equal(*pair) for pair in pairs))
-
-    def __call__(self, x: np.ndarray) -> np.ndarray:
-        """Return what it makes of x [rows, channels], in float64."""
-        if self.rms:
-            return reference.rms_norm(x, self.gamma, eps=self.epsilon) + self.beta
-        return reference.layer_norm(x, self.gamma, self.beta, eps=self.epsilon)
 
 
 def live_elements(logits: torch.Tensor) -> torch.Tensor:

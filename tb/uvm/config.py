@@ -60,6 +60,7 @@ class AgentConfig:
                bench's drivers move at the falling one
     rng        of what drives
     cell       whether the unit is a stream cell, whose output has tstrb
+    bare       whether the output's payload is anything where there is no beat, in reset too
     inputs     prefixes of the input streams' pins
     """
 
@@ -70,6 +71,7 @@ class AgentConfig:
     at_rise: bool = False
     rng: Rng | None = None
     cell: bool = False
+    bare: bool = False
     inputs: Sequence[str] = ("s_axis",)
 
 
@@ -79,7 +81,6 @@ class StreamConfig(AgentConfig):
 
     prefix: str
     has_x: bool
-    bare: bool = False  # an output whose payload is anything where there is no beat
 
 
 @dataclass(kw_only=True)
@@ -157,6 +158,7 @@ class EnvConfig:
             "at_rise": is_active == PASSIVE,
             "rng": rng,
             "cell": unit.cell,
+            "bare": unit.bare_output(parameters),
             "inputs": unit.inputs,
         }
         channels = table = None
@@ -177,9 +179,7 @@ class EnvConfig:
                 **common, **stream, prefix="s_axis", settings=settings, table=table
             ),
             others=others,
-            sink=StreamConfig(
-                **common, prefix="m_axis", has_x=has_x, bare=unit.bare_output(parameters)
-            ),
+            sink=StreamConfig(**common, prefix="m_axis", has_x=has_x),
             errors=errors,
             reset=errors,
             channels=channels,

@@ -67,6 +67,8 @@ class ResetMonitor(uvm_monitor):
         self.ap = uvm_analysis_port("ap", self)
         self.rule_ap = uvm_analysis_port("rule_ap", self)
         self._ready = [f"{prefix}_tready" for prefix in self.cfg.inputs]
+        strb = ("m_axis_tstrb",) if self.cfg.cell else ()
+        self._payload = () if self.cfg.bare else (*self.PAYLOAD, *strb)
         self._at_rest = ("m_axis_tvalid", *self._ready, *(f"{e}_o" for e in self.cfg.outputs))
         # Rising edges since the reset has changed. A reset that is there from the start has no edge
         # of its own: it takes effect at the first clock, and the payload is 0 a clock later.
@@ -109,8 +111,7 @@ class ResetMonitor(uvm_monitor):
         self._edges += 1
         if self.cfg.reset.active:
             if self._edges > 0:
-                strb = ("m_axis_tstrb",) if self.cfg.cell else ()
-                self._low((*self._at_rest, *self.PAYLOAD, *strb), "in reset")
+                self._low((*self._at_rest, *self._payload), "in reset")
         elif self._released and self._edges > 0:
             self._released = False
             for name in self._ready:

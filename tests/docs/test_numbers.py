@@ -140,7 +140,7 @@ def test_constants_of_the_code():
     vit = (digits.LAYERS, digits.WIDTH, digits.HEADS, digits.TOKENS)
     e2softmax = made.UNITS["e2softmax"]
     latency = e2softmax.latency(e2softmax.resolve({"LANES": 8}))
-    calibration = "flow/pytorch/calibration.py"
+    calibration = "flow/calibration/fit.py"
     said = [
         ("networks", r"(\d+) layers, d = (\d+), (\d+) heads, (\d+) tokens", vit),
         ("networks", r"(\d+) images to train it, (\d+) to choose the step, (\d+) to test", images),
@@ -150,7 +150,7 @@ def test_constants_of_the_code():
             (minilm.LAYERS, minilm.HEADS, minilm.WIDTH),
         ),
         ("pytorch", r"on (\d+) queries", [constant(calibration, "QUERIES")]),
-        ("pytorch", r"is (\d+) below", [constant("flow/pytorch/interception.py", "MASKED")]),
+        ("pytorch", r"is (\d+) below", [constant(calibration, "MASKED")]),
         ("pytorch", r"on (\d+) rows, as in", [constant(calibration, "ROWS")]),
         ("pytorch", r"fewer than (\d+) rows", [constant(calibration, "FEWEST")]),
         ("pytorch", r"longer than (\d+) need", [e2softmax.defaults["MAX_LEN"]]),

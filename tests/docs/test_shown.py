@@ -5,10 +5,13 @@ from __future__ import annotations
 
 import importlib
 import re
+import shlex
 import sys
+from unittest import mock
 
 import pytest
 
+import softnorm.__main__
 from softnorm.flow.paths import ROOT
 from tests.copies import Checkout
 from tests.docs import shown
@@ -45,6 +48,7 @@ WORK = {
     "train": ("flow.networks.digits_train.train", "flow.networks.digits_train.collect"),
     "new-unit": ("flow.static.scaffold.new_unit",),
     "site": ("flow.tools.is_installed",),
+    "softnorm": ("flow.onnx.network.load",),
 }
 # Beside other words: alone they are refused, with the word that is missing.
 NEEDS = {
@@ -105,6 +109,9 @@ def test_every_command_that_is_shown_gets_to_its_work(line, monkeypatch):
     if "ONLY=pytorch" in given:
         pytest.importorskip("torch", reason="the extra torch is not installed")
         places = ("flow.pytorch.speed.softmaxes",)
+    if any(word.startswith("ONNX=") for word in given):
+        pytest.importorskip("onnx", reason="the extra onnx is not installed")
+        places = ("flow.onnx.packages.measured",)
     for place in places:
         module, _, function = place.rpartition(".")
         monkeypatch.setattr(importlib.import_module(f"softnorm.{module}"), function, reached)
@@ -120,6 +127,21 @@ def test_every_command_that_is_shown_gets_to_its_work(line, monkeypatch):
     with pytest.raises(Reached) as caught:
         refused(name, *given)
     assert str(caught.value) or name not in SAY or "IMAGES=" in line
+
+
+SOFTNORM = ".venv/bin/softnorm "
+
+
+@pytest.mark.parametrize("line", [line for line in LINES if line.startswith(SOFTNORM)])
+def test_softnorm_lines_get_to_their_work(line, monkeypatch):
+    """The package's own command, which needs no checkout."""
+    pytest.importorskip("onnx", reason="the extra onnx is not installed")
+    for place in WORK["softnorm"]:
+        module, _, function = place.rpartition(".")
+        work = mock.Mock(side_effect=Reached)
+        monkeypatch.setattr(importlib.import_module(f"softnorm.{module}"), function, work)
+    with pytest.raises(Reached):
+        softnorm.__main__.command(shlex.split(line)[1:])
 
 
 # --- they run -------------------------------------------------------------------------------------

@@ -25,6 +25,7 @@ transformers = pytest.importorskip("transformers", **needed)
 from torch import nn  # noqa: E402
 from torch.nn import functional as F  # noqa: E402
 
+from softnorm.flow.calibration import fit  # noqa: E402
 from softnorm.flow.capture import model as capture  # noqa: E402
 from softnorm.flow.errors import UserError  # noqa: E402
 from softnorm.flow.networks import advice, minilm, stand_in  # noqa: E402
@@ -600,7 +601,7 @@ def test_padding_is_not_calibrated_with():
     real = int(batch["attention_mask"].sum())
     assert {len(rows) for rows in samples.norms.values()} == {real}
     for _, mask in samples.logits.values():
-        assert mask.shape == (8, 12 * calibration.QUERIES, 17)
+        assert mask.shape == (8, 12 * fit.QUERIES, 17)
         assert mask.any(axis=2).all()
 
 

@@ -285,3 +285,30 @@ def test_another_library_lies_beside_the_first(tmp_path):
     # The planted bug: another library's figures among the first's.
     with pytest.raises(UserError, match="is of library tiny"):
         read.of("tiny").check(flow, tmp_path)
+
+
+def test_a_baseline_of_equal_care_has_the_same_registers_at_its_ports():
+    bare = {"IN_REG": 0, "OUT_REG": 0}
+    found = [
+        ppa_figures.figures(unit, logic, energy=dict(ppa_figures.ENERGY), **more)
+        for unit, more, logic in (
+            ("e2softmax", {}, 1000.0),
+            ("e2softmax", bare, 800.0),
+            ("e2softmax", {**bare, "FRAC": 2}, 600.0),
+            ("softermax", {}, 5000.0),
+            ("softermax", bare, 4000.0),
+        )
+    ]
+    lines = compare.glance(found, compare.pairs())
+    columns = [compare.GLANCE_TITLES.index(f"area, {one}") for one in ("equal care", "as built")]
+    memory = found[0].with_sram - 1000
+    wanted = [(5000, 5000, 1000), (4000, 5000, 800), (4000, 5000, 600)]
+    assert [[line[one] for one in columns] for line in lines] == [
+        [f"{(its + memory) / (mine + memory):.2f}x" for its in baselines]
+        for *baselines, mine in wanted
+    ]
+    # A build of another port than any baseline has nothing of equal care.
+    alone = ppa_figures.figures("e2softmax", 900.0, IN_REG=0)
+    [line] = compare.glance([alone, found[3]], compare.pairs())
+    assert line[columns[0]] == "-"
+    assert line[columns[1]] != "-"

@@ -175,6 +175,11 @@ def test_corner_configuration(run, sim, unit, parameters, test):
     run(sim, test, unit=unit, rows=40 if sim == "icarus" else 200, **parameters)
 
 
+def test_without_an_output_register_the_idle_payload_is_anything(run):
+    """And X in a reset at the pins, of the unit whose last memory is read into its last adder."""
+    run(ANY, "reset", unit="ailayernorm", rows=30, LANES=2, MAX_LEN=8, IN_REG=0, OUT_REG=0)
+
+
 @pytest.mark.slow
 @kinds
 @pytest.mark.parametrize("unit", UNITS)

@@ -19,11 +19,14 @@ TOPS = ("models", "units", "tb", "flow")  # from the ground up: each imports tho
 FLOORS = {
     "tb": ("stimulus", "check", "bulk", "uvm"),
     "flow": (
-        *("drawings", "coverage", "build", "bulk", "sim", "static", "networks", "capture"),
+        *("drawings", "coverage", "build", "bulk", "sim", "static", "networks"),
         *(
+            "calibration",
+            "capture",
             "accuracy",
             "regress",
             "pytorch",
+            "onnx",
             "ppa",
             "mutate",
             "bench",
@@ -39,7 +42,11 @@ OUTSIDE = {
     "tb": {"numpy"},
     "tb/uvm": {"numpy", "cocotb", "cocotb_bus", "pyuvm"},
 }
-HEAVY = {"torch", "transformers"}  # optional and large: no command may need them
+# Optional, each for one room: no other command may need them.
+OPTIONAL = {
+    "flow/pytorch": {"torch", "transformers"},
+    "flow/onnx": {"onnx", "onnxruntime", "ai_edge_litert", "flatbuffers"},
+}
 
 
 def module(path: Path) -> str:
@@ -94,7 +101,8 @@ def test_a_module_imports_what_its_room_may(name):
         assert outside <= allowed
     else:
         assert not outside & {"cocotb", "cocotb_bus", "pyuvm"}, "only tb/uvm is inside a simulator"
-        assert room(name) == "flow/pytorch" or not outside & HEAVY
+        for place, packages in OPTIONAL.items():
+            assert room(name) == place or not outside & packages
 
 
 def test_no_import_runs_back_up():
