@@ -34,6 +34,8 @@ class Pair:
     paper   a paper's own ratios, by name
     aims    the project's goals for the ratios, by a name of AIMS
     missed  the reason, if a goal is missed
+    bits    parameters of builds that are compared, too -> what they do to the results
+    note    what is to be said of these
     """
 
     unit: str
@@ -41,6 +43,8 @@ class Pair:
     paper: dict[str, float | str]
     aims: dict[str, float] = field(default_factory=dict)
     missed: str = ""
+    bits: dict[str, str] = field(default_factory=dict)
+    note: str = ""
 
 
 def pairs(path: Path = PAIRS) -> list[Pair]:
@@ -50,6 +54,7 @@ def pairs(path: Path = PAIRS) -> list[Pair]:
             Pair(
                 *(p["unit"], p["baseline"], p.get("paper", {})),
                 *(p.get("aims", {}), " ".join(p.get("missed", "").split())),
+                *(p.get("bits", {}), " ".join(p.get("note", "").split())),
             )
             for p in lists.entries(path, "pairs")
         ]
@@ -131,8 +136,6 @@ GLANCE_TITLES = (
     *(f"{of}, {care}" for care in ("equal care", "as built") for of in ("area", "energy", "Fmax")),
     *("area, paper", "energy, paper"),
 )
-# Parameters that change nothing but area, speed and ports.
-_SAME_BITS = {IN_REG, OUT_REG, "FRAC", "IMPRECISE"}
 
 
 def glance(found: Sequence[Figures], compared: Sequence[Pair]) -> list[list[str]]:
@@ -143,7 +146,8 @@ def glance(found: Sequence[Figures], compared: Sequence[Pair]) -> list[list[str]
     for pair in compared:
         if not pair.paper:
             continue
-        built = [one for one in found if one.unit == pair.unit]
+        known = {IN_REG, OUT_REG, *pair.bits}
+        built = [one for one in found if one.unit == pair.unit and {*others(one)} <= known]
         for one in sorted(built, key=lambda one: -one.with_sram):
             beside = {ports(other): other for mine, other in sides(found, [pair]) if mine is one}
             ratios_ = []
@@ -152,10 +156,10 @@ def glance(found: Sequence[Figures], compared: Sequence[Pair]) -> list[list[str]
                     _times(getattr(other, name), getattr(one, name)) if other else "-"
                     for name in AIMS.values()
                 ]
-            bits = "the same" if {*others(one)} <= _SAME_BITS else "[others](accuracy.md)"
+            bits = ", ".join(pair.bits[name] for name in others(one) if name in pair.bits)
             lines.append(
                 [
-                    *(_named(one), bits, f"{one.with_sram:,.0f}", f"{one.fmax:.0f}"),
+                    *(_named(one), bits or "the same", f"{one.with_sram:,.0f}", f"{one.fmax:.0f}"),
                     "-" if one.energy_with_sram is None else f"{one.energy_with_sram:.1f}",
                     *ratios_,
                     *(f"{pair.paper[name]:.2f}x" for name in ("area", "energy")),

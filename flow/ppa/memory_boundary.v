@@ -3,7 +3,8 @@
 // enable. A `$mem_v2` has an enable a bit, a macro one for the bits that are written together; as many
 // registers as bits would be a load that the mapping knows nothing of.
 //
-// A macro's own set-up and access times are not known here: ports count as flip-flops.
+// Ports count as flip-flops; timing.py finds the slowest path once more with what a macro's read
+// port takes (rd_data below).
 
 (* techmap_celltype = "$mem_v2" *)
 module memory_boundary (

@@ -6,8 +6,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from softnorm.units.unit import IN_REG, OUT_REG
-
 from ..accuracy.tables import LONG, figure, write_plot
 from ..errors import UserError
 from ..paths import short, write_whole
@@ -165,21 +163,23 @@ def page(store: Store) -> str:
 def _glance(store: Store) -> str:
     """The builds that papers are compared with: one table that leads the page."""
     found = [one.figures for one in store.cells if size(one.figures) == SETS["default"][0]]
-    wanted = [one for one in found if {*others(one)} <= {IN_REG, OUT_REG, "FRAC", "A_BITS"}]
-    lines = glance(wanted, pairs())
+    compared = [pair for pair in pairs() if pair.paper]
+    lines = glance(found, compared)
     if not lines:
         return ""
+    beside = ", ".join(f"`{pair.baseline}` of `{pair.unit}`" for pair in compared)
     return (
         "\n## At a glance\n\n{} lanes, rows to {}, memories as SRAM. Ratios are the baseline's "
-        "figure divided by the unit's: `softermax` of `e2softmax`, `nnlut_layernorm` of "
-        "`ailayernorm`. "
-        "*Equal care*: the baseline has the same registers at its ports. *As built*: it has all of "
-        "them. A paper's ratios are its own, from its flow and process.\n\n{}\n"
-        "Without wires and at one pair of constants: see [with wires](#with-wires) and "
-        "[constants of memories](#constants-of-memories). E2Softmax with F fixed is the equal of "
-        "Softermax, whose input format is fixed. `A_BITS` = 8 changes bits, and so the "
-        "[error](accuracy.md).\n"
-    ).format(*SETS["default"][0], _markdown(GLANCE_TITLES, lines))
+        "figure divided by the unit's: {}. *Equal care*: the baseline has the same registers at "
+        "its ports. *As built*: it has all of them. A paper's ratios are its own, from its flow "
+        "and process.\n\n{}\nWithout wires and at one pair of constants: see [with "
+        "wires](#with-wires) and [constants of memories](#constants-of-memories). {}\n"
+    ).format(
+        *SETS["default"][0],
+        beside,
+        _markdown(GLANCE_TITLES, lines),
+        " ".join(pair.note for pair in compared if pair.note),
+    )
 
 
 def _constants(flow: Flow) -> str:

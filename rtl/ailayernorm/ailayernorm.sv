@@ -35,6 +35,8 @@
 //   LATENCY = 14 + T clocks, T = floor(clog2(LANES) / 3): 14 to LANES 4, 15 to LANES 32, 16 with 64.
 //   IN_W = 16: three clocks more, here and of err_len_o and err_imprecise_o; IN_W = 32: five, and of
 //   err_len_o four.
+//   A clock less without the register at a port (IN_REG = 0, OUT_REG = 0), and pulses of err_len_o and
+//   err_imprecise_o that wait for a row's sums without the first of them.
 // Errors: err_keep_o is high 1 clock after the transfer of its beat; err_len_o comes
 //   ERR_LEN = 4 + T clocks after that of the first beat beyond MAX_LEN, or of the last beat of a row that
 //   has another number of unmasked elements than cfg_len_i; err_imprecise_o is high for one clock

@@ -35,6 +35,7 @@
 //   LATENCY = 9 + T clocks, T = floor(clog2(LANES) / 3): 9 to LANES 4, 10 to LANES 32, 11 with 64;
 //   with IN_W > 8 three clocks more: codes take one more, the correction of the row's end two; with
 //   IN_W = 32 five: the maximum and the codes take one more each. With LOG_FIRST = 1 one clock more.
+//   A clock less without the register at a port (IN_REG = 0, OUT_REG = 0).
 // Storage: a ring of ceil(MAX_LEN/LANES) + 7 + T beats of (4 + EXP_FRAC) LANES + IN_W + 1 bits between
 //   the passes, and as many row entries of 6 + IN_W + clog2(clog2(MAX_LEN) + 1) + DIV_BITS bits; with
 //   IN_W > 8 three or five more of each, with SCALE = 1 10 bits more a row entry, with FORMATS = 1 2 bits, and

@@ -5,6 +5,7 @@ import dataclasses
 import itertools
 import os
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,7 @@ from softnorm.flow.ppa import (
     store,
     timing,
 )
-from softnorm.flow.ppa.wires import buffers, design, figures, lef, place, route
+from softnorm.flow.ppa.wires import buffers, design, figures, job, lef, place, route
 from softnorm.units import UNITS
 from tests.ppa import ppa_figures
 from tests.ppa.test_ppa import TINY
@@ -137,6 +138,22 @@ def test_missing_programs_are_named(monkeypatch):
     monkeypatch.setattr(shutil, "which", lambda name: None if name == "qrouter" else name)
     with pytest.raises(UserError, match=r"needs qrouter: run `apt-get install .* graywolf qrouter"):
         place.require()
+
+
+def test_at_its_limit_a_program_ends_with_all_that_it_has_started(tmp_path):
+    program = ["sh", "-c", "sleep 60 & echo $! > child; wait"]
+    well, how = job.run(program, tmp_path, 0.4, lambda _: None)
+    assert (well, how) == (False, "sh was ended after 0 s; LIMIT= gives it more")
+    child = Path("/proc") / (tmp_path / "child").read_text().strip() / "stat"
+    for _ in range(200):  # a signal takes a moment on a machine with much to do
+        # Gone, or not yet waited for by the system's first process.
+        if not child.exists() or child.read_text().split()[2] == "Z":
+            break
+        time.sleep(0.05)
+    else:
+        pytest.fail("what the program started goes on")
+    assert job.run(["true"], tmp_path, 60, lambda _: None)[0]
+    assert not job.run(["false"], tmp_path, 60, lambda _: None)[0]
 
 
 def test_rows_do_not_overlap_and_keep_their_order():

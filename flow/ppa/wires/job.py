@@ -42,7 +42,8 @@ def run(
                     raise interrupt.Interrupted
                 taken = time.monotonic() - started
                 if taken > limit:
-                    return False, f"{command[0]} was ended after {limit:.0f} s"
+                    took = f"{command[0]} was ended after {limit:.0f} s"
+                    return False, f"{took}; LIMIT= gives it more"
                 if taken > told + 30:
                     told = taken
                     last = log.read_text(errors="replace").split("\n")[-2:-1]

@@ -35,7 +35,7 @@ def png(figures: WiredFigures, layout: Layout) -> bytes:
     from PIL import Image
 
     width, height = layout.placed.width, layout.placed.height
-    drawn = Figure(figsize=(11, 5.3 * height / width + 0.9), dpi=130, layout="constrained")
+    drawn = Figure(figsize=(11, 5.3 * height / width + 1.05), dpi=130, layout="constrained")
     left, right = drawn.subplots(1, 2)
     _cells(left, layout, figures.buffers)
     _wires(right, layout)
