@@ -31,7 +31,7 @@ help:
 	@echo 'make synth    [UNIT=] generic cells, flip-flops and memory bits of each configuration'
 	@echo 'make ppa      [UNIT=] [LANES=] [SET=default|smallest|full|variants|features] [LIBERTY=] [FPGA=1] [OUT=docs] area, speed and energy'
 	@echo 'make accuracy [UNIT=] [LENGTHS=1|MEANS=1|NETWORK=] error against float64 on real tensors, over lengths, means; in networks'
-	@echo 'make bench    speed: models, test bench, bulk engine, regression, each against something plain'
+	@echo 'make bench    speed: models, units in PyTorch, test bench, bulk engine, regression, each against something plain'
 	@echo 'make figures  [UNIT=] [OUT=docs] rates and latencies of the units, for the pages: docs/figures.json'
 	@echo 'make generate write derived files: table packages, manifests, drawings, figures in the pages'
 	@echo 'make capture  [UNIT=e2softmax|ailayernorm] record real tensors anew (needs the extra capture)'

@@ -7,5 +7,5 @@ attention in tiles around a softmax. `lut_softmax` is shared by the look-up unit
 argument checks of all models, `arith` their rounding and array functions. `reference` has the same
 functions in float64, `metrics` the error figures, `vectors` the file format of tensors and
 conformance vectors; `quantise` and `ptf` convert real tensors to the units' integers. The package
-needs only numpy.
+needs only numpy; with array-api-compat the units of whole rows take arrays of any library.
 """

@@ -6,7 +6,8 @@ factors (PTF) and DynamicCompress, a square of 4 bits for one of 8. The rounding
 square root's table, CMP_RANGES = 3, RMSNorm, wide inputs, epsilon, exact squares and the flag for
 rows that the method cannot do are additions of this project. An input x of channel c stands for
 scale * 2^alpha_c * (x - zp); no result depends on the scale.
-`AILayerNorm.trace` is the readable statement of the unit, `AILayerNorm.__call__` the fast one.
+`AILayerNorm.trace` is the readable statement of the unit, on arrays of any library;
+`AILayerNorm.__call__` is the fast one with numpy.
 """
 
 import math
@@ -27,6 +28,7 @@ from .arith import (
     rescale,
     rnd,
 )
+from .arrays import adopt, cast, floor_log2, full, namespace, pick, spread
 from .channels import Channels, check_channels
 
 MANTISSA = (1 << 14, 1 << 15)  # of 1/n
@@ -51,11 +53,12 @@ def compress(u: np.ndarray, ranges: int = 2) -> tuple[np.ndarray, np.ndarray]:
     SOLE's DynamicCompress: u is about 4 * y * 4^s with 2 ranges (SOLE), y * 4^s with 3, of which
     the one below 16 is exact. `u` is integers 0..255; both results are integers of its shape.
     """
-    low = np.minimum(15, (u + 2) >> 2)  # the clip matters at 62 and 63
-    high = np.minimum(15, (u + 8) >> 4)  # and here from 248
-    y, s = np.where(u >= 64, high, low), (u >= 64).astype(np.int64)
+    xp = namespace(u)
+    low = xp.minimum((u + 2) >> 2, 15)  # the clip matters at 62 and 63
+    high = xp.minimum((u + 8) >> 4, 15)  # and here from 248
+    y, s = xp.where(u >= 64, high, low), cast(u >= 64, "int64")
     if ranges == 3:
-        y, s = np.where(u < 16, u, y), s + (u >= 16)
+        y, s = xp.where(u < 16, u, y), s + cast(u >= 16, "int64")
     return y, s
 
 
@@ -101,7 +104,7 @@ class NormResult:
     @property
     def exponent(self) -> np.ndarray:
         """tuser's exponent, which this unit leaves at 0: int8 [rows]."""
-        return np.zeros(len(self.out), np.int8)
+        return full((self.out.shape[0],), 0, "int8", self.out)
 
     def to_real(self, step: float | np.ndarray) -> np.ndarray:
         """Return the outputs as float64 [rows, length].
@@ -109,7 +112,9 @@ class NormResult:
         step: the real value of an output of 1, one for all or [length] of them: what `ptf.fold` was
         given. Of a layer that nothing has folded it is 2^-ofrac.
         """
-        return self.out * np.asarray(step, np.float64)
+        if isinstance(step, np.ndarray):
+            step = adopt(step, self.out)
+        return cast(self.out, "float64") * step
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -262,6 +267,9 @@ class AILayerNorm(PortRegisters):
         settings = self._check(
             x, channels, mask, zp, len, inv_mant, inv_exp, gfrac, ofrac, rms, qmult, qshift, eps
         )
+        if not isinstance(x, np.ndarray):
+            trace = self._trace(x, channels, mask, settings)
+            return NormResult(trace.out, trace.err_len, trace.imprecise)
         x = np.ascontiguousarray(self._bytes(x, channels, settings))
         return _Fast(self, x, channels, mask, settings).run()
 
@@ -289,36 +297,47 @@ class AILayerNorm(PortRegisters):
         settings = self._check(
             x, channels, mask, zp, len, inv_mant, inv_exp, gfrac, ofrac, rms, qmult, qshift, eps
         )
+        return self._trace(x, channels, mask, settings)
+
+    def _trace(
+        self,
+        x: np.ndarray,
+        channels: Channels,
+        mask: np.ndarray | None,
+        settings: dict[str, np.ndarray],
+    ) -> NormTrace:
+        """Return every intermediate of rows, with settings of int64 [rows] each."""
+        xp = namespace(x)
         x = self._bytes(x, channels, settings)
-        live = np.ones(x.shape, bool) if mask is None else mask
+        live = full(x.shape, True, "bool", x) if mask is None else mask
         alpha, gamma, beta = (
-            array.astype(np.int64) for array in (channels.alpha, channels.gamma, channels.beta)
+            cast(adopt(one, x), "int64") for one in (channels.alpha, channels.gamma, channels.beta)
         )
 
         # Stage 1.
-        a = np.where(live, x - settings["zp"][:, None], 0)
-        u = np.abs(a)
+        a = xp.where(live, cast(x, "int64") - settings["zp"][:, None], 0)
+        u = xp.abs(a)
         y, s = self._compress(u)
-        n = live.sum(axis=1)
-        total = (a << alpha).sum(axis=1)
-        square_sum = ((y * y << 4 * s) << 2 * alpha).sum(axis=1)
+        n = xp.sum(cast(live, "int64"), axis=1)
+        total = xp.sum(a << alpha, axis=1)
+        square_sum = xp.sum((y * y << 4 * s) << 2 * alpha, axis=1)
         row = self._statistics(total, square_sum, settings)
 
         # Stage 2.
-        rsqrt = rsqrt_table(self.A_BITS)[row.v - 32]
+        rsqrt = pick(rsqrt_table(self.A_BITS), row.v - 32)
         A = rnd(gamma * rsqrt[:, None], 8)
         num = A * (((a << alpha) << 2) - row.mu[:, None])
-        left, right = np.maximum(-row.sh, 0)[:, None], np.maximum(row.sh, 0)[:, None]
-        exact = np.where(live, rnd(num << left, right) + beta, 0)  # one of the shifts is by 0
-        out = np.clip(exact, *INT8)
+        left, right = xp.maximum(-row.sh, 0)[:, None], xp.maximum(row.sh, 0)[:, None]
+        exact = xp.where(live, rnd(num << left, right) + beta, 0)  # one of the shifts is by 0
+        out = xp.clip(exact, *INT8)
         return NormTrace(
-            out=out.astype(np.int8),
+            out=cast(out, "int8"),
             err_len=n != settings["len"],
             imprecise=row.imprecise,
-            a=a.astype(np.int16),
-            u=u.astype(np.uint8),
-            y=np.where(live, y, -1).astype(np.int16),
-            s=np.where(live, s, -1).astype(np.int8),
+            a=cast(a, "int16"),
+            u=cast(u, "uint8"),
+            y=cast(xp.where(live, y, -1), "int16"),
+            s=cast(xp.where(live, s, -1), "int8"),
             n=n,
             sum=total,
             square_sum=square_sum,
@@ -328,11 +347,11 @@ class AILayerNorm(PortRegisters):
             e=row.e,
             v=row.v,
             rsqrt=rsqrt,
-            A=A.astype(np.int16),
+            A=cast(A, "int16"),
             mu=row.mu,
             num=num,
             sh=row.sh,
-            saturated=np.sign(exact - out).astype(np.int8),
+            saturated=cast(xp.sign(exact - out), "int8"),
         )
 
     def _bytes(
@@ -342,18 +361,20 @@ class AILayerNorm(PortRegisters):
         if self.IN_W == 8:
             return x
         zp, qmult, qshift = (settings[name][:, None] for name in ("zp", "qmult", "qshift"))
-        shift = channels.alpha.astype(np.int64) + qshift
-        result = np.empty(x.shape, np.uint8)
+        xp = namespace(x)
+        alpha = cast(adopt(channels.alpha, x), "int64")
         step = max(1, BLOCK // x.shape[1])
-        for start in range(0, len(x), step):
-            block = slice(start, start + step)
-            q = rescale(x[block], qmult[block], shift[block]) + zp[block]
-            result[block] = np.clip(q, 0, 255)
-        return result
+        parts = []
+        for start in range(0, max(x.shape[0], 1), step):
+            block = slice(start, min(start + step, x.shape[0]))
+            shift = alpha + qshift[block, :]
+            q = rescale(x[block, :], qmult[block, :], shift) + zp[block, :]
+            parts.append(cast(xp.clip(q, 0, 255), "uint8"))
+        return xp.concat(parts)
 
     def _compress(self, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return (y, s): magnitudes u are squared as y * y << 4s."""
-        return (u, np.zeros_like(u)) if self.EXACT_SQ else compress(u, self.CMP_RANGES)
+        return (u, u * 0) if self.EXACT_SQ else compress(u, self.CMP_RANGES)
 
     def _statistics(
         self, total: np.ndarray, square_sum: np.ndarray, settings: dict[str, np.ndarray]
@@ -362,21 +383,22 @@ class AILayerNorm(PortRegisters):
 
         Ex is below 2^28 and Ex2 << 4 below 2^38, times M below 2^54.
         """
+        xp = namespace(total)
         mant, log = settings["inv_mant"], settings["inv_exp"]
         half = 1 << (MEAN_BITS - 1)
         mean = (rnd(total * mant, 11 + log) + half) % (2 * half) - half
-        mean[settings["rms"] == 1] = 0
+        mean = xp.where(settings["rms"] == 1, 0, mean)
         if self.CMP_RANGES == 2 and not self.EXACT_SQ:
             square_sum = square_sum << 4
         ex2 = rnd(square_sum * mant, 7 + log) % (1 << EX2_BITS)
         square = mean * mean
         # Without an epsilon, the minimum of 1 takes its role.
-        var = np.clip(ex2 - square + settings["eps"], 1, VAR_LIMIT)
+        var = xp.clip(ex2 - square + settings["eps"], 1, VAR_LIMIT)
         imprecise = None
         if self.IMPRECISE:
-            lost = square > 4 * np.maximum(ex2 - square, 1)
+            lost = square > 4 * xp.maximum(ex2 - square, 1)
             imprecise = lost & (self.EXACT_SQ == 0)
-        e = (np.frexp(var)[1].astype(np.int64) - 1) >> 1
+        e = floor_log2(var) >> 1
         return _Statistics(
             mean=mean,
             ex2=ex2,
@@ -405,14 +427,14 @@ class AILayerNorm(PortRegisters):
             "rms": (0, 1),
         }
         always, (qmult, qshift, eps) = settings[: len(limits)], settings[len(limits) :]
-        checked = checks.check_settings(limits, always, len(x))
+        checked = checks.check_settings(limits, always, x)
         for name, value, limit, parameter, on, at in (
             ("qmult", qmult, QMULT, "IN_W", self.IN_W > 8, "16 or 32"),
             ("qshift", qshift, QSHIFT, "IN_W", self.IN_W > 8, "16 or 32"),
             ("eps", eps, EPSILON, "EPS", self.EPS == 1, 1),
         ):
-            setting = checks.check_optional(name, value, *limit, len(x), parameter, on, at)
-            checked[name] = np.broadcast_to(np.asarray(setting, np.int64), len(x))
+            setting = checks.check_optional(name, value, *limit, x.shape[0], parameter, on, at)
+            checked[name] = spread(setting, x.shape[0], x)
         return checked
 
 

@@ -6,6 +6,8 @@ from typing import overload
 
 import numpy as np
 
+from .arrays import cast, namespace
+
 LANES = (1, 2, 4, 8, 16, 32, 64)  # elements a beat
 MAX_LEN_LIMIT = 65536  # beyond it the fast models' sums and shifts are not proven to fit
 FRACS = range(8)  # fraction bits that a 3-bit setting can name
@@ -58,7 +60,7 @@ def rescale(v: np.ndarray, mult: int | np.ndarray, shift: int | np.ndarray) -> n
     v: signed integers of at most 32 bits. mult: 0..65535. The three broadcast.
     """
     # The product is below 2^47 in magnitude, so from a shift of 49 on the result is 0.
-    return rnd(v.astype(np.int64) * mult, np.minimum(shift, 62))
+    return rnd(cast(v, "int64") * mult, namespace(shift).minimum(shift, 62))
 
 
 def look_up(table: np.ndarray, index: np.ndarray) -> np.ndarray:

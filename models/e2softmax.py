@@ -4,14 +4,14 @@
 Source: SOLE (Wang et al., ICCAD 2023, arXiv 2510.17189): Log2Exp, its online normalisation and its
 approximate division. DIV_BITS > 1, EXP_FRAC = 1, fmt > 0 and what an accelerator needs around it
 (logits of any width and scale, rows in blocks, formats) are additions of this project.
-`E2Softmax.trace` is the readable statement of the unit. A call gives the same from it or, with
-int8 logits of a power-of-two scale in whole rows, from a fast model.
+`E2Softmax.trace` is the readable statement of the unit, on arrays of any library. A call gives the
+same from it or, for numpy's int8 logits of a power-of-two scale in whole rows, from a fast model.
 """
 
 import math
 from dataclasses import dataclass, field
 from functools import lru_cache, reduce
-from typing import overload
+from typing import Any, overload
 
 import numpy as np
 
@@ -28,6 +28,7 @@ from .arith import (
     rnd,
     signed,
 )
+from .arrays import cast, floor_log2, full, namespace, pick, power, spread
 
 FORMATS = range(2)  # 0 linear, 1 row-scaled
 UNNORMALISED = 2  # what FORMATS = 1 adds; 3 acts as 2
@@ -52,16 +53,18 @@ def log2exp(d: int | np.ndarray, frac: int | np.ndarray, exp_frac: int = 0) -> n
     any integers 0..255) and `frac` (0..7) broadcast; the result is integers 0..15, or 0..31.
     """
     shift = frac + 4 - exp_frac
-    return np.minimum(31 if exp_frac else 15, (23 * d + (1 << (shift - 1))) >> shift)
+    code = (23 * d + (1 << (shift - 1))) >> shift
+    return namespace(code).minimum(code, 31 if exp_frac else 15)
 
 
-def octaves(x: np.ndarray, frac: int | np.ndarray, exp_frac: int = 0) -> np.ndarray:
+def octaves(x: Any, frac: int | np.ndarray, exp_frac: int = 0) -> np.ndarray:
     """Return round(x * 2^-frac / ln 2) in octaves, or in half octaves for exp_frac = 1.
 
     What LOG_FIRST = 1 makes of each logit, with 1/ln 2 taken as 23/16. `x` (int64, -128..127) and
     `frac` (0..7) broadcast; the result is a signed integer of 9 bits, or 10.
     """
-    return rnd(23 * x, frac + 4 - exp_frac)
+    steps: np.ndarray = 23 * x
+    return rnd(steps, frac + 4 - exp_frac)
 
 
 def log2exp_scaled(
@@ -73,9 +76,11 @@ def log2exp_scaled(
     of logits, int64 0..2^33 - 1), `mult` (0..127) and `shift` (0..63) broadcast. What is left of d
     before the product is rounded down.
     """
+    xp = namespace(d)
     top, small = (31 if exp_frac else 15), 1 << (13 + exp_frac)
-    t = np.minimum((d << np.maximum(16 - shift, 0)) >> np.maximum(shift - 16, 0), small)
-    return np.where(t == small, top, np.minimum(top, rnd((128 + mult) * t, 16)))
+    up, down = (xp.maximum(xp.asarray(n), 0) for n in (16 - shift, shift - 16))
+    t = xp.minimum((d << up) >> down, small)
+    return xp.where(t == small, top, xp.minimum(rnd((128 + mult) * t, 16), top))
 
 
 @overload
@@ -141,14 +146,14 @@ class SoftmaxResult:
 
         Unnormalised ones are 1 at the row's maximum so far.
         """
-        return np.ldexp(self.out.astype(np.float64), self._step()[:, None])
+        return cast(self.out, "float64") * power(self._step())[:, None]
 
     def half_lsb(self) -> np.ndarray:
         """Return half an output step as float64 [rows]: what an output of 0 may stand for."""
-        return np.ldexp(0.5, self._step())
+        return power(self._step() - 1)
 
     def _step(self) -> np.ndarray:
-        return -self.bits - self.exponent.astype(int)
+        return -self.bits - cast(self.exponent, "int64")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -271,7 +276,8 @@ class E2Softmax(PortRegisters):
         settings = self._check(
             x, mask, frac, fmt, s7=s7, mult=mult, shift=shift, max=carry_max, sum=carry_sum
         )
-        if self.SCALE or self.BLOCKS or self.FORMATS or self.LOG_FIRST:
+        other = self.SCALE or self.BLOCKS or self.FORMATS or self.LOG_FIRST
+        if other or not isinstance(x, np.ndarray):
             return self._plain(x, mask, settings)
         x = np.ascontiguousarray(x)
         if mask is not None:
@@ -310,7 +316,7 @@ class E2Softmax(PortRegisters):
         settings = self._check(
             x, mask, frac, fmt, s7=s7, mult=mult, shift=shift, max=carry_max, sum=carry_sum
         )
-        return self._trace(x, mask, {n: np.broadcast_to(v, len(x)) for n, v in settings.items()})
+        return self._trace(x, mask, {n: spread(v, x.shape[0], x) for n, v in settings.items()})
 
     def correction(
         self,
@@ -373,75 +379,78 @@ class E2Softmax(PortRegisters):
         self, x: np.ndarray, mask: np.ndarray | None, settings: dict[str, np.ndarray]
     ) -> E2SoftmaxTrace:
         """Return every intermediate of rows, with settings of int64 [rows] each."""
-        rows, length = x.shape
+        xp, (rows, length) = namespace(x), x.shape
         beats = -(-length // self.LANES)
+        shape = (rows, beats, self.LANES)
         smallest = signed(self.IN_W)[0]
-        live = np.zeros((rows, beats * self.LANES), bool)
+        live = full((rows, beats * self.LANES), False, "bool", x)
         live[:, :length] = True if mask is None else mask
-        lowest = np.full(live.shape, smallest, np.int64)
-        np.copyto(lowest[:, :length], x, where=live[:, :length])
+        lowest = full(live.shape, smallest, "int64", x)
+        lowest[:, :length] = xp.where(live[:, :length], cast(x, "int64"), smallest)
         scale = [settings[name] for name in (("mult", "shift") if self.SCALE else ("frac",))]
         scales = [setting[:, None] for setting in scale]
 
         if self.LOG_FIRST:
             lowest = octaves(lowest, scales[0], self.EXP_FRAC)
-            smallest = octaves(np.array(smallest), scale[0], self.EXP_FRAC)
+            smallest = octaves(smallest, scale[0], self.EXP_FRAC)
 
         # Stage 1: maxima and codes of each beat, then the sum from beat to beat as they come in.
         going_on = settings["carry_sum"] > 0
-        start = np.where(going_on, settings["carry_max"], smallest)
-        tops = lowest.reshape(rows, beats, self.LANES).max(axis=2)
-        beat_max = np.maximum.accumulate(np.maximum(tops, start[:, None]), axis=1)
-        maximum = beat_max[:, -1]
-        before = np.column_stack([start, beat_max[:, :-1]])
-        some = live.reshape(rows, beats, self.LANES).any(axis=2)
-        seen = np.logical_or.accumulate(np.column_stack([going_on, some]), axis=1)
-        grown = seen[:, :-1] & (beat_max > before)
-        correction1 = np.where(grown, self._log2exp(beat_max - before, *scales), 0)
-        y = self._log2exp(np.repeat(beat_max, self.LANES, axis=1) - lowest, *scales)
-        terms = np.where(live, weight(y, self.EXP_FRAC), 0).reshape(rows, beats, self.LANES)
+        tops = xp.max(xp.reshape(lowest, shape), axis=2)
+        some = xp.any(xp.reshape(live, shape), axis=2)
+        maxima, seen = [xp.where(going_on, settings["carry_max"], smallest)], [going_on]
+        for beat in range(beats):
+            maxima.append(xp.maximum(maxima[-1], tops[:, beat]))
+            seen.append(seen[-1] | some[:, beat])
+        maximum, ever = maxima[-1], seen[-1]
+        before, beat_max = xp.stack(maxima[:-1], axis=1), xp.stack(maxima[1:], axis=1)
+        grown = xp.stack(seen[:-1], axis=1) & (beat_max > before)
+        correction1 = xp.where(grown, self._log2exp(beat_max - before, *scales), 0)
+        y = self._log2exp(xp.repeat(beat_max, self.LANES, axis=1) - lowest, *scales)
+        terms = xp.sum(xp.reshape(xp.where(live, weight(y, self.EXP_FRAC), 0), shape), axis=2)
         total = settings["carry_sum"]
-        for code, term in zip(correction1.T, terms.sum(axis=2).T, strict=True):
-            total = decay(total, code, self.EXP_FRAC) + term
+        for beat in range(beats):
+            total = decay(total, correction1[:, beat], self.EXP_FRAC) + terms[:, beat]
             if self.BLOCKS:
-                total = np.minimum(total, SUM_LIMIT)
+                total = xp.minimum(total, SUM_LIMIT)
 
         # Stage 2: the row's maximum and sum are known.
         fmt, s7 = settings["fmt"], settings["s7"]
         correction2 = self._log2exp(maximum[:, None] - beat_max, *scales)
         if self.LOG_FIRST:
-            correction2 = np.minimum(maximum[:, None] - beat_max, self._top * 2)
-        correction2[~seen[:, 1:]] = 0
-        k = np.where(live, y + np.repeat(correction2, self.LANES, axis=1), -1)
+            correction2 = xp.minimum(maximum[:, None] - beat_max, self._top * 2)
+        correction2 = xp.where(xp.stack(seen[1:], axis=1), correction2, 0)
+        k = xp.where(live, y + xp.repeat(correction2, self.LANES, axis=1), -1)
         if self.LOG_FIRST:
-            k = np.minimum(k, self._top * 2)
+            k = xp.minimum(k, self._top * 2)
         ks, j = self._divider(total)
-        unnormalised = fmt >= UNNORMALISED
-        constant = np.where(unnormalised, 256, div_table(self.DIV_BITS)[j])[:, None]
+        unnormalised = cast(fmt >= UNNORMALISED, "int64")
+        constant = xp.where(fmt >= UNNORMALISED, 256, pick(div_table(self.DIV_BITS), j))[:, None]
         whole = k
         if self.EXP_FRAC:
-            constant = np.where(k & 1, rnd(ROOT_HALF * constant, 8), constant)
+            constant = xp.where((k & 1) == 1, rnd(ROOT_HALF * constant, 8), constant)
             whole = k >> 1
-        further = np.where(fmt == 0, ks, 0) + unnormalised + s7
-        shift = np.where(live, whole + further[:, None], 0)
-        out = np.minimum(np.where(s7 == 1, 127, 255)[:, None], rnd(constant, shift))
-        at_maximum = live & (lowest == maximum[:, None])
+        further = xp.where(fmt == 0, ks, 0) + unnormalised + s7
+        shift = xp.where(live, whole + further[:, None], 0)
+        out = xp.minimum((255 - 128 * s7)[:, None], rnd(constant, shift))
+        at_maximum = cast(live & (lowest == maximum[:, None]), "int8")
+        here = xp.max(at_maximum, axis=1) == 1
         return E2SoftmaxTrace(
-            out=np.where(live, out, 0)[:, :length].astype(np.uint8),
-            exponent=np.where((fmt == 1) & live.any(axis=-1), ks, 0).astype(np.int8),
+            out=cast(xp.where(live, out, 0)[:, :length], "uint8"),
+            exponent=cast(xp.where((fmt == 1) & xp.any(live, axis=1), ks, 0), "int8"),
             bits=8 - unnormalised - s7,
-            beat_max=beat_max.astype(np.int32),
-            correction1=correction1.astype(np.uint8),
-            code=np.where(live, y, -1)[:, :length].astype(np.int16),
-            correction2=correction2.astype(np.uint8),
-            k=k[:, :length].astype(np.int16),
-            out_max=np.where(seen[:, -1], maximum, 0) if self.BLOCKS else None,
+            beat_max=cast(beat_max, "int32"),
+            correction1=cast(correction1, "uint8"),
+            code=cast(xp.where(live, y, -1)[:, :length], "int16"),
+            correction2=cast(correction2, "uint8"),
+            k=cast(k[:, :length], "int16"),
+            out_max=xp.where(ever, maximum, 0) if self.BLOCKS else None,
             out_sum=total if self.BLOCKS else None,
             sum=total,
-            ks=ks.astype(np.uint8),
-            j=j.astype(np.uint8),
-            updates=grown.sum(axis=1, dtype=np.int32),
-            argmax=np.where(at_maximum.any(axis=1), at_maximum.argmax(axis=1), -1).astype(np.int32),
+            ks=cast(ks, "uint8"),
+            j=cast(j, "uint8"),
+            updates=cast(xp.sum(cast(grown, "int32"), axis=1), "int32"),
+            argmax=cast(xp.where(here, xp.argmax(at_maximum, axis=1), -1), "int32"),
         )
 
     @property
@@ -452,7 +461,7 @@ class E2Softmax(PortRegisters):
     def _log2exp(self, d: np.ndarray, *scale: int | np.ndarray) -> np.ndarray:
         """Return the code of differences of logits; scale: frac, or mult and shift."""
         if self.LOG_FIRST:
-            return np.minimum(d, self._top)
+            return namespace(d).minimum(d, self._top)
         if self.SCALE:
             mult, shift = scale
             return log2exp_scaled(d, mult, shift, self.EXP_FRAC)
@@ -461,10 +470,11 @@ class E2Softmax(PortRegisters):
 
     def _divider(self, total: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return ks and the bin j of sums, all int64 [rows]. A sum of 0 is as one of 1."""
-        total = np.maximum(total, 1)
-        leading = np.frexp(total.astype(np.float64))[1].astype(np.int64) - 1  # exact below 2^53
+        xp = namespace(total)
+        total = xp.maximum(total, 1)
+        leading = floor_log2(total)
         j = ((total << self.DIV_BITS) >> leading) & ((1 << self.DIV_BITS) - 1)
-        return np.maximum(leading - 15, 0), j
+        return xp.maximum(leading - 15, 0), j
 
     def _check(
         self, x: object, mask: object, frac: object, fmt: object, **others: object
@@ -472,7 +482,7 @@ class E2Softmax(PortRegisters):
         """Return the settings by name, each an int or int64 [rows]; those that are off are 0."""
         x = checks.check_rows("x", x, self.in_dtype, self.MAX_LEN)
         checks.check_mask(mask, x.shape)
-        rows = len(x)
+        rows = x.shape[0]
         settings: dict[str, int | np.ndarray] = {}
         names = ("mult", "shift") if self.SCALE else ("frac",)
         scale = self._check_scale(frac, others["mult"], others["shift"], rows)
@@ -516,28 +526,23 @@ class E2Softmax(PortRegisters):
         self, x: np.ndarray, mask: np.ndarray | None, settings: dict[str, int | np.ndarray]
     ) -> SoftmaxResult:
         """Return what `_trace` has to say of a row's outputs, of blocks of rows in turn."""
-        rows, length = x.shape
-        by_row = {name: np.broadcast_to(value, rows) for name, value in settings.items()}
-        result = SoftmaxResult(
-            np.empty(x.shape, np.uint8),
-            np.empty(rows, np.int8),
-            np.empty(rows, np.int64),
-            np.empty(rows, np.int64) if self.BLOCKS else None,
-            np.empty(rows, np.int64) if self.BLOCKS else None,
-        )
+        xp, (rows, length) = namespace(x), x.shape
+        by_row = {name: spread(value, rows, x) for name, value in settings.items()}
         step = max(1, BLOCK // length)
-        for start in range(0, rows, step):
-            block = slice(start, start + step)
-            part = self._trace(
-                x[block],
-                None if mask is None else mask[block],
-                {name: value[block] for name, value in by_row.items()},
+        parts = []
+        for start in range(0, max(rows, 1), step):
+            block = slice(start, min(start + step, rows))
+            parts.append(
+                self._trace(
+                    x[block, :],
+                    None if mask is None else mask[block, :],
+                    {name: value[block] for name, value in by_row.items()},
+                )
             )
-            for name in ("out", "exponent", "bits", "out_max", "out_sum"):
-                array = getattr(result, name)
-                if array is not None:
-                    array[block] = getattr(part, name)
-        return result
+        names = ("out", "exponent", "bits", "out_max", "out_sum")
+        columns: list[Any] = [[getattr(part, name) for part in parts] for name in names]
+        together: list[Any] = [None if one[0] is None else xp.concat(one) for one in columns]
+        return SoftmaxResult(*together)
 
     def _run(self, x: np.ndarray, mask: np.ndarray | None, frac: int, fmt: int) -> SoftmaxResult:
         """Run the fast model on rows of one setting."""

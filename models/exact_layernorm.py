@@ -13,22 +13,18 @@ import numpy as np
 
 from . import checks
 from .arith import FRACS, INT8, LANES, MAX_LEN_LIMIT, PortRegisters, rnd
+from .arrays import adopt, cast, floor_log2, full, namespace
 from .channels import Channels, check_channels
 
 MEAN_FRAC = 7  # fraction bits of the mean
 LEAST_SHIFT = -2  # of the product; less comes of level rows alone
 
 
-def floor_log2(n: np.ndarray) -> np.ndarray:
-    """Return floor(log2 n) of integers n in 1..2^53, as int64."""
-    return np.frexp(n)[1].astype(np.int64) - 1
-
-
 def isqrt(n: np.ndarray) -> np.ndarray:
     """Return floor(sqrt(n)) of integers n in 0..2^52, as int64."""
-    root = np.sqrt(n.astype(np.float64)).astype(np.int64)
+    root = cast(namespace(n).sqrt(cast(n, "float64")), "int64")
     # float64's root is rounded, and may be the next integer.
-    return root - (root * root > n)
+    return root - cast(root * root > n, "int64")
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +39,7 @@ class ExactResult:
     @property
     def exponent(self) -> np.ndarray:
         """tuser's exponent, which this unit leaves at 0: int8 [rows]."""
-        return np.zeros(len(self.out), np.int8)
+        return full((self.out.shape[0],), 0, "int8", self.out)
 
     def to_real(self, step: float | np.ndarray) -> np.ndarray:
         """Return the outputs as float64 [rows, length].
@@ -51,7 +47,9 @@ class ExactResult:
         step: the real value of an output of 1, one for all or [length] of them: what `ptf.fold` was
         given. Of a layer that nothing has folded it is 2^-ofrac.
         """
-        return self.out * np.asarray(step, np.float64)
+        if isinstance(step, np.ndarray):
+            step = adopt(step, self.out)
+        return cast(self.out, "float64") * step
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,39 +158,41 @@ class ExactLayerNorm(PortRegisters):
         All fits int64: D is below 2^54, num below 2^35.
         """
         settings = self._check(x, channels, mask, zp, gfrac, ofrac, rms)
-        live = np.ones(x.shape, bool) if mask is None else mask
+        xp = namespace(x)
+        live = full(x.shape, True, "bool", x) if mask is None else mask
         alpha, gamma, beta = (
-            array.astype(np.int64) for array in (channels.alpha, channels.gamma, channels.beta)
+            cast(adopt(one, x), "int64") for one in (channels.alpha, channels.gamma, channels.beta)
         )
         norm = settings["rms"] == 0
 
         # Pass 1.
-        a = np.where(live, x - settings["zp"][:, None], 0)
+        a = xp.where(live, cast(x, "int64") - settings["zp"][:, None], 0)
         v = a << alpha
-        n, S, Q = live.sum(axis=1), v.sum(axis=1), (v * v).sum(axis=1)
+        n = xp.sum(cast(live, "int64"), axis=1)
+        S, Q = xp.sum(v, axis=1), xp.sum(v * v, axis=1)
 
         # Once a row.
-        some = np.maximum(n, 1)
-        D = np.maximum(some * Q - np.where(norm, S * S, 0), 1)
+        some = xp.maximum(n, 1)
+        D = xp.maximum(some * Q - xp.where(norm, S * S, 0), 1)
         # floor(y + 1/2) of y = S * 2^7 / n, in integers.
-        mean = np.where(norm, ((S << (MEAN_FRAC + 1)) + some) // (2 * some), 0)
+        mean = xp.where(norm, ((S << (MEAN_FRAC + 1)) + some) // (2 * some), 0)
         e = floor_log2(D) >> 1
         up = 30 - 2 * e
-        root = isqrt((D << np.maximum(up, 0)) >> np.maximum(-up, 0))
+        root = isqrt((D << xp.maximum(up, 0)) >> xp.maximum(-up, 0))
         Lz = floor_log2(some)
         R = (some << (30 - Lz)) // root
 
         # Pass 2.
         A = rnd(gamma * R[:, None], 8)
         num = A * ((v << MEAN_FRAC) - mean[:, None])
-        sh = np.maximum(14 + e - Lz + settings["gfrac"] - settings["ofrac"], LEAST_SHIFT)
-        left, right = np.maximum(-sh, 0)[:, None], np.maximum(sh, 0)[:, None]
-        exact = np.where(live, rnd(num << left, right) + beta, 0)  # one of the shifts is by 0
-        out = np.clip(exact, *INT8)
+        sh = xp.maximum(14 + e - Lz + settings["gfrac"] - settings["ofrac"], LEAST_SHIFT)
+        left, right = xp.maximum(-sh, 0)[:, None], xp.maximum(sh, 0)[:, None]
+        exact = xp.where(live, rnd(num << left, right) + beta, 0)  # one of the shifts is by 0
+        out = xp.clip(exact, *INT8)
         return ExactTrace(
-            out=out.astype(np.int8),
-            a=a.astype(np.int16),
-            v=v.astype(np.int16),
+            out=cast(out, "int8"),
+            a=cast(a, "int16"),
+            v=cast(v, "int16"),
             n=n,
             S=S,
             Q=Q,
@@ -202,10 +202,10 @@ class ExactLayerNorm(PortRegisters):
             root=root,
             Lz=Lz,
             R=R,
-            A=A.astype(np.int32),
+            A=cast(A, "int32"),
             num=num,
             sh=sh,
-            saturated=np.sign(exact - out).astype(np.int8),
+            saturated=cast(xp.sign(exact - out), "int8"),
         )
 
     def _check(
@@ -222,4 +222,4 @@ class ExactLayerNorm(PortRegisters):
             "ofrac": fracs,
             "rms": (0, 1),
         }
-        return checks.check_settings(limits, settings, len(x))
+        return checks.check_settings(limits, settings, x)

@@ -3,7 +3,7 @@
 
 Not from a paper: it shows what approximations save (docs/units/exact_softmax.md). Exponentials are
 rounded to 16 bits, quotients to 8; there are no other errors.
-`ExactSoftmax.trace` is the readable statement of the unit.
+`ExactSoftmax.trace` is the readable statement of the unit, on arrays of any library.
 """
 
 import math
@@ -14,6 +14,7 @@ import numpy as np
 
 from . import checks
 from .arith import FRACS, INT8, LANES, MAX_LEN_LIMIT, PortRegisters
+from .arrays import cast, full, namespace, pick, spread
 from .lut_softmax import LutResult
 
 ONE = 1 << 8  # the output that would stand for 1: they end at 255
@@ -41,13 +42,14 @@ def exponential_tables() -> tuple[np.ndarray, ...]:
 
 @lru_cache
 def _by_distance() -> np.ndarray:
-    """Return the exponentials: int64 [8, 256], by F and the distance d."""
+    """Return the exponentials: int64 [8 * 256], by F and the distance d."""
     table = np.zeros((len(FRACS), 256), np.int64)
     for frac in FRACS:
         z = np.arange(256) << (UNIT - frac)
         for (first, step, entries), values in zip(PARTS, exponential_tables(), strict=True):
             here = (z >= first) & (z < first + step * entries)
             table[frac, here] = values[(z[here] - first) // step]
+    table = table.ravel()
     table.setflags(write=False)
     return table
 
@@ -110,22 +112,24 @@ class ExactSoftmax(PortRegisters):
         """
         checks.check_rows("x", x, np.int8, self.MAX_LEN)
         checks.check_mask(mask, x.shape)
-        frac = checks.check_setting("frac", frac, FRACS[0], FRACS[-1], len(x))
-        frac = np.broadcast_to(frac, len(x))[:, None]
-        live = np.ones(x.shape, bool) if mask is None else mask
-        m = np.where(live, x, INT8[0]).max(axis=1).astype(np.int64)
-        d = np.where(live, m[:, None] - x, 0)
-        e = np.where(live, _by_distance()[frac, d], 0)
-        S = e.sum(axis=1)
+        xp, rows = namespace(x), x.shape[0]
+        frac = checks.check_setting("frac", frac, FRACS[0], FRACS[-1], rows)
+        frac = spread(frac, rows, x)[:, None]
+        live = full(x.shape, True, "bool", x) if mask is None else mask
+        x = cast(x, "int64")
+        m = xp.max(xp.where(live, x, INT8[0]), axis=1)
+        d = xp.where(live, m[:, None] - x, 0)
+        e = xp.where(live, pick(_by_distance(), 256 * frac + d), 0)
+        S = xp.sum(e, axis=1)
         # Where e is S the nine bits are 511; else they are the quotient's.
-        Q = np.minimum(511, 512 * e // np.maximum(S, 1)[:, None])
-        out = np.minimum(255, (Q + 1) >> 1)
+        Q = xp.minimum(512 * e // xp.maximum(S, 1)[:, None], 511)
+        out = xp.minimum((Q + 1) >> 1, 255)
         return ExactSoftmaxTrace(
-            out=out.astype(np.uint8),
+            out=cast(out, "uint8"),
             P=ONE,
-            m=m.astype(np.int16),
-            z=np.where(live, d << (UNIT - frac), -1).astype(np.int32),
-            e=e.astype(np.uint16),
+            m=cast(m, "int16"),
+            z=cast(xp.where(live, d << (UNIT - frac), -1), "int32"),
+            e=cast(e, "uint16"),
             S=S,
-            Q=Q.astype(np.int16),
+            Q=cast(Q, "int16"),
         )

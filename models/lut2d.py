@@ -13,6 +13,7 @@ from functools import lru_cache
 import numpy as np
 
 from .arith import rnd
+from .arrays import cast, namespace, pick
 from .lut_softmax import LutResult, LutSoftmax
 
 LAST = 100  # of the exponentials, which go in steps of 0.1
@@ -100,23 +101,25 @@ class Lut2d(LutSoftmax):
         Slow and plain: this is the unit's specification, line by line, over all rows at once.
         """
         live, m, d, frac = self._distances(x, mask, frac)
+        xp = namespace(x)
         i_exact = self._index(d, frac)
-        i = np.minimum(i_exact, LAST)
-        S = np.where(live, e_table(self.W)[i], 0).sum(axis=1)
+        i = xp.minimum(i_exact, LAST)
+        S = xp.sum(xp.where(live, pick(e_table(self.W), i), 0), axis=1)
         row_exact = rnd(S, self.W)
-        row = np.clip(row_exact, 1, ROWS)
-        col = col_table(self.W)[i]
-        out = np.where(live, t2_table(self.W)[row[:, None] - 1, col], 0)
+        row = xp.clip(row_exact, 1, ROWS)
+        col = pick(col_table(self.W), i)
+        outputs = t2_table(self.W).reshape(-1)
+        out = xp.where(live, pick(outputs, COLUMNS * (row[:, None] - 1) + col), 0)
         return Lut2dTrace(
-            out=out.astype(self.out_dtype),
+            out=cast(out, np.dtype(self.out_dtype).name),
             P=self.P,
-            m=m.astype(np.int16),
-            i=np.where(live, i, -1).astype(np.int16),
+            m=cast(m, "int16"),
+            i=cast(xp.where(live, i, -1), "int16"),
             i_clipped=i_exact > i,
             S=S,
-            row_exact=row_exact.astype(np.int32),
-            row=row.astype(np.int16),
-            col=np.where(live, col, -1).astype(np.int16),
+            row_exact=cast(row_exact, "int32"),
+            row=cast(row, "int16"),
+            col=cast(xp.where(live, col, -1), "int16"),
         )
 
     def _index(self, d: np.ndarray, frac: int | np.ndarray) -> np.ndarray:

@@ -15,6 +15,7 @@ import numpy as np
 
 from . import checks
 from .arith import FRACS, INT8, LANES, MAX_LEN_LIMIT, PortRegisters, empty, look_up, rnd
+from .arrays import cast, full, namespace, spread
 
 # Elements that the fast model works on at a time: its buffers then stay in a 2 MiB L2 cache.
 BLOCK = 1 << 18
@@ -34,11 +35,11 @@ class LutResult:
     @property
     def exponent(self) -> np.ndarray:
         """tuser's exponent, which these units leave at 0: int8 [rows]."""
-        return np.zeros(len(self.out), np.int8)
+        return full((self.out.shape[0],), 0, "int8", self.out)
 
     def to_real(self) -> np.ndarray:
         """Return the probabilities as float64 [rows, length]."""
-        return self.out / self.P
+        return cast(self.out, "float64") / self.P
 
     def half_lsb(self) -> np.ndarray:
         """Return half an output step as float64 [rows]: what an output of 0 may stand for."""
@@ -89,6 +90,8 @@ class LutSoftmax(PortRegisters, ABC):
         A row that is shorter than the array is given by a mask that is False beyond its end. An
         all-masked row gives zeros. Raises TypeError or ValueError, with what to do about it.
         """
+        if not isinstance(x, np.ndarray):
+            return LutResult(self.trace(x, mask, frac=frac).out, self.P)
         frac = self._check(x, mask, frac)
         if isinstance(frac, int):
             return LutResult(self._run(x, mask, frac), self.P)
@@ -127,7 +130,7 @@ class LutSoftmax(PortRegisters, ABC):
     def _check(self, x: object, mask: object, frac: object) -> int | np.ndarray:
         x = checks.check_rows("x", x, np.int8, self.MAX_LEN)
         checks.check_mask(mask, x.shape)
-        return checks.check_setting("frac", frac, FRACS[0], FRACS[-1], len(x))
+        return checks.check_setting("frac", frac, FRACS[0], FRACS[-1], x.shape[0])
 
     def _distances(
         self, x: np.ndarray, mask: np.ndarray | None, frac: int | np.ndarray
@@ -137,11 +140,12 @@ class LutSoftmax(PortRegisters, ABC):
         live: bool [rows, length], unmasked. m: int64 [rows], -128 in an all-masked row. d: int64
         [rows, length], 0 where masked.
         """
-        frac = self._check(x, mask, frac)
-        live = np.ones(x.shape, bool) if mask is None else mask
-        m = np.where(live, x, INT8[0]).max(axis=1).astype(np.int64)
-        d = np.where(live, m[:, None] - x, 0)
-        return live, m, d, np.broadcast_to(frac, len(x))[:, None]
+        frac, xp = self._check(x, mask, frac), namespace(x)
+        live = full(x.shape, True, "bool", x) if mask is None else mask
+        x = cast(x, "int64")
+        m = xp.max(xp.where(live, x, INT8[0]), axis=1)
+        d = xp.where(live, m[:, None] - x, 0)
+        return live, m, d, spread(frac, x.shape[0], x)[:, None]
 
     def _run(self, x: np.ndarray, mask: np.ndarray | None, frac: int) -> np.ndarray:
         """Return the outputs of rows of one frac: the same integers from tables of 256, by d."""

@@ -16,8 +16,8 @@ import numpy as np
 from . import checks
 from .ailayernorm import MANTISSA, NormResult
 from .arith import FRACS, INT8, LANES, MAX_LEN_LIMIT, PortRegisters, rnd
+from .arrays import adopt, cast, floor_log2, full, namespace, pick
 from .channels import Channels, check_channels
-from .exact_layernorm import floor_log2
 
 SEGMENTS = 16
 SHIFTS = range(17)  # of a deviation before it is squared
@@ -175,52 +175,56 @@ class NnlutLayerNorm(PortRegisters):
         All fits int64: sum is below 2^47 and squares at most 2^46, times M at most 2^62.
         """
         settings = self._check(*(x, channels, mask), *(shift, len, inv_mant, inv_exp, gfrac, ofrac))
-        live = np.ones(x.shape, bool) if mask is None else mask
+        xp = namespace(x)
+        live = full(x.shape, True, "bool", x) if mask is None else mask
+        x = cast(x, "int64")
         mant, down = settings["inv_mant"], 15 + settings["inv_exp"]
         shift = settings["shift"]
 
         # Pass 1.
-        n, total = live.sum(axis=1), np.where(live, x, 0).sum(axis=1, dtype=np.int64)
-        mean = np.clip(rnd(total * mant, down), *INT32)
+        n = xp.sum(cast(live, "int64"), axis=1)
+        total = xp.sum(xp.where(live, x, 0), axis=1)
+        mean = xp.clip(rnd(total * mant, down), *INT32)
 
         # Pass 2.
-        d = np.where(live, np.clip(x - mean[:, None], *INT32), 0)
-        y = np.clip(d >> shift[:, None], *INT16)
-        squares = (y * y).sum(axis=1)
-        var = np.clip(rnd(squares * mant, down), 1, (1 << 32) - 1)
+        d = xp.where(live, xp.clip(x - mean[:, None], *INT32), 0)
+        y = xp.clip(d >> shift[:, None], *INT16)
+        squares = xp.sum(y * y, axis=1)
+        var = xp.clip(rnd(squares * mant, down), 1, (1 << 32) - 1)
 
         # Once a row.
         table = lines()
         e = floor_log2(var) >> 1
         m = (var << 14) >> (2 * e)
-        k = (table.b <= m[:, None]).sum(axis=1)
-        R = table.T[k] - rnd(table.S[k] * m, 14)
+        k = xp.sum(cast(adopt(table.b, x) <= m[:, None], "int64"), axis=1)
+        R = pick(table.T, k) - rnd(pick(table.S, k) * m, 14)
 
         # Pass 3.
-        A = rnd(channels.gamma.astype(np.int64) * R[:, None], 8)
+        gamma, beta = (cast(adopt(one, x), "int64") for one in (channels.gamma, channels.beta))
+        A = rnd(gamma * R[:, None], 8)
         num = A * d
         sh = 8 + e + shift + settings["gfrac"] - settings["ofrac"]
-        exact = np.where(live, rnd(num, sh[:, None]) + channels.beta, 0)
-        out = np.clip(exact, *INT8)
+        exact = xp.where(live, rnd(num, sh[:, None]) + beta, 0)
+        out = xp.clip(exact, *INT8)
         return NnlutTrace(
-            out=out.astype(np.int8),
+            out=cast(out, "int8"),
             err_len=n != settings["len"],
             n=n,
             sum=total,
             mean=mean,
-            d=d.astype(np.int32),
-            y=y.astype(np.int16),
+            d=cast(d, "int32"),
+            y=cast(y, "int16"),
             squares=squares,
             var=var,
             e=e,
             m=m,
             k=k,
             R=R,
-            A=A.astype(np.int16),
+            A=cast(A, "int16"),
             num=num,
             shift=shift,
             sh=sh,
-            saturated=np.sign(exact - out).astype(np.int8),
+            saturated=cast(xp.sign(exact - out), "int8"),
         )
 
     def _check(
@@ -238,4 +242,4 @@ class NnlutLayerNorm(PortRegisters):
             "gfrac": (FRACS[0], FRACS[-1]),
             "ofrac": (FRACS[0], FRACS[-1]),
         }
-        return checks.check_settings(limits, settings, len(x))
+        return checks.check_settings(limits, settings, x)

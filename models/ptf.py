@@ -16,6 +16,7 @@ import numpy as np
 
 from .ailayernorm import AILayerNorm, reciprocal
 from .arith import FRACS, INT8
+from .arrays import adopt, cast, namespace
 from .channels import MAX_ALPHA, Channels
 from .quantise import check_finite, round_half_up
 from .reference import row_statistics
@@ -43,8 +44,9 @@ class Ptf:
 
         Raises ValueError if any is not finite.
         """
-        q = round_half_up(check_finite("x", x) / self.step) + self.zp
-        return np.clip(q, 0, 255).astype(np.uint8)
+        x = check_finite("x", x)
+        q = round_half_up(x / adopt(self.step, x)) + self.zp
+        return cast(namespace(q).clip(q, 0, 255), "uint8")
 
     def dequantise(self, q: np.ndarray) -> np.ndarray:
         """Return the real values of q, integers [..., channels], as float64."""

@@ -2,22 +2,30 @@
 """Real logits to the softmax units' int8 and back. (LayerNorm's inputs have scales: `ptf`.)"""
 
 import warnings
+from typing import Any
 
 import numpy as np
 
 from .arith import FRACS, INT8
+from .arrays import cast, ldexp, namespace
+
+
+def real(x: Any) -> np.ndarray:
+    """Return x as float64, an array of x's library."""
+    return np.asarray(x, np.float64) if namespace(x) is np else cast(x, "float64")
 
 
 def round_half_up(x: np.ndarray) -> np.ndarray:
     """Return floor(x + 1/2), the rounding of all quantisers here, as float64 of x's shape."""
-    return np.floor(np.asarray(x, np.float64) + 0.5)
+    return namespace(x).floor(real(x) + 0.5)
 
 
 def check_finite(name: str, x: float | np.ndarray) -> np.ndarray:
     """Return x as float64. Raises ValueError if any of it is NaN or infinite."""
-    x = np.asarray(x, np.float64)
-    if not np.isfinite(x).all():
-        raise ValueError(f"{name} must be finite, got {x[~np.isfinite(x)][0]}: no integer holds it")
+    x, xp = real(x), namespace(x)
+    finite = xp.isfinite(x)
+    if not xp.all(finite):
+        raise ValueError(f"{name} must be finite, got {float(x[~finite][0])}: no integer holds it")
     return x
 
 
@@ -29,8 +37,8 @@ def quantise_logits(x: np.ndarray, frac: int) -> np.ndarray:
     logit that is not finite (mask it, and put 0 there) and for another F.
     """
     _check_frac(frac)
-    scaled = round_half_up(np.ldexp(check_finite("x", x), frac))
-    return np.clip(scaled, *INT8).astype(np.int8)
+    scaled = round_half_up(ldexp(check_finite("x", x), frac))
+    return cast(namespace(scaled).clip(scaled, *INT8), "int8")
 
 
 def dequantise_logits(x: np.ndarray, frac: int) -> np.ndarray:

@@ -15,6 +15,7 @@ import numpy as np
 
 from . import checks
 from .arith import rnd
+from .arrays import cast, namespace, pick
 from .lut_softmax import LutResult, LutSoftmax
 
 
@@ -96,24 +97,24 @@ class Rexp(LutSoftmax):
         Slow and plain: this is the unit's specification, line by line, over all rows at once.
         """
         live, m, d, frac = self._distances(x, mask, frac)
-        t1, ta = t1_table(self.W), ta_table(self.W, self.XS)
+        xp, t1, ta = namespace(x), t1_table(self.W), ta_table(self.W, self.XS)
         i_exact = self._index(d, frac)
-        i = np.minimum(i_exact, len(t1) - 1)
-        s = np.where(live, t1[i], 0)
-        S = s.sum(axis=1)
+        i = xp.minimum(i_exact, len(t1) - 1)
+        s = xp.where(live, pick(t1, i), 0)
+        S = xp.sum(s, axis=1)
         j_exact = rnd(S, self.W)
-        j = np.clip(j_exact, 1, self.XS)
-        out = np.minimum(self.P, rnd(s * ta[j - 1][:, None], self.W))
+        j = xp.clip(j_exact, 1, self.XS)
+        out = xp.minimum(rnd(s * pick(ta, j - 1)[:, None], self.W), self.P)
         return RexpTrace(
-            out=out.astype(self.out_dtype),
+            out=cast(out, np.dtype(self.out_dtype).name),
             P=self.P,
-            m=m.astype(np.int16),
-            i=np.where(live, i, -1).astype(np.int16),
+            m=cast(m, "int16"),
+            i=cast(xp.where(live, i, -1), "int16"),
             i_clipped=i_exact > i,
-            s=s.astype(np.uint16),
+            s=cast(s, "uint16"),
             S=S,
-            j_exact=j_exact.astype(np.int32),
-            j=j.astype(np.int16),
+            j_exact=cast(j_exact, "int32"),
+            j=cast(j, "int16"),
         )
 
     def _index(self, d: np.ndarray, frac: int | np.ndarray) -> np.ndarray:

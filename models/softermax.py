@@ -2,7 +2,8 @@
 """Bit-exact model of Softermax, a baseline: base-2 softmax in fixed point, a multiplier a lane.
 
 Source: Stevens et al., DAC 2021, arXiv 2103.09301. Where the paper is silent, the choice is this
-project's: docs/units/softermax.md marks which. `Softermax.trace` is the statement of the unit.
+project's: docs/units/softermax.md marks which. `Softermax.trace` is the statement of the unit, on
+arrays of any library.
 """
 
 import math
@@ -13,8 +14,9 @@ import numpy as np
 
 from . import checks
 from .arith import INT8, LANES, MAX_LEN_LIMIT, PortRegisters, rnd
+from .arrays import cast, floor_log2, full, namespace, pick
 from .lut_softmax import LutResult
-from .quantise import quantise_logits
+from .quantise import quantise_logits, real
 
 ONE = 1 << 7  # the output that stands for 1, in Q(1,7)
 FRACTION = 2  # fraction bits of an input, in Q(6,2)
@@ -27,7 +29,7 @@ def quantise(logits: np.ndarray) -> np.ndarray:
     Rounded half up and saturated at +-32, i.e. at logits of about 22. Raises ValueError for a logit
     that is not finite.
     """
-    return quantise_logits(np.asarray(logits, np.float64) * math.log2(math.e), FRACTION)
+    return quantise_logits(real(logits) * math.log2(math.e), FRACTION)
 
 
 def dequantise(x: np.ndarray) -> np.ndarray:
@@ -131,52 +133,58 @@ class Softermax(PortRegisters):
         """
         checks.check_rows("x", x, np.int8, self.MAX_LEN)
         checks.check_mask(mask, x.shape)
-        rows, length = x.shape
+        xp, (rows, length) = namespace(x), x.shape
         beats = -(-length // self.LANES)
         # [rows, beats, lanes]; what fills the last beat is masked.
-        pad = ((0, 0), (0, beats * self.LANES - length))
         shape = (rows, beats, self.LANES)
-        live = np.pad(np.ones(x.shape, bool) if mask is None else mask, pad).reshape(shape)
-        value = np.pad(x.astype(np.int64), pad).reshape(shape)
+        live = full((rows, beats * self.LANES), False, "bool", x)
+        live[:, :length] = True if mask is None else mask
+        value = full(live.shape, 0, "int64", x)
+        value[:, :length] = cast(x, "int64")
+        live, value = xp.reshape(live, shape), xp.reshape(value, shape)
 
-        highest = np.where(live, -(-value >> FRACTION), INT8[0] >> FRACTION)  # the ceilings
-        m = np.maximum.accumulate(highest.max(axis=2), axis=1)
-        far = np.where(live, m[:, :, None] - (value >> FRACTION), 0)  # never negative
-        p = np.where(live, pow2_table()[value & 3] >> far, 0)
-        B = rnd(p.sum(axis=2), 9)
+        highest = xp.where(live, -(-value >> FRACTION), INT8[0] >> FRACTION)  # the ceilings
+        tops = xp.max(highest, axis=2)
+        maxima = [tops[:, 0]]
+        for beat in range(1, beats):
+            maxima.append(xp.maximum(maxima[-1], tops[:, beat]))
+        m = xp.stack(maxima, axis=1)
+        far = xp.where(live, m[:, :, None] - (value >> FRACTION), 0)  # never negative
+        p = xp.where(live, pick(pow2_table(), value & 3) >> far, 0)
+        B = rnd(xp.sum(p, axis=2), 9)
 
         top = 2**self.sum_bits - 1
-        rise = np.diff(m, axis=1, prepend=m[:, :1])
-        S = np.empty((rows, beats), np.int64)
-        total, cut = np.zeros(rows, np.int64), np.zeros(rows, bool)
-        for t in range(beats):
-            total = (total >> rise[:, t]) + B[:, t]
-            cut |= total > top
-            S[:, t] = total = np.minimum(total, top)
+        total, cut = B[:, 0], B[:, 0] > top
+        sums = [xp.minimum(total, top)]
+        for beat in range(1, beats):
+            total = (sums[-1] >> (m[:, beat] - m[:, beat - 1])) + B[:, beat]
+            cut = cut | (total > top)
+            sums.append(xp.minimum(total, top))
+        S, total = xp.stack(sums, axis=1), sums[-1]
 
-        e = np.maximum(np.frexp(total.astype(np.float64))[1] - 1, 5)  # all-masked: S = 0
+        e = xp.maximum(floor_log2(xp.maximum(total, 1)), 5)  # all-masked: S = 0
         s = (total << 8 >> e) & 255
         j, t = s >> 5, s & 31
-        line = reciprocal_table()[j]
-        r = rnd(line[:, 0] - line[:, 1] * t, 8)
+        line = reciprocal_table()
+        r = rnd(pick(line[:, 0], j) - pick(line[:, 1], j) * t, 8)
         k = (m[:, -1:] - m) + (e - 5)[:, None]
         q = p >> k[:, :, None]
         out = rnd(q * r[:, None, None], 14)
 
         def flat(array: np.ndarray) -> np.ndarray:
-            return array.reshape(rows, beats * self.LANES)[:, :length]
+            return xp.reshape(array, (rows, beats * self.LANES))[:, :length]
 
         return SoftermaxTrace(
-            out=flat(out).astype(np.uint8),
+            out=cast(flat(out), "uint8"),
             P=ONE,
-            m=m.astype(np.int16),
-            p=flat(p).astype(np.uint16),
+            m=cast(m, "int16"),
+            p=cast(flat(p), "uint16"),
             B=B,
             S=S,
             cut=cut,
-            e=e.astype(np.int16),
-            j=j.astype(np.int16),
-            t=t.astype(np.int16),
-            r=r.astype(np.int16),
-            k=k.astype(np.int16),
+            e=cast(e, "int16"),
+            j=cast(j, "int16"),
+            t=cast(t, "int16"),
+            r=cast(r, "int16"),
+            k=cast(k, "int16"),
         )

@@ -96,7 +96,7 @@ class Quantise(_Cell):
         x = checks.check_rows("x", x, self.in_dtype, ANY_LENGTH)
         checks.check_mask(mask, x.shape)
         limits = {"qmult": QMULT, "qshift": QSHIFT, "zp": ZERO_POINT, "unsigned": (0, 1)}
-        given = checks.check_settings(limits, (qmult, qshift, zp, unsigned), len(x))
+        given = checks.check_settings(limits, (qmult, qshift, zp, unsigned), x)
         mults, shifts, zeros, bare = (setting[:, None] for setting in given.values())
         q = rescale(x, mults, shifts) + zeros
         low, high = (np.where(bare == 1, *ends) for ends in zip(UINT8, INT8, strict=True))

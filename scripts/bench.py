@@ -2,10 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Speed, as ratios of two programs timed alternately; medians over pairs, since machines are noisy.
 
-usage: scripts/bench.py [PAIRS=5] [ONLY=model|pins|bulk|regression] [OUT=folder]
+usage: scripts/bench.py [PAIRS=5] [ONLY=model|pytorch|pins|bulk|regression] [OUT=folder]
 
   model       the bit-exact models against float32 in numpy, at [4096, 1024]; goal <= 1.0
               (E2Softmax)
+  pytorch     the units in PyTorch, float to float, against torch: softmax, goal <= 6.0, and <= 4.0
+              compiled; a layer of BERT-base, goal <= 1.2; a decoded token, goal <= 1.3; seconds of
+              a calibration; needs the extra `torch`, and is left out without it; its figures go
+              into figures.json in OUT
   pins        the pyuvm test bench against a bare cocotb loop that toggles the same pins;
               goal >= 0.5
   bulk        the bulk engine against a bare C++ loop over the same Verilated model, goal >= 0.8,
@@ -53,6 +57,34 @@ def model(pairs: int, folder: Path) -> str:
     return (
         f"bit-exact models against float32 numpy, [4096, 1024] bytes, {pairs} pairs "
         "(below 1: the model is faster)\n\n" + table(rows, header)
+    )
+
+
+CALIBRATION = "s of the processor for a calibration of BERT-base"
+
+
+def pytorch(pairs: int, folder: Path) -> str:
+    """The units' table; keeps it for the pages."""
+    from softnorm.flow.pytorch import speed
+
+    rows, calibration = [], 0.0
+    with speed.one_thread():
+        for bench in (speed.softmaxes, speed.layer, speed.token):
+            for one in bench(pairs):
+                times = (f"{1e3 * one.float_s:.2f}", f"{1e3 * one.unit_s:.2f}")
+                against = f"{one.against}, torch {speed.VERSION}"
+                rows.append((one.what, against, *times, f"{one.ratio:.2f}"))
+                print(" ".join(rows[-1]), file=sys.stderr, flush=True)
+        calibration = speed.calibration()
+    titles = ("units", "against", "float ms", "units ms", "times as long")
+    facts = {CALIBRATION: round(calibration), "pairs at least": pairs}
+    found = kept.new(kept.of_architectures(), titles, rows, facts)
+    return (
+        f"units in PyTorch, float to float, one thread, processor time, {pairs} pairs or more; "
+        f"{facts[CALIBRATION]} {CALIBRATION}\n\n"
+        + table(rows, titles)
+        + "\n\n"
+        + kept.put(kept.FIGURES, {"make bench ONLY=pytorch": found}, folder)
     )
 
 
@@ -192,7 +224,7 @@ def regression(pairs: int, folder: Path) -> str:
     )
 
 
-BENCHES = {"model": model, "pins": pins, "bulk": bulk, "regression": regression}
+BENCHES = {"model": model, "pytorch": pytorch, "pins": pins, "bulk": bulk, "regression": regression}
 
 
 def command(arguments: Sequence[str]) -> int:
@@ -206,10 +238,13 @@ def command(arguments: Sequence[str]) -> int:
     folder = Path(given.pop("OUT", BUILD / "bench"))
     if given or only not in (None, *BENCHES):
         raise UserError(
-            "bench takes PAIRS=<number>, ONLY=model, pins, bulk or regression, and OUT=<folder>"
+            "bench takes PAIRS=<number>, ONLY=model, pytorch, pins, bulk or regression, and "
+            "OUT=<folder>"
         )
     for name, bench in BENCHES.items():
-        if only in (None, name):
+        if name == "pytorch" and only is None and not tools.is_installed("torch"):
+            print(f"pytorch: left out without torch; run: {tools.install('torch')}\n", flush=True)
+        elif only in (None, name):
             print(f"{name}: timing {pairs} pairs", flush=True)
             print(bench(pairs, folder) + "\n", flush=True)
     return 0

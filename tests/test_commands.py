@@ -291,7 +291,7 @@ def test_a_run_prints_its_table_and_its_rerun_line_repeats_it():
 def test_bench_refuses_bad_input(run_here):
     code, _, err = run_here("bench", "ONLY=all")
     assert code == 2
-    assert "ONLY=model, pins, bulk or regression" in err
+    assert "ONLY=model, pytorch, pins, bulk or regression" in err
 
 
 @pytest.mark.parametrize(

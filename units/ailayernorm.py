@@ -195,10 +195,12 @@ class AILayerNormUnit(Unit):
         """Quantise real activations [rows, width] for a folded layer: this unit's input, settings.
 
         The settings are all but the bank; `folded.channels` are the channels. mask: as of a row.
+        Without one x may be an array of any library.
         """
-        length = np.full(len(x), x.shape[1]) if mask is None else mask.sum(axis=1)
+        length = x.shape[1] if mask is None else mask.sum(axis=1)
+        least = length if isinstance(length, int) else np.maximum(length, 1)
         q, given = self.quantised(ptf.quantise(x), folded.zp, folded.channels.alpha)
-        settings = {**folded.settings(np.maximum(length, 1)), "len": length, **given}
+        settings = {**folded.settings(least), "len": length, **given}
         names = [one.name for one in self.settings(self.defaults)]
         return q, {name: settings[name] for name in names if name != "bank"}
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from softnorm.models import metrics, reference
+from softnorm.models.arrays import adopt, cast
 from softnorm.models.nnlut_layernorm import (
     INT32,
     SEGMENTS,
@@ -80,8 +81,9 @@ class NnlutLayerNormUnit(AILayerNormUnit):
         self, x: np.ndarray, zp: int | np.ndarray, alpha: np.ndarray
     ) -> tuple[np.ndarray, dict[str, int]]:
         """Integers of one scale: 256 per input step."""
-        centred = (x.astype(np.int32) - np.reshape(zp, (-1, 1))) << alpha.astype(np.int32)
-        return (centred << _FINER).astype(np.int32), {"shift": _SHIFT}
+        zp = zp if isinstance(zp, int) else np.reshape(zp, (-1, 1))
+        centred = (cast(x, "int32") - zp) << cast(adopt(alpha, x), "int32")
+        return cast(centred << _FINER, "int32"), {"shift": _SHIFT}
 
     def predict(self, parameters: Parameters, rows: Rows) -> Outputs:
         out, err_len = np.zeros(rows.x.shape, np.int8), np.zeros(len(rows), bool)

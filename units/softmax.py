@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from softnorm.models import metrics, reference
+from softnorm.models.arrays import ldexp
 from softnorm.models.quantise import quantise_logits
 
 from .coverage import Coverage
@@ -71,13 +72,13 @@ class SoftmaxUnit(Unit):
     def quantise(
         self, logits: np.ndarray, frac: int | np.ndarray
     ) -> tuple[np.ndarray, dict[str, int | np.ndarray]]:
-        """Quantise real logits of any shape: int8 of that shape, and settings.
+        """Quantise real logits, an array of any library and shape: int8 alike, and settings.
 
         frac: fraction bits, [rows] of logits [rows, width] or else broadcastable to the logits, for
         a unit that can choose.
         """
         of_rows = np.ndim(frac) == 1 and np.ndim(logits) == 2
-        scaled = np.ldexp(logits, np.reshape(frac, (-1, 1)) if of_rows else frac)
+        scaled = ldexp(logits, frac[:, None] if of_rows else frac)  # pyright: ignore
         return quantise_logits(scaled, 0), {"frac": frac}
 
     def scores(

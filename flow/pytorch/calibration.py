@@ -178,7 +178,7 @@ class _Recorder(Sites):
         self.rows.norm(name, as_array(x), real)
 
     def softmax(self, name: str, logits: torch.Tensor, heads: int) -> None:
-        self.rows.softmax(name, as_array(logits), as_array(live_elements(logits)), heads)
+        self.rows.softmax(name, as_array(logits), as_array(live_elements(logits)) > 0, heads)
 
     def samples(self) -> Samples:
         return Samples(**vars(self.rows.samples()), written=tuple(self.written), ran=self.counts)
@@ -187,10 +187,12 @@ class _Recorder(Sites):
 # --- fitting --------------------------------------------------------------------------------------
 
 
-def fit_unit_softmax(choice: Choice, name: str, samples: Samples) -> UnitSoftmax:
+def fit_unit_softmax(
+    choice: Choice, name: str, samples: Samples, compile: bool = False
+) -> UnitSoftmax:
     """`fit.fit_unit_softmax` as a module."""
     fitted = fit.fit_unit_softmax(choice, name, samples)
-    return UnitSoftmax(choice, fitted.frac[0], fitted.offset[0], fitted.saturated)
+    return UnitSoftmax(choice, fitted.frac[0], fitted.offset[0], fitted.saturated, compile)
 
 
 def fit_unit_norm(choice: Choice, name: str, samples: Samples) -> UnitNorm:

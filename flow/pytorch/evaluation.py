@@ -6,9 +6,11 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
+from functools import partial
 
 import torch
 from torch import nn
+from torch.utils._python_dispatch import _disable_current_modes
 
 from ..calibration.choice import Choice, choose
 from ..calibration.fit import RealNorm
@@ -56,12 +58,14 @@ class _Placed(Sites):
         return True
 
     def softmax(self, name: str, logits: torch.Tensor, heads: int) -> torch.Tensor:
-        return self._units[SOFTMAX][name](logits, live_elements(logits))
+        with _disable_current_modes():  # what a unit does is not the model's
+            return self._units[SOFTMAX][name](logits, live_elements(logits))
 
     def norm(self, name: str, x: torch.Tensor, real: RealNorm) -> torch.Tensor:
         if not self._real[name].same(real):
             raise UserError(f"{name}: its weights are not those of calibration: calibrate again")
-        return self._units[NORM][name](x)
+        with _disable_current_modes():
+            return self._units[NORM][name](x)
 
     def ran(self, site: Site | None, module: nn.Module, what: str, number: int) -> None:
         if site is not None and self.takes(site):  # a written norm, whose output is not taken
@@ -149,6 +153,7 @@ def evaluate_with(
     norm: str | Choice | None = None,
     seed: int = 1,
     keep: str | Sequence[str] = (),
+    compile: bool = False,
 ) -> Evaluation:
     """Put units in the place of a model's softmaxes and norms, calibrated.
 
@@ -158,9 +163,10 @@ def evaluate_with(
     calibration: example batches as `record` takes them, or what it returned for this model, which
     several choices can share. softmax, norm: units, in words as `choose` takes them, or None for
     the float functions. keep: names of modules, or patterns of them ("*.router"), in which all
-    stays float. Every softmax, attention, LayerNorm and RMSNorm is replaced; `Evaluation.left`
-    tells what is not. Raises UserError for a model with nothing to replace or with units in its
-    place already, ParameterError for a wrong unit, and what `record` raises.
+    stays float. compile: as of `UnitSoftmax`. Every softmax, attention, LayerNorm and RMSNorm is
+    replaced; `Evaluation.left` tells what is not. Raises UserError for a model with nothing to
+    replace or with units in its place already, ParameterError for a wrong unit, and what `record`
+    raises.
     """
     softmax_unit, norm_unit = (None if one is None else choose(one) for one in (softmax, norm))
     if softmax_unit is None and norm_unit is None:
@@ -172,7 +178,8 @@ def evaluate_with(
     check_float(model)
     samples = calibration if isinstance(calibration, Samples) else record(model, calibration, seed)
     left = _kept(samples, [keep] if isinstance(keep, str) else keep)
-    softmaxes = _fitted(SOFTMAX, softmax_unit, fit_unit_softmax, samples.logits, samples, left)
+    fit_softmax = partial(fit_unit_softmax, compile=compile)
+    softmaxes = _fitted(SOFTMAX, softmax_unit, fit_softmax, samples.logits, samples, left)
     norms = _fitted(NORM, norm_unit, fit_unit_norm, samples.norms, samples, left)
     if not softmaxes and not norms:
         asked = "no softmax" if norm is None else "no norm" if softmax is None else "nothing"

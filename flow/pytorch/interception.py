@@ -54,13 +54,14 @@ def first_tensor(x: object) -> torch.Tensor | None:
 
 
 def live_elements(logits: torch.Tensor) -> torch.Tensor:
-    """Return which logits [..., keys] count, bool: the masked ones are far below their row's top.
+    """Return 1 where logits [..., keys] count, else 0, float32: masked ones are far below the top.
 
     In a row of which nothing is above half the dtype's least number, nothing counts.
     """
     top = logits.amax(-1, keepdim=True)
     least = max(torch.finfo(dtype).min / 2 for dtype in (logits.dtype, torch.float32))
-    return logits > (top - MASKED).clamp_min(least)
+    live = torch.empty_like(logits, dtype=torch.float32)
+    return torch.gt(logits, (top - MASKED).clamp_min(least), out=live)
 
 
 # --- what torch's operators compute ---------------------------------------------------------------
@@ -99,6 +100,9 @@ def _counted() -> dict[object, int]:
 
 _COUNTED = _counted()
 _POWER = frozenset({torch.ops.aten.pow, torch.ops.aten.pow_})
+_WRITTEN_OUT = frozenset({torch.ops.aten.exp, torch.ops.aten.sum})
+# Operators met so far -> what is of interest in them, or None.
+_LOOKED_AT: dict[object, object] = {}
 _ROOTS = frozenset(getattr(torch.ops.aten, name) for name in _ROOT)
 
 
@@ -112,8 +116,17 @@ class _Count(TorchDispatchMode):
         self._ran = ran
         self._exp: weakref.ref[torch.Tensor] | None = None  # what was raised last
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # nothing is compiled while this is active, and skipping takes its time
+
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        packet = getattr(func, "_overloadpacket", func)
+        if func not in _LOOKED_AT:  # most operators: a call more than a decoded token has time for
+            packet = getattr(func, "_overloadpacket", func)
+            _LOOKED_AT[func] = packet if packet in _COUNTED or packet in _WRITTEN_OUT else None
+        packet = _LOOKED_AT[func]
+        if packet is None:
+            return func(*args, **kwargs) if kwargs else func(*args)
         number = _COUNTED.get(packet)
         if number and (packet not in _ROOTS or _is_root(packet, args)):
             self._ran(packet.__name__, number)
@@ -164,7 +177,7 @@ class _See(TorchFunctionMode):
     def __torch_function__(self, func, types, args=(), kwargs=None):
         mine = self._functions.get(func)
         if mine is None:
-            return func(*args, **(kwargs or {}))
+            return func(*args, **kwargs) if kwargs else func(*args)
         return mine(func, *args, **(kwargs or {}))
 
 

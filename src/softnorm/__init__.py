@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Softmax and LayerNorm hardware for integer Transformers: models, RTL, test bench.
 
-softnorm.models      bit-exact models of the units, numpy only
+softnorm.models      bit-exact models of the units: numpy alone, or arrays of any library
 softnorm.pytorch     the models in PyTorch networks (needs `pip install softnorm[torch]`)
 softnorm.rtl_files   the SystemVerilog files of a unit, in compile order
 softnorm.tb, softnorm.flow   test bench and tools (need `pip install softnorm[sim]`)

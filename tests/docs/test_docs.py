@@ -515,6 +515,8 @@ KNOW_UNITS = (
     "flow/onnx/evaluation",  # what any 8-bit hardware loses
     "flow/pages/builds",
     "flow/pages/made",
+    "flow/pytorch/fast",
+    "flow/pytorch/speed",
     "tb/sv/sn_back_checker",  # is bound inside a unit
 )  # what they are for
 

@@ -106,6 +106,9 @@ def test_every_command_that_is_shown_gets_to_its_work(line, monkeypatch):
         for package in ("torch", "transformers"):
             pytest.importorskip(package, reason="the extra torch is not installed")
         places = ("flow.pytorch.architectures.measure_all",)
+    if "ONLY=pytorch" in given:
+        pytest.importorskip("torch", reason="the extra torch is not installed")
+        places = ("flow.pytorch.speed.softmaxes",)
     if any(word.startswith("ONNX=") for word in given):
         pytest.importorskip("onnx", reason="the extra onnx is not installed")
         places = ("flow.onnx.packages.measured",)

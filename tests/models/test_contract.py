@@ -212,7 +212,7 @@ def _last(change):
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
-        (_first(lambda x: x.tolist()), TypeError, "x must be a numpy array, got list"),
+        (_first(lambda x: x.tolist()), TypeError, "x must be an array, got list"),
         (_first(lambda x: x.astype(float)), TypeError, "x must be .*, got float64: quantise it fi"),
         (_first(lambda x: x.astype(np.int64)), TypeError, "x must be .*, got int64"),
         (_first(lambda x: x[0]), ValueError, r"x must be 2-D \[rows, length\], got shape \(64,\)"),

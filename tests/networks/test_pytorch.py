@@ -140,7 +140,7 @@ class Float(Sites):
 
     def softmax(self, name, logits, heads):
         self.seen.append((name, heads, logits))
-        live = live_elements(logits)
+        live = live_elements(logits).bool()
         return torch.from_numpy(reference.softmax(logits.double().numpy(), live.numpy())).to(logits)
 
     def norm(self, name, x, real):
@@ -323,7 +323,7 @@ def test_masks_of_every_kind_mask_alike(kind):
         out = model(query, key, value, given)
     [(_, heads, logits)] = sites.seen
     assert heads == 8
-    assert torch.equal(live_elements(logits), live.expand(2, 8, 5, 7))
+    assert torch.equal(live_elements(logits), live.expand(2, 8, 5, 7).float())
     for head in range(8):
         kv = head // 4
         want = query[:, head] @ key[:, kv].mT / 2 + (0 if kind == "bool" else bias[:, head])
@@ -353,7 +353,7 @@ def test_probabilities_are_the_units_row_by_row(name):
         got = model(**batch, output_attentions=True).attentions
     assert len(got) == len(seen) == 2
     for probabilities, (unit, (logits, mask), _) in zip(got, seen, strict=True):
-        live = mask.expand(logits.shape).numpy()
+        live = mask.bool().numpy()
         for row in [(0, 1, 2), (3, 3, 11), (4, 2, 4), (11, 0, 16)]:
             some = live[row]
             frac = int(unit.frac[row[1]])

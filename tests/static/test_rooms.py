@@ -37,7 +37,7 @@ FLOORS = {
     ),
 }
 OUTSIDE = {
-    "models": {"numpy"},
+    "models": {"numpy", "array_api_compat"},  # the second for others' arrays: test_arrays.py
     "units": {"numpy"},
     "tb": {"numpy"},
     "tb/uvm": {"numpy", "cocotb", "cocotb_bus", "pyuvm"},
