@@ -169,7 +169,7 @@ def _glance(store: Store) -> str:
         return ""
     beside = ", ".join(f"`{pair.baseline}` of `{pair.unit}`" for pair in compared)
     return (
-        "\n## At a glance\n\n{} lanes, rows to {}, memories as SRAM. Ratios are the baseline's "
+        "\n## At a glance\n\n`LANES={} MAX_LEN={}`, memories as SRAM. Ratios are the baseline's "
         "figure divided by the unit's: {}. *Equal care*: the baseline has the same registers at "
         "its ports. *As built*: it has all of them. A paper's ratios are its own, from its flow "
         "and process.\n\n{}\nWithout wires and at one pair of constants: see [with "

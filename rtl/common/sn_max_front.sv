@@ -65,6 +65,7 @@ module sn_max_front #(
 
   logic [LANES-1:0][IN_W-1:0] max_key, lane_key;
   logic [LANES-1:0]           on;
+  logic                       store;
 
   for (genvar i = 0; i < LANES; i++) begin : gen_lane
     assign in_key[i] = {!s_axis_tdata[IN_W*i+IN_W-1], s_axis_tdata[IN_W*i+:IN_W-1]};
@@ -74,10 +75,26 @@ module sn_max_front #(
   // Straight from the pins nothing but tkeep and tstrb is in front of the maximum, where MAX_LEN cuts no
   // beat: that a beat is past the end comes late, and at the root. Wide elements are masked: what takes
   // their maximum in two clocks (e2softmax_wide_max) looks at no flags.
-  assign max_key  = (IN_REG == 0) ? in_key : key;
-  assign lane_key = (IN_REG == 0 && IN_W == 8) ? in_key : key;
-  assign on       = (IN_REG != 0) ? {LANES{1'b1}} :
-                    (MAX_LEN % LANES == 0) ? s_axis_tkeep & s_axis_tstrb : active;
+  if (IN_REG != 0) begin : gen_reg
+    assign max_key = key;
+    assign on      = {LANES{1'b1}};
+    assign store   = 1'b1;
+  end else begin : gen_pins
+    assign max_key = in_key;
+    assign store   = store_o;
+    if (MAX_LEN % LANES == 0) begin : gen_whole
+      assign on = s_axis_tkeep & s_axis_tstrb;
+    end else begin : gen_cut
+      assign on = active;
+    end
+  end
+  if (IN_REG != 0 || IN_W != 8) begin : gen_masked
+    assign lane_key = key;
+  end else begin : gen_unmasked
+    logic unused_key;
+    assign lane_key   = in_key;
+    assign unused_key = ^key;
+  end
 
   sn_row_guard #(
     .LANES  (LANES),
@@ -118,7 +135,7 @@ module sn_max_front #(
   ) u_max (
     .clk_i,
     .load_i (valid_o[0]),
-    .store_i(IN_REG != 0 || store_o),
+    .store_i(store),
     .on_i   (on),
     .key_i  (max_key),
     .first_i(first_o),

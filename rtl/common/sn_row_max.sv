@@ -42,8 +42,11 @@ module sn_row_max #(
     end else begin : gen_max
       for (genvar i = 0; i < (LANES >> l); i++) begin : gen_node
         logic a_on, b_on;
-        assign a_on = (l > 1) || on_i[(2*i)%LANES];
-        assign b_on = (l > 1) || on_i[(2*i+1)%LANES];
+        if (l == 1) begin : gen_on
+          assign {b_on, a_on} = on_i[2*i+:2];
+        end else begin : gen_all
+          assign {b_on, a_on} = 2'b11;
+        end
         sn_max #(
           .W(W)
         ) u_max (
@@ -65,10 +68,17 @@ module sn_row_max #(
     assign prev = first_i ? start_i : max_o;
   end
 
+  logic beat_on;
+  if (LEVELS == 0) begin : gen_one
+    assign beat_on = store_i && on_i[0];
+  end else begin : gen_some
+    assign beat_on = store_i;
+  end
+
   sn_max #(
     .W(W)
   ) u_row (
-    .a_on_i(store_i && (LEVELS > 0 || on_i[0])),
+    .a_on_i(beat_on),
     .b_on_i(1'b1),
     .a_i  (gen_level[LEVELS].node),
     .b_i  (prev),
