@@ -32,7 +32,8 @@ class Pair:
     """A unit and what it is compared with.
 
     paper   a paper's own ratios, by name
-    aims    the project's goals for the ratios, by a name of AIMS
+    aims    the project's goals for the ratios at equal care, by a name of AIMS
+    build   parameters beside the defaults of the build that these are of
     missed  the reason, if a goal is missed
     bits    parameters of builds that are compared, too -> what they do to the results
     note    what is to be said of these
@@ -45,6 +46,7 @@ class Pair:
     missed: str = ""
     bits: dict[str, str] = field(default_factory=dict)
     note: str = ""
+    build: Parameters = field(default_factory=dict)
 
 
 def pairs(path: Path = PAIRS) -> list[Pair]:
@@ -55,6 +57,7 @@ def pairs(path: Path = PAIRS) -> list[Pair]:
                 *(p["unit"], p["baseline"], p.get("paper", {})),
                 *(p.get("aims", {}), " ".join(p.get("missed", "").split())),
                 *(p.get("bits", {}), " ".join(p.get("note", "").split())),
+                p.get("build", {}),
             )
             for p in lists.entries(path, "pairs")
         ]
@@ -64,21 +67,27 @@ def pairs(path: Path = PAIRS) -> list[Pair]:
 
 # What an aim is of: memories count as SRAM, and Fmax as the slowest path does.
 AIMS = {"area": "with_sram", "energy": "energy_with_sram", "Fmax": "delay"}
-AIM_TITLES = ("unit", "baseline", "ratio of", "goal", "measured", "")
+AIM_TITLES = ("unit", "build", "baseline", "ratio of", "goal", "measured", "")
 
 
 def aims(found: Sequence[Figures], compared: Sequence[Pair]) -> list[list[str]]:
     """A line under AIM_TITLES for each aim whose two sides were measured, all at one size."""
-    units = {one.unit: one for one in found if not others(one)}
     lines = []
     for pair in compared:
-        one, other = units.get(pair.unit), units.get(pair.baseline)
+        alike = [
+            side
+            for side in sides(found, [pair])
+            if others(side[0]) == pair.build and ports(side[0]) == ports(side[1])
+        ]
+        one, other = alike[0] if alike else (None, None)
         for name, aim in pair.aims.items() if one and other else ():
             mine, its = getattr(one, AIMS[name]), getattr(other, AIMS[name])
             if mine is None or its is None:
                 continue
             word = "met" if its / mine >= aim else "missed"
-            lines.append([pair.unit, pair.baseline, name, f"{aim:g}x", _times(its, mine), word])
+            build = words(pair.build) if pair.build else "as it is"
+            ratio = _times(its, mine)
+            lines.append([pair.unit, build, pair.baseline, name, f"{aim:g}x", ratio, word])
     return lines
 
 

@@ -144,7 +144,8 @@ def page(store: Store) -> str:
     default = SETS["default"][0]
     if default in by_size:
         cells = by_size.pop(default)
-        parts += [_of_a_size(cells, *default, store.flow.bits), _aims(cells)]
+        every_build = [one for one in store.cells if size(one.figures) == default]
+        parts += [_of_a_size(cells, *default, store.flow.bits), _aims(every_build)]
     parts += [_wires(store), _libraries(store), _features(store)]
     if store.cells:
         parts += [_against_lanes(store), _variants(store)]
@@ -353,7 +354,8 @@ def _aims(cells: Sequence[Kept]) -> str:
     missed = {line[0] for line in lines if line[-1] == "missed"}
     reasons = [f"`{p.unit}`: {p.missed}" for p in every if p.missed and p.unit in missed]
     return (
-        "\n### Goals\n\nThe baseline's figure divided by the unit's, with memories as SRAM.\n\n"
+        "\n### Goals\n\nThe baseline's figure divided by the unit's at equal care, with memories "
+        "as SRAM.\n\n"
         + _markdown(AIM_TITLES, lines)
         + "".join(f"\n{reason}\n" for reason in reasons)
     )
