@@ -145,7 +145,9 @@ def test_a_run_covers_the_units_files_and_nothing_else(coverages):
     files = {point.file for point in coverages[0].counts}
     assert files <= {*UNIT.rtl}
     # Of builds with features alone, which the regression counts, too (code_of).
-    features = {f"e2softmax/e2softmax_{name}.sv" for name in ("log2exp_scaled", "wide_max")}
+    features = {
+        f"e2softmax/e2softmax_{name}.sv" for name in ("log2exp_scaled", "wide_max", "octaves")
+    }
     modules = {file for file in UNIT.rtl if not file.endswith("_pkg.sv")}
     assert modules - features == files
     kinds = {point.kind for point in coverages[0].covered()}

@@ -35,6 +35,7 @@ from softnorm.flow.regress import (
 from softnorm.flow.sim import simulate
 from softnorm.tb.stimulus.scenarios import SCENARIOS
 from softnorm.units import UNITS
+from softnorm.units.unit import IN_REG, OUT_REG
 from tests.copies import hears_ctrl_c
 from tests.rtl.mutations import plant
 from tests.rtl.test_mutations import MUTATIONS
@@ -483,7 +484,9 @@ def test_every_unit_counts_code_coverage_in_bulk_where_goals_hold(of):
         assert whole.has_goals(unit, job.parameters) or on
     for unit in UNITS.values():  # the code that a feature adds is in no other build
         counted = [job.parameters for job in counting if job.unit == unit.name]
-        assert {*unit.features} <= {name for given in counted for name in given}
+        # Registers at the ports are cells of all units: those of two have their code.
+        elsewhere = set() if unit.name in ("e2softmax", "ailayernorm") else {IN_REG, OUT_REG}
+        assert {*unit.features} - elsewhere <= {name for given in counted for name in given}
 
 
 def test_of_builds_with_features_the_code_is_judged_and_not_the_bins():
@@ -578,8 +581,8 @@ def test_baselines_are_apart_in_ci_alone():
         for of in whole.sets
         for unit in ("softermax", "rexp")
     }
-    assert runs["ci", "softermax"] < runs["ci", "rexp"] * 2 / 3
-    assert runs["full", "softermax"] > runs["full", "rexp"] * 2 / 3
+    assert runs["ci", "softermax"] < runs["ci", "rexp"] * 3 / 4
+    assert runs["full", "softermax"] > runs["full", "rexp"] * 3 / 4
 
 
 def test_a_set_of_baselines_that_does_not_exist_is_refused(tmp_path):

@@ -75,10 +75,10 @@ def test_vectors_through_the_rtl(name):
 def test_there_are_vectors_of_everything():
     files = [vectors.load(path) for paths in BUILDS.values() for path in paths]
     assert {file.settings["fmt"] for file in files} == set(range(4))
-    assert {file.settings["s7"] for file in files} == {0, 1}
-    for name in ("BLOCKS", "EXP_FRAC", "SCALE"):
+    assert {file.settings.get("s7", 0) for file in files} == {0, 1}
+    for name in ("BLOCKS", "EXP_FRAC", "SCALE", "LOG_FIRST"):
         assert {file.parameters.get(name, 0) for file in files} == {0, 1}, name
-    assert {file.parameters["IN_W"] for file in files} == {8, 16, 32}
+    assert {file.parameters.get("IN_W", 8) for file in files} == {8, 16, 32}
 
 
 SMALL = next(name for name in BUILDS if "LANES=4 " in name and "BLOCKS=1" in name)

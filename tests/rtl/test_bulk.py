@@ -341,7 +341,7 @@ UNIT = UNITS["e2softmax"]
 TOP = "e2softmax/e2softmax.sv"
 OUTPUT = "common/sn_row_output.sv"
 ON_VALID = "else if (advance_o) m_axis_tvalid"
-ON_PAYLOAD = "    if (advance_o) begin\n      m_axis_tdata"
+ON_PAYLOAD = "      if (advance_o) begin\n        m_axis_tdata"
 
 
 def waiting(clocked, statement):

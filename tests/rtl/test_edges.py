@@ -139,7 +139,7 @@ def test_constants_of_softermax(monkeypatch):
 def test_exponentials_of_exact_softmax(monkeypatch):
     """An entry is read at one distance of each F that has it. Those of 0 cannot be less."""
     shown = Shown(monkeypatch, exact_softmax, "_by_distance")
-    right = shown.right()
+    right = shown.right().reshape(8, 256)
     z = np.arange(256) << (exact_softmax.UNIT - np.arange(8)[:, None])
     for at in range(0, 1536, 7):
         first, step = [(a, b) for a, b, _ in exact_softmax.PARTS if a <= at][-1]
@@ -147,7 +147,8 @@ def test_exponentials_of_exact_softmax(monkeypatch):
         here = (z >= entry) & (z < entry + step) & (z < 1536)
         for by in (-1, 1):
             if here.any() and right[here][0] + by >= 0:
-                assert shown(lambda by=by, here=here: right + by * here), (entry, by)
+                wrong = (right + by * here).ravel()
+                assert shown(lambda wrong=wrong: wrong), (entry, by)
 
 
 @pytest.mark.parametrize("ranges", [2, 3])
