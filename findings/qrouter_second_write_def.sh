@@ -21,6 +21,8 @@ set -euo pipefail
 lef=/usr/share/qflow/tech/osu018/osu018_stdcells.lef
 command -v qrouter > /dev/null && [ -f "$lef" ] ||
   { echo "not checked: needs qrouter and $lef"; exit 2; }
+version=$(dpkg-query -W -f '${Version}' qrouter 2> /dev/null || echo unknown)
+[ "$version" = 1.4.71-2 ] || { echo "not checked: qrouter is $version, not 1.4.71-2"; exit 2; }
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 cd "$dir"

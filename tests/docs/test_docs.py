@@ -5,6 +5,7 @@ import contextlib
 import functools
 import importlib
 import io
+import os
 import re
 import shlex
 import shutil
@@ -555,3 +556,10 @@ def test_every_source_names_its_licence():
         lines = [line for line in read(name).split("\n") if not line.startswith("#!")]
         mark = marks[Path(name).suffix]
         assert lines[0] == f"{mark} SPDX-License-Identifier: Apache-2.0", name
+
+
+def test_findings_can_be_run_and_are_listed():
+    scripts = {path.name for path in (ROOT / "findings").glob("*.sh")}
+    assert {*re.findall(r"^\| `(\w+\.sh)`", read("findings/README.md"), re.M)} == scripts
+    for name in scripts:
+        assert os.access(ROOT / "findings" / name, os.X_OK), f"chmod +x findings/{name}"
