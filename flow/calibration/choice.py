@@ -54,6 +54,10 @@ def choose(words: str | Choice) -> Choice:
         pairs[key] = value
     # Settings have the names of ports, in small letters, parameters those of the RTL, in capitals.
     parameters = unit.resolve(unit.parse({k: v for k, v in pairs.items() if not k.islower()}))
+    if parameters.get(FRAC.upper(), -1) >= 0:  # fixed where the RTL is built
+        raise UserError(
+            f"{name}: leave {FRAC.upper()} out: calibration finds {FRAC}, and the bits are the same"
+        )
     free = {}
     if is_softmax(unit):  # a LayerNorm's settings all follow from the layer
         free = {s.name: s for s in unit.settings(parameters) if s.drawn and s.name != FRAC}

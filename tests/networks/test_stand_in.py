@@ -8,6 +8,7 @@ import contextlib
 import numpy as np
 import pytest
 
+from softnorm.flow.calibration.choice import choose
 from softnorm.flow.errors import UserError
 from softnorm.flow.networks import advice, minilm, stand_in
 from softnorm.flow.networks.stand_in import ByRtl, FittedNorm, UnitNorm, UnitSoftmax, fit_softmax
@@ -222,3 +223,10 @@ def test_an_engine_is_all_that_decides(fitted):
 
     got = UnitNorm(NORM, NORM.defaults, norms, nothing)(x, 0)
     np.testing.assert_array_equal(got, np.broadcast_to(norms[0].offset.astype(np.float32), x.shape))
+
+
+def test_a_build_of_one_frac_is_not_calibrated():
+    """Its inputs would be quantised at another, and nothing would say so."""
+    assert choose("e2softmax DIV_BITS=3").parameters["DIV_BITS"] == 3
+    with pytest.raises(UserError, match="e2softmax: leave FRAC out: calibration finds frac, and"):
+        choose("e2softmax FRAC=2")
