@@ -6,6 +6,7 @@ from typing import overload
 
 import numpy as np
 
+from . import checks
 from .arrays import cast, namespace
 
 LANES = (1, 2, 4, 8, 16, 32, 64)  # elements a beat
@@ -31,9 +32,7 @@ class PortRegisters:
 
     def __post_init__(self) -> None:
         for name in ("IN_REG", "OUT_REG"):
-            value = getattr(self, name)
-            if value not in (0, 1):
-                raise ValueError(f"{name} must be in 0..1, got {value}")
+            checks.check_parameter(name, getattr(self, name), range(2))
 
 
 @overload

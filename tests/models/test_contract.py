@@ -249,3 +249,20 @@ def test_wrong_rows_and_masks_are_one_sentence(unit, change, error, message, thr
 def test_wrong_sizes_are_one_sentence(unit, parameters, error, message):
     with pytest.raises(error, match=f"^{message}$"):
         unit.model(**parameters)
+
+
+@pytest.mark.parametrize("name", ["IN_REG", "OUT_REG"])
+@pytest.mark.parametrize(
+    ("value", "error", "message"),
+    [
+        (2, ValueError, "must be in 0..1, got 2"),
+        (-1, ValueError, "must be in 0..1, got -1"),
+        (True, TypeError, "must be of type int, got True"),
+    ],
+)
+def test_wrong_port_registers_are_one_sentence(name, value, error, message):
+    tried = [unit for unit in ROW_UNITS.values() if not unit.cell]
+    assert tried
+    for unit in tried:
+        with pytest.raises(error, match=f"^{name} {message}$"):
+            unit.model(**{name: value})
