@@ -24,12 +24,11 @@ from .arith import (
     INT8,
     LANES,
     MAX_LEN_LIMIT,
-    PortRegisters,
     rescale,
     rnd,
 )
 from .arrays import adopt, cast, floor_log2, full, namespace, pick, spread
-from .channels import Channels, check_channels
+from .channels import Channels, ChannelTable, check_channels
 
 MANTISSA = (1 << 14, 1 << 15)  # of 1/n
 
@@ -185,7 +184,7 @@ class _Statistics:
 
 
 @dataclass(frozen=True)
-class AILayerNorm(PortRegisters):
+class AILayerNorm(ChannelTable):
     """The unit for one set of elaboration parameters, which are named as in the RTL.
 
     LANES: elements a beat, 1 to 64, a power of two. No influence on results.

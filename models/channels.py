@@ -4,12 +4,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
+from . import checks
+from .arith import FEATURE, PortRegisters
+
 DTYPES = {"alpha": np.uint8, "gamma": np.int8, "beta": np.int8}  # of a LayerNorm's columns
 MAX_ALPHA = 3  # 2 bits
+
+
+@dataclass(frozen=True)
+class ChannelTable(PortRegisters):
+    """The table of a unit that has one, which changes no result.
+
+    BANKS: 2, or 1, with which rows and loads take turns.
+    """
+
+    BANKS: int = field(default=2, kw_only=True, metadata=FEATURE)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        checks.check_parameter("BANKS", self.BANKS, range(1, 3))
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from . import checks
-from .arith import FRACS, INT8, LANES, MAX_LEN_LIMIT, PortRegisters, rnd
+from .arith import FRACS, INT8, LANES, MAX_LEN_LIMIT, rnd
 from .arrays import adopt, cast, floor_log2, full, namespace
-from .channels import Channels, check_channels
+from .channels import Channels, ChannelTable, check_channels
 
 MEAN_FRAC = 7  # fraction bits of the mean
 LEAST_SHIFT = -2  # of the product; less comes of level rows alone
@@ -99,7 +99,7 @@ class ExactTrace(ExactResult):
 
 
 @dataclass(frozen=True)
-class ExactLayerNorm(PortRegisters):
+class ExactLayerNorm(ChannelTable):
     """The unit for one set of elaboration parameters, which are named as in the RTL.
 
     LANES: elements a beat, 1 to 64, a power of two. No influence on results.

@@ -15,9 +15,9 @@ import numpy as np
 
 from . import checks
 from .ailayernorm import MANTISSA, NormResult
-from .arith import FRACS, INT8, LANES, MAX_LEN_LIMIT, PortRegisters, rnd
+from .arith import FRACS, INT8, LANES, MAX_LEN_LIMIT, rnd
 from .arrays import adopt, cast, floor_log2, full, namespace, pick
-from .channels import Channels, check_channels
+from .channels import Channels, ChannelTable, check_channels
 
 SEGMENTS = 16
 SHIFTS = range(17)  # of a deviation before it is squared
@@ -101,7 +101,7 @@ class NnlutTrace(NormResult):
 
 
 @dataclass(frozen=True)
-class NnlutLayerNorm(PortRegisters):
+class NnlutLayerNorm(ChannelTable):
     """The unit for one set of elaboration parameters, which are named as in the RTL.
 
     LANES: elements a beat, 1 to 64, a power of two. No influence on results.

@@ -259,14 +259,15 @@ class AILayerNormUnit(Unit):
         words = beats + 10 + tree_stages(lanes) + wider(parameters)
         words -= self.without(parameters, IN_REG)
         flags = 2 + int(bool(parameters.get("IMPRECISE", 0)))
+        channels = self.banks(parameters) * beats
         return {
             "beats": (words, 1 + 1),  # bank, last
             # A step also tells what is masked or absent.
             "beats: steps (read a clock later)": (words, 12 * lanes),
             "rows": (words, flags + 15 + a_bits(parameters) - 1 + 5),  # mu, rsqrt, sh
-            "channels, alpha": (BANKS * beats, 2 * lanes),
-            "channels, gamma": (BANKS * beats, 8 * lanes),
-            "channels, beta": (BANKS * beats, 8 * lanes),
+            "channels, alpha": (channels, 2 * lanes),
+            "channels, gamma": (channels, 8 * lanes),
+            "channels, beta": (channels, 8 * lanes),
         }
 
     def tables(self, parameters: Parameters) -> dict[str, TableSize]:
@@ -788,6 +789,8 @@ AILAYERNORM = AILayerNormUnit(
         {"A_BITS": 9},
         {"IN_REG": 2},
         {"OUT_REG": 2},
+        {"BANKS": 0},
+        {"BANKS": 3},
     ),
     channels=(
         ChannelField("alpha", np.dtype(np.uint8), range(MAX_ALPHA + 1)),

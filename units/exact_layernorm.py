@@ -206,13 +206,14 @@ class ExactLayerNormUnit(AILayerNormUnit):
         lanes = parameters["LANES"]
         beats = -(-parameters["MAX_LEN"] // lanes)
         words = beats + 18 + tree_stages(lanes) - self.without(parameters, IN_REG)
+        channels = self.banks(parameters) * beats
         return {
             "beats": (words, 1 + 1),  # bank, last
             "beats: x (read a clock later)": (words, 9 * lanes),  # masked or absent, too
             "rows": (words, 2 + 8 + 19 + 16 + 6),  # flags, zp, mean, R, sh
-            "channels, alpha": (BANKS * beats, 2 * lanes),
-            "channels, gamma and alpha": (BANKS * beats, 10 * lanes),
-            "channels, beta": (BANKS * beats, 8 * lanes),
+            "channels, alpha": (channels, 2 * lanes),
+            "channels, gamma and alpha": (channels, 10 * lanes),
+            "channels, beta": (channels, 8 * lanes),
         }
 
     def tables(self, parameters: Parameters) -> dict[str, TableSize]:
@@ -325,6 +326,7 @@ EXACT_LAYERNORM = ExactLayerNormUnit(
         {"MAX_LEN": 65537},
         {"IN_REG": 2},
         {"OUT_REG": 2},
+        {"BANKS": 3},
     ),
     channels=(
         ChannelField("alpha", np.dtype(np.uint8), range(MAX_ALPHA + 1)),

@@ -155,6 +155,7 @@ class NnlutLayerNormUnit(AILayerNormUnit):
         beats, tree = -(-longest // lanes), tree_stages(lanes)
         exp = max(1, clog2(clog2(longest + 1)))
         first = beats + tree + 5 - self.without(parameters, IN_REG)
+        channels = self.banks(parameters) * beats
         return {
             "beats 1": (first, 33 * lanes + 1),  # x, masked or absent, last
             # Flags, bank, shift, M, Lz, gfrac, ofrac, mean.
@@ -163,8 +164,8 @@ class NnlutLayerNormUnit(AILayerNormUnit):
             # d also tells what is masked or absent.
             "beats 2: d (read a clock later)": (beats + tree + 11, 33 * lanes),
             "rows 2": (beats + tree + 11, 2 + 16 + 6),  # flags, R, sh
-            "gamma": (BANKS * beats, 8 * lanes),
-            "beta": (BANKS * beats, 8 * lanes),
+            "gamma": (channels, 8 * lanes),
+            "beta": (channels, 8 * lanes),
         }
 
     def tables(self, parameters: Parameters) -> dict[str, TableSize]:
@@ -287,6 +288,7 @@ NNLUT_LAYERNORM = NnlutLayerNormUnit(
         {"MAX_LEN": 65537},
         {"IN_REG": 2},
         {"OUT_REG": 2},
+        {"BANKS": 3},
     ),
     channels=(
         ChannelField("gamma", np.dtype(np.int8), range(-128, 128)),

@@ -23,7 +23,7 @@ from softnorm.models.vectors import Vectors
 from .coverage import Coverage
 
 IN_REG, OUT_REG = "IN_REG", "OUT_REG"  # registers at the ports: no feature of the arithmetic
-BANKS = 2  # of a unit's channel table
+BANKS = 2  # of a unit's channel table: as many as the pins can name
 ANY_LENGTH = 1 << 48  # more elements than any row has
 
 ERRORS = ("err_len", "err_keep")  # outputs <name>_o of every unit, a clock for each error
@@ -338,6 +338,11 @@ class Unit(ABC):
     def bare_output(self, parameters: Parameters) -> bool:
         """Whether the payload of m_axis is anything where there is no beat, in reset too."""
         return bool(self.without(parameters, OUT_REG))
+
+    @staticmethod
+    def banks(parameters: Parameters) -> int:
+        """Banks of a build's channel table. Of one bank what the pins name is ignored."""
+        return parameters.get("BANKS", BANKS)
 
     @property
     def features(self) -> dict[str, Any]:

@@ -8,7 +8,7 @@
 //                                |          |      [ row buffer: rows, bank ] --+--------+  |  |
 //                                |          +--> [      (x - zp) << alpha     ] -|-----------+  |
 //                                | alpha                                  place v gamma, beta  |
-//   chan_* ------------------> [ channel table, two banks ] -----------------------------------+
+//   chan_* ------------------> [ channel table, BANKS banks ] ---------------------------------+
 //
 //   a = x - zp                                       x uint8, real value scale * 2^alpha * a
 //   Ex  = sum of a << alpha                          12 + clog2(MAX_LEN) bits
@@ -43,8 +43,8 @@
 //   ERR_IMPRECISE = 7 + T clocks after that of a row's last beat.
 // Storage: between the passes a ring of ceil(MAX_LEN/LANES) + 10 + T beats of 12 LANES bits (steps, which
 //   also tell what is masked or absent) and 2 bits (bank, and which is the last), and as many rows of 31
-//   bits, 32 with IMPRECISE = 1, 2 less with A_BITS = 8; the channel table of 2 ceil(MAX_LEN/LANES) words of 2 LANES bits, and
-//   as many of 8 LANES, twice. IN_W = 16: three beats and rows more; 32: five.
+//   bits, 32 with IMPRECISE = 1, 2 less with A_BITS = 8; the channel table of BANKS ceil(MAX_LEN/LANES)
+//   words of 2 LANES bits, and as many of 8 LANES, twice. IN_W = 16: three beats and rows more; 32: five.
 //
 // s_axis_tready is a flip-flop. m_axis_tready enables the registers of pass 2 and goes no further.
 
@@ -57,8 +57,9 @@ module ailayernorm #(
   parameter  int IMPRECISE  = 0,     // 1: a flag for rows whose mean is too large for DynamicCompress
   parameter  int EXACT_SQ   = 0,     // 1: exact squares, in the place of DynamicCompress
   parameter  int A_BITS     = 10,    // 10, 8: bits of gamma / sigma
-  parameter  int IN_REG   = 1,     // 0: no register behind the s_axis pins, and a clock less
-  parameter  int OUT_REG  = 1,     // 0: none in front of the m_axis pins, and a clock less
+  parameter  int IN_REG     = 1,     // 0: no register behind the s_axis pins, and a clock less
+  parameter  int OUT_REG    = 1,     // 0: none in front of the m_axis pins, and a clock less
+  parameter  int BANKS      = 2,     // 1: one bank of channels; *_bank_i are ignored
   localparam int ADDR_W     = (MAX_LEN > 1) ? $clog2(MAX_LEN) : 1,
   localparam int LEN_W      = $clog2(MAX_LEN + 1),
   localparam int EXP_W      = (MAX_LEN > 1) ? $clog2($clog2(MAX_LEN + 1)) : 1,
@@ -134,6 +135,9 @@ module ailayernorm #(
   end
   if (OUT_REG < 0 || OUT_REG > 1) begin : gen_check_out_reg
     ailayernorm_error_OUT_REG_must_be_0_or_1 u_stop ();
+  end
+  if (BANKS < 1 || BANKS > 2) begin : gen_check_banks
+    ailayernorm_error_BANKS_must_be_1_or_2 u_stop ();
   end
 
   localparam int MaxBeats = (MAX_LEN + LANES - 1) / LANES;
@@ -259,7 +263,8 @@ module ailayernorm #(
   sn_channel_column #(
     .LANES  (LANES),
     .MAX_LEN(MAX_LEN),
-    .W      (2)
+    .W      (2),
+    .BANKS  (BANKS)
   ) u_alpha (
     .clk_i,
     .wr_en_i  (chan_we_i),
@@ -585,7 +590,8 @@ module ailayernorm #(
     .LEFT     (17 - RsqrtW),
     .SHIFT_REG(0),
     .ERR_W    (ErrW),
-    .OUT_REG  (OUT_REG)
+    .OUT_REG  (OUT_REG),
+    .BANKS    (BANKS)
   ) u_back (
     .clk_i,
     .rst_ni,

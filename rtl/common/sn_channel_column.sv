@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// One column of the channel table (docs/stream.md): a parameter of each channel, in two banks.
+// One column of the channel table (docs/stream.md): a parameter of each channel, in two banks or one.
 //
-//   wr_* (a channel a clock) --> its lane of a word --> [ 2 x beats x W LANES ] --> rd_data_o (a beat a clock)
+//   wr_* (a channel a clock) --> its lane of a word --> [ BANKS x beats x W LANES ] --> rd_data_o, a beat a clock
 //
-// A word holds the channels of a beat; its address is {beat, bank}. A write changes one lane of it, at
-// the clock edge, reset or not; contents are not reset. Read latency one clock; the word stays until the
-// next read. A column for each reader: what a stage needs is read in that stage, and no register has to
-// take it there.
+// A word holds the channels of a beat; its address is {beat, bank}, or the beat where there is one bank. A
+// write changes one lane of it, at the clock edge, reset or not; contents are not reset. Read latency one
+// clock; the word stays until the next read. A column for each reader: what a stage needs is read in that
+// stage, and no register has to take it there.
 
 module sn_channel_column #(
   parameter  int LANES     = 32,
   parameter  int MAX_LEN   = 1024,
   parameter  int W         = 8,  // bits a channel
+  parameter  int BANKS     = 2,  // 1: *_bank_i is ignored
   localparam int MAX_BEATS = (MAX_LEN + LANES - 1) / LANES,
   localparam int ADDR_W    = (MAX_LEN > 1) ? $clog2(MAX_LEN) : 1,
   localparam int BEAT_W    = (MAX_BEATS > 1) ? $clog2(MAX_BEATS) : 1
@@ -29,8 +30,8 @@ module sn_channel_column #(
   output logic [LANES-1:0][W-1:0] rd_data_o
 );
   localparam int LaneW = $clog2(LANES);
-  localparam int WordW = BEAT_W + 1;
-  // With one beat a row, both banks are two words, whatever BEAT_W has to be.
+  localparam int WordW = BEAT_W + BANKS - 1;
+  // With one beat a row, a bank is a word, whatever BEAT_W has to be.
   localparam int AddrW = (MAX_BEATS > 1) ? WordW : 1;
 
   logic [LANES-1:0]  wr_en;
@@ -45,11 +46,19 @@ module sn_channel_column #(
     end
   end
   assign wr_beat = BEAT_W'(wr_chan_i >> LaneW);
-  assign wr_addr = {wr_beat, wr_bank_i};
-  assign rd_addr = {rd_beat_i, rd_bank_i};
+
+  if (BANKS == 2) begin : gen_two_banks
+    assign wr_addr = {wr_beat, wr_bank_i};
+    assign rd_addr = {rd_beat_i, rd_bank_i};
+  end else begin : gen_one_bank
+    assign wr_addr = wr_beat;
+    assign rd_addr = rd_beat_i;
+    logic unused_bank;
+    assign unused_bank = ^{wr_bank_i, rd_bank_i};
+  end
 
   sn_ram_1r1w #(
-    .DEPTH(2 * MAX_BEATS),
+    .DEPTH(BANKS * MAX_BEATS),
     .WIDTH(W * LANES),
     .PARTS(LANES)
   ) u_ram (

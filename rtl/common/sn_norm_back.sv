@@ -24,6 +24,7 @@ module sn_norm_back #(
   parameter  int SHIFT_REG = 1,
   parameter  int ERR_W     = 2,   // a row's flags: {.., err_keep, err_len}
   parameter  int OUT_REG   = 1,   // 0: no register in front of the pins, and a clock less
+  parameter  int BANKS     = 2,   // 1: chan_bank_i and bank_i are ignored
   localparam int USER_W    = ERR_W + 5,
   localparam int ADDR_W    = (MAX_LEN > 1) ? $clog2(MAX_LEN) : 1
 ) (
@@ -104,7 +105,8 @@ module sn_norm_back #(
   sn_channel_column #(
     .LANES  (LANES),
     .MAX_LEN(MAX_LEN),
-    .W      (FACTOR_W)
+    .W      (FACTOR_W),
+    .BANKS  (BANKS)
   ) u_factor (
     .clk_i,
     .wr_en_i  (chan_we_i),
@@ -130,7 +132,8 @@ module sn_norm_back #(
   sn_channel_column #(
     .LANES  (LANES),
     .MAX_LEN(MAX_LEN),
-    .W      (8)
+    .W      (8),
+    .BANKS  (BANKS)
   ) u_beta (
     .clk_i,
     .wr_en_i  (chan_we_i),

@@ -276,21 +276,23 @@ def noise(unit: Unit, parameters: Parameters, rng: np.random.Generator) -> Beats
     )
 
 
-def plan(channel_set: np.ndarray, first: int = 0) -> Loads:
+def plan(channel_set: np.ndarray, seed: int = 0, table: int = BANKS) -> Loads:
     """Which bank holds the set of each row, and when it is to be written.
 
     A set goes into the bank that has not been used for longer, once its last row has come out;
-    rows that use the other bank go on meanwhile. `first` is the bank of the first set.
+    rows that use the other bank go on meanwhile. `seed` tells the bank of the first set. Of a
+    `table` of one bank rows and loads take turns, and what names it is anything.
     """
     count = len(channel_set)
     starts = np.flatnonzero(np.diff(channel_set, prepend=-1))
-    holds, used = [-1] * BANKS, [-1] * BANKS  # set, last row
+    holds, used = [-1] * table, [-1] * table  # set, last row
+    first = seed % table
     bank, after, chosen = [], [], []
     banks, loads = [], []
     for start, end in zip(starts.tolist(), [*starts[1:].tolist(), count], strict=True):
         wanted = int(channel_set[start])
         if wanted not in holds:
-            spare = min(range(BANKS), key=lambda one: (used[one], one != first))
+            spare = min(range(table), key=lambda one: (used[one], one != first))
             bank.append(spare)
             after.append(used[spare] + 1)
             chosen.append(wanted)
@@ -300,11 +302,15 @@ def plan(channel_set: np.ndarray, first: int = 0) -> Loads:
         banks.append(place)
         loads.append(len(bank))
     runs = np.diff(starts, append=count)
+    named = np.array(bank, np.uint32), np.repeat(np.array(banks, np.uint32), runs)
+    if table == 1:
+        rng = np.random.default_rng([seed, 4])
+        named = tuple(rng.integers(BANKS, size=one.size, dtype=np.uint32) for one in named)
     return Loads(
-        np.array(bank, np.uint32),
+        named[0],
         np.array(after, np.uint64),
         np.array(chosen, int),
-        np.repeat(np.array(banks, np.uint32), runs),
+        named[1],
         np.repeat(np.array(loads, np.uint64), runs),
     )
 
@@ -489,7 +495,8 @@ class Job:
         check(unit, parameters, rows)
         shape = StreamShape.of(unit, parameters)
         rng = np.random.default_rng([seed, 0])
-        loads = plan(rows.channel_set, seed % BANKS) if unit.channels else None
+        table = unit.banks(parameters)
+        loads = plan(rows.channel_set, seed, table) if unit.channels else None
         wanted = unit.settings(parameters)
         settings = np.zeros((len(rows), len(wanted)), np.uint32)
         for column, setting in enumerate(wanted):

@@ -10,14 +10,21 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 
+import numpy as np
+
 from softnorm.units.unit import BANKS, ChannelSet
 
 
-class Banks:
-    """The channel table as the driving side sees it."""
+def on_pins(bank: int, count: int, rng: np.random.Generator) -> int:
+    """What names a bank on the pins. Where there is one, what they carry is ignored: anything."""
+    return bank if count > 1 else int(rng.integers(BANKS))
 
-    def __init__(self) -> None:
-        self._holds: list[ChannelSet | None] = [None] * BANKS
+
+class Banks:
+    """The channel table, of so many banks, as the driving side sees it."""
+
+    def __init__(self, count: int = BANKS) -> None:
+        self._holds: list[ChannelSet | None] = [None] * count
         self._used_by: deque[tuple[object, int]] = deque()  # (token, bank) of rows, in order
 
     def bank_of(self, channels: ChannelSet) -> int | None:

@@ -21,6 +21,7 @@ from pyuvm import uvm_analysis_port, uvm_driver, uvm_monitor, uvm_sequence_item
 from ..check.contract import ObservedRow, pack
 from ..check.coverage import state_of
 from ..check.progress import Pairs, Progress, patience
+from ..stimulus.channels import on_pins
 from ..stimulus.values import STREAM_STATES, Noise, Pattern, Row
 from .config import AnalysisImp, ConfiguredAgent
 from .pins import (
@@ -76,6 +77,7 @@ class RowDriver(uvm_driver):
             cfg.entity, cfg.prefix, cfg.clocking, cfg.reset, cfg.settings, cfg.rng("source")
         )
         self._noise = Noise(cfg.rng("noise"))
+        self._bank = cfg.rng("bank")
         self._stalls: Pattern | None = None
         self._done_at = -1
 
@@ -93,7 +95,10 @@ class RowDriver(uvm_driver):
             self._stalls = item.stalls
             pins.set_stalls(item.stalls)
         beats = pack(row, self.cfg.shape, self._noise)
-        settings = row.settings if item.bank is None else {**row.settings, "bank": item.bank}
+        settings = row.settings
+        if item.bank is not None:
+            bank = on_pins(item.bank, self.cfg.table.count, self._bank)
+            settings = {**settings, "bank": bank}
         # Right behind the last row no clock is lost; after a pause, line up with the clock.
         await pins.send((beats, settings), sync=get_sim_time() != self._done_at)
         self._done_at = get_sim_time()

@@ -17,7 +17,7 @@ from pyuvm import uvm_driver, uvm_monitor, uvm_sequence_item, uvm_sequencer
 
 from softnorm.units.unit import ChannelSet
 
-from ..stimulus.channels import Banks
+from ..stimulus.channels import Banks, on_pins
 from ..stimulus.values import Row
 from .config import AnalysisImp, ConfiguredAgent
 from .pins import Level
@@ -39,7 +39,7 @@ class ChannelSequencer(uvm_sequencer):
 
     def build_phase(self):
         self.cfg = self.cdb_get("cfg")
-        self.banks = Banks()
+        self.banks = Banks(self.cfg.table.count)
         self.ahead: list[ChannelSet] = []
         self.planned = Event()  # there are other rows ahead
         self._loaded = Event()
@@ -117,7 +117,7 @@ class ChannelDriver(uvm_driver):
                 self._idle()
                 await edge
             self._enable.value = 1
-            self._bank.value = item.bank
+            self._bank.value = on_pins(item.bank, self.cfg.table.count, self._rng)
             self._address.value = address
             for name, pin in self._pins.items():
                 pin.value = int(values[name][address]) & ((1 << len(pin)) - 1)

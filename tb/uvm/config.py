@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from pyuvm import uvm_active_passive_enum, uvm_agent, uvm_analysis_export, uvm_sequencer
 
-from softnorm.units.unit import BANKS, ChannelField, ChannelSet, Parameters, Setting, Unit
+from softnorm.units.unit import ChannelField, ChannelSet, Parameters, Setting, Unit
 
 from ..check.contract import StreamShape
 from .pins import Clocking, ResetLine
@@ -26,17 +26,22 @@ Rng = Callable[[str], np.random.Generator]  # a generator for each use
 
 
 class TableMirror:
-    """What each bank of a channel table holds, from the writes seen on its port."""
+    """What each of `count` banks of a channel table holds, from the writes seen on its port.
 
-    def __init__(self, fields: Sequence[ChannelField], max_len: int):
+    Where there is one, it is the one whatever the pins name.
+    """
+
+    def __init__(self, fields: Sequence[ChannelField], max_len: int, count: int):
+        self.count = count
         self._held = [
             {column.name: np.zeros(max_len, column.dtype) for column in fields}
-            for _ in range(BANKS)
+            for _ in range(count)
         ]
-        self._shown: list[ChannelSet | None] = [None] * BANKS  # handed out, as it is now
+        self._shown: list[ChannelSet | None] = [None] * count  # handed out, as it is now
 
     def write(self, bank: int, address: int, values: Mapping[str, np.generic]) -> None:
         """One channel."""
+        bank %= self.count
         if self._shown[bank] is not None:  # whoever has it keeps it
             self._held[bank] = {n: column.copy() for n, column in self._held[bank].items()}
             self._shown[bank] = None
@@ -45,6 +50,7 @@ class TableMirror:
 
     def held(self, bank: int) -> ChannelSet:
         """What a bank holds now."""
+        bank %= self.count
         if self._shown[bank] is None:
             self._shown[bank] = ChannelSet(self._held[bank])
         return self._shown[bank]
@@ -163,7 +169,7 @@ class EnvConfig:
         }
         channels = table = None
         if unit.channels:
-            table = TableMirror(unit.channels, shape.max_len)
+            table = TableMirror(unit.channels, shape.max_len, unit.banks(parameters))
             channels = ChannelConfig(**common, fields=unit.channels, table=table)
         settings = unit.settings(parameters)
         stream = {"has_x": has_x, "shape": shape}

@@ -7,7 +7,7 @@
 //                          |      ^ squares               v  R, mean, sh            x - zp |  |row
 //                          +------|--------------> [ row buffer: x, rows ] ----------------+--+
 //                                 | alpha                          alpha, gamma, beta |
-//   chan_* ------------------> [ channel table, two banks ] --------------------------+
+//   chan_* ------------------> [ channel table, BANKS banks ] ------------------------+
 //
 //   v    = (x - zp) << alpha                         x uint8, real value scale * v
 //   S    = sum of v,  Q = sum of v*v                 12 and 22 + clog2(MAX_LEN) bits: exact
@@ -24,15 +24,16 @@
 //   A clock less without the register at a port (IN_REG = 0, OUT_REG = 0).
 // Storage: between the passes a ring of ceil(MAX_LEN/LANES) + 18 + T beats of 9 LANES bits (x, and what is
 //   masked or absent) and 2 bits (bank, and which is the last), and as many row entries of 51 bits; the
-//   channel table of 2 ceil(MAX_LEN/LANES) words of 10 LANES bits, as many of 8 LANES and of 2 LANES bits.
+//   channel table of BANKS ceil(MAX_LEN/LANES) words of 10 LANES bits, as many of 8 LANES and of 2 LANES bits.
 //
 // s_axis_tready is a flip-flop. m_axis_tready enables the registers of pass 2 and goes no further.
 
 module exact_layernorm #(
   parameter  int LANES   = 32,    // 1, 2, 4, 8, 16, 32, 64: elements a beat
   parameter  int MAX_LEN = 1024,  // LANES .. 65536: elements a row; longer rows are cut there
-  parameter  int IN_REG   = 1,     // 0: no register behind the s_axis pins, and a clock less
-  parameter  int OUT_REG  = 1,     // 0: none in front of the m_axis pins, and a clock less
+  parameter  int IN_REG  = 1,     // 0: no register behind the s_axis pins, and a clock less
+  parameter  int OUT_REG = 1,     // 0: none in front of the m_axis pins, and a clock less
+  parameter  int BANKS   = 2,     // 1: one bank of channels; *_bank_i are ignored
   localparam int ADDR_W  = (MAX_LEN > 1) ? $clog2(MAX_LEN) : 1,
   localparam int USER_W  = 7
 ) (
@@ -81,6 +82,9 @@ module exact_layernorm #(
   end
   if (OUT_REG < 0 || OUT_REG > 1) begin : gen_check_out_reg
     exact_layernorm_error_OUT_REG_must_be_0_or_1 u_stop ();
+  end
+  if (BANKS < 1 || BANKS > 2) begin : gen_check_banks
+    exact_layernorm_error_BANKS_must_be_1_or_2 u_stop ();
   end
 
   localparam int MaxBeats = (MAX_LEN + LANES - 1) / LANES;
@@ -183,7 +187,8 @@ module exact_layernorm #(
   sn_channel_column #(
     .LANES  (LANES),
     .MAX_LEN(MAX_LEN),
-    .W      (2)
+    .W      (2),
+    .BANKS  (BANKS)
   ) u_alpha (
     .clk_i,
     .wr_en_i  (chan_we_i),
@@ -363,7 +368,8 @@ module exact_layernorm #(
     .SH_W     (ShW),
     .LEFT     (2),
     .SHIFT_REG(1),
-    .OUT_REG  (OUT_REG)
+    .OUT_REG  (OUT_REG),
+    .BANKS    (BANKS)
   ) u_back (
     .clk_i,
     .rst_ni,

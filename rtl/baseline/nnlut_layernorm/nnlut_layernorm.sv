@@ -7,7 +7,7 @@
 //                |  x       v       |              | d                 v R, sh                    |  |
 //                +-----> [ ring 1: x ]             +---------> [ ring 2: d ] ---------------------+  |
 //                                                                                  gamma, beta       |
-//   chan_* ----------------------------------------> [ channel table, two banks ] -------------------+
+//   chan_* ----------------------------------------> [ channel table, BANKS banks ] -----------------+
 //
 //   mean = sat(rnd(sum * M / 2^(15 + Lz)))                32 bits; 1/n as a 16-bit mantissa and a shift
 //   d    = sat(x - mean),  y = sat(d >> shift)            32 and 16 bits
@@ -32,7 +32,7 @@
 // Storage: a ring of ceil(MAX_LEN/LANES) + T + 5 beats of 33 LANES + 1 bits (x, and a bit for what is masked
 //   or absent), and as many row entries of 62 + EXP_W bits; a ring of ceil(MAX_LEN/LANES) + T + 11 beats of
 //   33 LANES bits (d, likewise) and 2 bits (bank, and which is the last), and as many row entries of 24
-//   bits; the channel table of 2 ceil(MAX_LEN/LANES) words of 8 LANES bits, twice.
+//   bits; the channel table of BANKS ceil(MAX_LEN/LANES) words of 8 LANES bits, twice.
 //
 // Pass 2 takes a beat from ring 1 only when ring 2 has a slot for it. s_axis_tready is a flip-flop;
 // m_axis_tready enables the registers of pass 3 and goes no further.
@@ -40,8 +40,9 @@
 module nnlut_layernorm #(
   parameter  int LANES   = 32,    // 1, 2, 4, 8, 16, 32, 64: elements a beat
   parameter  int MAX_LEN = 1024,  // LANES .. 65536: elements a row; longer rows are cut there
-  parameter  int IN_REG   = 1,     // 0: no register behind the s_axis pins, and a clock less
-  parameter  int OUT_REG  = 1,     // 0: none in front of the m_axis pins, and a clock less
+  parameter  int IN_REG  = 1,     // 0: no register behind the s_axis pins, and a clock less
+  parameter  int OUT_REG = 1,     // 0: none in front of the m_axis pins, and a clock less
+  parameter  int BANKS   = 2,     // 1: one bank of channels; *_bank_i are ignored
   localparam int ADDR_W  = (MAX_LEN > 1) ? $clog2(MAX_LEN) : 1,
   localparam int LEN_W   = $clog2(MAX_LEN + 1),
   localparam int EXP_W   = (MAX_LEN > 1) ? $clog2($clog2(MAX_LEN + 1)) : 1,
@@ -93,6 +94,9 @@ module nnlut_layernorm #(
   end
   if (OUT_REG < 0 || OUT_REG > 1) begin : gen_check_out_reg
     nnlut_layernorm_error_OUT_REG_must_be_0_or_1 u_stop ();
+  end
+  if (BANKS < 1 || BANKS > 2) begin : gen_check_banks
+    nnlut_layernorm_error_BANKS_must_be_1_or_2 u_stop ();
   end
 
   localparam int MaxBeats = (MAX_LEN + LANES - 1) / LANES;
@@ -500,7 +504,8 @@ module nnlut_layernorm #(
     .SH_W     (ShW),
     .LEFT     (0),
     .SHIFT_REG(1),
-    .OUT_REG  (OUT_REG)
+    .OUT_REG  (OUT_REG),
+    .BANKS    (BANKS)
   ) u_back (
     .clk_i,
     .rst_ni,
