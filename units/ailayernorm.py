@@ -761,8 +761,16 @@ AILAYERNORM = AILayerNormUnit(
         {"LANES": 2, "MAX_LEN": 32, "IN_W": 16, "EPS": 1, "A_BITS": 8},
         # Squares as they are; nothing is imprecise with them.
         {"LANES": 4, "MAX_LEN": 64, "EXACT_SQ": 1, "IMPRECISE": 1},
-        # An epsilon, a flag for what 4-bit squares cannot do; no registers at the ports.
-        {"LANES": 4, "MAX_LEN": 64, "EPS": 1, "IMPRECISE": 1, "IN_REG": 0, "OUT_REG": 0},
+        # An epsilon, a flag for what 4-bit squares cannot do; no registers at the ports, one bank.
+        {
+            "LANES": 4,
+            "MAX_LEN": 64,
+            "EPS": 1,
+            "IMPRECISE": 1,
+            "IN_REG": 0,
+            "OUT_REG": 0,
+            "BANKS": 1,
+        },
         {"LANES": 8, "MAX_LEN": 64, "CMP_RANGES": 3, "IN_W": 32, "IMPRECISE": 1, "IN_REG": 0},
         # A tree with two registers.
         {"LANES": 64, "MAX_LEN": 4096},

@@ -276,8 +276,8 @@ NNLUT_LAYERNORM = NnlutLayerNormUnit(
         {"LANES": 1, "MAX_LEN": 1},
         # A last beat that MAX_LEN cuts; Lz with one bit.
         {"LANES": 2, "MAX_LEN": 3},
-        # No registers at the ports.
-        {"LANES": 4, "MAX_LEN": 24, "IN_REG": 0, "OUT_REG": 0},
+        # No registers at the ports, one bank of channels.
+        {"LANES": 4, "MAX_LEN": 24, "IN_REG": 0, "OUT_REG": 0, "BANKS": 1},
         # A tree with a register; a length that needs a bit more than an address.
         {"LANES": 8, "MAX_LEN": 4096},
     ),

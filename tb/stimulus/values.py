@@ -372,9 +372,10 @@ _INPUT_VALUE = 0.5  # share of rows whose input-like settings are one of the row
 class RowMaker:
     """Makes rows for one unit and build: what the scenarios share.
 
-    Rows of a unit with a channel table use one of two channel sets, which are replaced by fresh
-    ones now and then; `keep_channels` stops that. `misfits` is the share of rows whose operands do
-    not fit them.
+    Rows of a unit with a channel table use one of as many channel sets as it has banks, which are
+    replaced by fresh ones now and then; `keep_channels` stops that. With one bank, whose rows wait
+    for each load, most rows still overlap. `misfits` is the share of rows whose operands do not fit
+    them.
     """
 
     def __init__(self, rng: np.random.Generator, unit: Unit, parameters: Parameters):
@@ -390,7 +391,8 @@ class RowMaker:
         self.drawn = {s.name: s.values for s in self.settings if s.drawn}
         self.keep_channels = False
         self.misfits = 0.0
-        self._sets = [self._fresh_set() for _ in range(2)] if unit.channels else []
+        sets = unit.banks(parameters) if unit.channels else 0
+        self._sets = [self._fresh_set() for _ in range(sets)]
 
     @property
     def limits(self) -> tuple[int, int]:
