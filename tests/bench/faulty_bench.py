@@ -103,7 +103,7 @@ class CarelessSequencer(ChannelSequencer):
 
     def build_phase(self):
         super().build_phase()
-        self.banks = CarelessBanks()
+        self.banks = CarelessBanks(self.cfg.table.count)
 
 
 class DeafSequencer(ChannelSequencer):

@@ -18,8 +18,9 @@ from softnorm.tb.check.contract import (
     pack,
 )
 from softnorm.tb.check.progress import NO_ROW, NO_TREADY, NO_TVALID, Progress, patience
-from softnorm.tb.stimulus.channels import Banks
+from softnorm.tb.stimulus.channels import Banks, on_pins
 from softnorm.tb.stimulus.values import MASKS, SHAPES, STALLS, Noise, Row, RowMaker, corner_lengths
+from softnorm.tb.uvm.config import TableMirror
 from softnorm.units import UNITS
 from softnorm.units.coverage import Coverage
 from softnorm.units.unit import BANKS, ChannelSet, Rows
@@ -33,10 +34,10 @@ SIM = "icarus" if tools.icarus() else "verilator"
 # --- a bench with a fault must fail ---------------------------------------------------------------
 
 
-def run_with(fault, unit, monkeypatch, test="smoke"):
+def run_with(fault, unit, monkeypatch, test="smoke", **given):
     """A run of the faulty bench."""
     monkeypatch.setenv("SOFTNORM_FAULT", fault)
-    made = build(unit, unit.resolve(SMALL), SIM)
+    made = build(unit, unit.resolve({**SMALL, **given}), SIM)
     run = new_run(made, test, 1, 200, None, f"make sim TEST={test}")
     return execute(made, run, "tests.bench.faulty_bench")
 
@@ -75,16 +76,17 @@ def test_a_bench_with_a_fault_in_a_second_input_stream_fails(fault, report, monk
 
 
 @pytest.mark.parametrize(
-    ("fault", "test", "report"),
+    ("fault", "test", "report", "given"),
     [
-        ("ChannelWritesAreMissed", "smoke", "does not match the model"),
+        ("ChannelWritesAreMissed", "smoke", "does not match the model", {}),
         # Only a row that the sink holds up is still inside when its bank has been written anew.
-        ("BanksAreWrittenWhileInUse", "stalls", "does not match the model"),
-        ("BanksAreNeverFree", "smoke", "stuck: no beat moved for 4000 clocks; "),
+        ("BanksAreWrittenWhileInUse", "stalls", "does not match the model", {}),
+        ("BanksAreWrittenWhileInUse", "smoke", "does not match the model", {"BANKS": 1}),
+        ("BanksAreNeverFree", "smoke", "stuck: no beat moved for 4000 clocks; ", {}),
     ],
 )
-def test_a_bench_with_a_fault_at_the_channel_table_fails(fault, test, report, monkeypatch):
-    result = run_with(fault, WITH_TABLE, monkeypatch, test)
+def test_a_bench_with_a_fault_at_the_channel_table_fails(fault, test, report, given, monkeypatch):
+    result = run_with(fault, WITH_TABLE, monkeypatch, test, **given)
     assert not result.passed
     assert report in result.report
     assert f"rerun: make sim TEST={test}" in result.report
@@ -386,6 +388,31 @@ def test_no_set_is_loaded_over_one_that_rows_before_still_need():
     assert banks.to_load([b, a, a, c]) is None
 
 
+def test_of_one_bank_rows_and_loads_take_turns():
+    a, b = channel_sets(2)
+    banks = Banks(1)
+    assert banks.to_load([a, b]) == (0, a)
+    banks.loaded(0, a)
+    assert banks.to_load([a, b]) is None
+    banks.claim(0)
+    assert banks.to_load([b]) == (0, b)
+    assert banks.in_use(0)
+    banks.row_out()
+    assert not banks.in_use(0)
+
+
+def test_what_the_pins_name_of_one_bank_is_ignored():
+    """They carry either number; the mirror of the writes has one bank, too."""
+    rng = np.random.default_rng(1)
+    assert [on_pins(bank, 2, rng) for bank in (0, 1)] == [0, 1]
+    assert {on_pins(0, 1, rng) for _ in range(20)} == {0, 1}
+    mirror = TableMirror(WITH_TABLE.channels, 2, 1)
+    for bank, value in ((1, 5), (0, 7)):
+        mirror.write(bank, bank, {"gamma": np.int8(value)})
+    for bank in range(2):
+        assert mirror.held(bank).values["gamma"].tolist() == [7, 5]
+
+
 def test_a_bank_is_in_use_until_its_last_row_is_out():
     banks = Banks()
     for bank in (0, 1, 0):
@@ -423,13 +450,14 @@ def test_a_reset_frees_the_banks_and_leaves_what_they_hold():
     assert (banks.bank_of(a), banks.bank_of(b)) == (0, 1)
 
 
+@pytest.mark.parametrize("count", [1, 2])
 @pytest.mark.parametrize("seed", range(20))
-def test_whatever_the_rows_want_they_get_it_in_order(seed):
+def test_whatever_the_rows_want_they_get_it_in_order(seed, count):
     """The driver's loop in short: no bank is written under a row, and no row waits for ever."""
     rng = np.random.default_rng(seed)
     some = channel_sets(4)
     ahead = [some[number] for number in rng.integers(len(some), size=60)]
-    banks, inside, writes = Banks(), [], 0
+    banks, inside, writes = Banks(count), [], 0
     while ahead or inside:
         wanted = banks.to_load(ahead[:8])
         if wanted is not None and not banks.in_use(wanted[0]):

@@ -266,3 +266,19 @@ def test_wrong_port_registers_are_one_sentence(name, value, error, message):
     for unit in tried:
         with pytest.raises(error, match=f"^{name} {message}$"):
             unit.model(**{name: value})
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "message"),
+    [
+        (0, ValueError, "must be in 1..2, got 0"),
+        (3, ValueError, "must be in 1..2, got 3"),
+        (True, TypeError, "must be of type int, got True"),
+    ],
+)
+def test_wrong_numbers_of_banks_are_one_sentence(value, error, message):
+    tried = [unit for unit in UNITS.values() if unit.channels]
+    assert tried
+    for unit in tried:
+        with pytest.raises(error, match=f"^BANKS {message}$"):
+            unit.model(BANKS=value)
