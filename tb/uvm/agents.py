@@ -41,6 +41,7 @@ class RowItem(uvm_sequence_item):
     stalls   the pattern that tvalid follows, which its rows share; None: it never waits
     bank     that holds its channels, of a unit with a channel table
     waited   it has been held back until its channels were loaded
+    loaded   time of the falling edge at which the last load of channels ended
     aborted  tells, once it is done, that a reset cut it off
     """
 
@@ -49,6 +50,7 @@ class RowItem(uvm_sequence_item):
         self.row: Row | None = None
         self.stalls: Pattern | None = None
         self.bank: int | None = None
+        self.loaded: float = -1
         self.waited = False
         self.aborted = False
 
@@ -99,8 +101,8 @@ class RowDriver(uvm_driver):
         if item.bank is not None:
             bank = on_pins(item.bank, self.cfg.table.count, self._bank)
             settings = {**settings, "bank": bank}
-        # Right behind the last row no clock is lost; after a pause, line up with the clock.
-        await pins.send((beats, settings), sync=get_sim_time() != self._done_at)
+        # Right behind the last row, or a load, no clock is lost; after a pause, line up with it.
+        await pins.send((beats, settings), sync=get_sim_time() not in (self._done_at, item.loaded))
         self._done_at = get_sim_time()
         item.aborted = pins.aborted
 

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from cocotb.triggers import Event
+from cocotb.utils import get_sim_time
 from pyuvm import uvm_driver, uvm_monitor, uvm_sequence_item, uvm_sequencer
 
 from softnorm.units.unit import ChannelSet
@@ -43,12 +44,14 @@ class ChannelSequencer(uvm_sequencer):
         self.ahead: list[ChannelSet] = []
         self.planned = Event()  # there are other rows ahead
         self._loaded = Event()
+        self.loaded_at = -1  # time of the falling edge at which the last load ended
         self.loads = AnalysisImp("loads", self, self._load)
         self.rows_out = AnalysisImp("rows_out", self, self._row_out)
         self.resets = AnalysisImp("resets", self, self._reset)
 
     def _load(self, item: ChannelItem) -> None:
         self.banks.loaded(item.bank, item.channels)
+        self.loaded_at = get_sim_time()
         self._loaded.set()
         self._loaded.clear()
 

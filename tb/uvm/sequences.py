@@ -131,6 +131,7 @@ class TableRowSequence(RowSequence):
             await self.start_item(item)
             item.bank, waited = await channels.bank_of(row.channels)
             item.waited |= waited
+            item.loaded = channels.loaded_at
             claim = channels.banks.claim(item.bank)
             await self.finish_item(item)
             if item.aborted:

@@ -29,6 +29,7 @@ EPSILON = {"EPS": 1}
 FLAGGED = {"IMPRECISE": 1}
 WIDE = {"IN_W": 32}
 FEWER = {"A_BITS": 8}
+ONE_BANK = {"BANKS": 1}
 
 # A bank that a pass switches to a row late; `{}` loads it at the end of a row.
 _LATE_BANK = (
@@ -47,6 +48,95 @@ MUTATIONS: dict[str, Mutation] = {
         "errors",
         "and must be",
         {"IN_REG": 0, "MAX_LEN": 30},
+    ),
+    # ---------------------------------------------------------------- one bank of channels
+    "one bank: read where cfg_bank_i says": Mutation(
+        (
+            (
+                COLUMN,
+                "assign rd_addr = rd_beat_i;",
+                "assign rd_addr = rd_beat_i ^ WordW'(rd_bank_i);",
+            ),
+        ),
+        "smoke",
+        VALUE,
+        ONE_BANK,
+    ),
+    "one bank: written where chan_bank_i says": Mutation(
+        ((COLUMN, "assign wr_addr = wr_beat;", "assign wr_addr = wr_beat ^ WordW'(wr_bank_i);"),),
+        "smoke",
+        "",
+        ONE_BANK,
+    ),
+    "one bank: lane of a write by chan_bank_i": Mutation(
+        (
+            (
+                COLUMN,
+                "wr_chan_i[LaneW-1:0] == LaneW'(i);",
+                "(wr_chan_i[LaneW-1:0] ^ LaneW'(wr_bank_i)) == LaneW'(i);",
+            ),
+        ),
+        "smoke",
+        "",
+        ONE_BANK,
+    ),
+    "one bank: a write that names bank 1 lost": Mutation(
+        (
+            (
+                COLUMN,
+                "wr_chan_i[LaneW-1:0] == LaneW'(i);",
+                "wr_chan_i[LaneW-1:0] == LaneW'(i) && !wr_bank_i;",
+            ),
+        ),
+        "smoke",
+        "",
+        ONE_BANK,
+    ),
+    "one bank: alpha has two": Mutation(
+        ((TOP, "    .W      (2),\n    .BANKS  (BANKS)\n", "    .W      (2)\n"),),
+        "smoke",
+        "",
+        ONE_BANK,
+    ),
+    "one bank: gamma has two": Mutation(
+        ((BACK, "    .W      (FACTOR_W),\n    .BANKS  (BANKS)\n", "    .W      (FACTOR_W)\n"),),
+        "smoke",
+        "",
+        ONE_BANK,
+    ),
+    "one bank: beta has two": Mutation(
+        ((BACK, "    .W      (8),\n    .BANKS  (BANKS)\n", "    .W      (8)\n"),),
+        "smoke",
+        "",
+        ONE_BANK,
+    ),
+    # Without an input register a row's first beat reads in the clock in which it comes.
+    "one bank: alpha written a clock late": Mutation(
+        (
+            (
+                TOP,
+                "  sn_channel_column #(\n",
+                "  logic              late_we_q;\n"
+                "  logic [ADDR_W-1:0] late_addr_q;\n"
+                "  logic [1:0]        late_alpha_q;\n"
+                "  always_ff @(posedge clk_i) begin\n"
+                "    late_we_q    <= chan_we_i;\n"
+                "    late_addr_q  <= chan_addr_i;\n"
+                "    late_alpha_q <= chan_alpha_i;\n"
+                "  end\n"
+                "  sn_channel_column #(\n",
+            ),
+            (
+                TOP,
+                "    .wr_en_i  (chan_we_i),\n    .wr_bank_i(chan_bank_i),\n"
+                "    .wr_chan_i(chan_addr_i),\n    .wr_data_i(chan_alpha_i),",
+                "    .wr_en_i  (late_we_q),\n    .wr_bank_i(chan_bank_i),\n"
+                "    .wr_chan_i(late_addr_q),\n    .wr_data_i(late_alpha_q),",
+            ),
+        ),
+        "settings",
+        "settings",
+        {"BANKS": 1, "IN_REG": 0, "MAX_LEN": 4},
     ),
     # ----------------------------------------------------------------------- exact squares
     "exact squares: the sign's part left out": Mutation(

@@ -70,6 +70,18 @@ MUTATIONS: dict[str, Mutation] = {
     "bank of the row in pass 1 for pass 2": Mutation(
         ((TOP, ".bank_i       (p2_s0_bank),", ".bank_i       (p1_s0_bank),"),), "random", VALUE
     ),
+    "one bank: alpha of pass 1 has two": Mutation(
+        ((TOP, "    .W      (2),\n    .BANKS  (BANKS)\n", "    .W      (2)\n"),),
+        "smoke",
+        "",
+        {"BANKS": 1},
+    ),
+    "one bank: pass 2 has two": Mutation(
+        ((TOP, "    .OUT_REG  (OUT_REG),\n    .BANKS    (BANKS)\n", "    .OUT_REG  (OUT_REG)\n"),),
+        "smoke",
+        "",
+        {"BANKS": 1},
+    ),
     "masked elements in the count": Mutation(
         ((STATISTICS, "BeatCountW'(active_i[i])", "BeatCountW'(1)"),), "masks", VALUE
     ),

@@ -110,6 +110,12 @@ MUTATIONS: dict[str, Mutation] = {
         "random",
         "err_len_o was high for",
     ),
+    "one bank: pass 3 has two": Mutation(
+        ((TOP, "    .OUT_REG  (OUT_REG),\n    .BANKS    (BANKS)\n", "    .OUT_REG  (OUT_REG)\n"),),
+        "smoke",
+        "",
+        {"BANKS": 1},
+    ),
     "tkeep of the neighbouring lane": Mutation(
         ((TOP, "{32'b0, p1_s0_keep[i]}", "{32'b0, p1_s0_keep[(i+1)%LANES]}"),),
         "masks",
