@@ -142,6 +142,12 @@ BUILDS = (
         ),
     ),
     Build(
+        "all rows of a layer come out before the next layer's channels come",
+        "ailayernorm",
+        {"BANKS": 1},
+        "one bank of channels: rows and loads take turns",
+    ),
+    Build(
         "a row's mean is large against its deviation",
         "ailayernorm",
         advice.SQUARES,
