@@ -135,7 +135,7 @@ MUTATIONS: dict[str, Mutation] = {
             ),
         ),
         "settings",
-        "settings",
+        "",
         {"BANKS": 1, "IN_REG": 0, "MAX_LEN": 4},
     ),
     # ----------------------------------------------------------------------- exact squares
