@@ -13,6 +13,8 @@ usage: scripts/ppa.py [NAME=VALUE ...]
   PERIOD=5          clock period in nanoseconds that gates are sized for
   PARTS=0           skip parts and memories as flip-flops; takes half the time
   POWER=0           skip energy; nothing is simulated
+  RUNS=5            an odd number of runs, each with other names of wires and cells, which move the
+                    mapper: figures are medians, and the page has the least and the greatest
   CHECK=1           with SET=smallest: fail if area or delay exceeds flow/ppa/reference.json
   UPDATE=1          with SET=smallest: write that file
   SRAM_AREA=        SRAM area per bit in square micrometres (default: 0.15 flip-flops)
@@ -153,6 +155,9 @@ def _cells(chosen: Sequence[Unit], which: str, given: dict[str, str], out: Path 
     period = _positive("PERIOD", given.pop("PERIOD", str(measure.PERIOD)))
     whole = flag("PARTS", given.pop("PARTS", "1"))
     energies = flag("POWER", given.pop("POWER", "1"))
+    runs = given.pop("RUNS", "1")
+    if not runs.isdecimal() or int(runs) % 2 == 0:
+        raise UserError(f"RUNS must be an odd number, not {runs!r}: figures are medians")
     check, update = (flag(word, given.pop(word, "0")) for word in ("CHECK", "UPDATE"))
     if check or update:
         if which != "smallest" or len(chosen) == 1 or given:
@@ -177,7 +182,7 @@ def _cells(chosen: Sequence[Unit], which: str, given: dict[str, str], out: Path 
 
     def one(unit: Unit, parameters: Parameters, say: Callable[[str], None]) -> measure.Figures:
         say(", ".join(words))
-        return measure.figures(unit, parameters, library, period, sram, whole, energies)
+        return measure.figures(unit, parameters, library, period, sram, whole, energies, int(runs))
 
     found = sets.measure(wanted, one, lambda line: print(line, flush=True))
     for one in found:

@@ -108,10 +108,13 @@ def area(library: Library, cells: Counter[str]) -> float:
     return sum(number * library.area(cell) for cell, number in sorted(cells.items()))
 
 
-def netlist(unit: Unit, parameters: Parameters, library: Library, period: float) -> Netlist:
+def netlist(
+    unit: Unit, parameters: Parameters, library: Library, period: float, names: int = 0
+) -> Netlist:
     """Map a unit, or find what an earlier run has made of the same sources.
 
-    `period` in nanoseconds is what ABC sizes gates for. Raises SynthesisError.
+    `period` in nanoseconds is what ABC sizes gates for. The order that wires and cells are mapped
+    in hangs on their names: each `names` above 0 gives them others. Raises SynthesisError.
     """
     parameters = unit.resolve(parameters)
     rtl = source(unit, parameters)
@@ -123,6 +126,7 @@ def netlist(unit: Unit, parameters: Parameters, library: Library, period: float)
         "check -assert",
         "memory_collect",
         "write_json {folder}/memories.json",
+        *[f"rename -scramble-name -seed {names}"] * bool(names),
         "synth -flatten -run coarse:fine",
         *_mapping(library, period),
         "write_json {folder}/mapped.json",

@@ -18,6 +18,7 @@ from .compare import (
     GOAL_TITLES,
     RATIO_TITLES,
     SPEED_TITLES,
+    SPREAD_TITLES,
     aims,
     bit_ratios,
     bit_titles,
@@ -27,6 +28,7 @@ from .compare import (
     pairs,
     ratios,
     speed_ratios,
+    spreads,
     words,
 )
 from .measure import ROWS
@@ -146,6 +148,7 @@ def page(store: Store) -> str:
         cells = by_size.pop(default)
         every_build = [one for one in store.cells if size(one.figures) == default]
         parts += [_of_a_size(cells, *default, store.flow.bits), _aims(every_build)]
+        parts.append(_spreads(every_build))
     parts += [_wires(store), _libraries(store), _features(store)]
     if store.cells:
         parts += [_against_lanes(store), _variants(store)]
@@ -358,6 +361,20 @@ def _aims(cells: Sequence[Kept]) -> str:
         "as SRAM.\n\n"
         + _markdown(AIM_TITLES, lines)
         + "".join(f"\n{reason}\n" for reason in reasons)
+    )
+
+
+def _spreads(cells: Sequence[Kept]) -> str:
+    """How far the runs of one build lie apart, at the size of the goals."""
+    lines = spreads([one.figures for one in cells])
+    if not lines:
+        return ""
+    return (
+        "\n### Runs with other names\n\nThe order that gates are mapped in hangs on the names of "
+        "wires and cells. These builds were mapped several times (`make ppa RUNS=5`), each with "
+        "other names: their figures on this page are medians, and a difference smaller than "
+        "the spread is none. Areas and energies with memories as SRAM.\n\n"
+        + _markdown(SPREAD_TITLES, lines)
     )
 
 

@@ -213,7 +213,10 @@ _COMMON = (
 
 
 def _shown(figures: Figures) -> dict:
-    return {name: value for name, value in asdict(figures).items() if name not in _COMMON}
+    given = {name: value for name, value in asdict(figures).items() if name not in _COMMON}
+    if not figures.runs:
+        del given["runs"]
+    return given
 
 
 def _cells(entry: dict, flow: Flow) -> Kept:

@@ -17,7 +17,17 @@ from softnorm.flow.bulk import rtl
 from softnorm.flow.bulk import verilator as bulk_verilator
 from softnorm.flow.errors import UserError
 from softnorm.flow.paths import ROOT
-from softnorm.flow.ppa import baseline, compare, gates, liberty, netlist, power, simulation, timing
+from softnorm.flow.ppa import (
+    baseline,
+    compare,
+    gates,
+    liberty,
+    measure,
+    netlist,
+    power,
+    simulation,
+    timing,
+)
 from softnorm.tb.bulk.beats import Drive, Job
 from softnorm.tb.stimulus import values as stimulus
 from softnorm.tb.stimulus.values import RowMaker
@@ -527,6 +537,23 @@ def test_figures_follow_from_each_other():
     assert one.rate == 2 * 500e6 / 1000
 
 
+def test_other_names_are_another_run_of_the_same_gates(monkeypatch, library, rows):
+    # 12 rows, not 512. Where energy is taken, the gates of each run are scored against the RTL.
+    monkeypatch.setattr(measure, "rows_of", lambda *_: rows)
+    monkeypatch.setattr(measure, "ROWS", len(rows))
+    sram = measure.Sram.of(library)
+    one = measure.figures(UNIT, SMALL, library, PERIOD, sram, whole=False, runs=3)
+    first = measure.figures(UNIT, SMALL, library, PERIOD, sram, whole=False)
+    assert [one.runs[name][0] for name in ("logic", "delay")] == [first.logic, first.delay]
+    assert len(set(one.runs["logic"])) > 1  # or the names moved nothing
+    for name, found in one.runs.items():
+        assert getattr(one, name) == sorted(found)[1]
+    memories = first.with_sram - first.logic
+    least, most = min(one.runs["logic"]), max(one.runs["logic"])
+    assert one.spread("with_sram") == pytest.approx((least + memories, most + memories))
+    assert (first.runs, first.spread("delay")) == ({}, None)
+
+
 def test_ratios_are_the_baselines_over_the_units():
     compared = [
         compare.Pair("one", "other", {"area": 2.5, "source": "a paper"}),
@@ -590,7 +617,13 @@ def test_reference_figures_are_of_every_unit():
 
 
 def test_wrong_words_are_refused():
-    for words in (["SET=other"], ["PERIOD=x"], ["CHECK=1"], ["SET=smallest", "CHECK=1", "LANES=4"]):
+    for words in (
+        ["SET=other"],
+        ["PERIOD=x"],
+        ["CHECK=1"],
+        ["SET=smallest", "CHECK=1", "LANES=4"],
+        ["RUNS=2"],
+    ):
         code, _, err = refused("ppa", *words)
         assert code == 2, words
         assert err.startswith("error: "), err
