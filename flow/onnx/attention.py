@@ -2,7 +2,8 @@
 """Attention nodes taken apart: products in floating point, and the softmax between them.
 
 ONNX's own Attention, and onnxruntime's Attention, QAttention and MultiHeadAttention, as their
-schemas describe them. What a node has beyond that (rotary embeddings, shared caches, beams) is refused.
+schemas describe them. What a node has beyond that (rotary embeddings, shared caches, beams) is
+refused.
 """
 
 from __future__ import annotations
