@@ -238,7 +238,9 @@ ROTARY = {"c": np.cos(value((16, 8))), "s": np.sin(value((16, 8)))}
 _WEIGHTS = {"w": value((32, 96), 0.3), "b": value(96, 0.1)}
 _WEIGHTS |= {
     "qw": np.clip(np.rint(_WEIGHTS["w"] * 100), -128, 127).astype(np.int8),
-    "sx": np.float32([1 / 32]), "sw": np.float32([0.01]), "z": np.uint8([120]),
+    "sx": np.float32([1 / 32]),
+    "sw": np.float32([0.01]),
+    "z": np.uint8([120]),
     "sc": np.linspace(0.005, 0.02, 96, dtype=np.float32),
 }
 _SELF = np.broadcast_to(np.arange(12) < LENGTHS[:, None, None], (2, 12, 12)).astype(np.int32)
