@@ -145,6 +145,7 @@ module ailayernorm #(
   localparam int LenLog   = $clog2(MAX_LEN);
   localparam int SumW     = 12 + LenLog;
   localparam int Ranges   = (EXACT_SQ == 1) ? 3 : CMP_RANGES;  // of three the squares count ones, too
+  localparam int MaskLate = (IN_W == 8 && IN_REG == 0) ? 1 : 0;
   localparam int Flag     = (EXACT_SQ == 1) ? 0 : IMPRECISE;  // nothing is imprecise with exact squares
   localparam int SquareW  = ((Ranges == 2) ? 18 : 22) + LenLog;
   localparam int PlaceW   = $clog2($clog2(MAX_LEN + 1) + 1);  // of Lz + 1
@@ -278,7 +279,14 @@ module ailayernorm #(
   );
 
   if (IN_W == 8) begin : gen_bytes
-    assign p1_x        = p1_s0_x;
+    if (IN_REG == 1) begin : gen_masked
+      assign p1_x = p1_s0_x;
+    end else begin : gen_early
+      // The statistics mask them a clock later: no position in the row is in front of them.
+      assign p1_x = s_axis_tdata;
+      logic unused_x;
+      assign unused_x = ^p1_s0_x;
+    end
     assign p1_x_ctl    = p1_s0_ctl;
     assign p1_x_bank   = p1_s0_bank;
     assign p1_x_last   = p1_s0_last;
@@ -366,7 +374,8 @@ module ailayernorm #(
     .SQUARE_W  (SquareW),
     .COUNT_W   (LEN_W),
     .CMP_RANGES(CMP_RANGES),
-    .EXACT_SQ  (EXACT_SQ)
+    .EXACT_SQ  (EXACT_SQ),
+    .MASK_LATE (MaskLate)
   ) u_statistics (
     .clk_i,
     .load_i      (p1_valid[StSum-1]),

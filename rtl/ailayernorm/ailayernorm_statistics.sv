@@ -23,7 +23,8 @@ module ailayernorm_statistics #(
   parameter int SQUARE_W   = 28,
   parameter int COUNT_W    = 11,
   parameter int CMP_RANGES = 2,
-  parameter int EXACT_SQ   = 0
+  parameter int EXACT_SQ   = 0,
+  parameter int MASK_LATE  = 0   // 1: lanes of x_i that are not active may be anything
 ) (
   input  logic                    clk_i,
   input  logic                    load_i,    // with the last stage: it holds a beat
@@ -44,18 +45,25 @@ module ailayernorm_statistics #(
   logic [LANES-1:0]          active_q;
 
   for (genvar i = 0; i < LANES; i++) begin : gen_lane
-    logic signed [8:0] a, a_q;
+    logic signed [8:0] a, a_q, a_masked;
     logic [1:0]        alpha;
 
-    assign a = active_i[i] ? {1'b0, x_i[i]} - {1'b0, zp_i} : 9'd0;
+    // What is active comes late where there is no register behind the pins: then it is for stage 1.
+    if (MASK_LATE == 1) begin : gen_mask_late
+      assign a        = {1'b0, x_i[i]} - {1'b0, zp_i};
+      assign a_masked = a_q & {9{active_q[i]}};
+    end else begin : gen_mask
+      assign a        = active_i[i] ? {1'b0, x_i[i]} - {1'b0, zp_i} : 9'd0;
+      assign a_masked = a_q;
+    end
     always_ff @(posedge clk_i) a_q <= a;
 
     // A channel that nobody has loaded may be anything, X in a simulation.
     assign alpha     = active_q[i] ? alpha_i[i] : 2'd0;
-    assign step_o[i] = 12'(a_q) <<< alpha;
+    assign step_o[i] = 12'(a_masked) <<< alpha;
 
     if (EXACT_SQ == 1) begin : gen_exact
-      logic [15:0] exact, exact_q;
+      logic [15:0] exact, exact_q, exact_masked;
 
       ailayernorm_square u_square (
         .a_i     (a),
@@ -63,10 +71,15 @@ module ailayernorm_statistics #(
       );
 
       always_ff @(posedge clk_i) exact_q <= exact;
-      assign square[i] = SqW'(exact_q) << {alpha, 1'b0};
+      if (MASK_LATE == 1) begin : gen_mask_late
+        assign exact_masked = exact_q & {16{active_q[i]}};
+      end else begin : gen_mask
+        assign exact_masked = exact_q;
+      end
+      assign square[i] = SqW'(exact_masked) << {alpha, 1'b0};
     end else begin : gen_compressed
       logic [1:0] range, range_q;
-      logic [3:0] y, y_q;
+      logic [3:0] y, y_q, y_masked;
       logic [7:0] y_square;
 
       ailayernorm_compress #(
@@ -82,7 +95,12 @@ module ailayernorm_statistics #(
         range_q <= range;
       end
 
-      assign y_square  = ailayernorm_tables_pkg::square(y_q);
+      if (MASK_LATE == 1) begin : gen_mask_late
+        assign y_masked = y_q & {4{active_q[i]}};
+      end else begin : gen_mask
+        assign y_masked = y_q;
+      end
+      assign y_square  = ailayernorm_tables_pkg::square(y_masked);
       assign square[i] = (SqW'(y_square) << {range_q, 2'b0}) << {alpha, 1'b0};
     end
   end

@@ -49,6 +49,18 @@ MUTATIONS: dict[str, Mutation] = {
         "and must be",
         {"IN_REG": 0, "MAX_LEN": 30},
     ),
+    "no input register: masked lanes in the sum": Mutation(
+        ((STATISTICS, "a_q & {9{active_q[i]}}", "a_q"),), "masks", VALUE, {"IN_REG": 0}
+    ),
+    "no input register: masked lanes in the squares": Mutation(
+        ((STATISTICS, "y_q & {4{active_q[i]}}", "y_q"),), "masks", VALUE, {"IN_REG": 0}
+    ),
+    "no input register: masked lanes in the exact squares": Mutation(
+        ((STATISTICS, "exact_q & {16{active_q[i]}}", "exact_q"),),
+        "masks",
+        VALUE,
+        {"IN_REG": 0, "EXACT_SQ": 1},
+    ),
     # ---------------------------------------------------------------- one bank of channels
     "one bank: read where cfg_bank_i says": Mutation(
         (
@@ -149,7 +161,7 @@ MUTATIONS: dict[str, Mutation] = {
         ((SQUARE, ">> (i + 1)) &", ">> (i + 1) & {8'hff, i > 0}) &"),), "shapes", VALUE, EXACT
     ),
     "exact squares: shifted by alpha, not 2 alpha": Mutation(
-        ((STATISTICS, "SqW'(exact_q) << {alpha, 1'b0}", "SqW'(exact_q) << alpha"),),
+        ((STATISTICS, "SqW'(exact_masked) << {alpha, 1'b0}", "SqW'(exact_masked) << alpha"),),
         "shapes",
         VALUE,
         EXACT,
