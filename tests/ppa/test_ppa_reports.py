@@ -14,7 +14,6 @@ from softnorm.flow.pages import kept
 from softnorm.flow.paths import ROOT
 from softnorm.flow.ppa import compare, page, pareto, plots, sets, sources, steps, store
 from softnorm.units import UNITS
-from softnorm.units.unit import IN_REG, OUT_REG
 from tests.ppa.ppa_figures import ENERGY, FLOW, cells, figures, in_fpga, stored, table
 from tests.test_commands import refused
 
@@ -281,8 +280,8 @@ def test_each_feature_is_measured_beside_the_build_that_it_is_compared_with():
         for one in of:
             without, build = (unit.taken({**SIZE, **given}) for given in one.builds)
             assert found.index(without) < found.index(build)
-        # Of the registers at the ports, a unit of each kind and its baseline.
-        assert {*unit.features} - {IN_REG, OUT_REG} <= {name for one in of for name in one.build}
+        # Of what both sides of a fair comparison have, a unit of each kind and its baseline.
+        assert {*unit.features} - {*compare.CARE} <= {name for one in of for name in one.build}
     shown = table((DOCS / page.PAGE).read_text(encoding="utf-8"), "Features")[1:]
     assert len(shown) == len(compare.features())  # all of them are measured
     missed = table((DOCS / page.PAGE).read_text(encoding="utf-8"), "Goals of features")[1:]
