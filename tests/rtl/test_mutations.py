@@ -58,6 +58,7 @@ ON_PINS = {
 # Rows with which Icarus, which builds in no time, is tried first; and tests that have such rows.
 FEW = 30
 DRAWN = ("smoke", "random", "masks", "settings", "levels", "shapes")
+FIRST = (*DRAWN, "errors", "stalls")
 # The bulk engine counts pulses from its first beat on: one that the first reset leaves is before.
 # It writes no channel within a reset.
 NOT_IN_BULK = ("late err_len not reset", "write lost in a reset")
@@ -114,14 +115,14 @@ def runs(marks=()):
 def together(unit: str, parameters: tuple) -> tuple[dict[str, str], dict[str, int]]:
     """The unit's files with all mutations that a build of these parameters can hold, their numbers.
 
-    Those of other parameters need not elaborate with these. A single one is not worth a build.
+    Those of other parameters need not elaborate with these. A few are not worth a build.
     """
     edits = {
         name: one.edits
         for name, one in MUTATIONS[unit].items()
         if not one.alone and tuple(parameters_of(unit, one).items()) == parameters
     }
-    return merged.merge(edits, UNITS[unit].rtl) if len(edits) > 1 else ({}, {})
+    return merged.merge(edits, UNITS[unit].rtl) if len(edits) > 3 else ({}, {})
 
 
 @functools.cache
@@ -153,7 +154,7 @@ def few(unit, given, edits, test, rows):
     with tempfile.TemporaryDirectory() as folder:
         rtl = plant(edits, Path(folder)) if edits else RTL
         made = bulk_build(UNITS[unit], UNITS[unit].resolve(given), SIM, rtl=rtl)
-        if test not in DRAWN:
+        if test not in FIRST:
             return simulate_bulk(made, test, 1, rows=rows)
         run = prepare(made, test, 1, rows, None, None)
         path = Path(folder) / "stimulus.json"
@@ -164,11 +165,12 @@ def few(unit, given, edits, test, rows):
 def alone(unit, given, mutation):
     """In a build of its own: Icarus builds in no time, but takes it with the rows."""
     result = few(unit, given, mutation.edits, mutation.test, mutation.rows)
-    if mutation.test not in DRAWN or (mutation.report in result.report and not result.passed):
+    if mutation.test not in FIRST or (mutation.report in result.report and not result.passed):
         return result
+    many = mutation.test in DRAWN and mutation.report == VALUE
     return simulate_mutated(
         *(unit, given, mutation.edits, mutation.test),
-        sim="verilator" if mutation.report == VALUE else SIM,
+        sim="verilator" if many else SIM,
         rows=mutation.rows,
         bulk=True,
     )

@@ -295,7 +295,7 @@ def test_conformance(sim, path):
 
 @two_units
 def test_coverage_of_a_run_is_saved_and_adds_up(run, unit):
-    runs = [run("verilator", test, unit=unit, **SMALL) for test in ("masks", "reset")]
+    runs = [run("verilator", test, unit=unit, rows=60, **SMALL) for test in ("masks", "reset")]
     parts = [Coverage.load(r.run.folder / "coverage.json") for r in runs]
     whole = Coverage()
     for part in reversed(parts):
