@@ -190,7 +190,7 @@ def test_outputs_are_those_of_the_pin_level_bench(unit):
     parameters = unit.resolve(SMALL)
     # On the simulator that builds in a second.
     pins = build(unit, parameters, "icarus" if tools.icarus() else "verilator")
-    result = simulate(pins, "masks", 3)
+    result = simulate(pins, "masks", 3, rows=60)
     assert result.passed, result.report
     seen = np.load(result.run.folder / "outputs.npz", allow_pickle=False)
     assert len(seen["length"]) > 50

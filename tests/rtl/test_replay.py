@@ -23,6 +23,7 @@ ANY = "icarus" if tools.icarus() else "verilator"
 
 
 def made(sim, unit="e2softmax", **given):
+    """Verilator's are those of test_rtl.py."""
     unit = get(unit)
     return build(unit, unit.resolve({"LANES": 8, "MAX_LEN": 64, **given}), sim)
 
@@ -61,7 +62,7 @@ def test_a_stimulus_driven_again_gives_the_same(sim, unit, test, tmp_path):
 
 def test_a_run_in_a_shared_process_is_as_it_is_alone(sim):
     """Whatever has run in it before."""
-    on = made(sim)
+    on = made(sim, **({"LANES": 4, "MAX_LEN": 8} if sim == "icarus" else {}))
     with Simulator(on, 2) as simulator:
         tests = ("random", "reset", "random")
         runs = [new_run(on, name, 2, 20, None, "again") for name in tests]
@@ -113,7 +114,7 @@ def id_of(stimulus, row):
 @pytest.fixture
 def stimulus():
     unit = get("ailayernorm")
-    run = new_run(made(ANY, "ailayernorm"), "errors", 1, 20, None, "again")
+    run = new_run(made(ANY, "ailayernorm", LANES=4, MAX_LEN=32), "errors", 1, 20, None, "again")
     shutil.rmtree(run.folder)
     return unit, run, Stimulus.of(run)
 
