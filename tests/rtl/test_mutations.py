@@ -24,7 +24,7 @@ from softnorm.flow.build.pins import SIMULATORS
 from softnorm.flow.mutate.play import Played, Scenario
 from softnorm.flow.paths import RTL
 from softnorm.flow.sim.bulk import simulate_bulk
-from softnorm.flow.sim.simulate import prepare
+from softnorm.tb.run import Run
 from softnorm.tb.stimulus.replay import Stimulus
 from softnorm.units import UNITS
 from tests.rtl import merged
@@ -149,6 +149,13 @@ def test_every_unit_has_a_file_of_mutations():
         assert MUTATIONS[unit], unit
 
 
+@functools.cache
+def first_of(unit: str, parameters: tuple, test: str, rows: int) -> str:
+    """The first rows of a test as a stimulus file has them."""
+    run = Run(Path(), unit, dict(parameters), SIM, test, 1, rows, None, "")
+    return first_rows(Stimulus.of(run), FEW).to_json(run)
+
+
 def few(unit, given, edits, test, rows):
     """The first rows of a test, which most bugs show in; a test that has no such rows as it is."""
     with tempfile.TemporaryDirectory() as folder:
@@ -156,9 +163,8 @@ def few(unit, given, edits, test, rows):
         made = bulk_build(UNITS[unit], UNITS[unit].resolve(given), SIM, rtl=rtl)
         if test not in FIRST:
             return simulate_bulk(made, test, 1, rows=rows)
-        run = prepare(made, test, 1, rows, None, None)
         path = Path(folder) / "stimulus.json"
-        path.write_text(first_rows(Stimulus.of(run), FEW).to_json(run))
+        path.write_text(first_of(unit, tuple(made.parameters.items()), test, rows))
         return simulate_bulk(made, test, 1, rows=rows, stimulus=path)
 
 

@@ -12,7 +12,14 @@ import pytest
 
 from softnorm.flow import tools
 from softnorm.flow.build.pins import SIMULATORS, build
-from softnorm.flow.sim.simulate import Simulator, load_stimulus, new_run, prepare, rerun_line, simulate
+from softnorm.flow.sim.simulate import (
+    Simulator,
+    load_stimulus,
+    new_run,
+    prepare,
+    rerun_line,
+    simulate,
+)
 from softnorm.tb.stimulus.replay import Stimulus
 from softnorm.tb.stimulus.values import Phase, Reset
 from softnorm.units import get
