@@ -76,7 +76,7 @@ def main(command: Callable[[Sequence[str]], int]) -> None:
     except KeyboardInterrupt:
         interrupt.end_children()
         print(f"\n{interrupt.MESSAGE}", file=sys.stderr)
-        code = interrupt.CODE
+        code = interrupt.code()
     sys.exit(code)
 
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Ctrl-C ends a command within a second or two, whatever it is waiting for.
+"""Ctrl-C ends a command within a second or two, whatever it is waiting for; so does SIGTERM, which
+`kill`, `timeout` and a queue's scheduler send.
 
 Python looks at a signal between two instructions of its main thread: not while that waits for a
 thread, whose program runs for another minute, or for compiled code. So a thread of its own hears of
@@ -18,7 +19,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-CODE = 130  # of a command that was interrupted
+_ENDS = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
 MESSAGE = "interrupted; what was written so far is kept"
 GRACE = 0.5  # seconds before what a command has started is ended
 LEAVING = 1.0  # seconds after that before the command itself is
@@ -30,6 +31,7 @@ asked = threading.Event()  # whether this command is to end
 _seen = threading.Event()  # whether its main thread knows; else it is in compiled code
 _known: set[_Process] = set()  # what was running when it was interrupted
 _leaving = LEAVING
+_by = int(signal.SIGINT)  # what ended it
 
 
 class Interrupted(BaseException):
@@ -45,7 +47,7 @@ def allow(seconds: float) -> None:
 @contextlib.contextmanager
 def watched() -> Iterator[None]:
     """Run a command in this. Does nothing where Ctrl-C is not Python's, or in another thread."""
-    plain = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    plain = all(signal.getsignal(one) is handler for one, handler in _ENDS.items())
     if not plain or threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -56,17 +58,26 @@ def watched() -> Iterator[None]:
     ends, writes = os.pipe()
     os.set_blocking(writes, False)
     before = signal.set_wakeup_fd(writes, warn_on_full_buffer=False)
-    signal.signal(signal.SIGINT, _interrupted)
+    for one in _ENDS:
+        signal.signal(one, _interrupted)
     threading.Thread(target=_watch, args=(ends,), daemon=True).start()
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        for one, handler in _ENDS.items():
+            signal.signal(one, handler)
         signal.set_wakeup_fd(before)
         os.close(writes)
 
 
-def _interrupted(*_: object) -> None:
+def code() -> int:
+    """Exit code of a command that was interrupted, as a shell has it: 130 for Ctrl-C."""
+    return 128 + _by
+
+
+def _interrupted(number: int, _: object) -> None:
+    global _by
+    _by = number
     if _seen.is_set():  # a second time
         _end()
     _seen.set()
@@ -76,10 +87,12 @@ def _interrupted(*_: object) -> None:
 
 
 def _watch(ends: int) -> None:
+    global _by
     with os.fdopen(ends, "rb", buffering=0) as heard:
-        while signal.SIGINT not in (said := heard.read(64)):
+        while not (found := _ENDS.keys() & set(said := heard.read(64))):
             if not said:
                 return
+    _by = min(found)
     asked.set()
     time.sleep(GRACE)
     end_children()
@@ -91,7 +104,7 @@ def _watch(ends: int) -> None:
 def _end() -> None:
     end_children()
     print(f"\n{MESSAGE}", file=sys.stderr, flush=True)
-    os._exit(CODE)
+    os._exit(code())
 
 
 def end_children() -> None:

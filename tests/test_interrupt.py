@@ -69,22 +69,25 @@ def started(script, **how):
 
 
 @pytest.mark.parametrize(
-    ("busy", "to"),
+    ("busy", "to", "by"),
     [
-        *((busy, "the command alone") for busy in BUSY),
-        *((busy, "all") for busy in ("a program", "worker processes")),  # as a terminal sends it
+        *((busy, "the command alone", signal.SIGINT) for busy in BUSY),
+        # As a terminal sends it.
+        *((busy, "all", signal.SIGINT) for busy in ("a program", "worker processes")),
+        # As a scheduler does.
+        ("threads that wait for programs", "the command alone", signal.SIGTERM),
     ],
 )
-def test_it_ends_within_two_seconds(busy, to, tmp_path):
+def test_it_ends_within_two_seconds(busy, to, by, tmp_path):
     script = tmp_path / "command.py"
     script.write_text(COMMAND.format(busy=textwrap.indent(BUSY[busy], "    ")))
     process = started(script)
     assert process.stdout.readline() == "busy\n", process.stderr.read()
     began = time.monotonic()
-    (os.killpg if to == "all" else os.kill)(process.pid, signal.SIGINT)
+    (os.killpg if to == "all" else os.kill)(process.pid, by)
     _, err = process.communicate(timeout=30)
     assert time.monotonic() - began < 3.5  # of a busy machine
-    assert process.returncode == 130
+    assert process.returncode == 128 + by
     assert err.strip() == interrupt.MESSAGE
     assert left(process.pid) == []
 

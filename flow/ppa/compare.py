@@ -87,7 +87,31 @@ def aims(found: Sequence[Figures], compared: Sequence[Pair]) -> list[list[str]]:
             word = "met" if its / mine >= aim else "missed"
             build = words(pair.build) if pair.build else "as it is"
             ratio = _times(its, mine)
+            spreads = [side.spread(AIMS[name]) for side in (one, other)]
+            if None not in spreads:
+                (least, most), (its_least, its_most) = spreads
+                ratio += f" ({_times(its_least, most)} to {_times(its_most, least)})"
             lines.append([pair.unit, build, pair.baseline, name, f"{aim:g}x", ratio, word])
+    return lines
+
+
+SPREAD_TITLES = ("unit", "build", "runs", *(f"{name}: least, most" for name in AIMS))
+
+
+def spreads(found: Sequence[Figures]) -> list[list[str]]:
+    """A line under SPREAD_TITLES for each of them that was mapped several times."""
+    lines = []
+    for one in found:
+        if one.runs:
+            area, energy, delay = (one.spread(name) for name in AIMS.values())
+            lines.append(
+                [
+                    *(f"`{one.unit}`", words(others(one)), str(len(one.runs["logic"]))),
+                    "{:,.0f}, {:,.0f} um2".format(*area),
+                    "{:.1f}, {:.1f} pJ".format(*energy) if energy else "-",
+                    "{:.0f}, {:.0f} MHz".format(*(1000 / ns for ns in delay[::-1])),
+                ]
+            )
     return lines
 
 

@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from statistics import median_low
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -31,6 +32,7 @@ SRAM_AREA = 0.15  # of a bit, in areas of the library's plain flip-flop
 # memories here are a tenth of that size.
 SRAM_ENERGY = 1.0
 ROWS = 512  # of the shipped tensors, evenly taken, that energies are measured on
+GATED = ", gated clocks"  # behind the name of a library
 ROW = 1024  # elements of the row that the clocks of a cell are counted of
 
 
@@ -96,6 +98,8 @@ class Figures(Counted):
     cycles     clocks a row of MAX_LEN takes, of a cell one of ROW, last output beat included
     energy     picojoules an element, by what takes it, on real rows; {} not asked for. "sram" and
                "flip_flops" are the memories', counted as one or the other
+    runs       where it was mapped several times, each with other names of wires and cells: what
+               each run gave of `logic`, `delay` and `logic_energy`; the figures are medians
     """
 
     unit: str
@@ -118,6 +122,7 @@ class Figures(Counted):
     energy: dict[str, float] = field(default_factory=dict)
     delay_sram: float | None = None
     sram_energy: float = SRAM_ENERGY
+    runs: dict[str, list[float]] = field(default_factory=dict)
 
     @property
     def lanes(self) -> int:
@@ -154,6 +159,14 @@ class Figures(Counted):
         """Picojoules an element, memories as flip-flops: their clock pins."""
         return self.logic_energy + self.energy["flip_flops"] if self.energy else None
 
+    def spread(self, name: str) -> tuple[float, float] | None:
+        """The least and the greatest `with_sram`, `delay` or `energy_with_sram` of several runs."""
+        own = {"with_sram": "logic", "energy_with_sram": "logic_energy"}.get(name, name)
+        if own not in self.runs:
+            return None
+        memories = getattr(self, name) - getattr(self, own)
+        return min(self.runs[own]) + memories, max(self.runs[own]) + memories
+
     @property
     def rate(self) -> float:
         """Elements a second at Fmax and a square micrometre of logic."""
@@ -164,6 +177,11 @@ class Figures(Counted):
         return asdict(self)
 
 
+def named(library: Library, gated: bool) -> str:
+    """What figures are of: the library's name, and whether clocks are gated."""
+    return library.name + GATED * gated
+
+
 def figures(
     unit: Unit,
     parameters: Parameters,
@@ -172,14 +190,17 @@ def figures(
     sram: Sram,
     whole: bool = True,
     energies: bool = True,
+    runs: int = 1,
+    gated: bool = False,
 ) -> Figures:
     """Measure a configuration; `whole` adds its parts and its memories as flip-flops, `energies`
-    what it takes for an element.
+    what it takes for an element. Medians of so many `runs`, an odd number. gated: with gated
+    clocks, which parts and memories are mapped without.
 
     Raises UserError for a missing tool, SynthesisError, TimingError, GateError.
     """
     parameters = unit.resolve(parameters)
-    mapped = gates.netlist(unit, parameters, library, period)
+    mapped = gates.netlist(unit, parameters, library, period, gated=gated)
     path = timing(mapped, period)
     inside, buffers = {}, None
     if whole:
@@ -189,10 +210,10 @@ def figures(
         buffers = sum(n * gates.memory_area(m, library, period) for m, n in every.items())
     beats = -(-parameters.get("MAX_LEN", ROW) // parameters["LANES"])
     passes = unit.latency(parameters)
-    return Figures(
+    first = Figures(
         unit.name,
         dict(parameters),
-        library.name,
+        named(library, gated),
         period,
         mapped.area,
         library.area(library.nand2),
@@ -211,6 +232,32 @@ def figures(
         spent(mapped, period, sram) if energies else {},
         path.sram,
         sram.energy,
+    )
+    if runs == 1:
+        return first
+    found = [first]
+    for names in range(1, runs):
+        mapped = gates.netlist(unit, parameters, library, period, names, gated)
+        path = timing(mapped, period)
+        energy = spent(mapped, period, sram) if energies else {}
+        # Names in reports are those of the first run: nobody can read the others'.
+        taken = {"logic": mapped.area, "flip_flops": mapped.flip_flops, "energy": energy}
+        found.append(replace(first, **taken, delay=path.delay, delay_sram=path.sram))
+    return _median(found)
+
+
+def _median(found: Sequence[Figures]) -> Figures:
+    """The figures of several runs as those of one."""
+    first = found[0]
+    names = ["logic", "delay", "logic_energy"] if first.energy else ["logic", "delay"]
+    return replace(
+        first,
+        logic=median_low(one.logic for one in found),
+        flip_flops=median_low(one.flip_flops for one in found),
+        delay=median_low(one.delay for one in found),
+        delay_sram=median_low(one.delay_sram for one in found) if first.delay_sram else None,
+        energy=sorted(found, key=lambda one: one.logic_energy or 0)[len(found) // 2].energy,
+        runs={name: [getattr(one, name) for one in found] for name in names},
     )
 
 

@@ -137,6 +137,15 @@ PLANTED = {
         *("common", "row guard", "a_settings"),
         slow=True,
     ),
+    "guard: the cut a beat late without a register": Planted(
+        ((GUARD, "past_q <= next == CntW'(MAX_BEATS);", "past_q <= beats == CntW'(MAX_BEATS);"),),
+        *("common", "row guard, no register", "a_take"),
+    ),
+    "guard: settings a clock late without a register": Planted(
+        ((GUARD, "first ? cfg_i : cfg_q;", "cfg_q;"),),
+        *("common", "row guard, no register", "a_settings"),
+        slow=True,
+    ),
     "row buffer: ready without a slot": Planted(
         ((BUFFER, "ready_q  <= free_d != '0;", "ready_q  <= 1'b1;"),),
         *("common", "row buffer, beats", "a_ready"),

@@ -191,6 +191,37 @@ def test_aims_are_met_or_missed_with_a_reason():
     assert reasons["ailayernorm"] not in text
 
 
+def test_runs_with_other_names_give_a_spread():
+    bare = {"IN_REG": 0, "OUT_REG": 0}
+    runs = {"logic": [1000.0, 900.0, 1250.0], "delay": [4.0, 5.0, 3.2], "logic_energy": [6, 5, 7]}
+    unit = figures("e2softmax", energy=ENERGY, delay=4.0, **bare, FRAC=2)
+    unit = dataclasses.replace(unit, runs=runs)
+    its = {name: [3 * value for value in values] for name, values in runs.items()}
+    alike = figures("softermax", logic=3000.0, delay=12.0, energy=ENERGY, **bare)
+    alike = dataclasses.replace(alike, runs=its)
+    text = page.page(stored(figures("softermax"), unit, alike))
+    assert table(text, "Runs with other names")[1:] == [
+        [
+            "`e2softmax`",
+            "IN_REG=0 OUT_REG=0 FRAC=2",
+            "3",
+            "940, 1,290 um2",
+            "15.0, 17.0 pJ",
+            "200, 312 MHz",
+        ],
+        [
+            "`softermax`",
+            "IN_REG=0 OUT_REG=0",
+            "3",
+            "2,740, 3,790 um2",
+            "25.0, 31.0 pJ",
+            "67, 104 MHz",
+        ],
+    ]
+    assert table(text, "Goals")[3][-2:] == ["3.00x (1.92x to 4.69x)", "met"]
+    assert "Runs with" not in page.page(stored(figures()))
+
+
 def test_parts_have_shares():
     text = page.page(stored(figures(parts={"u_a": 750.0, "": 250.0})))
     assert table(text, "Parts")[1:] == [
