@@ -1046,7 +1046,7 @@ MUTATIONS: dict[str, Mutation] = {
     ),
     "divider table: wrong entry": Mutation(
         ((TABLES, "4'd9: div_c4 = 8'd161;", "4'd9: div_c4 = 8'd163;"),),
-        "random",
+        "shapes",
         VALUE,
         {"DIV_BITS": 4},
     ),
