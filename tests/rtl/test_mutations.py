@@ -206,7 +206,9 @@ def test_a_mutation_is_caught(unit, name):
     number = together(unit, parameters)[1].get(name)
     if number is not None:
         ready = played(unit, parameters, mutation.test, mutation.rows)
-        if mutation.report in ready.see(number).report:
+        seen = ready.see(number)
+        # A long report is cut, before what its check says, too.
+        if mutation.report in f"{seen.report}\n{seen.check}: expected":
             return
     result = alone(unit, given, mutation)
     if mutation.report not in result.report or result.passed:

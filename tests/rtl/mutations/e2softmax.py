@@ -291,7 +291,7 @@ MUTATIONS: dict[str, Mutation] = {
     "half octave: 23170 for 23168": Mutation(
         ((SUM, "? HalfStep : 16'h8000;", "? 16'd23170 : 16'h8000;"),),
         "levels",
-        "does not match the model",
+        VALUE,
         {"EXP_FRAC": 1},
     ),
     "half octave: 23167 for 23168": Mutation(
