@@ -175,8 +175,9 @@ def _glance(store: Store) -> str:
     return (
         "\n## At a glance\n\n`LANES={} MAX_LEN={}`, memories as SRAM. Ratios are the baseline's "
         "figure divided by the unit's: {}. *Equal care*: the baseline has the same registers at "
-        "its ports. *As built*: it has all of them. A paper's ratios are its own, from its flow "
-        "and process.\n\n{}\nWithout wires and at one pair of constants: see [with "
+        "its ports, and as many banks of channels. *As built*: it has all of them. A paper's "
+        "ratios are its own, from its flow and process.\n\n{}\nWithout wires and at one pair of "
+        "constants: see [with "
         "wires](#with-wires) and [constants of memories](#constants-of-memories). {}\n"
     ).format(
         *SETS["default"][0],
