@@ -14,7 +14,7 @@ import pytest
 from softnorm.flow import tools
 from softnorm.flow.build.pins import SIMULATORS, build
 from softnorm.flow.paths import BUILD, ROOT
-from softnorm.flow.sim.simulate import Simulator, initial_bits, prepare
+from softnorm.flow.sim.simulate import FORKED, Simulator, initial_bits, prepare
 from softnorm.units import UNITS
 
 _MOST_SIMULATORS = 3  # a process each, of a hundred megabytes
@@ -52,18 +52,18 @@ def sim(request) -> str:
 
 @pytest.fixture(scope="session")
 def _simulators():
-    """_simulators(build, seed): a simulator process of a build; the last few stay for more runs."""
+    """_simulators(build, seed, module=FORKED): a simulator process; the last few stay for more."""
     kept = {}
 
     def close(key):
         kept.pop(key).__exit__(None, None, None)
 
-    def simulator(made, seed):
-        key = made.folder, initial_bits(seed)
+    def simulator(made, seed, module=FORKED):
+        key = made.folder, initial_bits(seed), module
         if key not in kept:
             if len(kept) == _MOST_SIMULATORS:
                 close(next(iter(kept)))
-            kept[key] = Simulator(made, seed).__enter__()
+            kept[key] = Simulator(made, seed, module=module).__enter__()
         kept[key] = kept.pop(key)  # the last to be closed
         return kept[key]
 

@@ -255,7 +255,7 @@ def test_list_names_every_unit_and_test(run_here):
 
 
 def test_a_run_prints_its_table_and_its_rerun_line_repeats_it():
-    words = ["TEST=smoke", "LANES=4", "MAX_LEN=32", "SEED=5"]
+    words = ["TEST=smoke", "LANES=8", "MAX_LEN=64", "SEED=5"]
     code, out, _ = command("sim", *words)
     assert code == 0
     assert "mismatches" in out

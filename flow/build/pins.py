@@ -158,7 +158,7 @@ def making() -> dict[str, str]:
     python = sys.executable.replace(" ", "\\ ")
     # -O1: Python at the pins takes most of a run whatever the compiler does, and what it does more
     # takes longer than a run.
-    flags = f"CFG_CXXFLAGS_PCH_I=-include OPT_FAST=-O1 PYTHON3={python}"
+    flags = f"CFG_CXXFLAGS_PCH_I=-include OPT_FAST=-O1 OPT_GLOBAL=-O1 PYTHON3={python}"
     environment = {**tools.verilator_env(), "MAKEFLAGS": flags}
     # Two thirds of a small build are Verilator's own runtime, the same for every build.
     ccache = tools.ccache()

@@ -42,6 +42,7 @@ from ..paths import DATA, ROOT, runs
 
 DEFAULT_ROWS = 200
 BENCH = "softnorm.tb.uvm.tests"  # what a simulator imports
+FORKED = "softnorm.tb.uvm.forked"
 COVERAGE_FILE = "coverage.dat"  # in the run's folder, of a bulk build with coverage
 TIME_LIMIT = 900  # seconds of a run among many
 INITIAL_BITS = 4  # seeds of Verilator's random start of registers and memories
@@ -277,14 +278,15 @@ class Simulator:
     no time. Use as a context. Raises ValueError for a build with waves.
     """
 
-    def __init__(self, build: Build, seed: int, limit: int = TIME_LIMIT):
+    def __init__(self, build: Build, seed: int, limit: int = TIME_LIMIT, module: str = FORKED):
         """`seed` of any of the runs: what they share of it is `initial_bits`.
 
-        A run that takes longer than `limit` seconds is taken to hang, and stopped.
+        A run that takes longer than `limit` seconds is taken to hang, and stopped. `module`: one
+        that imports FORKED last.
         """
         if build.waves:
             raise ValueError("runs with waves cannot share a process")
-        self._build, self._seed, self._limit = build, seed, limit
+        self._build, self._seed, self._limit, self._module = build, seed, limit, module
 
     def __enter__(self) -> Simulator:
         self._folder = Path(tempfile.mkdtemp(prefix="many-", dir=runs()))
@@ -299,7 +301,7 @@ class Simulator:
         }
         self._thread = threading.Thread(
             target=_start,
-            args=(self._build, self._seed, "softnorm.tb.uvm.forked", self._folder, environment),
+            args=(self._build, self._seed, self._module, self._folder, environment),
             daemon=True,
         )
         self._thread.start()

@@ -2,15 +2,14 @@
 """Test benches with a fault of their own, for test_bench.py: cocotb runs this, pytest does not.
 
 A fault is a class that the factory makes in the place of the right one, which is how a UVM bench is
-changed from outside. The fault to have is named in SOFTNORM_FAULT.
+changed from outside. The fault to have is named in a file of the run's folder. Each run is a fork.
 """
-
-import os
 
 import cocotb
 from pyuvm import uvm_factory, uvm_root
 
 from softnorm.tb.check.scoring import Scorer
+from softnorm.tb.run import Run
 from softnorm.tb.stimulus import values as stimulus
 from softnorm.tb.stimulus.channels import Banks
 from softnorm.tb.uvm.agents import ErrorMonitor, RowDriver, SinkMonitor, SourceMonitor
@@ -114,10 +113,10 @@ class DeafSequencer(ChannelSequencer):
 
 
 class FaultyTest(RowTest):
-    """RowTest with what SOFTNORM_FAULT names."""
+    """RowTest with the fault of the run."""
 
     def build_phase(self):
-        FAULTS[os.environ["SOFTNORM_FAULT"]]()
+        FAULTS[(Run.load().folder / "fault").read_text()]()
         super().build_phase()
 
 
@@ -176,3 +175,6 @@ FAULTS = {
 async def run(_):
     """The test with the fault."""
     await uvm_root().run_test(FaultyTest)
+
+
+import softnorm.tb.uvm.forked  # noqa: E402, F401  each run goes on from here

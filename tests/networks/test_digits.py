@@ -429,7 +429,7 @@ def test_units_in_the_network(training, test_images):
     ],
 )
 def test_the_rtl_in_all_layers_gives_the_models_scores_to_the_bit(unit, monkeypatch):
-    narrow = {**unit.defaults, "LANES": 4}
+    narrow = {**unit.defaults, "LANES": 8, "MAX_LEN": 100}
     monkeypatch.setattr(Unit, "defaults", property(lambda self: narrow))
     images = digits.load_digits("training").images[:40]
     test = digits.load_digits("test")

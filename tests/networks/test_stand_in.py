@@ -192,7 +192,7 @@ def test_the_rtl_stays_between_calls(fitted, logits, instances):
             want = UnitSoftmax(unit, parameters, frac)(some, seen, layer)
             np.testing.assert_array_equal(got, want)
         assert engine.start(NORM, NORM.resolve(SMALL)) is started
-        assert engine.start(NORM, NORM.resolve(SMALL | {"LANES": 1})) is not started
+        assert engine.start(NORM, NORM.resolve(SMALL | {"MAX_LEN": 100})) is not started
     rows = {name: one.rows for name, one in engine.passed.items()}
     assert rows == {"ailayernorm": 21 + 7 + 14, "e2softmax": 120 + 60 + 120}
     beats = {name: one.beats for name, one in engine.passed.items()}

@@ -42,6 +42,7 @@ from tests.rtl.mutations import Edit, plant, write
 # No row is whole beats at 8 and 32 lanes, the longest ones of the build included.
 SHAPES = {1: 19, 8: 100, 32: 200}
 SMALL = {"LANES": 8, "MAX_LEN": 100}
+LONGEST = {"LANES": 4, "MAX_LEN": MAX_LEN_LIMIT}
 TWO_BYTES = [("rexp", {"LANES": lanes, "MAX_LEN": 37, "W": 15}) for lanes in (2, 16)]
 # Where the engine is looked at rather than a unit: one without a channel table, one with.
 TWO = ("e2softmax", "ailayernorm")
@@ -139,7 +140,7 @@ def longest(unit, parameters) -> Rows:
 )
 def test_the_longest_rows_that_there_are(unit):
     """Counters, addresses and sums at their widest, with settings at their lowest ends."""
-    parameters = unit.resolve({"LANES": 4, "MAX_LEN": MAX_LEN_LIMIT})
+    parameters = unit.resolve(LONGEST)
     rows = longest(unit, parameters)
     assert differences(unit, parameters, rows, rtl.run(unit, parameters, rows)) == 0
 
@@ -152,7 +153,7 @@ def test_a_bug_of_the_longest_rows_alone_is_seen(tmp_path):
         "p2_rd_fmt ? 5'(p2_rd_ks) : 5'd0",
         "p2_rd_fmt ? 5'(4'(p2_rd_ks)) : 5'd0",
     )
-    parameters = unit.resolve({"LANES": 4, "MAX_LEN": MAX_LEN_LIMIT})
+    parameters = unit.resolve(LONGEST)
     rows = longest(unit, parameters)
     rows.settings["fmt"][:] = 1
     outputs = rtl.run(unit, parameters, rows, rtl=plant([edit], tmp_path))
@@ -189,7 +190,7 @@ def test_outputs_are_those_of_the_pin_level_bench(unit):
     parameters = unit.resolve(SMALL)
     # On the simulator that builds in a second.
     pins = build(unit, parameters, "icarus" if tools.icarus() else "verilator")
-    result = simulate(pins, "masks", 3)
+    result = simulate(pins, "masks", 3, rows=60)
     assert result.passed, result.report
     seen = np.load(result.run.folder / "outputs.npz", allow_pickle=False)
     assert len(seen["length"]) > 50
@@ -212,7 +213,7 @@ def test_outputs_are_those_of_the_pin_level_bench(unit):
 
 @two_at_first
 def test_real_tensors(unit):
-    parameters = unit.resolve({"LANES": 8})
+    parameters = unit.resolve(LONGEST)
     rows = rows_of(unit, parameters, vectors.load(DATA / unit.tensors))
     outputs = rtl.run(unit, parameters, rows, stalls=("rare", "rare"))
     assert differences(unit, parameters, rows, outputs) == 0

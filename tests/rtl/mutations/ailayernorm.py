@@ -488,10 +488,22 @@ MUTATIONS: dict[str, Mutation] = {
         ((TABLES, "4'd11: square = 8'd121;", "4'd11: square = 8'd122;"),), "shapes", VALUE
     ),
     "sum a bit narrow": Mutation(
-        ((TOP, "SumW     = 12 + LenLog", "SumW     = 11 + LenLog"),), "levels", VALUE, rows=100
+        ((TOP, ".sum_i       (p1_sum)", ".sum_i       (SumW'($signed(p1_sum[SumW-2:0])))"),),
+        "levels",
+        VALUE,
+        rows=100,
     ),
     "sum of squares a bit narrow": Mutation(
-        ((TOP, "? 18 : 22) + LenLog", "? 17 : 22) + LenLog"),), "levels", VALUE, rows=100
+        (
+            (
+                TOP,
+                ".square_sum_i(p1_square_sum)",
+                ".square_sum_i({1'b0, p1_square_sum[SquareW-2:0]})",
+            ),
+        ),
+        "levels",
+        VALUE,
+        rows=100,
     ),
     "sum of the last row kept": Mutation(
         (

@@ -298,13 +298,13 @@ MUTATIONS: dict[str, Mutation] = {
     ),
     # Only rows at the edges of a sum show these.
     "half octave: 23170 for 23168": Mutation(
-        ((SUM, "HalfStep = 16'd23168;", "HalfStep = 16'd23170;"),),
+        ((SUM, "? HalfStep : 16'h8000;", "? 16'd23170 : 16'h8000;"),),
         "levels",
         VALUE,
         {"EXP_FRAC": 1},
     ),
     "half octave: 23167 for 23168": Mutation(
-        ((SUM, "HalfStep = 16'd23168;", "HalfStep = 16'd23167;"),),
+        ((SUM, "? HalfStep : 16'h8000;", "? 16'd23167 : 16'h8000;"),),
         "shapes",
         VALUE,
         {"EXP_FRAC": 1},

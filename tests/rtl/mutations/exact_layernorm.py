@@ -26,7 +26,13 @@ MUTATIONS: dict[str, Mutation] = {
         VALUE,
     ),
     "sum of squares a bit narrow": Mutation(
-        ((TOP, "SquareW  = 22 + $clog2(MAX_LEN);", "SquareW  = 21 + $clog2(MAX_LEN);"),),
+        (
+            (
+                TOP,
+                ".square_sum_i(p1_square_sum)",
+                ".square_sum_i({1'b0, p1_square_sum[SquareW-2:0]})",
+            ),
+        ),
         "settings",
         VALUE,
     ),
