@@ -58,14 +58,22 @@ class _Placed(Sites):
         return True
 
     def softmax(self, name: str, logits: torch.Tensor, heads: int) -> torch.Tensor:
+        unit = self._units[SOFTMAX][name]
+        few = unit.of_few(logits)
+        if few is not None:
+            return few
         with _disable_current_modes():  # what a unit does is not the model's
-            return self._units[SOFTMAX][name](logits, live_elements(logits))
+            return unit(logits, live_elements(logits))
 
     def norm(self, name: str, x: torch.Tensor, real: RealNorm) -> torch.Tensor:
         if not self._real[name].same(real):
             raise UserError(f"{name}: its weights are not those of calibration: calibrate again")
+        unit = self._units[NORM][name]
+        few = unit.of_few(x)
+        if few is not None:
+            return few
         with _disable_current_modes():
-            return self._units[NORM][name](x)
+            return unit(x)
 
     def ran(self, site: Site | None, module: nn.Module, what: str, number: int) -> None:
         if site is not None and self.takes(site):  # a written norm, whose output is not taken
