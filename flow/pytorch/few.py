@@ -46,26 +46,25 @@ def _is_near(x: np.ndarray, within: float) -> bool:
 
 
 class Softmax:
-    """E2Softmax as `fast.takes` it, with F and offset of each head: int and float64 [heads]."""
+    """E2Softmax as `fast.takes` it."""
 
-    def __init__(self, unit: E2Softmax, fmt: int, frac: np.ndarray, offset: np.ndarray):
+    def __init__(self, unit: E2Softmax, fmt: int):
         self._unit, self._fmt = unit, fmt
-        self._frac, self._offset = frac.astype(np.intp), offset
         self._codes, self._weights = _codes(unit.EXP_FRAC)
         self._out = _outputs(unit.DIV_BITS, unit.EXP_FRAC)
         self._kept: dict[tuple, tuple] = {}
 
-    def __call__(self, x: np.ndarray) -> np.ndarray | None:
+    def __call__(self, x: np.ndarray, frac: np.ndarray, offset: np.ndarray) -> np.ndarray | None:
         """Return probabilities of logits [..., heads, queries, keys], of their shape and dtype.
 
-        All count. With one F, logits may be [..., keys]. None: a logit is not finite, is large, or
-        so far below another that it may be masked.
+        All count. frac, offset: int and float64 [heads]; of one, logits may be [..., keys]. None: a
+        logit is not finite, is large, or so far below another that it may be masked.
         """
         if not _is_near(x, MASKED):
             return None
         unit, keys = self._unit, x.shape[-1]
         rows, beats = x.size // keys, -(-keys // unit.LANES)
-        scale, less, first = self._by_row(x, rows)
+        scale, less, first = self._by_row(x, rows, frac, offset)
         # -2q of the logits q, rounded half up: an even number.
         wide = np.empty((rows, beats * unit.LANES), x.dtype)
         wide[:, keys:] = _ABSENT
@@ -100,23 +99,24 @@ class Softmax:
         step = np.ldexp(np.float32(1), -8 - ks)[:, None] if self._fmt else np.float32(2**-8)
         return (out * step).astype(x.dtype, copy=False).reshape(x.shape)
 
-    def _by_row(self, x: np.ndarray, rows: int) -> tuple:
+    def _by_row(self, x: np.ndarray, rows: int, frac: np.ndarray, offset: np.ndarray) -> tuple:
         """Factor, and what is then taken off, of logits; where an F's codes begin.
 
         One for all rows, or [rows, 1].
         """
-        key = (rows, x.shape[-2:-1], x.dtype)
+        key = (rows, x.shape[-2:-1], x.dtype, frac.tobytes(), offset.tobytes())
         if key not in self._kept:
             if len(self._kept) == ROWS:
                 self._kept.clear()
-            scale = -np.ldexp(1.0, self._frac + 1)
-            heads = (scale, self._offset * scale, self._frac * _ENTRIES)
-            if len({*zip(self._frac.tolist(), self._offset.tolist(), strict=True)}) == 1:
-                found = [one[0] for one in heads]
+            scale, first = -np.ldexp(1.0, frac + 1), frac.astype(np.intp) * _ENTRIES
+            heads = (scale.astype(x.dtype), (offset * scale).astype(x.dtype), first)
+            if len({*zip(frac.tolist(), offset.tolist(), strict=True)}) == 1:
+                self._kept[key] = tuple(one[0] for one in heads)
             else:
-                times = rows // (len(scale) * x.shape[-2])
-                found = [np.tile(one.repeat(x.shape[-2]), times)[:, None] for one in heads]
-            self._kept[key] = (*(one.astype(x.dtype) for one in found[:2]), found[2])
+                times = rows // (len(frac) * x.shape[-2])
+                self._kept[key] = tuple(
+                    np.tile(one.repeat(x.shape[-2]), times)[:, None] for one in heads
+                )
         return self._kept[key]
 
 

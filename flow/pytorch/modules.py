@@ -83,7 +83,7 @@ class UnitSoftmax(nn.Module):
         self._is_fast = fast.takes(self._model, self._settings)
         self._few = None
         if self._is_fast and not compile:
-            self._few = few.Softmax(self._model, self._settings["fmt"], self.frac, self.offset)
+            self._few = few.Softmax(self._model, self._settings["fmt"])
         self._compile = compile
 
     def forward(self, logits: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
@@ -112,7 +112,7 @@ class UnitSoftmax(nn.Module):
         x = None if self._few is None or not self._fits(logits.shape) else few.array(logits)
         if x is None or not 0 < x.shape[-1] <= self._model.MAX_LEN:
             return None
-        real = self._few(x)
+        real = self._few(x, self.frac, self.offset)
         if real is None:
             return None
         self._check_sum(x.shape[-1], x.size // x.shape[-1], float(np.add.reduce(real, None)))
