@@ -236,7 +236,7 @@ def test_what_torch_fuses_is_seen_one_by_one():
     torch.testing.assert_close(got[~padding], want[~padding], atol=1e-5, rtol=1e-5)
 
 
-@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore")  # torch's, of TorchScript and of FlexAttention
 def test_graphs_and_what_is_fused_or_compiled_by_torch_are_seen():
     """A traced graph calls operators alone; FlexAttention counts once, though torch traces it."""
     flex = pytest.importorskip("torch.nn.attention.flex_attention")
