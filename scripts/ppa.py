@@ -13,6 +13,8 @@ usage: scripts/ppa.py [NAME=VALUE ...]
   PERIOD=5          clock period in nanoseconds that gates are sized for
   PARTS=0           skip parts and memories as flip-flops; takes half the time
   POWER=0           skip energy; nothing is simulated
+  GATED=1           flip-flops that share an enable get a gated clock in its place; with OUT= these
+                    figures stand beside the others. Parts are as without
   RUNS=5            an odd number of runs, each with other names of wires and cells, which move the
                     mapper: figures are medians, and the page has the least and the greatest
   CHECK=1           with SET=smallest: fail if area or delay exceeds flow/ppa/reference.json
@@ -155,6 +157,7 @@ def _cells(chosen: Sequence[Unit], which: str, given: dict[str, str], out: Path 
     period = _positive("PERIOD", given.pop("PERIOD", str(measure.PERIOD)))
     whole = flag("PARTS", given.pop("PARTS", "1"))
     energies = flag("POWER", given.pop("POWER", "1"))
+    gated = flag("GATED", given.pop("GATED", "0"))
     runs = given.pop("RUNS", "1")
     if not runs.isdecimal() or int(runs) % 2 == 0:
         raise UserError(f"RUNS must be an odd number, not {runs!r}: figures are medians")
@@ -172,9 +175,9 @@ def _cells(chosen: Sequence[Unit], which: str, given: dict[str, str], out: Path 
         ),
     )
     wanted = sets.configurations(chosen, which, chosen[0].parse(given))
-    flow = store.Flow.of(library, period, sram)
+    flow = store.Flow.of(library, period, sram, gated)
     if out:  # before anything is measured
-        store.load(out).of(library.name).check(flow, out / store.FILE)
+        store.load(out).of(flow.library).check(flow, out / store.FILE)
     tools.package("pyosys")
     tools.require_opensta()
 
@@ -182,7 +185,9 @@ def _cells(chosen: Sequence[Unit], which: str, given: dict[str, str], out: Path 
 
     def one(unit: Unit, parameters: Parameters, say: Callable[[str], None]) -> measure.Figures:
         say(", ".join(words))
-        return measure.figures(unit, parameters, library, period, sram, whole, energies, int(runs))
+        return measure.figures(
+            unit, parameters, library, period, sram, whole, energies, int(runs), gated
+        )
 
     found = sets.measure(wanted, one, lambda line: print(line, flush=True))
     for one in found:
@@ -191,16 +196,16 @@ def _cells(chosen: Sequence[Unit], which: str, given: dict[str, str], out: Path 
         print(f"  whole path and others: {one.report}")
         if one.parts:
             print(table(screen.parts_table(one), ("part", "um2", "share")))
-        _json(one.unit, one.parameters, library.name, one.as_dict())
+        _json(one.unit, one.parameters, flow.library, one.as_dict())
     print(f"\n{table([screen.row(one) for one in found], screen.HEADER)}")
-    print(f"\nlibrary {library.name}, gates sized for {period:g} ns; no wires, ideal clock")
+    print(f"\nlibrary {flow.library}, gates sized for {period:g} ns; no wires, ideal clock")
     compared = compare.ratios(found, compare.pairs())
     if compared:
         print("\nbaseline over unit; the paper's ratios are the paper's own")
         print(table(compared, compare.RATIO_TITLES))
     if out:  # as it is now: another run may have written to it in the meantime
         kept = store.load(out)
-        own = kept.of(library.name).with_cells(found, flow)
+        own = kept.of(flow.library).with_cells(found, flow)
         print("\n".join(page.write(kept.beside(own), out)))
     if update:
         _write(baseline.FILE, baseline.written(found))

@@ -18,7 +18,13 @@ import onnx
 from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, numpy_helper
 
 from ..calibration.fit import RealNorm
-from .attention import attention, contrib_attention, multi_head_attention
+from .attention import (
+    attention,
+    contrib_attention,
+    multi_head_attention,
+    quantised_attention,
+)
+from .grouped import group_query_attention
 from .parts import Given, Part, Refused, Split, as_float, at, attributes
 
 SOFTMAX, NORM = "softmax", "norm"
@@ -503,7 +509,9 @@ _KNOWN: Mapping[tuple[str, str], tuple[str, Callable]] = {
     ("", "Softmax"): (SOFTMAX, _softmax),
     ("", "Attention"): (SOFTMAX, attention),
     (MICROSOFT, "Attention"): (SOFTMAX, contrib_attention),
+    (MICROSOFT, "QAttention"): (SOFTMAX, quantised_attention),
     (MICROSOFT, "MultiHeadAttention"): (SOFTMAX, multi_head_attention),
+    (MICROSOFT, "GroupQueryAttention"): (SOFTMAX, group_query_attention),
     ("", "LayerNormalization"): (NORM, _layer_norm),
     ("", "RMSNormalization"): (NORM, _layer_norm),
     ("", "SimplifiedLayerNormalization"): (NORM, _layer_norm),
@@ -517,7 +525,9 @@ _MADE = {
     "SkipSimplifiedLayerNormalization": (0, 3),
     "EmbedLayerNormalization": (0, 1, 2),
     "Attention": (0, 1, 2),
+    "QAttention": (0, 1),
     "MultiHeadAttention": (0, 1, 2),
+    "GroupQueryAttention": (0, 1, 2),
 }
 _WORDS = ("softmax", "norm", "attention")
 # No unit is for these, as in PyTorch: statistics over other things than a row of channels.
@@ -528,8 +538,6 @@ _NOT_COUNTED = (
 _WHY = {
     "LogSoftmax": "no unit computes the logarithm",
     "QLinearSoftmax": "it is an integer softmax of the runtime's own: export with QDQ nodes",
-    "QAttention": "its products are integers inside the node: export with QDQ nodes",
-    "GroupQueryAttention": "its caches and rotary embedding are inside the node",
 }
 
 

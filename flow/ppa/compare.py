@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from softnorm.units.unit import IN_REG, OUT_REG, Parameters
+from softnorm.units.unit import BANKS, IN_REG, OUT_REG, Parameters
 
 from .. import lists
 from ..errors import UserError
@@ -22,6 +22,9 @@ from .memories import Bit
 from .store import Kept, others, size
 from .timing import ACCESS
 from .wires.figures import WiredFigures
+
+# Both sides of a fair comparison have the same of these: parameter -> its default.
+CARE = {IN_REG: 1, OUT_REG: 1, "BANKS": BANKS}
 
 PAIRS = Path(__file__).with_name("pairs.hjson")
 FEATURES = Path(__file__).with_name("features.hjson")
@@ -77,7 +80,7 @@ def aims(found: Sequence[Figures], compared: Sequence[Pair]) -> list[list[str]]:
         alike = [
             side
             for side in sides(found, [pair])
-            if others(side[0]) == pair.build and ports(side[0]) == ports(side[1])
+            if others(side[0]) == pair.build and care(side[0]) == care(side[1])
         ]
         one, other = alike[0] if alike else (None, None)
         for name, aim in pair.aims.items() if one and other else ():
@@ -143,14 +146,14 @@ def bit_titles(bits: Sequence[Bit]) -> list[str]:
 T = TypeVar("T", bound=Figures | WiredFigures)
 
 
-def ports(one: Figures | WiredFigures) -> tuple[int | str, ...]:
-    """Whether a build has a register at its input, and one at its output."""
-    return tuple(one.parameters.get(name, 1) for name in (IN_REG, OUT_REG))
+def care(one: Figures | WiredFigures) -> tuple[int | str, ...]:
+    """What a build has of CARE."""
+    return tuple(one.parameters.get(name, default) for name, default in CARE.items())
 
 
 def sides(found: Sequence[T], compared: Sequence[Pair]) -> list[tuple[T, T]]:
     """(unit, baseline) of each pair: all builds of the unit, each beside the baseline as it is by
-    default and, if that is another, beside the one with the same registers at its ports.
+    default and, if that is another, beside the one with the same of CARE.
     """
     return [
         (one, other)
@@ -159,8 +162,8 @@ def sides(found: Sequence[T], compared: Sequence[Pair]) -> list[tuple[T, T]]:
         for other in found
         if one.unit == pair.unit
         and other.unit == pair.baseline
-        and {*others(other)} <= {IN_REG, OUT_REG}
-        and (not others(other) or ports(other) == ports(one))
+        and {*others(other)} <= {*CARE}
+        and (not others(other) or care(other) == care(one))
     ]
 
 
@@ -173,18 +176,18 @@ GLANCE_TITLES = (
 
 def glance(found: Sequence[Figures], compared: Sequence[Pair]) -> list[list[str]]:
     """A line under GLANCE_TITLES for each build of a unit of which a paper has ratios, all of one
-    size. Equal care: the baseline has the same registers at its ports. "-" means not measured.
+    size. Equal care: the baseline has the same of CARE. "-" means not measured.
     """
     lines = []
     for pair in compared:
         if not pair.paper:
             continue
-        known = {IN_REG, OUT_REG, *pair.bits}
+        known = {*CARE, *pair.bits}
         built = [one for one in found if one.unit == pair.unit and {*others(one)} <= known]
         for one in sorted(built, key=lambda one: -one.with_sram):
-            beside = {ports(other): other for mine, other in sides(found, [pair]) if mine is one}
+            beside = {care(other): other for mine, other in sides(found, [pair]) if mine is one}
             ratios_ = []
-            for other in (beside.get(ports(one)), beside.get((1, 1))):
+            for other in (beside.get(care(one)), beside.get(tuple(CARE.values()))):
                 ratios_ += [
                     _times(getattr(other, name), getattr(one, name)) if other else "-"
                     for name in AIMS.values()

@@ -70,6 +70,7 @@ class _Writer:
         self.output: list[int] = []
         self.inputs: list[tuple[int, ...]] = []
         self.flip_flops: list[int] = []  # each: what it takes, its state, clear, preset
+        self.enables: dict[int, int] = {}  # of each gated clock
         self._known: dict[tuple, tuple[list[str], int]] = {}
 
     def new(self) -> int:
@@ -118,7 +119,9 @@ class _Writer:
         ff = kind.first("ff")
         if ff is not None:
             pins, outputs = self._flip_flop(kind, ff, pins, outputs)
-        elif kind.first("latch") or kind.first("statetable"):
+        elif kind.first("latch"):
+            pins, outputs = self._latch(kind, pins, outputs)
+        elif kind.first("statetable"):
             raise LibertyError(f"cell {kind.name} is neither a gate nor a flip-flop")
         for tree, net in outputs:
             self.gate(tree, pins, net)
@@ -128,7 +131,8 @@ class _Writer:
     ) -> tuple[dict[str, int], list[tuple[tuple, int]]]:
         """Pins with the state's, and the outputs that are still to be made of them."""
         clocked = _function(ff.text("clocked_on"))
-        if clocked[0] != "var" or pins[clocked[1]] != self.clock:
+        clock = pins[clocked[1]] if clocked[0] == "var" else None
+        if clock != self.clock and clock not in self.enables:
             raise LibertyError(f"cell {kind.name} does not take the rising edge of clk_i")
         name, inverse = ff.arguments
         takes = _function(ff.text("next_state"))
@@ -142,8 +146,23 @@ class _Writer:
             self.net(_function(ff.text(what)), pins) if what in ff.values else 0
             for what in ("clear", "preset")
         ]
-        self.flip_flops += [self.net(takes, pins), pins[name], *held]
+        taken = self.net(takes, pins)
+        if clock in self.enables:
+            both = {"on": self.enables[clock], "new": taken, "old": pins[name]}
+            taken = self.net(_HELD, both)
+        self.flip_flops += [taken, pins[name], *held]
         return pins, outputs
+
+    def _latch(
+        self, kind: Group, pins: dict[str, int], outputs: list[tuple[tuple, int]]
+    ) -> tuple[dict[str, int], list[tuple[tuple, int]]]:
+        """A clock gate's: open while the clock is 0, so that behind its rising edge it has what was
+        there before, as a flip-flop has."""
+        name, _ = kind.first("latch").arguments
+        [net] = [net for tree, net in outputs if tree == ("var", name)]
+        data = _function(kind.first("latch").text("data_in"))
+        self.flip_flops += [self.net(data, pins), net, 0, 0]
+        return pins, []
 
     def memory(self, cell: dict) -> list[list[int]]:
         """Sections of a memory, as sn_ram_1r1w is. Raises GateError for another one."""
@@ -189,6 +208,7 @@ class _Writer:
         return [entry, output, ends, place[fan >> 4] << 4 | fan & 15]
 
 
+_HELD = function("(on & new) | (!on & old)")
 _PORTS = ("RD", "WR")
 _CLOCKED = ("ENABLE", "POLARITY")
 
@@ -201,11 +221,50 @@ def nets(netlist: Netlist) -> list[int]:
     return sorted({bit for bits in found for bit in bits if isinstance(bit, int)})
 
 
+def clock_gates(netlist: Netlist) -> dict[int, Bit]:
+    """Gated clocks of a netlist, and what each waits for. Raises GateError for a latch that is not
+    a clock gate's."""
+    library, [clock] = netlist.library, netlist.module["ports"]["clk_i"]["bits"]
+    cells = []
+    for cell in netlist.module["cells"].values():
+        kind = library.cells.get(cell["type"])
+        output = library.output(cell["type"]) if kind else None
+        if kind and output and not kind.first("ff"):
+            pins = {pin: bits[0] for pin, bits in cell["connections"].items() if bits}
+            cells.append((kind, pins, pins.get(output.name), output.text("function")))
+    inverted = {
+        net
+        for _, pins, net, text in cells
+        for tree in [_function(text)]
+        if tree[0] == "not" and tree[1][0] == "var" and pins[tree[1][1]] == clock
+    }
+    waits = {}
+    for kind, pins, net, _ in cells:
+        latch = kind.first("latch")
+        if latch:
+            enable = _function(latch.text("enable"))
+            low = enable[0] == "not"
+            opened = pins[(enable[1] if low else enable)[1]]
+            if opened not in ({clock} if low else inverted):
+                raise GateError(f"{kind.name} is no latch of a clock gate")
+            waits[net] = pins[_function(latch.text("data_in"))[1]]
+    return {
+        net: waits[on]
+        for kind, pins, net, _ in cells
+        if clock in pins.values() and not kind.first("latch")
+        for on in pins.values()
+        if on in waits
+    }
+
+
 def tables(netlist: Netlist) -> Tables:
     """The tables of a netlist. Raises LibertyError, GateError."""
     module, library = netlist.module, netlist.library
     numbers = nets(netlist)
     writer = _Writer(numbers, module["ports"]["clk_i"]["bits"][0])
+    writer.enables = {
+        writer.number[net]: writer.number[on] for net, on in clock_gates(netlist).items()
+    }
     memories = []
     for cell in module["cells"].values():
         if cell["type"] == MEMORY:

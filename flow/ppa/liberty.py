@@ -265,8 +265,22 @@ class Library:
         return {cell.name: cell for cell in self.group.all("cell")}
 
     def area(self, cell: str) -> float:
-        """Area of a cell, in square micrometres."""
-        return self.cells[cell].number("area")
+        """Area of a cell, in square micrometres.
+
+        Of a cell that has none here (osu018's latch) that of the default library's shapes. Raises
+        LibertyError.
+        """
+        area = self.cells[cell].number("area")
+        if area:
+            return area
+        shapes = DEFAULT.with_suffix(".lef")
+        text = shapes.read_text(encoding="utf-8") if shapes.exists() else ""
+        found = re.search(
+            rf"^MACRO {re.escape(cell)}\s.*?SIZE +(\S+) +BY +(\S+)", text, re.M | re.S
+        )
+        if self.name != DEFAULT.stem or found is None:
+            raise LibertyError(f"{self.path} has no area of {cell}")
+        return float(found[1]) * float(found[2])
 
     @cached_property
     def nand2(self) -> str:
@@ -299,6 +313,49 @@ class Library:
             if all(tree[0] == "var" for tree in trees):
                 found.append(name)
         return self._smallest("plain flip-flop", sorted(found))
+
+    @cached_property
+    def clock_gate(self) -> str:
+        """Verilog of sn_clock_gate: gclk_o is clk_i where en_i was 1 at its rising edge.
+
+        A latch that is open while clk_i is 0, and an AND: the least that the library has, which
+        need not have such a cell in one piece.
+        """
+        found = []
+        for name in self.cells.keys() - set(self.unusable):
+            latch, output = self.cells[name].first("latch"), self.output(name)
+            if latch is None or output is None or {"clear", "preset"} & latch.values.keys():
+                continue
+            data, enable = (function(latch.text(what)) for what in ("data_in", "enable"))
+            if data[0] == "var" and function(output.text("function")) == (
+                "var",
+                latch.arguments[0],
+            ):
+                low = enable[0] == "not"
+                pins = data[1], (enable[1] if low else enable)[1], output.name
+                found.append((self.area(name), name, pins, low))
+        if not found:
+            raise LibertyError(f"{self.path} has no plain latch")
+        _, latch, (data, enable, q), low = min(found)
+        inverter = self._smallest("inverter", self._truth(1, (1, 0)))
+        gate = self._smallest("AND gate of two inputs", self._truth(2, (0, 0, 0, 1)))
+        opened = "clk_i" if low else "closed"
+        lines = [
+            "module sn_clock_gate(input clk_i, en_i, output gclk_o);",
+            "wire closed, on;",
+            *([] if low else [self._instance(inverter, ["clk_i"], "closed")]),
+            f"{latch} on_latch(.{data}(en_i), .{enable}({opened}), .{q}(on));",
+            self._instance(gate, ["clk_i", "on"], "gclk_o"),
+            "endmodule\n",
+        ]
+        return "\n".join(lines)
+
+    def _instance(self, cell: str, inputs: list[str], output: str) -> str:
+        pins = self.pins(cell).values()
+        names = [pin.name for pin in pins if pin.text("direction") == "input"]
+        [out] = [pin.name for pin in pins if pin.text("direction") == "output"]
+        given = zip([*names, out], [*inputs, output], strict=True)
+        return f"{cell} {output}_gate({', '.join(f'.{pin}({net})' for pin, net in given)});"
 
     @cached_property
     def farads(self) -> float:

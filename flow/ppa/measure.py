@@ -32,6 +32,7 @@ SRAM_AREA = 0.15  # of a bit, in areas of the library's plain flip-flop
 # memories here are a tenth of that size.
 SRAM_ENERGY = 1.0
 ROWS = 512  # of the shipped tensors, evenly taken, that energies are measured on
+GATED = ", gated clocks"  # behind the name of a library
 ROW = 1024  # elements of the row that the clocks of a cell are counted of
 
 
@@ -176,6 +177,11 @@ class Figures(Counted):
         return asdict(self)
 
 
+def named(library: Library, gated: bool) -> str:
+    """What figures are of: the library's name, and whether clocks are gated."""
+    return library.name + GATED * gated
+
+
 def figures(
     unit: Unit,
     parameters: Parameters,
@@ -185,14 +191,16 @@ def figures(
     whole: bool = True,
     energies: bool = True,
     runs: int = 1,
+    gated: bool = False,
 ) -> Figures:
     """Measure a configuration; `whole` adds its parts and its memories as flip-flops, `energies`
-    what it takes for an element. Medians of so many `runs`, an odd number.
+    what it takes for an element. Medians of so many `runs`, an odd number. gated: with gated
+    clocks, which parts and memories are mapped without.
 
     Raises UserError for a missing tool, SynthesisError, TimingError, GateError.
     """
     parameters = unit.resolve(parameters)
-    mapped = gates.netlist(unit, parameters, library, period)
+    mapped = gates.netlist(unit, parameters, library, period, gated=gated)
     path = timing(mapped, period)
     inside, buffers = {}, None
     if whole:
@@ -205,7 +213,7 @@ def figures(
     first = Figures(
         unit.name,
         dict(parameters),
-        library.name,
+        named(library, gated),
         period,
         mapped.area,
         library.area(library.nand2),
@@ -229,7 +237,7 @@ def figures(
         return first
     found = [first]
     for names in range(1, runs):
-        mapped = gates.netlist(unit, parameters, library, period, names)
+        mapped = gates.netlist(unit, parameters, library, period, names, gated)
         path = timing(mapped, period)
         energy = spent(mapped, period, sram) if energies else {}
         # Names in reports are those of the first run: nobody can read the others'.

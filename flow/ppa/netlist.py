@@ -109,12 +109,18 @@ def area(library: Library, cells: Counter[str]) -> float:
 
 
 def netlist(
-    unit: Unit, parameters: Parameters, library: Library, period: float, names: int = 0
+    unit: Unit,
+    parameters: Parameters,
+    library: Library,
+    period: float,
+    names: int = 0,
+    gated: bool = False,
 ) -> Netlist:
     """Map a unit, or find what an earlier run has made of the same sources.
 
     `period` in nanoseconds is what ABC sizes gates for. The order that wires and cells are mapped
-    in hangs on their names: each `names` above 0 gives them others. Raises SynthesisError.
+    in hangs on their names: each `names` above 0 gives them others. gated: flip-flops that share an
+    enable get a gated clock in its place. Raises SynthesisError.
     """
     parameters = unit.resolve(parameters)
     rtl = source(unit, parameters)
@@ -128,7 +134,7 @@ def netlist(
         "write_json {folder}/memories.json",
         *[f"rename -scramble-name -seed {names}"] * bool(names),
         "synth -flatten -run coarse:fine",
-        *_mapping(library, period),
+        *_mapping(library, period, gated),
         "write_json {folder}/mapped.json",
         "write_verilog -noattr -noexpr -nohex {folder}/mapped.v",
         # Registers get the names of what they drive: a path's ends can then be read.
@@ -209,6 +215,8 @@ def _memory_area(memory: Memory, library: Library, period: float) -> float:
 
 
 _CONSTRAINTS = "constraints"
+_GATE = "clock_gate.v"
+_SHARED = 4  # flip-flops, from which on a gate is smaller than what holds them
 
 
 def _mapped(
@@ -218,8 +226,12 @@ def _mapped(
     # ABC buffers and sizes only if it knows who drives and what is driven, in femtofarads.
     constraints = f"set_driving_cell {library.driver}\nset_load {1000 * library.load:.4f}\n"
 
+    gate = library.clock_gate if any(_GATE in one for one in passes) else ""
+
     def make(folder: Path) -> None:
         (folder / _CONSTRAINTS).write_text(constraints)
+        if gate:
+            (folder / _GATE).write_text(gate)
         asked = [one.replace("{folder}", str(folder)) for one in passes]
         ended = tools.yosys(asked, rtl.root, limit=_LIMIT)
         log = folder / "yosys.log"
@@ -244,8 +256,12 @@ _ABC = (
 )
 
 
-def _mapping(library: Library, period: float) -> list[str]:
+def _mapping(library: Library, period: float, gated: bool = False) -> list[str]:
     """Passes from coarse cells to the library's; memories stay."""
+    gate = [
+        f"clockgate -pos sn_clock_gate en_i:clk_i:gclk_o -min_net_size {_SHARED}",
+        f"techmap -map {{folder}}/{_GATE}",
+    ]
     unusable = "".join(f" -dont_use {cell}" for cell in library.unusable)
     return [
         "memory_map -rom-only",
@@ -253,6 +269,7 @@ def _mapping(library: Library, period: float) -> list[str]:
         "opt -full",
         "techmap",
         "opt -fast",
+        *gate * gated,
         f"dfflibmap -liberty {library.path}{unusable}",
         "opt",
         f"abc -liberty {library.path}{unusable} -D {1000 * _LOGIC * period:.0f} "

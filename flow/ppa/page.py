@@ -83,9 +83,9 @@ METHOD = """
   one layer), go through the mapped netlist without stalls; its outputs must equal the RTL's to the
   bit. The energy follows from the toggles of every net and the library's internal energies, pin
   capacitances and leakage (`flow/ppa/power.py`). The simulation has no delays, so glitches are not
-  counted. There is no clock gating, so every flip-flop uses clock energy in every clock. Memories
-  as flip-flops count with their clock pins only. A row that does not fill its last beat has a
-  higher energy per element.
+  counted. Clocks are gated only where a table says so: every flip-flop uses clock energy in every
+  clock. Memories as flip-flops count with their clock pins only. A row that does not fill its last
+  beat has a higher energy per element.
 - **Parts** are mapped separately, so their sum differs slightly from the area of the unit.
 - **Speed**: a row has MAX_LEN elements; elements/s/um2 is the throughput at Fmax divided by the
   area of the logic.
@@ -175,8 +175,9 @@ def _glance(store: Store) -> str:
     return (
         "\n## At a glance\n\n`LANES={} MAX_LEN={}`, memories as SRAM. Ratios are the baseline's "
         "figure divided by the unit's: {}. *Equal care*: the baseline has the same registers at "
-        "its ports. *As built*: it has all of them. A paper's ratios are its own, from its flow "
-        "and process.\n\n{}\nWithout wires and at one pair of constants: see [with "
+        "its ports, and as many banks of channels. *As built*: it has all of them. A paper's "
+        "ratios are its own, from its flow and process.\n\n{}\nWithout wires and at one pair of "
+        "constants: see [with "
         "wires](#with-wires) and [constants of memories](#constants-of-memories). {}\n"
     ).format(
         *SETS["default"][0],
@@ -271,8 +272,30 @@ def _wires(store: Store) -> str:
     return "".join(parts)
 
 
+LIBRARY = """
+## Library {library}
+
+Measured by `make ppa LIBERTY=<its liberty file> OUT=docs`, sized for {period:g} ns."""
+GATED = """
+## With gated clocks
+
+Measured by `make ppa GATED=1 OUT=docs`, in {library}, sized for {period:g} ns. Flip-flops that
+share an enable, four or more, have a gate in front of their clock in its place: a latch and an
+AND (Yosys' `clockgate`). Neither the clock nor a gated one has a tree. These gates run the same
+rows and give the same bits; a gated clock takes energy where it is let through, and the gate at
+each edge."""
 LIBRARY_TITLES = (
-    *("unit", "LANES", "MAX_LEN", "logic, um2", "kNAND2", "flip-flops", "memory bits", "ns"),
+    *(
+        "unit",
+        "build",
+        "LANES",
+        "MAX_LEN",
+        "logic, um2",
+        "kNAND2",
+        "flip-flops",
+        "memory bits",
+        "ns",
+    ),
     *("memories late, ns", "Fmax, MHz", "pJ per element, logic"),
 )
 
@@ -281,11 +304,11 @@ def _libraries(store: Store) -> str:
     """Areas, delays, energies and ratios in the other libraries of the file."""
     parts = []
     for other in store.libraries:
-        flow = other.flow
-        found = plain(other.cells)
+        flow, found = other.flow, other.cells
         lines = [
             [
-                *(_name(kept, kept.older), *map(str, size(one)), f"{one.logic:,.0f}"),
+                *(_name(kept, kept.older), words(others(one)), *map(str, size(one))),
+                f"{one.logic:,.0f}",
                 *(f"{one.logic / one.nand2 / 1000:.2f}", f"{one.flip_flops:,}"),
                 *(f"{one.memory_bits:,}", f"{one.delay:.2f}", _number(one.delay_sram, ".2f")),
                 *(f"{one.fmax:.0f}", _number(one.logic_energy, ".1f")),
@@ -293,9 +316,10 @@ def _libraries(store: Store) -> str:
             for kept in found
             for one in [kept.figures]
         ]
+        about = GATED if flow.gated else LIBRARY
         parts.append(
-            f"\n## Library {flow.library}\n\nMeasured by `make ppa LIBERTY=<its liberty file> "
-            f"OUT=docs`, sized for {flow.period:g} ns. A bit of memory takes "
+            about.format(library=flow.library, period=flow.period)
+            + " A bit of memory takes "
             + "; ".join(
                 f"{bit.area:.1f} um2 and {bit.energy:.2f} pJ ({bit.name})" for bit in flow.bits
             )

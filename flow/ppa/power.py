@@ -20,6 +20,7 @@ from functools import cached_property
 from itertools import product
 
 from ..errors import UserError
+from .gates import clock_gates
 from .liberty import Group, Library, evaluate, function, variables
 from .netlist import MEMORY, Netlist
 from .simulation import Activity
@@ -226,12 +227,14 @@ class _Circuit:
                 for bit in port["bits"]:
                     self.loads[bit] += outside
         self.clock = module["ports"]["clk_i"]["bits"][0]
+        # Gated ones are ideal, too: there is no tree behind a gate either.
+        self.clocks = {self.clock, *clock_gates(netlist)}
         self.driver = _Cell(library, library.cells[library.driver], templates)
 
     @cached_property
     def slews(self) -> dict[int, Pair]:
         """Net -> transition times of its edges. Raises PowerError."""
-        found: dict[int, Pair] = {self.clock: (0.0, 0.0)}
+        found: dict[int, Pair] = dict.fromkeys(self.clocks, (0.0, 0.0))
         edge = (0.0, 0.0)
         [output] = self.driver.outputs
         for bit in self.inputs - {self.clock}:
@@ -260,7 +263,7 @@ class _Circuit:
             done += 1
             for pin in kind.outputs:
                 bit = pins.get(pin)
-                if not isinstance(bit, int):
+                if not isinstance(bit, int) or bit in self.clocks:
                     continue
                 found[bit] = self._output(kind, pin, bit, lambda p, at=pins: found.get(at[p], edge))
                 for number in waits.pop(bit, ()):
@@ -316,15 +319,17 @@ def energy(
             if pin in kind.outputs:
                 own = _output_energy(powers, pins, circuit.loads[bit], slews, toggles, high)
                 where = "registers" if kind.clock else "logic"
+                where = "clock" if bit in circuit.clocks else where
             else:
                 own = sum(p.energy(0.0, slews) * _chance(p.when, pins, high) for p in powers)
-                where = "clock" if pin in kind.clock else "registers" if kind.clock else "logic"
+                where = "registers" if kind.clock else "logic"
+                where = "clock" if bit in circuit.clocks else where
             sums[where] += count * own * library.farads  # the file's unit is its capacitance's V^2
     for bit, load in circuit.loads.items():
         if not isinstance(bit, int):
             continue
         where = "logic"
-        if bit == circuit.clock:
+        if bit in circuit.clocks:
             where = "clock"
         elif bit in driven_by_register:
             where = "registers"

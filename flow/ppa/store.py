@@ -20,7 +20,7 @@ from ..paths import ROOT, short
 from . import memories, sources
 from .fpga import FpgaFigures
 from .liberty import Library
-from .measure import ROW, Figures, Sram
+from .measure import GATED, ROW, Figures, Sram, named
 from .memories import Bit
 from .wires.figures import WiredFigures
 
@@ -45,10 +45,15 @@ class Flow:
     sram_energy: float
 
     @classmethod
-    def of(cls, library: Library, period: float, sram: Sram) -> Flow:
+    def of(cls, library: Library, period: float, sram: Sram, gated: bool = False) -> Flow:
         """That of a run."""
         share = round(sram.area / library.area(library.flip_flop), 6)
-        return cls(library.name, period, sram.area, share, sram.energy)
+        return cls(named(library, gated), period, sram.area, share, sram.energy)
+
+    @property
+    def gated(self) -> bool:
+        """Whether clocks are gated."""
+        return self.library.endswith(GATED)
 
     @property
     def bits(self) -> list[Bit]:

@@ -111,24 +111,26 @@ def timing(netlist: Netlist, period: float, wires: Mapping[str, float] | None = 
     command = ["sta", "-no_init", "-no_splash", "-exit", str(script)]
     ended = tools.run(command, netlist.folder)
     said = [*ended.stdout, *ended.stderr]
-    found = re.search(r"^PATH (\S+) (\S+) (\S+)$", "\n".join(said), re.M)
-    sram = re.search(r"^SRAM (\S+)$", "\n".join(said), re.M)
-    if (
-        not ended.ok
-        or found is None
-        or sram is None
-        or any(line.startswith("Error") for line in said)
-    ):
+    # A path of each group: gated clocks have one of their own.
+    found = re.findall(r"^PATH (\S+) (\S+) (\S+)$", "\n".join(said), re.M)
+    sram = re.findall(r"^SRAM (\S+)$", "\n".join(said), re.M)
+    if not ended.ok or not found or not sram or any(line.startswith("Error") for line in said):
         raise TimingError(
             "\n    ".join(
                 [f"OpenSTA fails on {netlist.unit.name}:", *(said or ["it found no path"])[-10:]]
             )
         )
-    slack, start, end = found.groups()
-    first = report.read_text().split("Startpoint:")[1]
+    slack, start, end = min(found, key=lambda path: float(path[0]))
+    first = min(report.read_text().split("Startpoint:")[1:], key=_slack)
     stages = len(re.findall(r"^ +\S+ +\S+ +\S+ [v^] \S+ \(\w+\)$", first, re.M)) // 2
-    delay, late = (period - float(s) * library.seconds / 1e-9 for s in (slack, sram[1]))
+    delay, late = (
+        period - float(s) * library.seconds / 1e-9 for s in (slack, min(sram, key=float))
+    )
     return Timing(delay, late, _register(start), _register(end), stages, report)
+
+
+def _slack(path: str) -> float:
+    return float(re.search(r"(\S+) +slack", path)[1])
 
 
 def _register(name: str) -> str:

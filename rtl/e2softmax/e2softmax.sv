@@ -330,8 +330,8 @@ module e2softmax #(
     .data_o(mult)
   );
 
-  logic [2:0] frac;  // a constant stays one here, whatever the registers in between
-  assign frac = (FRAC < 0) ? p1_max_ctl.scale[2:0] : 3'(FRAC);
+  logic [2:0] frac;
+  assign frac = p1_max_ctl.scale[2:0];
 
   for (genvar i = 0; i < LANES; i++) begin : gen_code
     logic active, exists;
@@ -351,7 +351,8 @@ module e2softmax #(
       assign code[i] = CodeW'(diff) | {CodeW{diff[KeyW-1:CodeW] != '0}};
     end else if (SCALE == 0) begin : gen_frac
       e2softmax_log2exp #(
-        .EXP_FRAC(EXP_FRAC)
+        .EXP_FRAC(EXP_FRAC),
+        .FRAC    (FRAC)
       ) u_log2exp (
         .d_i   (p1_max_m[7:0] - p1_max_lane[i][7:0]),
         .frac_i(frac),
@@ -400,7 +401,8 @@ module e2softmax #(
     logic unused_scale;
     assign unused_scale = ^{diff_scale, mult};
     e2softmax_log2exp #(
-      .EXP_FRAC(EXP_FRAC)
+      .EXP_FRAC(EXP_FRAC),
+      .FRAC    (FRAC)
     ) u_rise (
       .d_i   (p1_max_m[7:0] - p1_max_prev[7:0]),
       .frac_i(frac),

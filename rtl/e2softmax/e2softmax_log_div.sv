@@ -99,10 +99,11 @@ module e2softmax_log_div #(
     );
   end else begin : gen_frac
     e2softmax_log2exp #(
-      .EXP_FRAC(EXP_FRAC)
+      .EXP_FRAC(EXP_FRAC),
+      .FRAC    (FRAC)
     ) u_correction (
       .d_i   (fall_q[7:0]),
-      .frac_i((FRAC < 0) ? scale_q[2:0] : 3'(FRAC)),
+      .frac_i(scale_q[2:0]),
       .code_o(code)
     );
   end

@@ -2,7 +2,8 @@
 // The arithmetic of E2Softmax as its page has it (docs/units.md), for proofs over all inputs.
 
 module sn_leaf_log2exp #(
-  parameter int EXP_FRAC = 0
+  parameter int EXP_FRAC = 0,
+  parameter int FRAC     = -1
 ) (
   input logic [7:0]          d_i,
   input logic [2:0]          frac_i,
@@ -12,16 +13,16 @@ module sn_leaf_log2exp #(
   logic [31:0] sum, shift, quotient;
 
   always_comb begin
-    shift    = 32'(frac_i) + 32'd4 - EXP_FRAC;
+    shift    = ((FRAC < 0) ? 32'(frac_i) : FRAC) + 32'd4 - EXP_FRAC;
     sum      = 32'd23 * d_i + (32'd1 << (shift - 1));
     quotient = sum >> shift;
     a_equation : assert (32'(code_o) == ((quotient < Top) ? quotient : Top));
-    r_top : assert (code_o != Top);
+    r_zero : assert (code_o != 0);
   end
 endmodule
 
 `ifdef SN_LEAF_LOG2EXP
-bind e2softmax_log2exp sn_leaf_log2exp #(.EXP_FRAC(EXP_FRAC)) u_leaf (.*);
+bind e2softmax_log2exp sn_leaf_log2exp #(.EXP_FRAC(EXP_FRAC), .FRAC(FRAC)) u_leaf (.*);
 `endif
 
 // Octaves of a logit, one lane: q = floor((23 x + 2^(s-1)) / 2^s), s = F + 4 - EXP_FRAC, as the key q + B.

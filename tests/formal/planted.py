@@ -82,6 +82,10 @@ PLANTED = {
         ((LOG2EXP, "|| (&raw[CODE_W:0])", ""),),
         *("e2softmax", "Log2Exp", "a_equation"),
     ),
+    "log2exp: another F for the table": Planted(
+        ((LOG2EXP, "codes(Half)", "codes(2 * Half)"),),
+        *("e2softmax", "Log2Exp, F fixed", "a_equation"),
+    ),
     "octaves: floor for round": Planted(
         ((OCTAVES, "raw[KEY_W:1] + KEY_W'(raw[0])", "raw[KEY_W:1]"),),
         *("e2softmax", "octaves of a logit", "a_equation"),

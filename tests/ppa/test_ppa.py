@@ -336,6 +336,67 @@ def test_gates_do_what_the_rtl_does(mapped, rows):
     assert power.memory_accesses(mapped, counted) > 0
 
 
+LATCH = """
+  cell (LATCH) {
+    area : 3;
+    latch (IQ, IQN) { data_in : "D"; enable : "G"; }
+    pin (G) { direction : input; clock : true; capacitance : 0.02; }
+    pin (D) { direction : input; capacitance : 0.02; }
+    pin (Q) { direction : output; function : "IQ"; timing () { related_pin : "D"; ARC }
+      timing () { related_pin : "G"; timing_type : rising_edge; ARC } }
+  }
+  cell (AND2) {
+    area : 3;
+    pin (A) { direction : input; capacitance : 0.02; }
+    pin (B) { direction : input; capacitance : 0.02; }
+    pin (Y) { direction : output; function : "A B"
+      timing () { related_pin : "A"; ARC }
+      timing () { related_pin : "B"; ARC } }
+  }
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def gated(tmp_path_factory):
+    path = tmp_path_factory.mktemp("library") / "latched.lib"
+    path.write_text(TINY.rstrip().removesuffix("}") + LATCH.replace("ARC", delays(0.1)))
+    return netlist.netlist(UNIT, SMALL, liberty.load(str(path)), PERIOD, gated=True)
+
+
+def test_gated_clocks_hold_what_enables_held(mapped, gated, rows):
+    waits = gates.clock_gates(gated)
+    assert len(waits) == gated.cells["LATCH"] > 1
+    counted = simulation.activity(gated, rows)  # its outputs are the RTL's
+    share = [counted.toggles[net] / (2 * counted.clocks) for net in waits]
+    assert 0 < min(share) < 0.9
+    assert max(share) <= 1
+    plain = simulation.activity(mapped, rows)
+    spent = [power.energy(n, c, PERIOD).clock for n, c in ((gated, counted), (mapped, plain))]
+    assert spent[0] < spent[1]
+    assert gates.clock_gates(mapped) == {}
+    slowest = timing.timing(gated, PERIOD)
+    assert slowest.delay == pytest.approx(timing.timing(mapped, PERIOD).delay, abs=0.6)
+
+
+def test_a_clock_that_is_let_through_is_seen(gated, rows, tmp_path):
+    module = json.loads(gated.json.read_text())
+    cells = module["modules"][UNIT.name]["cells"].values()
+    for cell in cells:
+        if cell["type"] == "LATCH":
+            cell["connections"]["D"] = ["1"]
+    (tmp_path / gated.json.name).write_text(json.dumps(module))
+    wrong = dataclasses.replace(gated, folder=tmp_path)
+    with pytest.raises(simulation.GateError, match="are not its RTL"):
+        simulation.activity(wrong, rows)
+    for cell in cells:
+        if cell["type"] == "LATCH":
+            cell["connections"]["G"] = cell["connections"]["D"]
+    (tmp_path / gated.json.name).write_text(json.dumps(module))
+    with pytest.raises(simulation.GateError, match="is no latch of a clock gate"):
+        simulation.activity(dataclasses.replace(gated, folder=tmp_path), rows)
+
+
 def test_a_wrong_cell_is_seen(mapped, rows, tmp_path):
     wrong = tmp_path / "wrong.lib"
     wrong.write_text(TINY.replace("!(A B)", "!(A B')"))

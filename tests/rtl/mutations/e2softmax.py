@@ -186,19 +186,34 @@ MUTATIONS: dict[str, Mutation] = {
         ONE_LOG,
     ),
     "fixed F: another one for the codes": Mutation(
-        ((TOP, "(FRAC < 0) ? p1_max_ctl.scale[2:0] : 3'(FRAC)", "3'(FRAC ^ 1)"),), "smoke", "", ONE
+        ((TOP, ".FRAC    (FRAC)\n      ) u_log2exp", ".FRAC    (FRAC ^ 1)\n      ) u_log2exp"),),
+        "smoke",
+        "",
+        ONE,
+    ),
+    "fixed F: even distances left out of the table": Mutation(
+        ((LOG2EXP, "Codes[d_i[AddrW-1:0]*", "Codes[(d_i[AddrW-1:0] | AddrW'(1))*"),),
+        "shapes",
+        VALUE,
+        ONE,
+    ),
+    "fixed F: a table that is too short": Mutation(
+        ((LOG2EXP, "$clog2(Far)", "($clog2(Far) - 1)"),), "shapes", VALUE, ONE
     ),
     "fixed F: from its pin for the codes": Mutation(
         (
             (TOP, "(FRAC < 0) ? p1_in_cfg[ScaleW-1:0] : ScaleW'(FRAC)", "p1_in_cfg[ScaleW-1:0]"),
-            (TOP, "(FRAC < 0) ? p1_max_ctl.scale[2:0] : 3'(FRAC)", "p1_max_ctl.scale[2:0]"),
+            (TOP, ".FRAC    (FRAC)\n      ) u_log2exp", ".FRAC    (-1)\n      ) u_log2exp"),
         ),
         "smoke",
         "",
         ONE,
     ),
     "fixed F: another one for the correction": Mutation(
-        ((DIV, "(FRAC < 0) ? scale_q[2:0] : 3'(FRAC)", "3'(FRAC ^ 1)"),), "smoke", "", ONE
+        ((DIV, ".FRAC    (FRAC)\n    ) u_corr", ".FRAC    (FRAC ^ 1)\n    ) u_corr"),),
+        "smoke",
+        "",
+        ONE,
     ),
     # ------------------------------------------------------------------------- arithmetic
     "divider constants swapped": Mutation(
@@ -211,13 +226,7 @@ MUTATIONS: dict[str, Mutation] = {
         ((LOG2EXP, "|| (&raw[CODE_W:0])", ""),), "random", VALUE
     ),
     "log2exp: F of the next row": Mutation(
-        (
-            (
-                TOP,
-                "(FRAC < 0) ? p1_max_ctl.scale[2:0]",
-                "(FRAC < 0) ? p1_in_ctl.scale[2:0]",
-            ),
-        ),
+        ((TOP, "frac = p1_max_ctl.scale[2:0]", "frac = p1_in_ctl.scale[2:0]"),),
         "settings",
         VALUE,
     ),
@@ -404,8 +413,8 @@ MUTATIONS: dict[str, Mutation] = {
         (
             (
                 TOP,
-                "(FRAC < 0) ? p1_max_ctl.scale[2:0]",
-                "(FRAC < 0) ? p1_max_ctl.scale[2:0] ^ {2'b0, cfg_mult_i[0]}",
+                "frac = p1_max_ctl.scale[2:0]",
+                "frac = p1_max_ctl.scale[2:0] ^ {2'b0, cfg_mult_i[0]}",
             ),
         ),
         "shapes",
