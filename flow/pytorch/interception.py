@@ -236,7 +236,7 @@ class Sites:
         self._modes = contextlib.ExitStack()
         self._outermost: types.FrameType | None = None
         whole = (self._see_softmax, self._see_layer_norm, self._see_rms_norm, self._see_attention)
-        self._functions = dict(zip(_WHOLE, whole, strict=True))
+        self._functions: dict[str, Callable] = dict(zip(_WHOLE, whole, strict=True))
 
     # --- what a subclass says ---------------------------------------------------------------------
 
