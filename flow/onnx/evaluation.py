@@ -316,6 +316,9 @@ def evaluate(
     left += more
     if not sites:
         raise _nothing(left)
+    if softmax is not None:
+        for line in runtimes.missing():
+            say(line)
     network = Network(model, sites)
     seen = data if calibration is None else calibration
     run = _Float(network, Recorder(seed, seen.examples))

@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping
 
 from .. import cli
+from . import runtimes
 from .evaluation import NodeResult, OutputResult, Result
 from .sites import NORM, SOFTMAX
 
@@ -24,7 +25,7 @@ def text(result: Result) -> str:
     if with_runtimes:
         parts.append(
             "softmaxes in int8 on calibration's rows, errors against float\n"
-            + _runtimes(with_runtimes)
+            + "\n".join([_runtimes(with_runtimes), *runtimes.missing()])
         )
     parts.append(f"outputs of {result.examples} examples against float\n{_outputs(result)}")
     left = [f"left float: {one.name} ({one.op}): {one.why}" for one in result.left]

@@ -17,6 +17,11 @@ from onnx import TensorProto, helper
 from .. import tools
 
 ORT, ORT_255, LITERT = "onnxruntime", "onnxruntime, 1/255", "LiteRT"
+# What a runtime needs: modules, and their packages with the extra that has them.
+NEEDS = {
+    ORT: (("onnxruntime",), "onnxruntime (the extra onnx)"),
+    LITERT: (("ai_edge_litert", "flatbuffers"), "ai-edge-litert, flatbuffers (the extra litert)"),
+}
 Run = Callable[[np.ndarray], np.ndarray]  # codes uint8 [rows, length] -> probabilities
 
 
@@ -32,10 +37,10 @@ def softmaxes(logits: np.ndarray, live: np.ndarray) -> dict[str, np.ndarray]:
     zero = int(np.clip(np.round(-low / scale), 0, 255))
     codes = np.clip(np.round(logits / scale) + zero, 0, 255).astype(np.uint8)
     runs: dict[str, Run] = {}
-    if tools.is_installed("onnxruntime"):
+    if is_here(ORT):
         runs[ORT] = _onnxruntime(scale, zero, 1 / 256)
         runs[ORT_255] = _onnxruntime(scale, zero, 1 / 255)
-    if has_litert():
+    if is_here(LITERT):
         runs[LITERT] = _litert(scale, zero)
     found = {name: np.zeros(logits.shape) for name in runs}
     for rows, width, packed in _by_length(codes, live):
@@ -46,9 +51,18 @@ def softmaxes(logits: np.ndarray, live: np.ndarray) -> dict[str, np.ndarray]:
     return found
 
 
-def has_litert() -> bool:
-    """Whether LiteRT can be asked."""
-    return tools.is_installed("ai_edge_litert") and tools.is_installed("flatbuffers")
+def is_here(name: str) -> bool:
+    """Whether a runtime can be asked: ORT or LITERT."""
+    return all(tools.is_installed(module) for module in NEEDS[name][0])
+
+
+def missing() -> list[str]:
+    """Say of each runtime that cannot be asked what to install."""
+    return [
+        f"{name}'s int8 softmax is left out: it needs {packages}, which is not installed"
+        for name, (_, packages) in NEEDS.items()
+        if not is_here(name)
+    ]
 
 
 def _by_length(codes: np.ndarray, live: np.ndarray) -> Iterator[tuple[np.ndarray, int, np.ndarray]]:

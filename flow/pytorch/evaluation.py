@@ -10,7 +10,6 @@ from functools import partial
 
 import torch
 from torch import nn
-from torch.utils._python_dispatch import _disable_current_modes
 
 from ..calibration.choice import Choice, choose
 from ..calibration.fit import RealNorm
@@ -25,7 +24,7 @@ from .calibration import (
     fit_unit_softmax,
     record,
 )
-from .interception import NORM, SOFTMAX, Site, Sites, live_elements
+from .interception import NORM, SOFTMAX, Site, Sites, live_elements, unwatched
 from .modules import UnitNorm, UnitSoftmax
 
 NOT_ASKED = "not asked for"
@@ -43,6 +42,7 @@ class _Placed(Sites):
     ):
         super().__init__(model, {name: samples.real[name] for name in samples.written})
         self._units, self._left, self._real = units, left, samples.real
+        self._checked: dict[str, RealNorm] = {}
         for (site, what), number in samples.ran.items():
             if site is not None and site[1] in units.get(site[0], {}):
                 self.last.replaced[site[1]] += number
@@ -58,14 +58,23 @@ class _Placed(Sites):
         return True
 
     def softmax(self, name: str, logits: torch.Tensor, heads: int) -> torch.Tensor:
-        with _disable_current_modes():  # what a unit does is not the model's
-            return self._units[SOFTMAX][name](logits, live_elements(logits))
+        unit = self._units[SOFTMAX][name]
+        few = unit.of_few(logits)
+        if few is not None:
+            return few
+        with unwatched():  # what a unit does is not the model's
+            return unit(logits, live_elements(logits))
 
     def norm(self, name: str, x: torch.Tensor, real: RealNorm) -> torch.Tensor:
-        if not self._real[name].same(real):
+        if real is not self._checked.get(name) and not self._real[name].same(real):
             raise UserError(f"{name}: its weights are not those of calibration: calibrate again")
-        with _disable_current_modes():
-            return self._units[NORM][name](x)
+        self._checked[name] = real
+        unit = self._units[NORM][name]
+        few = unit.of_few(x)
+        if few is not None:
+            return few
+        with unwatched():
+            return unit(x)
 
     def ran(self, site: Site | None, module: nn.Module, what: str, number: int) -> None:
         if site is not None and self.takes(site):  # a written norm, whose output is not taken

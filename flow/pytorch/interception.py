@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a PyTorch model computes while it runs: its softmaxes and norms, seen and replaceable.
 
-Two modes of torch are active while a module of the model runs. The upper one sees calls of torch's
-functions and can replace them; the lower one sees what torch's operators compute in the end, below
-all that replaces, and counts it. So what is replaced and what is left is all there is.
+torch's dispatcher hands operators to functions here while a module of the model runs, those of
+interest alone, so that all others take no more time. Whole softmaxes and norms can be replaced;
+what torch computes them with in the end is counted, below all that replaces. So what is replaced
+and what is left is all there is.
 
 A *site* is a place of the model that computes a softmax or a norm: the innermost module that runs,
 by its name, and the number of the call there, if there are several. Nothing is stored in the model:
@@ -14,22 +15,22 @@ from __future__ import annotations
 
 import contextlib
 import sys
+import threading
 import types
 import weakref
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache, partial
 
 import numpy as np
 import torch
 from torch import nn
-from torch.nn import functional
+from torch._subclasses import FakeTensor
 from torch.nn.modules.module import (
     register_module_forward_hook,
     register_module_forward_pre_hook,
 )
-from torch.overrides import TorchFunctionMode
-from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 
 from ..calibration.fit import MASKED, RealNorm
 from ..errors import UserError
@@ -67,118 +68,135 @@ def live_elements(logits: torch.Tensor) -> torch.Tensor:
 # --- what torch's operators compute ---------------------------------------------------------------
 
 _ATTENTION = (
-    *("scaled_dot_product_attention", "_scaled_dot_product_attention_math"),
+    *("_scaled_dot_product_attention_math", "_scaled_dot_product_attention_math_for_mps"),
     *("_scaled_dot_product_flash_attention_for_cpu", "_scaled_dot_product_flash_attention"),
     *("_scaled_dot_product_efficient_attention", "_scaled_dot_product_cudnn_attention"),
-    "_scaled_dot_product_fused_attention_overrideable",
-    *("_scaled_dot_product_attention_math_for_mps", "_native_multi_head_attention"),
+    *("_scaled_dot_product_fused_attention_overrideable", "_native_multi_head_attention"),
     *("_flash_attention_forward", "_efficient_attention_forward", "_triton_multi_head_attention"),
 )
 _SOFTMAX = (
-    *("softmax", "_softmax", "_safe_softmax", "_masked_softmax", "special_softmax"),
-    *("log_softmax", "_log_softmax", "special_log_softmax", "_sparse_softmax", "logsumexp"),
+    *("_softmax", "_safe_softmax", "_masked_softmax", "_log_softmax", "_sparse_softmax"),
+    "logsumexp",
 )
-_NORM = (
-    *("layer_norm", "native_layer_norm", "rms_norm", "_fused_rms_norm"),
-    *("linalg_vector_norm", "std", "std_mean"),
-)
+_NORM = ("native_layer_norm", "_fused_rms_norm", "linalg_vector_norm", "std", "std_mean")
 # Norms written out show by the root of their rows' statistic.
 _ROOT = ("rsqrt", "rsqrt_", "sqrt", "sqrt_", "pow", "pow_")
+# Softmaxes that are written out sum what they have raised.
+_WRITTEN_OUT = ("exp", "sum")
+_LAYER = "_transformer_encoder_layer_fwd"  # two norms and attention
+# What is whole, and is made of those above.
+_WHOLE = ("softmax.int", "layer_norm", "rms_norm", "scaled_dot_product_attention")
+
+# A key of the dispatcher, above all that computes. Nothing in torch uses it: it was for packages
+# that put off a module's initialisation. What has no function for it goes on as without it.
+_KEY = torch._C._dispatch_key_parse("DeferredInit")
+_include = torch._C._dispatch_tls_set_dispatch_key_included
+_watches = threading.local()  # as the key is included by thread
 
 
-def _counted() -> dict[object, int]:
-    """Operators that are softmaxes or norms -> how many of them."""
-    aten = torch.ops.aten
-    known = {getattr(aten, name): 1 for name in (*_ATTENTION, *_SOFTMAX, *_NORM, *_ROOT)}
-    known[aten._transformer_encoder_layer_fwd] = 3
+class Watch:
+    """Is handed operators while it is entered, by the thread that entered it.
+
+    ran: called with an operator's name and number for what torch computes of softmaxes and norms.
+    functions: by name of `_WHOLE`, what is called in place of it with what computes it, and its
+    arguments.
+    """
+
+    def __init__(self, ran: Callable[[str, int], None], functions: Mapping[str, Callable]):
+        self._ran, self._functions = ran, functions
+        self._exp: weakref.ref[torch.Tensor] | None = None  # what was raised last
+        self._outside: Watch | None = None
+
+    def __enter__(self) -> Watch:
+        _register()
+        self._outside = getattr(_watches, "one", None)
+        _watches.one = self
+        _include(_KEY, True)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        _watches.one = self._outside
+        _include(_KEY, self._outside is not None)
+
+    def whole(self, name: str, func: Callable, args: tuple, named: dict) -> object:
+        """Return what a whole operator gives; func: what computes it, of the same arguments."""
+        mine = self._functions.get(name)
+        return func(*args, **named) if mine is None else mine(func, *args, **named)
+
+    def part(self, name: str, func: Callable, args: tuple, named: dict) -> object:
+        """Count an operator, and return what it gives."""
+        with unwatched():
+            if name in _WRITTEN_OUT:
+                if name == "sum" and self._exp is not None and self._exp() is args[0]:
+                    self._ran("exp and sum", 1)
+            elif name not in _ROOT or _is_root(name, args):
+                self._ran(name, 3 if name == _LAYER else 1)
+            result = func(*args, **named)
+            if name == "exp":
+                self._exp = weakref.ref(result)
+            return result
+
+
+@contextlib.contextmanager
+def unwatched() -> Iterator[None]:
+    """Have nothing handed to a `Watch`: what computes is no part of the model, or counted."""
+    _include(_KEY, False)
+    try:
+        yield
+    finally:
+        _include(_KEY, getattr(_watches, "one", None) is not None)
+
+
+@lru_cache
+def _register() -> list[torch.library.Library]:
+    """Have the dispatcher hand over operators at `_KEY`, as long as the process lives."""
+    rest, own = (torch.library.Library(name, "IMPL") for name in ("_", "aten"))
+    rest.fallback(torch.library.fallthrough_kernel, "DeferredInit")
+    names = [*_WHOLE]
+    for name in (*_ATTENTION, *_SOFTMAX, *_NORM, *_ROOT, *_WRITTEN_OUT, _LAYER):
+        names += [f"{name}.{one}" for one in getattr(torch.ops.aten, name).overloads()]
+    for full in names:
+        name, _, overload = full.partition(".")
+        op = getattr(getattr(torch.ops.aten, name), overload or "default")
+        own.impl(op, partial(_handed, op, full), "DeferredInit", with_keyset=True)
+    for op in torch._ops._higher_order_ops.values():
+        op.fallthrough(_KEY)
+    torch._ops._HIGHER_ORDER_OP_DEFAULT_FALLTHROUGH_DISPATCH_KEYS.append(_KEY)
     with contextlib.suppress(ImportError):
         from torch._higher_order_ops.flex_attention import flex_attention
 
-        known[flex_attention] = 1
-    return known
+        flex_attention.py_impl(_KEY)(partial(_flex, flex_attention))
+    return [rest, own]
 
 
-_COUNTED = _counted()
-_POWER = frozenset({torch.ops.aten.pow, torch.ops.aten.pow_})
-_WRITTEN_OUT = frozenset({torch.ops.aten.exp, torch.ops.aten.sum})
-# Operators met so far -> what is of interest in them, or None.
-_LOOKED_AT: dict[object, object] = {}
-_ROOTS = frozenset(getattr(torch.ops.aten, name) for name in _ROOT)
+def _flex(op, query: torch.Tensor, *args, **named) -> object:
+    if isinstance(query, FakeTensor):  # what it will be is found: nothing is computed
+        with unwatched():
+            return op(query, *args, **named)
+    return _watches.one.part(op.name(), op, (query, *args), named)
 
 
-class _Count(TorchDispatchMode):
-    """Tells of every softmax and norm that torch's operators compute."""
-
-    supports_higher_order_operators = True
-
-    def __init__(self, ran: Callable[[str, int], None]):
-        super().__init__()
-        self._ran = ran
-        self._exp: weakref.ref[torch.Tensor] | None = None  # what was raised last
-
-    @classmethod
-    def _should_skip_dynamo(cls) -> bool:
-        return False  # nothing is compiled while this is active, and skipping takes its time
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        if func not in _LOOKED_AT:  # most operators: a call more than a decoded token has time for
-            packet = getattr(func, "_overloadpacket", func)
-            _LOOKED_AT[func] = packet if packet in _COUNTED or packet in _WRITTEN_OUT else None
-        packet = _LOOKED_AT[func]
-        if packet is None:
-            return func(*args, **kwargs) if kwargs else func(*args)
-        number = _COUNTED.get(packet)
-        if number and (packet not in _ROOTS or _is_root(packet, args)):
-            self._ran(packet.__name__, number)
-        # A softmax that is written out sums what it has raised.
-        if packet is torch.ops.aten.sum and self._exp is not None and self._exp() is args[0]:
-            self._ran("exp and sum", 1)
-        result = func(*args, **(kwargs or {}))
-        if packet is torch.ops.aten.exp:
-            self._exp = weakref.ref(result)
-        return result
+def _handed(op, name: str, keys, *args, **named) -> object:
+    compute = partial(op.redispatch, keys.remove(_KEY))
+    one = _watches.one
+    if name in _WHOLE:
+        return one.whole(name, compute, args, named)
+    return one.part(name.partition(".")[0], compute, args, named)
 
 
-def _is_root(packet: object, args: tuple) -> bool:
+def _is_root(name: str, args: tuple) -> bool:
     x = args[0]
     if not isinstance(x, torch.Tensor) or not x.ndim or not x.is_floating_point():
         return False  # a constant of the model
-    return packet not in _POWER or (len(args) > 1 and args[1] in (0.5, -0.5))
+    return not name.startswith("pow") or (len(args) > 1 and args[1] in (0.5, -0.5))
 
 
 def count_float(model: nn.Module, batch: Batch) -> Counter[str]:
     """Return how many softmaxes and norms a batch takes in float, by operator."""
     counts: Counter[str] = Counter()
-    with torch.no_grad(), _Count(lambda operator, number: counts.update({operator: number})):
+    with torch.no_grad(), Watch(lambda name, number: counts.update({name: number}), {}):
         run(model, batch)
     return counts
-
-
-# --- calls of torch's functions -------------------------------------------------------------------
-
-
-# The same function, but it does not ask modes again, so that what it calls is seen.
-_inside_multi_head = types.FunctionType(
-    functional.multi_head_attention_forward.__code__,
-    {**vars(functional), "has_torch_function": lambda tensors: False},
-    "multi_head_attention_forward",
-    functional.multi_head_attention_forward.__defaults__,
-)
-_inside_multi_head.__kwdefaults__ = functional.multi_head_attention_forward.__kwdefaults__
-
-
-class _See(TorchFunctionMode):
-    """Hands calls that are softmaxes or norms to functions of the same arguments."""
-
-    def __init__(self, functions: Mapping[object, Callable]):
-        super().__init__()
-        self._functions = functions
-
-    def __torch_function__(self, func, types, args=(), kwargs=None):
-        mine = self._functions.get(func)
-        if mine is None:
-            return func(*args, **kwargs) if kwargs else func(*args)
-        return mine(func, *args, **(kwargs or {}))
 
 
 Site = tuple[str, str]  # (SOFTMAX or NORM, its name)
@@ -214,21 +232,11 @@ class Sites:
         self.last = Pass()
         self._running: list[_Running] = []
         self._site: Site | None = None  # what computes now is part of it
+        self._norms: dict[str, tuple[tuple, RealNorm]] = {}  # of the last calls, by site
         self._modes = contextlib.ExitStack()
         self._outermost: types.FrameType | None = None
-        softmax, layer_norm, rms_norm = self._see_softmax, self._see_layer_norm, self._see_rms_norm
-        self._functions = {
-            functional.softmax: softmax,
-            torch.softmax: softmax,
-            torch.Tensor.softmax: softmax,
-            torch.special.softmax: softmax,
-            functional.scaled_dot_product_attention: self._see_attention,
-            functional.multi_head_attention_forward: self._see_multi_head,
-            functional.layer_norm: layer_norm,
-            torch.layer_norm: layer_norm,
-            functional.rms_norm: rms_norm,
-            torch.rms_norm: rms_norm,
-        }
+        whole = (self._see_softmax, self._see_layer_norm, self._see_rms_norm, self._see_attention)
+        self._functions: dict[str, Callable] = dict(zip(_WHOLE, whole, strict=True))
 
     # --- what a subclass says ---------------------------------------------------------------------
 
@@ -275,8 +283,10 @@ class Sites:
                 raise UserError("the model is in training: call model.eval() first")
             self.last = Pass()
             self._outermost = sys._getframe(1)
-            self._modes.enter_context(_See(self._functions))
-            self._modes.enter_context(_Count(self._ran))
+            mha = torch.backends.mha  # in one operator, which cannot be replaced
+            self._modes.callback(mha.set_fastpath_enabled, mha.get_fastpath_enabled())
+            mha.set_fastpath_enabled(False)
+            self._modes.enter_context(Watch(self._ran, self._functions))
         self._running.append(_Running(module, name, self._site))
         if self._site is None and name in self.written:
             self._site = (NORM, name)
@@ -331,22 +341,19 @@ class Sites:
         finally:
             self._site = None
 
-    def _see_softmax(self, func, input, dim=None, dtype=None, **named):
-        odd = input.is_nested or not input.ndim or named.get("out") is not None
-        if self._site is not None or odd:
-            return func(input, dim, dtype=dtype, **named)
+    def _see_softmax(self, func, input, dim, dtype=None):
+        if self._site is not None or input.is_nested or not input.ndim:
+            return func(input, dim, dtype)
         site = self._next(SOFTMAX)
         mine = None
         if self.takes(site):
-            if dim is None:  # torch's choice, of old
-                dim = 0 if input.ndim in (1, 3) else 1
             logits = (input if dtype is None else input.to(dtype)).movedim(dim, -1)
             mine = self.softmax(site[1], logits, _heads(self._running, logits))
         if mine is None:
-            return self._float(site, func, input, dim, dtype=dtype, **named)
+            return self._float(site, func, input, dim, dtype)
         self.last.replaced[site[1]] += 1
         mine = mine.movedim(-1, dim).contiguous()
-        return mine.to(_dtype(input, lambda x: func(x, -1, dtype=dtype), mine.dtype))
+        return mine.to(_dtype(input, lambda x: func(x, -1, dtype), mine.dtype))
 
     def _see_attention(
         self,
@@ -380,12 +387,6 @@ class Sites:
         self.last.replaced[site[1]] += 1
         return mine.to(value.dtype) @ value
 
-    def _see_multi_head(self, func, *args, **named):
-        if self._site is not None:
-            return func(*args, **named)
-        with _See(self._functions):
-            return _inside_multi_head(*args, **named)
-
     def _see_layer_norm(
         self, func, input, normalized_shape, weight=None, bias=None, eps=1e-5, *more, **named
     ):
@@ -404,13 +405,25 @@ class Sites:
         site = self._next(NORM)
         mine = None
         if self.takes(site):
-            gamma = np.ones(shape) if weight is None else as_array(weight).astype(np.float64)
-            beta = np.zeros(shape) if bias is None else as_array(bias).astype(np.float64)
-            mine = self.norm(site[1], x, RealNorm(gamma, beta, float(eps), rms))
+            mine = self.norm(
+                site[1], x, self._computed(site[1], shape, weight, bias, float(eps), rms)
+            )
         if mine is None:
             return self._float(site, func, *given, **named)
         self.last.replaced[site[1]] += 1
         return mine.to(_dtype(x, lambda x: func(x, (1,)), mine.dtype))
+
+    def _computed(self, name, shape, weight, bias, eps, rms) -> RealNorm:
+        """The norm that a call computes: the same object as long as it is the same."""
+        given = [None if one is None else as_array(one) for one in (weight, bias)]
+        key = (shape, eps, rms, *(None if one is None else one.tobytes() for one in given))
+        before, real = self._norms.get(name, (None, None))
+        if key != before or real is None:
+            gamma = np.ones(shape) if given[0] is None else given[0].astype(np.float64)
+            beta = np.zeros(shape) if given[1] is None else given[1].astype(np.float64)
+            real = RealNorm(gamma, beta, eps, rms)
+            self._norms[name] = (key, real)
+        return real
 
 
 def _class(module: nn.Module) -> str:
@@ -423,7 +436,7 @@ def _dtype(
     """The dtype that torch's function gives, which autocast may have chosen."""
     if not torch.is_autocast_enabled(x.device.type):
         return otherwise
-    with _disable_current_modes():
+    with unwatched():
         return func(x.new_zeros((1, 1))).dtype
 
 

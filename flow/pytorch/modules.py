@@ -20,7 +20,7 @@ from ..calibration.choice import RMS, Choice, choose
 from ..errors import UserError
 from ..networks import advice
 from ..networks.stand_in import FittedNorm, is_softmax
-from . import fast
+from . import fast, few
 
 
 class _Unit(torch.autograd.Function):
@@ -81,6 +81,9 @@ class UnitSoftmax(nn.Module):
         self._model = self.choice.unit.model(**self.choice.parameters)
         self._settings = self.choice.every_setting
         self._is_fast = fast.takes(self._model, self._settings)
+        self._few = None
+        if self._is_fast and not compile:
+            self._few = few.Softmax(self._model, self._settings["fmt"])
         self._compile = compile
 
     def forward(self, logits: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
@@ -93,12 +96,31 @@ class UnitSoftmax(nn.Module):
         the unit's MAX_LEN.
         """
         heads, shape = len(self.frac), logits.shape
-        if heads > 1 and (len(shape) < 3 or shape[-3] != heads):
+        if not self._fits(shape):
             raise UserError(
                 f"logits must be [..., {heads}, queries, keys] for an F of each of {heads} heads, "
                 f"not {tuple(shape)}"
             )
-        return _applied(logits, lambda x: self._run(x, mask))
+        real = self.of_few(logits) if mask is None else None
+        return _applied(logits, lambda x: self._run(x, mask)) if real is None else real
+
+    def of_few(self, logits: torch.Tensor) -> torch.Tensor | None:
+        """Return the same of few logits in the processor's memory if none of them is masked.
+
+        None: all others, of which a call takes a mask. This is less than a call of a module is.
+        """
+        x = None if self._few is None or not self._fits(logits.shape) else few.array(logits)
+        if x is None or not 0 < x.shape[-1] <= self._model.MAX_LEN:
+            return None
+        real = self._few(x, self.frac, self.offset)
+        if real is None:
+            return None
+        self._check_sum(x.shape[-1], x.size // x.shape[-1], float(np.add.reduce(real, None)))
+        return torch.from_numpy(real)
+
+    def _fits(self, shape: torch.Size) -> bool:
+        heads = len(self.frac)
+        return heads == 1 or (len(shape) > 2 and shape[-3] == heads)
 
     def _run(self, logits: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
         shape, keys = logits.shape, logits.shape[-1]
@@ -118,7 +140,9 @@ class UnitSoftmax(nn.Module):
                 real = fast.e2softmax(*given)
         else:
             real = self._plain(x, live, frac, offset)
-        self._check_sum(real, live)
+        counted = rows if live is None else float(live.amax(-1).sum())
+        total = real.sum(dtype=torch.promote_types(real.dtype, torch.float32))
+        self._check_sum(keys, counted, float(total))
         return real.view(shape)
 
     def _by_row(
@@ -157,12 +181,11 @@ class UnitSoftmax(nn.Module):
             parts.append(result.to_real().to(x.dtype))
         return torch.cat(parts)
 
-    def _check_sum(self, real: torch.Tensor, live: torch.Tensor | None) -> None:
-        counted = len(real) if live is None else float(live.amax(-1).sum())
-        total = float(real.sum(dtype=torch.promote_types(real.dtype, torch.float32)))
+    def _check_sum(self, keys: int, counted: float, total: float) -> None:
+        """Warn if the sum of all rows, of which so many count, is far from their number."""
         if counted and abs(total / counted - 1) > advice.SUM:
             warnings.warn(
-                f"{self.choice}: rows of {real.shape[1]} keys sum to {total / counted:.1f}, not 1; "
+                f"{self.choice}: rows of {keys} keys sum to {total / counted:.1f}, not 1; "
                 f"{advice.RECOMMENDED} keeps the sum of rows of any length",
                 advice.CalibrationWarning,
                 stacklevel=2,
@@ -220,6 +243,7 @@ class UnitNorm(nn.Module):
             raise UserError(f"{unit.name} computes no RMSNorm")
         self._model = unit.model(**parameters)
         self._fast = fast.norm(self._model, fitted)
+        self._few = None if self._fast is None else few.Norm(self._model, fitted)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return what the unit makes of x [..., channels], of its shape and dtype.
@@ -227,7 +251,16 @@ class UnitNorm(nn.Module):
         Raises ValueError for values that are not finite or another number of channels, and for rows
         longer than the unit's MAX_LEN.
         """
-        return _applied(x, self._run)
+        real = self.of_few(x)
+        return _applied(x, self._run) if real is None else real
+
+    def of_few(self, x: torch.Tensor) -> torch.Tensor | None:
+        """Return the same of few rows in the processor's memory; None: all others."""
+        rows = None if self._few is None else few.array(x)
+        if rows is None or x.shape[-1:] != self._few.channels:
+            return None
+        real = self._few(rows)
+        return None if real is None else torch.from_numpy(real)
 
     def _run(self, x: torch.Tensor) -> torch.Tensor:
         channels = x.shape[-1]

@@ -2,7 +2,8 @@
 """Time of the units in PyTorch against torch's own functions, in pairs, on one thread.
 
 Both of a pair run in one process, one right after the other, so that a busy machine slows both.
-What is timed takes float tensors and gives float tensors: whatever the adapter does is in it.
+What is timed takes float tensors and gives float tensors: whatever the adapter does is in it. Of a
+model it is a run after one of the same kind: the second of many tokens.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 
 import torch
@@ -63,8 +65,8 @@ def softmaxes(pairs: int) -> Iterator[Speed]:
             yield _pairs(
                 f"{name}{', torch.compile' * how}, {list(shape)}",
                 "torch.softmax",
-                lambda logits=logits: torch.softmax(logits, -1),
-                lambda unit=unit, logits=logits: unit(logits),
+                partial(_seconds, partial(torch.softmax, logits, -1)),
+                partial(_seconds, partial(unit, logits)),
                 pairs * (SHORT if shape == SHAPES[0] else 1),
             )
 
@@ -145,28 +147,30 @@ def _placed(
     with evaluate_with(model, samples, **BOTH) as units:
         softmaxes, norms = units.softmaxes, units.norms
 
+    def second() -> float:
+        run()  # what is the same in all that follow
+        return _seconds(run)
+
     def with_units() -> float:
         with Evaluation(model, softmaxes, norms, samples, {}):
-            return _seconds(run)
+            return second()
 
-    return _pairs(what, "eager", run, run, SHORT * pairs, with_units)
+    return _pairs(what, "eager", second, with_units, SHORT * pairs)
 
 
 def _pairs(
     what: str,
     against: str,
-    other: Callable[[], object],
-    mine: Callable[[], object],
+    other: Callable[[], float],
+    mine: Callable[[], float],
     pairs: int,
-    timed: Callable[[], float] | None = None,
 ) -> Speed:
-    """timed: how `mine` is timed, if it is not by itself."""
+    """other, mine: return seconds."""
     if pairs < 1:
         raise UserError(f"pairs must be at least 1, got {pairs}")
     found = []
     for _ in range(pairs + 1):
-        float_s = _seconds(other)
-        unit_s = _seconds(mine) if timed is None else timed()
+        float_s, unit_s = other(), mine()
         found.append((float_s, unit_s, unit_s / float_s))
     # The first pair warms up.
     return Speed(what, against, *map(statistics.median, zip(*found[1:], strict=True)), pairs)

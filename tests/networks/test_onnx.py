@@ -725,10 +725,15 @@ def test_the_network_in_pieces_is_the_network():
 def test_without_onnxruntime_the_reference_evaluator_runs(monkeypatch):
     with_it = evaluated(two(), {"x": X})
     there = tools.is_installed
-    monkeypatch.setattr(tools, "is_installed", lambda name: name != "onnxruntime" and there(name))
-    without = evaluated(two(), {"x": X})
+    lacking, said = ("onnxruntime", "ai_edge_litert"), []
+    monkeypatch.setattr(tools, "is_installed", lambda name: name not in lacking and there(name))
+    without = evaluated(two(), {"x": X}, say=said.append)
     assert "onnxruntime is not installed" in without.reference[0]
-    assert "onnxruntime" not in without.nodes[0].runtimes
+    assert [[*one.runtimes] for one in without.nodes] == [[], ["unit", "exact 8 bit"]]
+    for name, package in (("onnxruntime", "onnxruntime"), ("LiteRT", "ai-edge-litert")):
+        line = f"{name}'s int8 softmax is left out: it needs {package}"
+        assert sum(one.startswith(line) for one in said) == 1
+        assert report.text(without).count(f"\n{line}") == 1
     error = [one.outputs[0].error.value for one in (with_it, without)]
     assert error[0] == pytest.approx(error[1], rel=0.05)
 
@@ -774,7 +779,7 @@ def test_integer_softmaxes_of_the_runtimes():
     found = runtimes.softmaxes(logits, live)
     assert np.allclose(found["onnxruntime"][:, 2], 255 / 256)
     assert np.allclose(found["onnxruntime, 1/255"][:, 2], 254 / 255)
-    if runtimes.has_litert():
+    if runtimes.is_here(runtimes.LITERT):
         assert np.allclose(found["LiteRT"][:, 2], 255 / 256)
     for values in found.values():
         assert np.allclose(values.sum(axis=1), values[:, 2])

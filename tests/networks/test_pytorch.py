@@ -37,6 +37,7 @@ from softnorm.flow.pytorch import (  # noqa: E402
     calibration,
     choose,
     evaluate_with,
+    few,
     record,
 )
 from softnorm.flow.pytorch.interception import (  # noqa: E402
@@ -235,6 +236,21 @@ def test_what_torch_fuses_is_seen_one_by_one():
     torch.testing.assert_close(got[~padding], want[~padding], atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.filterwarnings("ignore")  # torch's, of TorchScript and of FlexAttention
+def test_graphs_and_what_is_fused_or_compiled_by_torch_are_seen():
+    """A traced graph calls operators alone; FlexAttention counts once, though torch traces it."""
+    flex = pytest.importorskip("torch.nn.attention.flex_attention")
+    x = torch.randn(2, 2, 128, 16)
+    norm = nn.Sequential(nn.LayerNorm(16), nn.Softmax(-1))
+    model = nn.Sequential(torch.jit.trace(norm, x), Calls(lambda x: flex.flex_attention(x, x, x)))
+    sites = Float(model.eval())
+    with torch.no_grad(), sites.watching():
+        model(x)
+    assert sum(sites.last.replaced.values()) == 2
+    assert sites.others == ["1 (Calls): flex_attention"]
+    assert count_float(model, x)["flex_attention"] == 1
+
+
 def exponentials(x):
     e = torch.exp(x - x.amax(-1, keepdim=True))
     return e / e.sum(-1, keepdim=True)
@@ -341,7 +357,7 @@ def test_a_row_with_all_masked_is_masked_and_one_of_low_logits_is_not():
 
 
 @networks
-def test_probabilities_are_the_units_row_by_row(name):
+def test_probabilities_are_the_units_row_by_row(name, monkeypatch):
     """Each head with its F, masked keys 0, whatever stands there."""
     model, batch = network(name)
     seen = []
@@ -350,7 +366,11 @@ def test_probabilities_are_the_units_row_by_row(name):
             unit.frac[:] = np.arange(len(unit.frac)) % 3 + 2
             unit.register_forward_hook(lambda *given: seen.append(given))
         model.set_attn_implementation("eager")
+        of_few = model(**batch, output_attentions=True).attentions
+        seen.clear()
+        monkeypatch.setattr(few, "ELEMENTS", 0)
         got = model(**batch, output_attentions=True).attentions
+    assert all(torch.equal(*both) for both in zip(got, of_few, strict=True))
     assert len(got) == len(seen) == 2
     for probabilities, (unit, (logits, mask), _) in zip(got, seen, strict=True):
         live = mask.bool().numpy()
@@ -817,7 +837,9 @@ def test_where_a_unit_cannot_be_the_others_are():
     model, x = nn.Sequential(nn.LayerNorm(16), nn.RMSNorm(16)).eval(), torch.randn(80, 16)
     with evaluate_with(model, [x], norm="nnlut_layernorm") as units:
         model(x)
-        assert units.left == {"1 (RMSNorm): rsqrt, nnlut_layernorm computes no RMSNorm": 1}
+        assert units.left == {
+            "1 (RMSNorm): _fused_rms_norm, nnlut_layernorm computes no RMSNorm": 1
+        }
         assert list(units.norms) == ["0"]
     model, x = Plain().eval(), torch.randn(20, 9, 16)
     nn.init.zeros_(model.norm.weight)

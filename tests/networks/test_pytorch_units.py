@@ -12,7 +12,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="the extra torch is not installed")
 
 from softnorm.flow.networks import advice, stand_in  # noqa: E402
-from softnorm.flow.pytorch import FittedNorm, UnitNorm, UnitSoftmax, fast, modules  # noqa: E402
+from softnorm.flow.pytorch import FittedNorm, UnitNorm, UnitSoftmax, fast, few, modules  # noqa: E402
 from softnorm.models import ptf  # noqa: E402
 from softnorm.models.e2softmax import E2Softmax  # noqa: E402
 from softnorm.models.quantise import quantise_logits  # noqa: E402
@@ -133,6 +133,7 @@ def test_a_softmax_on_tensors_is_that_of_the_networks(words, dtype):
             got = unit(torch.from_numpy(x), torch.from_numpy(live))
             np.testing.assert_array_equal(got, numpys(x, live, 0))
             assert got.dtype == torch.from_numpy(x).dtype
+        np.testing.assert_array_equal(unit(torch.from_numpy(x)), got)
 
 
 def fitted(rng, rows, channels, rms=False):
@@ -160,9 +161,10 @@ def test_a_norm_on_tensors_is_that_of_the_networks(words, dtype):
             x = x.astype(dtype)
             unit = UnitNorm(words, norm)
             want = norm.run(unit.choice.unit, unit.choice.parameters, x).astype(dtype)
-            got = unit(torch.from_numpy(x))
-            np.testing.assert_array_equal(got, want)
-            assert got.dtype == torch.from_numpy(x).dtype
+            for some in (x, x[:7]):  # of few rows, too
+                got = unit(torch.from_numpy(some))
+                np.testing.assert_array_equal(got, want[: len(some)])
+                assert got.dtype == torch.from_numpy(x).dtype
 
 
 def test_a_norm_in_pieces_is_the_same_and_a_planted_fault_is_found(monkeypatch):
@@ -175,6 +177,78 @@ def test_a_norm_in_pieces_is_the_same_and_a_planted_fault_is_found(monkeypatch):
     table = fast.rsqrt_table()
     monkeypatch.setattr(fast, "rsqrt_table", lambda: table + (np.arange(96) > 60))
     assert not torch.equal(UnitNorm("ailayernorm", norm)(x), want)
+
+
+def of_few_differing(rng):
+    """How many elements the functions of few rows have other than those of many.
+
+    They are the models' to the bit by the tests above.
+    """
+    count = 0
+    for build, fmt, frac, real in itertools.product(
+        BUILDS[::3], (0, 1), (3, np.array([7, 0, 5])), (torch.float32, torch.float64)
+    ):
+        words = f"e2softmax LANES={build.LANES} DIV_BITS={build.DIV_BITS} EXP_FRAC={build.EXP_FRAC}"
+        unit = UnitSoftmax(f"{words} fmt={fmt}", frac, float(rng.normal()))
+        x = draw_logits(rng, 12, int(rng.integers(1, 300)), 3)
+        x = torch.from_numpy(np.clip(x, -900, 900)).to(real).view(2, 3, 2, -1)
+        got = unit.of_few(x)
+        assert got.dtype == real
+        unit._few = None
+        count += int((got != unit(x)).sum())
+    for words, rows, rms in itertools.product(NORMS[-2:], (1, few.ROWS), (False, True)):
+        norm, x = fitted(rng, rows, 65, rms)
+        unit = UnitNorm(words, norm)
+        for part in torch.from_numpy(x).split(rows):
+            got = unit.of_few(part)
+            count += int((got != unit._fast(part)).sum())
+    return count
+
+
+def test_few_rows_have_the_bits_of_many():
+    assert not of_few_differing(np.random.default_rng(1))
+
+
+FAULTS_OF_FEW = {
+    "what is no element counts": {"_ABSENT": 256},
+    "a weight less": {"weight": lambda code, exp_frac: fast.ROOT_HALF + 0 * code},
+    "another root": {"ROOT_HALF": 180},
+    "the variance's limit": {"VAR_LIMIT": 1 << 20},
+    "another mean": {"rnd": lambda a, n: (a + (1 << n >> 1) - 1) >> n},
+}
+
+
+@pytest.mark.parametrize("name", FAULTS_OF_FEW)
+def test_a_fault_of_few_rows_is_found(name, monkeypatch):
+    tables = (few._codes, few._outputs)
+    for what, value in FAULTS_OF_FEW[name].items():
+        monkeypatch.setattr(few, what, value)
+    try:
+        for table in tables:
+            table.cache_clear()
+        assert of_few_differing(np.random.default_rng(1))
+    finally:
+        for table in tables:
+            table.cache_clear()
+
+
+def test_what_is_not_few_rows_of_plain_numbers_goes_the_other_way():
+    """Masked, not finite, large, of other shapes or dtypes, with a gradient."""
+    norm, _ = fitted(np.random.default_rng(1), 30, 40)
+    softmax, layer = UnitSoftmax("e2softmax", np.array([4, 3])), UnitNorm("ailayernorm", norm)
+    x = torch.zeros(2, 2, 40)
+    assert softmax.of_few(x) is not None
+    assert layer.of_few(x) is not None
+    for value in (-torch.inf, torch.inf, torch.nan, 3e38, -6000.0):
+        other = x.clone()
+        other[0, 1, 2] = value
+        assert softmax.of_few(other) is None
+        assert value == -6000 or layer.of_few(other) is None
+    for other in (x.half(), x.clone().requires_grad_(), torch.zeros(3, 2, 40), x[:0]):
+        assert softmax.of_few(other) is None
+    for other in (torch.zeros(2, 41), torch.zeros(few.ROWS + 1, 40), x.half()):
+        assert layer.of_few(other) is None
+    assert softmax.of_few(torch.zeros(2, 2, 2000)) is None
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
@@ -201,6 +275,7 @@ def test_no_tensor_becomes_an_array(words, monkeypatch):
         raise AssertionError("a tensor becomes an array")
 
     x = torch.from_numpy(x)
+    monkeypatch.setattr(few, "ELEMENTS", 0)  # as where the memory is not the processor's
     unit(x)  # its tables are made
     for name in ("numpy", "__array__", "cpu"):
         monkeypatch.setattr(torch.Tensor, name, refused)
