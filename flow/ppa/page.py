@@ -318,7 +318,7 @@ def _libraries(store: Store) -> str:
         ]
         about = GATED if flow.gated else LIBRARY
         parts.append(
-            about.format(library=flow.library, period=flow.period)
+            about.format(library=flow.cells, period=flow.period)
             + " A bit of memory takes "
             + "; ".join(
                 f"{bit.area:.1f} um2 and {bit.energy:.2f} pJ ({bit.name})" for bit in flow.bits

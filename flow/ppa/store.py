@@ -56,6 +56,11 @@ class Flow:
         return self.library.endswith(GATED)
 
     @property
+    def cells(self) -> str:
+        """The library's own name."""
+        return self.library.removesuffix(GATED)
+
+    @property
     def bits(self) -> list[Bit]:
         """What a bit of memory takes, from each source: the assumptions of this flow first."""
         return memories.bits(self.library, self.sram_area, self.sram_energy)
@@ -244,8 +249,10 @@ def _wires(entry: dict) -> KeptWires:
 
 def _completed(new: Kept, old: Kept) -> Kept:
     """New figures with what their run left out (POWER=0, PARTS=0) of old ones of the same
-    sources."""
+    sources. Medians of several runs stay."""
     figures, was = new.figures, old.figures
+    if (old.gates, old.energy) == (new.gates, new.energy) and was.runs and not figures.runs:
+        figures, was = was, figures
     if old.gates == new.gates and figures.buffers is None:
         figures = replace(figures, buffers=was.buffers, parts=was.parts)
     if old.energy == new.energy and not figures.energy:

@@ -220,6 +220,10 @@ def test_runs_with_other_names_give_a_spread():
     ]
     assert table(text, "Goals")[3][-2:] == ["3.00x (1.92x to 4.69x)", "met"]
     assert "Runs with" not in page.page(stored(figures()))
+    # A single run of the same sources does not take the place of medians.
+    again = figures("e2softmax", logic=1100.0, buffers=400.0, **bare, FRAC=2)
+    [both] = stored(unit).with_cells([again], FLOW).cells
+    assert (both.figures.logic, both.figures.buffers, both.figures.runs) == (1000.0, 400.0, runs)
 
 
 def test_parts_have_shares():
