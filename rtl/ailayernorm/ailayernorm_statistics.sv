@@ -71,9 +71,9 @@ module ailayernorm_statistics #(
       );
 
       always_ff @(posedge clk_i) exact_q <= exact;
-      if (MASK_LATE == 1) begin : gen_mask_late
+      if (MASK_LATE == 1) begin : gen_square_late
         assign exact_masked = exact_q & {16{active_q[i]}};
-      end else begin : gen_mask
+      end else begin : gen_square
         assign exact_masked = exact_q;
       end
       assign square[i] = SqW'(exact_masked) << {alpha, 1'b0};
@@ -95,9 +95,9 @@ module ailayernorm_statistics #(
         range_q <= range;
       end
 
-      if (MASK_LATE == 1) begin : gen_mask_late
+      if (MASK_LATE == 1) begin : gen_root_late
         assign y_masked = y_q & {4{active_q[i]}};
-      end else begin : gen_mask
+      end else begin : gen_root
         assign y_masked = y_q;
       end
       assign y_square  = ailayernorm_tables_pkg::square(y_masked);
