@@ -46,9 +46,10 @@ def allow(seconds: float) -> None:
 
 @contextlib.contextmanager
 def watched() -> Iterator[None]:
-    """Run a command in this. Does nothing where Ctrl-C is not Python's, or in another thread."""
-    plain = all(signal.getsignal(one) is handler for one, handler in _ENDS.items())
-    if not plain or threading.current_thread() is not threading.main_thread():
+    """Run a command in this. Leaves alone a signal that is not Python's, as Ctrl-C in a shell's
+    background job is. Does nothing in another thread."""
+    own = {one: handler for one, handler in _ENDS.items() if signal.getsignal(one) is handler}
+    if not own or threading.current_thread() is not threading.main_thread():
         yield
         return
     asked.clear()
@@ -58,13 +59,13 @@ def watched() -> Iterator[None]:
     ends, writes = os.pipe()
     os.set_blocking(writes, False)
     before = signal.set_wakeup_fd(writes, warn_on_full_buffer=False)
-    for one in _ENDS:
+    for one in own:
         signal.signal(one, _interrupted)
     threading.Thread(target=_watch, args=(ends,), daemon=True).start()
     try:
         yield
     finally:
-        for one, handler in _ENDS.items():
+        for one, handler in own.items():
             signal.signal(one, handler)
         signal.set_wakeup_fd(before)
         os.close(writes)

@@ -62,9 +62,8 @@ def started(script, **how):
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
-        preexec_fn=hears_ctrl_c,
         env={**os.environ, "PYTHONPATH": str(ROOT), "SOFTNORM_PYTHON": "current"},
-        **how,
+        **{"preexec_fn": hears_ctrl_c, **how},
     )
 
 
@@ -89,6 +88,18 @@ def test_it_ends_within_two_seconds(busy, to, by, tmp_path):
     assert time.monotonic() - began < 3.5  # of a busy machine
     assert process.returncode == 128 + by
     assert err.strip() == interrupt.MESSAGE
+    assert left(process.pid) == []
+
+
+def test_a_job_that_ignores_ctrl_c_ends_all_the_same(tmp_path):
+    script = tmp_path / "command.py"
+    script.write_text(COMMAND.format(busy=textwrap.indent(BUSY["a program"], "    ")))
+    process = started(script, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN))
+    assert process.stdout.readline() == "busy\n", process.stderr.read()
+    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=30)
+    assert (process.returncode, err.strip()) == (143, interrupt.MESSAGE)
     assert left(process.pid) == []
 
 
