@@ -49,10 +49,16 @@ if __name__ == "__main__":
 
 
 def left(session):
-    """Command lines of processes of a session."""
+    """Command lines of processes of a session; what is being ended has a second for it."""
     asked = ["ps", "-o", "stat=,args=", "-s", str(session)]
-    said = subprocess.run(asked, capture_output=True, text=True, check=False).stdout
-    return [line for line in said.splitlines() if not line.startswith("Z")]
+    found = []
+    for _ in range(20):
+        said = subprocess.run(asked, capture_output=True, text=True, check=False).stdout
+        found = [line for line in said.splitlines() if not line.startswith("Z")]
+        if not found:
+            break
+        time.sleep(0.05)
+    return found
 
 
 def started(script, **how):
