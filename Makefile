@@ -29,7 +29,7 @@ help:
 	@echo 'make mutate   UNIT= [COUNT=1000] [SEED=1] [OUT=docs] small faults in the netlist: which do the checks of the ci set find?'
 	@echo 'make lint     RTL through Verilator, Icarus, slang and Yosys, Python through ruff'
 	@echo 'make synth    [UNIT=] generic cells, flip-flops and memory bits of each configuration'
-	@echo 'make ppa      [UNIT=] [LANES=] [SET=default|smallest|full|variants|features] [LIBERTY=] [WIRES=1] [FPGA=1] [OUT=docs] area, speed and energy'
+	@echo 'make ppa      [UNIT=] [LANES=] [SET=default|smallest|full|variants|features] [LIBERTY=] [GATED=1] [RUNS=5] [WIRES=1] [FPGA=1] [OUT=docs] area, speed and energy'
 	@echo 'make accuracy [UNIT=] [LENGTHS=1|MEANS=1|NETWORK=] error against float64 on real tensors, over lengths, means; in networks'
 	@echo 'make bench    speed: models, units in PyTorch, test bench, bulk engine, regression, each against something plain'
 	@echo 'make figures  [UNIT=] [OUT=docs] rates and latencies of the units, for the pages: docs/figures.json'

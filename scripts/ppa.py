@@ -163,7 +163,7 @@ def _cells(chosen: Sequence[Unit], which: str, given: dict[str, str], out: Path 
         raise UserError(f"RUNS must be an odd number, not {runs!r}: figures are medians")
     check, update = (flag(word, given.pop(word, "0")) for word in ("CHECK", "UPDATE"))
     if check or update:
-        if which != "smallest" or len(chosen) == 1 or given:
+        if which != "smallest" or len(chosen) == 1 or given or gated or runs != "1":
             raise UserError("CHECK=1 and UPDATE=1 are of SET=smallest: all units, no other word")
         whole = energies = False  # not in the file
     library = _library(given.pop("LIBERTY", None))

@@ -684,6 +684,9 @@ def test_wrong_words_are_refused():
         ["CHECK=1"],
         ["SET=smallest", "CHECK=1", "LANES=4"],
         ["RUNS=2"],
+        # The reference figures are of one run without gated clocks.
+        ["SET=smallest", "UPDATE=1", "GATED=1"],
+        ["SET=smallest", "UPDATE=1", "RUNS=3"],
     ):
         code, _, err = refused("ppa", *words)
         assert code == 2, words
