@@ -318,6 +318,13 @@ def test_a_mapped_unit_holds_its_memories(mapped):
     assert mapped.flip_flops > 100
 
 
+def test_a_cell_without_an_area_is_no_cell_for_nothing(tmp_path):
+    none = tmp_path / "none.lib"
+    none.write_text(TINY.replace("area : 5;", "area : 0;"))
+    with pytest.raises(liberty.LibertyError, match="has no area of DFF"):
+        liberty.load(str(none)).area("DFF")
+
+
 def test_two_runs_give_the_same_netlist(mapped):
     before, text = mapped.json.read_text(), mapped.verilog.read_text()
     shutil.rmtree(mapped.folder)
